@@ -1,0 +1,1 @@
+"""Benchmarks: what the project promises in figures, measured side by side."""

@@ -1,0 +1,105 @@
+"""Bench: files through a preset: against a bare loop over the same stages, with two jobs, and an hour's memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from gramophone.offline.render import Plan, Request, render_all, render_file
+from gramophone.presets import CLIPS, DEFAULT, load
+from gramophone.realtime.chain import Chain
+from gramophone.realtime.files import Reader, Writer, read
+from gramophone.realtime.stage import Format
+
+_RATE = 48_000
+_BLOCK = 4096
+_HOUR = """
+import json, resource, sys
+from pathlib import Path
+from gramophone.offline.render import Request, render_file
+from gramophone.presets import DEFAULT, load
+from gramophone.realtime.engine import Engine
+Engine(load(DEFAULT), 48000, 2).close()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+render_file(Path(sys.argv[1]), Path(sys.argv[2]), Request(load(DEFAULT)), lambda seconds: None)
+print(json.dumps([before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+"""
+
+
+def measure() -> dict[str, object]:
+    """Return speeds in times real time, their ratios, and the memory of an hour's file in MiB."""
+    with tempfile.TemporaryDirectory() as folder:
+        return {**_against_bare_loop(Path(folder)), **_jobs(Path(folder)), **_hour(Path(folder))}
+
+
+def _sound(path: Path, seconds: int) -> Path:
+    import soxr
+
+    voice, rate = read(CLIPS / "voice.flac")
+    minute = np.resize(soxr.resample(voice[0], rate, _RATE), 60 * _RATE).astype(np.float32)
+    with Writer(path, _RATE, 2, seconds * _RATE) as writer:
+        for start in range(0, seconds, 60):
+            writer.write(np.repeat(minute[None, : (seconds - start) * _RATE], 2, axis=0))
+    return path
+
+
+def _against_bare_loop(folder: Path, rounds: int = 5) -> dict[str, object]:
+    source, preset = _sound(folder / "minute.wav", 60), load(DEFAULT)
+    times: dict[str, list[float]] = {"render": [], "bare": []}
+    for _ in range(rounds):
+        start = time.perf_counter()
+        render_file(source, folder / "result.wav", Request(preset, _BLOCK), lambda seconds: None)
+        times["render"].append(time.perf_counter() - start)
+        start = time.perf_counter()
+        chain = Chain(preset, Format(_RATE, 2, "auto"))
+        with Reader(source) as reader:
+            for block in reader.blocks(_BLOCK):
+                for slot in chain:
+                    block = slot.stage.process(block)
+        chain.close()
+        times["bare"].append(time.perf_counter() - start)
+    medians = {name: float(np.median(seconds)) for name, seconds in times.items()}
+    return {
+        "render_speed": round(60 / medians["render"], 1),
+        "bare_loop_speed": round(60 / medians["bare"], 1),
+        "render_share_of_bare_loop": round(float(np.median(np.array(times["bare"]) / times["render"])), 3),
+    }
+
+
+def _jobs(folder: Path, files: int = 6, seconds: int = 300) -> dict[str, object]:
+    sources = [_sound(folder / f"file{i}.wav", seconds) for i in range(files)]
+    request = Request(load(DEFAULT), _BLOCK)
+    took = {}
+    for jobs in (1, 2):
+        out = folder / f"jobs{jobs}"
+        out.mkdir()
+        work = Plan(tuple((source, out / source.name) for source in sources), (), {})
+        start = time.perf_counter()
+        outcome = render_all(work, request, jobs, lambda seconds: None)
+        took[jobs] = time.perf_counter() - start
+        if outcome.failed:
+            raise RuntimeError(f"rendering failed: {outcome.failed}")
+    return {
+        "jobs_1_s": round(took[1], 2),
+        "jobs_2_s": round(took[2], 2),
+        "jobs_2_speed_up": round(took[1] / took[2], 3),
+    }
+
+
+def _hour(folder: Path) -> dict[str, object]:
+    source = _sound(folder / "hour.wav", 3600)
+    command = [sys.executable, "-c", _HOUR, str(source), str(folder / "hour-result.wav")]
+    start = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    before, after = json.loads(done.stdout)
+    return {
+        "hour_took_s": round(time.perf_counter() - start, 1),
+        "hour_memory_mib": round((after - before) / 1024, 1),
+        "libraries_memory_mib": round(before / 1024, 1),
+    }

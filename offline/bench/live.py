@@ -1,0 +1,105 @@
+"""Bench: what a live block costs at 48 kHz stereo, block 256: the style stage, and the engine around its stages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from gramophone.offline.bench.timing import cold, hot, quantiles
+from gramophone.presets import CLIPS, DEFAULT, Preset, StageSettings
+from gramophone.realtime.engine import Engine
+from gramophone.realtime.files import read
+from gramophone.realtime.stage import Audio
+
+_RATE, _BLOCK = 48_000, 256
+_ROUNDS = 1500
+_BLOCK_MS = 1000 * _BLOCK / _RATE
+
+
+def measure() -> dict[str, object]:
+    """Return the style stage's block times hot and cold, its share of the block, and the engine's own cost."""
+    preset = Preset("bench", (StageSettings("style", "style", {"clip": str(CLIPS / "choir.flac")}),))
+    style = Engine(preset, _RATE)
+    feed = _Feed()
+    stage = next(iter(style._chain)).stage
+    hot_ms = hot({"style": lambda: stage.process(feed())}, _ROUNDS)["style"]
+    cold_ms = cold({"style": lambda: stage.process(feed())}, _ROUNDS)["style"]
+    style.close()
+    return {
+        "block_ms": round(_BLOCK_MS, 3),
+        "style_hot": quantiles(hot_ms),
+        "style_cold": quantiles(cold_ms),
+        "style_cold_p95_share": round(float(np.quantile(cold_ms, 0.95)) / _BLOCK_MS, 4),
+        "engine_overhead_cold": _overhead(feed),
+        "learn_ms_per_minute_of_clip": _learning(),
+    }
+
+
+def _overhead(feed: _Feed) -> dict[str, float]:
+    """Return the engine's time per block beyond the time that its stages take."""
+    engine = Engine.load(DEFAULT, _RATE)
+    inside = [0]
+    for slot in engine._chain:
+        slot.stage.process = _timed(slot.stage.process, inside)  # type: ignore[method-assign]  # type: ignore[method-assign]
+    beyond: list[float] = []
+
+    def call() -> None:
+        inside[0] = 0
+        start = time.perf_counter_ns()
+        engine.process(block)
+        beyond.append((time.perf_counter_ns() - start - inside[0]) / 1e6)
+
+    block = feed()
+    cold({"engine": call}, _ROUNDS)
+    engine.close()
+    return quantiles(np.array(beyond[20:]))
+
+
+def _timed(process: Callable[[Audio], Audio], inside: list[int]) -> Callable[[Audio], Audio]:
+    def timed(block: Audio) -> Audio:
+        start = time.perf_counter_ns()
+        output = process(block)
+        inside[0] += time.perf_counter_ns() - start
+        return output
+
+    return timed
+
+
+def _learning() -> float:
+    """Return how long a style stage takes to be made from a clip of one minute, in ms."""
+    import tempfile
+    from pathlib import Path
+
+    from gramophone.realtime.files import Writer
+
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 60 * _RATE)).astype(np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "minute.wav"
+        with Writer(clip, _RATE, 2, noise.shape[1]) as writer:
+            writer.write(noise)
+        preset = Preset("bench", (StageSettings("style", "style", {"clip": str(clip)}),))
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            Engine(preset, _RATE).close()
+            times.append(1000 * (time.perf_counter() - start))
+    return round(float(np.median(times)), 1)
+
+
+class _Feed:
+    """Blocks of a real voice, round and round."""
+
+    def __init__(self) -> None:
+        import soxr
+
+        voice, rate = read(CLIPS / "voice.flac")
+        sound = soxr.resample(voice[0], rate, _RATE).astype(np.float32)
+        count = len(sound) // _BLOCK
+        self._blocks: list[Audio] = list(np.repeat(sound[: count * _BLOCK].reshape(count, 1, _BLOCK), 2, axis=1))
+        self._next = -1
+
+    def __call__(self) -> Audio:
+        self._next = (self._next + 1) % len(self._blocks)
+        return self._blocks[self._next]

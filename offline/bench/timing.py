@@ -1,0 +1,53 @@
+"""Timing side by side: rivals take turns, so that a slow moment of the machine hits all of them alike."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+_EVICT_BYTES = 64 << 20
+"""More than the last level of cache holds."""
+
+Times = dict[str, NDArray[np.float64]]
+"""Milliseconds of every round by rival."""
+
+
+def hot(rivals: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 20) -> Times:
+    """Return the times of `rounds` calls of each, with caches as the call before left them."""
+    return _measure(rivals, rounds, warm_up, lambda: None)
+
+
+def cold(rivals: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 20) -> Times:
+    """Return the times of `rounds` calls of each, with caches emptied before every one, as live audio finds them."""
+    junk = np.ones(_EVICT_BYTES // 8)
+    return _measure(rivals, rounds, warm_up, lambda: junk.__iadd__(1.0))
+
+
+def quantiles(ms: NDArray[np.float64]) -> dict[str, float]:
+    """Return median and 95 % quantile."""
+    return {"median_ms": round(float(np.median(ms)), 4), "p95_ms": round(float(np.quantile(ms, 0.95)), 4)}
+
+
+def _measure(
+    rivals: Mapping[str, Callable[[], object]], rounds: int, warm_up: int, before: Callable[[], object]
+) -> Times:
+    times = {name: np.zeros(rounds) for name in rivals}
+    for call in rivals.values():
+        for _ in range(warm_up):
+            call()
+    gc.collect()
+    gc.disable()  # as the live engine does
+    try:
+        for i in range(rounds):
+            for name, call in rivals.items():
+                before()
+                start = time.perf_counter_ns()
+                call()
+                times[name][i] = (time.perf_counter_ns() - start) / 1e6
+    finally:
+        gc.enable()
+    return times

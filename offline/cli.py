@@ -1,0 +1,222 @@
+"""The command line. Every command imports what it needs when it is called, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+app = typer.Typer(
+    help="Play one sound in the style of another, live.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+_INTERRUPTED = 130
+"""How typer ends on Ctrl-C."""
+
+PresetOption = Annotated[str, typer.Option("--preset", metavar="P", help="Factory preset by name, or a .toml file.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="STAGE.PARAM=VALUE", help="Turn a knob; may be repeated.")
+]
+DeviceOption = Annotated[str, typer.Option(help="Where models run: auto, cpu, cuda or mps.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def main() -> None:
+    """Run the command line: exit code 0 done, 1 something failed and is named, 2 usage."""
+    try:
+        app()
+    except SystemExit as end:
+        if end.code != _INTERRUPTED:
+            raise
+        fail("interrupted; what was done stays, call again to go on")
+    except (OSError, ValueError, RuntimeError) as error:
+        if not _is_ours(error):
+            raise
+        fail(str(error))
+
+
+@app.command()
+def render(
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Sound files, folders or patterns.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")],
+    preset: PresetOption = "default",
+    settings: SetOption = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Files at a time.")] = 1,
+    block: Annotated[int, typer.Option(min=1, help="Frames at a time.")] = 4096,
+    device: DeviceOption = "auto",
+    keep_format: Annotated[bool, typer.Option("--format", help="Write the input's own format, not WAV.")] = False,
+    picture: Annotated[bool, typer.Option(help="Draw content, style and result beside each result.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Render what is there already once more.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Push files through a preset; each result has its input's length, rate and channels, in line to the sample."""
+    from gramophone.offline.render import Request, find_inputs, plan, render_all
+
+    request = Request(_preset(preset, settings), block, device, picture)
+    files, missing = find_inputs(inputs)
+    work = plan(files, out, suffix=None if keep_format else ".wav", overwrite=overwrite)
+    work.failed.update(missing)
+    out.mkdir(parents=True, exist_ok=True)
+    with _progress(json) as progress:
+        outcome = render_all(work, request, jobs, progress)
+    if json:
+        _print_json(
+            {
+                "rendered": [str(path) for path in outcome.rendered],
+                "skipped": [str(path) for path in outcome.skipped],
+                "failed": {str(path): why for path, why in outcome.failed.items()},
+                "warnings": {str(path): why for path, why in outcome.warnings.items()},
+                "seconds": outcome.seconds,
+            }
+        )
+    for path, why in outcome.warnings.items():
+        _say(f"warning: {path}: {why}")
+    for path, why in outcome.failed.items():
+        _say(f"error: {why if str(path) in why else f'{path}: {why}'}")
+    _say(f"{len(outcome.rendered)} rendered, {len(outcome.skipped)} there already, {len(outcome.failed)} failed")
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def play(
+    source: Annotated[Path | None, typer.Argument(metavar="[INPUT]", help="With --audio file: what to play.")] = None,
+    preset: PresetOption = "default",
+    settings: SetOption = None,
+    audio: Annotated[str, typer.Option(help="Where sound comes from and goes to: file.")] = "file",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="With --audio file: where to write.")] = None,
+    block: Annotated[int, typer.Option(min=1, help="Frames at a time.")] = 256,
+    duration: Annotated[float | None, typer.Option(min=0.0, metavar="S", help="Stop after S seconds.")] = None,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Play sound through a preset, block by block; the input repeats until --duration is full."""
+    from gramophone.presets import CLIPS
+    from gramophone.realtime.play import play_file
+
+    if audio != "file":
+        raise typer.BadParameter(f"{audio!r}: expected file", param_hint="--audio")
+    chosen = _preset(preset, settings)
+    show = _print_json if json else _show_report
+    play_file(chosen, source or CLIPS / "voice.flac", out, block, show, duration=duration, device=device)
+
+
+@app.command()
+def stylise(
+    content: Annotated[Path, typer.Argument(help="The sound to restyle.")],
+    style: Annotated[Path, typer.Argument(help="The sound whose style it takes.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the result.")],
+    method: Annotated[str, typer.Option(help="How: live (the real-time stage).")] = "live",
+    strength: Annotated[float, typer.Option(min=0.0, max=1.0, help="How much of the style.")] = 1.0,
+    device: DeviceOption = "auto",
+) -> None:
+    """Give one recording the style of another."""
+    from gramophone.offline.render import Request, render_file
+    from gramophone.presets import Preset, PresetError, StageSettings
+
+    if method != "live":
+        raise typer.BadParameter(f"{method!r}: expected live", param_hint="--method")
+    if out.suffix.lower() not in _extensions():
+        raise typer.BadParameter(f"{out}: expected {', '.join(_extensions())}", param_hint="--out")
+    if not style.is_file():
+        raise PresetError(f"{style}: no such style file")
+    stage = StageSettings("style", "style", {"clip": str(style.resolve()), "strength": strength})
+    with _progress(quiet=False) as progress:
+        render_file(content, out, Request(Preset("stylise", (stage,)), device=device), progress)
+
+
+@app.command()
+def presets(
+    name: Annotated[str | None, typer.Argument(help="Show this preset's chain and knobs.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """List the factory presets, or show one with its knobs."""
+    from gramophone.offline.listing import describe_preset, describe_presets
+
+    describe_preset(name, json=json) if name else describe_presets(json=json)
+
+
+@app.command()
+def doctor(json: JsonOption = False) -> None:
+    """Check this installation: libraries, devices, presets, files, speed."""
+    from gramophone.offline.doctor import examine, show
+
+    checks = examine()
+    show(checks, json=json)
+    if any(not check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+def fail(message: str) -> NoReturn:
+    """Print one line for people and end with exit code 1."""
+    _say(f"error: {message}")
+    sys.exit(1)
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether `error` is meant for people; anything else is a bug and keeps its traceback."""
+    return type(error).__module__.startswith("gramophone.") or isinstance(error, OSError)
+
+
+def _preset(name: str, settings: list[str] | None) -> Any:
+    from gramophone.presets import PresetError, load, names
+    from gramophone.realtime.table import complete, overridden
+
+    if not name.endswith(".toml") and name not in names():
+        hint = ", ".join(names())
+        raise typer.BadParameter(f"no preset {name!r}; expected a .toml file or one of {hint}", param_hint="--preset")
+    preset = load(name)
+    try:
+        changed = overridden(preset, _from_here(settings or []))
+    except PresetError as error:
+        raise typer.BadParameter(str(error), param_hint="--set") from None
+    return complete(changed)
+
+
+def _from_here(settings: list[str]) -> list[str]:
+    """Make file names in `settings` absolute: on the command line they are relative to where the user stands."""
+    rooted = []
+    for setting in settings:
+        address, equals, text = setting.partition("=")
+        rooted.append(
+            f"{address}{equals}{Path(text).resolve()}" if equals and text and Path(text).is_file() else setting
+        )
+    return rooted
+
+
+def _extensions() -> tuple[str, ...]:
+    from gramophone.realtime.files import EXTENSIONS
+
+    return EXTENSIONS
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _print_json(value: Any) -> None:
+    print(json_format.dumps(value), flush=True)
+
+
+def _show_report(report: dict[str, Any]) -> None:
+    print(
+        f"{report['time_s']:8.1f} s  in {report['input']['rms_db']:6.1f} dB  out {report['output']['rms_db']:6.1f} dB  "
+        f"load {report['load']:.0%}  latency {report['latency_samples']} samples",
+        flush=True,
+    )
+
+
+def _progress(quiet: bool) -> Any:
+    from gramophone.offline.progress import Progress
+
+    return Progress(quiet)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Pictures of sounds: content, style and result as spectrograms side by side, on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramophone.presets import Preset
+from gramophone.realtime.files import read
+from gramophone.realtime.stage import Audio
+
+_SHOWN_SECONDS = 15.0
+_RANGE_DB = 80.0
+_BANDS = 160
+_LOWEST_HZ = 40.0
+
+
+def draw_render(source: Path, result: Path, preset: Preset, picture: Path) -> None:
+    """Draw what went in, the style clip of the preset's first style stage (if it has one), and what came out.
+
+    Raises:
+        SoundFileError: a sound cannot be read.
+        OSError: the picture cannot be written.
+    """
+    clips = [str(stage.values["clip"]) for stage in preset.stages if stage.values.get("clip")]
+    sounds = {f"content: {source.name}": read(source)}
+    if clips:
+        sounds[f"style: {Path(clips[0]).name}"] = read(Path(clips[0]))
+    sounds[f"result: {preset.title or preset.name}"] = read(result)
+    draw_spectrograms(sounds, picture)
+
+
+def draw_spectrograms(sounds: Mapping[str, tuple[Audio, int]], picture: Path) -> None:
+    """Draw the first 15 s of every sound, `(channels, frames)` and rate by title, beside each other."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2 * len(sounds), 4.4), layout="constrained")
+    axes = figure.subplots(1, len(sounds), squeeze=False)[0]
+    shown = {
+        title: spectrogram(audio[:, : round(_SHOWN_SECONDS * rate)], rate) for title, (audio, rate) in sounds.items()
+    }
+    top = max(float(levels.max()) for levels, _, _ in shown.values())
+    for axis, (title, (levels, times, hertz)) in zip(axes, shown.items(), strict=True):
+        image = axis.pcolormesh(times, hertz, levels, vmin=top - _RANGE_DB, vmax=top, cmap="magma", rasterized=True)
+        axis.set_yscale("log")
+        axis.set_ylim(_LOWEST_HZ, 20_000)
+        axis.set_yticks([100, 1000, 10_000], ["100 Hz", "1 kHz", "10 kHz"])
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel("time (s)")
+    figure.colorbar(image, ax=axes, label="level (dB)")
+    # The format is named: the target is a part file until it is whole.
+    part = picture.with_name(f".{picture.name}.part")
+    try:
+        with part.open("wb") as file:
+            figure.savefig(file, format="png")
+        part.replace(picture)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def spectrogram(audio: Audio, rate: int) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
+    """Return levels in dB `(bands, frames)` of the mono sum, times in s and centres in Hz of bands even in log f."""
+    window = 1 << max(round(np.log2(rate * 0.04)), 4)
+    mono = audio.mean(axis=0)
+    padded = np.pad(mono, (window // 2, window))
+    hop = max(window // 4, len(mono) // 1500)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[: len(mono) or 1 : hop]
+    power = np.abs(np.fft.rfft(frames * np.hanning(window).astype(np.float32), axis=1)) ** 2 / window
+    centres = np.geomspace(_LOWEST_HZ, rate / 2, _BANDS)
+    edges = np.sqrt(np.r_[centres[0] ** 2 / centres[1], centres] * np.r_[centres, centres[-1]])
+    bins = np.clip(np.searchsorted(np.fft.rfftfreq(window, 1 / rate), edges), 0, power.shape[1] - 1)
+    sums = np.cumsum(np.pad(power, ((0, 0), (1, 0))), axis=1)
+    low, high = bins[:_BANDS], np.maximum(bins[1 : _BANDS + 1], bins[:_BANDS] + 1)
+    means = (sums[:, high] - sums[:, low]) / (high - low)
+    levels = 10 * np.log10(np.maximum(means, 1e-12)).T
+    return levels.astype(np.float32), np.arange(len(frames)) * hop / rate, centres

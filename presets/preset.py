@@ -1,0 +1,219 @@
+"""A preset: a chain of stages, their values and style clips, in one TOML file.
+
+    title = "Robot choir"
+    description = "What it is good for, in a sentence."
+
+    [[stages]]                 # in the order that the sound takes
+    name = "style"             # how controls address it: /gramophone/style/strength
+    kind = "style"
+    clip = "choir.flac"        # beside the preset, or one of the bundled clips
+    strength = 0.8
+
+What a kind's keys may hold is the parameter table's business (`gramophone.realtime.table`), not the file format's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+Scalar = float | bool | str
+
+FACTORY = Path(__file__).parent / "factory"
+CLIPS = Path(__file__).parent / "clips"
+DEFAULT = "default"
+_NAME = re.compile(r"[a-z][a-z0-9-]*")
+_TOP_KEYS = {"title", "description", "stages"}
+
+
+class PresetError(ValueError):
+    """A preset cannot be found, read, understood or saved; the message names the file and the key."""
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """One stage of a preset: its name in this chain, its kind, and the values that the preset sets."""
+
+    name: str
+    kind: str
+    values: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A chain by name. `path` is the file that it was read from; None for one made in code."""
+
+    name: str
+    stages: tuple[StageSettings, ...]
+    title: str = ""
+    description: str = ""
+    path: Path | None = None
+
+    def stage(self, name: str) -> StageSettings:
+        """Return the stage called `name`.
+
+        Raises:
+            PresetError: the chain has no such stage.
+        """
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise PresetError(f"{self.where}: no stage {name!r}; the chain has {', '.join(s.name for s in self.stages)}")
+
+    def with_values(self, changes: Mapping[tuple[str, str], Scalar]) -> Preset:
+        """Return the preset with the value at each `(stage, key)` of `changes` set.
+
+        Raises:
+            PresetError: the chain has no such stage.
+        """
+        stages = {stage.name: stage for stage in self.stages}
+        for (name, key), value in changes.items():
+            stage = self.stage(name)
+            stages[name] = replace(stage, values={**stages[stage.name].values, key: value})
+        return replace(self, stages=tuple(stages.values()))
+
+    @property
+    def where(self) -> str:
+        """How errors call this preset: its file if it has one."""
+        return str(self.path) if self.path else f"preset {self.name!r}"
+
+    def find_file(self, name: str) -> Path:
+        """Return the file that a value of this preset names: absolute, beside the preset, or a bundled clip.
+
+        Raises:
+            PresetError: there is no such file.
+        """
+        folders = [self.path.parent] if self.path else []
+        for candidate in (folder / name for folder in (*folders, CLIPS)):
+            if candidate.is_file():
+                return candidate.resolve()
+        searched = ", ".join(str(folder) for folder in (*folders, CLIPS))
+        raise PresetError(f"{self.where}: no file {name!r} in {searched}")
+
+
+def names() -> list[str]:
+    """Return the names of the factory presets, in alphabetical order."""
+    return sorted(path.stem for path in FACTORY.glob("*.toml"))
+
+
+def load(preset: str | os.PathLike[str]) -> Preset:
+    """Read a factory preset by name or any preset by path (what ends in `.toml`).
+
+    Raises:
+        PresetError: there is no such preset, or the file is not a preset; the message says what was expected.
+    """
+    text = os.fspath(preset)
+    if text.endswith(".toml"):
+        return parse(_read(Path(text)), Path(text))
+    if text not in names():
+        raise PresetError(
+            f"no preset {text!r}; expected a .toml file or one of the factory presets: {', '.join(names())}"
+        )
+    path = FACTORY / f"{text}.toml"
+    return parse(_read(path), path)
+
+
+def parse(text: str, path: Path) -> Preset:
+    """Return the preset that `text`, the contents of `path`, describes.
+
+    Raises:
+        PresetError: the text is not TOML, lacks a key, or has one too many.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PresetError(f"{path}: not valid TOML: {error}") from None
+    for key in document.keys() - _TOP_KEYS:
+        raise PresetError(f"{path}: unknown key {key!r}; expected {', '.join(sorted(_TOP_KEYS))}")
+    tables = document.get("stages")
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        raise PresetError(f"{path}: expected at least one [[stages]] table")
+    stages = tuple(_stage(table, number, path) for number, table in enumerate(tables, 1))
+    for name in _repeated(stage.name for stage in stages):
+        raise PresetError(f"{path}: two stages are called {name!r}; give one another name")
+    title, description = (_text(document, key, "", str(path)) for key in ("title", "description"))
+    return Preset(path.stem, stages, title, description, path)
+
+
+def save(preset: Preset, path: Path) -> None:
+    """Write `preset` to `path`, keeping the comments and layout of the file that it was read from.
+
+    The file appears whole or not at all.
+
+    Raises:
+        PresetError: the file cannot be written.
+    """
+    import tomlkit  # a fifth of a second that only saving pays
+    from tomlkit.items import AoT
+
+    source = preset.path.read_text("utf-8") if preset.path and preset.path.is_file() else ""
+    document = tomlkit.parse(source)
+    document["title"], document["description"] = preset.title, preset.description
+    written = document.get("stages", [])
+    old = {str(table.get("name", table["kind"])): table for table in written}
+    if [*old] != [stage.name for stage in preset.stages]:
+        document["stages"] = AoT([old.get(stage.name, tomlkit.table()) for stage in preset.stages])
+    for stage, table in zip(preset.stages, document["stages"], strict=True):
+        for key, value in {"name": stage.name, "kind": stage.kind, **stage.values}.items():
+            known = table.get(key, stage.kind if key == "name" else None)
+            if known != value:
+                table[key] = value
+    try:
+        _write_whole(path, tomlkit.dumps(document))
+    except OSError as error:
+        raise PresetError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise PresetError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise PresetError(f"{path}: not a text file: {error}") from None
+
+
+def _write_whole(path: Path, text: str) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as file:
+        file.write(text)
+    try:
+        Path(file.name).replace(path)
+    except OSError:
+        Path(file.name).unlink()
+        raise
+
+
+def _stage(table: dict[str, Any], number: int, path: Path) -> StageSettings:
+    where = f"{path}: stage {number}"
+    kind = _text(table, "kind", None, where)
+    name = _text(table, "name", kind, where)
+    if not _NAME.fullmatch(name):
+        raise PresetError(f"{where}: name = {name!r}: expected small letters, digits and '-'")
+    values = {key: value for key, value in table.items() if key not in ("name", "kind")}
+    for key, value in values.items():
+        if not isinstance(value, int | float | bool | str):
+            raise PresetError(f"{where} ({name}): {key} = {value!r}: expected a number, true, false or a text")
+    return StageSettings(name, kind, values)
+
+
+def _text(table: Mapping[str, Any], key: str, default: str | None, where: str) -> str:
+    value = table.get(key, default)
+    if value is None:
+        raise PresetError(f"{where}: key {key!r} is missing")
+    if not isinstance(value, str):
+        raise PresetError(f"{where}: {key} = {value!r}: expected a text")
+    return value
+
+
+def _repeated(items: Iterator[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for item in items:
+        if item in seen:
+            yield item
+        seen.add(item)

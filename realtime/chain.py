@@ -1,0 +1,102 @@
+"""The chain: named stages in order, each with bypass and a mix whose dry path is late by exactly the stage's delay."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from gramophone.models.parameters import Value
+from gramophone.presets import Preset, PresetError
+from gramophone.realtime.delay_line import DelayLine
+from gramophone.realtime.kinds import make_stage
+from gramophone.realtime.meters import Timings
+from gramophone.realtime.smoothing import Fade, crossfade
+from gramophone.realtime.stage import Audio, Format, Stage, StageError
+from gramophone.realtime.table import COMMON, complete, lookup, table
+
+_BYPASS, _MIX = COMMON
+
+
+class Slot:
+    """A stage's place in the chain: its name, bypass, mix, and how long its blocks take."""
+
+    def __init__(self, name: str, stage: Stage, form: Format, values: dict[str, Value]) -> None:
+        self.name = name
+        self.stage = stage
+        self.timings = Timings()
+        self._dry = DelayLine(form.channels, stage.delay)
+        self._bypass, self._mix = bool(values["bypass"]), float(values["mix"])
+        self._wetness = Fade(self._target(), round(_MIX.smoothing_ms * form.rate / 1000))
+
+    def set(self, key: str, value: Value) -> None:
+        """Set bypass, mix or one of the stage's parameters; heard from the next block on."""
+        if key == _BYPASS.name:
+            self._bypass = bool(value)
+        elif key == _MIX.name:
+            self._mix = float(value)
+        else:
+            self.stage.set(key, value)
+        self._wetness.set(self._target())
+
+    def process(self, block: Audio) -> Audio:
+        """Return the stage's output mixed with the aligned input: `(channels, frames)` in and out."""
+        start = time.perf_counter_ns()
+        wet = self.stage.process(block)
+        dry = self._dry.process(block)
+        output = crossfade(dry, wet, self._wetness.next(block.shape[1]))
+        self.timings.add(time.perf_counter_ns() - start)
+        return output
+
+    def _target(self) -> float:
+        return 0.0 if self._bypass else self._mix
+
+
+class Chain:
+    """The stages of a preset, made for one audio format.
+
+    `delay` is the sum of the stages' delays in samples; bypassing a stage does not change it.
+
+    Raises:
+        PresetError: the preset does not fit the parameter table, or names a file that cannot be used.
+        StageError: a stage cannot be made.
+    """
+
+    def __init__(self, preset: Preset, form: Format) -> None:
+        self.preset = complete(preset)
+        self.parameters = table(preset)
+        self.slots: dict[str, Slot] = {}
+        try:
+            for settings in self.preset.stages:
+                values = dict(settings.values)
+                stage = make_stage(settings.kind, form, values)
+                self.slots[settings.name] = Slot(settings.name, stage, form, values)
+        except StageError as error:
+            self.close()
+            raise PresetError(f"{preset.where}: stage {settings.name!r}: {error}") from error
+        self.delay = sum(slot.stage.delay for slot in self)
+
+    def __iter__(self) -> Iterator[Slot]:
+        """Iterate over the slots in the order that the sound takes."""
+        return iter(self.slots.values())
+
+    def set(self, address: str, value: Value) -> None:
+        """Set the parameter at `stage.parameter`; heard from the next block on.
+
+        Raises:
+            ParameterError: there is no such parameter, or it does not take the value.
+        """
+        checked = lookup(self.parameters, address).check(value)
+        stage, _, key = address.partition(".")
+        self.slots[stage].set(key, checked)
+        self.preset = self.preset.with_values({(stage, key): checked})
+
+    def process(self, block: Audio) -> Audio:
+        """Pass `block`, `(channels, frames)`, through every stage; never writes `block`."""
+        for slot in self:
+            block = slot.process(block)
+        return block
+
+    def close(self) -> None:
+        """Give back what the stages hold."""
+        for slot in self:
+            slot.stage.close()

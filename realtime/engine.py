@@ -1,0 +1,234 @@
+"""The engine: a preset's chain, fed blocks of any length, its parameters turned and its work measured.
+
+engine = Engine.load("default", rate=48_000)
+styled = engine.render(voice)                      # a whole array, in line with the input to the sample
+for block in engine.stream(blocks): ...            # or block by block, `engine.delay` samples late
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gramophone.models.parameters import Parameter, Value
+from gramophone.presets import Preset, PresetError, load
+from gramophone.realtime.chain import Chain
+from gramophone.realtime.delay_line import DelayLine
+from gramophone.realtime.meters import Level, Meter, Timings
+from gramophone.realtime.smoothing import Fade, crossfade
+from gramophone.realtime.stage import Audio, Format
+from gramophone.realtime.table import overridden
+
+_CHANGE_MS = 50.0
+_RENDER_BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the engine did since the last report; times in ms per block."""
+
+    latency_samples: int
+    load: float
+    """Time spent over time played: above 1 the sound cannot be live."""
+    stages: dict[str, dict[str, float]]
+    """Median and 95 % quantile by stage."""
+    input: Level
+    output: Level
+    non_finite: int
+    """Input samples that were NaN or infinite and were taken as silence, since the start."""
+
+
+class Engine:
+    """A preset playing at one sample rate (Hz) and channel count. One thread feeds it; any thread may set parameters.
+
+    Raises:
+        PresetError: the preset does not fit, or a stage of it cannot be made; the message names file and key.
+    """
+
+    def __init__(self, preset: Preset, rate: int, channels: int = 2, device: str = "auto") -> None:
+        self._form = Format(rate, channels, device)
+        self._chain = Chain(preset, self._form)
+        self._leaving: _Leaving | None = None
+        self._input, self._output, self._timings = Meter(), Meter(), Timings()
+        self._spent_ns = self._played = self._non_finite = 0
+
+    @classmethod
+    def load(
+        cls,
+        preset: str | os.PathLike[str],
+        rate: int,
+        channels: int = 2,
+        settings: Iterable[str] = (),
+        device: str = "auto",
+    ) -> Engine:
+        """Return an engine playing a factory preset by name or a preset file, with `stage.param=value` settings."""
+        return cls(overridden(load(preset), settings), rate, channels, device)
+
+    @property
+    def delay(self) -> int:
+        """Latency in samples."""
+        return self._chain.delay
+
+    @property
+    def preset(self) -> Preset:
+        """The preset that plays, with every value as it is now."""
+        return self._chain.preset
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """Every knob by its address, `stage.parameter`."""
+        return self._chain.parameters
+
+    def set(self, address: str, value: Value) -> None:
+        """Turn the knob at `stage.parameter`; heard from the next block on, smoothed.
+
+        Raises:
+            ParameterError: there is no such parameter, or it does not take the value.
+        """
+        self._chain.set(address, value)
+
+    def change(self, preset: Preset) -> None:
+        """Fade over to another preset within 50 ms, without a click or a gap.
+
+        The new chain is made here, in the caller's thread and time; the old one stays where it fails.
+
+        Raises:
+            PresetError: the new preset does not fit.
+        """
+        chain = Chain(preset, self._form)
+        self._leaving = _Leaving(self._chain, chain.delay, self._form)
+        self._chain = chain
+
+    def reorder(self, names: Sequence[str]) -> None:
+        """Put the stages into the order of `names` and fade over to it.
+
+        Raises:
+            PresetError: `names` are not the chain's stages.
+        """
+        stages = {stage.name: stage for stage in self.preset.stages}
+        if sorted(names) != sorted(stages):
+            raise PresetError(f"order {', '.join(names)}: expected each of {', '.join(stages)} once")
+        self.change(replace(self.preset, stages=tuple(stages[name] for name in names)))
+
+    def process(self, block: Audio) -> Audio:
+        """Return the sound of `block`, `(channels, frames)`, `delay` samples late. Never writes `block`."""
+        start = time.perf_counter_ns()
+        block = self._finite(block)
+        self._input.add(block)
+        leaving = self._leaving
+        output = self._chain.process(block)
+        if leaving:
+            output = leaving.fade(block, output)
+            if leaving.done and self._leaving is leaving:
+                self._leaving = None
+        self._output.add(output)
+        elapsed = time.perf_counter_ns() - start
+        self._timings.add(elapsed)
+        self._spent_ns += elapsed
+        self._played += block.shape[1]
+        return output
+
+    def stream(self, blocks: Iterable[Audio]) -> Iterator[Audio]:
+        """Process blocks as they come, one for one."""
+        return map(self.process, blocks)
+
+    def aligned(self, blocks: Iterable[Audio]) -> Iterator[Audio]:
+        """Process blocks, with the latency trimmed: as many frames come out as went in, in line to the sample."""
+        late = self.delay
+        for block in blocks:
+            output = self.process(block)
+            if late < output.shape[1]:
+                yield output[:, late:]
+            late = max(late - output.shape[1], 0)
+        for rest in _cut(self.delay, _RENDER_BLOCK):
+            output = self.process(np.zeros((self._form.channels, rest), np.float32))
+            if late < rest:
+                yield output[:, late:]
+            late = max(late - rest, 0)
+
+    def render(self, audio: Audio) -> Audio:
+        """Return the sound of a whole array, `(channels, frames)`, from silence, of its length and in line with it.
+
+        Raises:
+            ValueError: the array has another number of channels than the engine.
+        """
+        channels = self._form.channels
+        if audio.ndim != 2 or audio.shape[0] != channels:
+            raise ValueError(f"audio of shape {audio.shape}: expected ({channels}, frames)")
+        self.reset()
+        blocks = [audio[:, i : i + _RENDER_BLOCK] for i in range(0, audio.shape[1], _RENDER_BLOCK)]
+        return np.concatenate([np.empty((channels, 0), np.float32), *self.aligned(blocks)], axis=1)
+
+    def reset(self) -> None:
+        """Forget all sound: the next block follows silence. Values stay."""
+        old, self._chain = self._chain, Chain(self.preset, self._form)
+        old.close()
+
+    def report(self) -> Report:
+        """Return meters and timings since the last report."""
+        seconds = self._played / self._form.rate
+        stages = {"engine": self._timings} | {slot.name: slot.timings for slot in self._chain}
+        report = Report(
+            latency_samples=self.delay,
+            load=round(self._spent_ns / 1e9 / seconds, 4) if seconds else 0.0,
+            stages={
+                name: {"median_ms": round(t.quantile_ms(0.5), 4), "p95_ms": round(t.quantile_ms(0.95), 4)}
+                for name, t in stages.items()
+            },
+            input=self._input.read(),
+            output=self._output.read(),
+            non_finite=self._non_finite,
+        )
+        self._spent_ns = self._played = 0
+        return report
+
+    def close(self) -> None:
+        """Give back threads and handles."""
+        self._chain.close()
+
+    def _finite(self, block: Audio) -> Audio:
+        """Return `block` with NaN and infinities as silence: one would stay in every recursive filter for ever."""
+        if np.isfinite(np.dot(block.ravel(), block.ravel())):
+            return block
+        good = np.isfinite(block)
+        self._non_finite += int(block.size - np.count_nonzero(good))
+        return np.where(good, block, np.float32(0))
+
+
+class _Leaving:
+    """A chain on its way out: played beside the new one, delayed to line up where it is earlier, and faded."""
+
+    def __init__(self, chain: Chain, new_delay: int, form: Format) -> None:
+        self._chain = chain
+        self._line = DelayLine(form.channels, max(new_delay - chain.delay, 0))
+        # The new chain first speaks after its own delay; until then the old one plays on.
+        self._wait = new_delay
+        self._share = Fade(0.0, round(_CHANGE_MS * form.rate / 1000))
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing of the old chain is heard any more."""
+        return not self._wait and self._share.target == 1.0 and not self._share.left
+
+    def fade(self, block: Audio, new: Audio) -> Audio:
+        """Return the mix of both chains' sound of `block`, given the new one's; closes the old one when done."""
+        old = self._line.process(self._chain.process(block))
+        wait = min(self._wait, block.shape[1])
+        self._wait -= wait
+        if wait == block.shape[1]:
+            return old
+        self._share.set(1.0)
+        shares = np.broadcast_to(self._share.next(block.shape[1] - wait), block.shape[1] - wait)
+        mixed = crossfade(old, new, np.concatenate((np.zeros(wait, np.float32), shares)))
+        if self.done:
+            self._chain.close()
+        return mixed
+
+
+def _cut(total: int, size: int) -> Iterator[int]:
+    for start in range(0, total, size):
+        yield min(size, total - start)

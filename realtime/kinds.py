@@ -1,0 +1,56 @@
+"""Kinds of stage by name: the built-in effects, and what is loaded only when a chain asks for it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import cast
+
+from gramophone.models.parameters import Parameter, Value
+from gramophone.realtime.effect_table import EFFECTS, REFUSED
+from gramophone.realtime.stage import Format, Stage
+
+_LOADED = {"style": "gramophone.realtime.style:StyleStage"}
+
+
+class KindError(ValueError):
+    """No stage is of this kind; the message lists those there are, or says why it cannot be."""
+
+
+def kinds() -> list[str]:
+    """Return every kind of stage by name."""
+    return sorted([*_LOADED, *EFFECTS])
+
+
+def parameters_of(kind: str) -> tuple[Parameter, ...]:
+    """Return the knobs of stages of this kind.
+
+    Raises:
+        KindError: there is no such kind.
+    """
+    if kind in EFFECTS:
+        return EFFECTS[kind].parameters
+    return _stage_class(kind).parameters
+
+
+def make_stage(kind: str, form: Format, values: Mapping[str, Value]) -> Stage:
+    """Return a stage of this kind for audio of this format.
+
+    Raises:
+        KindError: there is no such kind.
+        StageError: the stage cannot be made; the message says why.
+    """
+    return _stage_class(kind)(form, values)
+
+
+def _stage_class(kind: str) -> type[Stage]:
+    if kind in _LOADED:
+        module, _, name = _LOADED[kind].partition(":")
+        return cast("type[Stage]", getattr(importlib.import_module(module), name))
+    if kind in EFFECTS:
+        from gramophone.realtime.effects import effect_stage
+
+        return effect_stage(kind)
+    if kind in REFUSED:
+        raise KindError(f"kind {kind!r} cannot be played live: {REFUSED[kind]}")
+    raise KindError(f"unknown kind {kind!r}; expected one of {', '.join(kinds())}")

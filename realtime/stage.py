@@ -1,0 +1,58 @@
+"""What a stage of a chain is: audio in, audio of the same length out, later by a stated delay.
+
+A stage is made from a `Format` and its settings, so that everything it allocates is allocated before the first block.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramophone.models.parameters import Parameter, Value
+
+Audio = NDArray[np.float32]
+"""float32 `(channels, frames)`."""
+
+
+class StageError(RuntimeError):
+    """A stage cannot be made or cannot go on; the message names the stage and what to do."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a stage will be fed: sample rate in Hz and number of channels; on which device models run."""
+
+    rate: int
+    channels: int
+    device: str = "cpu"
+
+
+class Stage(ABC):
+    """One link of a chain.
+
+    `parameters` is the stage's part of the parameter table. Values are targets: a stage moves towards a new number
+    over the parameter's `smoothing_ms`, at positions that depend on the count of samples only, never on how the
+    sound was cut into blocks. `delay` is the latency in samples, constant for the stage's life.
+    """
+
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+    delay: int = 0
+
+    @abstractmethod
+    def __init__(self, form: Format, values: Mapping[str, Value]) -> None: ...
+
+    @abstractmethod
+    def set(self, name: str, value: Value) -> None:
+        """Set the target of a parameter (checked by the caller against the table); heard from the next block on."""
+
+    @abstractmethod
+    def process(self, block: Audio) -> Audio:
+        """Return the stage's output for `block`: `(channels, frames)` in, the same shape out. Never writes `block`."""
+
+    def close(self) -> None:  # noqa: B027 - most stages hold nothing to give back
+        """Give back threads and handles."""

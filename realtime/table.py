@@ -1,0 +1,104 @@
+"""The parameter table: every knob of a chain by its address, `stage.parameter`.
+
+Presets, `--set`, OSC, MIDI, the web page and the docs all go through here; a value that passes fits its parameter.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+from gramophone.models.parameters import Parameter, ParameterError, Value
+from gramophone.presets import Preset, PresetError, StageSettings
+from gramophone.realtime.kinds import KindError, parameters_of
+
+COMMON = (
+    Parameter("bypass", False, "leave the sound as it is, with the stage's latency kept", smoothing_ms=10),
+    Parameter("mix", 1.0, "how much of the stage is heard: 0 dry, 1 wet; the dry sound is aligned"),
+)
+"""What every stage has beside its own parameters."""
+
+
+def table(preset: Preset) -> dict[str, Parameter]:
+    """Return the parameters of the preset's chain by address, in the order of the chain.
+
+    Raises:
+        PresetError: a stage's kind is unknown.
+    """
+    return {f"{stage.name}.{knob.name}": knob for stage in preset.stages for knob in _knobs(preset, stage)}
+
+
+def complete(preset: Preset) -> Preset:
+    """Return `preset` with every parameter's value present, checked, and every file found.
+
+    Raises:
+        PresetError: a kind, key or value does not fit; the message names the file, the key and what was expected.
+    """
+    changes: dict[tuple[str, str], Value] = {}
+    for stage in preset.stages:
+        knobs = {knob.name: knob for knob in _knobs(preset, stage)}
+        for key in stage.values:
+            if key not in knobs:
+                hint = _suggest(key, knobs)
+                raise PresetError(f"{preset.where}: stage {stage.name!r} ({stage.kind}) has no key {key!r}; {hint}")
+        for key, knob in knobs.items():
+            changes[stage.name, key] = _checked(preset, stage, knob)
+    return preset.with_values(changes)
+
+
+def overridden(preset: Preset, settings: Iterable[str]) -> Preset:
+    """Return `preset` with `settings`, each of the form `stage.parameter=value` as on the command line, in place.
+
+    Raises:
+        PresetError: an address or a value does not fit; the message says what was expected.
+    """
+    knobs = table(preset)
+    changes: dict[tuple[str, str], Value] = {}
+    for setting in settings:
+        address, equals, text = setting.partition("=")
+        if not equals:
+            raise PresetError(f"--set {setting}: expected stage.parameter=value")
+        try:
+            stage, _, key = address.partition(".")
+            changes[stage, key] = lookup(knobs, address).parse(text)
+        except ParameterError as error:
+            raise PresetError(f"--set {setting}: {error}") from None
+    return preset.with_values(changes)
+
+
+def lookup(knobs: Mapping[str, Parameter], address: str) -> Parameter:
+    """Return the parameter at `address`.
+
+    Raises:
+        ParameterError: there is none; the message names the nearest ones.
+    """
+    if address not in knobs:
+        raise ParameterError(f"no parameter {address!r}; {_suggest(address, knobs)}")
+    return knobs[address]
+
+
+def _knobs(preset: Preset, stage: StageSettings) -> tuple[Parameter, ...]:
+    try:
+        return (*COMMON, *parameters_of(stage.kind))
+    except KindError as error:
+        raise PresetError(f"{preset.where}: stage {stage.name!r}: {error}") from None
+
+
+def _checked(preset: Preset, stage: StageSettings, knob: Parameter) -> Value:
+    value = stage.values.get(knob.name, knob.default)
+    try:
+        checked = knob.check(value)
+    except ParameterError as error:
+        raise PresetError(f"{preset.where}: stage {stage.name!r}: {error}") from None
+    if isinstance(checked, str) and not knob.choices and checked:
+        try:
+            return str(preset.find_file(checked))
+        except PresetError as error:
+            raise PresetError(f"{error} (key {stage.name}.{knob.name})") from None
+    return checked
+
+
+def _suggest(key: str, known: Iterable[str]) -> str:
+    options = list(known)
+    near = difflib.get_close_matches(key, options, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"expected one of {', '.join(options)}"

@@ -1,0 +1,129 @@
+"""Sound files are read to their announced end or refused, and written whole or not at all."""
+
+import resource
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+
+from gramophone.realtime.files import EXTENSIONS, Reader, SoundFileError, Writer, read
+
+RATE = 22050
+
+
+def tone(frames, channels=1):
+    t = np.arange(frames) / RATE
+    return np.stack([0.5 * np.sin(2 * np.pi * (440 + 110 * c) * t) for c in range(channels)]).astype(np.float32)
+
+
+@pytest.mark.parametrize("ending", EXTENSIONS)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_what_is_written_comes_back(tmp_path, ending, channels):
+    sound = tone(RATE, channels)
+    with Writer(tmp_path / f"a{ending}", RATE, channels, RATE) as writer:
+        for start in range(0, RATE, 1000):
+            writer.write(sound[:, start : start + 1000])
+    back, rate = read(tmp_path / f"a{ending}")
+    assert rate == RATE
+    assert back.shape[0] == channels
+    loss = 0.2 if ending in (".mp3", ".ogg") else 2**-23
+    if ending != ".mp3":
+        assert back.shape == sound.shape
+        assert np.abs(back - sound).max() < loss
+    else:
+        assert back.shape[1] >= sound.shape[1]
+
+
+def test_eight_channels_and_one_sample(tmp_path):
+    with Writer(tmp_path / "a.wav", 96000, 8, 1) as writer:
+        writer.write(np.full((8, 1), 0.25, np.float32))
+    sound, rate = read(tmp_path / "a.wav")
+    assert rate == 96000
+    assert np.array_equal(sound, np.full((8, 1), 0.25, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(None, "No such file"), (b"", "empty"), (b"not a sound" * 100, "not a sound file"), (b"RIFF", "not a sound file")],
+)
+def test_bad_files_are_refused_by_name(tmp_path, content, expected):
+    path = tmp_path / "bad.wav"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SoundFileError, match=expected) as caught:
+        Reader(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_without_frames_is_refused(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros((0, 1)), RATE)
+    with pytest.raises(SoundFileError, match="0 frames"):
+        Reader(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("ending", [".wav", ".flac", ".aiff"])
+def test_a_file_cut_short_is_refused(tmp_path, ending):
+    path = tmp_path / f"a{ending}"
+    noise = np.random.default_rng(0).normal(0, 0.1, (5 * RATE, 2))
+    soundfile.write(path, noise, RATE)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(SoundFileError, match=r"cut short"):
+        read(path)
+
+
+def test_a_wav_of_unknown_length_is_read_to_its_end(tmp_path):
+    """What ffmpeg and sox write into a pipe."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(1000).T, RATE, subtype="FLOAT")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"data")
+    struct.pack_into("<I", data, at + 4, 0xFFFFFFFF)
+    path.write_bytes(data)
+    assert read(path)[0].shape == (1, 1000)
+
+
+def test_a_failed_write_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError, match="channels"), Writer(tmp_path / "a.wav", RATE, 1, 100) as writer:
+        writer.write(tone(50, channels=2))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_write_keeps_what_was_there(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"precious")
+    with pytest.raises(ZeroDivisionError), Writer(tmp_path / "a.wav", RATE, 1, 100):
+        raise ZeroDivisionError
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"precious"]
+
+
+@pytest.mark.parametrize("ending", [".wav", ".flac"])
+def test_a_full_disk_is_an_error(tmp_path, ending):
+    """A limit on file size fails writes at the same place as a full disk does."""
+    code = f"""
+import resource, signal, numpy as np
+from pathlib import Path
+from gramophone.realtime.files import SoundFileError, Writer
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    with Writer(Path({str(tmp_path)!r}) / 'a{ending}', 48000, 1, 48000) as writer:
+        writer.write(np.random.default_rng(0).normal(0, .1, (1, 48000)).astype(np.float32))
+except SoundFileError as error:
+    assert 'a{ending}' in str(error), error
+else:
+    raise SystemExit('no error')
+"""
+    import subprocess
+    import sys
+
+    assert hasattr(resource, "RLIMIT_FSIZE")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SoundFileError, match=r"cannot be written"):
+        Writer(tmp_path / "file" / "a.wav", RATE, 1, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
