@@ -109,3 +109,38 @@ class Parameter:
         if self.curve == "log":
             return float(low * (high / low) ** position)
         return low + (high - low) * position
+
+    def position_of(self, value: Value) -> float:
+        """Return the position, 0 to 1, of any value but a file name: switches at the ends, choices evenly between.
+
+        Raises:
+            ParameterError: the value is a file name, or not one of the parameter's.
+        """
+        checked = self.check(value)
+        if isinstance(checked, bool):
+            return float(checked)
+        if isinstance(checked, str):
+            self._demand_choices()
+            return self.choices.index(checked) / max(len(self.choices) - 1, 1)
+        return self.to_0to1(checked)
+
+    def value_at(self, position: float) -> Value:
+        """Return the value at a position, 0 to 1 (clamped): of switches and choices the nearest one.
+
+        Raises:
+            ParameterError: the parameter is a file name, or the position is not a number.
+        """
+        if not math.isfinite(position):
+            raise ParameterError(f"{self.name}: position {position}: expected a number from 0 to 1")
+        position = min(max(position, 0.0), 1.0)
+        if isinstance(self.default, bool):
+            return position >= 0.5
+        if isinstance(self.default, str):
+            self._demand_choices()
+            return self.choices[round(position * (len(self.choices) - 1))]
+        low, high = self.range
+        return min(max(self.from_0to1(position), low), high)
+
+    def _demand_choices(self) -> None:
+        if not self.choices:
+            raise ParameterError(f"{self.name} takes a file name: it has no position between 0 and 1")

@@ -42,7 +42,7 @@ def _overhead(feed: _Feed) -> dict[str, float]:
     engine = Engine.load(DEFAULT, _RATE)
     inside = [0]
     for slot in engine._chain:
-        slot.stage.process = _timed(slot.stage.process, inside)  # type: ignore[method-assign]  # type: ignore[method-assign]
+        slot.stage.process = _timed(slot.stage.process, inside)  # type: ignore[assignment,method-assign]
     beyond: list[float] = []
 
     def call() -> None:

@@ -1,0 +1,156 @@
+"""The desk: where every hand on the controls meets. OSC, MIDI, the web page and the terminal turn knobs here only.
+
+The desk checks what comes against the parameter table, keeps the newest value of every knob, tells whoever listens,
+and hands changes on to a `Sink`: the engine itself, or the shared memory through which the worker process hears.
+It knows no sockets, devices or processes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
+
+from gramophone.models.parameters import Parameter, Value
+from gramophone.presets import Preset, load
+from gramophone.realtime.table import complete, lookup, table
+
+_Any = TypeVar("_Any")
+
+Listener = Callable[[str, Value], None]
+"""Called with the address `stage.parameter` and its new value, in the thread that set it; must not block."""
+
+
+class Sink(Protocol):
+    """What plays: takes changes that the desk has checked."""
+
+    def set(self, address: str, value: Value) -> None:
+        """Turn one knob; heard from the next block on."""
+
+    def change(self, preset: Preset) -> None:
+        """Fade over to a preset, complete and checked."""
+
+    def mute(self, muted: bool) -> None:
+        """Silence the output, or let it be heard again; faded."""
+
+    def bypass(self, bypassed: bool) -> None:
+        """Let the dry, aligned sound through, or the chain again; faded."""
+
+    def panic(self) -> None:
+        """Forget all sound under way: tails, echoes, frozen rooms."""
+
+
+class Desk:
+    """The controls of what plays. Any thread may call; calls are short and never wait for the sound."""
+
+    def __init__(self, preset: Preset, sink: Sink) -> None:
+        self._lock = threading.RLock()
+        self._sink = sink
+        self._listeners: list[Listener] = []
+        self._layout_listeners: list[Callable[[], None]] = []
+        self._take(complete(preset))
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Every knob by its address, in the order of the chain."""
+        return self._parameters
+
+    @property
+    def preset(self) -> Preset:
+        """The preset that plays, with every value as it is now."""
+        with self._lock:
+            changes: dict[tuple[str, str], Value] = {}
+            for address, value in self._values.items():
+                stage, _, key = address.partition(".")
+                changes[stage, key] = value
+            return self._preset.with_values(changes)
+
+    def get(self, address: str) -> Value:
+        """Return a knob's newest value.
+
+        Raises:
+            ParameterError: there is no such knob.
+        """
+        lookup(self._parameters, address)
+        return self._values[address]
+
+    def set(self, address: str, value: Value) -> None:
+        """Turn a knob.
+
+        Raises:
+            ParameterError: there is no such knob, or it does not take the value.
+        """
+        with self._lock:
+            checked = lookup(self._parameters, address).check(value)
+            if checked == self._values[address]:
+                return
+            self._values[address] = checked
+            self._sink.set(address, checked)
+            for listener in list(self._listeners):
+                listener(address, checked)
+
+    def set_0to1(self, address: str, position: float) -> None:
+        """Turn a knob to a position, 0 to 1, of its range; switches are on from 0.5, choices share the range.
+
+        Raises:
+            ParameterError: there is no such knob, or it is a file name.
+        """
+        self.set(address, lookup(self._parameters, address).value_at(position))
+
+    def get_0to1(self, address: str) -> float:
+        """Return a knob's position, 0 to 1.
+
+        Raises:
+            ParameterError: there is no such knob, or it is a file name.
+        """
+        return lookup(self._parameters, address).position_of(self.get(address))
+
+    def change(self, preset: Preset | str) -> None:
+        """Fade over to a preset, by itself or by factory name.
+
+        Raises:
+            PresetError: it cannot be found or does not fit; what plays goes on.
+        """
+        new = complete(load(preset) if isinstance(preset, str) else preset)
+        with self._lock:
+            self._sink.change(new)
+            self._take(new)
+            for listener in list(self._layout_listeners):
+                listener()
+
+    def mute(self, muted: bool) -> None:
+        """Silence the output, or let it be heard again."""
+        self._sink.mute(muted)
+
+    def bypass(self, bypassed: bool) -> None:
+        """Let the dry sound through, or the chain again."""
+        self._sink.bypass(bypassed)
+
+    def panic(self) -> None:
+        """Forget all sound under way."""
+        self._sink.panic()
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Tell `listener` of every change; call what is returned to end it."""
+        return self._subscribe(self._listeners, listener)
+
+    def listen_layout(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Tell `listener` when another preset, and so other knobs, are in place; call what is returned to end it."""
+        return self._subscribe(self._layout_listeners, listener)
+
+    def _take(self, preset: Preset) -> None:
+        self._preset = preset
+        self._parameters = table(preset)
+        self._values = {f"{stage.name}.{key}": value for stage in preset.stages for key, value in stage.values.items()}
+
+    def _subscribe(self, listeners: list[_Any], listener: _Any) -> Callable[[], None]:
+        with self._lock:
+            listeners.append(listener)
+
+        def end() -> None:
+            with self._lock:
+                if listener in listeners:
+                    listeners.remove(listener)
+
+        return end
+
