@@ -19,38 +19,36 @@ _LOWEST_HZ = 40.0
 
 
 def draw_render(source: Path, result: Path, preset: Preset, picture: Path) -> None:
-    """Draw what went in, the style clip of the preset's first style stage (if it has one), and what came out.
+    """Draw the first 15 s of what went in, the style clip of the preset's first style stage (if it has one), and what came out.
 
     Raises:
         SoundFileError: a sound cannot be read.
         OSError: the picture cannot be written.
     """
     clips = [str(stage.values["clip"]) for stage in preset.stages if stage.values.get("clip")]
-    sounds = {f"content: {source.name}": read(source)}
+    sounds = {f"content: {source.name}": read(source, _SHOWN_SECONDS)}
     if clips:
-        sounds[f"style: {Path(clips[0]).name}"] = read(Path(clips[0]))
-    sounds[f"result: {preset.title or preset.name}"] = read(result)
+        sounds[f"style: {Path(clips[0]).name}"] = read(Path(clips[0]), _SHOWN_SECONDS)
+    sounds[f"result: {preset.title or preset.name}"] = read(result, _SHOWN_SECONDS)
     draw_spectrograms(sounds, picture)
 
 
 def draw_spectrograms(sounds: Mapping[str, tuple[Audio, int]], picture: Path) -> None:
-    """Draw the first 15 s of every sound, `(channels, frames)` and rate by title, beside each other."""
+    """Draw every sound, `(channels, frames)` and rate by title, beside each other."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.2 * len(sounds), 4.4), layout="constrained")
     axes = figure.subplots(1, len(sounds), squeeze=False)[0]
-    shown = {
-        title: spectrogram(audio[:, : round(_SHOWN_SECONDS * rate)], rate) for title, (audio, rate) in sounds.items()
-    }
+    shown = {title: spectrogram(audio, rate) for title, (audio, rate) in sounds.items()}
     top = max(float(levels.max()) for levels, _, _ in shown.values())
     for axis, (title, (levels, times, hertz)) in zip(axes, shown.items(), strict=True):
-        image = axis.pcolormesh(times, hertz, levels, vmin=top - _RANGE_DB, vmax=top, cmap="magma", rasterized=True)
+        image = axis.pcolormesh(times, hertz, levels - top, vmin=-_RANGE_DB, vmax=0, cmap="magma", rasterized=True)
         axis.set_yscale("log")
         axis.set_ylim(_LOWEST_HZ, 20_000)
         axis.set_yticks([100, 1000, 10_000], ["100 Hz", "1 kHz", "10 kHz"])
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("time (s)")
-    figure.colorbar(image, ax=axes, label="level (dB)")
+    figure.colorbar(image, ax=axes, label="level (dB below the loudest)")
     # The format is named: the target is a part file until it is whole.
     part = picture.with_name(f".{picture.name}.part")
     try:

@@ -160,13 +160,15 @@ class Writer:
         return SoundFileError(f"{self.path}: cannot be written: {reason}")
 
 
-def read(path: Path) -> tuple[Audio, int]:
-    """Return a whole file as `(channels, frames)` and its rate in Hz.
+def read(path: Path, seconds: float | None = None) -> tuple[Audio, int]:
+    """Return a whole file, or its first `seconds`, as `(channels, frames)` and its rate in Hz.
 
     Raises:
         SoundFileError: as `Reader`.
     """
     with Reader(path) as reader:
+        if seconds is not None:
+            return next(reader.blocks(max(round(seconds * reader.rate), 1))), reader.rate
         return np.concatenate(list(reader.blocks(1 << 16)), axis=1), reader.rate
 
 
