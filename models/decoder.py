@@ -24,11 +24,11 @@ class CausalDecoder(Streaming):
 
     def __init__(
         self,
-        latents: int = 128,
+        latents: int = 64,
         width: int = 256,
         strides: Sequence[int] = (8, 4, 4),
         dilations: Sequence[int] = (1, 3, 9),
-        kernel: int = 3,
+        kernel: int = 7,
         outputs: int = 1,
     ) -> None:
         super().__init__()
@@ -51,13 +51,13 @@ class CausalDecoder(Streaming):
 
 
 def residual_unit(channels: int, kernel: int, dilation: int) -> Residual:
-    """Return a dilated and a plain convolution with the input added: `(B, C, T)` -> `(B, C, T)`."""
+    """Return a dilated convolution and a 1x1 with the input added: `(B, C, T)` -> `(B, C, T)`."""
     return Residual(
         Sequential(
             _activation(),
             CausalConv1d(channels, channels, kernel, dilation),
             _activation(),
-            CausalConv1d(channels, channels, kernel),
+            CausalConv1d(channels, channels, 1),
         )
     )
 

@@ -19,7 +19,7 @@ _LOWEST_HZ = 40.0
 
 
 def draw_render(source: Path, result: Path, preset: Preset, picture: Path) -> None:
-    """Draw the first 15 s of what went in, the style clip of the preset's first style stage (if it has one), and what came out.
+    """Draw the first 15 s of what went in, the preset's first style clip (if it has one), and what came out.
 
     Raises:
         SoundFileError: a sound cannot be read.

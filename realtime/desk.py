@@ -153,4 +153,3 @@ class Desk:
                     listeners.remove(listener)
 
         return end
-

@@ -118,10 +118,11 @@ class Executor(ABC):
         Raises:
             ValueError: an input is not of the shape that the executor was made for.
         """
-        shapes = [np.shape(value) for value in (x, *controls)]
+        inputs = (x, *controls)
+        shapes = [value.shape for value in inputs]
         if shapes != self._shapes:
             raise ValueError(f"shapes {shapes}: this executor was made for {self._shapes}")
-        return self._run((x, *controls))
+        return self._run(inputs)
 
     @abstractmethod
     def reset(self) -> None:
