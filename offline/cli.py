@@ -56,14 +56,14 @@ def render(
     json: JsonOption = False,
 ) -> None:
     """Push files through a preset; each result has its input's length, rate and channels, in line to the sample."""
-    from gramophone.offline.render import Request, find_inputs, plan, render_all
+    from gramophone.offline.render import Request, announced_seconds, find_inputs, plan, render_all
 
     request = Request(_preset(preset, settings), block, device, picture)
     files, missing = find_inputs(inputs)
     work = plan(files, out, suffix=None if keep_format else ".wav", overwrite=overwrite)
     work.failed.update(missing)
     out.mkdir(parents=True, exist_ok=True)
-    with _progress(json) as progress:
+    with _progress(json, announced_seconds(work)) as progress:
         outcome = render_all(work, request, jobs, progress)
     if json:
         _print_json(
@@ -127,7 +127,7 @@ def stylise(
     if not style.is_file():
         raise PresetError(f"{style}: no such style file")
     stage = StageSettings("style", "style", {"clip": str(style.resolve()), "strength": strength})
-    with _progress(quiet=False) as progress:
+    with _progress() as progress:
         render_file(content, out, Request(Preset("stylise", (stage,)), device=device), progress)
 
 
@@ -212,10 +212,10 @@ def _show_report(report: dict[str, Any]) -> None:
     )
 
 
-def _progress(quiet: bool) -> Any:
+def _progress(quiet: bool = False, seconds: float = 0.0) -> Any:
     from gramophone.offline.progress import Progress
 
-    return Progress(quiet)
+    return Progress(quiet, seconds)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,12 @@ import multiprocessing
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gramophone.presets import Preset
-from gramophone.realtime.files import EXTENSIONS, Reader, Writer
+from gramophone.realtime.files import EXTENSIONS, Reader, SoundFileError, Writer
 
 Tick = Callable[[float], None]
 """Called with the seconds of sound done since the last call."""
@@ -91,6 +92,15 @@ def plan(inputs: Sequence[Path], out: Path, *, suffix: str | None = ".wav", over
         else:
             render.append((sources[0], target))
     return Plan(tuple(render), tuple(done), failed)
+
+
+def announced_seconds(work: Plan) -> float:
+    """Return how much sound the headers of the files to render announce, in s; those that cannot be read count 0."""
+    total = 0.0
+    for source, _ in work.render:
+        with suppress(SoundFileError), Reader(source) as reader:
+            total += reader.frames / reader.rate
+    return total
 
 
 def render_all(work: Plan, request: Request, jobs: int, tick: Tick) -> Outcome:
