@@ -1,0 +1,214 @@
+"""The live style at work: hop by hop through spectra and control, its aim renewed in the background.
+
+Every period (about 80 ms) what was heard goes to a background thread, which updates the statistics of the content and
+computes the map to the style; one period later this aim is collected and faded to over the next. Both happen at fixed
+frames, so the result does not depend on how the sound was cut into blocks or how fast the machine is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gramophone.models.listener import Listener, decay_per_frame
+from gramophone.models.parameters import Value
+from gramophone.models.speech import BANDS
+from gramophone.models.style import Style, StyleBands, blended, powers
+from gramophone.models.style_control import Aim, StyleControl
+from gramophone.realtime.executor import make
+from gramophone.realtime.fifo import Fifo
+from gramophone.realtime.files import SoundFileError, read
+from gramophone.realtime.smoothing import Fade
+from gramophone.realtime.stage import Audio, Format, StageError
+
+_PERIOD_S = 0.08
+_NICENESS = 2
+"""Little: in the end the sound waits for its map."""
+_SMOOTHED_S = {"strength": 0.05, "fill": 0.05, "gain": 0.05}
+"""Knobs that move from frame to frame, and how long they take."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A band layout and the clips' styles in it; None for a clip that is not given or silent."""
+
+    bands: StyleBands
+    layout: tuple[Value, ...]
+    styles: tuple[Style | None, Style | None]
+
+    @staticmethod
+    @torch.inference_mode()
+    def learn(rate: int, values: Mapping[str, Value]) -> Lesson:
+        """Learn the clips that `values` name.
+
+        Raises:
+            StageError: a clip cannot be read.
+        """
+        layout = detail, low, high = values["detail"], values["low"], values["high"]
+        bands = StyleBands(rate, round(float(detail)), float(low), float(high))
+        first, second = (_learn_clip(bands, str(values[name])) for name in ("clip", "clip2"))
+        return Lesson(bands, layout, (first, second))
+
+    def style(self, position: float) -> Style | None:
+        """Return the style at `position` between the clips; where one teaches nothing, the other's."""
+        first, second = self.styles
+        if first is None or second is None:
+            return first or second
+        if position in (0.0, 1.0):
+            return second if position else first
+        return blended(first, second, position)
+
+
+class Player:
+    """One band layout playing: spectra and control with their state, the aims between which it fades, the next one."""
+
+    def __init__(self, form: Format, lesson: Lesson, values: Mapping[str, Value]) -> None:
+        self._lesson = lesson
+        self._bands = bands = lesson.bands
+        self._values = dict(values)
+        self._fifo = Fifo(form.channels, bands.hop)
+        self.delay = bands.overlap_add.delay + self._fifo.delay
+        self._period = max(round(bands.frames(_PERIOD_S)), 1)
+        rest = Aim.at_rest(bands.bands).packed().numpy()
+        self._aims = np.stack([rest, rest])
+        self._control = StyleControl(bands)
+        self._frame = make(
+            self._control,
+            channels=bands.bins + form.channels,
+            block=1,
+            controls=[self._aims, np.zeros((1, 5), np.float32)],
+            device="cpu",
+        )
+        quiet = torch.zeros(1, form.channels, 0)
+        self._past = bands.stft.initial_state(quiet)
+        self._pending = bands.overlap_add.initial_state(quiet)
+        self._heard = np.zeros((self._period, bands.bands + BANDS + 1), np.float32)
+        self._count = 0
+        self._listener = Listener.new(bands)
+        self._worker = ThreadPoolExecutor(1, "style-map", step_back)
+        self._job: Future[tuple[Listener, Aim]] | None = None
+        self._fades = {
+            name: Fade(float(values[name]), round(bands.frames(seconds))) for name, seconds in _SMOOTHED_S.items()
+        }
+
+    def set(self, name: str, value: Value) -> None:
+        """Turn a knob, but for those that take learning."""
+        self._values[name] = value
+        if name in self._fades:
+            self._fades[name].set(float(value))
+
+    def fits(self, lesson: Lesson) -> bool:
+        """Whether the styles of `lesson` are in the band layout that plays."""
+        return lesson.layout == self._lesson.layout
+
+    def teach(self, lesson: Lesson) -> None:
+        """Take over other styles in the same band layout."""
+        self._lesson = lesson
+
+    def process(self, block: Audio) -> Audio:
+        """Return the restyled sound, `(channels, frames)` both, `delay` samples late."""
+        return self._fifo.process(block, self._restyle)
+
+    def close(self) -> None:
+        """End the background thread."""
+        self._worker.shutdown(wait=True, cancel_futures=True)
+
+    @torch.inference_mode()
+    def _restyle(self, sound: Audio) -> Audio:
+        """Pass whole hops through, the spectra of one period at a time."""
+        x = torch.from_numpy(sound)[None]
+        pieces = []
+        while x.shape[2]:
+            into = self._count % self._period
+            if not into:
+                self._turn()
+            frames = min(x.shape[2] // self._bands.hop, self._period - into)
+            samples = frames * self._bands.hop
+            pieces.append(self._step(x[:, :, :samples], into, frames))
+            self._count += frames
+            x = x[:, :, samples:]
+        return (pieces[0] if len(pieces) == 1 else torch.cat(pieces, 2))[0].numpy()
+
+    def _step(self, x: Tensor, into: int, frames: int) -> Tensor:
+        spectra, self._past = self._bands.stft.step(x, self._past)
+        power = powers(spectra)
+        made = self._run_control(torch.cat([power.mean(0), power.mean(2).t()], 1).numpy(), into, frames)
+        parts = self._control.split(torch.from_numpy(made.T))
+        self._heard[into : into + frames] = torch.cat([parts.frame, parts.guard, parts.loud]).t().numpy()
+        hiss = self._bands.hiss(self._count, frames, x.shape[1])
+        spectra = spectra * parts.gains.t() + hiss * (parts.fill.t() * parts.shares[:, :, None])
+        y, self._pending = self._bands.overlap_add.step(spectra, self._pending)
+        return y
+
+    def _run_control(self, power: NDArray[np.float32], into: int, frames: int) -> NDArray[np.float32]:
+        """Return the control's outputs, a row a frame, for rows of powers."""
+        strength, fill, gain_db = (fade.next(frames) for fade in self._fades.values())
+        numbers = np.empty((frames, 1, 5), np.float32)
+        numbers[:, 0, 0] = np.arange(into + 1, into + frames + 1) / self._period
+        numbers[:, 0, 1] = strength
+        numbers[:, 0, 2] = fill
+        numbers[:, 0, 3] = 10 ** (gain_db / 20)
+        numbers[:, 0, 4] = decay_per_frame(self._bands, float(self._values["adaptation"]))
+        rows = [
+            self._frame(row[None, :, None], self._aims, number)[0, :, 0]
+            for row, number in zip(power, numbers, strict=True)
+        ]
+        return np.stack(rows)
+
+    def _turn(self) -> None:
+        """At the end of a period: fade to the aim that was ordered at its start, and order the next."""
+        self._aims[0] = self._aims[1]
+        if self._job:
+            self._listener, aim = self._job.result()
+            self._aims[1] = aim.packed().numpy()
+        kept = 0 if self._values["freeze"] or not self._count else None
+        heard = torch.from_numpy(self._heard[:kept].copy())
+        self._job = self._worker.submit(_renew, self._listener, heard, self._lesson, dict(self._values))
+
+
+@torch.inference_mode()
+def _renew(listener: Listener, heard: Tensor, lesson: Lesson, values: Mapping[str, Value]) -> tuple[Listener, Aim]:
+    adaptation, position, tilt, guard = (float(values[name]) for name in ("adaptation", "blend", "tilt", "guard"))
+    frames, powers_heard, loud = torch.split(heard.double(), [lesson.bands.bands, BANDS, 1], 1)
+    decay = decay_per_frame(lesson.bands, adaptation)
+    listener = listener.after(frames, powers_heard, loud[:, 0] > 0, decay)
+    return listener, listener.aim(lesson.bands, lesson.style(position), tilt, guard)
+
+
+def _learn_clip(bands: StyleBands, clip: str) -> Style | None:
+    if not clip:
+        return None
+    try:
+        sound, rate = read(Path(clip))
+    except SoundFileError as error:
+        raise StageError(f"clip: {error}") from None
+    sound = np.nan_to_num(sound, nan=0.0, posinf=0.0, neginf=0.0)
+    if rate != bands.rate:
+        import soxr
+
+        sound = np.ascontiguousarray(soxr.resample(sound.T, rate, bands.rate).T)
+    return bands.learn(torch.from_numpy(sound))
+
+
+def step_back() -> None:
+    """Give way to the sound: on Linux a thread has a priority of its own.
+
+    Where the sound has real-time priority, this stays just below: a thread that is kept from running by other
+    programs while it holds the interpreter would hold up the sound, too.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        if os.sched_getscheduler(0) == os.SCHED_FIFO:
+            priority = os.sched_getparam(0).sched_priority
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(max(priority - 10, 1)))
+        else:
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
