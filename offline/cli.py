@@ -89,22 +89,69 @@ def play(
     source: Annotated[Path | None, typer.Argument(metavar="[INPUT]", help="With --audio file: what to play.")] = None,
     preset: PresetOption = "default",
     settings: SetOption = None,
-    audio: Annotated[str, typer.Option(help="Where sound comes from and goes to: file.")] = "file",
+    audio: Annotated[
+        str, typer.Option(help="Where sound comes from and goes to: auto, jack, portaudio[:NAME] or file.")
+    ] = "auto",
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="With --audio file: where to write.")] = None,
-    block: Annotated[int, typer.Option(min=1, help="Frames at a time.")] = 256,
+    block: Annotated[int | None, typer.Option(min=1, help="Frames at a time; else as the device has it.")] = None,
+    spare: Annotated[int, typer.Option(min=0, max=16, help="Blocks to spare: later, and safe from stalls.")] = 0,
     duration: Annotated[float | None, typer.Option(min=0.0, metavar="S", help="Stop after S seconds.")] = None,
+    record: Annotated[Path | None, typer.Option(metavar="DIR", help="Record sound, preset and every control.")] = None,
+    osc_port: Annotated[int, typer.Option(min=0, max=65535, help="UDP port for OSC; 0 closes it.")] = 9000,
+    http_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of OSCQuery and the page; 0 closes it.")
+    ] = 9001,
+    midi: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="MIDI inputs; all of them if not given.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others than this machine need --allow.")
+    ] = "127.0.0.1",
+    allow: Annotated[list[str] | None, typer.Option(metavar="PEER", help="Addresses that OSC is taken from.")] = None,
+    token: Annotated[str, typer.Option(help="What the page asks for beyond this machine.")] = "",
     device: DeviceOption = "auto",
     json: JsonOption = False,
+    quiet: Annotated[bool, typer.Option(help="Show nothing.")] = False,
 ) -> None:
-    """Play sound through a preset, block by block; the input repeats until --duration is full."""
-    from gramophone.presets import CLIPS
-    from gramophone.realtime.play import play_file
+    """Play live through a preset: the microphone, JACK, or a file, which repeats until --duration is full."""
+    if audio == "file" or (audio == "auto" and (source or out)):
+        _play_file(_preset(preset, settings), source, out, block or 256, duration, device, json=json, quiet=quiet)
+        return
+    if source or out:
+        raise typer.BadParameter("INPUT and --out go with --audio file", param_hint="--audio")
+    from gramophone.realtime.live.hands import Hands
+    from gramophone.realtime.live.perform import Performance, perform
+    from gramophone.realtime.live.session import SessionSettings
 
-    if audio != "file":
-        raise typer.BadParameter(f"{audio!r}: expected file", param_hint="--audio")
-    chosen = _preset(preset, settings)
-    show = _print_json if json else _show_report
-    play_file(chosen, source or CLIPS / "voice.flac", out, block, show, duration=duration, device=device)
+    performance = Performance(
+        SessionSettings(audio, block=block, spare=spare, device=device, recorded=record is not None), duration, record
+    )
+    hands = Hands(osc_port or None, http_port or None, host, tuple(allow or ()), token, tuple(midi or ()))
+    with _view(json=json, quiet=quiet) as view:
+        perform(
+            performance,
+            lambda: _preset(preset, settings),
+            view,
+            lambda desk, session: hands.on(desk, session.meters, view.tell),
+        )
+
+
+@app.command()
+def devices(json: JsonOption = False) -> None:
+    """List the sound devices that --audio can name."""
+    from dataclasses import asdict
+
+    from gramophone.realtime.live.devices import find_devices
+
+    found, missing = find_devices()
+    if json:
+        _print_json({"devices": [asdict(device) for device in found], "missing": missing})
+        return
+    for device in found:
+        star = "*" if device.default else " "
+        print(f"{star} --audio {device.audio!r:32} {device.inputs} in, {device.outputs} out, {device.rate} Hz")
+    for why in missing:
+        _say(why)
 
 
 @app.command()
@@ -194,6 +241,36 @@ def _extensions() -> tuple[str, ...]:
     from gramophone.realtime.files import EXTENSIONS
 
     return EXTENSIONS
+
+
+def _play_file(
+    preset: Any,
+    source: Path | None,
+    out: Path | None,
+    block: int,
+    duration: float | None,
+    device: str,
+    *,
+    json: bool,
+    quiet: bool,
+) -> None:
+    from gramophone.presets import CLIPS
+    from gramophone.realtime.play import play_file
+
+    show = _print_json if json else (lambda _report: None) if quiet else _show_report
+    play_file(preset, source or CLIPS / "voice.flac", out, block, show, duration=duration, device=device)
+
+
+def _view(*, json: bool, quiet: bool) -> Any:
+    from contextlib import nullcontext
+
+    from gramophone.realtime.live.view import JsonView, LineView, QuietView, TerminalView
+
+    if quiet and not json:
+        return nullcontext(QuietView())
+    if json:
+        return nullcontext(JsonView())
+    return TerminalView() if sys.stdout.isatty() else nullcontext(LineView())
 
 
 def _say(text: str) -> None:

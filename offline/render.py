@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gramophone.presets import Preset
 from gramophone.realtime.files import EXTENSIONS, Reader, SoundFileError, Writer
+from gramophone.realtime.live.replay import is_recording
 
 Tick = Callable[[float], None]
 """Called with the seconds of sound done since the last call."""
@@ -52,7 +53,8 @@ class Request:
 def find_inputs(names: Iterable[str]) -> tuple[list[Path], dict[Path, str]]:
     """Return the sound files that `names` (files, folders, globs) stand for, each once, and the names in vain with why.
 
-    A file named outright is taken whatever its ending; folders are searched to the bottom.
+    A file named outright is taken whatever its ending; folders are searched to the bottom, but for one that
+    `gramophone play --record` made: that is one input, to be played again.
     """
     found: dict[Path, Path] = {}
     failed: dict[Path, str] = {}
@@ -75,7 +77,8 @@ def plan(inputs: Sequence[Path], out: Path, *, suffix: str | None = ".wav", over
     """
     targets: dict[Path, list[Path]] = defaultdict(list)
     for path in inputs:
-        targets[out / (path.stem + (suffix or path.suffix.lower()))].append(path)
+        ending = ".wav" if path.is_dir() else suffix or path.suffix.lower()
+        targets[out / (path.stem + ending)].append(path)
     render: list[tuple[Path, Path]] = []
     done: list[Path] = []
     failed: dict[Path, str] = {}
@@ -134,10 +137,15 @@ class Rendered:
 def render_file(source: Path, target: Path, request: Request, tick: Tick) -> Rendered:
     """Render one file block by block: of its length, rate and channels, lined up to the sample.
 
+    A recording of `gramophone play` is played again with its own preset, to the samples that were heard.
+
     Raises:
         SoundFileError: the input cannot be read to its end or the output not be written; no output is left.
         PresetError: the preset does not fit this file's format.
     """
+    if source.is_dir():
+        return _replay(source, target, tick)
+
     from gramophone.realtime.engine import Engine
 
     with Reader(source) as reader:
@@ -154,6 +162,16 @@ def render_file(source: Path, target: Path, request: Request, tick: Tick) -> Ren
             return Rendered(reader.frames / reader.rate, engine.report().non_finite)
         finally:
             engine.close()
+
+
+def _replay(recording: Path, target: Path, tick: Tick) -> Rendered:
+    from gramophone.realtime.live.replay import replay
+
+    replay(recording, target)
+    with Reader(target) as reader:
+        seconds = reader.frames / reader.rate
+    tick(seconds)
+    return Rendered(seconds, 0)
 
 
 _Result = tuple[Path, Path, Rendered | Exception]
@@ -218,6 +236,8 @@ def _size(path: Path) -> int:
 
 
 def _sounds(path: Path) -> list[Path]:
+    if is_recording(path):
+        return [path]
     if path.is_dir():
         return sorted(file for file in path.rglob("*") if file.suffix.lower() in EXTENSIONS and file.is_file())
     return [path]

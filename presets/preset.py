@@ -9,7 +9,13 @@
     clip = "choir.flac"        # beside the preset, or one of the bundled clips
     strength = 0.8
 
-What a kind's keys may hold is the parameter table's business (`gramophone.realtime.table`), not the file format's.
+    [[midi]]                   # optional: which control turns which knob
+    knob = "style.strength"
+    control = "cc"
+    number = 7
+
+What a kind's keys may hold is the parameter table's business (`gramophone.realtime.table`), not the file format's; what
+a `[[midi]]` table may hold is `gramophone.realtime.midi`'s.
 """
 
 from __future__ import annotations
@@ -21,7 +27,10 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
 
 Scalar = float | bool | str
 
@@ -29,7 +38,7 @@ FACTORY = Path(__file__).parent / "factory"
 CLIPS = Path(__file__).parent / "clips"
 DEFAULT = "default"
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
-_TOP_KEYS = {"title", "description", "stages"}
+_TOP_KEYS = {"title", "description", "stages", "midi"}
 
 
 class PresetError(ValueError):
@@ -47,13 +56,17 @@ class StageSettings:
 
 @dataclass(frozen=True)
 class Preset:
-    """A chain by name. `path` is the file that it was read from; None for one made in code."""
+    """A chain by name. `path` is the file that it was read from; None for one made in code.
+
+    `midi` holds the `[[midi]]` tables as they are written.
+    """
 
     name: str
     stages: tuple[StageSettings, ...]
     title: str = ""
     description: str = ""
     path: Path | None = None
+    midi: tuple[Mapping[str, Scalar], ...] = ()
 
     def stage(self, name: str) -> StageSettings:
         """Return the stage called `name`.
@@ -138,7 +151,7 @@ def parse(text: str, path: Path) -> Preset:
     for name in _repeated(stage.name for stage in stages):
         raise PresetError(f"{path}: two stages are called {name!r}; give one another name")
     title, description = (_text(document, key, "", str(path)) for key in ("title", "description"))
-    return Preset(path.stem, stages, title, description, path)
+    return Preset(path.stem, stages, title, description, path, _midi(document.get("midi", []), path))
 
 
 def save(preset: Preset, path: Path) -> None:
@@ -164,10 +177,26 @@ def save(preset: Preset, path: Path) -> None:
             known = table.get(key, stage.kind if key == "name" else None)
             if known != value:
                 table[key] = value
+    _put_midi(document, [dict(row) for row in preset.midi])
     try:
         _write_whole(path, tomlkit.dumps(document))
     except OSError as error:
         raise PresetError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _put_midi(document: TOMLDocument, rows: list[dict[str, Scalar]]) -> None:
+    """Put `rows` in place of the document's `[[midi]]` tables, leaving those that stay as they are written."""
+    import tomlkit
+
+    written = document.get("midi", [])
+    if [dict(table) for table in written] == rows:
+        return
+    document.pop("midi", None)
+    tables = tomlkit.aot()
+    for row in rows:
+        tables.append(next((table for table in written if dict(table) == row), None) or tomlkit.item(row))
+    if rows:
+        document["midi"] = tables
 
 
 def _read(path: Path) -> str:
@@ -196,10 +225,20 @@ def _stage(table: dict[str, Any], number: int, path: Path) -> StageSettings:
     if not _NAME.fullmatch(name):
         raise PresetError(f"{where}: name = {name!r}: expected small letters, digits and '-'")
     values = {key: value for key, value in table.items() if key not in ("name", "kind")}
-    for key, value in values.items():
+    return StageSettings(name, kind, _scalars(values, f"{where} ({name})"))
+
+
+def _midi(tables: object, path: Path) -> tuple[Mapping[str, Scalar], ...]:
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise PresetError(f"{path}: midi = {tables!r}: expected [[midi]] tables")
+    return tuple(_scalars(table, f"{path}: midi {number}") for number, table in enumerate(tables, 1))
+
+
+def _scalars(table: dict[str, Any], where: str) -> dict[str, Scalar]:
+    for key, value in table.items():
         if not isinstance(value, int | float | bool | str):
-            raise PresetError(f"{where} ({name}): {key} = {value!r}: expected a number, true, false or a text")
-    return StageSettings(name, kind, values)
+            raise PresetError(f"{where}: {key} = {value!r}: expected a number, true, false or a text")
+    return table
 
 
 def _text(table: Mapping[str, Any], key: str, default: str | None, where: str) -> str:

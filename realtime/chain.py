@@ -79,6 +79,17 @@ class Chain:
         """Iterate over the slots in the order that the sound takes."""
         return iter(self.slots.values())
 
+    @property
+    def status(self) -> dict[str, str]:
+        """Why stages have been left out of the sound, by name; empty when all play."""
+        return {slot.name: slot.stage.status for slot in self if slot.stage.status}
+
+    def snapshot(self) -> Preset:
+        """Return the preset with what its stages hold beside their knobs. Call it from the thread that feeds them."""
+        return self.preset.with_values(
+            {(slot.name, key): value for slot in self for key, value in slot.stage.snapshot().items()}
+        )
+
     def set(self, address: str, value: Value) -> None:
         """Set the parameter at `stage.parameter`; heard from the next block on.
 

@@ -18,7 +18,7 @@ from gramophone.realtime.table import complete, lookup, table
 _Any = TypeVar("_Any")
 
 Listener = Callable[[str, Value], None]
-"""Called with the address `stage.parameter` and its new value, in the thread that set it; must not block."""
+"""Called with `stage.parameter` (or `mute`, `bypass`) and the new value, in the thread that set it; must not block."""
 
 
 class Sink(Protocol):
@@ -46,6 +46,7 @@ class Desk:
     def __init__(self, preset: Preset, sink: Sink) -> None:
         self._lock = threading.RLock()
         self._sink = sink
+        self.muted = self.bypassed = False
         self._listeners: list[Listener] = []
         self._layout_listeners: list[Callable[[], None]] = []
         self._take(complete(preset))
@@ -86,8 +87,7 @@ class Desk:
                 return
             self._values[address] = checked
             self._sink.set(address, checked)
-            for listener in list(self._listeners):
-                listener(address, checked)
+            self._tell(address, checked)
 
     def set_0to1(self, address: str, position: float) -> None:
         """Turn a knob to a position, 0 to 1, of its range; switches are on from 0.5, choices share the range.
@@ -119,12 +119,18 @@ class Desk:
                 listener()
 
     def mute(self, muted: bool) -> None:
-        """Silence the output, or let it be heard again."""
-        self._sink.mute(muted)
+        """Silence the output, or let it be heard again; listeners hear of it as `mute`."""
+        with self._lock:
+            self.muted = muted
+            self._sink.mute(muted)
+            self._tell("mute", muted)
 
     def bypass(self, bypassed: bool) -> None:
-        """Let the dry sound through, or the chain again."""
-        self._sink.bypass(bypassed)
+        """Let the dry sound through, or the chain again; listeners hear of it as `bypass`."""
+        with self._lock:
+            self.bypassed = bypassed
+            self._sink.bypass(bypassed)
+            self._tell("bypass", bypassed)
 
     def panic(self) -> None:
         """Forget all sound under way."""
@@ -137,6 +143,10 @@ class Desk:
     def listen_layout(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Tell `listener` when another preset, and so other knobs, are in place; call what is returned to end it."""
         return self._subscribe(self._layout_listeners, listener)
+
+    def _tell(self, address: str, value: Value) -> None:
+        for listener in list(self._listeners):
+            listener(address, value)
 
     def _take(self, preset: Preset) -> None:
         self._preset = preset

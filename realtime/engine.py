@@ -99,9 +99,34 @@ class Engine:
         Raises:
             PresetError: the new preset does not fit.
         """
-        chain = Chain(preset, self._form)
+        self.enter(self.prepare(preset))
+
+    @property
+    def changing(self) -> bool:
+        """Whether a fade to another preset is under way."""
+        return self._leaving is not None
+
+    def prepare(self, preset: Preset) -> Chain:
+        """Return a chain for `enter` or `restart`; any thread may make it while another plays.
+
+        Raises:
+            PresetError: the preset does not fit.
+        """
+        return Chain(preset, self._form)
+
+    def enter(self, chain: Chain) -> None:
+        """Fade over to a prepared chain, from the next block on. For the thread that plays."""
+        if self._leaving:
+            self._leaving.close()
         self._leaving = _Leaving(self._chain, chain.delay, self._form)
         self._chain = chain
+
+    def restart(self, chain: Chain) -> None:
+        """Go on with a prepared chain at once, without a fade. For the thread that plays."""
+        if self._leaving:
+            self._leaving.close()
+        old, self._chain, self._leaving = self._chain, chain, None
+        old.close()
 
     def reorder(self, names: Sequence[str]) -> None:
         """Put the stages into the order of `names` and fade over to it.
@@ -165,8 +190,7 @@ class Engine:
 
     def reset(self) -> None:
         """Forget all sound: the next block follows silence. Values stay."""
-        old, self._chain = self._chain, Chain(self.preset, self._form)
-        old.close()
+        self.restart(self.prepare(self.preset))
 
     def report(self) -> Report:
         """Return meters and timings since the last report."""
@@ -189,6 +213,8 @@ class Engine:
     def close(self) -> None:
         """Give back threads and handles."""
         self._chain.close()
+        if self._leaving:
+            self._leaving.close()
 
     def _finite(self, block: Audio) -> Audio:
         """Return `block` with NaN and infinities as silence: one would stay in every recursive filter for ever."""
@@ -213,6 +239,10 @@ class _Leaving:
     def done(self) -> bool:
         """Whether nothing of the old chain is heard any more."""
         return not self._wait and self._share.target == 1.0 and not self._share.left
+
+    def close(self) -> None:
+        """Give back what the old chain holds."""
+        self._chain.close()
 
     def fade(self, block: Audio, new: Audio) -> Audio:
         """Return the mix of both chains' sound of `block`, given the new one's; closes the old one when done."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import cast
 
-from gramophone.models.parameters import Parameter, Value
+from gramophone.models.parameters import Value
 from gramophone.realtime.effect_table import EFFECTS, REFUSED
-from gramophone.realtime.stage import Format, Stage
+from gramophone.realtime.stage import Format, Keys, Stage
 
-_LOADED = {"style": "gramophone.realtime.style:StyleStage"}
+_LOADED = {
+    "plugin": "gramophone.realtime.plugins.stage:PluginStage",
+    "style": "gramophone.realtime.style:StyleStage",
+}
 
 
 class KindError(ValueError):
@@ -22,15 +26,16 @@ def kinds() -> list[str]:
     return sorted([*_LOADED, *EFFECTS])
 
 
-def parameters_of(kind: str) -> tuple[Parameter, ...]:
-    """Return the knobs of stages of this kind.
+def keys_of(kind: str, values: Mapping[str, Value], folder: Path | None) -> Keys:
+    """Return what a stage of this kind with these `values`, in a preset in `folder`, may hold.
 
     Raises:
         KindError: there is no such kind.
+        StageError: its settings do not make a stage; the message says why.
     """
     if kind in EFFECTS:
-        return EFFECTS[kind].parameters
-    return _stage_class(kind).parameters
+        return Keys(EFFECTS[kind].parameters)
+    return _stage_class(kind).keys(values, folder)
 
 
 def make_stage(kind: str, form: Format, values: Mapping[str, Value]) -> Stage:

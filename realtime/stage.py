@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -32,6 +33,19 @@ class Format:
     device: str = "cpu"
 
 
+@dataclass(frozen=True)
+class Keys:
+    """What a stage may hold in a preset.
+
+    `knobs` are turned while it plays; `settings` say what it is made of, as they were understood. `open`: what it is
+    made of could not be asked for its knobs, so any other key may be one of them.
+    """
+
+    knobs: tuple[Parameter, ...]
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    open: bool = False
+
+
 class Stage(ABC):
     """One link of a chain.
 
@@ -43,6 +57,15 @@ class Stage(ABC):
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     delay: int = 0
 
+    @classmethod
+    def keys(cls, values: Mapping[str, Value], folder: Path | None) -> Keys:
+        """Return what a stage with these `values`, in a preset in `folder` (None: made in code), may hold.
+
+        Raises:
+            StageError: its settings do not make a stage.
+        """
+        return Keys(cls.parameters)
+
     @abstractmethod
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None: ...
 
@@ -53,6 +76,18 @@ class Stage(ABC):
     @abstractmethod
     def process(self, block: Audio) -> Audio:
         """Return the stage's output for `block`: `(channels, frames)` in, the same shape out. Never writes `block`."""
+
+    @property
+    def status(self) -> str:
+        """Why the stage has been left out of the sound, for people; empty while it plays."""
+        return ""
+
+    def snapshot(self) -> Mapping[str, Value]:
+        """Return the settings that make this stage again as it is, where knobs cannot say it all.
+
+        Call it from the thread that feeds the stage.
+        """
+        return {}
 
     def close(self) -> None:  # noqa: B027 - most stages hold nothing to give back
         """Give back threads and handles."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from gramophone.models.parameters import Parameter, ParameterError, Value
 from gramophone.presets import Preset, PresetError, StageSettings
-from gramophone.realtime.kinds import KindError, parameters_of
+from gramophone.realtime.kinds import KindError, keys_of
+from gramophone.realtime.stage import Keys, StageError
 
 COMMON = (
     Parameter("bypass", False, "leave the sound as it is, with the stage's latency kept", smoothing_ms=10),
@@ -23,9 +25,9 @@ def table(preset: Preset) -> dict[str, Parameter]:
     """Return the parameters of the preset's chain by address, in the order of the chain.
 
     Raises:
-        PresetError: a stage's kind is unknown.
+        PresetError: a stage's kind is unknown, or its settings do not make a stage.
     """
-    return {f"{stage.name}.{knob.name}": knob for stage in preset.stages for knob in _knobs(preset, stage)}
+    return {f"{stage.name}.{knob.name}": knob for stage in preset.stages for knob in _keys(preset, stage).knobs}
 
 
 def complete(preset: Preset) -> Preset:
@@ -36,13 +38,16 @@ def complete(preset: Preset) -> Preset:
     """
     changes: dict[tuple[str, str], Value] = {}
     for stage in preset.stages:
-        knobs = {knob.name: knob for knob in _knobs(preset, stage)}
+        keys = _keys(preset, stage)
+        knobs = {knob.name: knob for knob in keys.knobs}
         for key in stage.values:
-            if key not in knobs:
-                hint = _suggest(key, knobs)
+            if not keys.open and key not in knobs and key not in keys.settings:
+                hint = _suggest(key, [*knobs, *keys.settings])
                 raise PresetError(f"{preset.where}: stage {stage.name!r} ({stage.kind}) has no key {key!r}; {hint}")
         for key, knob in knobs.items():
             changes[stage.name, key] = _checked(preset, stage, knob)
+        for key, setting in keys.settings.items():
+            changes[stage.name, key] = setting
     return preset.with_values(changes)
 
 
@@ -77,11 +82,13 @@ def lookup(knobs: Mapping[str, Parameter], address: str) -> Parameter:
     return knobs[address]
 
 
-def _knobs(preset: Preset, stage: StageSettings) -> tuple[Parameter, ...]:
+def _keys(preset: Preset, stage: StageSettings) -> Keys:
+    folder = preset.path.parent if preset.path else None
     try:
-        return (*COMMON, *parameters_of(stage.kind))
-    except KindError as error:
+        keys = keys_of(stage.kind, stage.values, folder)
+    except (KindError, StageError) as error:
         raise PresetError(f"{preset.where}: stage {stage.name!r}: {error}") from None
+    return replace(keys, knobs=(*COMMON, *keys.knobs))
 
 
 def _checked(preset: Preset, stage: StageSettings, knob: Parameter) -> Value:

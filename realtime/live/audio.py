@@ -1,0 +1,71 @@
+"""The audio process: opens the device, relays its blocks, and opens it again when it comes back after going away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from multiprocessing.connection import Connection
+
+from gramophone.realtime.live.backend import AudioError, Backend, open_backend
+from gramophone.realtime.live.messages import AudioSettings, Failed, Lost, Opened
+from gramophone.realtime.live.priority import HELPERS, belong_to_parent, real_time, settle
+from gramophone.realtime.live.relay import Relay
+from gramophone.realtime.live.shared import LONGEST_BLOCK, Shared
+
+_LOOK_S = 0.1
+_RETRY_S = 0.5
+
+
+def run_audio(shared: Shared, settings: AudioSettings, control: Connection) -> None:
+    """Be the audio process, until anything is sent over `control` or the parent is gone."""
+    belong_to_parent()
+    backend: Backend | None
+    try:
+        backend = _open(settings)
+    except AudioError as error:
+        control.send(Failed(str(error)))
+        return
+    settle()
+    real_time(HELPERS)
+    while backend is not None:
+        _play(backend, shared, settings, control)
+        if not backend.lost.is_set():
+            return
+        shared.status["rate"] = 0
+        control.send(Lost(backend.name))
+        same = replace(settings, choice=f"{backend.kind}:{settings.choice.partition(':')[2]}")
+        backend = _wait_for_device(same, control)
+
+
+def _open(settings: AudioSettings) -> Backend:
+    backend = open_backend(settings.choice, settings.channels, settings.block)
+    if backend.block > LONGEST_BLOCK:
+        backend.close()
+        raise AudioError(f"{backend.name}: block of {backend.block} frames: expected at most {LONGEST_BLOCK}")
+    return backend
+
+
+def _play(backend: Backend, shared: Shared, settings: AudioSettings, control: Connection) -> None:
+    """Relay until the device is lost or the end is asked for."""
+    status = shared.status
+    status["rate"], status["block"] = backend.rate, backend.block
+    control.send(Opened(backend.name, backend.rate, backend.block))
+    xruns = status["xruns"]
+    try:
+        backend.start(Relay(shared, settings.channels, settings.depth).process)
+        while not control.poll(_LOOK_S) and not backend.lost.is_set():
+            status["block"], status["xruns"] = backend.block, xruns + backend.xruns
+            backend.state_latency(settings.depth * backend.block + int(status["delay"]))
+    except AudioError as error:
+        control.send(Failed(str(error)))
+    finally:
+        backend.close()
+
+
+def _wait_for_device(settings: AudioSettings, control: Connection) -> Backend | None:
+    """Return the device when it is back; None when the end is asked for before."""
+    while not control.poll(_RETRY_S):
+        try:
+            return _open(settings)
+        except AudioError:
+            continue
+    return None

@@ -1,0 +1,147 @@
+"""The player: an engine with the switches that lie behind its chain, turned by events.
+
+What it plays depends on the blocks and on the events between them only. So whoever keeps both can play the same again,
+bit for bit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gramophone.models.parameters import Parameter, Value
+from gramophone.presets import Preset
+from gramophone.realtime.chain import Chain
+from gramophone.realtime.engine import Engine
+from gramophone.realtime.live.history import History
+from gramophone.realtime.smoothing import Fade, crossfade
+from gramophone.realtime.stage import Audio, Format
+
+_SWITCH_MS = 10.0
+_WARM_UP_S = 0.25
+_WARM_UP_BLOCK = 256
+_MOVE_MS = 50.0
+"""How long the dry sound takes to another latency: as long as the engine takes to another chain."""
+
+
+class Player:
+    """A preset playing, with mute, bypass and panic. One thread calls everything but `prepare`.
+
+    It has heard a quarter of a second of silence before the first block: what libraries put off until they are used
+    for the first time is done then.
+
+    Raises:
+        PresetError: the preset does not fit.
+    """
+
+    def __init__(self, preset: Preset, form: Format) -> None:
+        self._engine = Engine(preset, form.rate, form.channels, form.device)
+        self._form = form
+        self._dry = _AlignedDry(form, self._engine.delay)
+        self._wetness = self._fade(1.0, _SWITCH_MS)
+        self._loudness = self._fade(1.0, _SWITCH_MS)
+        self._muted = self._panicking = False
+        silence = np.zeros((form.channels, _WARM_UP_BLOCK), np.float32)
+        for _ in range(round(_WARM_UP_S * form.rate / _WARM_UP_BLOCK)):
+            self._engine.process(silence)
+        self._engine.report()  # what warming up took is not to be told
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, for its report."""
+        return self._engine
+
+    @property
+    def delay(self) -> int:
+        """Latency in samples."""
+        return self._engine.delay
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """Every knob by its address."""
+        return self._engine.parameters
+
+    @property
+    def changing(self) -> bool:
+        """Whether a fade to another preset is under way."""
+        return self._engine.changing
+
+    def prepare(self, preset: Preset) -> Chain:
+        """Return a chain for `change` or `refresh`, made in the caller's thread and time.
+
+        Raises:
+            PresetError: the preset does not fit.
+        """
+        return self._engine.prepare(preset)
+
+    def set(self, address: str, value: Value) -> None:
+        """Turn a knob."""
+        self._engine.set(address, value)
+
+    def change(self, chain: Chain) -> None:
+        """Fade over to another chain."""
+        self._engine.enter(chain)
+        self._dry.move(chain.delay)
+
+    def mute(self, muted: bool) -> None:
+        """Fade the output out, or in again."""
+        self._muted = muted
+        self._set_loudness()
+
+    def bypass(self, bypassed: bool) -> None:
+        """Fade to the aligned dry sound, or back."""
+        self._wetness.set(0.0 if bypassed else 1.0)
+
+    def panic(self) -> None:
+        """Fade out; `refresh` ends the silence."""
+        self._panicking = True
+        self._set_loudness()
+
+    def refresh(self, chain: Chain | None) -> None:
+        """Be heard again, with a chain that has heard nothing yet; with None, as things are."""
+        if chain:
+            self._engine.restart(chain)
+        self._panicking = False
+        self._set_loudness()
+
+    def process(self, block: Audio) -> Audio:
+        """Return the sound of `block`, `(channels, frames)`, `delay` samples late."""
+        wet = self._engine.process(block)
+        output = crossfade(self._dry.process(block), wet, self._wetness.next(block.shape[1]))
+        loudness = self._loudness.next(block.shape[1])
+        return output if loudness.ndim == 0 and loudness == 1 else output * loudness
+
+    def close(self) -> None:
+        """Give back threads and handles."""
+        self._engine.close()
+
+    def _set_loudness(self) -> None:
+        self._loudness.set(0.0 if self._muted or self._panicking else 1.0)
+
+    def _fade(self, start: float, ms: float) -> Fade:
+        return Fade(start, round(ms * self._form.rate / 1000))
+
+
+class _AlignedDry:
+    """The dry sound, as late as a chain whose latency changes with the preset."""
+
+    def __init__(self, form: Format, delay: int) -> None:
+        self._history = History(form.channels)
+        self._before = self._after = delay
+        self._samples = round(_MOVE_MS * form.rate / 1000)
+        self._share = Fade(1.0, self._samples)
+
+    def move(self, delay: int) -> None:
+        """Fade over to another latency in samples."""
+        self._before, self._after = self._after, delay
+        self._share = Fade(0.0, self._samples)
+        self._share.set(1.0)
+
+    def process(self, block: Audio) -> Audio:
+        """Return the dry sound in step with the chain's sound for `block`."""
+        frames = block.shape[1]
+        self._history.write(block)
+        new = self._history.read(frames, self._after)
+        if not self._share.left:
+            return new
+        old = self._history.read(frames, self._before)
+        return crossfade(old, new, np.asarray(self._share.next(frames)))

@@ -1,0 +1,49 @@
+"""How a process of the live engine behaves: no collector at work, quick to give way, with priority where allowed."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from multiprocessing import connection, parent_process
+
+SOUND, HELPERS = 60, 50
+"""Real-time priorities: below JACK's server (70 where it is set so), above everything that is not sound.
+
+Threads beside the sound need theirs, too: one that other programs keep from running while it holds the interpreter
+would hold up the sound.
+"""
+
+
+def belong_to_parent() -> None:
+    """Leave Ctrl-C to the parent process, and end when it is gone, however it went."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent.sentinel,), name="parent", daemon=True).start()
+
+
+def settle() -> None:
+    """Make pauses rare and short: what is there is never looked at by the collector, threads give way in 0.1 ms."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    sys.setswitchinterval(1e-4)
+
+
+def real_time(priority: int) -> bool:
+    """Give the calling thread, and those that it starts, real-time priority; return whether that was allowed."""
+    if sys.platform != "linux":
+        return False
+    with suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+        return True
+    return False
+
+
+def _follow(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)

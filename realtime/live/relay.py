@@ -1,0 +1,73 @@
+"""What the device's callback does: push the block that came in, pop what the worker made of an earlier one.
+
+The worker has `depth` blocks of time. If its block is not there in time, or there is no worker, the dry sound is
+played, as late as the chain would be; the late block is never played, so latency does not grow.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gramophone.realtime.live.history import History
+from gramophone.realtime.live.shared import MUTE, Shared
+from gramophone.realtime.stage import Audio
+
+
+class Relay:
+    """The audio process's end of the rings. `process` is called by the device, and by nothing else."""
+
+    def __init__(self, shared: Shared, channels: int, depth: int = 1) -> None:
+        self._inputs, self._outputs, self._wake = shared.inputs, shared.outputs, shared.wake
+        self._switches, self._status = shared.switches, shared.status
+        self._depth = depth
+        self._number = self._inputs.newest + 1
+        self._history = History(channels)
+        self._delay = int(self._status["delay"])
+        self._last = np.zeros((channels, 1), np.float32)
+        self._wet = self._begun = False
+        self._missed = self._status["underruns"]
+
+    def process(self, block: Audio) -> Audio:
+        """Return what is to be heard now, of the shape of `block`, `(channels, frames)`. Never waits, never raises."""
+        try:
+            output = self._process(block)
+        except Exception:  # whatever it is, the device must get its block; the count shows that there is a bug
+            self._status["errors"] += 1
+            output = np.zeros_like(block)
+        self._last = output[:, -1:]
+        return output
+
+    def _process(self, block: Audio) -> Audio:
+        number = self._number
+        self._number += 1
+        self._inputs.write(number, block)
+        self._wake.ring()
+        self._history.write(block)
+        self._status["blocks"] = number + 1
+        frames = block.shape[1]
+        taken = self._outputs.read(number - self._depth)
+        if taken is None or taken.sound.shape[1] != frames:
+            return self._fall_back(frames)
+        self._delay = taken.delay
+        if self._wet:
+            return taken.sound
+        self._wet = self._begun = True
+        rising = np.linspace(0, 1, frames, endpoint=False, dtype=np.float32)
+        return self._dry(frames) * (1 - rising) + taken.sound * rising
+
+    def _fall_back(self, frames: int) -> Audio:
+        """Return the dry sound. Where it follows the chain's, the step between the two dies away within the block."""
+        if self._begun:
+            self._missed += 1
+            self._status["underruns"] = self._missed
+        dry = self._dry(frames)
+        if self._wet:
+            self._wet = False
+            dry += (self._last - dry[:, :1]) * np.linspace(1, 0, frames, endpoint=False, dtype=np.float32)
+        return dry
+
+    def _dry(self, frames: int) -> Audio:
+        dry = self._history.read(frames, self._depth * frames + self._delay)
+        if self._switches.get(0, MUTE):
+            dry[:] = 0
+        return dry

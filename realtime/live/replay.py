@@ -1,0 +1,152 @@
+"""Playing a live recording again: the same preset, sound and events make the same samples, bit for bit."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gramophone.presets import Preset, StageSettings, load
+from gramophone.realtime.chain import Chain
+from gramophone.realtime.files import Reader, Writer
+from gramophone.realtime.live.player import Player
+from gramophone.realtime.live.record import EVENTS, INPUT, PRESET, RecordError
+from gramophone.realtime.stage import Audio, Format
+from gramophone.realtime.table import complete
+
+
+def is_recording(folder: Path) -> bool:
+    """Return whether `folder` is what `gramophone play --record` makes."""
+    return (folder / EVENTS).is_file() and (folder / INPUT).is_file()
+
+
+def replay(folder: Path, target: Path, device: str = "cpu") -> None:
+    """Play the recording in `folder` again, into the sound file `target`: the samples of its `output.wav`.
+
+    Raises:
+        RecordError: the folder is no recording.
+        SoundFileError: a file cannot be read or written.
+        PresetError: a preset in it cannot be played here.
+    """
+    with Reader(_checked(folder) / INPUT) as source, Writer(target, source.rate, source.channels, source.frames) as out:
+        for block in replayed(folder, device):
+            out.write(block)
+
+
+def replayed(folder: Path, device: str = "cpu") -> Iterator[Audio]:
+    """Yield the recording's output block by block, `(channels, frames)`, as it was played.
+
+    Raises:
+        As `replay`.
+    """
+    events = deque(_read_events(_checked(folder)))
+    with Reader(folder / INPUT) as source, _one_thread():
+        form = Format(source.rate, source.channels, device)
+        again = _Again(complete(load(folder / PRESET)), form)
+        sound = _Cutter(source)
+        sample = 0
+        while sample < source.frames:
+            while events and events[0]["sample"] <= sample:
+                again.happen(events.popleft())
+            block = sound.take(min(again.block, source.frames - sample))
+            yield again.process(block)
+            sample += block.shape[1]
+        again.player.close()
+
+
+class _Again:
+    """A player to which everything happens once more."""
+
+    def __init__(self, preset: Preset, form: Format) -> None:
+        self.block = 0
+        self.player = Player(preset, form)
+        self._form = form
+        self._gap = 0
+        self._fresh: Chain | None = None
+
+    def happen(self, line: dict[str, Any]) -> None:
+        """Do what a line of the events says."""
+        player = self.player
+        value: Any = line.get("value")
+        match line["event"]:
+            case "block":
+                self.block = line["frames"]
+            case "gap":
+                self._gap += line["frames"]
+            case "start":
+                player.close()
+                self.player = Player(_preset(value), self._form)
+            case "set":
+                player.set(line["address"], value)
+            case "change":
+                player.change(player.prepare(_preset(value)))
+            case "mute":
+                player.mute(value)
+            case "bypass":
+                player.bypass(value)
+            case "panic":
+                self._fresh = player.prepare(player.engine.preset)
+                player.panic()
+            case "refresh":
+                player.refresh(self._fresh if value else None)
+            case unknown:
+                raise RecordError(f"event {unknown!r}: not known to this version")
+
+    def process(self, block: Audio) -> Audio:
+        """Return what was made of `block`; silence where nobody was there to play."""
+        if self._gap:
+            self._gap -= block.shape[1]
+            return np.zeros_like(block)
+        return self.player.process(block)
+
+
+class _Cutter:
+    """A sound file in pieces of any length."""
+
+    def __init__(self, source: Reader) -> None:
+        self._pieces = source.blocks(1 << 16)
+        self._held = np.zeros((source.channels, 0), np.float32)
+
+    def take(self, frames: int) -> Audio:
+        """Return the next `frames` samples, an array of its own."""
+        while self._held.shape[1] < frames:
+            self._held = np.concatenate((self._held, next(self._pieces)), axis=1)
+        taken, self._held = self._held[:, :frames].copy(), self._held[:, frames:]
+        return taken
+
+
+def _checked(folder: Path) -> Path:
+    if not is_recording(folder):
+        raise RecordError(f"{folder}: not a recording; expected {INPUT} and {EVENTS} in it")
+    return folder
+
+
+def _read_events(folder: Path) -> list[dict[str, Any]]:
+    path = folder / EVENTS
+    try:
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    except ValueError as error:
+        raise RecordError(f"{path}: not a list of events: {error}") from None
+
+
+def _preset(value: Any) -> Preset:
+    stages = tuple(StageSettings(stage["name"], stage["kind"], stage["values"]) for stage in value["stages"])
+    return complete(Preset(value["name"], stages))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch sum in the order in which the worker, with its one thread, sums."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,56 @@
+"""What the arguments of a message mean: a number, a switch, a text; never a guess."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gramophone.realtime.osc.faults import RefusedError
+from gramophone.realtime.osc.packet import Message
+
+_NUMBERS = frozenset("ifhd")
+
+
+def number(message: Message) -> float:
+    """Return the one number of a message.
+
+    A 32-bit float stands for the shortest decimal that it can be: 0.01 comes as 0.00999999978 and is 0.01 again.
+
+    Raises:
+        RefusedError: it has other arguments.
+    """
+    if len(message.types) != 1 or message.types not in _NUMBERS:
+        raise mistyped(message, "one number")
+    value = float(message.arguments[0])
+    return float(str(np.float32(value))) if message.types == "f" else value
+
+
+def switch(message: Message) -> bool:
+    """Return the one true or false of a message; 1 and 0 do as well.
+
+    Raises:
+        RefusedError: it has other arguments.
+    """
+    if message.types in ("T", "F"):
+        return bool(message.arguments[0])
+    if len(message.types) == 1 and message.types in _NUMBERS and message.arguments[0] in (0, 1):
+        return bool(message.arguments[0])
+    raise mistyped(message, "true or false, 1 or 0")
+
+
+def text(message: Message) -> str:
+    """Return the one text of a message.
+
+    Raises:
+        RefusedError: it has other arguments.
+    """
+    if message.types not in ("s", "S"):
+        raise mistyped(message, "one text")
+    return str(message.arguments[0])
+
+
+def mistyped(message: Message, expected: str) -> RefusedError:
+    """Return the error for arguments of the wrong number or type."""
+    found = " ".join(repr(argument)[:40] for argument in message.arguments[:5]) or "nothing"
+    return RefusedError(
+        "mistyped", f"{message.address}: {found} (type tags {message.types[:20]!r}): expected {expected}"
+    )

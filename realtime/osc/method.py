@@ -1,0 +1,59 @@
+"""A method: one address of the OSC space, what it takes and answers, and how a client should show it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from gramophone.realtime.osc.encode import Plain
+from gramophone.realtime.osc.packet import Message
+
+Answer = tuple[Plain, ...]
+
+
+class Method(ABC):
+    """An address; what follows is what OSCQuery tells of it.
+
+    `key` names what it turns: of messages that are waiting for the same key only the newest counts.
+    `changes_layout` says that other addresses may come and go when it is written.
+    """
+
+    types: str = "f"
+    unit: str = ""
+    clips: bool = False
+    ranges: Sequence[Mapping[str, Any] | None] = ()
+    default: Answer = ()
+    readable: bool = True
+    writable: bool = True
+    changes_layout: ClassVar[bool] = False
+
+    def __init__(self, path: str, key: str, description: str) -> None:
+        self.path = path
+        self.key = key
+        self.description = description
+
+    @abstractmethod
+    def check(self, message: Message) -> Any:
+        """Return what `write` takes for the message; None where there is nothing to do.
+
+        Raises:
+            RefusedError: the method does not take the message's arguments.
+        """
+
+    @abstractmethod
+    def write(self, checked: Any) -> None:
+        """Do what the message asked for.
+
+        Raises:
+            ParameterError: there is no such knob any more.
+            PresetError: a preset does not fit.
+        """
+
+    def read(self) -> Answer:
+        """Return the value as it is now; () where there is none.
+
+        Raises:
+            ParameterError: there is no such knob any more.
+        """
+        return ()

@@ -1,0 +1,174 @@
+"""The OSC server: one thread, one UDP socket, around a conversation.
+
+Emptying the socket comes before everything else: the system keeps what came first and drops the newest when its buffer
+is full, the opposite of what a knob needs.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from gramophone.realtime.osc.allowance import Allowance, AllowanceError, is_loopback
+from gramophone.realtime.osc.conversation import Conversation
+from gramophone.realtime.osc.receive_buffer import dropped, enlarge
+from gramophone.realtime.osc.space import AddressSpace
+
+Address = tuple[Any, ...]
+
+_LARGEST = 65_536
+_EMPTIED_AT_ONCE = 2_000
+_HEARD_AT_ONCE = 100
+_BACKLOG_BYTES = 64 << 20
+_OVERHEAD_BYTES = 200
+_WRITE_EVERY_S = 0.004
+_LOOK_EVERY_S = 1.0
+
+
+class OscError(OSError):
+    """The OSC server cannot start; the message says why and what to do."""
+
+
+@contextmanager
+def osc_server(
+    space: AddressSpace, port: int, host: str = "127.0.0.1", allow: Iterable[str] = ()
+) -> Iterator[OscServer]:
+    """Serve the address space over UDP while the context lasts.
+
+    Port 0 takes any free one (see `OscServer.port`). `host` other than this machine's own needs `allow`: the
+    addresses (`192.168.1.20`) or networks (`192.168.1.0/24`) of the peers that are heard.
+
+    Raises:
+        OscError: the port cannot be had, or who may speak is not clear.
+    """
+    server = OscServer(space, port, host, allow)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class OscServer:
+    """A UDP socket and the thread that serves it: `port` is where it listens, `received` counts the packets heard."""
+
+    def __init__(self, space: AddressSpace, port: int, host: str, allow: Iterable[str]) -> None:
+        self._space = space
+        self._allowance = _allowance(host, tuple(allow))
+        self._socket = _bound(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        self.buffer_bytes = enlarge(self._socket)
+        self._conversation: Conversation[Address] = Conversation(space, _at_port)
+        self._backlog: deque[tuple[bytes, Address]] = deque()
+        self._backlog_bytes = 0
+        self.received = 0
+        self._written_at = self._looked_at = 0.0
+        self._dropped = 0
+        self._wake, self._woken = socket.socketpair()
+        self._running = True
+        self._thread = threading.Thread(target=self._run, name="osc", daemon=True)
+
+    def start(self) -> None:
+        """Start to listen."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop listening and give the port back."""
+        self._running = False
+        self._wake.send(b"\0")
+        self._thread.join()
+        for sock in (self._socket, self._wake, self._woken):
+            sock.close()
+
+    def _run(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            while self._running:
+                selector.select(self._wait_s())
+                try:
+                    self._turn()
+                except Exception as error:  # never a stopped thread
+                    self._space.faults.add("internal", f"{type(error).__name__}: {error}")
+
+    def _wait_s(self) -> float | None:
+        return 0.0 if self._backlog else self._conversation.wait_s(time.monotonic())
+
+    def _turn(self) -> None:
+        self._empty_socket()
+        now = time.monotonic()
+        for _ in range(min(len(self._backlog), _HEARD_AT_ONCE)):
+            data, peer = self._backlog.popleft()
+            self._backlog_bytes -= len(data) + _OVERHEAD_BYTES
+            self._conversation.receive(data, peer, now)
+        if not self._backlog or now - self._written_at > _WRITE_EVERY_S:
+            self._conversation.advance(now)
+            self._written_at = now
+            self._send()
+            self._look_for_drops(now)
+
+    def _empty_socket(self) -> None:
+        for _ in range(_EMPTIED_AT_ONCE):
+            if self._backlog_bytes > _BACKLOG_BYTES:
+                return
+            try:
+                data, peer = self._socket.recvfrom(_LARGEST)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:  # Windows reports here that an earlier answer could not be delivered
+                continue
+            if peer[0] in self._allowance:
+                self._backlog.append((data, peer))
+                self.received += 1
+                self._backlog_bytes += len(data) + _OVERHEAD_BYTES
+            else:
+                self._space.faults.add("stranger", f"packet from {peer[0]}, who is not on the allow-list")
+
+    def _send(self) -> None:
+        outgoing = self._conversation.outgoing
+        while outgoing:
+            packet, peer = outgoing.popleft()
+            try:
+                self._socket.sendto(packet, peer)
+            except OSError as error:
+                self._space.faults.add("answer dropped", f"to {peer[0]}: {error.strerror}")
+
+    def _look_for_drops(self, now: float) -> None:
+        if now - self._looked_at > _LOOK_EVERY_S:
+            self._looked_at = now
+            lost = dropped(self._socket) - self._dropped
+            if lost > 0:
+                self._dropped += lost
+                text = f"{lost} packets came faster than the system's buffer of {self.buffer_bytes} bytes could hold"
+                self._space.faults.add("packets lost", f"{text}; raise net.core.rmem_max", "buffer", lost)
+
+
+def _allowance(host: str, allow: tuple[str, ...]) -> Allowance:
+    if not is_loopback(host) and not allow:
+        raise OscError(f"OSC on {host}: say who may speak: an address (192.168.1.20) or a network (192.168.1.0/24)")
+    try:
+        return Allowance(allow)
+    except AllowanceError as error:
+        raise OscError(f"OSC: {error}") from None
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.bind((host, port))
+    except (OSError, OverflowError) as error:
+        sock.close()
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise OscError(f"OSC cannot listen on {host} port {port}: {reason}; choose another with --osc-port") from None
+    sock.setblocking(False)
+    return sock
+
+
+def _at_port(peer: Address, port: int) -> Address:
+    return (peer[0], port, *peer[2:])

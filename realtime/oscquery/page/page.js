@@ -1,0 +1,290 @@
+// The control page: builds itself from the OSCQuery tree and speaks OSC over the same server's WebSocket.
+"use strict";
+
+const ROOT = "/gramophone";
+const TOKEN = new URLSearchParams(location.search).get("token");
+const RATE_HZ = 30;
+const RENEW_MS = 20000;
+const FLOOR_DB = -60;
+const UNITS = { "time.hz": "Hz", "time.ms": "ms", "time.second": "s", "gain.db-raw": "dB" };
+
+const $ = (id) => document.getElementById(id);
+const withToken = (path) => (TOKEN ? `${path}?token=${encodeURIComponent(TOKEN)}` : path);
+
+// --- OSC: values in, bytes out, and back -------------------------------------------------------------------------
+
+const padded = (length) => (length + 4) & ~3;
+
+function encode(address, ...values) {
+  const utf8 = new TextEncoder();
+  const tags = "," + values.map((v) => (typeof v === "boolean" ? (v ? "T" : "F") : typeof v === "string" ? "s" : "f")).join("");
+  const texts = [address, tags, ...values.filter((v) => typeof v === "string")].map((text) => utf8.encode(text));
+  const floats = values.filter((v) => typeof v === "number").length;
+  const bytes = new Uint8Array(texts.reduce((sum, text) => sum + padded(text.length), 4 * floats));
+  let at = 0;
+  const put = (text) => { bytes.set(text, at); at += padded(text.length); };
+  put(texts.shift());
+  put(texts.shift());
+  for (const value of values) {
+    if (typeof value === "string") put(texts.shift());
+    if (typeof value === "number") { new DataView(bytes.buffer).setFloat32(at, value); at += 4; }
+  }
+  return bytes;
+}
+
+function decode(buffer) {
+  const view = new DataView(buffer);
+  let at = 0;
+  const text = () => {
+    let end = at;
+    while (view.getUint8(end)) end += 1;
+    const result = new TextDecoder().decode(new Uint8Array(buffer, at, end - at));
+    at += padded(end - at);
+    return result;
+  };
+  const readers = {
+    f: () => view.getFloat32((at += 4) - 4), i: () => view.getInt32((at += 4) - 4), s: text, T: () => true, F: () => false,
+  };
+  const address = text();
+  return { address, values: [...text().slice(1)].map((tag) => readers[tag]()) };
+}
+
+// --- The line to the server --------------------------------------------------------------------------------------
+
+const shown = new Map();   // address -> what shows a value that comes in
+const waiting = new Map(); // address -> packet to be sent with the next frame: a drag sends 60 a second, not 1000
+let socket = null;
+let lost = false; // whether the server may be another one by now
+
+function send(address, ...values) {
+  if (!waiting.size) requestAnimationFrame(flush);
+  waiting.set(address, encode(address, ...values));
+}
+
+function flush() {
+  if (socket && socket.readyState === WebSocket.OPEN) for (const packet of waiting.values()) socket.send(packet);
+  waiting.clear();
+}
+
+function connect() {
+  socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${withToken("/")}`);
+  socket.binaryType = "arraybuffer";
+  const subscribe = () => {
+    for (const tree of [ROOT, `${ROOT}/n`]) socket.send(encode(`${tree}/subscribe`, RATE_HZ));
+  };
+  let renewal = 0;
+  socket.onopen = async () => {
+    if (lost) await build();
+    lost = false;
+    online(true);
+    subscribe();
+    renewal = setInterval(subscribe, RENEW_MS);
+  };
+  socket.onclose = () => {
+    clearInterval(renewal);
+    lost = true;
+    online(false);
+    setTimeout(connect, 1000);
+  };
+  socket.onmessage = ({ data }) => {
+    if (typeof data === "string") {
+      if (JSON.parse(data).COMMAND === "PATH_CHANGED") build();
+      return;
+    }
+    const { address, values } = decode(data);
+    if (shown.has(address)) shown.get(address)(...values);
+  };
+}
+
+function online(is) {
+  $("light").className = is ? "on" : "";
+  $("light").setAttribute("aria-label", is ? "connected" : "not connected");
+  notice(is ? "" : "No connection to Gramophone; trying again…");
+}
+
+function notice(text) {
+  $("notice").textContent = text;
+  $("notice").hidden = !text;
+}
+
+// --- What the page is made of ------------------------------------------------------------------------------------
+
+function element(tag, attributes = {}, ...children) {
+  const svg = ["svg", "path", "line", "circle"].includes(tag);
+  const made = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+function words(name) {
+  return name.replace(/[-_/]/g, " ");
+}
+
+function amount(value, unit) {
+  const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 || unit === "gain.db-raw" ? 1 : 2;
+  return `${value.toFixed(digits)}${unit ? " " + (UNITS[unit] || unit) : ""}`;
+}
+
+function choices(select, names, chosen) {
+  const all = chosen && !names.includes(chosen) ? [chosen, ...names] : names;
+  select.replaceChildren(...all.map((name) => element("option", { value: name }, name || "(none)")));
+  select.value = chosen;
+}
+
+function arc(from, to) {
+  const point = (position) => {
+    const angle = (position * 270 - 225) * Math.PI / 180;
+    return `${(32 + 26 * Math.cos(angle)).toFixed(2)} ${(32 + 26 * Math.sin(angle)).toFixed(2)}`;
+  };
+  return `M ${point(from)} A 26 26 0 ${(to - from) * 270 > 180 ? 1 : 0} 1 ${point(to)}`;
+}
+
+function knob(name, node, position) {
+  const [low, high] = [node.RANGE[0].MIN, node.RANGE[0].MAX];
+  const origin = low < 0 && high > 0 ? -low / (high - low) : 0;
+  const value = element("path", { class: "value" });
+  const hand = element("line", { class: "hand", x1: 32, y1: 32, x2: 32, y2: 14 });
+  const output = element("output");
+  const dial = element("svg", { viewBox: "0 0 64 64", tabindex: 0, role: "slider", "aria-label": words(name) },
+    element("circle", { cx: 32, cy: 32, r: 19 }), element("path", { class: "track", d: arc(0, 1) }), value, hand);
+  let at = 0;
+  let held = null;
+  const draw = (where) => {
+    at = Math.min(Math.max(where, 0), 1);
+    value.setAttribute("d", arc(Math.min(at, origin), Math.max(at, origin) + 1e-4));
+    hand.setAttribute("transform", `rotate(${at * 270 - 135} 32 32)`);
+    dial.setAttribute("aria-valuenow", at.toFixed(3));
+  };
+  const tell = (actual) => {
+    output.textContent = amount(actual, node.UNIT && node.UNIT[0]);
+    dial.setAttribute("aria-valuetext", output.textContent);
+  };
+  const turn = (where) => { draw(where); send(position.FULL_PATH, at); };
+  dial.setAttribute("aria-valuemin", 0);
+  dial.setAttribute("aria-valuemax", 1);
+  dial.addEventListener("pointerdown", (event) => {
+    held = { y: event.clientY, at };
+    dial.setPointerCapture(event.pointerId);
+  });
+  dial.addEventListener("pointermove", (event) => {
+    if (!held) return;
+    const step = (held.y - event.clientY) / (event.shiftKey ? 1500 : 180);
+    held = { y: event.clientY, at: Math.min(Math.max(held.at + step, 0), 1) };
+    turn(held.at);
+  });
+  for (const end of ["pointerup", "pointercancel"]) dial.addEventListener(end, () => { held = null; });
+  dial.addEventListener("dblclick", () => turn(position.DEFAULT_VALUE[0]));
+  dial.addEventListener("wheel", (event) => { event.preventDefault(); turn(at - Math.sign(event.deltaY) / 50); }, { passive: false });
+  dial.addEventListener("keydown", (event) => {
+    const steps = { ArrowUp: .01, ArrowRight: .01, ArrowDown: -.01, ArrowLeft: -.01, PageUp: .1, PageDown: -.1, Home: -1, End: 1 };
+    if (event.key in steps) { event.preventDefault(); turn(at + steps[event.key]); }
+  });
+  shown.set(position.FULL_PATH, (where) => { if (!held) draw(where); });
+  shown.set(node.FULL_PATH, tell);
+  draw(position.VALUE[0]);
+  tell(node.VALUE[0]);
+  return element("div", { class: "knob", title: node.DESCRIPTION }, dial, element("span", { class: "name" }, words(name)), output);
+}
+
+function toggle(button, node, named = true) {
+  const show = (on) => {
+    button.setAttribute("aria-pressed", on);
+    if (!named) button.textContent = on ? "on" : "off";
+  };
+  button.onclick = () => {
+    const on = button.getAttribute("aria-pressed") !== "true";
+    show(on);
+    send(node.FULL_PATH, on);
+  };
+  shown.set(node.FULL_PATH, show);
+  show(node.VALUE[0]);
+  return button;
+}
+
+function chooser(select, node) {
+  const names = node.RANGE[0].VALS;
+  const show = (name) => choices(select, names, name);
+  select.onchange = () => send(node.FULL_PATH, select.value);
+  shown.set(node.FULL_PATH, show);
+  show(node.VALUE[0]);
+  return select;
+}
+
+function control(name, node, position) {
+  if (node.TYPE === "f") return knob(name, node, position);
+  const label = element("span", { class: "name", title: node.DESCRIPTION }, words(name));
+  const made = node.TYPE === "T"
+    ? toggle(element("button", { class: "switch", "aria-label": words(name) }), node, false)
+    : chooser(element("select", { "aria-label": words(name) }), node);
+  return element("div", { class: "wide" }, label, made);
+}
+
+function stage(name, knobs, positions) {
+  const { bypass, mix, ...own } = knobs;
+  const off = element("button", { class: "switch", "aria-pressed": "false" }, "bypass");
+  const controls = Object.entries({ ...own, mix }).map(([key, node]) => control(key, node, positions[key]));
+  controls.sort((a, b) => b.classList.contains("wide") - a.classList.contains("wide"));
+  const card = element("section", { class: "stage" }, element("h2", {}, words(name), off),
+    element("div", { class: "knobs" }, ...controls));
+  toggle(off, bypass);
+  new MutationObserver(() => card.classList.toggle("off", off.getAttribute("aria-pressed") === "true"))
+    .observe(off, { attributes: true });
+  card.classList.toggle("off", bypass.VALUE[0]);
+  return card;
+}
+
+function meter(node) {
+  const unit = node.UNIT && node.UNIT[0];
+  const fill = element("i");
+  const output = element("output");
+  const show = (level) => {
+    output.textContent = amount(level, unit);
+    if (unit === "gain.db-raw") fill.style.clipPath = `inset(0 ${100 * Math.min(Math.max(level / FLOOR_DB, 0), 1)}% 0 0)`;
+  };
+  shown.set(node.FULL_PATH, show);
+  if (node.VALUE) show(node.VALUE[0]);
+  const name = words(node.FULL_PATH.slice(`${ROOT}/meters/`.length)).replace(/ db$/, "");
+  const bar = unit === "gain.db-raw" ? element("div", { class: "bar" }, fill) : element("div");
+  return element("div", { class: "meter" }, element("span", {}, name), bar, output);
+}
+
+function* leaves(node) {
+  if (node.TYPE) yield node;
+  for (const child of Object.values(node.CONTENTS || {})) yield* leaves(child);
+}
+
+async function build() {
+  const answer = await fetch(withToken(ROOT));
+  if (!answer.ok) { notice(await answer.text()); return; }
+  const tree = (await answer.json()).CONTENTS;
+  shown.clear();
+  const positions = tree.n.CONTENTS;
+  const names = tree.order.VALUE;
+  $("stages").replaceChildren(...names.map((name) => stage(name, tree[name].CONTENTS, positions[name].CONTENTS)));
+  $("meters").replaceChildren(...(tree.meters ? [...leaves(tree.meters)].map(meter) : []));
+  chooser($("preset"), tree.preset);
+  toggle($("bypass"), tree.bypass);
+  toggle($("mute"), tree.mute);
+  $("panic").onclick = () => send(tree.panic.FULL_PATH);
+  morph(tree.morph, tree.preset);
+}
+
+function morph(node, preset) {
+  const [from, to, way] = ["from", "to", "way"].map($);
+  const [first, second, position] = node.VALUE || [preset.VALUE[0], from.options.length ? to.value : preset.VALUE[0], 0];
+  if (!from.options.length || node.VALUE) {
+    choices(from, preset.RANGE[0].VALS, first);
+    choices(to, preset.RANGE[0].VALS, second);
+    way.value = position;
+  }
+  const go = () => send(node.FULL_PATH, from.value, to.value, Number(way.value));
+  way.oninput = go;
+  shown.set(node.FULL_PATH, (a, b, where) => {
+    choices(from, preset.RANGE[0].VALS, a);
+    choices(to, preset.RANGE[0].VALS, b);
+    if (document.activeElement !== way) way.value = where;
+  });
+}
+
+build().catch(() => { lost = true; }).then(connect);

@@ -1,0 +1,44 @@
+"""The memory that a plug-in's host and its child process share: a block each way, and what the knobs are set to.
+
+It has no name in the file system, so nothing is left behind however either side ends.
+"""
+
+from __future__ import annotations
+
+from multiprocessing.context import SpawnContext
+from typing import Any
+
+import numpy as np
+
+LONGEST_BLOCK = 8192
+MOST_KNOBS = 8192
+STATE = -1
+"""What `order` may say instead of a number of frames."""
+
+
+class SharedMemory:
+    """What both sides see. Made by the host, given to the child when it starts; `view` it on either side."""
+
+    def __init__(self, context: SpawnContext, channels: int) -> None:
+        self._channels = channels
+        self._order = context.RawArray("q", 1)
+        self._knobs = context.RawArray("d", MOST_KNOBS)
+        self._sound = context.RawArray("f", 2 * channels * LONGEST_BLOCK)
+
+    def view(self) -> View:
+        """Return the memory as arrays."""
+        return View(self._order, self._knobs, self._sound, self._channels)
+
+
+class View:
+    """The shared memory as arrays.
+
+    `order` holds one number: how many frames to process, or `STATE`. `knobs` holds the encoded value of each knob.
+    `input` and `output` are `(channels, LONGEST_BLOCK)`; the first frames of them are in use.
+    """
+
+    def __init__(self, order: Any, knobs: Any, sound: Any, channels: int) -> None:
+        self.order = np.frombuffer(order, np.int64)
+        self.knobs = np.frombuffer(knobs, np.float64)
+        both = np.frombuffer(sound, np.float32).reshape(2, channels, LONGEST_BLOCK)
+        self.input, self.output = both[0], both[1]

@@ -1,0 +1,299 @@
+"""A real worker process beside a simulated device: what it plays, when it stalls, when it is killed, and recorded."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gramophone.presets import CLIPS, Preset, StageSettings
+from gramophone.realtime.files import read
+from gramophone.realtime.live.child import Child
+from gramophone.realtime.live.messages import Change, Complaint, Event, Play, Text, Warm
+from gramophone.realtime.live.places import places, values_at
+from gramophone.realtime.live.player import Player
+from gramophone.realtime.live.record import EVENTS, OUTPUT, PRESET, Recorder, RecordError
+from gramophone.realtime.live.relay import Relay
+from gramophone.realtime.live.replay import is_recording, replay, replayed
+from gramophone.realtime.live.shared import BYPASS, MUTE, PANIC, Shared
+from gramophone.realtime.live.worker import run_worker
+from gramophone.realtime.stage import Audio, Format
+from gramophone.realtime.table import complete, table
+
+RATE, BLOCK = 48_000, 128
+FORM = Format(RATE, 2, "cpu")
+PATIENCE_S = 100.0
+
+Stage = tuple[str, str, dict[str, float | bool | str]]
+GAIN: Stage = ("level", "gain", {"gain": -6.0})
+HALL: Stage = ("hall", "reverb", {"wet": 0.5})
+CHORUS: Stage = ("ensemble", "chorus", {})
+
+
+def chain(*stages: Stage) -> Preset:
+    return complete(Preset("test", tuple(StageSettings(*stage) for stage in stages)))
+
+
+def noise(blocks: int, seed: int = 0) -> Audio:
+    return np.random.default_rng(seed).normal(0, 0.1, (2, blocks * BLOCK)).astype(np.float32)
+
+
+def until(reached: Callable[[], object]) -> None:
+    """Wait for what another process will do; fail if it never does."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not reached():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.001)
+
+
+class Simulation:
+    """A device that is never in a hurry, and a worker process; knobs are turned as a session would."""
+
+    def __init__(self, preset: Preset) -> None:
+        self.shared = Shared.new(2, recorded=True)
+        self.shared.status["block"] = BLOCK
+        self.relay = Relay(self.shared, 2)
+        self.events: list[Event] = []
+        self.complaints: list[str] = []
+        self.listeners: list[Callable[[Event], None]] = [self.events.append]
+        self.generation = 0
+        self.lay_out(preset)
+        self.begin()
+
+    def lay_out(self, preset: Preset) -> None:
+        self.preset = preset
+        knobs = places(table(preset))
+        self.places = {address: place for place, (address, _) in enumerate(knobs)}
+        self.shared.knobs.lay_out(self.generation, values_at(knobs, preset))
+
+    def begin(self) -> None:
+        """Start a worker; return when it plays."""
+        starts = self.count("start")
+        self.worker = Child("test worker", run_worker, self.shared)
+        self.worker.send(Play(self.preset, FORM, self.generation))
+        until(lambda: self.count("start") > starts)
+
+    def count(self, name: str) -> int:
+        self.hear(self.worker.heard() if hasattr(self, "worker") else [])
+        return sum(event.name == name for event in self.events)
+
+    def hear(self, messages: list[object]) -> None:
+        for message in messages:
+            if isinstance(message, Event):
+                for listener in self.listeners:
+                    listener(message)
+            elif isinstance(message, Complaint):
+                self.complaints.append(message.why)
+            else:
+                assert isinstance(message, Warm)
+
+    def set(self, address: str, value: float) -> None:
+        self.shared.knobs.set(self.generation, self.places[address], value)
+
+    def change(self, preset: Preset) -> None:
+        self.generation += 1
+        self.lay_out(preset)
+        self.worker.send(Change(preset, self.generation))
+
+    def play(self, sound: Audio, *, wait: bool = True) -> Audio:
+        """Play `sound` block by block, each when the worker is done with the last."""
+        made = []
+        for start in range(0, sound.shape[1], BLOCK):
+            made.append(self.relay.process(sound[:, start : start + BLOCK]))
+            if wait:
+                self.catch_up()
+        return np.concatenate(made, axis=1)
+
+    def catch_up(self) -> None:
+        until(lambda: self.shared.status["done"] >= self.shared.inputs.newest)
+
+    def play_until(self, name: str, count: int = 1) -> None:
+        """Play noise until the worker tells of an event."""
+        for seed in range(2000):
+            if self.count(name) >= count:
+                return
+            self.play(noise(1, seed))
+        raise AssertionError(f"no {name}")
+
+    def close(self) -> None:
+        self.hear(self.worker.stop())
+        self.shared.close()
+
+
+@pytest.fixture(scope="module")
+def gain() -> Iterator[Simulation]:
+    simulation = Simulation(chain(GAIN))
+    yield simulation
+    simulation.close()
+
+
+def test_the_worker_plays_what_the_player_plays_one_block_later() -> None:
+    preset, sound = chain(CHORUS, HALL, GAIN), noise(200)
+    simulation, truth = Simulation(preset), Player(preset, FORM)
+    made = []
+    for number in range(200):
+        here = slice(number * BLOCK, (number + 1) * BLOCK)
+        if number == 50:
+            simulation.set("level.gain", -20.0)
+            truth.set("level.gain", -20.0)
+        if number == 70:
+            simulation.set("ensemble.bypass", 1.0)
+            truth.set("ensemble.bypass", True)
+        if number in (90, 110):
+            simulation.shared.switches.set(0, BYPASS, number == 90)
+            truth.bypass(number == 90)
+        if number in (130, 150):
+            simulation.shared.switches.set(0, MUTE, number == 130)
+            truth.mute(number == 130)
+        heard = simulation.play(sound[:, here])
+        if number > 1:  # the first answer is faded in
+            np.testing.assert_array_equal(heard, made[-1], err_msg=f"block {number - 1}")
+        made.append(truth.process(sound[:, here]))
+    assert simulation.shared.status["underruns"] == simulation.shared.status["errors"] == 0
+    simulation.close()
+    truth.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be stopped there")
+@pytest.mark.parametrize("stalled", [1, 3, 19, 100])
+def test_after_a_stall_the_latency_is_what_it_was(gain: Simulation, stalled: int) -> None:
+    """19 blocks are 50 ms, which the worker catches up; 100 are too many, and it goes on with the newest."""
+    sound = noise(stalled + 60, stalled)
+    gain.play(sound[:, : 20 * BLOCK])
+    before = gain.shared.status["underruns"]
+    os.kill(gain.worker.pid, signal.SIGSTOP)
+    during = gain.play(sound[:, 20 * BLOCK : (20 + stalled) * BLOCK], wait=False)
+    os.kill(gain.worker.pid, signal.SIGCONT)
+    gain.catch_up()
+    after = gain.play(sound[:, (20 + stalled) * BLOCK :])
+    assert gain.shared.status["underruns"] - before <= stalled
+    # the stopped worker still had the block before; then the dry sound, as late as the wet
+    np.testing.assert_array_equal(during[:, 2 * BLOCK :], sound[:, 21 * BLOCK : (19 + stalled) * BLOCK])
+    wet = sound[:, (19 + stalled) * BLOCK : -BLOCK] * np.float32(10 ** (-6 / 20))
+    np.testing.assert_allclose(after[:, 2 * BLOCK :], wet[:, 2 * BLOCK :], atol=1e-6)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is not known there")
+def test_a_killed_worker_leaves_the_dry_sound_and_another_takes_over(gain: Simulation) -> None:
+    gain.play(noise(20, 1))
+    gain.set("level.gain", -12.0)
+    gain.play(noise(20, 2))
+    os.kill(gain.worker.pid, signal.SIGKILL)
+    until(lambda: not gain.worker.alive)
+    sound = noise(20, 3)
+    heard = gain.play(sound, wait=False)
+    np.testing.assert_array_equal(heard[:, 2 * BLOCK :], sound[:, BLOCK:-BLOCK])
+    gain.begin()
+    gain.play(noise(20, 4))
+    after = gain.play(sound)
+    wet = sound[:, :-BLOCK] * np.float32(10 ** (-12 / 20))
+    np.testing.assert_allclose(after[:, BLOCK:], wet, atol=1e-6)
+
+
+def test_a_preset_that_cannot_be_played_is_named_and_the_old_one_plays_on(gain: Simulation) -> None:
+    missing = Preset("broken", (StageSettings("space", "convolution", {"impulse": "/no/such/file.wav", "mix": 1.0}),))
+    gain.worker.send(Change(missing, 99))
+    until(lambda: gain.count("start") and gain.complaints)
+    assert "/no/such/file.wav" in gain.complaints[-1]
+    assert gain.play(noise(20)).any()
+
+
+def record(folder: Path, simulation: Simulation, perform: Callable[[], None]) -> Audio:
+    """Record what `perform` does; return the output, and hold the recording against its replay."""
+    recorder = Recorder(folder, simulation.shared, FORM)
+    for event in simulation.events:
+        recorder.take(event)
+    simulation.listeners.append(recorder.take)
+    with recorder:
+        perform()
+        simulation.catch_up()
+        simulation.close()
+    assert not recorder.trouble
+    output, rate = read(folder / OUTPUT)
+    assert rate == RATE
+    np.testing.assert_array_equal(np.concatenate(list(replayed(folder)), axis=1), output)
+    return output
+
+
+def test_a_recording_is_replayed_bit_for_bit(tmp_path: Path) -> None:
+    simulation = Simulation(chain(CHORUS, GAIN))
+
+    def perform() -> None:
+        simulation.play(noise(30, 1))
+        simulation.set("level.gain", 3.0)
+        simulation.play(noise(5, 2))
+        simulation.set("level.gain", -9.0)
+        simulation.shared.switches.set(0, BYPASS, 1)
+        simulation.play(noise(30, 3))
+        simulation.shared.switches.set(0, BYPASS, 0)
+        simulation.change(chain(HALL, GAIN))
+        simulation.set("hall.wet", 0.9)
+        simulation.worker.send(Text("level.gain", "of a chain that has been overtaken", simulation.generation - 2))
+        simulation.play_until("change")
+        simulation.play(noise(60, 4))
+        simulation.shared.switches.set(0, PANIC, 1)
+        simulation.set("hall.wet", 0.1)
+        simulation.play_until("refresh")
+        simulation.shared.switches.set(0, MUTE, 1)
+        simulation.play(noise(30, 5))
+        simulation.shared.switches.set(0, MUTE, 0)
+        simulation.play(noise(30, 6))
+
+    output = record(tmp_path / "take", simulation, perform)
+    assert output.any()
+    names = {event.name for event in simulation.events}
+    assert names == {"start", "set", "bypass", "change", "panic", "refresh", "mute"}
+    replay(tmp_path / "take", tmp_path / "again.wav")
+    np.testing.assert_array_equal(read(tmp_path / "again.wav")[0], output)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is not known there")
+def test_a_recording_of_the_style_stage_and_of_a_killed_worker_is_replayed_bit_for_bit(tmp_path: Path) -> None:
+    simulation = Simulation(chain(("style", "style", {"clip": str(CLIPS / "choir.flac")}), HALL))
+
+    def perform() -> None:
+        simulation.play(noise(200, 1))
+        simulation.set("style.strength", 0.5)
+        simulation.set("style.tilt", 0.5)
+        simulation.play(noise(100, 2))
+        simulation.catch_up()
+        os.kill(simulation.worker.pid, signal.SIGKILL)
+        until(lambda: not simulation.worker.alive)
+        simulation.play(noise(30, 3), wait=False)
+        simulation.preset = simulation.preset.with_values({("style", "strength"): 0.5, ("style", "tilt"): 0.5})
+        simulation.begin()
+        simulation.play(noise(100, 4))
+
+    output = record(tmp_path / "take", simulation, perform)
+    dead = output[:, 300 * BLOCK : 330 * BLOCK]
+    assert not dead.any()
+    assert output[:, -BLOCK:].any()
+    assert '"gap", "frames": 3840' in (tmp_path / "take" / EVENTS).read_text()
+
+
+def test_a_recording_is_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / EVENTS).write_text("")
+    shared = Shared.new(2)
+    with pytest.raises(RecordError, match="holds a recording already"):
+        Recorder(tmp_path, shared, FORM)
+    shared.close()
+
+
+def test_what_is_no_recording_is_refused_by_name(tmp_path: Path) -> None:
+    assert not is_recording(tmp_path)
+    with pytest.raises(RecordError, match=f"{tmp_path}: not a recording"):
+        next(replayed(tmp_path))
+
+
+def test_nothing_played_is_nothing_recorded(tmp_path: Path) -> None:
+    shared = Shared.new(2)
+    with pytest.raises(RecordError, match="nothing was played"), Recorder(tmp_path, shared, FORM):
+        pass
+    assert not (tmp_path / PRESET).exists()
+    shared.close()
