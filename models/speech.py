@@ -20,8 +20,8 @@ _SMOOTHING_S = 0.02
 _LAGS_S = (0.1, 0.25)
 _FLOOR = 1e-5
 _LOW_DB = (-6.0, -20.0)
-_WEIGHTS = (0.2872, 0.2166, 2.2613, 0.2026, 0.9917, -1.1328, -2.6143, 0.2127)
-_BIAS = -5.152
+_WEIGHTS = (0.2934, 2.0524, 2.65, 0.1833, 0.392, -1.2661, -3.0019, 0.2316)
+_BIAS = -5.135
 _SHARPNESS = 2.0
 _SURELY = (0.4, 0.7)
 """Likelihoods that count as none and as full certainty."""

@@ -54,8 +54,8 @@ class Taste:
     over_db: float
 
 
-_MUSIC = Taste(3.0, -40.0, 0.06, 1.0, 0.3, 3.0)
-_SPEECH = Taste(12.0, -15.0, 0.03, 0.27, 0.0, -8.5)
+_MUSIC = Taste(3.0, -40.0, 0.06, 1.0, 0.6, 3.0)
+_SPEECH = Taste(12.0, -15.0, 0.04, 0.3, 0.0, -12.0)
 
 
 @dataclass(frozen=True)

