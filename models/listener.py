@@ -11,13 +11,30 @@ from torch import Tensor
 from gramophone.models.gaussian import Gaussian, Moments
 from gramophone.models.speech import SpeechDetector
 from gramophone.models.style import Style, StyleBands
-from gramophone.models.style_control import Aim
 from gramophone.models.transport import transport
 
 _PRIOR_S = 1.0
 """Seconds of content that the first belief, that it varies as the style does, is worth."""
 _FLOOR_DB2 = 1.0
 """Variance added to both sides: features that hardly vary are not blown up."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """Where to go: `matrix` `(B, B)`, `vectors` `(4, B)` and how sure it is that the content is speech, 0 to 1.
+
+    The vectors are the offset of the map, the offset of the map that only shifts the mean, how noise-like the style is
+    (0 to 1) and its flatness. Frames are rows: `frame @ matrix + vectors[0]`.
+    """
+
+    matrix: Tensor
+    vectors: Tensor
+    speech: float
+
+    @staticmethod
+    def at_rest(bands: int) -> Aim:
+        """Return the aim that changes nothing."""
+        return Aim(torch.eye(bands), torch.zeros(4, bands), 1.0)
 
 
 @dataclass(frozen=True)
@@ -58,7 +75,7 @@ class Listener:
         )
         affine = transport(content, Gaussian(target.mean, _raised(target.covariance)), tilt)
         vectors = (affine.offset, target.mean - self.moments.mean, shape.noise_like(style), style.flatness)
-        return Aim(affine.matrix, torch.stack(vectors), guard * self.speech.certainty)
+        return Aim(affine.matrix.float(), torch.stack(vectors).float(), guard * self.speech.certainty)
 
 
 def decay_per_frame(shape: StyleBands, seconds: float) -> float:

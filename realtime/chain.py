@@ -27,6 +27,7 @@ class Slot:
         self._dry = DelayLine(form.channels, stage.delay)
         self._bypass, self._mix = bool(values["bypass"]), float(values["mix"])
         self._wetness = Fade(self._target(), round(_MIX.smoothing_ms * form.rate / 1000))
+        self._plain = self._is_plain()
 
     def set(self, key: str, value: Value) -> None:
         """Set bypass, mix or one of the stage's parameters; heard from the next block on."""
@@ -37,15 +38,21 @@ class Slot:
         else:
             self.stage.set(key, value)
         self._wetness.set(self._target())
+        self._plain = self._is_plain()
 
     def process(self, block: Audio) -> Audio:
         """Return the stage's output mixed with the aligned input: `(channels, frames)` in and out."""
         start = time.perf_counter_ns()
-        wet = self.stage.process(block)
-        dry = self._dry.process(block)
-        output = crossfade(dry, wet, self._wetness.next(block.shape[1]))
+        output = self.stage.process(block)
+        if not self._plain:
+            output = crossfade(self._dry.process(block), output, self._wetness.next(block.shape[1]))
+            self._plain = self._is_plain()
         self.timings.add(time.perf_counter_ns() - start)
         return output
+
+    def _is_plain(self) -> bool:
+        """Whether the wet sound is all there is, and no past is needed to bring in the dry."""
+        return not self.stage.delay and self._wetness.target == 1.0 and not self._wetness.left
 
     def _target(self) -> float:
         return 0.0 if self._bypass else self._mix

@@ -142,8 +142,9 @@ class Engine:
     def process(self, block: Audio) -> Audio:
         """Return the sound of `block`, `(channels, frames)`, `delay` samples late. Never writes `block`."""
         start = time.perf_counter_ns()
-        block = self._finite(block)
-        self._input.add(block)
+        if self._input.add(block):
+            block = self._finite(block)
+            self._input.add(block)
         leaving = self._leaving
         output = self._chain.process(block)
         if leaving:
@@ -218,8 +219,6 @@ class Engine:
 
     def _finite(self, block: Audio) -> Audio:
         """Return `block` with NaN and infinities as silence: one would stay in every recursive filter for ever."""
-        if np.isfinite(np.dot(block.ravel(), block.ravel())):
-            return block
         good = np.isfinite(block)
         self._non_finite += int(block.size - np.count_nonzero(good))
         return np.where(good, block, np.float32(0))

@@ -17,7 +17,7 @@ class Timings:
     """The times in ns of the last 1,024 blocks."""
 
     def __init__(self) -> None:
-        self._ns = np.zeros(_KEPT, np.int64)
+        self._ns = [0] * _KEPT  # a list: on the path of the sound, an array's call costs more than the sum of this
         self._count = 0
 
     def add(self, ns: int) -> None:
@@ -28,7 +28,7 @@ class Timings:
     def quantile_ms(self, q: float) -> float:
         """Return the `q` quantile (0.5: median) in ms; 0 before the first block."""
         kept = self._ns[: min(self._count, _KEPT)]
-        return float(np.quantile(kept, q)) / 1e6 if kept.size else 0.0
+        return float(np.quantile(kept, q)) / 1e6 if kept else 0.0
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,17 @@ class Meter:
         self._peak = self._energy = 0.0
         self._count = 0
 
-    def add(self, block: Audio) -> None:
-        """Take in a block, `(channels, frames)`."""
+    def add(self, block: Audio) -> bool:
+        """Take in a block, `(channels, frames)`; return whether it may hold what is not finite, and then leave it."""
         if block.size:
             flat = block.ravel()
+            energy = float(np.dot(flat, flat))
+            if not math.isfinite(energy):
+                return True
             self._peak = max(self._peak, float(flat.max()), -float(flat.min()))
-            self._energy += float(np.dot(flat, flat))
+            self._energy += energy
             self._count += flat.size
+        return False
 
     def read(self) -> Level:
         """Return the level since the last reading and start anew."""

@@ -1,6 +1,6 @@
 """The live style at work: hop by hop through spectra and control, its aim renewed in the background.
 
-Every period (about 80 ms) what was heard goes to a background thread, which updates the statistics of the content and
+Every period (about 160 ms) what was heard goes to a background thread, which updates the statistics of the content and
 computes the map to the style; one period later this aim is collected and faded to over the next. Both happen at fixed
 frames, so the result does not depend on how the sound was cut into blocks or how fast the machine is.
 """
@@ -10,28 +10,26 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from gramophone.models.listener import Listener, decay_per_frame
+from gramophone.models.listener import Aim, Listener, decay_per_frame
 from gramophone.models.parameters import Value
 from gramophone.models.speech import BANDS
 from gramophone.models.style import Style, StyleBands, blended, powers
-from gramophone.models.style_control import Aim, StyleControl
-from gramophone.realtime.executor import make
 from gramophone.realtime.fifo import Fifo
 from gramophone.realtime.files import SoundFileError, read
-from gramophone.realtime.smoothing import Fade
+from gramophone.realtime.smoothing import Amount, Fade
 from gramophone.realtime.stage import Audio, Format, StageError
+from gramophone.realtime.style_control import Place, StyleControl, Target, Turn
 
-_PERIOD_S = 0.08
+_PERIOD_S = 0.16
 _NICENESS = 2
 """Little: in the end the sound waits for its map."""
 _SMOOTHED_S = {"strength": 0.05, "fill": 0.05, "gain": 0.05}
@@ -79,16 +77,9 @@ class Player:
         self._fifo = Fifo(form.channels, bands.hop)
         self.delay = bands.overlap_add.delay + self._fifo.delay
         self._period = max(round(bands.frames(_PERIOD_S)), 1)
-        rest = Aim.at_rest(bands.bands).packed().numpy()
-        self._aims = np.stack([rest, rest])
-        self._control = StyleControl(bands)
-        self._frame = make(
-            self._control,
-            channels=bands.bins + form.channels,
-            block=1,
-            controls=[self._aims, np.zeros((1, 5), np.float32)],
-            device="cpu",
-        )
+        rest = Place.of(Aim.at_rest(bands.bands))
+        self._target = Target(rest, rest)
+        self._control = StyleControl(bands, form.channels)
         quiet = torch.zeros(1, form.channels, 0)
         self._past = bands.stft.initial_state(quiet)
         self._pending = bands.overlap_add.initial_state(quiet)
@@ -141,39 +132,44 @@ class Player:
 
     def _step(self, x: Tensor, into: int, frames: int) -> Tensor:
         spectra, self._past = self._bands.stft.step(x, self._past)
-        power = powers(spectra)
-        made = self._run_control(torch.cat([power.mean(0), power.mean(2).t()], 1).numpy(), into, frames)
-        parts = self._control.split(torch.from_numpy(made.T))
-        self._heard[into : into + frames] = torch.cat([parts.frame, parts.guard, parts.loud]).t().numpy()
+        power = powers(spectra).numpy()
+        gains, fill = np.empty((2, *power.shape[1:]), np.float32)
+        shares = np.empty((len(power), frames), np.float32)
+        for i, turn in enumerate(self._turns(frames)):
+            part = self._control.restyle(power[:, i], self._target, (into + i + 1) / self._period, turn)
+            gains[i], fill[i], shares[:, i] = part.gains, part.fill, part.shares
+            heard = self._heard[into + i]
+            heard[: self._bands.bands], heard[self._bands.bands : -1], heard[-1] = part.frame, part.guard, part.loud
+        filling = torch.from_numpy(fill * shares[:, :, None])
         hiss = self._bands.hiss(self._count, frames, x.shape[1])
-        spectra = spectra * parts.gains.t() + hiss * (parts.fill.t() * parts.shares[:, :, None])
+        spectra = spectra * torch.from_numpy(gains) + hiss * filling
         y, self._pending = self._bands.overlap_add.step(spectra, self._pending)
         return y
 
-    def _run_control(self, power: NDArray[np.float32], into: int, frames: int) -> NDArray[np.float32]:
-        """Return the control's outputs, a row a frame, for rows of powers."""
-        strength, fill, gain_db = (fade.next(frames) for fade in self._fades.values())
-        numbers = np.empty((frames, 1, 5), np.float32)
-        numbers[:, 0, 0] = np.arange(into + 1, into + frames + 1) / self._period
-        numbers[:, 0, 1] = strength
-        numbers[:, 0, 2] = fill
-        numbers[:, 0, 3] = 10 ** (gain_db / 20)
-        numbers[:, 0, 4] = decay_per_frame(self._bands, float(self._values["adaptation"]))
-        rows = [
-            self._frame(row[None, :, None], self._aims, number)[0, :, 0]
-            for row, number in zip(power, numbers, strict=True)
-        ]
-        return np.stack(rows)
+    def _turns(self, frames: int) -> Iterator[Turn]:
+        """Yield where the knobs stand in each of the next frames."""
+        fade = decay_per_frame(self._bands, float(self._values["adaptation"]))
+        moves = (_each(self._fades[name].next(frames), frames) for name in ("strength", "fill", "gain"))
+        for strength, fill, gain_db in zip(*moves, strict=True):
+            yield Turn(strength, fill, 10 ** (gain_db / 20), fade)
 
     def _turn(self) -> None:
         """At the end of a period: fade to the aim that was ordered at its start, and order the next."""
-        self._aims[0] = self._aims[1]
+        place = self._target.after
         if self._job:
             self._listener, aim = self._job.result()
-            self._aims[1] = aim.packed().numpy()
+            place = Place.of(aim)
+        self._target = Target(self._target.after, place)
         kept = 0 if self._values["freeze"] or not self._count else None
         heard = torch.from_numpy(self._heard[:kept].copy())
         self._job = self._worker.submit(_renew, self._listener, heard, self._lesson, dict(self._values))
+
+
+def _each(amount: Amount, frames: int) -> list[float]:
+    """Return an amount for each frame."""
+    if amount.ndim == 0:
+        return [float(amount)] * frames
+    return [float(value) for value in amount]
 
 
 @torch.inference_mode()

@@ -4,12 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
-import torch
 
-from gramophone.models.style import StyleBands
-from gramophone.models.style_control import Aim, StyleControl
 from gramophone.presets import CLIPS
-from gramophone.realtime.executor import make
 from gramophone.realtime.files import Writer, read
 from gramophone.realtime.stage import Format, StageError
 from gramophone.realtime.style import StyleStage
@@ -93,7 +89,7 @@ def test_strength_goes_from_the_sound_to_the_style(clip):
     ]
     assert abs(distances[0] - far) < 0.1
     assert distances[0] > distances[1] > distances[2]
-    assert distances[2] < 0.85 * far
+    assert distances[2] < 0.9 * far
 
 
 def test_loudness_stays_put():
@@ -185,44 +181,3 @@ def test_a_clip_that_is_no_sound_is_named(tmp_path):
     (tmp_path / "clip.wav").write_text("nothing")
     with pytest.raises(StageError, match=r"clip\.wav"):
         stage(clip=str(tmp_path / "clip.wav"))
-
-
-def control(detail=24, channels=2):
-    layout = StyleBands(RATE, detail, 40.0, 20000.0)
-    return layout, StyleControl(layout), torch.rand(1, layout.bins + channels, 9)
-
-
-def test_the_control_leaves_its_input_and_state_alone():
-    _layout, step, x = control()
-    aims, numbers = torch.stack([Aim.at_rest(24).packed()] * 2), torch.ones(9, 5)
-    state = step.initial_state(x)
-    kept, kept_state = x.clone(), [part.clone() for part in state]
-    step(x, state, aims, numbers)
-    assert torch.equal(x, kept)
-    assert all(torch.equal(a, b) for a, b in zip(state, kept_state, strict=True))
-
-
-def test_the_control_gives_the_same_frames_whole_or_in_chunks():
-    _layout, step, x = control()
-    generator = torch.Generator().manual_seed(0)
-    aims = torch.rand(2, 29, 24, generator=generator)
-    numbers = torch.rand(9, 5, generator=generator)
-    whole, _ = step(x, None, aims, numbers)
-    state, pieces = None, []
-    for start, stop in ((0, 1), (1, 5), (5, 9)):
-        y, state = step(x[:, :, start:stop], state, aims, numbers[start:stop])
-        pieces.append(y)
-    assert torch.equal(torch.cat(pieces, 2), whole)
-
-
-def test_exported_and_eager_controls_agree():
-    """What plays is ONNX Runtime; plain torch is the oracle."""
-    layout, step, x = control()
-    aims, numbers = torch.stack([Aim.at_rest(24).packed()] * 2).numpy(), np.ones((1, 5), np.float32)
-    players = [
-        make(step, channels=layout.bins + 2, block=1, controls=[aims, numbers], device="cpu", kind=kind)
-        for kind in ("eager", "onnx")
-    ]
-    for i in range(9):
-        eager, onnx = (player(x[:, :, i : i + 1].numpy(), aims, numbers) for player in players)
-        assert np.abs(eager - onnx).max() < 1e-4
