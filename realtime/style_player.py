@@ -167,9 +167,7 @@ class Player:
 
 def _each(amount: Amount, frames: int) -> list[float]:
     """Return an amount for each frame."""
-    if amount.ndim == 0:
-        return [float(amount)] * frames
-    return [float(value) for value in amount]
+    return [float(value) for value in np.broadcast_to(amount, frames)]
 
 
 @torch.inference_mode()
