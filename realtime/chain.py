@@ -44,15 +44,18 @@ class Slot:
         """Return the stage's output mixed with the aligned input: `(channels, frames)` in and out."""
         start = time.perf_counter_ns()
         output = self.stage.process(block)
+        if self.stage.delay:
+            self._dry.write(block)
         if not self._plain:
-            output = crossfade(self._dry.process(block), output, self._wetness.next(block.shape[1]))
+            dry = self._dry.read(block.shape[1]) if self.stage.delay else block
+            output = crossfade(dry, output, self._wetness.next(block.shape[1]))
             self._plain = self._is_plain()
         self.timings.add(time.perf_counter_ns() - start)
         return output
 
     def _is_plain(self) -> bool:
-        """Whether the wet sound is all there is, and no past is needed to bring in the dry."""
-        return not self.stage.delay and self._wetness.target == 1.0 and not self._wetness.left
+        """Whether the wet sound is all that is heard."""
+        return self._wetness.target == 1.0 and not self._wetness.left
 
     def _target(self) -> float:
         return 0.0 if self._bypass else self._mix

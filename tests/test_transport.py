@@ -99,7 +99,8 @@ def test_a_blend_is_as_far_along_the_geodesic_as_asked():
 
 
 def test_a_blend_is_what_the_frames_become_partly_moved():
-    frames = torch.randn(500, 3, dtype=torch.float64) @ torch.randn(3, 3, dtype=torch.float64)
+    torch.manual_seed(0)
+    frames = torch.randn(20_000, 3, dtype=torch.float64) @ torch.randn(3, 3, dtype=torch.float64)
     a, b = moments(frames).gaussian(), _style(3, 9)
     moved = moments(transport(a, b).partly(0.4)(frames))
     middle = blend(a, b, 0.4)
