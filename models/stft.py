@@ -111,7 +111,10 @@ class OverlapAdd(Streaming):
         pieces = sound.reshape(batch, channels, frames, span // self.up, self.up)
         # Piece j of frame m belongs to hop m + j; the hops that later frames still add to are the state.
         hops = torch.cat([*state, pieces.new_zeros(batch, channels, frames, self.up)], 2)
-        for j in range(span // self.up):
-            hops[:, :, j : j + frames] += pieces[:, :, :, j]
+        if frames == 1:  # as live: it lies over all of its hops at once
+            hops = hops + pieces[:, :, 0]
+        else:
+            for j in range(span // self.up):
+                hops[:, :, j : j + frames] += pieces[:, :, :, j]
         y = hops[:, :, :frames].reshape(batch, channels, frames * self.up)
         return y, ((hops[:, :, frames:].clone(memory_format=torch.contiguous_format),) if state else ())
