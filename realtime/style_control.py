@@ -6,7 +6,7 @@ beyond them is filled in with noise shaped to the same target, never louder than
 Speech gets less of that: its words and its clarity are worth more than the last of the style.
 
 The numbers here were chosen by independent judges (docs/figures.md). It is written in NumPy, with plain numbers for
-what is one number: forty small operations on cold caches cost a third of what they cost in torch or ONNX Runtime.
+what is one number: live, on cold caches, so many small operations cost less than in torch or ONNX Runtime.
 """
 
 from __future__ import annotations
