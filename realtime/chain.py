@@ -27,7 +27,6 @@ class Slot:
         self._dry = DelayLine(form.channels, stage.delay)
         self._bypass, self._mix = bool(values["bypass"]), float(values["mix"])
         self._wetness = Fade(self._target(), round(_MIX.smoothing_ms * form.rate / 1000))
-        self._plain = self._is_plain()
 
     def set(self, key: str, value: Value) -> None:
         """Set bypass, mix or one of the stage's parameters; heard from the next block on."""
@@ -38,7 +37,6 @@ class Slot:
         else:
             self.stage.set(key, value)
         self._wetness.set(self._target())
-        self._plain = self._is_plain()
 
     def process(self, block: Audio) -> Audio:
         """Return the stage's output mixed with the aligned input: `(channels, frames)` in and out."""
@@ -46,15 +44,14 @@ class Slot:
         output = self.stage.process(block)
         if self.stage.delay:
             self._dry.write(block)
-        if not self._plain:
+        if not self._is_wet():
             dry = self._dry.read(block.shape[1]) if self.stage.delay else block
             output = crossfade(dry, output, self._wetness.next(block.shape[1]))
-            self._plain = self._is_plain()
         self.timings.add(time.perf_counter_ns() - start)
         return output
 
-    def _is_plain(self) -> bool:
-        """Whether the wet sound is all that is heard."""
+    def _is_wet(self) -> bool:
+        """Whether the wet sound is all that is heard. Asked anew for each block: other threads turn the knobs."""
         return self._wetness.target == 1.0 and not self._wetness.left
 
     def _target(self) -> float:
