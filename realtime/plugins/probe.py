@@ -7,16 +7,15 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path
 
 from gramophone.realtime.plugins.child import Source, describe_in_child
 from gramophone.realtime.plugins.description import Description
-from gramophone.realtime.plugins.errors import PluginError, PluginFailedError
+from gramophone.realtime.plugins.errors import PluginFailedError
 from gramophone.realtime.plugins.process import Child
-from gramophone.realtime.plugins.scan import Installed, installed, stamp
+from gramophone.realtime.plugins.scan import stamp
 
 CACHE = Path.home() / ".cache" / "gramophone" / "plugins"
 _FORM = 1
@@ -49,15 +48,6 @@ def describe(name: str, source: Source, load_s: float = 10.0) -> Description:
         raise
     _write(kept, json.dumps(description.as_dict()))
     return description
-
-
-def survey(load_s: float = 10.0) -> Iterator[tuple[Installed, Description | str]]:
-    """Yield every plug-in in the standard folders with its description, or with what is wrong with it."""
-    for plugin in installed():
-        try:
-            yield plugin, describe(plugin.name, Source(str(plugin.path)), load_s)
-        except (PluginError, PluginFailedError) as error:
-            yield plugin, str(error)
 
 
 def _failed(grave: Path) -> str:
