@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -298,9 +298,10 @@ def test_without_a_device_the_error_says_what_to_do(preset_file: Path) -> None:
 def test_a_restarted_server_is_found_again() -> None:
     news: list[str] = []
     preset = complete(Preset("half", (StageSettings("level", "gain", {"gain": -6.0}),)))
-    with Session(SessionSettings(f"jack:{OTHER_SERVER}")) as session:
-        session.on_news = news.append
+    with ExitStack() as stack:
         with jack_server(OTHER_SERVER) as server:
+            session = stack.enter_context(Session(SessionSettings(f"jack:{OTHER_SERVER}")))
+            session.on_news = news.append
             session.start(preset)
             session.wait_until_playing()
             server.kill()
