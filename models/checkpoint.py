@@ -1,0 +1,147 @@
+"""Checkpoints: a model's weights and all that is known of it, in one `.safetensors` file; never pickle.
+
+The header holds the kind, what the model is made of (its shape, a frozen dataclass) and its card. Loading is by kind.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+VERSION = 1
+_KINDS = {"wavenet": ("gramophone.models.wavenet", "WaveNet", "WaveNetShape")}
+"""Where each kind lives: module, class, and the class of its shape, which is all that the constructor takes."""
+
+
+class CheckpointError(ValueError):
+    """A file is no checkpoint that can be used; the message names it, what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a model beside its weights.
+
+    `rate` is the sample rate in Hz, `hop` the samples per frame, `delay` the latency in samples. `data` says what it
+    was trained on, one source with its licence each; `scores` what was measured, by name; `notes` is for whatever
+    else belongs to a kind.
+    """
+
+    rate: int
+    hop: int = 1
+    delay: int = 0
+    speakers: tuple[str, ...] = ()
+    latents: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    licence: str = ""
+    steps: int = 0
+    scores: Mapping[str, float] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save(path: Path, model: nn.Module, card: Card) -> None:
+    """Write a model of a known kind; the file appears whole or not at all.
+
+    Raises:
+        CheckpointError: the model is of no kind that can be loaded again.
+    """
+    from safetensors.torch import save_file
+
+    header = {
+        "gramophone": str(VERSION),
+        "kind": _kind_of(model),
+        "shape": json.dumps(asdict(model.shape)),  # type: ignore[call-overload]
+        "card": json.dumps(asdict(card)),
+    }
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        save_file(weights, partial, header)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load(path: Path, kind: str = "") -> tuple[nn.Module, Card]:
+    """Return the model, ready to run, and its card; of a certain `kind`, if one is given.
+
+    Raises:
+        CheckpointError: the file cannot be read, is of another kind or version, or its weights do not fit its shape.
+    """
+    from safetensors.torch import load_file
+
+    header, card = _header(path), card_of(path)
+    found = header["kind"]
+    if kind and found != kind:
+        raise CheckpointError(f"{path}: a {found} model; expected {kind}")
+    module, model_name, shape_name = _KINDS[found]
+    home = importlib.import_module(module)
+    try:
+        model: nn.Module = getattr(home, model_name)(_made(getattr(home, shape_name), json.loads(header["shape"])))
+        model.load_state_dict(load_file(path))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: its weights do not fit what it says it is ({error})") from None
+    return model.eval(), card
+
+
+def kind_of(path: Path) -> str:
+    """Return the kind of model in a file.
+
+    Raises:
+        CheckpointError: as `load`.
+    """
+    return _header(path)["kind"]
+
+
+def card_of(path: Path) -> Card:
+    """Return the card of a file without loading its weights.
+
+    Raises:
+        CheckpointError: as `load`.
+    """
+    try:
+        card: Card = _made(Card, json.loads(_header(path)["card"]))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: a card that cannot be read ({error})") from None
+    return card
+
+
+def _header(path: Path) -> dict[str, str]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            header: dict[str, str] = file.metadata() or {}
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file") from None
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: not a safetensors file ({error})") from None
+    if not {"gramophone", "kind", "shape", "card"} <= header.keys():
+        raise CheckpointError(f"{path}: a safetensors file, but not one of Gramophone's")
+    if header["gramophone"] != str(VERSION):
+        raise CheckpointError(f"{path}: version {header['gramophone']} of the format; expected {VERSION}")
+    if header["kind"] not in _KINDS:
+        raise CheckpointError(f"{path}: a model of kind {header['kind']!r}; expected one of {', '.join(_KINDS)}")
+    return header
+
+
+def _kind_of(model: nn.Module) -> str:
+    for kind, (module, name, _) in _KINDS.items():
+        if (type(model).__module__, type(model).__name__) == (module, name):
+            return kind
+    raise CheckpointError(f"{type(model).__name__} is no kind of model that can be saved; expected {', '.join(_KINDS)}")
+
+
+def _made(shape: type[Any], values: dict[str, Any]) -> Any:
+    """Return a dataclass from JSON, whose lists are tuples there."""
+    known = {item.name for item in fields(shape)}
+    unknown = sorted(values.keys() - known)
+    if unknown:
+        raise TypeError(f"{shape.__name__} has no {', '.join(unknown)}")
+    return shape(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
