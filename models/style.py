@@ -98,7 +98,7 @@ class StyleBands(nn.Module):
         padded = torch.nn.functional.pad(sound, (0, self.window + -sound.shape[1] % self.hop))
         state: State | None = None
         pieces = []
-        for chunk in torch.split(padded[None], 1024 * self.hop, 2):
+        for chunk in torch.split(padded[None], 128 * self.hop, 2):
             spectra, state = self.stft(chunk, state)
             power = powers(spectra).mean(0)
             sums = power @ self.analysis

@@ -3,16 +3,23 @@
 The law of this room: data, not code; it says what, never how.
 """
 
-from gramophone.presets.preset import (
-    CLIPS,
-    DEFAULT,
-    Preset,
-    PresetError,
-    StageSettings,
-    load,
-    names,
-    parse,
-    save,
-)
+from gramophone.presets.library import DEFAULT, is_own, load, name_of, names, own_folder, path_of, save_own
+from gramophone.presets.preset import CLIPS, Preset, PresetError, StageSettings, parse, read, save
 
-__all__ = ["CLIPS", "DEFAULT", "Preset", "PresetError", "StageSettings", "load", "names", "parse", "save"]
+__all__ = [
+    "CLIPS",
+    "DEFAULT",
+    "Preset",
+    "PresetError",
+    "StageSettings",
+    "is_own",
+    "load",
+    "name_of",
+    "names",
+    "own_folder",
+    "parse",
+    "path_of",
+    "read",
+    "save",
+    "save_own",
+]

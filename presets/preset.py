@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 
 Scalar = float | bool | str
 
-FACTORY = Path(__file__).parent / "factory"
 CLIPS = Path(__file__).parent / "clips"
-DEFAULT = "default"
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _TOP_KEYS = {"title", "description", "stages", "midi"}
 
@@ -110,26 +108,19 @@ class Preset:
         raise PresetError(f"{self.where}: no file {name!r} in {searched}")
 
 
-def names() -> list[str]:
-    """Return the names of the factory presets, in alphabetical order."""
-    return sorted(path.stem for path in FACTORY.glob("*.toml"))
-
-
-def load(preset: str | os.PathLike[str]) -> Preset:
-    """Read a factory preset by name or any preset by path (what ends in `.toml`).
+def read(path: Path) -> Preset:
+    """Read a preset file.
 
     Raises:
-        PresetError: there is no such preset, or the file is not a preset; the message says what was expected.
+        PresetError: the file cannot be read, or is not a preset; the message says what was expected.
     """
-    text = os.fspath(preset)
-    if text.endswith(".toml"):
-        return parse(_read(Path(text)), Path(text))
-    if text not in names():
-        raise PresetError(
-            f"no preset {text!r}; expected a .toml file or one of the factory presets: {', '.join(names())}"
-        )
-    path = FACTORY / f"{text}.toml"
-    return parse(_read(path), path)
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise PresetError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise PresetError(f"{path}: not a text file: {error}") from None
+    return parse(text, path)
 
 
 def parse(text: str, path: Path) -> Preset:
@@ -157,7 +148,7 @@ def parse(text: str, path: Path) -> Preset:
 def save(preset: Preset, path: Path) -> None:
     """Write `preset` to `path`, keeping the comments and layout of the file that it was read from.
 
-    The file appears whole or not at all.
+    The file appears whole or not at all, in place of an older one; files that it names are named as seen from there.
 
     Raises:
         PresetError: the file cannot be written.
@@ -173,15 +164,27 @@ def save(preset: Preset, path: Path) -> None:
     if [*old] != [stage.name for stage in preset.stages]:
         document["stages"] = AoT([old.get(stage.name, tomlkit.table()) for stage in preset.stages])
     for stage, table in zip(preset.stages, document["stages"], strict=True):
-        for key, value in {"name": stage.name, "kind": stage.kind, **stage.values}.items():
-            known = table.get(key, stage.kind if key == "name" else None)
-            if known != value:
-                table[key] = value
+        values = {"name": stage.name, "kind": stage.kind, **stage.values}
+        for key in table.keys() - values.keys():
+            del table[key]
+        for key, value in values.items():
+            seen = _seen_from(path, value)
+            if table.get(key, stage.kind if key == "name" else None) not in (value, seen):
+                table[key] = seen
     _put_midi(document, [dict(row) for row in preset.midi])
     try:
         _write_whole(path, tomlkit.dumps(document))
     except OSError as error:
         raise PresetError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _seen_from(path: Path, value: Scalar) -> Scalar:
+    """Return how a preset at `path` names a file: one beside it, or a bundled clip, by its name alone."""
+    if not isinstance(value, str) or Path(value).parent not in (path.parent, CLIPS):
+        return value
+    name = Path(value).name
+    hidden = Path(value).parent == CLIPS and (path.parent / name).exists()
+    return value if hidden else name
 
 
 def _put_midi(document: TOMLDocument, rows: list[dict[str, Scalar]]) -> None:
@@ -199,19 +202,13 @@ def _put_midi(document: TOMLDocument, rows: list[dict[str, Scalar]]) -> None:
         document["midi"] = tables
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except OSError as error:
-        raise PresetError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise PresetError(f"{path}: not a text file: {error}") from None
-
-
 def _write_whole(path: Path, text: str) -> None:
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as file:
-        file.write(text)
+    file = tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False)  # noqa: SIM115 - kept
     try:
+        with file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave the new name with nothing behind it
         Path(file.name).replace(path)
     except OSError:
         Path(file.name).unlink()

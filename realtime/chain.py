@@ -50,6 +50,10 @@ class Slot:
         self.timings.add(time.perf_counter_ns() - start)
         return output
 
+    def held(self) -> dict[tuple[str, str], Value]:
+        """Return what the stage holds beside its knobs, by the stage's name and key."""
+        return {(self.name, key): value for key, value in self.stage.snapshot().items()}
+
     def _is_wet(self) -> bool:
         """Whether the wet sound is all that is heard. Asked anew for each block: other threads turn the knobs."""
         return self._wetness.target == 1.0 and not self._wetness.left
@@ -91,11 +95,27 @@ class Chain:
         """Why stages have been left out of the sound, by name; empty when all play."""
         return {slot.name: slot.stage.status for slot in self if slot.stage.status}
 
+    @property
+    def taken(self) -> dict[str, int]:
+        """The number of the change that each stage has last taken over from the background."""
+        return {slot.name: slot.stage.taken for slot in self}
+
+    def hold(self) -> None:
+        """From now on, let stages take over from the background only what `take` names."""
+        for slot in self:
+            slot.stage.hold()
+
+    def take(self, name: str, number: int) -> None:
+        """Let stage `name` take over change `number` with the next block, waiting until it is ready.
+
+        Raises:
+            StageError: it was not asked for, or cannot be made.
+        """
+        self.slots[name].stage.take(number)
+
     def snapshot(self) -> Preset:
         """Return the preset with what its stages hold beside their knobs. Call it from the thread that feeds them."""
-        return self.preset.with_values(
-            {(slot.name, key): value for slot in self for key, value in slot.stage.snapshot().items()}
-        )
+        return self.preset.with_values({key: value for slot in self for key, value in slot.held().items()})
 
     def set(self, address: str, value: Value) -> None:
         """Set the parameter at `stage.parameter`; heard from the next block on.

@@ -8,7 +8,9 @@ It knows no sockets, devices or processes.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from gramophone.models.parameters import Parameter, Value
@@ -16,6 +18,8 @@ from gramophone.presets import Preset, load
 from gramophone.realtime.table import complete, lookup, table
 
 _Any = TypeVar("_Any")
+
+_REMEMBERED = 8
 
 Listener = Callable[[str, Value], None]
 """Called with `stage.parameter` (or `mute`, `bypass`) and the new value, in the thread that set it; must not block."""
@@ -26,6 +30,9 @@ class Sink(Protocol):
 
     def set(self, address: str, value: Value) -> None:
         """Turn one knob; heard from the next block on."""
+
+    def set_many(self, changes: Mapping[str, Value]) -> None:
+        """Turn several knobs; heard from the same block on."""
 
     def change(self, preset: Preset) -> None:
         """Fade over to a preset, complete and checked."""
@@ -49,7 +56,11 @@ class Desk:
         self.muted = self.bypassed = False
         self._listeners: list[Listener] = []
         self._layout_listeners: list[Callable[[], None]] = []
-        self._take(complete(preset))
+        self.layout = 0
+        """How often that happened which `listen_layout` tells."""
+        self._played: deque[tuple[Preset, Preset]] = deque(maxlen=_REMEMBERED)
+        self._preset = self._given = complete(preset)
+        self._take(self._preset, self._given)
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -57,8 +68,13 @@ class Desk:
         return self._parameters
 
     @property
+    def name(self) -> str:
+        """What the preset that plays is called."""
+        return self._preset.name
+
+    @property
     def preset(self) -> Preset:
-        """The preset that plays, with every value as it is now."""
+        """The preset that plays, with every value and mapping as it is now."""
         with self._lock:
             changes: dict[tuple[str, str], Value] = {}
             for address, value in self._values.items():
@@ -89,6 +105,22 @@ class Desk:
             self._sink.set(address, checked)
             self._tell(address, checked)
 
+    def set_many(self, changes: Mapping[str, Value]) -> None:
+        """Turn several knobs at once: they are heard from the same block on.
+
+        Raises:
+            ParameterError: there is no such knob, or it does not take its value; then none is turned.
+        """
+        with self._lock:
+            checked = {address: lookup(self._parameters, address).check(value) for address, value in changes.items()}
+            news = {address: value for address, value in checked.items() if value != self._values[address]}
+            if not news:
+                return
+            self._sink.set_many(news)
+            self._values.update(news)
+            for address, value in news.items():
+                self._tell(address, value)
+
     def set_0to1(self, address: str, position: float) -> None:
         """Turn a knob to a position, 0 to 1, of its range; switches are on from 0.5, choices share the range.
 
@@ -114,9 +146,30 @@ class Desk:
         new = complete(load(preset) if isinstance(preset, str) else preset)
         with self._lock:
             self._sink.change(new)
-            self._take(new)
-            for listener in list(self._layout_listeners):
-                listener()
+            self._lay_out(new)
+
+    def revert(self, playing: Callable[[], Preset | None]) -> None:
+        """Show what the sink says that it is `playing`, since what followed it could not be made.
+
+        It is called, and mapped, as it was when it was left: the sink knows nothing of that.
+        """
+        with self._lock:
+            preset = playing()
+            if preset is None or _same(preset, self._given):
+                return  # another one has been chosen meanwhile
+            known = next((left for given, left in reversed(self._played) if _same(given, preset)), preset)
+            self._lay_out(replace(known, stages=preset.stages), given=preset)
+
+    def rename(self, saved: Preset) -> None:
+        """Call what plays as it is called in the file that it has just been saved to."""
+        with self._lock:
+            self._preset = replace(self._preset, name=saved.name, title=saved.title, path=saved.path)
+            self._tell_layout()
+
+    def keep_midi(self, rows: tuple[Mapping[str, Value], ...]) -> None:
+        """Keep the `[[midi]]` tables of the mappings at work with the preset that plays."""
+        with self._lock:
+            self._preset = replace(self._preset, midi=rows)
 
     def mute(self, muted: bool) -> None:
         """Silence the output, or let it be heard again; listeners hear of it as `mute`."""
@@ -141,15 +194,25 @@ class Desk:
         return self._subscribe(self._listeners, listener)
 
     def listen_layout(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Tell `listener` when another preset, and so other knobs, are in place; call what is returned to end it."""
+        """Tell `listener` when another preset, knobs or name and all, is in place; call what is returned to end it."""
         return self._subscribe(self._layout_listeners, listener)
 
     def _tell(self, address: str, value: Value) -> None:
         for listener in list(self._listeners):
             listener(address, value)
 
-    def _take(self, preset: Preset) -> None:
-        self._preset = preset
+    def _lay_out(self, preset: Preset, given: Preset | None = None) -> None:
+        self._played.append((self._given, self._preset))
+        self._take(preset, given or preset)
+        self._tell_layout()
+
+    def _tell_layout(self) -> None:
+        self.layout += 1
+        for listener in list(self._layout_listeners):
+            listener()
+
+    def _take(self, preset: Preset, given: Preset) -> None:
+        self._preset, self._given = preset, given
         self._parameters = table(preset)
         self._values = {f"{stage.name}.{key}": value for stage in preset.stages for key, value in stage.values.items()}
 
@@ -163,3 +226,10 @@ class Desk:
                     listeners.remove(listener)
 
         return end
+
+
+def _same(one: Preset, other: Preset) -> bool:
+    """Whether two presets are one and the same but for their values."""
+    return (one.name, one.path) == (other.name, other.path) and [(stage.name, stage.kind) for stage in one.stages] == [
+        (stage.name, stage.kind) for stage in other.stages
+    ]

@@ -36,7 +36,8 @@ class Effect:
 
     `plugin`: a class of pedalboard, or our own `Echo`.
     `change`: how knobs that are not direct change: by a fade between two instances that both hear everything
-    ("twin"), or to a new instance, where pedalboard starts afresh when the value is set ("new").
+    ("twin"), or to a new instance, where pedalboard starts afresh when the value is set ("new"); one that is made in
+    the background where that takes a file ("load").
     `memory`: how long what it heard matters: "long" (envelopes, sweeps: a twin hears everything), "short" (filters: a
     twin starts from silence; stepping its coefficients with sound inside can make it ten times as loud), "none".
     `width`: the most channels that one instance takes; more are shared out over several.
@@ -49,7 +50,7 @@ class Effect:
     plugin: str
     description: str
     knobs: tuple[Knob, ...] = ()
-    change: Literal["twin", "new"] = "twin"
+    change: Literal["twin", "new", "load"] = "twin"
     memory: Literal["long", "short", "none"] = "long"
     width: int = 64
     longest_block: int = 8192

@@ -250,7 +250,7 @@ EFFECTS: Mapping[str, Effect] = {
                 read_impulse,
             ),
         ),
-        change="new",
+        change="load",
         width=2,
         longest_block=256,  # it partitions the response by this size, and pays for the whole of it in each call
         makeup_db=20 * math.log10(8),  # it scales every response to an energy of 1/64

@@ -2,26 +2,31 @@
 
 Setting pedalboard's parameters steps the output, and a staircase of small steps is no better: in trials each step of
 a moving threshold or cutoff left a click of its own. So a change is a fade between two instances of the effect, one
-with the old values and one with the new. Filter modes and impulse responses change the same way. What comes while a
-fade is under way waits for its end; a knob that keeps moving is thus followed in straight lines, one smoothing time
-long each. Only what moves smoothly by itself (`Knob.direct`) is set at once.
+with the old values and one with the new. Filter modes change the same way, and impulse responses, too, once they have
+been loaded in the background. What comes while a fade is under way waits for its end; a knob that keeps moving is thus
+followed in straight lines, one smoothing time long each. Only what moves smoothly by itself (`Knob.direct`) is set at
+once.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import ClassVar
 
 import numpy as np
 
 from gramophone.models.parameters import Value
+from gramophone.realtime.background import Background
 from gramophone.realtime.echo import EchoStage
 from gramophone.realtime.effect_row import Effect
 from gramophone.realtime.effect_table import EFFECTS, REFUSED
 from gramophone.realtime.pedal import Pedal
 from gramophone.realtime.smoothing import Fade, crossfade
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
+
+_LOG = logging.getLogger(__name__)
 
 _HOLD_MS = 3.0
 """How long an instance with new values runs unheard at least, until what the step did to it has died away."""
@@ -49,7 +54,6 @@ class EffectStage(Stage):
         self.delay = self._main.delay
         fades = not all(knob.direct for knob in self.effect.knobs)
         self._twin = self._pedal(self._targets) if fades and self.effect.change == "twin" else None
-        self._next: Pedal | None = None
         self._coming: Pedal | None = None
         self._warm_up = 0
         self._fade = Fade(1.0, 1)
@@ -58,7 +62,7 @@ class EffectStage(Stage):
         """Set a target, heard from the next block on.
 
         Raises:
-            StageError: there is no such parameter, or the file it names cannot be used; nothing changes then.
+            StageError: there is no such parameter.
         """
         knob = self._knobs.get(name)
         if knob is None:
@@ -69,9 +73,6 @@ class EffectStage(Stage):
             for pedal in (self._main, self._twin):
                 if pedal is not None:
                     pedal.set(name, value)
-        elif self.effect.change == "new":
-            # a file that cannot be used is refused here; what cannot fail is made when its turn comes
-            self._next = self._pedal({**self._targets, name: value}) if isinstance(value, str) else None
         self._targets[name] = value
 
     def process(self, block: Audio) -> Audio:
@@ -97,7 +98,7 @@ class EffectStage(Stage):
             return
         changed = [name for name, value in self._targets.items() if self._main.values[name] != value]
         if self._twin is None:
-            self._coming, self._next = self._next or self._pedal(self._targets), None
+            self._coming = self._make_next()
             self._warm_up = self.delay
         else:
             self._coming = self._twin
@@ -109,6 +110,10 @@ class EffectStage(Stage):
         longest_ms = max(self._knobs[name].parameter.smoothing_ms for name in changed)
         self._fade = Fade(0.0, round(longest_ms * self._form.rate / 1000))
         self._fade.set(1.0)
+
+    def _make_next(self) -> Pedal:
+        """Return an instance with the new values, where there is no twin to take them."""
+        return self._pedal(self._targets)
 
     def _run_length(self, frames: int) -> int:
         """How many samples may pass before something else happens than now."""
@@ -141,6 +146,61 @@ class EffectStage(Stage):
         self._main, self._coming = coming, None
 
 
+class LoadedStage(EffectStage):
+    """An effect whose knobs name files, which are loaded in the background.
+
+    A file that cannot be used is named in the log, and the old one stays.
+    """
+
+    def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
+        super().__init__(form, values)
+        self._loader = Background[Pedal](f"{self.kind}-loader")
+        self._loaded = self._main
+
+    def set(self, name: str, value: Value) -> None:
+        """Load a file, to be faded over to when it is ready.
+
+        Raises:
+            StageError: there is no such parameter.
+        """
+        if name not in self._knobs:
+            super().set(name, value)
+        self._loader.ask(partial(self._pedal, {**self._targets, name: value}))
+
+    def process(self, block: Audio) -> Audio:
+        """Return the effect of `block`, `(channels, frames)` both, `delay` samples later."""
+        if self._coming is None:
+            try:
+                self._enter(self._loader.ready())
+            except StageError as error:
+                _LOG.warning("%s: %s; the old one stays", self.kind, error)
+        return super().process(block)
+
+    def hold(self) -> None:
+        """From now on, fade over only to the files that `take` names."""
+        self._loader.hold()
+
+    def take(self, number: int) -> None:
+        """Fade over to the file of change `number` with the next block, waiting until it is loaded.
+
+        Raises:
+            StageError: it is not the change asked for last, or its file cannot be used.
+        """
+        self._enter(self._loader.take(number))
+
+    def close(self) -> None:
+        """End the background thread."""
+        self._loader.close()
+
+    def _enter(self, pedal: Pedal | None) -> None:
+        if pedal:
+            self._loaded, self._targets = pedal, dict(pedal.values)
+            self.taken = self._loader.taken
+
+    def _make_next(self) -> Pedal:
+        return self._loaded
+
+
 @cache
 def effect_stage(kind: str) -> type[Stage]:
     """Return the stage class of the built-in effect `kind`, a key of `EFFECTS`.
@@ -153,6 +213,6 @@ def effect_stage(kind: str) -> type[Stage]:
     if kind not in EFFECTS:
         raise StageError(f"{kind}: no such effect, expected one of {', '.join(EFFECTS)}")
     effect = EFFECTS[kind]
-    base = EchoStage if effect.plugin == "Echo" else EffectStage
+    base = EchoStage if effect.plugin == "Echo" else LoadedStage if effect.change == "load" else EffectStage
     body = {"kind": kind, "effect": effect, "parameters": effect.parameters, "__doc__": effect.description}
     return type(f"{effect.plugin}Stage", (base,), body)

@@ -40,6 +40,8 @@ class Report:
     output: Level
     non_finite: int
     """Input samples that were NaN or infinite and were taken as silence, since the start."""
+    left_out: dict[str, str]
+    """Why stages have been left out of the sound, by name; empty when all play."""
 
 
 class Engine:
@@ -67,6 +69,11 @@ class Engine:
     ) -> Engine:
         """Return an engine playing a factory preset by name or a preset file, with `stage.param=value` settings."""
         return cls(overridden(load(preset), settings), rate, channels, device)
+
+    @property
+    def chain(self) -> Chain:
+        """The chain that plays, for the thread that feeds it."""
+        return self._chain
 
     @property
     def delay(self) -> int:
@@ -118,6 +125,7 @@ class Engine:
         """Fade over to a prepared chain, from the next block on. For the thread that plays."""
         if self._leaving:
             self._leaving.close()
+        self._chain.hold()
         self._leaving = _Leaving(self._chain, chain.delay, self._form)
         self._chain = chain
 
@@ -207,6 +215,7 @@ class Engine:
             input=self._input.read(),
             output=self._output.read(),
             non_finite=self._non_finite,
+            left_out=self._chain.status,
         )
         self._spent_ns = self._played = 0
         return report

@@ -59,9 +59,8 @@ def play(desk: Desk, preset: Preset) -> None:
     if layout(desk.preset) != layout(preset):
         desk.change(preset)
         return
-    for stage in preset.stages:
-        for key, value in stage.values.items():
-            desk.set(f"{stage.name}.{key}", value)
+    changes = {f"{stage.name}.{key}": value for stage in preset.stages for key, value in stage.values.items()}
+    desk.set_many({address: value for address, value in changes.items() if address in desk.parameters})
 
 
 def layout(preset: Preset) -> Layout:

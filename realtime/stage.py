@@ -52,10 +52,16 @@ class Stage(ABC):
     `parameters` is the stage's part of the parameter table. Values are targets: a stage moves towards a new number
     over the parameter's `smoothing_ms`, at positions that depend on the count of samples only, never on how the
     sound was cut into blocks. `delay` is the latency in samples, constant for the stage's life.
+
+    A change that takes long is made ready in the background and taken over at the start of the block that finds it
+    ready: the one thing that depends on how fast the machine is. `taken` is the number of the change taken over last
+    (changes are numbered from 1, in the order in which knobs asked for them). Whoever notes when it moves can play the
+    same again: a stage on `hold` takes over only what `take` names.
     """
 
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     delay: int = 0
+    taken: int = 0
 
     @classmethod
     def keys(cls, values: Mapping[str, Value], folder: Path | None) -> Keys:
@@ -88,6 +94,17 @@ class Stage(ABC):
         Call it from the thread that feeds the stage.
         """
         return {}
+
+    def hold(self) -> None:  # noqa: B027 - most stages make nothing ready in the background
+        """From now on, take over nothing that was made ready in the background but what `take` names."""
+
+    def take(self, number: int) -> None:
+        """Take over change `number` with the next block, waiting until it is ready.
+
+        Raises:
+            StageError: it was not asked for, or cannot be made.
+        """
+        raise StageError(f"change {number}: this stage makes nothing ready in the background")
 
     def close(self) -> None:  # noqa: B027 - most stages hold nothing to give back
         """Give back threads and handles."""

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from gramophone.models.parameters import Parameter, Value
+from gramophone.realtime.background import Background
 from gramophone.realtime.smoothing import Fade, crossfade
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
 
 if TYPE_CHECKING:
     from gramophone.realtime.style_player import Lesson, Player
 
+_Learnt: TypeAlias = "tuple[Lesson, Player | None]"
+"""What the clips teach, and where the bands are laid out anew, a player for them."""
 _LOG = logging.getLogger(__name__)
 
 _FADE_S = 0.1
@@ -50,12 +53,11 @@ class StyleStage(Stage):
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         # Here, and not above: whoever only asks for the knobs need not wait for torch.
-        from gramophone.realtime.style_player import Lesson, Player, step_back
+        from gramophone.realtime.style_player import Lesson, Player
 
         self._form = form
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in _PARAMETERS}
-        self._learner = ThreadPoolExecutor(1, "style-learner", step_back)
-        self._order: Future[tuple[Lesson, Player | None]] | None = None
+        self._lessons = Background[_Learnt]("style-learner")
         self._playing = Player(form, Lesson.learn(form.rate, self._values), self._values)
         self._leaving: Player | None = None
         self._share = Fade(0.0, 1)
@@ -68,17 +70,17 @@ class StyleStage(Stage):
         """
         self._values[name] = value
         if name in _LEARNT:
-            if self._order:
-                self._order.cancel()
-            self._order = self._learner.submit(self._learn, dict(self._values))
+            self._lessons.ask(partial(self._learn, dict(self._values)))
         for player in filter(None, (self._playing, self._leaving)):
             player.set(name, value)
 
     def process(self, block: Audio) -> Audio:
         """Return the restyled sound, `(channels, frames)` both, `delay` samples late."""
-        if self._order and self._order.done() and not self._leaving:
-            order, self._order = self._order, None
-            self._take(order)
+        if not self._leaving:
+            try:
+                self._enter(self._lessons.ready())
+            except StageError as error:
+                _LOG.warning("style: %s; the style stays as it was", error)
         if not self._leaving:
             return self._playing.process(block)
         old, new = self._leaving.process(block), self._playing.process(block)
@@ -88,25 +90,36 @@ class StyleStage(Stage):
             self._leaving = None
         return mixed
 
+    def hold(self) -> None:
+        """From now on, take over only the lessons that `take` names."""
+        self._lessons.hold()
+
+    def take(self, number: int) -> None:
+        """Take over lesson `number`, the last that was ordered, with the next block, waiting until it is learnt.
+
+        Raises:
+            StageError: it is not the last that was ordered, or a clip cannot be read.
+        """
+        self._enter(self._lessons.take(number))
+
     def close(self) -> None:
         """End the background threads."""
-        self._learner.shutdown(wait=True, cancel_futures=True)
+        self._lessons.close()
         for player in filter(None, (self._playing, self._leaving)):
             player.close()
 
-    def _learn(self, values: Mapping[str, Value]) -> tuple[Lesson, Player | None]:
+    def _learn(self, values: Mapping[str, Value]) -> _Learnt:
         """Return what the clips teach and, where the bands are laid out anew, a player for them. Takes its time."""
         from gramophone.realtime.style_player import Lesson, Player
 
         lesson = Lesson.learn(self._form.rate, values)
         return lesson, None if self._playing.fits(lesson) else Player(self._form, lesson, values)
 
-    def _take(self, order: Future[tuple[Lesson, Player | None]]) -> None:
-        try:
-            lesson, player = order.result()
-        except StageError as error:
-            _LOG.warning("style: %s; the style stays as it was", error)
+    def _enter(self, learnt: _Learnt | None) -> None:
+        if not learnt:
             return
+        lesson, player = learnt
+        self.taken = self._lessons.taken
         if player is None:
             self._playing.teach(lesson)
             return

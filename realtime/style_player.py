@@ -7,9 +7,6 @@ frames, so the result does not depend on how the sound was cut into blocks or ho
 
 from __future__ import annotations
 
-import contextlib
-import os
-import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +20,7 @@ from gramophone.models.listener import Aim, Listener, decay_per_frame
 from gramophone.models.parameters import Value
 from gramophone.models.speech import BANDS
 from gramophone.models.style import Style, StyleBands, blended, powers
+from gramophone.realtime.background import step_back
 from gramophone.realtime.fifo import Fifo
 from gramophone.realtime.files import SoundFileError, read
 from gramophone.realtime.smoothing import Amount, Fade
@@ -30,8 +28,6 @@ from gramophone.realtime.stage import Audio, Format, StageError
 from gramophone.realtime.style_control import Place, StyleControl, Target, Turn
 
 _PERIOD_S = 0.16
-_NICENESS = 2
-"""Little: in the end the sound waits for its map."""
 _SMOOTHED_S = {"strength": 0.05, "fill": 0.05, "gain": 0.05}
 """Knobs that move from frame to frame, and how long they take."""
 
@@ -45,7 +41,6 @@ class Lesson:
     styles: tuple[Style | None, Style | None]
 
     @staticmethod
-    @torch.inference_mode()
     def learn(rate: int, values: Mapping[str, Value]) -> Lesson:
         """Learn the clips that `values` name.
 
@@ -53,8 +48,10 @@ class Lesson:
             StageError: a clip cannot be read.
         """
         layout = detail, low, high = values["detail"], values["low"], values["high"]
-        bands = StyleBands(rate, round(float(detail)), float(low), float(high))
-        first, second = (_learn_clip(bands, str(values[name])) for name in ("clip", "clip2"))
+        with torch.inference_mode():
+            bands = StyleBands(rate, round(float(detail)), float(low), float(high))
+        with ThreadPoolExecutor(2, "style-clip") as pool:
+            first, second = pool.map(_learn_clip, (bands, bands), (str(values[name]) for name in ("clip", "clip2")))
         return Lesson(bands, layout, (first, second))
 
     def style(self, position: float) -> Style | None:
@@ -179,6 +176,7 @@ def _renew(listener: Listener, heard: Tensor, lesson: Lesson, values: Mapping[st
     return listener, listener.aim(lesson.bands, lesson.style(position), tilt, guard)
 
 
+@torch.inference_mode()
 def _learn_clip(bands: StyleBands, clip: str) -> Style | None:
     if not clip:
         return None
@@ -192,17 +190,3 @@ def _learn_clip(bands: StyleBands, clip: str) -> Style | None:
 
         sound = np.ascontiguousarray(soxr.resample(sound.T, rate, bands.rate).T)
     return bands.learn(torch.from_numpy(sound))
-
-
-def step_back() -> None:
-    """Give way to the sound: on Linux a thread has a priority of its own.
-
-    Where the sound has real-time priority, this stays just below: a thread that is kept from running by other
-    programs while it holds the interpreter would hold up the sound, too.
-    """
-    with contextlib.suppress(AttributeError, OSError):
-        if os.sched_getscheduler(0) == os.SCHED_FIFO:
-            priority = os.sched_getparam(0).sched_priority
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(max(priority - 10, 1)))
-        else:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

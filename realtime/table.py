@@ -34,7 +34,8 @@ def complete(preset: Preset) -> Preset:
     """Return `preset` with every parameter's value present, checked, and every file found.
 
     Raises:
-        PresetError: a kind, key or value does not fit; the message names the file, the key and what was expected.
+        PresetError: a kind, key, value or mapping does not fit; the message names the file, the key and what was
+            expected.
     """
     changes: dict[tuple[str, str], Value] = {}
     for stage in preset.stages:
@@ -48,7 +49,33 @@ def complete(preset: Preset) -> Preset:
             changes[stage.name, key] = _checked(preset, stage, knob)
         for key, setting in keys.settings.items():
             changes[stage.name, key] = setting
+    _check_midi(preset)
     return preset.with_values(changes)
+
+
+def open_stages(preset: Preset) -> set[str]:
+    """Return the stages that may have more knobs than the table knows: they could not be asked.
+
+    Raises:
+        PresetError: a stage's kind is unknown, or its settings do not make a stage.
+    """
+    return {stage.name for stage in preset.stages if _keys(preset, stage).open}
+
+
+def concise(preset: Preset, written: Preset | None = None) -> Preset:
+    """Return a complete preset without the values that would be the same unsaid, but with those that `written` says."""
+    knobs = table(preset)
+    said = {(stage.name, key) for stage in written.stages for key in stage.values} if written else set()
+
+    def is_news(stage: str, key: str, value: Value) -> bool:
+        knob = knobs.get(f"{stage}.{key}")
+        return knob is None or value != knob.default or (stage, key) in said
+
+    stages = tuple(
+        replace(stage, values={key: value for key, value in stage.values.items() if is_news(stage.name, key, value)})
+        for stage in preset.stages
+    )
+    return replace(preset, stages=stages)
 
 
 def overridden(preset: Preset, settings: Iterable[str]) -> Preset:
@@ -103,6 +130,13 @@ def _checked(preset: Preset, stage: StageSettings, knob: Parameter) -> Value:
         except PresetError as error:
             raise PresetError(f"{error} (key {stage.name}.{knob.name})") from None
     return checked
+
+
+def _check_midi(preset: Preset) -> None:
+    if preset.midi:
+        from gramophone.realtime.midi.mapping import mappings_of  # which needs this table itself
+
+        mappings_of(preset)
 
 
 def _suggest(key: str, known: Iterable[str]) -> str:

@@ -2,14 +2,19 @@
 
 import contextlib
 import select
+import shutil
 import socket
 import threading
 import time
 
+import pytest
+
 from gramophone.presets import Preset, StageSettings
 from gramophone.realtime.desk import Desk
+from gramophone.realtime.midi.surface import Surface
 from gramophone.realtime.osc import AddressSpace, Faults
 from gramophone.realtime.osc.packet import Bundle, decode
+from gramophone.realtime.saver import Saver
 
 STAGES = (
     ("drive", "distortion", {"drive": 12.0}),
@@ -29,11 +34,17 @@ class Sink:
 
     def __init__(self):
         self.calls = []
+        self.together = []
         self.times = []
         self._told = threading.Condition()
 
     def set(self, address, value):
         self._keep("set", address, value)
+
+    def set_many(self, changes):
+        self.together.append(dict(changes))
+        for change in changes.items():
+            self._keep("set", *change)
 
     def change(self, preset):
         self._keep("change", preset.name)
@@ -60,13 +71,25 @@ class Sink:
 
 
 class Setup:
-    """A desk, its sink and its address space."""
+    """A desk, its sink and its address space; with `hands`, also a surface for MIDI and a saver."""
 
-    def __init__(self, preset=None, meters=None):
-        self.shown = []
+    def __init__(self, preset=None, meters=None, hands=False):
+        self.shown, self.spoken = [], []
         self.sink = Sink()
         self.desk = Desk(preset or make_preset(), self.sink)
-        self.space = AddressSpace(self.desk, meters, faults=Faults(self.shown.append))
+        self.surface = Surface(self.desk) if hands else None
+        self.saver = Saver(self.desk, lambda: self.desk.preset, self._tell) if hands else None
+        faults = Faults(self.shown.append)
+        self.space = AddressSpace(self.desk, meters, faults=faults, surface=self.surface, saver=self.saver)
+
+    def _tell(self, text):
+        self.spoken.append(text)
+        self.space.news.say(text)
+
+    def saved(self):
+        """Return what was said of saving, once that is done."""
+        self.saver._thread.submit(lambda: None).result(20)
+        return self.spoken
 
     @property
     def faults(self):
@@ -109,3 +132,19 @@ def peer_of(port):
         yield peer
     finally:
         peer.socket.close()
+
+
+def needs(program, package):
+    return pytest.mark.skipif(not shutil.which(program), reason=f"needs {program}: apt-get install {package}")
+
+
+def own_address():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("needs a network besides loopback")
+        address = probe.getsockname()[0]
+    if address in ("192.0.2.254", "127.0.0.1"):
+        pytest.skip("needs a network besides loopback")
+    return address

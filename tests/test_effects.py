@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -295,24 +297,75 @@ def test_convolution_is_that_with_the_file_at_unit_energy(tmp_path: Path) -> Non
     np.testing.assert_allclose(heard[0], expected, atol=2e-5)
 
 
+def room(folder: Path, seed: int = 0) -> str:
+    """A file with an impulse response."""
+    file = folder / f"room{seed}.flac"
+    decay = np.exp(-np.arange(8000) / 2000)[:, None]
+    soundfile.write(file, np.clip(noise(2, 8000, seed).T * decay, -1, 1), 44100)
+    return str(file)
+
+
 def test_a_new_impulse_response_comes_in_without_a_click(tmp_path: Path) -> None:
-    file = tmp_path / "room.flac"
-    soundfile.write(file, np.clip(noise(2, 8000).T * np.exp(-np.arange(8000) / 2000)[:, None], -1, 1), 44100)
     stage = effect_stage("convolution")(Format(RATE, 1), {})
-    heard = played(stage, SINE, list(range(0, SINE.shape[1], 256)), [(AT, "impulse", str(file))])
-    assert click_db(heard, AT) < 6.0
-    assert not np.allclose(heard[:, -500:], SINE[:, -500:], atol=0.01)
+    before = played(stage, SINE[:, :AT], list(range(0, AT, 256)))
+    stage.hold()
+    stage.set("impulse", room(tmp_path))
+    stage.take(1)
+    after = played(stage, SINE[:, AT:], list(range(0, SINE.shape[1] - AT, 256)))
+    assert click_db(np.concatenate((before, after), axis=1), AT) < 6.0
+    assert not np.allclose(after[:, -500:], SINE[:, -500:], atol=0.01)
+    stage.close()
 
 
-def test_an_impulse_that_cannot_be_used_is_named_and_changes_nothing(tmp_path: Path) -> None:
+def test_loading_an_impulse_response_holds_up_no_sound_and_is_replayed_bit_for_bit(tmp_path: Path) -> None:
+    files = [room(tmp_path, seed) for seed in (1, 2)]
+    live, again = (effect_stage("convolution")(Format(RATE, 2), {"impulse": files[0]}) for _ in range(2))
+    again.hold()
+    asked = 0
+    while live.taken < 4:
+        if live.taken == asked:
+            asked += 1
+            for stage in (live, again):
+                stage.set("impulse", files[asked % 2])
+        block, before = noise(2, 256, asked), live.taken
+        heard = live.process(block)
+        if live.taken != before:
+            again.take(live.taken)
+        np.testing.assert_array_equal(again.process(block), heard)
+    for stage in (live, again):
+        stage.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_a_disk_that_does_not_answer_holds_up_no_sound(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "slow.wav")
+    stage = effect_stage("convolution")(Format(RATE, 2), {})
+    stage.set("impulse", str(tmp_path / "slow.wav"))
+    sound = noise(2, 3000)
+    np.testing.assert_allclose(played(stage, sound, random_cuts(0, 3000)), sound, atol=1e-6)
+    (tmp_path / "slow.wav").write_text("not audio")  # now it answers
+    with pytest.raises(StageError, match=r"slow\.wav.*cannot be read"):
+        stage.take(1)
+    stage.close()
+
+
+def test_an_impulse_that_cannot_be_used_is_named_and_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     stage = effect_stage("convolution")(Format(RATE, 2), {})
     text, silent = tmp_path / "notes.wav", tmp_path / "silent.wav"
     text.write_text("not audio")
     soundfile.write(silent, np.zeros(100), RATE)
     for file, why in ((tmp_path / "gone.wav", "cannot be read"), (text, "cannot be read"), (silent, "not all zero")):
         with pytest.raises(StageError, match=f"{file.name}.*{why}"):
-            stage.set("impulse", str(file))
-    np.testing.assert_allclose(stage.process(noise(2, 300)), noise(2, 300), atol=1e-6)
+            effect_stage("convolution")(Format(RATE, 2), {"impulse": str(file)})
+        caplog.clear()
+        stage.set("impulse", str(file))
+        while not caplog.records:
+            np.testing.assert_allclose(stage.process(noise(2, 300)), noise(2, 300), atol=1e-6)
+        assert re.search(f"{file.name}.*{why}", caplog.text)
+    assert stage.taken == 0
+    stage.close()
 
 
 @pytest.mark.parametrize("kind", sorted(REFUSED))

@@ -10,6 +10,7 @@ from gramophone.presets import CLIPS, Preset, PresetError, StageSettings, load
 from gramophone.realtime.delay_line import DelayLine
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.files import read
+from gramophone.realtime.stage import StageError
 
 RATE = 48_000
 VOICE, VOICE_RATE = read(CLIPS / "voice.flac")
@@ -200,3 +201,31 @@ def test_a_delay_line_is_a_list_with_silence_in_front(delay, sizes):
     heard = np.concatenate([line.process(block) for block in blocks], axis=1)
     truth = np.concatenate([np.zeros((2, delay), np.float32), *blocks], axis=1)[:, : heard.shape[1]]
     assert np.array_equal(heard, truth)
+
+
+def test_a_lesson_on_hold_is_taken_over_where_it_is_told_to_be_and_nowhere_else():
+    """A lesson that was taken over by itself, noted by its block, and taken over there again sounds the same."""
+    preset = Preset("t", (StageSettings("style", "style", {"clip": str(CLIPS / "choir.flac"), "detail": 8.0}),))
+    block = np.random.default_rng(1).normal(0, 0.1, (2, 512)).astype(np.float32)
+    free, held = Engine(preset, 48_000, 2, "cpu"), Engine(preset, 48_000, 2, "cpu")
+    held.chain.hold()
+    for engine in (free, held):
+        engine.set("style.detail", 12.0)
+        engine.set("style.detail", 16.0)
+    first, taken = [], None
+    while taken is None or len(first) < taken + 40:
+        first.append(free.process(block))
+        if free.chain.taken["style"] and taken is None:
+            taken = len(first) - 1
+    again = []
+    for number in range(len(first)):
+        if number == taken:
+            assert held.chain.taken == {"style": 0}
+            held.chain.take("style", 2)
+        again.append(held.process(block))
+    assert free.chain.taken == held.chain.taken == {"style": 2}, "the lesson that was overtaken is not heard"
+    np.testing.assert_array_equal(np.concatenate(again, axis=1), np.concatenate(first, axis=1))
+    for engine in (free, held):
+        with pytest.raises(StageError, match="change 2: expected the last that was asked for, 2, once"):
+            engine.chain.take("style", 2)
+        engine.close()

@@ -121,6 +121,21 @@ def test_outputs_are_the_callers_to_keep_and_inputs_stay(kind, cache):
         assert all(y.flags.c_contiguous and y.flags.owndata for y in kept)
 
 
+def test_a_graph_s_buffers_stay_where_they_are_and_are_pinned_where_there_is_a_gpu():
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    executor = make(MODULES["decoder"](), channels=2, block=8, device=device, kind="graph")
+    host = (*executor._host, executor._host_output)
+
+    def places():
+        return [tensor.data_ptr() for tensor in (*host, *executor._inputs, *executor._state, executor._output)]
+
+    before = places()
+    for block in _blocks((1, 2, 8)):
+        executor(block)
+    assert places() == before
+    assert all(tensor.is_pinned() == (device == "cuda") for tensor in host)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_controls_reach_the_step_and_odd_views_are_read_right(kind, cache):
     gain = np.full((1, 1, 1), 1, np.float32)

@@ -23,12 +23,19 @@ from gramophone.realtime.desk import Desk
 from gramophone.realtime.files import read
 from gramophone.realtime.live.record import OUTPUT
 from gramophone.realtime.live.replay import replayed
+from gramophone.realtime.live.routing import RouteError, parse_route
 from gramophone.realtime.live.session import Session, SessionSettings
+from gramophone.realtime.plugins import scan
 from gramophone.realtime.table import complete
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("jackd") and shutil.which("jack_iodelay")),
     reason="needs jackd and jack_iodelay (Debian: apt install jackd2 jack-example-tools)",
+)
+
+needs_zam = pytest.mark.skipif(
+    not {"ZamCompX2", "ZamVerb"} <= {plugin.name for plugin in scan.installed()},
+    reason="needs zam-plugins as VST3 (apt install zam-plugins)",
 )
 
 SERVER = f"gramophone-test-{os.getpid()}"
@@ -207,12 +214,87 @@ def test_the_desk_mutes_bypasses_panics_and_changes_presets(session: Session) ->
     until(lambda: abs(level_of_loop() - -18.0) < 0.1)
 
 
+def test_a_preset_that_cannot_be_played_leaves_the_knobs_of_the_one_that_can(session: Session, tmp_path: Path) -> None:
+    refused: list[Preset] = []
+    session.on_refused = refused.append
+    playing, gone = session_preset(session), tmp_path / "gone.wav"
+    gone.touch()
+    broken = complete(Preset("broken", (StageSettings("style", "style", {"clip": str(gone)}),)))
+    gone.unlink()
+    session.change(broken)
+    until(lambda: refused)
+    assert refused[0] == session.preset == playing
+    session.set("volume.gain", -24.0)
+    until(lambda: abs(level_of_loop() - -24.0) < 0.1)
+
+
+@needs_zam
+def test_a_snapshot_holds_what_plugins_hold_and_the_report_names_those_left_out(server: None) -> None:
+    """ZamVerb hangs while it loads. The worker that is stopped cannot be asked, nor one that is dead."""
+    stages = (
+        StageSettings("comp", "plugin", {"plugin": "ZamCompX2", "ratio": 8.0}),
+        StageSettings("verb", "plugin", {"plugin": "ZamVerb", "load_timeout": 1.0}),
+        StageSettings("level", "gain", {}),
+    )
+    preset = complete(Preset("plugins", stages))
+    with Session(SessionSettings(f"jack:{SERVER}")) as session:
+        session.start(preset)
+        session.wait_until_playing()
+        until(lambda: session.report()["left_out"])
+        (why,) = session.report()["left_out"].items()
+        assert why[0] == "verb"
+        assert "ZamVerb" in why[1]
+        assert why[1].endswith("bypassed")
+        session.set_many({"comp.ratio": 4.0, "level.gain": -3.0})
+        known, held = session.preset, session.snapshot()
+        assert known
+        assert held.stage("comp").values["state"]
+        assert not known.stage("comp").values["state"]
+        assert held == known.with_values({("comp", "state"): held.stage("comp").values["state"]})
+        assert held.stage("comp").values["ratio"] == 4.0
+        pid = session.worker_pid
+        assert pid
+        os.kill(pid, signal.SIGSTOP)
+        assert session.snapshot() == known
+        os.kill(pid, signal.SIGKILL)
+        assert session.snapshot() == known
+
+
+def test_inputs_and_outputs_are_those_that_were_asked_for_and_can_be_changed() -> None:
+    preset = complete(Preset("plain", (StageSettings("level", "gain", {"gain": -6.0}),)))
+    settings = SessionSettings(f"jack:{OTHER_SERVER}", inputs=parse_route("3,2"), outputs=parse_route("4,0"), sockets=4)
+    with jack_server(OTHER_SERVER), Session(settings) as session:
+        session.start(preset)
+        session.wait_until_playing()
+        until(lambda: abs(level_of_loop(OTHER_SERVER, "in_3", "out_4") - -6.0) < 0.1)
+        session.route_inputs(parse_route("1,1"))
+        session.route_outputs(parse_route("2,2+3"))
+        until(lambda: abs(level_of_loop(OTHER_SERVER, "in_1", "out_2")) < 0.1)  # both channels, half as loud each
+        assert abs(level_of_loop(OTHER_SERVER, "in_1", "out_3") - -6.0) < 0.1
+        assert level_of_loop(OTHER_SERVER, "in_3", "out_4") < -100
+        assert session.worker_pid
+        os.kill(session.worker_pid, signal.SIGSTOP)  # dry, the same way
+        assert abs(level_of_loop(OTHER_SERVER, "in_1", "out_3")) < 0.1
+        with pytest.raises(RouteError, match="no output 5; expected 1 to 4"):
+            session.route_outputs(parse_route("1,5"))
+
+
+def test_a_route_that_the_chain_cannot_take_is_refused_at_the_start(server: None, preset_file: Path) -> None:
+    command = [*GRAMOPHONE, "play", "--audio", "jack", "--preset", str(preset_file)]
+    for option, code, said in (("1,2,3", 1, "3 channels; expected 2"), ("left", 2, "expected numbers up to 64")):
+        done = subprocess.run(
+            [*command, "--inputs", option], env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE_S
+        )
+        assert done.returncode == code
+        assert said in done.stderr
+
+
 def session_preset(session: Session) -> Preset:
     assert session.preset
     return session.preset
 
 
-def level_of_loop(server: str = SERVER) -> float:
+def level_of_loop(server: str = SERVER, source: str = "in_1", target: str = "out_1") -> float:
     """How much louder a sine comes out of gramophone than it goes in, in dB."""
     code = (
         "import jack, numpy as np, time\n"
@@ -225,7 +307,7 @@ def level_of_loop(server: str = SERVER) -> float:
         "    phase[0] += frames\n"
         "client.set_process_callback(relay)\n"
         "with client:\n"
-        "    client.connect('loop:out', 'gramophone:in_1'); client.connect('gramophone:out_1', 'loop:in')\n"
+        f"    client.connect('loop:out', 'gramophone:{source}'); client.connect('gramophone:{target}', 'loop:in')\n"
         "    time.sleep(0.8)\n"
         "peaks = [np.abs(block).max() for block in heard[-40:]]\n"
         "print(20 * np.log10(max(np.median(peaks), 1e-9) / 0.1))"

@@ -93,7 +93,7 @@ def test_before_the_first_answer_the_dry_sound_plays_and_nothing_is_counted(host
 
 def test_a_muted_desk_is_silent_even_without_a_worker(host: Host) -> None:
     host.run(set(), blocks=10)
-    host.shared.switches.set(0, MUTE, 1)
+    host.shared.switches.set(0, {MUTE: 1})
     host.step()
     for _ in range(3):
         silent = host.step()

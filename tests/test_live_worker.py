@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gramophone.models.parameters import Value
 from gramophone.presets import CLIPS, Preset, StageSettings
 from gramophone.realtime.files import read
 from gramophone.realtime.live.child import Child
-from gramophone.realtime.live.messages import Change, Complaint, Event, Play, Text, Warm
+from gramophone.realtime.live.messages import Change, Event, Play, Refused, Text, Warm
 from gramophone.realtime.live.places import places, values_at
 from gramophone.realtime.live.player import Player
 from gramophone.realtime.live.record import EVENTS, OUTPUT, PRESET, Recorder, RecordError
@@ -23,7 +29,7 @@ from gramophone.realtime.live.relay import Relay
 from gramophone.realtime.live.replay import is_recording, replay, replayed
 from gramophone.realtime.live.shared import BYPASS, MUTE, PANIC, Shared
 from gramophone.realtime.live.worker import run_worker
-from gramophone.realtime.stage import Audio, Format
+from gramophone.realtime.stage import Audio, Format, StageError
 from gramophone.realtime.table import complete, table
 
 RATE, BLOCK = 48_000, 128
@@ -63,7 +69,8 @@ class Simulation:
         self.complaints: list[str] = []
         self.listeners: list[Callable[[Event], None]] = [self.events.append]
         self.generation = 0
-        self.lay_out(preset)
+        self.numbers = count(1)
+        self.preset = preset
         self.begin()
 
     def lay_out(self, preset: Preset) -> None:
@@ -75,6 +82,8 @@ class Simulation:
     def begin(self) -> None:
         """Start a worker; return when it plays."""
         starts = self.count("start")
+        self.generation += 1
+        self.lay_out(self.preset)
         self.worker = Child("test worker", run_worker, self.shared)
         self.worker.send(Play(self.preset, FORM, self.generation))
         until(lambda: self.count("start") > starts)
@@ -88,13 +97,27 @@ class Simulation:
             if isinstance(message, Event):
                 for listener in self.listeners:
                     listener(message)
-            elif isinstance(message, Complaint):
+            elif isinstance(message, Refused):
                 self.complaints.append(message.why)
             else:
                 assert isinstance(message, Warm)
 
-    def set(self, address: str, value: float) -> None:
-        self.shared.knobs.set(self.generation, self.places[address], value)
+    def set(self, address: str, value: Value) -> None:
+        self.set_many({address: value})
+
+    def set_many(self, changes: Mapping[str, Value], *, texts_first: bool = True) -> None:
+        """Turn knobs; texts go by pipe before the board speaks of them, or too late."""
+        numbers = {address: next(self.numbers) for address, value in changes.items() if isinstance(value, str)}
+        texts = [Text(number, str(changes[address])) for address, number in numbers.items()]
+        for text in texts if texts_first else ():
+            self.worker.send(text)
+        on_board = {self.places[address]: float(numbers.get(address, value)) for address, value in changes.items()}
+        self.shared.knobs.set(self.generation, on_board)
+        for text in () if texts_first else texts:
+            self.catch_up()
+            self.worker.send(text)
+        turned = {(stage, key): v for address, v in changes.items() for stage, _, key in [address.partition(".")]}
+        self.preset = self.preset.with_values(turned)
 
     def change(self, preset: Preset) -> None:
         self.generation += 1
@@ -143,13 +166,13 @@ def test_the_worker_plays_what_the_player_plays_one_block_later() -> None:
             simulation.set("level.gain", -20.0)
             truth.set("level.gain", -20.0)
         if number == 70:
-            simulation.set("ensemble.bypass", 1.0)
+            simulation.set("ensemble.bypass", True)
             truth.set("ensemble.bypass", True)
         if number in (90, 110):
-            simulation.shared.switches.set(0, BYPASS, number == 90)
+            simulation.shared.switches.set(0, {BYPASS: number == 90})
             truth.bypass(number == 90)
         if number in (130, 150):
-            simulation.shared.switches.set(0, MUTE, number == 130)
+            simulation.shared.switches.set(0, {MUTE: number == 130})
             truth.mute(number == 130)
         heard = simulation.play(sound[:, here])
         if number > 1:  # the first answer is faded in
@@ -229,20 +252,19 @@ def test_a_recording_is_replayed_bit_for_bit(tmp_path: Path) -> None:
         simulation.set("level.gain", 3.0)
         simulation.play(noise(5, 2))
         simulation.set("level.gain", -9.0)
-        simulation.shared.switches.set(0, BYPASS, 1)
+        simulation.shared.switches.set(0, {BYPASS: 1})
         simulation.play(noise(30, 3))
-        simulation.shared.switches.set(0, BYPASS, 0)
+        simulation.shared.switches.set(0, {BYPASS: 0})
         simulation.change(chain(HALL, GAIN))
         simulation.set("hall.wet", 0.9)
-        simulation.worker.send(Text("level.gain", "of a chain that has been overtaken", simulation.generation - 2))
         simulation.play_until("change")
         simulation.play(noise(60, 4))
-        simulation.shared.switches.set(0, PANIC, 1)
+        simulation.shared.switches.set(0, {PANIC: 1})
         simulation.set("hall.wet", 0.1)
         simulation.play_until("refresh")
-        simulation.shared.switches.set(0, MUTE, 1)
+        simulation.shared.switches.set(0, {MUTE: 1})
         simulation.play(noise(30, 5))
-        simulation.shared.switches.set(0, MUTE, 0)
+        simulation.shared.switches.set(0, {MUTE: 0})
         simulation.play(noise(30, 6))
 
     output = record(tmp_path / "take", simulation, perform)
@@ -266,7 +288,6 @@ def test_a_recording_of_the_style_stage_and_of_a_killed_worker_is_replayed_bit_f
         os.kill(simulation.worker.pid, signal.SIGKILL)
         until(lambda: not simulation.worker.alive)
         simulation.play(noise(30, 3), wait=False)
-        simulation.preset = simulation.preset.with_values({("style", "strength"): 0.5, ("style", "tilt"): 0.5})
         simulation.begin()
         simulation.play(noise(100, 4))
 
@@ -297,3 +318,60 @@ def test_nothing_played_is_nothing_recorded(tmp_path: Path) -> None:
         pass
     assert not (tmp_path / PRESET).exists()
     shared.close()
+
+
+def test_texts_and_numbers_set_at_once_are_heard_from_the_same_block_on() -> None:
+    """Also where the text comes late: nothing of what was set with it is heard before."""
+    simulation = Simulation(chain(("filter", "ladder", {"frequency": 400.0}), GAIN))
+    for together in (True, False):
+        before = len(simulation.events)
+        kind = "high-24" if together else "low-12"
+        simulation.set_many({"level.gain": -3.0 - together, "filter.mode": kind}, texts_first=together)
+        simulation.play_until("set", simulation.count("set") + 2)
+        turned = simulation.events[before:]
+        assert {(event.address, event.value) for event in turned} == {
+            ("level.gain", -3.0 - together),
+            ("filter.mode", kind),
+        }
+        assert len({event.block for event in turned}) == 1
+    simulation.close()
+
+
+def test_a_recording_of_lessons_learnt_under_load_is_replayed_bit_for_bit(tmp_path: Path) -> None:
+    """Clips and bands change at random times while other programs take the machine; a lesson may overtake another."""
+    clips = [str(path) for path in sorted(CLIPS.glob("*.flac"))]
+    simulation = Simulation(chain(("style", "style", {"clip": clips[0], "detail": 16.0}), GAIN))
+    random = np.random.default_rng(5)
+
+    def perform() -> None:
+        load = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+        for turn in range(8):
+            if turn == 4:
+                simulation.change(chain(HALL, ("style", "style", {"clip": clips[1], "detail": 8.0})))
+            address, value = [
+                ("style.detail", float(random.integers(6, 24))),
+                ("style.clip", clips[random.integers(len(clips))]),
+            ][turn % 2]
+            simulation.set(address, value)
+            simulation.play(noise(int(random.integers(5, 80)), turn))
+        simulation.play_until("take", 2)
+        simulation.shared.switches.set(0, {PANIC: 1})
+        simulation.set("style.detail", 12.0)
+        simulation.play_until("refresh")
+        simulation.play(noise(40, 99))
+        for process in load:
+            process.kill()
+            process.wait()
+
+    output = record(tmp_path / "take", simulation, perform)
+    assert output.any()
+    taken = [event for event in simulation.events if event.name == "take"]
+    assert len(taken) >= 2
+    text = (tmp_path / "take" / EVENTS).read_text()
+    assert text.count('"event": "take"') == len(taken)
+    moved = tmp_path / "moved"
+    shutil.copytree(tmp_path / "take", moved)
+    later = re.sub(r'("sample": )(\d+)(, "event": "take")', lambda m: f"{m[1]}{int(m[2]) + 9600}{m[3]}", text, count=1)
+    (moved / EVENTS).write_text(later)
+    with suppress(StageError):  # a lesson that had been overtaken by then
+        assert not np.array_equal(np.concatenate(list(replayed(moved)), axis=1), output)

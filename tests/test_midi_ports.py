@@ -8,11 +8,13 @@ import sys
 import time
 
 import pytest
+from osc_support import Setup
 
-from gramophone.presets import Preset, StageSettings
+from gramophone.presets import Preset, StageSettings, load
 from gramophone.realtime.desk import Desk
-from gramophone.realtime.midi import ControlMapping, MidiError, backends, devices, midi_controls
+from gramophone.realtime.midi import ControlMapping, MidiError, Surface, backends, devices, midi_controls
 from gramophone.realtime.midi.ports import device_of
+from gramophone.realtime.osc import osc_server
 
 pytest.importorskip("rtmidi", reason="needs python-rtmidi: pip install python-rtmidi")
 
@@ -143,7 +145,7 @@ def test_a_device_that_is_there_or_plugged_in_later_turns_knobs_and_may_be_pulle
     heard = Heard()
     knobs = desk(heard)
     peer("plug", "first")
-    with midi_controls(knobs, mappings, backend=BACKEND) as controls:
+    with midi_controls(Surface(knobs, mappings), backend=BACKEND) as controls:
         until(lambda: plugged(controls, "first"))
         peer("send", "first", [[0xB0, 7, 0]])
         until(lambda: knobs.get("gain.mix") == 0.0)
@@ -165,7 +167,7 @@ def test_a_device_that_is_there_or_plugged_in_later_turns_knobs_and_may_be_pulle
 def test_only_devices_that_are_named_are_heard(peer):
     peer("plug", "wanted")
     peer("plug", "other")
-    with midi_controls(desk(), names=["WANT"], backend=BACKEND) as controls:
+    with midi_controls(Surface(desk()), names=["WANT"], backend=BACKEND) as controls:
         until(lambda: plugged(controls, "wanted"))
         assert not plugged(controls, "other")
     assert sorted(devices(BACKEND)) == ["other:knobs", "wanted:knobs"]
@@ -173,7 +175,7 @@ def test_only_devices_that_are_named_are_heard(peer):
 
 def test_our_own_port_hears_and_shows_the_whole_of_a_flood(peer):
     knobs = desk()
-    with midi_controls(knobs, [ControlMapping("gain.mix", "cc14", 7)], backend=BACKEND) as controls:
+    with midi_controls(Surface(knobs, [ControlMapping("gain.mix", "cc14", 7)]), backend=BACKEND) as controls:
         peer("connect", "gramophone-midi:gramophone", "out")
         peer("connect", "gramophone-lamps:gramophone", "in")
         knobs.set("gain.mix", 0.5)
@@ -191,20 +193,20 @@ def test_our_own_port_hears_and_shows_the_whole_of_a_flood(peer):
 
 
 def test_a_control_is_learned_from_a_real_port(peer):
-    learned = []
-    with midi_controls(desk(), backend=BACKEND) as controls:
+    learned, knobs = [], desk()
+    with midi_controls(Surface(knobs), backend=BACKEND) as controls:
         peer("plug", "box")
         until(lambda: plugged(controls, "box"))
         controls.surface.learn("delay.feedback", learned.append)
         peer("send", "box", [[0xB2, 21, value] for value in range(10, 60, 4)])
         until(lambda: learned)
         assert learned == [ControlMapping("delay.feedback", number=21, channel=3, mode="pickup")]
-        assert controls.surface.preset.midi[0]["number"] == 21
+        assert knobs.preset.midi[0]["number"] == 21
 
 
 def test_the_tempo_of_another_process_is_followed(peer):
     knobs = desk()
-    with midi_controls(knobs, [ControlMapping("delay.time", "clock")], backend=BACKEND) as controls:
+    with midi_controls(Surface(knobs, [ControlMapping("delay.time", "clock")]), backend=BACKEND) as controls:
         peer("plug", "drums")
         until(lambda: plugged(controls, "drums"))
 
@@ -220,7 +222,7 @@ def test_a_server_that_is_restarted_is_found_again(on_server, monkeypatch):
     pytest.importorskip("jack", reason="needs JACK-Client to notice that the server is gone: pip install JACK-Client")
     monkeypatch.setenv("JACK_DEFAULT_SERVER", name := f"{SERVER}-b")
     server, peer, knobs = start_server(name), Peer(), desk()
-    with midi_controls(knobs, [ControlMapping("gain.mix", number=7)], backend=BACKEND) as controls:
+    with midi_controls(Surface(knobs, [ControlMapping("gain.mix", number=7)]), backend=BACKEND) as controls:
         peer("plug", "box")
         until(lambda: plugged(controls, "box"))
         stop(server)
@@ -242,11 +244,11 @@ def test_a_machine_without_midi_is_told_so(monkeypatch):
     monkeypatch.setenv("JACK_NO_START_SERVER", "1")
     with (
         pytest.raises(MidiError, match="no MIDI backend 'TELEGRAPH'; expected one of"),
-        midi_controls(desk(), backend="TELEGRAPH"),
+        midi_controls(Surface(desk()), backend="TELEGRAPH"),
     ):
         pass
     if BACKEND in backends():
-        with pytest.raises(MidiError, match="MIDI cannot be opened"), midi_controls(desk(), backend=BACKEND):
+        with pytest.raises(MidiError, match="MIDI cannot be opened"), midi_controls(Surface(desk()), backend=BACKEND):
             pass
 
 
@@ -270,3 +272,36 @@ def test_the_two_ports_of_a_device_are_paired(one, other):
 def test_two_devices_are_not_paired():
     assert device_of("system:midi_capture_3") != device_of("system:midi_playback_4")
     assert device_of("nanoKONTROL2 1") != device_of("nanoPAD2 1")
+
+
+def test_a_control_is_learned_by_osc_from_a_real_device_and_saved(peer, tmp_path, monkeypatch):
+    """Three processes: oscsend asks, a device on JACK is moved, and the preset in the user's folder has the mapping."""
+    if not shutil.which("oscsend"):
+        pytest.skip("needs oscsend: apt-get install liblo-tools")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    setup = Setup(CHAIN, hands=True)
+
+    def say(*words):
+        subprocess.run(["oscsend", "localhost", str(server.port), *words], check=True)
+
+    with osc_server(setup.space, 0) as server, midi_controls(setup.surface, backend=BACKEND) as controls:
+        peer("plug", "box")
+        until(lambda: plugged(controls, "box"))
+        say("/gramophone/midi/learn", "s", "delay.feedback")
+        until(lambda: setup.surface.learning == "delay.feedback")
+        peer("send", "box", [[0xB2, 21, value] for value in range(10, 60, 4)])
+        until(lambda: setup.surface.controls == {"delay.feedback": "CC 21 ch 3"})
+        say("/gramophone/save", "s", "With Knobs")
+        until(lambda: setup.desk.name == "with-knobs")
+        assert load("with-knobs").midi[0] == {
+            "knob": "delay.feedback",
+            "control": "cc",
+            "number": 21,
+            "channel": 3,
+            "mode": "pickup",
+        }
+        say("/gramophone/midi/unlearn", "s", "delay.feedback")
+        until(lambda: not setup.surface.mappings)
+        setup.saved()
+        assert load("with-knobs").midi == ()
+        assert not setup.faults

@@ -116,7 +116,7 @@ def test_a_preset_brings_its_mappings_and_one_without_leaves_them():
     rig.desk.change(with_mappings(CHAIN, [ControlMapping("low.mix", number=8)]))
     rig.surface.tick()
     assert rig.surface.mappings == (ControlMapping("low.mix", number=8),)
-    assert [row["number"] for row in rig.surface.preset.midi] == [8]
+    assert [row["number"] for row in rig.desk.preset.midi] == [8]
 
 
 @given(st.lists(st.binary(max_size=60), max_size=10))

@@ -22,8 +22,8 @@ STYLE = Preset("styled", (StageSettings("style", "style", {"clip": "choir.flac"}
 class Talk(Setup):
     """A conversation with two peers, on a clock that the test sets."""
 
-    def __init__(self, preset=None, meters=None):
-        super().__init__(preset, meters)
+    def __init__(self, preset=None, meters=None, hands=False):
+        super().__init__(preset, meters, hands)
         self.now = 0.0
         self.conversation = Conversation(self.space, lambda peer, port: f"{peer}:{port}", lambda: WALL + self.now)
 

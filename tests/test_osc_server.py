@@ -1,7 +1,6 @@
 """The OSC server on real sockets, with peers that are not ours: liblo's tools, Pure Data, SuperCollider."""
 
 import os
-import shutil
 import socket
 import struct
 import subprocess
@@ -10,7 +9,7 @@ import threading
 import time
 
 import pytest
-from osc_support import Setup, peer_of
+from osc_support import Setup, needs, own_address, peer_of
 
 from gramophone.realtime.osc import OscError, osc_server
 from gramophone.realtime.osc.allowance import Allowance
@@ -18,10 +17,6 @@ from gramophone.realtime.osc.encode import encode
 from gramophone.realtime.osc.timetag import time_tag
 
 ROOM = "/gramophone/hall/room"
-
-
-def needs(program, package):
-    return pytest.mark.skipif(not shutil.which(program), reason=f"needs {program}: apt-get install {package}")
 
 
 def bundle(wall, *packets):
@@ -157,18 +152,6 @@ def test_a_stranger_on_the_network_is_counted_not_heard(setup):
     assert setup.sink.calls == []
 
 
-def own_address():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            pytest.skip("needs a network besides loopback")
-        address = probe.getsockname()[0]
-    if address in ("192.0.2.254", "127.0.0.1"):
-        pytest.skip("needs a network besides loopback")
-    return address
-
-
 @needs("oscsend", "liblo-tools")
 def test_oscsend_sets_a_knob(setup, server):
     subprocess.run(["oscsend", "localhost", str(server.port), ROOM, "f", "0.7"], check=True, timeout=20)
@@ -262,6 +245,7 @@ def test_supercollider_sets_a_knob_in_a_bundle_and_hears_the_answer(setup, serve
     environment = {
         **os.environ,
         "HOME": str(tmp_path),
+        "XDG_CONFIG_HOME": str(tmp_path),
         "XDG_RUNTIME_DIR": str(tmp_path),
         "QT_QPA_PLATFORM": "offscreen",
         "QTWEBENGINE_DISABLE_SANDBOX": "1",  # CI runs as root

@@ -12,6 +12,7 @@ from osc_support import Setup
 from websockets.sync.client import connect
 
 from gramophone.presets import load
+from gramophone.realtime.midi.controls import Control, Moved
 from gramophone.realtime.oscquery import oscquery_server
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -120,6 +121,50 @@ def test_the_page_turns_knobs_and_follows_others(tmp_path):
         page.tell("const p = document.getElementById('preset'); p.value = 'robot'; p.onchange()")
         setup.sink.wait_for(lambda calls: ("change", "robot") in calls)
         page.wait_for("[...document.querySelectorAll('.stage h2')].some(h => h.firstChild.data === 'throat')")
+        assert page.problems == []
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return tmp_path / "config" / "gramophone" / "presets"
+
+
+def test_a_control_is_learned_and_the_preset_saved_on_the_page(tmp_path, own):
+    setup = Setup(load("stack"), hands=True)
+    with oscquery_server(setup.space, 0, 9000, advertise=False) as server, opened(server.url, tmp_path) as page:
+        chip = "document.querySelectorAll('.stage .knob .chip')[1]"
+        page.tell("document.getElementById('learn').click()")
+        address = page.tell(f"{chip}.getAttribute('aria-label').split(':')[0]")
+        page.tell(f"{chip}.click()")
+        page.wait_for(f"{chip}.classList.contains('waiting')")
+        page.wait_for("document.getElementById('news').textContent.includes('move a control')")
+        page.call("Input.dispatchKeyEvent", type="keyDown", key="Escape")
+        page.wait_for(f"{chip}.textContent === 'learn'")
+        assert setup.surface.learning == ""
+
+        page.tell(f"{chip}.click()")
+        page.wait_for(f"{chip}.classList.contains('waiting')")
+        page.picture(tmp_path / "learning.png", 1200, 900)
+        page.picture(tmp_path / "learning-phone.png", 390, 844)
+        for value in range(10, 60, 4):
+            setup.surface.receive(Moved(Control("cc", 3, 21), value))
+        page.wait_for(f"{chip}.textContent === 'CC 21 ch 3'")
+        assert [mapping.knob for mapping in setup.surface.mappings] == [address.replace(" ", ".", 1)]
+        page.wait_for("document.getElementById('news').textContent.includes('CC 21 ch 3')")
+
+        page.tell("document.getElementById('save').click()")
+        page.picture(tmp_path / "saving.png", 1200, 900)
+        page.tell("document.getElementById('name').value = 'Late Night'; document.getElementById('keep').click()")
+        page.wait_for("document.getElementById('preset').value === 'late-night'")
+        page.wait_for("document.getElementById('news').textContent === 'saved as late-night'")
+        assert load(own / "late-night.toml").midi[0]["number"] == 21
+        page.picture(tmp_path / "saved.png", 1200, 900)
+
+        page.tell(f"{chip}.nextSibling.click()")
+        page.wait_for(f"{chip}.textContent === 'learn'")
+        setup.saved()
+        assert load(own / "late-night.toml").midi == ()
         assert page.problems == []
 
 

@@ -83,6 +83,32 @@ def test_mistakes_are_named_by_file_and_key(tmp_path, old, new, expected):
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ('knob = "low.frequenc"', r"no parameter 'low.frequenc'; did you mean low\.frequency"),
+        ('knob = "low.frequency"\nnumber = 120', r"number = 120: expected 0 to 119 for cc"),
+        ('knob = "low.frequency"\nnumber = 7.5', r"number = 7.5: expected a whole number"),
+        ('knob = "low.frequency"\nchannel = 17', r"channel = 17: expected a number from 0 to 16"),
+        ('knob = "low.frequency"\ncurve = 0', r"curve = 0: expected a number from 0.1 to 10"),
+        ('knob = "low.frequency"\nlow = 0.5\nhigh = 0.5', r"low = 0.5: expected less than high"),
+        ('knob = "low.frequency"\nmode = "jump"', r"mode = 'jump': expected one of absolute, pickup"),
+        ('knob = "low.frequency"\ncontrol = "knob"', r"control = 'knob': expected one of cc, cc14"),
+        ('knob = "low.frequency"\nchanel = 1', r"unknown key 'chanel'; expected knob, control"),
+        ('control = "cc"', r"key 'knob' is missing"),
+        ("knob = 3", r"knob = 3: expected"),
+        ('knob = "gain.mix"\ncontrol = "clock"', r"'clock' sets times and rates"),
+    ],
+)
+def test_mistakes_in_mappings_are_named_by_file_and_table(tmp_path, row, expected):
+    path = tmp_path / "mine.toml"
+    good = '[[midi]]\nknob = "panic"\nmode = "momentary"\nnumber = 64\n'
+    complete(parse(f"{TEXT}\n{good}", path))
+    with pytest.raises(PresetError, match=expected) as caught:
+        complete(parse(f"{TEXT}\n{good}\n[[midi]]\n{row}\n", path))
+    assert f"{path}: midi 2" in str(caught.value)
+
+
 def test_a_clip_that_is_not_there_is_named_with_its_key(tmp_path):
     text = TEXT + '\n[[stages]]\nkind = "style"\nclip = "nowhere.wav"\n'
     with pytest.raises(PresetError, match=r"no file 'nowhere.wav' in .*style\.clip"):

@@ -134,7 +134,7 @@ def test_turning_a_knob_makes_no_click(name, value):
         playing.process(audio)
     playing.set(name, value)
     pieces = []
-    while playing._order or playing._leaving:
+    while playing._lessons._order or playing._leaving:
         pieces.append(playing.process(audio[:, : RATE // 10]))
         assert len(pieces) < 300
     heard = np.concatenate([*pieces, playing.process(audio)], axis=1)[0]

@@ -1,4 +1,8 @@
-"""`make bench`: measure the project's figures, print them beside their targets and keep them as JSON."""
+"""`make bench`: measure the project's figures, print them beside their targets and keep them as JSON.
+
+`python -m gramophone.offline.bench endurance --minutes 10 --block 128` and `... set --hours 4` take as long as they are
+told to, and so run only when they are named.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +16,25 @@ from rich.table import Table
 
 from gramophone.offline.bench.machine import describe
 
-_PARTS = ("decoder", "live", "batch")
+_PARTS = ("decoder", "live", "wavenet", "start", "batch")
+_LONG = {"endurance": ("minutes", "blocks"), "set": ("hours", "preset")}
+"""Parts that run only when named, and the options that they take."""
 
 
 def main() -> None:
-    """Run the parts asked for (all, if none is named)."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*_PARTS, []], help="what to measure")
+    """Run the parts asked for (all but the long ones, if none is named)."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*_PARTS, *_LONG, []], help="what to measure")
     parser.add_argument("--out", type=Path, default=Path("bench.json"), help="where to keep the figures")
+    parser.add_argument("--minutes", type=float, default=10.0, help="endurance: how long each case plays")
+    parser.add_argument("--block", dest="blocks", type=int, nargs="+", default=[128, 256], help="endurance: frames")
+    parser.add_argument("--hours", type=float, default=4.0, help="set: how much sound is played")
+    parser.add_argument("--preset", help="set: what it starts with, if not a light chain")
     options = parser.parse_args()
     figures: dict[str, object] = {"machine": describe()}
     for part in options.parts or _PARTS:
-        figures[part] = importlib.import_module(f"gramophone.offline.bench.{part}").measure()
+        measure = importlib.import_module(f"gramophone.offline.bench.{part}").measure
+        figures[part] = measure(**{name: getattr(options, name) for name in _LONG.get(part, ())})
         _show(part, figures[part])
         options.out.write_text(json.dumps(figures, indent=1) + "\n")
     _show("machine", figures["machine"])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
 from gramophone.realtime.live.backend import AudioError, Backend, open_backend
-from gramophone.realtime.live.messages import AudioSettings, Failed, Lost, Opened
+from gramophone.realtime.live.messages import AudioSettings, Complaint, Failed, Lost, Opened
 from gramophone.realtime.live.priority import HELPERS, belong_to_parent, real_time, settle
 from gramophone.realtime.live.relay import Relay
 from gramophone.realtime.live.shared import LONGEST_BLOCK, Shared
+from gramophone.realtime.live.status import Status
 
 _LOOK_S = 0.1
 _RETRY_S = 0.5
@@ -37,7 +39,7 @@ def run_audio(shared: Shared, settings: AudioSettings, control: Connection) -> N
 
 
 def _open(settings: AudioSettings) -> Backend:
-    backend = open_backend(settings.choice, settings.channels, settings.block)
+    backend = open_backend(settings.choice, settings.sockets, settings.block)
     if backend.block > LONGEST_BLOCK:
         backend.close()
         raise AudioError(f"{backend.name}: block of {backend.block} frames: expected at most {LONGEST_BLOCK}")
@@ -46,19 +48,45 @@ def _open(settings: AudioSettings) -> Backend:
 
 def _play(backend: Backend, shared: Shared, settings: AudioSettings, control: Connection) -> None:
     """Relay until the device is lost or the end is asked for."""
+    if not _known(backend, control):
+        backend.close()
+        return
     status = shared.status
     status["rate"], status["block"] = backend.rate, backend.block
-    control.send(Opened(backend.name, backend.rate, backend.block))
-    xruns = status["xruns"]
+    control.send(Opened(backend.name, backend.rate, backend.block, backend.inputs, backend.outputs))
+    before = {name: status[name] for name in ("xruns", *backend.figures)}
     try:
         backend.start(Relay(shared, settings.channels, settings.depth).process)
         while not control.poll(_LOOK_S) and not backend.lost.is_set():
-            status["block"], status["xruns"] = backend.block, xruns + backend.xruns
+            _write_figures(backend, status, before)
+            _tell(backend, control)
             backend.state_latency(settings.depth * backend.block + int(status["delay"]))
+        _tell(backend, control)
     except AudioError as error:
         control.send(Failed(str(error)))
     finally:
         backend.close()
+
+
+def _known(backend: Backend, control: Connection) -> bool:
+    """Wait until the device knows rate and block; return False when the end is asked for before."""
+    while not control.poll():
+        _tell(backend, control)
+        if backend.wait_until_known(_LOOK_S):
+            return True
+    return False
+
+
+def _write_figures(backend: Backend, status: Status, before: Mapping[str, float]) -> None:
+    """Bring the status up to date; the backend counts from nothing, the status from `before`."""
+    status["block"], status["held"] = backend.block, backend.held
+    for name, count in {"xruns": backend.xruns, **backend.figures}.items():
+        status[name] = before[name] + count
+
+
+def _tell(backend: Backend, control: Connection) -> None:
+    for news in backend.news():
+        control.send(Complaint(news))
 
 
 def _wait_for_device(settings: AudioSettings, control: Connection) -> Backend | None:

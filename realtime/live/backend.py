@@ -1,6 +1,7 @@
 """Where sound comes from and goes to: what a backend is, and how one is found by name.
 
-`--audio` takes `auto`, or a backend's name with, after a colon, what it is to open: `jack:SERVER`, `portaudio:DEVICE`.
+`--audio` takes `auto`, or a backend's name with, after a colon, what it is to open: `jack:SERVER`, `portaudio:DEVICE`,
+`osc:PORT`.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import importlib
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar, cast
 
 from gramophone.realtime.stage import Audio
@@ -19,6 +20,7 @@ Process = Callable[[Audio], Audio]
 _BACKENDS = {
     "jack": "gramophone.realtime.live.jack:JackBackend",
     "portaudio": "gramophone.realtime.live.portaudio:PortAudioBackend",
+    "osc": "gramophone.realtime.live.osc_audio:OscBackend",
 }
 _PREFERRED = ("jack", "portaudio")
 
@@ -30,8 +32,8 @@ class AudioError(RuntimeError):
 class Backend(ABC):
     """An open device of some `kind`: what people call it, `rate` in Hz, `block` in frames.
 
-    `lost` is set once it has gone away by itself. Made by name, number of channels, and the wanted block size (None:
-    the device's own).
+    `lost` is set once it has gone away by itself. `inputs` and `outputs`: how many it has, None where it has as many as
+    are asked for. Made by name, number of channels, and the wanted block size (None: the device's own).
 
     Raises:
         AudioError: there is no such device, or it is busy.
@@ -42,6 +44,8 @@ class Backend(ABC):
     block: int
     name: str
     lost: threading.Event
+    inputs: int | None = None
+    outputs: int | None = None
 
     @abstractmethod
     def __init__(self, name: str, channels: int, block: int | None) -> None: ...
@@ -58,6 +62,24 @@ class Backend(ABC):
     @abstractmethod
     def xruns(self) -> int:
         """How often the device itself missed a block."""
+
+    @property
+    def held(self) -> int:
+        """How many samples the device holds back besides the block that it collects."""
+        return 0
+
+    @property
+    def figures(self) -> Mapping[str, int]:
+        """What else the device counts: fields of `Status` by name."""
+        return {}
+
+    def wait_until_known(self, seconds: float) -> bool:
+        """Return whether `rate` and `block` are known; one that has to be told them waits for that at most so long."""
+        return True
+
+    def news(self) -> list[str]:
+        """Return what people should know and have not been told yet."""
+        return []
 
     def state_latency(self, samples: int) -> None:  # noqa: B027 - few systems want to know
         """Tell the system by how many samples what goes out is later than what came in."""

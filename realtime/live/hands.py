@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
+from gramophone.presets import Preset
 from gramophone.realtime.desk import Desk
+from gramophone.realtime.live.session import Session
+from gramophone.realtime.midi.ports import MidiError, midi_controls
+from gramophone.realtime.midi.surface import Surface
+from gramophone.realtime.saver import Saver
 
-Meters = Callable[[], Mapping[str, float]]
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -26,16 +31,28 @@ class Hands:
     token: str = ""
     midi: tuple[str, ...] | None = ()
 
-    def on(self, desk: Desk, meters: Meters, tell: Callable[[str], None]) -> Iterator[AbstractContextManager[object]]:
-        """Yield the controls, to be opened one after the other; `tell` shows people what is wrong with what came in.
+    def on(self, desk: Desk, session: Session, tell: Tell) -> Iterator[AbstractContextManager[object]]:
+        """Yield the controls, to be opened one after the other; `tell` shows people what is wrong, and what was saved.
 
         Raises:
             OSError: a port is taken, or the host is open to others without a list of those allowed.
         """
         from gramophone.realtime.osc import AddressSpace, Faults, osc_server
 
-        space = AddressSpace(desk, meters, faults=Faults(tell))
-        yield closing(space)
+        def say(news: str) -> None:
+            tell(news)
+            space.news.say(news)
+
+        def go_back(_playing: Preset) -> None:
+            space.news.say(f"{desk.name} cannot be played; the terminal says why")
+            desk.revert(lambda: session.preset)
+
+        surface = Surface(desk)
+        saver = Saver(desk, session.snapshot, say)
+        space = AddressSpace(desk, session.meters, faults=Faults(tell), surface=surface, saver=saver, router=session)
+        session.on_refused = go_back
+        for part in (surface, space, saver):
+            yield closing(part)
         if self.osc_port is not None:
             yield osc_server(space, self.osc_port, self.host, self.allow)
         if self.http_port is not None:
@@ -43,6 +60,17 @@ class Hands:
 
             yield oscquery_server(space, self.http_port, self.osc_port or 0, self.host, token=self.token)
         if self.midi is not None:
-            from gramophone.realtime.midi import midi_controls
+            yield _midi(surface, self.midi, tell)
 
-            yield midi_controls(desk, names=list(self.midi) or None)
+
+@contextmanager
+def _midi(surface: Surface, names: tuple[str, ...], tell: Tell) -> Iterator[None]:
+    """Let MIDI controllers play; a machine without MIDI plays on without, unless a device was asked for by name."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(midi_controls(surface, names or None))
+        except MidiError as error:
+            if names:
+                raise
+            tell(str(error))
+        yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,9 +13,13 @@ from gramophone.realtime.stage import Format
 
 @dataclass(frozen=True)
 class AudioSettings:
-    """Which device, how many channels, the wanted block (None: the device's own), and the worker's time in blocks."""
+    """Which device, how many of its inputs and outputs (`sockets`) and channels of the chain, and in which blocks.
+
+    `block` None is the device's own; `depth` is the worker's time in blocks.
+    """
 
     choice: str
+    sockets: int
     channels: int
     block: int | None
     depth: int
@@ -22,11 +27,16 @@ class AudioSettings:
 
 @dataclass(frozen=True)
 class Opened:
-    """The audio process has opened a device: what it is called, its rate in Hz and block in frames."""
+    """The audio process has opened a device: what it is called, its rate in Hz and block in frames.
+
+    `inputs` and `outputs`: how many it has, None where it has as many as are asked for.
+    """
 
     name: str
     rate: int
     block: int
+    inputs: int | None = None
+    outputs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,15 @@ class Complaint:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """From a worker: the preset of this generation cannot be played; that of generation `playing` plays on."""
+
+    why: str
+    generation: int
+    playing: int
+
+
+@dataclass(frozen=True)
 class Play:
     """To a worker: play this preset, whose knobs are this generation on the board."""
 
@@ -69,11 +88,33 @@ class Change:
 
 @dataclass(frozen=True)
 class Text:
-    """To a worker: set a knob of this generation that takes a text."""
+    """To a worker: the text that the board will mean by this number."""
 
-    address: str
+    number: int
     value: str
+
+
+@dataclass(frozen=True)
+class Ask:
+    """To a worker: tell what the stages hold beside their knobs."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Held:
+    """From a worker: the answer to the question of that number, for the chain that plays as this generation."""
+
+    number: int
     generation: int
+    values: Mapping[tuple[str, str], Value]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """From a worker: why stages are left out of the sound, by name; told whenever that changes."""
+
+    why: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -86,7 +127,7 @@ class Warm:
     """From a worker: all libraries are loaded, it can start at once."""
 
 
-EventName = Literal["start", "set", "change", "mute", "bypass", "panic", "refresh"]
+EventName = Literal["start", "set", "change", "mute", "bypass", "panic", "refresh", "take"]
 
 
 @dataclass(frozen=True)
@@ -94,7 +135,8 @@ class Event:
     """From a worker: what happened to the player just before block `block`.
 
     `value` is for start and change the preset, for set that of the knob at `address`, for mute and bypass on or off,
-    for refresh whether the chain was made anew.
+    for refresh whether the chain was made anew, for take the number of the change that the stage at `address` has made
+    ready in the background and takes over with this block.
     """
 
     block: int

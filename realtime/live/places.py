@@ -1,4 +1,7 @@
-"""Which knobs are on the board, and where: numbers and switches in the order of the chain; texts go another way."""
+"""Which knobs are on the board, and where: in the order of the chain.
+
+A text does not fit there: it travels by pipe under a number of its own, and the board says which number is heard.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,19 @@ from collections.abc import Mapping, Sequence
 from gramophone.models.parameters import Parameter
 from gramophone.presets import Preset
 
-Place = tuple[str, bool]
-"""A knob's address, and whether it is a switch."""
+Place = tuple[str, type]
+"""A knob's address, and what it takes: float, bool or str."""
+
+AS_IN_PRESET = 0.0
+"""The number of a text that has not been set since the preset was laid out."""
 
 
 def places(parameters: Mapping[str, Parameter]) -> list[Place]:
-    """Return the knobs on the board in the order of their places."""
-    return [
-        (address, isinstance(knob.default, bool))
-        for address, knob in parameters.items()
-        if not isinstance(knob.default, str)
-    ]
+    """Return the knobs in the order of their places."""
+    return [(address, type(knob.default)) for address, knob in parameters.items()]
 
 
 def values_at(knobs: Sequence[Place], preset: Preset) -> list[float]:
     """Return the values that a complete preset gives to these knobs."""
     values = {f"{stage.name}.{key}": value for stage in preset.stages for key, value in stage.values.items()}
-    return [float(values[address]) for address, _ in knobs]
+    return [AS_IN_PRESET if kind is str else float(values[address]) for address, kind in knobs]

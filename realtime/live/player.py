@@ -47,7 +47,7 @@ class Player:
 
     @property
     def engine(self) -> Engine:
-        """The engine, for its report."""
+        """The engine, for its report and its chain."""
         return self._engine
 
     @property

@@ -34,6 +34,7 @@ class PortAudioBackend(Backend):
         self.lost = threading.Event()
         self._channels = channels
         self._counts = min(channels, source["max_input_channels"]), min(channels, target["max_output_channels"])
+        self.inputs, self.outputs = source["max_input_channels"], target["max_output_channels"]
         self._devices = source["index"], target["index"]
         self._stream: Any = None
         self._xruns = 0

@@ -2,14 +2,19 @@
 
 The worker has `depth` blocks of time. If its block is not there in time, or there is no worker, the dry sound is
 played, as late as the chain would be; the late block is never played, so latency does not grow.
+
+Inputs and outputs of the device are connected to the channels of the chain here, on the outside of all this: wet or
+dry, what is heard comes from and goes to the same sockets, at the same time, and what is recorded knows no sockets.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from gramophone.realtime.live.board import Board
 from gramophone.realtime.live.history import History
-from gramophone.realtime.live.shared import MUTE, Shared
+from gramophone.realtime.live.routing import Matrix, Patch
+from gramophone.realtime.live.shared import INPUTS, MUTE, OUTPUTS, Shared
 from gramophone.realtime.stage import Audio
 
 
@@ -20,6 +25,7 @@ class Relay:
         self._inputs, self._outputs, self._wake = shared.inputs, shared.outputs, shared.wake
         self._switches, self._status = shared.switches, shared.status
         self._depth = depth
+        self._heard, self._played = _Side(shared.routes, INPUTS, channels), _Side(shared.routes, OUTPUTS, channels)
         self._number = self._inputs.newest + 1
         self._history = History(channels)
         self._delay = int(self._status["delay"])
@@ -30,12 +36,12 @@ class Relay:
     def process(self, block: Audio) -> Audio:
         """Return what is to be heard now, of the shape of `block`, `(channels, frames)`. Never waits, never raises."""
         try:
-            output = self._process(block)
+            output = self._process(self._heard.process(block))
+            self._last = output[:, -1:]
+            return self._played.process(output)
         except Exception:  # whatever it is, the device must get its block; the count shows that there is a bug
             self._status["errors"] += 1
-            output = np.zeros_like(block)
-        self._last = output[:, -1:]
-        return output
+            return np.zeros_like(block)
 
     def _process(self, block: Audio) -> Audio:
         number = self._number
@@ -71,3 +77,24 @@ class Relay:
         if self._switches.get(0, MUTE):
             dry[:] = 0
         return dry
+
+
+class _Side:
+    """The device's inputs or outputs, connected to the channels as the board of routes says by now."""
+
+    def __init__(self, routes: Board, side: int, channels: int) -> None:
+        self._shape = channels, routes.size // channels
+        self._inward = side == INPUTS
+        self._reader = routes.reader(side, np.zeros(routes.size))
+        self._reader.changes()
+        self._patch = Patch(self._matrix())
+
+    def process(self, block: Audio) -> Audio:
+        """Return the channels' sound of inputs, or the outputs' of channels, `(rows, frames)`."""
+        if self._reader.changes():
+            self._patch.plug(self._matrix())
+        return self._patch.process(block)
+
+    def _matrix(self) -> Matrix:
+        matrix = self._reader.known.reshape(self._shape)
+        return matrix if self._inward else matrix.T

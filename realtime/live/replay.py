@@ -64,8 +64,8 @@ class _Again:
 
     def __init__(self, preset: Preset, form: Format) -> None:
         self.block = 0
-        self.player = Player(preset, form)
         self._form = form
+        self.player = self._play(preset)
         self._gap = 0
         self._fresh: Chain | None = None
 
@@ -80,20 +80,22 @@ class _Again:
                 self._gap += line["frames"]
             case "start":
                 player.close()
-                self.player = Player(_preset(value), self._form)
+                self.player = self._play(_preset(value))
             case "set":
                 player.set(line["address"], value)
             case "change":
-                player.change(player.prepare(_preset(value)))
+                player.change(self._prepare(_preset(value)))
             case "mute":
                 player.mute(value)
             case "bypass":
                 player.bypass(value)
             case "panic":
-                self._fresh = player.prepare(player.engine.preset)
+                self._fresh = self._prepare(player.engine.preset)
                 player.panic()
             case "refresh":
                 player.refresh(self._fresh if value else None)
+            case "take":
+                player.engine.chain.take(line["address"], value)
             case unknown:
                 raise RecordError(f"event {unknown!r}: not known to this version")
 
@@ -103,6 +105,17 @@ class _Again:
             self._gap -= block.shape[1]
             return np.zeros_like(block)
         return self.player.process(block)
+
+    def _play(self, preset: Preset) -> Player:
+        player = Player(preset, self._form)
+        player.engine.chain.hold()
+        return player
+
+    def _prepare(self, preset: Preset) -> Chain:
+        """Return a chain that takes over what it makes ready in the background only when it did so before."""
+        chain = self.player.prepare(preset)
+        chain.hold()
+        return chain
 
 
 class _Cutter:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from gramophone.realtime.live.memory import Memory
 
+PACKETS = ("received", "lost", "late", "reordered", "duplicate", "concealed", "refused")
+"""What became of the packets of a device that is a network; see `osc.jitter.Arrivals`."""
+
 _FIELDS = (
     # the audio process
     "rate",  # Hz; 0 while there is no device
@@ -12,6 +15,8 @@ _FIELDS = (
     "underruns",  # blocks that the worker's sound came too late for
     "xruns",  # as the device or its server counts them
     "errors",  # exceptions in the callback: bugs
+    "held",  # samples in the device's own jitter buffer
+    *PACKETS,
     # the worker
     "done",  # number of the block processed last; -1 before the first
     "delay",  # the chain's, in samples

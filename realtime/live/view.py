@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -56,15 +57,18 @@ class TerminalView:
 
     def __init__(self) -> None:
         self._news: list[str] = []
-        self._live = Live(Text("opening the device …"), auto_refresh=False, transient=True)
+        self._drawn: RenderableType = Text("opening the device …")
+        self._live = Live(self._drawn, auto_refresh=False, transient=True)
 
     def show(self, report: dict[str, Any], desk: Desk) -> None:
         """Draw the figures and the knobs as they are."""
-        self._live.update(Group(_meters(report), Text(_figures(report)), _knobs(desk), self._last_news()), refresh=True)
+        self._drawn = Group(_meters(report), Text(_figures(report)), _knobs(desk, report["left_out"]))
+        self._draw()
 
     def tell(self, news: str) -> None:
-        """Keep a sentence for the next drawing."""
+        """Draw a sentence below."""
         self._news = [*self._news, news][-_NEWS_KEPT:]
+        self._draw()
 
     def __enter__(self) -> Self:
         self._live.start(refresh=True)
@@ -77,8 +81,8 @@ class TerminalView:
         for news in self._news:
             print(news, file=sys.stderr)
 
-    def _last_news(self) -> RenderableType:
-        return Text("\n".join(self._news), style="yellow")
+    def _draw(self) -> None:
+        self._live.update(Group(self._drawn, Text("\n".join(self._news), style="yellow")), refresh=True)
 
 
 def _levels(report: dict[str, Any]) -> str:
@@ -105,13 +109,15 @@ def _meters(report: dict[str, Any]) -> Table:
     return grid
 
 
-def _knobs(desk: Desk) -> Table:
-    """Draw the knobs that the preset's chain has, a stage a row."""
+def _knobs(desk: Desk, left_out: Mapping[str, str]) -> Table:
+    """Draw the knobs that the preset's chain has, a stage a row, and why a stage is left out."""
     grid = Table.grid(padding=(0, 2))
     for stage in desk.preset.stages:
         shown = [f"{key} {_short(value)}" for key, value in stage.values.items() if key not in ("bypass", "mix")]
         off = " (bypassed)" if stage.values.get("bypass") else ""
         grid.add_row(Text(stage.name + off, style="bold"), Text("  ".join(shown), overflow="fold"))
+        if stage.name in left_out:
+            grid.add_row("", Text(left_out[stage.name], style="red", overflow="fold"))
     return grid
 
 

@@ -9,19 +9,40 @@ from __future__ import annotations
 import gc
 import threading
 from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
 from math import ceil
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gramophone.models.parameters import ParameterError, Value
 from gramophone.presets import Preset, PresetError
 from gramophone.realtime.chain import Chain
-from gramophone.realtime.live.messages import Change, Complaint, Event, EventName, Failed, Play, Stop, Text, Warm
+from gramophone.realtime.engine import Report
+from gramophone.realtime.live.knobs import Knobs
+from gramophone.realtime.live.messages import (
+    Ask,
+    Change,
+    Complaint,
+    Event,
+    EventName,
+    Failed,
+    Held,
+    LeftOut,
+    Play,
+    Refused,
+    Stop,
+    Text,
+    Warm,
+)
 from gramophone.realtime.live.places import places, values_at
 from gramophone.realtime.live.player import Player
 from gramophone.realtime.live.priority import HELPERS, SOUND, belong_to_parent, real_time, settle
 from gramophone.realtime.live.shared import BYPASS, MUTE, PANIC, Shared
-from gramophone.realtime.stage import StageError
+from gramophone.realtime.stage import Audio, StageError
 
 _PATIENCE_S = 0.1
 """How far behind the worker still catches up block by block; further, and it goes on with the newest."""
@@ -31,6 +52,7 @@ _REPORT_S = 0.25
 def run_worker(shared: Shared, control: Connection) -> None:
     """Be a worker process: load everything, wait for `Play`, play until `Stop` or until the parent is gone."""
     belong_to_parent()
+    gc.disable()  # loading makes much that stays and little that goes: looking through it took a fifth of the time
     import torch
 
     import gramophone.realtime.style  # noqa: F401 - with it comes all that takes time to load
@@ -49,8 +71,11 @@ def run_worker(shared: Shared, control: Connection) -> None:
         pass  # the control process has gone
 
 
+@dataclass(frozen=True)
 class _Panic(Change):
-    """A chore: the same preset once more, from silence."""
+    """A chore: the same preset once more, from silence, when the knobs on the board are as `known`."""
+
+    known: NDArray[np.float64]
 
 
 class Worker:
@@ -59,9 +84,10 @@ class Worker:
     def __init__(self, shared: Shared, player: Player, order: Play, control: Connection) -> None:
         self._shared, self._player, self._control = shared, player, control
         self._rate = order.form.rate
-        self._lay_out(order.preset, order.generation)
+        self._knobs = Knobs(shared.knobs)
+        self._lay_out(order)
         self._switches = shared.switches.reader(0, (0, 0, shared.switches.get(0, PANIC)))
-        self._texts: deque[Text] = deque()
+        self._inquiries: deque[Iterator[None]] = deque()
         self._coming: deque[tuple[Change, Chain]] = deque()
         self._fresh: deque[tuple[Change, Chain]] = deque()
         self._chores: SimpleQueue[Change | None] = SimpleQueue()
@@ -84,15 +110,18 @@ class Worker:
         self._say("start", value=self._preset)
         while not self._stopped.is_set():
             self._shared.wake.wait()
-            self._catch_up()
+            played = self._catch_up()
+            if self._inquiries and (played or not self._shared.status["rate"]):
+                self._inquire()
         self._chores.put(None)
         self._said.put(None)
         helpers[2].join()
         self._player.close()
 
-    def _catch_up(self) -> None:
-        """Play every block that is there."""
+    def _catch_up(self) -> bool:
+        """Play every block that is there; return whether there was one."""
         inputs, outputs = self._shared.inputs, self._shared.outputs
+        played = False
         while not self._stopped.is_set() and self._number <= inputs.newest:
             taken = inputs.read(self._number)
             patience = min(ceil(_PATIENCE_S * self._rate / taken.sound.shape[1]), inputs.slots // 2) if taken else 0
@@ -100,29 +129,56 @@ class Worker:
                 self._number = inputs.newest  # nobody waits any more for what lies between
                 continue
             self._turn_knobs()
-            outputs.write(self._number, self._player.process(taken.sound), self._player.delay)
+            outputs.write(self._number, self._play(taken.sound), self._player.delay)
             self._shared.status["done"] = self._number
             self._shared.status["delay"] = self._player.delay
             self._number += 1
+            played = True
+        return played
+
+    def _play(self, block: Audio) -> Audio:
+        """Return the player's sound, and tell what its stages took over from the background to make it."""
+        chain = self._player.engine.chain
+        before = chain.taken
+        sound = self._player.process(block)
+        for name, number in chain.taken.items():
+            if number != before[name]:
+                self._say("take", name, number)
+        return sound
 
     def _turn_knobs(self) -> None:
         """Take over what has changed since the last block."""
-        for place, value in self._knobs.changes():
-            address, is_switch = self._places[place]
-            self._set(address, bool(value) if is_switch else value)
-        while self._texts and self._texts[0].generation <= self._generation:
-            text = self._texts.popleft()
-            if text.generation == self._generation:
-                self._set(text.address, text.value)
-        for place, value in self._switches.changes():
-            self._switch(place, value)
+        for address, value in self._knobs.changes():
+            self._set(address, value)
+        for place, position in self._switches.changes():
+            self._switch(place, position)
         if self._fresh:
             self._refresh(*self._fresh.popleft())
         if self._coming and not self._player.changing:
             change, chain = self._coming.popleft()
             self._player.change(chain)
-            self._lay_out(change.preset, change.generation)
+            self._lay_out(change)
             self._say("change", value=change.preset)
+
+    def _inquire(self) -> None:
+        """Go on with an inquiry now that no block waits; where no device asks for blocks, the next step follows."""
+        if next(self._inquiries[0], self) is self:
+            self._inquiries.popleft()
+        self._shared.wake.ring()
+
+    def _inquiry(self, number: int) -> Iterator[None]:
+        """Ask stage after stage what it holds, with a pause between two, and tell; begin again if the chain changes."""
+        chain: Chain | None = None
+        held: dict[tuple[str, str], Value] = {}
+        while chain is not self._player.engine.chain:
+            chain = self._player.engine.chain
+            held.clear()
+            for slot in chain:
+                held |= slot.held()
+                yield
+                if chain is not self._player.engine.chain:
+                    break
+        self._said.put(Held(number, self._generation, held))
 
     def _refresh(self, made_for: Change, chain: Chain) -> None:
         """End a panic. A chain that another preset has overtaken meanwhile is not needed: the new one is fresh."""
@@ -131,7 +187,7 @@ class Worker:
         if overtaken:
             chain.close()
         else:
-            self._lay_out(made_for.preset, self._generation)  # what was turned meanwhile is turned again
+            self._lay_out(made_for)  # what was turned meanwhile is turned again
         self._say("refresh", value=not overtaken)
 
     def _set(self, address: str, value: Value) -> None:
@@ -152,12 +208,13 @@ class Worker:
         else:
             self._player.panic()
             self._say("panic")
-            self._chores.put(_Panic(self._player.engine.preset, self._generation))
+            self._chores.put(_Panic(self._player.engine.preset, self._generation, self._knobs.known))
 
-    def _lay_out(self, preset: Preset, generation: int) -> None:
-        self._generation = generation
-        self._places = places(self._player.parameters)
-        self._knobs = self._shared.knobs.reader(generation, values_at(self._places, preset))
+    def _lay_out(self, order: Play | Change) -> None:
+        self._generation = order.generation
+        parameters = self._player.parameters
+        known = order.known if isinstance(order, _Panic) else values_at(places(parameters), order.preset)
+        self._knobs.lay_out(parameters, order.generation, known)
 
     def _say(self, name: EventName, address: str = "", value: Value | Preset = True) -> None:
         self._said.put(Event(self._number, name, address, value))
@@ -166,10 +223,14 @@ class Worker:
         """Take orders from the control process."""
         try:
             while not isinstance(order := self._control.recv(), Stop):
-                if isinstance(order, Text):
-                    self._texts.append(order)
-                elif isinstance(order, Change):
-                    self._chores.put(order)
+                match order:
+                    case Text():
+                        self._knobs.hear(order)
+                    case Ask(number):
+                        self._inquiries.append(self._inquiry(number))
+                        self._shared.wake.ring()
+                    case Change():
+                        self._chores.put(order)
         except EOFError:
             pass
         self._stopped.set()
@@ -188,7 +249,8 @@ class Worker:
                 try:
                     chain = self._player.prepare(chore.preset)
                 except PresetError as error:
-                    self._said.put(Complaint(str(error)))
+                    playing = self._coming[-1][0].generation if self._coming else self._generation
+                    self._said.put(Refused(str(error), chore.generation, playing))
                 else:
                     (self._fresh if isinstance(chore, _Panic) else self._coming).append((chore, chain))
             gc.collect()
@@ -199,14 +261,19 @@ class Worker:
             self._control.send(said)
 
     def _report(self) -> None:
-        """Write figures to the status board now and then."""
+        """Write figures to the status board now and then, and tell when stages are left out."""
         ended = False
+        left_out: dict[str, str] = {}
         while not ended:
-            self._write_figures()
+            report = self._player.engine.report()
+            self._write_figures(report)
+            if report.left_out != left_out:
+                left_out = report.left_out
+                self._said.put(LeftOut(left_out))
             ended = self._stopped.wait(_REPORT_S)
 
-    def _write_figures(self) -> None:
-        status, report = self._shared.status, self._player.engine.report()
+    def _write_figures(self, report: Report) -> None:
+        status = self._shared.status
         status["load"] = report.load
         status["median_ms"], status["p95_ms"] = report.stages["engine"].values()
         status["non_finite"] = report.non_finite

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from gramophone.models.parameters import Parameter, ParameterError, Value
 from gramophone.presets import Preset, PresetError
 from gramophone.realtime.midi.clock import SYNCED_UNITS
-from gramophone.realtime.table import lookup, table
+from gramophone.realtime.table import lookup, open_stages, table
 
 ACTIONS = ("bypass", "mute", "panic")
 """What a mapping can work beside the knobs of the chain."""
@@ -28,6 +28,7 @@ KINDS = ("cc", "cc14", "nrpn", "rpn", "bend", "pressure", "polypressure", "note"
 RELATIVE = ("twos-complement", "binary-offset", "signed-bit")
 MODES = ("absolute", "pickup", *RELATIVE, "toggle", "momentary")
 _LAST_NUMBER = {"cc": 119, "cc14": 31, "nrpn": 16383, "rpn": 16383, "polypressure": 127, "note": 127}
+_DISPLAYED = {"cc": "CC", "cc14": "CC 14-bit", "nrpn": "NRPN", "rpn": "RPN", "polypressure": "key pressure"}
 
 KEYS = (
     Parameter("knob", "", "what it turns: stage.parameter, or bypass, mute, panic"),
@@ -101,6 +102,14 @@ class ControlMapping:
         """Whether it listens to a channel, 1 to 16, of a port."""
         return self.channel in (0, channel) and self.port.lower() in port.lower()
 
+    @property
+    def words(self) -> str:
+        """What the control is called on a display, such as `CC 21 ch 1`."""
+        number = f" {self.number}" if self.control in _LAST_NUMBER else ""
+        beats = f" {self.beats:g} beats" if self.control == "clock" else ""
+        channel = f" ch {self.channel}" if self.channel else ""
+        return f"{_DISPLAYED.get(self.control, self.control)}{number}{beats}{channel}"
+
     def row(self) -> dict[str, Value]:
         """Return the `[[midi]]` table for a preset: what differs from the defaults."""
         defaults = {field.name: field.default for field in fields(self)}
@@ -127,12 +136,15 @@ def mappings_of(preset: Preset) -> tuple[ControlMapping, ...]:
     Raises:
         PresetError: a table is not a mapping, or its knob is not one that a control can turn.
     """
-    knobs = table(preset)
+    if not preset.midi:
+        return ()
+    knobs, unasked = table(preset), open_stages(preset)
     found = []
     for number, row in enumerate(preset.midi, 1):
         try:
             mapping = from_row(row)
-            check_knob(mapping, knobs)
+            if mapping.knob in knobs or mapping.knob.partition(".")[0] not in unasked:
+                check_knob(mapping, knobs)
         except ParameterError as error:
             raise PresetError(f"{preset.where}: midi {number} ({row.get('knob', '?')}): {error}") from None
         found.append(mapping)

@@ -16,10 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gramophone.realtime.desk import Desk
 from gramophone.realtime.midi.controls import Decoder
 from gramophone.realtime.midi.jack_watch import JackWatch
-from gramophone.realtime.midi.mapping import ControlMapping
 from gramophone.realtime.midi.surface import Outgoing, Surface
 
 PORT = "gramophone"
@@ -269,31 +267,21 @@ class _Ports:
 
 @contextlib.contextmanager
 def midi_controls(
-    desk: Desk,
-    mappings: Iterable[ControlMapping] | None = None,
-    names: Sequence[str] | None = None,
-    backend: str | None = None,
-    programs: Sequence[str] | None = None,
+    surface: Surface, names: Sequence[str] | None = None, backend: str | None = None
 ) -> Iterator[MidiControls]:
-    """Let MIDI controllers turn the knobs of `desk` while the context lasts.
+    """Let MIDI controllers turn the knobs of the surface's desk while the context lasts.
 
-    `mappings`: those of the desk's presets unless given. `names`: parts of the names of the devices to listen to, all
-    unless given; they may be plugged in later. `backend`: one of `backends()`, the first that works unless given.
-    `programs`: the presets that program changes call.
+    `names`: parts of the names of the devices to listen to, all unless given; they may be plugged in later. `backend`:
+    one of `backends()`, the first that works unless given.
 
     Raises:
         MidiError: there is no MIDI on this machine, or no such backend.
-        PresetError: the preset's mappings do not fit.
     """
-    surface = Surface(desk, mappings, programs)
+    controls = MidiControls(surface, names, backend)
     try:
-        controls = MidiControls(surface, names, backend)
-        try:
-            yield controls
-        finally:
-            controls.close()
+        yield controls
     finally:
-        surface.close()
+        controls.close()
 
 
 def backends() -> list[str]:

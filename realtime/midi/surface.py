@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gramophone.models.parameters import ParameterError, Value
-from gramophone.presets import Preset, PresetError, names
+from gramophone.presets import PresetError, names
 from gramophone.realtime.desk import Desk
 from gramophone.realtime.midi import feedback
 from gramophone.realtime.midi.clock import Clock, from_beats
@@ -20,6 +20,9 @@ from gramophone.realtime.midi.learn import Learner
 from gramophone.realtime.midi.mapping import ACTIONS, ControlMapping, check_knob, mappings_of, with_mappings
 from gramophone.realtime.midi.turning import Turning
 from gramophone.realtime.table import lookup
+
+LAST_BPM = 1000.0
+"""The fastest tempo that can be set by hand."""
 
 _log = logging.getLogger(__name__)
 _MOST_TROUBLES = 100
@@ -55,8 +58,8 @@ class _Mapped:
 class Surface:
     """Mappings at work on a desk. Without `mappings`, those of the desk's preset, and of each preset that brings some.
 
-    `programs` are the presets that program changes 0, 1, ... call; all factory presets in alphabetical order unless
-    given.
+    They are kept with the preset that plays, so that it is saved with them. `programs` are the presets that program
+    changes 0, 1, ... call; all there are, as `presets.names` orders them, unless given.
 
     Raises:
         PresetError: the preset's mappings do not fit.
@@ -67,7 +70,7 @@ class Surface:
     ) -> None:
         self._desk = desk
         self._lock = threading.RLock()
-        self._programs = names() if programs is None else list(programs)
+        self._given_programs = programs
         self._follows_presets = mappings is None
         self._actions: dict[str, bool] = dict.fromkeys(ACTIONS, False)
         self._learner: Learner | None = None
@@ -80,6 +83,7 @@ class Surface:
         self._own: tuple[int, _Mapped | None] | None = None
         self._moved: dict[tuple[str, _Mapped | None], None] = {}
         self._has_new_layout = False
+        self._listeners: list[Callable[[], None]] = []
         self._take(mappings_of(desk.preset) if mappings is None else mappings)
         self._ends = (desk.listen(self._note_move), desk.listen_layout(self._note_layout))
 
@@ -95,9 +99,15 @@ class Surface:
             self._take(mappings)
 
     @property
-    def preset(self) -> Preset:
-        """What plays, with every value and mapping as it is now: what to save."""
-        return with_mappings(self._desk.preset, self.mappings)
+    def controls(self) -> Mapping[str, str]:
+        """What is mapped to each knob, in words."""
+        return self._controls
+
+    @property
+    def learning(self) -> str:
+        """The address of the knob that a control is being learned for; empty when none is."""
+        with self._lock:
+            return self._learner.address if self._learner else ""
 
     @property
     def bpm(self) -> float | None:
@@ -128,20 +138,38 @@ class Surface:
         Raises:
             ParameterError: there is no such knob, or no control can turn it.
         """
-        check_knob(ControlMapping(address), self._desk.parameters)
+        self.demand_learnable(address)
         with self._lock:
             self._learner = Learner(address, self._desk.parameters.get(address))
             self._learned = done
+        self._tell()
+
+    def demand_learnable(self, address: str) -> None:
+        """Check that a control can be learned for the knob at `address`.
+
+        Raises:
+            ParameterError: there is no such knob, or no control can turn it.
+        """
+        check_knob(ControlMapping(address), self._desk.parameters)
 
     def stop_learning(self) -> None:
         """Learn nothing; controls turn their knobs again."""
         with self._lock:
             self._learner = self._learned = None
+        self._tell()
 
-    def unlearn(self, address: str) -> None:
-        """Take every control off the knob at `address`."""
+    def unlearn(self, address: str) -> bool:
+        """Take every control off the knob at `address`; return whether there was one."""
         with self._lock:
-            self._take(mapping for mapping in self.mappings if mapping.knob != address)
+            self._catch_up()
+            left = [mapping for mapping in self.mappings if mapping.knob != address]
+            had = len(left) < len(self.mappings)
+            self._take(left)
+        return had
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Tell `listener` whenever mappings, tempo, or what is being learned may have changed; it must not block."""
+        self._listeners.append(listener)
 
     def set_tempo(self, bpm: float) -> None:
         """Set the tempo by hand, in quarter notes a minute; synced knobs follow, and MIDI clock overrides it.
@@ -149,11 +177,12 @@ class Surface:
         Raises:
             ParameterError: the tempo is not a number from 1 to 1000.
         """
-        if not 1 <= bpm <= 1000:
-            raise ParameterError(f"tempo = {bpm}: expected a number from 1 to 1000 quarter notes a minute")
+        if not 1 <= bpm <= LAST_BPM:
+            raise ParameterError(f"tempo = {bpm}: expected a number from 1 to {LAST_BPM:g} quarter notes a minute")
         with self._lock:
             self._bpm = bpm
             self._sync()
+        self._tell()
 
     def receive(self, event: Event, port: str = "", time_s: float = 0.0) -> None:
         """Do what was played on `port` at `time_s`, on any clock that runs evenly. Never raises."""
@@ -169,9 +198,7 @@ class Surface:
         """Return what is to be shown on the controllers since the last call; call it some 50 times a second."""
         try:
             with self._lock:
-                if self._has_new_layout:
-                    self._has_new_layout = False
-                    self._follow_layout()
+                self._catch_up()
                 return self._show_moved()
         except (ParameterError, PresetError) as error:
             self.trouble(str(error))
@@ -203,15 +230,32 @@ class Surface:
         self._by_control: dict[tuple[str, int], list[_Mapped]] = {}
         for mapped in self._mapped:
             self._by_control.setdefault((mapped.mapping.control, mapped.mapping.number), []).append(mapped)
+        self._keep()
         self.show_all()
         self._sync()
+
+    def _keep(self) -> None:
+        """Keep the mappings where they are saved from and shown."""
+        self._desk.keep_midi(with_mappings(self._desk.preset, self.mappings).midi)
+        controls: dict[str, list[str]] = {}
+        for mapping in self.mappings:
+            controls.setdefault(mapping.knob, []).append(mapping.words)
+        self._controls = {address: ", ".join(words) for address, words in controls.items()}
+        self._tell()
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
 
     def _receive(self, event: Event, port: str, time_s: float) -> None:
         if isinstance(event, Beat):
             self._beat(event, port, time_s)
         elif self._learner:
+            hint = self._learner.hint
             if mapping := self._learner.hear(event):
                 self._learn(mapping)
+            elif hint != self._learner.hint:
+                self._tell()
         elif isinstance(event, Program):
             self._program(event.number)
         else:
@@ -222,15 +266,17 @@ class Surface:
 
     def _learn(self, mapping: ControlMapping) -> None:
         learned, self._learner, self._learned = self._learned, None, None
+        self._catch_up()
         others = [other for other in self.mappings if other.knob != mapping.knob]
         self._take([*others, mapping])
         if learned:
             learned(mapping)
 
     def _program(self, number: int) -> None:
-        if number >= len(self._programs):
-            raise PresetError(f"program {number}: there are {len(self._programs)} presets, from program 0")
-        self._desk.change(self._programs[number])
+        programs = names() if self._given_programs is None else self._given_programs
+        if number >= len(programs):
+            raise PresetError(f"program {number}: there are {len(programs)} presets, from program 0")
+        self._desk.change(programs[number])
 
     def _turn(self, mapped: _Mapped, event: Moved | Stepped) -> None:
         if mapped.echo.is_echo(event):
@@ -278,10 +324,19 @@ class Surface:
     def _note_layout(self) -> None:
         self._has_new_layout = True
 
+    def _catch_up(self) -> None:
+        if self._has_new_layout:
+            self._has_new_layout = False
+            self._follow_layout()
+
     def _follow_layout(self) -> None:
         """Take over the mappings of a new preset; one that brings none leaves those that there are."""
         mappings = mappings_of(self._desk.preset)
-        self._take(mappings if mappings and self._follows_presets else self.mappings)
+        if mappings == self.mappings:  # only the name is another: what has been picked up stays so
+            self._keep()
+            self.show_all()
+        else:
+            self._take(mappings if mappings and self._follows_presets else self.mappings)
 
     def _show_moved(self) -> list[Outgoing]:
         outgoing: list[Outgoing] = []
@@ -314,6 +369,7 @@ class Surface:
             if bpm := clock.tick(time_s):
                 self._bpm = bpm
                 self._sync()
+                self._tell()
             return
         self._runs = event.kind != "stop"
         if self._runs:

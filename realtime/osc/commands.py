@@ -10,7 +10,7 @@ from gramophone.realtime.desk import Desk
 from gramophone.realtime.morph import Morph, play
 from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.faults import RefusedError
-from gramophone.realtime.osc.method import Answer, Method
+from gramophone.realtime.osc.method import Answer, Method, Ranges
 from gramophone.realtime.osc.packet import Message
 from gramophone.realtime.osc.shelf import Shelf
 
@@ -24,8 +24,11 @@ class PresetCommand(Method):
     def __init__(self, path: str, desk: Desk, shelf: Shelf) -> None:
         super().__init__(path, path, "fade over to a preset, by name")
         self._desk, self._shelf = desk, shelf
-        self._known = desk.parameters, desk.preset.name
-        self.ranges = ({"VALS": shelf.presets},)
+
+    @property
+    def ranges(self) -> Ranges:
+        """The presets that there are now."""
+        return ({"VALS": self._shelf.presets},)
 
     def check(self, message: Message) -> Preset:
         """Return the preset that the message names."""
@@ -36,11 +39,8 @@ class PresetCommand(Method):
         self._desk.change(checked)
 
     def read(self) -> Answer:
-        """Return the name of the preset that plays; the desk puts a whole preset together to say it, so once each."""
-        parameters = self._desk.parameters
-        if self._known[0] is not parameters:
-            self._known = parameters, self._desk.preset.name
-        return (self._known[1],)
+        """Return the name of the preset that plays."""
+        return (self._desk.name,)
 
 
 class MorphCommand(Method):
@@ -54,8 +54,12 @@ class MorphCommand(Method):
         self._desk, self._shelf = desk, shelf
         self._names: tuple[str, str] | None = None
         self._position = 0.0
-        self._morph: tuple[tuple[str, str], Morph] | None = None
-        self.ranges = ({"VALS": shelf.presets}, {"VALS": shelf.presets}, {"MIN": 0.0, "MAX": 1.0})
+        self._morph: tuple[tuple[Preset, Preset], Morph] | None = None
+
+    @property
+    def ranges(self) -> Ranges:
+        """The presets that there are now, twice, and the way between."""
+        return ({"VALS": self._shelf.presets}, {"VALS": self._shelf.presets}, {"MIN": 0.0, "MAX": 1.0})
 
     def check(self, message: Message) -> tuple[tuple[str, str], float]:
         """Return the two presets' names and the position."""
@@ -80,8 +84,9 @@ class MorphCommand(Method):
     def write(self, checked: tuple[tuple[str, str], float]) -> None:
         """Go there."""
         names, self._position = checked
-        if not self._morph or self._morph[0] != names:
-            self._morph = names, Morph(*map(self._shelf.preset, names))
+        ends = self._shelf.preset(names[0]), self._shelf.preset(names[1])
+        if not self._morph or self._morph[0] != ends:
+            self._morph = ends, Morph(*ends)
         play(self._desk, self._morph[1].at(self._position))
 
     def read(self) -> Answer:

@@ -16,6 +16,7 @@ from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.encode import encode
 from gramophone.realtime.osc.faults import RefusedError
 from gramophone.realtime.osc.inbox import Inbox, Write
+from gramophone.realtime.osc.knobs import Knob, Position
 from gramophone.realtime.osc.method import Method
 from gramophone.realtime.osc.packet import Message, PacketError, decode
 from gramophone.realtime.osc.schedule import Schedule, unpacked
@@ -60,11 +61,11 @@ class Conversation(Generic[P]):
                 self._hear(packet, peer, now)
                 return
             wall_s = self._wall()
-            for due, message in unpacked(packet, wall_s):
+            timed = unpacked(packet, wall_s)
+            for due, message in timed:
                 if due > wall_s:
                     self._schedule.put(due, message, peer)
-                else:
-                    self._hear(message, peer, now)
+            self._hear_all([(message, peer) for due, message in timed if due <= wall_s], now)
         except PacketError as error:
             self._space.faults.add("malformed", str(error), about=str(peer))
         except RefusedError as error:
@@ -72,8 +73,7 @@ class Conversation(Generic[P]):
 
     def advance(self, now: float) -> None:
         """Do what waits and what has become due, answer, and tell the subscribers."""
-        for message, peer in self._schedule.due(self._wall()):
-            self._hear(message, peer, now)
+        self._hear_all(self._schedule.due(self._wall()), now)
         self._do(now)
         try:
             for peer, packet in self._subscriptions.tick(now):
@@ -95,6 +95,14 @@ class Conversation(Generic[P]):
     def forget(self, peer: P) -> None:
         """Tell a peer that has gone nothing more."""
         self._subscriptions.remove(peer)
+
+    def _hear_all(self, messages: list[tuple[Message, P]], now: float) -> None:
+        """Hear messages that belong together: what is asked among them is answered when all is set."""
+        for message, peer in sorted(messages, key=lambda each: self._demands_an_answer(each[0])):
+            self._hear(message, peer, now)
+
+    def _demands_an_answer(self, message: Message) -> bool:
+        return not message.types or message.address in self._own
 
     def _hear(self, message: Message, peer: P, now: float) -> None:
         try:
@@ -138,10 +146,23 @@ class Conversation(Generic[P]):
     def _do(self, now: float) -> None:
         while self._inbox:
             writes, behind = self._inbox.take()
-            for write in writes:
+            for write in self._turn(writes):
                 self._write(write)
             for message, peer in behind:
                 self._hear(message, peer, now)
+
+    def _turn(self, writes: list[Write[P]]) -> list[Write[P]]:
+        """Turn all knobs at once, so that those of a bundle are heard from the same block on; return what is left."""
+        turns = [write for write in writes if isinstance(write.method, Knob | Position)]
+        if len(turns) < 2:
+            return writes
+        try:
+            self._space.turn({write.method.key: write.checked for write in turns})
+        except Exception:  # one of them cannot be turned: each for itself, to find out which
+            return writes
+        for write in turns:
+            self._subscriptions.has_set(write.peer, write.method, taken=True)
+        return [write for write in writes if not isinstance(write.method, Knob | Position)]
 
     def _write(self, write: Write[P]) -> None:
         try:

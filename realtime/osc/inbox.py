@@ -5,7 +5,6 @@ A flood of one address so costs one turn of its knob, and no newest value is los
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from gramophone.realtime.osc.method import Method
@@ -51,8 +50,8 @@ class Inbox(Generic[P]):
         self._behind.pop(key, None)
         self._behind[key] = message, peer
 
-    def take(self) -> tuple[Iterator[Write[P]], list[tuple[Message, P]]]:
+    def take(self) -> tuple[list[Write[P]], list[tuple[Message, P]]]:
         """Return what waits, and the messages to be understood after it; nothing waits any more."""
         writes, behind = list(self._writes.values()), list(self._behind.values())
         self._writes, self._behind, self._changes_layout = {}, {}, False
-        return iter(writes), behind
+        return writes, behind

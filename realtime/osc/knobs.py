@@ -6,7 +6,7 @@ from gramophone.models.parameters import Parameter, ParameterError, Value
 from gramophone.realtime.desk import Desk
 from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.faults import RefusedError
-from gramophone.realtime.osc.method import Answer, Method
+from gramophone.realtime.osc.method import Answer, Method, Ranges
 from gramophone.realtime.osc.packet import Message
 from gramophone.realtime.osc.shelf import Shelf, shown
 
@@ -20,14 +20,18 @@ class Knob(Method):
         self._is_file = isinstance(parameter.default, str) and not parameter.choices
         self.unit = parameter.unit
         self.default = (parameter.default,)
-        if parameter.is_number:
-            low, high = parameter.range
-            self.ranges = ({"MIN": low, "MAX": high},)
-        elif isinstance(parameter.default, bool):
-            self.types = "T"
-        else:
-            self.types = "s"
-            self.ranges = ({"VALS": ["", *shelf.clips] if self._is_file else list(parameter.choices)},)
+        if not parameter.is_number:
+            self.types = "T" if isinstance(parameter.default, bool) else "s"
+
+    @property
+    def ranges(self) -> Ranges:
+        """The parameter's range or choices, or the clips."""
+        if self._parameter.is_number:
+            low, high = self._parameter.range
+            return ({"MIN": low, "MAX": high},)
+        if self.types == "T":
+            return ()
+        return ({"VALS": ["", *self._shelf.clips] if self._is_file else list(self._parameter.choices)},)
 
     def check(self, message: Message) -> Value:
         """Return the value that the message sets."""
@@ -75,12 +79,16 @@ class Position(Method):
     """A knob as a position, 0 to 1: beyond the ends is at the ends; switches and choices take the nearest."""
 
     clips = True
-    ranges = ({"MIN": 0.0, "MAX": 1.0},)
 
     def __init__(self, path: str, key: str, parameter: Parameter, desk: Desk) -> None:
         super().__init__(path, key, parameter.description)
         self._parameter, self._desk = parameter, desk
         self.default = (parameter.position_of(parameter.default),)
+
+    @property
+    def ranges(self) -> Ranges:
+        """From end to end."""
+        return ({"MIN": 0.0, "MAX": 1.0},)
 
     def check(self, message: Message) -> Value:
         """Return the value at the message's position."""

@@ -6,9 +6,8 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
-from gramophone.realtime.osc import arguments
-from gramophone.realtime.osc.method import Answer, Method
-from gramophone.realtime.osc.packet import Message
+from gramophone.realtime.osc.display import Display
+from gramophone.realtime.osc.method import Answer
 
 Meters = Callable[[], Mapping[str, float]]
 """Levels by name, such as `input.peak_db`; called often, must not block."""
@@ -16,25 +15,15 @@ Meters = Callable[[], Mapping[str, float]]
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
-class MeterMethod(Method):
+class MeterMethod(Display):
     """One meter."""
 
-    writable = False
-
     def __init__(self, path: str, name: str, meters: Meters) -> None:
-        super().__init__(path, path, f"meter: {name.replace('.', ' ').replace('_', ' ')}")
+        super().__init__(path, "f", f"meter: {name.replace('.', ' ').replace('_', ' ')}", self._level)
         self._name, self._meters = name, meters
         self.unit = "dB" if name.endswith("_db") else "ms" if name.endswith("_ms") else ""
 
-    def check(self, message: Message) -> None:
-        """Refuse: meters are read only."""
-        raise arguments.mistyped(message, "no arguments: it can only be read")
-
-    def write(self, checked: None) -> None:
-        """Do nothing: `check` has refused."""
-
-    def read(self) -> Answer:
-        """Return the level."""
+    def _level(self) -> Answer:
         value = self._meters().get(self._name, math.nan)
         return (value,) if math.isfinite(value) else ()
 

@@ -10,6 +10,7 @@ from gramophone.realtime.osc.encode import Plain
 from gramophone.realtime.osc.packet import Message
 
 Answer = tuple[Plain, ...]
+Ranges = Sequence[Mapping[str, Any] | None]
 
 
 class Method(ABC):
@@ -22,7 +23,6 @@ class Method(ABC):
     types: str = "f"
     unit: str = ""
     clips: bool = False
-    ranges: Sequence[Mapping[str, Any] | None] = ()
     default: Answer = ()
     readable: bool = True
     writable: bool = True
@@ -32,6 +32,11 @@ class Method(ABC):
         self.path = path
         self.key = key
         self.description = description
+
+    @property
+    def ranges(self) -> Ranges:
+        """What each argument may be; none where anything may."""
+        return ()
 
     @abstractmethod
     def check(self, message: Message) -> Any:

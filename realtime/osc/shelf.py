@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-from gramophone.presets import CLIPS, Preset, load, names
-from gramophone.presets.preset import FACTORY
+from gramophone.presets import CLIPS, Preset, names, path_of, read
 from gramophone.realtime.osc.faults import RefusedError
 
 
+class _Read(NamedTuple):
+    """A preset of the library, and when its file was written, in ns."""
+
+    preset: Preset
+    written: int
+
+
 class Shelf:
-    """The factory presets, `extra` ones (say the one that play began with), and the bundled clips."""
+    """The presets of the library, `extra` ones (say the one that play began with), and the bundled clips."""
 
     def __init__(self, extra: Iterable[Preset] = ()) -> None:
-        self._factory = names()
-        self._extra = {preset.name: preset for preset in extra if not _is_factory(preset)}
+        self._extra = {preset.name: preset for preset in extra if not _is_in_library(preset)}
         self._clips = {clip.name: clip for clip in sorted(CLIPS.iterdir())}
-        self._load = functools.cache(load)
+        self._read: dict[str, _Read] = {}
 
     @property
     def presets(self) -> list[str]:
         """The presets by name, in alphabetical order."""
-        return sorted({*self._factory, *self._extra})
+        return sorted({*names(), *self._extra})
 
     @property
     def clips(self) -> list[str]:
@@ -35,12 +40,18 @@ class Shelf:
 
         Raises:
             RefusedError: it is not on the shelf.
+            PresetError: its file is no preset any more.
         """
-        if name in self._extra:
-            return self._extra[name]
-        if name not in self._factory:
+        known = self._read.get(name)
+        if known and _written(known) == known.written:  # a morph asks for the same ones again and again
+            return known.preset
+        if name in names():
+            path = path_of(name)
+            self._read[name] = _Read(read(path), path.stat().st_mtime_ns)
+            return self._read[name].preset
+        if name not in self._extra:
             raise RefusedError("unknown preset", f"preset {name[:80]!r}: expected one of {', '.join(self.presets)}")
-        return self._load(name)
+        return self._extra[name]
 
     def clip(self, name: str) -> str:
         """Return the file of a clip by name; "" is none.
@@ -53,8 +64,16 @@ class Shelf:
         return str(self._clips[name].resolve()) if name else ""
 
 
-def _is_factory(preset: Preset) -> bool:
-    return preset.path is not None and preset.path.resolve().parent == FACTORY.resolve()
+def _written(known: _Read) -> int | None:
+    """Return when a preset's file was written last; None if it is gone."""
+    try:
+        return known.preset.path.stat().st_mtime_ns if known.preset.path else None
+    except OSError:
+        return None
+
+
+def _is_in_library(preset: Preset) -> bool:
+    return preset.name in names() and preset.path == path_of(preset.name)
 
 
 def shown(file: str) -> str:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from gramophone.models.parameters import Parameter, Value
 from gramophone.realtime.desk import Desk
+from gramophone.realtime.midi.mapping import ACTIONS
+from gramophone.realtime.midi.surface import Surface
 from gramophone.realtime.osc.commands import MorphCommand, OrderCommand, Panic, PresetCommand, Toggle
+from gramophone.realtime.osc.display import Display, News
 from gramophone.realtime.osc.faults import Faults, RefusedError
 from gramophone.realtime.osc.knobs import Knob, Position
+from gramophone.realtime.osc.learning import Learn, Tempo, Unlearn
 from gramophone.realtime.osc.meter import MeterMethod, Meters, meter_path
 from gramophone.realtime.osc.method import Method
 from gramophone.realtime.osc.pattern import PatternError, is_pattern, matcher
+from gramophone.realtime.osc.routing import Router, route_commands
+from gramophone.realtime.osc.saving import Save
 from gramophone.realtime.osc.shelf import Shelf
+from gramophone.realtime.saver import Saver
 
 ROOT = "/gramophone"
 NORMALISED = f"{ROOT}/n"
@@ -23,30 +31,40 @@ _PATTERNS_KEPT = 256
 class Built(NamedTuple):
     """The methods by address for one layout of the desk, and what patterns were found to match."""
 
-    parameters: Mapping[str, Parameter]
+    layout: int
     methods: Mapping[str, Method]
     matched: dict[str, tuple[Method, ...]]
-    number: int
 
 
 class AddressSpace:
     """The methods of a desk, rebuilt when another preset brings other knobs. Any thread may call.
 
     `meters` returns levels by name, always the same names; `shelf` holds what may be named over the network (the
-    factory's presets and clips, and the preset that plays now, if none is given); `faults` counts what goes wrong.
+    library's presets and clips, and the preset that plays now, if none is given); `faults` counts what goes wrong.
+    With a `surface` controls are learned, with a `saver` presets saved, with a `router` inputs and outputs connected.
     """
 
     def __init__(
-        self, desk: Desk, meters: Meters | None = None, shelf: Shelf | None = None, faults: Faults | None = None
+        self,
+        desk: Desk,
+        meters: Meters | None = None,
+        shelf: Shelf | None = None,
+        faults: Faults | None = None,
+        surface: Surface | None = None,
+        saver: Saver | None = None,
+        router: Router | None = None,
     ) -> None:
         self.faults = faults or Faults()
         self.shelf = shelf or Shelf([desk.preset])
-        self._desk = desk
+        self.news = News(f"{ROOT}/news", self._changed)
+        self._desk, self._surface, self._saver, self._router = desk, surface, saver, router
         self._meters: Meters = meters or dict
         self._version = 0
         self._fixed = self._commands()
-        self._built = self._build(0)
-        self._end = desk.listen(self._heard)
+        self._built = self._build()
+        self._end = desk.listen(lambda _address, _value: self._changed())
+        if surface:
+            surface.listen(self._changed)
 
     def close(self) -> None:
         """Stop listening to the desk."""
@@ -60,7 +78,7 @@ class AddressSpace:
     @property
     def layout(self) -> int:
         """What is another one whenever addresses may have come or gone."""
-        return self._current().number
+        return self._current().layout
 
     @property
     def methods(self) -> Mapping[str, Method]:
@@ -91,6 +109,14 @@ class AddressSpace:
         """Return the meters' levels by address."""
         return {meter_path(ROOT, name): value for name, value in self._meters().items()}
 
+    def turn(self, changes: Mapping[str, Value]) -> None:
+        """Turn several knobs at once.
+
+        Raises:
+            ParameterError: there is no such knob any more; none is turned.
+        """
+        self._desk.set_many(changes)
+
     def _matching(self, methods: Mapping[str, Method], pattern: str) -> tuple[Method, ...]:
         try:
             matches = matcher(pattern)
@@ -108,12 +134,12 @@ class AddressSpace:
 
     def _current(self) -> Built:
         built = self._built
-        if built.parameters is not self._desk.parameters:
-            built = self._built = self._build(built.number + 1)
+        if built.layout != self._desk.layout:
+            built = self._built = self._build()
         return built
 
-    def _build(self, number: int) -> Built:
-        parameters = self._desk.parameters
+    def _build(self) -> Built:
+        layout, parameters = self._desk.layout, self._desk.parameters
         methods: dict[str, Method] = {method.path: method for method in self._meter_methods()} | self._fixed
         order = OrderCommand(f"{ROOT}/order", self._desk)
         methods[order.path] = order
@@ -122,7 +148,20 @@ class AddressSpace:
             methods[f"{ROOT}/{path}"] = Knob(f"{ROOT}/{path}", address, parameter, self._desk, self.shelf)
             if parameter.choices or not isinstance(parameter.default, str):
                 methods[f"{NORMALISED}/{path}"] = Position(f"{NORMALISED}/{path}", address, parameter, self._desk)
-        return Built(parameters, methods, {}, number)
+        methods |= {method.path: method for method in self._mapped(parameters)}
+        return Built(layout, methods, {})
+
+    def _mapped(self, parameters: Mapping[str, Parameter]) -> Iterator[Method]:
+        """Yield what shows, for every knob that a control can turn, which one does."""
+        surface = self._surface
+        if not surface:
+            return
+        for address in (*ACTIONS, *parameters):
+            knob = parameters.get(address)
+            if not knob or knob.choices or not isinstance(knob.default, str):
+                path = f"{ROOT}/midi/control/{address.replace('.', '/')}"
+                shown = functools.partial(lambda of: (surface.controls.get(of, ""),), address)
+                yield Display(path, "s", "the control that turns it", shown)
 
     def _meter_methods(self) -> Iterator[Method]:
         try:
@@ -132,14 +171,34 @@ class AddressSpace:
             self.faults.add("internal", f"meters: {type(error).__name__}: {error}")
 
     def _commands(self) -> dict[str, Method]:
-        methods = (
+        methods = [
             PresetCommand(f"{ROOT}/preset", self._desk, self.shelf),
             MorphCommand(f"{ROOT}/morph", self._desk, self.shelf),
             Toggle(f"{ROOT}/bypass", "let the dry sound through", self._desk.bypass, lambda: self._desk.bypassed),
             Toggle(f"{ROOT}/mute", "silence the output", self._desk.mute, lambda: self._desk.muted),
             Panic(f"{ROOT}/panic", self._desk),
-        )
+            self.news,
+        ]
+        if self._surface:
+            methods += self._learning(self._surface)
+        if self._saver:
+            methods.append(Save(f"{ROOT}/save", self._saver))
+        if self._router:
+            methods += route_commands(ROOT, self._router)
         return {method.path: method for method in methods}
 
-    def _heard(self, address: str, value: Value) -> None:
+    def _learning(self, surface: Surface) -> Iterator[Method]:
+        yield Learn(f"{ROOT}/midi/learn", surface, self._learned)
+        yield Unlearn(f"{ROOT}/midi/unlearn", surface, self._learned)
+        yield Display(
+            f"{ROOT}/midi/hint", "s", "what to do so that a control is learned", lambda: (surface.hint or "",)
+        )
+        yield Tempo(f"{ROOT}/tempo", surface)
+
+    def _learned(self, address: str, words: str) -> None:
+        self.news.say(f"{address}: {words}" if words else f"{address}: no control any more")
+        if self._saver:
+            self._saver.keep_mappings()
+
+    def _changed(self) -> None:
         self._version += 1

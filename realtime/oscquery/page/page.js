@@ -107,6 +107,96 @@ function notice(text) {
   $("notice").hidden = !text;
 }
 
+// --- Learning what a MIDI control turns ---------------------------------------------------------------------------
+
+let learning = ""; // the address of the knob that waits for a control
+const chips = new Map(); // address -> what shows its chip as waiting or not
+
+function learnable(address, midi) {
+  const node = address.split(".").reduce((at, name) => at && at.CONTENTS[name], midi && midi.CONTENTS.control);
+  if (!node) return "";
+  const chip = element("button", { class: "chip" });
+  const forget = element("button", { class: "forget", "aria-label": `${words(address)}: forget the control` }, "×");
+  let mapped = "";
+  const show = () => {
+    chip.textContent = learning === address ? "move it…" : mapped || "learn";
+    chip.setAttribute("aria-label", `${words(address)}: ${learning === address ? "cancel learning" : `learn, now ${mapped || "nothing"}`}`);
+    chip.classList.toggle("waiting", learning === address);
+    chip.classList.toggle("mapped", mapped !== "");
+    forget.hidden = !mapped || learning === address;
+  };
+  chip.onclick = () => send(midi.CONTENTS.learn.FULL_PATH, learning === address ? "" : address);
+  forget.onclick = () => send(midi.CONTENTS.unlearn.FULL_PATH, address);
+  shown.set(node.FULL_PATH, (what) => { mapped = what; show(); });
+  chips.set(address, show);
+  mapped = node.VALUE[0];
+  show();
+  return element("span", { class: "mapping" }, chip, forget);
+}
+
+function learnButtons(midi) {
+  const button = $("learn");
+  button.hidden = !midi;
+  if (!midi) return;
+  const { learn, hint } = midi.CONTENTS;
+  const cancel = () => { if (learning) send(learn.FULL_PATH, ""); };
+  const open = (is) => {
+    document.body.classList.toggle("learning", is);
+    button.setAttribute("aria-pressed", is);
+    if (!is) cancel();
+  };
+  button.onclick = () => open(button.getAttribute("aria-pressed") !== "true");
+  document.onkeydown = ({ key }) => { if (key === "Escape") cancel(); };
+  const wait = (address) => {
+    learning = address;
+    for (const show of chips.values()) show();
+    if (!address && hinted) tell("");
+  };
+  shown.set(learn.FULL_PATH, wait);
+  shown.set(hint.FULL_PATH, (what) => { if (what) tell(`${words(learning)}: ${what} (Escape or the same again: not now)`); });
+  wait(learn.VALUE[0]);
+  for (const name of ["bypass", "mute", "panic"]) {
+    const [control, ...old] = $(name).parentElement.children;
+    old.forEach((each) => each.remove());
+    control.after(learnable(name, midi));
+  }
+}
+
+// --- Saving -------------------------------------------------------------------------------------------------------
+
+function saving(node, preset) {
+  $("save").hidden = !node;
+  if (!node) return;
+  const [dialog, name] = [$("naming"), $("name")];
+  const look = () => { $("known").hidden = !preset.RANGE[0].VALS.includes(name.value.trim()) || name.value.trim() === $("preset").value; };
+  const keep = () => { dialog.close(); send(node.FULL_PATH, name.value); };
+  $("save").onclick = () => { name.value = $("preset").value; look(); dialog.showModal(); name.select(); };
+  $("leave").onclick = () => dialog.close();
+  $("keep").onclick = keep;
+  name.oninput = look;
+  name.onkeydown = ({ key }) => { if (key === "Enter") keep(); };
+}
+
+let newest; // the number of the news shown last
+let hinted = false; // whether what is told stays until something else is
+let fading = 0;
+
+function tell(text, seconds = 0) {
+  hinted = !seconds;
+  clearTimeout(fading);
+  $("news").textContent = text;
+  $("news").hidden = !text;
+  if (seconds) fading = setTimeout(() => tell(""), 1000 * seconds);
+}
+
+function news(node) {
+  if (newest === undefined) newest = node.VALUE ? node.VALUE[0] : 0;
+  shown.set(node.FULL_PATH, (number, text) => {
+    if (number !== newest) tell(text, 6);
+    newest = number;
+  });
+}
+
 // --- What the page is made of ------------------------------------------------------------------------------------
 
 function element(tag, attributes = {}, ...children) {
@@ -211,21 +301,26 @@ function chooser(select, node) {
   return select;
 }
 
-function control(name, node, position) {
-  if (node.TYPE === "f") return knob(name, node, position);
+function control(name, node, position, mapping) {
+  if (node.TYPE === "f") {
+    const made = knob(name, node, position);
+    made.append(mapping);
+    return made;
+  }
   const label = element("span", { class: "name", title: node.DESCRIPTION }, words(name));
   const made = node.TYPE === "T"
     ? toggle(element("button", { class: "switch", "aria-label": words(name) }), node, false)
     : chooser(element("select", { "aria-label": words(name) }), node);
-  return element("div", { class: "wide" }, label, made);
+  return element("div", { class: "wide" }, label, made, mapping);
 }
 
-function stage(name, knobs, positions) {
+function stage(name, knobs, positions, midi) {
   const { bypass, mix, ...own } = knobs;
   const off = element("button", { class: "switch", "aria-pressed": "false" }, "bypass");
-  const controls = Object.entries({ ...own, mix }).map(([key, node]) => control(key, node, positions[key]));
+  const controls = Object.entries({ ...own, mix })
+    .map(([key, node]) => control(key, node, positions[key], learnable(`${name}.${key}`, midi)));
   controls.sort((a, b) => b.classList.contains("wide") - a.classList.contains("wide"));
-  const card = element("section", { class: "stage" }, element("h2", {}, words(name), off),
+  const card = element("section", { class: "stage" }, element("h2", {}, words(name), element("span", { class: "action" }, off, learnable(`${name}.bypass`, midi))),
     element("div", { class: "knobs" }, ...controls));
   toggle(off, bypass);
   new MutationObserver(() => card.classList.toggle("off", off.getAttribute("aria-pressed") === "true"))
@@ -259,15 +354,19 @@ async function build() {
   if (!answer.ok) { notice(await answer.text()); return; }
   const tree = (await answer.json()).CONTENTS;
   shown.clear();
+  chips.clear();
   const positions = tree.n.CONTENTS;
   const names = tree.order.VALUE;
-  $("stages").replaceChildren(...names.map((name) => stage(name, tree[name].CONTENTS, positions[name].CONTENTS)));
+  $("stages").replaceChildren(...names.map((name) => stage(name, tree[name].CONTENTS, positions[name].CONTENTS, tree.midi)));
   $("meters").replaceChildren(...(tree.meters ? [...leaves(tree.meters)].map(meter) : []));
   chooser($("preset"), tree.preset);
   toggle($("bypass"), tree.bypass);
   toggle($("mute"), tree.mute);
   $("panic").onclick = () => send(tree.panic.FULL_PATH);
   morph(tree.morph, tree.preset);
+  learnButtons(tree.midi);
+  saving(tree.save, tree.preset);
+  news(tree.news);
 }
 
 function morph(node, preset) {

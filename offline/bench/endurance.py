@@ -1,0 +1,154 @@
+"""Bench: minutes on a real JACK server beside a bare pass-through client, and the latency through stalls and xruns."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from multiprocessing import active_children
+from typing import Any
+
+import numpy as np
+
+from gramophone.offline.bench.companions import run_bare, run_source
+from gramophone.offline.bench.jack_server import jack_server
+from gramophone.presets import CLIPS, DEFAULT, Preset, StageSettings, load
+from gramophone.realtime.files import read
+from gramophone.realtime.live.child import Child
+from gramophone.realtime.live.session import Session, SessionSettings
+from gramophone.realtime.table import complete
+
+_RATE = 48_000
+_STALLS_MS = (1, 5, 50)
+_STALLS = 3
+_PATIENCE_S = 30.0
+_SWITCH_S = 0.3
+"""What a switch to the dry sound and back takes, and more."""
+
+
+def measure(minutes: float, blocks: Sequence[int]) -> dict[str, object]:
+    """Return, for the default and a light preset at each block size, underruns beside a bare client's, and latencies.
+
+    Raises:
+        ServerError: there is no JACK server to be had.
+    """
+    return {
+        f"{preset.name} at {block}": endure(preset, block, 60 * minutes)
+        for preset in (complete(load(DEFAULT)), light())
+        for block in blocks
+    }
+
+
+def light() -> Preset:
+    """Return a chain that costs next to nothing."""
+    stages = (StageSettings("hall", "reverb", {"wet": 0.2}), StageSettings("level", "gain", {"gain": -3.0}))
+    return complete(Preset("light", stages))
+
+
+def endure(preset: Preset, block: int, seconds: float) -> dict[str, Any]:
+    """Play `preset` for `seconds`, then stall its processes.
+
+    Underruns and missed blocks are those of the `seconds`. Latencies are as measured from a client through
+    Gramophone's dry, aligned sound and back, in samples: at the start, at the end, after stalls of the worker, and
+    after a stall of the audio process that made the server itself miss its time.
+
+    Raises:
+        ServerError: there is no JACK server to be had.
+    """
+    server = f"gramophone-endurance-{os.getpid()}"
+    with ExitStack() as stack:
+        stack.enter_context(jack_server(server, block, _RATE))
+        session = stack.enter_context(Session(SessionSettings(f"jack:{server}")))
+        session.start(preset)
+        session.wait_until_playing()
+        case = _Case(session, stack, server)
+        start = case.latency()
+        before, load_before = case.figures(), os.getloadavg()[0]
+        time.sleep(seconds)
+        after, load_after = case.figures(), os.getloadavg()[0]
+        lost = {name: after[name] - before[name] for name in after}
+        report = session.report()
+        worker, audio = session.worker_pid, _pid_of("gramophone audio")
+        assert worker
+        return {
+            "seconds": seconds,
+            **lost,
+            "underruns_beyond_the_bare_client": max(lost["underruns"] - max(lost["bare_missed"], lost["xruns"]), 0),
+            "p95_ms": report["p95_ms"],
+            "machine_load": f"{load_before:.1f} to {load_after:.1f}",
+            "latency_stated": report["latency_samples"],
+            "latency_at_start": start,
+            "latency_at_end": case.latency(),
+            **{f"latency_after_stalls_of_{ms}_ms": case.latency_after_stalls(worker, ms) for ms in _STALLS_MS},
+            "latency_after_xruns": case.latency_after_stalls(audio, max(_STALLS_MS)),
+            "xruns_made": case.figures()["xruns"] - after["xruns"],
+        }
+
+
+class _Case:
+    """A session with its companions on one server."""
+
+    def __init__(self, session: Session, stack: ExitStack, server: str) -> None:
+        self._session = session
+        self._bare = Child("bare client", run_bare, server)
+        stack.callback(self._bare.stop)
+        _answer(self._bare)
+        voice, rate = read(CLIPS / "voice.flac")
+        self._source = Child("source", run_source, server, _at_rate(voice[0], rate))
+        stack.callback(self._source.stop)
+        _answer(self._source)
+
+    def figures(self) -> dict[str, int]:
+        """Return what has been played and missed so far."""
+        missed, xruns = _ask(self._bare, "figures")
+        report = self._session.report()
+        ours = {name: int(str(report[name])) for name in ("blocks", "underruns")}
+        return {**ours, "bare_missed": missed, "xruns": xruns}
+
+    def latency(self) -> int:
+        """Return the latency of the dry, aligned sound, in samples; -1 where it is not steady."""
+        self._session.bypass(True)
+        time.sleep(_SWITCH_S)
+        found = int(_ask(self._source, "latency"))
+        self._session.bypass(False)
+        time.sleep(_SWITCH_S)
+        return found
+
+    def latency_after_stalls(self, process: int, ms: int) -> int:
+        """Stop a process for `ms`, some times, and return the latency afterwards."""
+        for _ in range(_STALLS):
+            os.kill(process, signal.SIGSTOP)
+            time.sleep(ms / 1000)
+            os.kill(process, signal.SIGCONT)
+            time.sleep(_SWITCH_S)
+        return self.latency()
+
+
+def _pid_of(name: str) -> int:
+    (found,) = [child.pid for child in active_children() if child.name == name]
+    assert found
+    return found
+
+
+def _ask(child: Child, what: str) -> Any:
+    child.send(what)
+    return _answer(child)
+
+
+def _answer(child: Child) -> Any:
+    """Return what a companion says next.
+
+    Raises:
+        RuntimeError: it says nothing.
+    """
+    if not child.connection.poll(_PATIENCE_S):
+        raise RuntimeError("a client of the bench does not answer; what it said is printed above")
+    return child.connection.recv()
+
+
+def _at_rate(sound: np.ndarray[Any, np.dtype[np.float32]], rate: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    import soxr
+
+    return np.ascontiguousarray(soxr.resample(sound, rate, _RATE), np.float32)

@@ -1,0 +1,107 @@
+"""The library: presets by name, the factory's and one's own.
+
+One's own lie in `gramophone/presets` in the user's configuration folder (XDG Base Directory specification). They are
+saved by name and never by path, and no name leads out of that folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from dataclasses import replace
+from pathlib import Path
+
+from gramophone.presets.preset import Preset, PresetError, read, save
+
+FACTORY = Path(__file__).parent / "factory"
+DEFAULT = "default"
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
+"""What Windows takes for devices."""
+_LONGEST_TITLE = 200
+
+
+def own_folder() -> Path:
+    """Return the folder of the user's own presets; it need not be there yet."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "gramophone" / "presets"
+
+
+def names() -> list[str]:
+    """Return the names of all presets: the factory's in alphabetical order, then one's own likewise."""
+    factory = _factory_names()
+    return factory + sorted({path.stem for path in own_folder().glob("*.toml") if _is_own(path)}.difference(factory))
+
+
+def is_own(preset: Preset) -> bool:
+    """Whether a preset was read from the user's own folder."""
+    return preset.path is not None and preset.path.parent == own_folder()
+
+
+def load(preset: str | os.PathLike[str]) -> Preset:
+    """Read a preset of the library by name or any by path (what ends in `.toml`).
+
+    Raises:
+        PresetError: there is no such preset, or the file is not a preset; the message says what was expected.
+    """
+    text = os.fspath(preset)
+    if text.endswith(".toml"):
+        return read(Path(text))
+    return read(path_of(text))
+
+
+def path_of(name: str) -> Path:
+    """Return the file of the library's preset `name`.
+
+    Raises:
+        PresetError: the library has no such preset.
+    """
+    if name not in names():
+        raise PresetError(f"no preset {name[:80]!r}; expected a .toml file or one of {', '.join(names())}")
+    return (FACTORY if name in _factory_names() else own_folder()) / f"{name}.toml"
+
+
+def name_of(text: str) -> str:
+    """Return the name that stands for a text: small letters and digits, joined by `-`.
+
+    Raises:
+        PresetError: no name can be made of it.
+    """
+    if len(text) > _LONGEST_TITLE or not text.isprintable() or not {"/", "\\"}.isdisjoint(text):
+        raise PresetError(f"name {text[:40]!r}: expected a short one without / or \\")
+    plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:64].rstrip("-")
+    if not _NAME.fullmatch(name) or _RESERVED.fullmatch(name):
+        raise PresetError(f"name {text[:40]!r}: expected letters or digits in it, as in 'late-night-2'")
+    return name
+
+
+def save_own(preset: Preset, wanted: str = "") -> Preset:
+    """Save `preset` in the user's own folder and return it as it is there, by name and path.
+
+    `wanted` is what to call it, in words or as a name; as it is called now unless given. A factory preset is never
+    written over: its copy has `my-` before the name.
+
+    Raises:
+        PresetError: no name can be made of `wanted`, or the file cannot be written.
+    """
+    name = name_of(wanted or preset.name)
+    if name in _factory_names():
+        name = f"my-{name}"[:64]
+    title = preset.title if name == preset.name or not wanted else wanted.strip()
+    path = own_folder() / f"{name}.toml"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PresetError(f"{path.parent}: cannot be made: {error.strerror}") from None
+    save(replace(preset, title=title), path)
+    return replace(preset, name=name, title=title, path=path)
+
+
+def _factory_names() -> list[str]:
+    return sorted(path.stem for path in FACTORY.glob("*.toml"))
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a file of the own folder can be called by name: links must not lead elsewhere."""
+    return bool(_NAME.fullmatch(path.stem)) and path.is_file() and path.resolve().parent == path.parent.resolve()

@@ -1,0 +1,258 @@
+"""The supervisor: starts the audio process and the worker, hears what they say, and brings back whichever dies."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing import connection
+from typing import Protocol
+
+from gramophone.presets import PresetError
+from gramophone.realtime.live.audio import run_audio
+from gramophone.realtime.live.backend import AudioError
+from gramophone.realtime.live.child import Child
+from gramophone.realtime.live.messages import AudioSettings, Complaint, Event, Failed, Lost, Opened, Play
+from gramophone.realtime.live.shared import Shared
+from gramophone.realtime.live.worker import run_worker
+from gramophone.realtime.stage import Format
+
+_LOOK_S = 0.2
+_HANGING_S = 3.0
+_SETTLED_S = 2.0
+"""When a worker that stands by is started: not while the first one needs the machine to itself."""
+_LONG_LIFE_S = 10.0
+_MOST_DEATHS = 3
+"""How often in a row a worker may die without a long life."""
+
+
+class WorkerError(RuntimeError):
+    """The process that plays the chain cannot start; the message says where to look."""
+
+
+class Charge(Protocol):
+    """What the processes play for. All but `tell` is called with the supervisor's lock held."""
+
+    def order(self, form: Format) -> Play | None:
+        """Return what a worker that starts now is to play; None if that is not known yet."""
+
+    def opened(self, device: Opened) -> None:
+        """Note which device there is.
+
+        Raises:
+            AudioError: it does not do.
+        """
+
+    def heard(self, message: object) -> None:
+        """Take in what the worker says."""
+
+    def buried(self) -> None:
+        """Take note that the worker has died, whatever it was asked."""
+
+    def tell(self, news: str) -> None:
+        """Say a sentence to people."""
+
+
+class Supervisor:
+    """The processes of a session. What is said to them while `lock` is held is said in that order."""
+
+    def __init__(self, audio: AudioSettings, device: str, shared: Shared, charge: Charge) -> None:
+        self.lock = threading.RLock()
+        self.format: Format | None = None
+        self.restarts = 0
+        self._audio_settings, self._device, self._shared, self._charge = audio, device, shared, charge
+        self._failure: Exception | None = None
+        self._changed, self._stopping = threading.Event(), threading.Event()
+        self._later: list[Callable[[], None]] = []
+        self._audio = self._spawn_audio()
+        self._worker: Child | None = self._spawn_worker()
+        self._standby: Child | None = None
+        self._ordered = False
+        self._started_at: float | None = None
+        self._has_played = False
+        self._deaths = 0
+        self._thread = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
+
+    def start(self) -> None:
+        """Begin to supervise."""
+        self._thread.start()
+
+    @property
+    def playing(self) -> bool:
+        """Whether a worker plays now."""
+        return self._started_at is not None
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The process id of the worker that plays, or is about to."""
+        return self._worker.pid if self._worker else None
+
+    def order(self) -> None:
+        """Tell the worker what to play, once it is known what and on what."""
+        if self._worker and self.format and not self._ordered and (order := self._charge.order(self.format)):
+            self._worker.send(order)
+            self._ordered = True
+
+    def send(self, message: object) -> None:
+        """Say something to the worker that has its order; one that has not will find things as they are."""
+        if self._worker and self._ordered:
+            self._worker.send(message)
+
+    def try_again(self) -> bool:
+        """Start a worker if the last one was given up; return whether that was so."""
+        if self._worker:
+            return False
+        self._deaths = 0
+        self._replace_worker()
+        return True
+
+    def later(self, call: Callable[[], None]) -> None:
+        """Call something once no lock is held: whoever hears news may want to turn a knob."""
+        self._later.append(call)
+
+    def check(self) -> None:
+        """Raise what has ended the session, if anything has.
+
+        Raises:
+            AudioError, PresetError, WorkerError: device or chain failed before anything was heard.
+        """
+        if self._failure:
+            raise self._failure
+
+    def wait(self, reached: Callable[[], bool]) -> None:
+        """Return once something is reached, looking whenever a process has spoken.
+
+        Raises:
+            As `check`.
+        """
+        while not reached():
+            self.check()
+            self._changed.wait(_LOOK_S)
+            self._changed.clear()
+
+    def end(self) -> None:
+        """End all processes."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        self._thread.join()
+        for idle in (self._standby, None if self._ordered else self._worker):
+            if idle:
+                idle.kill()
+        for child in filter(None, (self._audio, self._worker, self._standby)):
+            for message in child.stop():
+                self._hear(child, message)
+        self._charge.buried()
+        self._call_later()
+
+    def _spawn_audio(self) -> Child:
+        return Child("gramophone audio", run_audio, self._shared, self._audio_settings)
+
+    def _spawn_worker(self) -> Child:
+        return Child("gramophone worker", run_worker, self._shared)
+
+    def _supervise(self) -> None:
+        """Hear what the processes say and replace those that die, until the session is closed."""
+        while not self._stopping.is_set():
+            children = [child for child in (self._audio, self._worker, self._standby) if child]
+            connection.wait([end for child in children for end in (child.connection, child.sentinel)], _LOOK_S)
+            with self.lock:
+                for child in children:
+                    for message in child.heard():
+                        self._hear(child, message)
+                self._mend()
+            self._changed.set()
+            self._call_later()
+            if self._failure:
+                return
+
+    def _tell(self, news: str) -> None:
+        self.later(lambda: self._charge.tell(news))
+
+    def _call_later(self) -> None:
+        later, self._later = self._later, []
+        for call in later:
+            call()
+
+    def _hear(self, child: Child, message: object) -> None:
+        match message:
+            case Opened():
+                self._open(message)
+            case Lost(name):
+                self._tell(f"{name} is gone; looking for it")
+            case Failed(why) if child is self._audio:
+                self._failure = AudioError(why)
+            case Failed(why) if not self._has_played:
+                self._failure = PresetError(why)
+            case Failed(why) | Complaint(why):
+                self._tell(why)
+            case Event(name="start"):
+                self._started_at, self._has_played = time.monotonic(), True
+        if child is self._worker:
+            self._charge.heard(message)
+
+    def _open(self, device: Opened) -> None:
+        """Note that a device is there; at another rate the chain has to be made anew."""
+        try:
+            self._charge.opened(device)
+        except AudioError as error:
+            self._failure = error
+            return
+        new = Format(device.rate, self._audio_settings.channels, self._device)
+        if self.format and self.format != new and self._worker:
+            self._worker.kill()
+        self.format = new
+        self.order()
+
+    def _mend(self) -> None:
+        """Replace what has died, and end what hangs."""
+        if self._failure:
+            return
+        if not self._audio.alive:
+            self._tell("the audio process has died; starting another")
+            self.restarts += 1
+            self._audio = self._spawn_audio()
+        if self._standby and not self._standby.alive:
+            self._standby = None
+        if not self._standby and self._played_for(_SETTLED_S):
+            self._standby = self._spawn_worker()
+        if self._worker and not self._worker.alive:
+            self._bury()
+        elif self._worker and self._hangs():
+            self._tell("the worker hangs; ending it")
+            self._worker.kill()
+
+    def _bury(self) -> None:
+        """Take note of a worker's death and last words and start another, unless they keep dying."""
+        if self._worker:
+            for message in self._worker.heard():
+                self._hear(self._worker, message)
+        self._deaths = 1 if self._played_for(_LONG_LIFE_S) else self._deaths + 1
+        self._started_at = None
+        self.restarts += 1
+        self._charge.buried()
+        if self._deaths > _MOST_DEATHS:
+            self._worker = None
+            if not self._has_played:
+                self._failure = WorkerError("the worker process cannot start; what it said is printed above")
+                return
+            self._tell("the worker keeps dying: the sound stays dry until another preset is chosen")
+            return
+        self._tell("the worker has died; starting another")
+        self._replace_worker()
+
+    def _replace_worker(self) -> None:
+        self._worker, self._standby = self._standby or self._spawn_worker(), None
+        self._ordered = False
+        self.order()
+
+    def _played_for(self, seconds: float) -> bool:
+        return self._started_at is not None and time.monotonic() - self._started_at > seconds
+
+    def _hangs(self) -> bool:
+        """Whether the worker has not played for seconds what there was to play."""
+        if not self._played_for(_HANGING_S) or not self.format:
+            return False
+        status = self._shared.status
+        waiting = self._shared.inputs.newest - status["done"]
+        return waiting * status["block"] > _HANGING_S * self.format.rate

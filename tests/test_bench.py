@@ -1,0 +1,29 @@
+"""The long benches in short: beside a bare client through stalls and xruns, and a set in step with its input."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from gramophone.offline.bench import set as concert
+from gramophone.offline.bench.endurance import endure, light
+
+
+@pytest.mark.skipif(not shutil.which("jackd"), reason="needs jackd (Debian: apt install jackd2)")
+def test_underruns_are_those_of_a_bare_client_and_the_latency_stays_through_stalls_and_xruns() -> None:
+    """A stall of this machine that costs the bare client a block may cost us its neighbours."""
+    figures = endure(light(), 256, 8.0)
+    assert figures["blocks"] > 1000
+    assert figures["underruns"] <= 4 * max(figures["bare_missed"], figures["xruns"]) + figures["blocks"] // 50
+    assert figures["xruns_made"] > 0
+    assert {latency for name, latency in figures.items() if name.startswith("latency")} == {512}
+
+
+def test_a_set_stays_in_step_with_its_input() -> None:
+    figures = concert.measure(65 / 3600, None)
+    assert {"turn", "bypass", "morph", "clip", "switch", "panic"} == figures["did"].keys()
+    assert figures["frames_in_minus_out"] == 0
+    assert figures["lags_minus_delay"] == [0]
+    assert figures["worst_difference_in_step"] < 1e-4
+    assert (figures["non_finite_samples"], figures["first_complaint"]) == (0, "")
