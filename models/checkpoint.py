@@ -16,7 +16,11 @@ from typing import Any
 from torch import nn
 
 VERSION = 1
-_KINDS = {"wavenet": ("gramophone.models.wavenet", "WaveNet", "WaveNetShape")}
+_KINDS = {
+    "wavenet": ("gramophone.models.wavenet", "WaveNet", "WaveNetShape"),
+    "vlae": ("gramophone.models.vlae", "VLAE", "VLAEShape"),
+    "digits": ("gramophone.models.digits", "Digits", "DigitsShape"),
+}
 """Where each kind lives: module, class, and the class of its shape, which is all that the constructor takes."""
 
 

@@ -1,0 +1,234 @@
+"""The Variational Lossy Autoencoder (Chen et al. 2017) for sound: slow latents, and a WaveNet that hears little.
+
+The decoder's receptive field is a few milliseconds, on purpose: what lies further away it can only know from the
+latents, so they must carry it. The prior over their series is autoregressive.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, constraints
+from torch.nn import functional as F
+
+from gramophone.models.autoregressive import Autoregressive
+from gramophone.models.composition import Delay, Sequential
+from gramophone.models.convolution import CausalConv1d, StridedConv1d
+from gramophone.models.decoder import residual_unit
+from gramophone.models.features import LogMel
+from gramophone.models.outputs import Output
+from gramophone.models.prior_series import SeriesPrior
+from gramophone.models.streaming import State, Streaming
+from gramophone.models.vae import VAE, gaussian
+from gramophone.models.wavenet import WaveNet, WaveNetShape
+
+
+@dataclass(frozen=True)
+class VLAEShape:
+    """What a VLAE is made of.
+
+    The encoder hears `bands` mel bands every `mel_hop` samples at `rate` Hz, through a window of `mel_window` samples,
+    in `units` residual units of `width` channels, and gives `latents` once in `stride` of those frames. The decoder is
+    a WaveNet of `layers` in cycles of `cycle`, of `residual` and `skip` channels, told one of `speakers` (0: none) by a
+    vector of `speaker`. `prior` is the width of the prior's convolutions (0: N(0, I)).
+    """
+
+    rate: int = 16_000
+    bands: int = 64
+    mel_hop: int = 128
+    mel_window: int = 512
+    stride: int = 1
+    width: int = 128
+    units: int = 4
+    latents: int = 16
+    layers: int = 8
+    cycle: int = 8
+    residual: int = 48
+    skip: int = 64
+    output: str = "mulaw"
+    speakers: int = 0
+    speaker: int = 16
+    prior: int = 64
+
+    @property
+    def hop(self) -> int:
+        """Samples per latent frame."""
+        return self.mel_hop * self.stride
+
+    @property
+    def wavenet(self) -> WaveNetShape:
+        """The decoder."""
+        return WaveNetShape(
+            layers=self.layers,
+            cycle=self.cycle,
+            residual=self.residual,
+            skip=self.skip,
+            output=self.output,
+            speakers=self.speakers,
+            speaker=self.speaker,
+            local=self.latents,
+            hop=self.hop,
+        )
+
+
+class VLAE(VAE):
+    """Sound `(B, 1, T)`, -1 to 1, `T` whole hops; latents `(B, latents, T / hop)`, frame `m` of them that of hop `m`.
+
+    Where the shape has speakers, weights over them, `(B, speakers)`, are the one condition. `encoder` and `decoder`
+    stream; together they are late by `encoder.delay` latent frames.
+    """
+
+    def __init__(self, shape: VLAEShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.encoder = encoder(shape)
+        self.decoder = Decoder(WaveNet(shape.wavenet))
+        self.frames = SeriesPrior(shape.latents, shape.prior) if shape.prior else None
+
+    @property
+    def wavenet(self) -> WaveNet:
+        """The decoder's network."""
+        return self.decoder.wavenet
+
+    @property
+    def delay(self) -> int:
+        """The latency of encoder and decoder together, in samples."""
+        return self.encoder.delay * self.shape.hop
+
+    def posterior(self, x: Tensor, *given: Tensor) -> Distribution:
+        """Return a Gaussian for each latent of each frame; the encoder's delay is taken out.
+
+        Raises:
+            ValueError: the sound is no whole number of hops.
+        """
+        if not x.shape[2] or x.shape[2] % self.shape.hop:
+            raise ValueError(f"a sound of {x.shape[2]} samples: expected a multiple of the hop {self.shape.hop}")
+        numbers, _ = self.encoder(F.pad(x, (0, self.delay)))
+        return gaussian(numbers[:, :, self.encoder.delay :])
+
+    def conditional(self, z: Tensor, *given: Tensor) -> Distribution:
+        """Return the distribution of sound, each sample given those shortly before it.
+
+        Raises:
+            ValueError: the latents or the conditions do not fit.
+        """
+        conditions, _ = self.wavenet.conditions(_fitting(z, self.shape.latents), None, *given)
+        return _Sound(self.wavenet, conditions, z.shape[2] * self.shape.hop)
+
+    def prior(self, *given: Tensor) -> Distribution:
+        """Return the learned distribution of series, or N(0, I)."""
+        if self.frames is None:
+            return super().prior()
+        return self.frames.distribution(self.origin.expand(1, self.shape.latents, 1))
+
+
+def encoder(shape: VLAEShape) -> Sequential:
+    """Return what turns sound `(B, 1, T)` into means and log scales of latents, `(B, 2 * latents, T / hop)`."""
+    mel = LogMel(shape.rate, shape.mel_hop, shape.bands, shape.mel_window)
+    return Sequential(
+        mel,
+        Delay(-mel.delay % shape.stride),
+        CausalConv1d(shape.bands, shape.width, 3),
+        *(residual_unit(shape.width, 3, 2**unit) for unit in range(shape.units)),
+        StridedConv1d(shape.width, shape.width, 2 * shape.stride, shape.stride),
+        CausalConv1d(shape.width, 2 * shape.latents, 1),
+    )
+
+
+class Decoder(Streaming):
+    """Latents `(B, latents, n)` -> sound `(B, 1, n * hop)`, sample by sample, delay 0.
+
+    Controls: weights over the speakers, if there are any, then uniform random numbers within [0, 1), `(B, uniforms, n *
+    hop)`: the same numbers give the same sound. State: the last symbol, then the conditions' and the WaveNet's.
+    """
+
+    def __init__(self, wavenet: WaveNet) -> None:
+        super().__init__()
+        self.wavenet = wavenet
+        self.up = wavenet.shape.hop
+
+    def initial_state(self, x: Tensor) -> State:
+        """Silence."""
+        symbol = self.wavenet.output.symbols(x.new_zeros(x.shape[0], 1, 1))
+        return symbol, *self.wavenet.conditions.initial_state(x), *self.wavenet.initial_state(symbol)
+
+    @torch.no_grad()
+    def step(self, x: Tensor, state: State, *controls: Tensor) -> tuple[Tensor, State]:
+        """Draw the sound of one chunk.
+
+        Raises:
+            ValueError: the latents or the random numbers do not fit.
+        """
+        *given, uniform = controls
+        net = self.wavenet
+        if uniform.shape[1:] != (net.output.uniforms, x.shape[2] * self.up):
+            wanted = (net.output.uniforms, x.shape[2] * self.up)
+            raise ValueError(f"random numbers of shape {tuple(uniform.shape[1:])}: expected {wanted}")
+        size = len(net.conditions.initial_state(x))
+        symbol, held, heard = state[0], state[1 : 1 + size], state[1 + size :]
+        conditions, held = net.conditions.step(_fitting(x, net.shape.local), held, *given)
+        drawn = []
+        for time in range(uniform.shape[2]):
+            frame = conditions[:, :, time // self.up, None]
+            numbers, heard = net.step(symbol, heard, frame)
+            symbol = net.output.draw(numbers[:, :, 0], uniform[:, :, time], 1.0, 1.0)[:, None, None]
+            drawn.append(symbol)
+        sound = net.output.sound(torch.cat(drawn, 2)) if drawn else uniform[:, :1]
+        return sound.to(x.dtype), (symbol, *held, *heard)
+
+
+class _Sound(Autoregressive):
+    """Sound `(B, 1, T)` of given conditions: its log probability by sample, `(B, T)`, as symbols."""
+
+    def __init__(self, wavenet: WaveNet, conditions: Tensor, time: int) -> None:
+        self._output = wavenet.output
+        silence = wavenet.output.symbols(conditions.new_zeros(len(conditions), 1))
+
+        def predict(symbols: Tensor) -> Distribution:
+            heard = torch.cat([silence, symbols[:, :-1]], 1)[:, None]
+            return _Next(wavenet.output, wavenet(heard, None, conditions)[0])
+
+        super().__init__(predict, silence.expand(-1, time))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return the log probability of each sample given those before it."""
+        return super().log_prob(self._output.symbols(value)[:, 0])
+
+    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = torch.Size()) -> Tensor:  # noqa: B008
+        """Draw sound; `Decoder` draws it with less work."""
+        return self._output.sound(super().sample(sample_shape))[:, None]
+
+
+class _Next(Distribution):
+    """What a WaveNet's numbers `(B, width, T)` say of symbols `(B, T)`."""
+
+    arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
+
+    def __init__(self, output: Output, numbers: Tensor) -> None:
+        super().__init__(torch.Size([numbers.shape[0], numbers.shape[2]]), validate_args=False)
+        self._output, self._numbers = output, numbers
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return the log probability of each."""
+        return -self._output.bits(self._numbers, value) * math.log(2)
+
+    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = torch.Size()) -> Tensor:  # noqa: B008
+        """Draw one of each."""
+        numbers = self._numbers.transpose(1, 2).flatten(0, 1)
+        uniform = torch.rand(len(numbers), self._output.uniforms, dtype=numbers.dtype, device=numbers.device)
+        return self._output.draw(numbers, uniform, 1.0, 1.0).reshape(self._batch_shape)
+
+
+def _fitting(z: Tensor, latents: int) -> Tensor:
+    """Return latents as they are.
+
+    Raises:
+        ValueError: they are not as many as the model's.
+    """
+    if z.shape[1] != latents:
+        raise ValueError(f"{z.shape[1]} latents: expected {latents}")
+    return z
