@@ -14,6 +14,7 @@ from gramophone.realtime.stage import Format, Keys, Stage
 _LOADED = {
     "plugin": "gramophone.realtime.plugins.stage:PluginStage",
     "style": "gramophone.realtime.style:StyleStage",
+    "wavenet": "gramophone.realtime.wavenet.stage:WaveNetStage",
 }
 
 

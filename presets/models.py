@@ -1,0 +1,32 @@
+"""Trained models by name: the checkpoints that come with Gramophone, and any file by its path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gramophone.presets.preset import PresetError
+
+MODELS = Path(__file__).parent / "models"
+SUFFIX = ".safetensors"
+
+
+def model_names() -> list[str]:
+    """Return the names of the models that come with Gramophone."""
+    return sorted(path.stem for path in MODELS.glob(f"*{SUFFIX}"))
+
+
+def model_file(model: str, folder: Path | None = None) -> Path:
+    """Return the file of a model: one of Gramophone's by name, or any by path, seen from `folder`.
+
+    Raises:
+        PresetError: there is no such model.
+    """
+    if not model.endswith(SUFFIX):
+        if model not in model_names():
+            known = ", ".join(["a path that ends in " + SUFFIX, *model_names()])
+            raise PresetError(f"no model {model[:80]!r}; expected {known}")
+        return MODELS / f"{model}{SUFFIX}"
+    path = (folder or Path()).absolute() / Path(model).expanduser()
+    if not path.is_file():
+        raise PresetError(f"{path}: no such model file")
+    return path

@@ -1,0 +1,65 @@
+"""From a model's sample rate to the host's: a stream without delay, for what a model plays can be made ahead of time.
+
+Output sample `n` is the band-limited input at the time `n / to`, by a windowed sinc (Kaiser window, about 70 dB). It
+needs some input beyond that time, and `wanted` says how much.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramophone.realtime.wavenet.layout import Floats
+
+_REACH = 24
+"""Periods of the lower rate that the sinc reaches to either side."""
+_BETA = 7.0
+_ROLL_OFF = 0.91
+"""Where the filter has fallen to half, relative to half of the lower rate: it is closed at 1."""
+
+
+class Resampler:
+    """Input sample `k`, at the time `k / rate`, to output samples at the times `n / to`; silence before the first."""
+
+    def __init__(self, rate: int, to: int) -> None:
+        ratio = Fraction(rate, to)
+        self._step, self._phases = ratio.numerator, ratio.denominator
+        cutoff = min(1.0, float(1 / ratio))
+        self._reach = int(np.ceil(_REACH / cutoff))
+        self._kernels = _kernels(self._phases, self._reach, cutoff)
+        self._past: Floats = np.zeros(2 * self._reach - 1, np.float32)
+        self._taken = self._made = 0
+
+    def wanted(self, frames: int) -> int:
+        """Return how many more input samples the next `frames` output samples take."""
+        if not frames:
+            return 0
+        last = (self._made + frames - 1) * self._step // self._phases
+        return last + self._reach + 1 - self._taken
+
+    def process(self, samples: Floats, frames: int) -> Floats:
+        """Return the next `frames` output samples, given exactly the input samples `wanted` for them."""
+        known = np.concatenate((self._past, samples))
+        first = self._taken - len(self._past)
+        self._taken += len(samples)
+        position = np.arange(self._made, self._made + frames, dtype=np.int64) * self._step
+        whole, phase = np.divmod(position, self._phases)
+        taps = whole - self._reach + 1 - first + np.arange(2 * self._reach)[:, None]
+        weighed = known[taps] * self._kernels[:, phase]
+        output = np.zeros(frames, np.float32)
+        for row in weighed:  # one after the other, so that a sample does not depend on how many are made with it
+            output += row
+        self._made += frames
+        if frames:
+            self._past = known[taps[0, -1] :]
+        return output
+
+
+def _kernels(phases: int, reach: int, cutoff: float) -> NDArray[np.float32]:
+    """Return the weights of `2 * reach` input samples for each phase between two of them, `(2 * reach, phases)`."""
+    distance = np.arange(phases) / phases - np.arange(1 - reach, reach + 1)[:, None]
+    window = np.i0(_BETA * np.sqrt(np.clip(1 - (distance / reach) ** 2, 0, None))) / np.i0(_BETA)
+    kernels = np.sinc(distance * cutoff * _ROLL_OFF) * window
+    return np.asarray(kernels / kernels.sum(0), np.float32)
