@@ -26,9 +26,11 @@ from numpy.typing import NDArray
 from gramophone.offline.judges.hearing import Sound, resampled
 
 _ASTERISK = "usr/share/asterisk/sounds"
+_STAMPS_PACKAGE = "tuxpaint-stamps-default"
+_STAMPS = "usr/share/tuxpaint/stamps"
 _FILLETS = "usr/share/games/fillets-ng/sound"
 _TRANSCRIPTS = "asterisk-core-sounds-en"
-_G722_RATE = 16_000
+G722_RATE = 16_000
 _NOT_SPEECH = ("silence__", "ascending-2tone", "descending-2tone", "beep", "tt-monkeys")
 
 
@@ -38,21 +40,41 @@ class CorporaError(RuntimeError):
 
 @dataclass(frozen=True)
 class Voice:
-    """One speaker: the package, the sound folder in it, and which files there are this speaker's."""
+    """One speaker: the package, the sound folder in it, which files there are this speaker's, and whether a woman."""
 
     package: str
     folder: str
     pattern: str
+    female: bool | None = None
 
 
 VOICES = {
-    "english": Voice("asterisk-core-sounds-en-g722", f"{_ASTERISK}/en_US_f_Allison", "**/*.g722"),
-    "french": Voice("asterisk-core-sounds-fr-g722", f"{_ASTERISK}/fr_*", "**/*.g722"),
-    "italian": Voice("asterisk-core-sounds-it-g722", f"{_ASTERISK}/it_IT_m_Carlo", "**/*.g722"),
-    "russian": Voice("asterisk-core-sounds-ru-g722", f"{_ASTERISK}/ru_*", "**/*.g722"),
-    "moscow": Voice("festvox-ru", "usr/share/festival/voices/russian/msu_ru_nsh_clunits/wav", "*.wav"),
-    "big-fish": Voice("fillets-ng-data-cs", _FILLETS, "**/*-v-*.ogg"),
+    "english": Voice("asterisk-core-sounds-en-g722", f"{_ASTERISK}/en_US_f_Allison", "**/*.g722", female=True),
+    "french": Voice("asterisk-core-sounds-fr-g722", f"{_ASTERISK}/fr_*", "**/*.g722", female=True),
+    "italian": Voice("asterisk-core-sounds-it-g722", f"{_ASTERISK}/it_IT_m_Carlo", "**/*.g722", female=False),
+    "russian": Voice("asterisk-core-sounds-ru-g722", f"{_ASTERISK}/ru_*", "**/*.g722", female=True),
+    "moscow": Voice("festvox-ru", "usr/share/festival/voices/russian/msu_ru_nsh_clunits/wav", "*.wav", female=False),
+    "big-fish": Voice("fillets-ng-data-cs", _FILLETS, "**/*-v-*.ogg", female=False),
+    "small-fish": Voice("fillets-ng-data-cs", _FILLETS, "**/*-m-*.ogg"),
+    "stamps-be": Voice(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_be.ogg", female=True),
+    "stamps-bg": Voice(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_bg.ogg", female=False),
+    "stamps-el": Voice(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_el.ogg", female=True),
+    "stamps-es": Voice(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_es.ogg", female=True),
+    "stamps-fr": Voice(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_fr.ogg", female=False),
+    "stamps-ro": Voice(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_ro.ogg", female=True),
+    "stamps-ru": Voice(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_ru.ogg", female=False),
 }
+
+LICENCES = {
+    "asterisk-core-sounds-en-g722": "CC-BY-SA-3.0",
+    "asterisk-core-sounds-fr-g722": "CC-BY-SA-3.0",
+    "asterisk-core-sounds-it-g722": "CC-BY-3.0",
+    "asterisk-core-sounds-ru-g722": "CC-BY-3.0",
+    "festvox-ru": "BSD-like (Moscow State University)",
+    "fillets-ng-data-cs": "GPL-2",
+    _STAMPS_PACKAGE: "GPL-2",
+}
+"""Licence by package of voices."""
 
 HELD_OUT_MUSIC = {
     "wesnoth": ("wesnoth-1.16-music", "usr/share/games/wesnoth/1.16/data/core/music"),
@@ -137,7 +159,7 @@ def load(path: Path, rate: int, start_s: float = 0.0, seconds: float | None = No
     import soundfile
 
     if path.suffix == ".g722":
-        sound, own_rate = _read_g722(path), _G722_RATE
+        sound, own_rate = _read_g722(path), G722_RATE
     else:
         with soundfile.SoundFile(path) as file:
             own_rate = file.samplerate
@@ -145,6 +167,21 @@ def load(path: Path, rate: int, start_s: float = 0.0, seconds: float | None = No
             frames = -1 if seconds is None else round(seconds * own_rate)
             sound = file.read(frames, dtype="float32", always_2d=True).mean(axis=1)
     return resampled(sound, own_rate, rate)
+
+
+def transcripts(voice: str) -> dict[str, str]:
+    """Return what a voice's recordings say, by name, as far as anybody wrote it down."""
+    at = VOICES[voice]
+    if voice == "english":
+        fetch([_TRANSCRIPTS])
+        return english_transcripts()
+    if at.package != _STAMPS_PACKAGE:
+        return {}
+    return {
+        name: beside.read_text("utf-8", "replace").strip()
+        for name, path in recordings(voice).items()
+        if (beside := path.with_suffix(".txt")).is_file()
+    }
 
 
 @functools.cache
@@ -161,6 +198,8 @@ def _read_g722(path: Path) -> Sound:
 
     with av.open(str(path), format="g722") as file:
         frames = [frame.to_ndarray().ravel() for frame in file.decode(audio=0)]
+    if not frames:
+        raise CorporaError(f"{path}: no sound in it")
     samples: NDArray[np.int16] = np.concatenate(frames)
     return np.divide(samples, 32_768, dtype=np.float32)
 

@@ -36,8 +36,7 @@ SHORTEST_S = 14.0
 RIDGE = 0.01
 
 SPEAKERS = {
-    **VOICES,
-    "small-fish": Voice("fillets-ng-data-cs", "usr/share/games/fillets-ng/sound", "**/*-m-*.ogg"),
+    **{name: VOICES[name] for name in ("english", "french", "italian", "russian", "moscow", "big-fish", "small-fish")},
     "stamps": Voice("tuxpaint-stamps-default", "usr/share/tuxpaint/stamps", "**/*_desc_*.ogg"),
 }
 MUSIC = ("warzone2100-music", "nexuiz-music", "ufoai-music", "planetblupi-music-ogg")

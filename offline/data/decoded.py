@@ -1,0 +1,106 @@
+"""Recordings decoded once: mono, 16 bits, at the training rate, kept outside the tree with what was heard in them.
+
+A kept sound is found again by the file's path, size and time of change. It is written whole before the note that says
+it is there, so a half-written one is never used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramophone.offline import corpora
+from gramophone.offline.data.recording import Heard
+from gramophone.offline.judges.hearing import Sound, audible, frame_levels, resampled
+from gramophone.realtime import files
+
+_VERSION = 1
+"""Of what is kept; a new one makes everything be decoded again."""
+_FRAME_S, _HOP_S = 0.02, 0.01
+_PAUSE_S = 0.3
+"""A silence shorter than this is part of what is audible."""
+_EDGE_S = 0.05
+"""What is kept before and after each audible part."""
+FULL_SCALE = 32_767
+"""What a kept sample of 1 is."""
+
+
+def decoded(path: Path, rate: int) -> tuple[Heard, Path]:
+    """Return what is heard in a recording, and the file with its sound `(frames,)`, int16 at `rate` Hz.
+
+    Raises:
+        SoundFileError: the recording cannot be read.
+    """
+    status = path.stat()
+    key = f"{path.resolve()}\n{status.st_size}\n{status.st_mtime_ns}\n{rate}\n{_VERSION}"
+    stem = corpora.cache_folder() / "decoded" / hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+    sound, note = stem.with_suffix(".npy"), stem.with_suffix(".json")
+    if note.is_file():
+        known = json.loads(note.read_text("utf-8"))
+        return Heard(**{**known, "spans": tuple(map(tuple, known["spans"]))}), sound
+    samples, own_rate = _read(path, rate)
+    heard = listen(samples, rate, own_rate)
+    sound.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(sound, lambda file: np.save(file, samples))
+    write_whole(note, lambda file: file.write(json.dumps(asdict(heard)).encode()))
+    return heard, sound
+
+
+def listen(samples: NDArray[np.int16], rate: int, own_rate: int) -> Heard:
+    """Return what is heard in a decoded sound."""
+    sound: Sound = np.divide(samples, FULL_SCALE, dtype=np.float32)
+    frame, hop = round(_FRAME_S * rate), round(_HOP_S * rate)
+    levels = frame_levels(sound, frame, hop)
+    loud = audible(levels)
+    return Heard(
+        rate=own_rate,
+        frames=len(samples),
+        spans=_spans(loud, hop, frame, rate, len(samples)),
+        level=float(np.sqrt(np.mean(levels[loud] ** 2))),
+        peak=float(np.abs(sound).max(initial=0)),
+        digest=hashlib.blake2b(samples.tobytes(), digest_size=16).hexdigest(),
+    )
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file that appears under its name whole or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _read(path: Path, rate: int) -> tuple[NDArray[np.int16], int]:
+    sound: Sound
+    if path.suffix == ".g722":
+        sound, own_rate = corpora.load(path, corpora.G722_RATE), corpora.G722_RATE
+    else:
+        channels, own_rate = files.read(path)
+        sound = channels.mean(axis=0)
+    sound = resampled(sound, own_rate, rate)
+    return np.round(np.clip(sound, -1, 1) * FULL_SCALE).astype(np.int16), own_rate
+
+
+def _spans(loud: NDArray[np.bool_], hop: int, frame: int, rate: int, frames: int) -> tuple[tuple[int, int], ...]:
+    """Return the audible parts, pauses closed and edges kept, as first and one past the last frame."""
+    places = np.flatnonzero(loud)
+    if not len(places):
+        return ()
+    breaks = np.flatnonzero(np.diff(places) * hop > _PAUSE_S * rate)
+    firsts, lasts = places[np.r_[0, breaks + 1]], places[np.r_[breaks, len(places) - 1]]
+    edge = round(_EDGE_S * rate)
+    starts, ends = np.maximum(firsts * hop - edge, 0), np.minimum(lasts * hop + frame + edge, frames)
+    return tuple((int(start), int(end)) for start, end in zip(starts, ends, strict=True))

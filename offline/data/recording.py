@@ -1,0 +1,79 @@
+"""What is known of a recording: where it is, who speaks, what is said, and what was found in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class DataError(ValueError):
+    """Recordings cannot be used; the message names the place, what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A sound file of a data set before anybody has listened to it.
+
+    `name` is what the split into training and held-out recordings goes by; `speaker` and `text` are empty where nobody
+    says.
+    """
+
+    path: Path
+    name: str
+    speaker: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What listening to a recording gave: measured at the training rate, from its audible parts.
+
+    `rate` is the file's own in Hz, `frames` its length at the training rate. `spans` are the audible parts, first and
+    one past the last frame each. `level` and `peak` are the RMS of the audible parts and the largest sample, 1 being
+    full scale. `digest` is a hash of the decoded sound.
+    """
+
+    rate: int
+    frames: int
+    spans: tuple[tuple[int, int], ...]
+    level: float
+    peak: float
+    digest: str
+
+    @property
+    def audible(self) -> int:
+        """Frames in audible parts."""
+        return sum(end - start for start, end in self.spans)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording that can be learnt from: found, heard and kept decoded in the file `sound`, 16 bits at one rate."""
+
+    found: Found
+    heard: Heard
+    sound: Path
+
+    @property
+    def name(self) -> str:
+        """What the split goes by."""
+        return self.found.name
+
+    @property
+    def speaker(self) -> str:
+        """Who speaks, or empty."""
+        return self.found.speaker
+
+    @property
+    def gain(self) -> float:
+        """What brings its audible parts to -20 dBFS, or its peak to full scale if that is less."""
+        return min(0.1 / self.heard.level, 0.99 / self.heard.peak)
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A recording, or all of a speaker, that is left out, and why; `why` is a phrase, `kind` one word to count by."""
+
+    path: Path
+    kind: str
+    why: str

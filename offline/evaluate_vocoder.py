@@ -1,0 +1,111 @@
+"""`gramophone evaluate vocoder`: how well a WaveNet says held-out phrases again from its local conditions alone."""
+
+from __future__ import annotations
+
+import json as json_format
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gramophone.models.wavenet import WaveNet
+from gramophone.offline.data.corpus import sound
+from gramophone.offline.data.recording import Recording
+from gramophone.offline.evaluate_wavenet import EvaluationError, opened, pitch
+from gramophone.offline.judges.hearing import Sound
+from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
+from gramophone.offline.train.wavenet import WaveNetTraining, conditions_of
+from gramophone.realtime.wavenet.sampler import Sampler
+
+Doubles = NDArray[np.float64]
+_SHORTEST_S = 1.5
+_TARGETS = {"words": 0.2, "quality": 0.5, "pitch": 0.95}
+
+
+@dataclass(frozen=True)
+class Retold:
+    """What judges hear in phrases said again, and in the recordings themselves at the model's rate.
+
+    Word errors are the share of all words that an English recogniser gets wrong, quality is DNSMOS' overall score,
+    `pitch_correlation` that of the logarithm of the pitch where both are voiced.
+    """
+
+    phrases: int
+    word_errors: float
+    word_errors_was: float
+    quality: float
+    quality_was: float
+    pitch_correlation: float
+
+    def reached(self) -> dict[str, bool]:
+        """Return which of the targets are met."""
+        return {
+            "words": self.word_errors - self.word_errors_was <= _TARGETS["words"],
+            "quality": self.quality_was - self.quality <= _TARGETS["quality"],
+            "pitch": self.pitch_correlation >= _TARGETS["pitch"],
+        }
+
+
+def run(model: Path, data: Sequence[str], phrases: int, *, json: bool) -> None:
+    """Judge a vocoder and print.
+
+    Raises:
+        EvaluationError: the model is no vocoder, or no transcript of a held-out phrase is there.
+        CheckpointError: the file is no WaveNet.
+    """
+    found = retell(model, data, phrases)
+    if json:
+        print(json_format.dumps({**asdict(found), "reached": found.reached()}), flush=True)
+        return
+    print(f"{found.phrases} held-out phrases")
+    print(f"word errors        {found.word_errors:.1%}  (recordings {found.word_errors_was:.1%})")
+    print(f"DNSMOS             {found.quality:.2f}   (recordings {found.quality_was:.2f})")
+    print(f"pitch correlation  {found.pitch_correlation:.3f}")
+    print(", ".join(f"{name} {'reached' if met else 'MISSED'}" for name, met in found.reached().items()))
+
+
+def retell(model: Path, data: Sequence[str], phrases: int) -> Retold:
+    """Return what judges hear in up to `phrases` held-out phrases, spread over all that have a transcript."""
+    net, _, plan, corpus = opened(model, data)
+    if not net.shape.local:
+        raise EvaluationError(f"{model}: is told no series of frames; expected a vocoder (train wavenet --local mel)")
+    training = WaveNetTraining(plan, corpus)
+    known = [r for r in corpus.held_out if r.found.text and r.heard.audible >= _SHORTEST_S * corpus.rate]
+    if not known:
+        raise EvaluationError(f"{model}: no transcript of a held-out phrase; expected NAME.txt beside NAME.wav")
+    chosen = [known[place] for place in np.unique(np.linspace(0, len(known) - 1, phrases).round().astype(int))]
+    words, quality, logs = [], [], []
+    for recording in chosen:
+        was = sound(recording)
+        said = say_again(net, training, recording)
+        wrong, total = word_errors(recording.found.text, recognise(said, corpus.rate))
+        wrong_was, _ = word_errors(recording.found.text, recognise(was, corpus.rate))
+        words.append((wrong, wrong_was, total))
+        quality.append([speech_quality(each, corpus.rate) for each in (said, was)])
+        logs.append(_both_voiced(pitch(said, corpus.rate), pitch(was, corpus.rate)))
+    wrong, wrong_was, total = np.sum(words, axis=0)
+    after, before = np.mean(quality, axis=0)
+    said_logs, was_logs = np.concatenate(logs, axis=1)
+    correlation = np.corrcoef(said_logs, was_logs).flat[1]
+    return Retold(
+        len(chosen), float(wrong / total), float(wrong_was / total), float(after), float(before), float(correlation)
+    )
+
+
+def say_again(net: WaveNet, training: WaveNetTraining, recording: Recording) -> Sound:
+    """Return a recording as the model says it from what it is told of it, `(frames,)`."""
+    batch = training.whole(recording)
+    with torch.inference_mode():
+        conditions = conditions_of(net, batch).numpy()
+    said: Sound = Sampler(net, 1).generate(batch.sound.shape[2] - 1, conditions)[0]
+    return said
+
+
+def _both_voiced(first: Doubles, second: Doubles) -> Doubles:
+    """Return the logarithms of two pitch tracks where both are voiced, `(2, n)`."""
+    frames = min(len(first), len(second))
+    tracks = np.stack([first[:frames], second[:frames]])
+    return np.asarray(np.log(tracks[:, (tracks > 0).all(axis=0)]), np.float64)

@@ -1,0 +1,40 @@
+"""What a finished run on digits leaves behind beside its model: scores and pictures."""
+
+from __future__ import annotations
+
+import json
+
+import torch
+
+from gramophone.models.checkpoint import load
+from gramophone.models.digits import Digits
+from gramophone.offline.data.decoded import write_whole
+from gramophone.offline.digit_pictures import draw, manifold, reconstructions, samples
+from gramophone.offline.digit_scores import score
+from gramophone.offline.train.plan import RunFolder, begun_plan
+from gramophone.offline.train.vae import DigitsPlan, judged_digits, read_digits
+
+_SHOWN = 20
+
+
+def report(folder: RunFolder) -> dict[str, float]:
+    """Score the model of a run on the test digits and draw it: `scores.json`, and PNGs beside it.
+
+    Raises:
+        CheckpointError: there is no model yet.
+        MnistError: the digits cannot be read.
+        TrainingError: this is no run on digits.
+    """
+    plan = begun_plan(DigitsPlan, folder)
+    model, _ = load(folder.model, "digits")
+    assert isinstance(model, Digits)
+    tested = judged_digits(read_digits(plan)[1], plan.binary)
+    scores = score(model, tested)
+    write_whole(folder.at / "scores.json", lambda file: file.write(json.dumps(scores, indent=1).encode()))
+    torch.manual_seed(plan.seed)
+    shown = tested[:: max(len(tested) // _SHOWN, 1)][:_SHOWN]
+    draw(reconstructions(model, shown), folder.at / "reconstructions.png")
+    draw(samples(model, 4, _SHOWN), folder.at / "samples.png")
+    if plan.latents == 2:
+        draw(manifold(model), folder.at / "manifold.png")
+    return scores

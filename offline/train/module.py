@@ -1,0 +1,141 @@
+"""What every trainer is: Lightning's wiring around a network, the average of its weights, and a loss."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import abstractmethod
+from functools import partial
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader, Dataset
+
+from gramophone.offline.train.crops import Batch, FromStep
+from gramophone.offline.train.plan import Plan, TrainingError
+
+
+class Training(LightningModule):
+    """A network in training; a kind of model says what its loss is and which crops it learns from.
+
+    The rate is a function of how much is done, so nothing but the weights, Adam's moments, the average and the seconds
+    spent has to be kept to go on.
+    """
+
+    def __init__(self, net: nn.Module, plan: Plan) -> None:
+        super().__init__()
+        self.net = net
+        self.plan = plan
+        self.average = AveragedModel(net, multi_avg_fn=partial(_average, plan.average))
+        self.average.requires_grad_(False)
+        self._spent_before, self._started = 0.0, time.monotonic()
+
+    @abstractmethod
+    def loss(self, net: nn.Module, batch: Batch) -> Tensor:
+        """Return what is to be made small: bits per sample."""
+
+    @abstractmethod
+    def crops(self, rank: int, processes: int) -> Dataset[Batch]:
+        """Return this process' batches by step."""
+
+    @abstractmethod
+    def judged(self) -> Dataset[Batch]:
+        """Return the batches that are judged, one for each of `judged_names`."""
+
+    @property
+    @abstractmethod
+    def judged_names(self) -> tuple[str, ...]:
+        """What each judged batch is of."""
+
+    @property
+    def averaged(self) -> nn.Module:
+        """The network with averaged weights."""
+        net: nn.Module = self.average.module
+        return net
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds of wall time spent, over all interruptions."""
+        return self._spent_before + time.monotonic() - self._started
+
+    @property
+    def done(self) -> float:
+        """The share of the run that is done, 0 to 1."""
+        share = self.global_step / self.plan.steps
+        return min(max(share, self.spent_s / 60 / self.plan.minutes) if self.plan.minutes else share, 1.0)
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Return the loss of a step.
+
+        Raises:
+            TrainingError: it is not a number.
+        """
+        loss = self.loss(self.net, batch)
+        self._check(loss, "loss")
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return Adam over the network alone."""
+        return torch.optim.Adam(self.net.parameters(), self.plan.peak, betas=(0.9, 0.99))
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """Clip the gradients' norm.
+
+        Raises:
+            TrainingError: it is not a number.
+        """
+        self._check(torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.plan.clip), "gradient")
+
+    def optimizer_step(self, epoch: int, index: int, optimizer: Any, closure: Any = None) -> None:
+        """Take a step at the rate that is due, and average the weights."""
+        warmth = min((self.global_step + 1) / self.plan.warmup, 1.0)
+        for group in optimizer.param_groups:
+            group["lr"] = self.plan.peak * warmth * (1 + math.cos(math.pi * self.done)) / 2
+        optimizer.step(closure=closure)
+        self.average.update_parameters(self.net)
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Stop when the time is up."""
+        if self.done >= 1:
+            self.trainer.should_stop = True
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """Note the averaged network's loss on one judged batch."""
+        self.log(f"held_out/{self.judged_names[index]}", self.loss(self.averaged, batch), batch_size=1)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Return the batches from the step on that is due."""
+        crops = self.crops(self.global_rank, self.trainer.world_size)
+        return DataLoader(crops, batch_size=None, sampler=FromStep(self.global_step, self.plan.steps))
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Return the judged batches."""
+        return DataLoader(self.judged(), batch_size=None)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the time spent."""
+        checkpoint["spent_s"] = self.spent_s
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on counting the time spent."""
+        self._spent_before, self._started = float(checkpoint["spent_s"]), time.monotonic()
+
+    def _check(self, value: Tensor, what: str) -> None:
+        if not value.isfinite():
+            raise TrainingError(
+                f"step {self.global_step + 1}: the {what} is {value.item()}; the state before it is kept. "
+                "Try a lower --peak, or --precision 32-true"
+            )
+
+
+@torch.no_grad()
+def _average(most: float, averaged: Any, current: Any, updates: Tensor) -> None:
+    """Move averaged weights towards the current ones: a longer memory the longer training lasts, but `most` at most.
+
+    A long one from the start would remember the weights that nothing was learnt by.
+    """
+    memory = min(most, (1 + int(updates)) / (10 + int(updates)))
+    torch._foreach_lerp_(averaged, current, 1 - memory)

@@ -1,0 +1,138 @@
+"""What a training run is: everything that its result depends on, kept in the run's folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from gramophone.offline.data.decoded import write_whole
+
+
+class TrainingError(RuntimeError):
+    """Training cannot start or go on; the message says what was found and what to do."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train, whatever the model.
+
+    `data`, `layout`, `speakers` and `rate` (Hz) say on what; `steps` how long, or `minutes` of wall time if that is
+    over sooner (0: no such limit). A step takes `batch` crops of `crop` samples on each process. Adam's rate rises to
+    `peak` over `warmup` steps and falls as a cosine to the end; gradients are clipped to the norm `clip`; what is kept
+    is the running `average` of the weights. Every `every` steps the held-out recordings are judged.
+    """
+
+    data: tuple[str, ...] = ()
+    layout: str = "auto"
+    speakers: tuple[str, ...] = ()
+    rate: int = 8000
+    seed: int = 0
+    steps: int = 12_000
+    minutes: float = 0.0
+    batch: int = 4
+    crop: int = 4096
+    peak: float = 3e-3
+    warmup: int = 200
+    clip: float = 1.0
+    average: float = 0.999
+    precision: str = "bf16-mixed"
+    every: int = 1000
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Return a plan from JSON, whose lists are tuples here."""
+        arguments: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return cls(**arguments)
+
+
+P = TypeVar("P", bound=Plan)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of a run: its plan, what it learns from, its state, its log, and the model."""
+
+    at: Path
+
+    @property
+    def plan(self) -> Path:
+        """The plan and the data's fingerprint."""
+        return self.at / "plan.json"
+
+    @property
+    def data(self) -> Path:
+        """The corpus' report as data; `data.txt` is the same for people."""
+        return self.at / "data.json"
+
+    @property
+    def state(self) -> Path:
+        """All that training goes on from."""
+        return self.at / "state.ckpt"
+
+    @property
+    def log(self) -> Path:
+        """What was measured, one JSON object a line."""
+        return self.at / "log.jsonl"
+
+    @property
+    def model(self) -> Path:
+        """The averaged weights as a checkpoint of Gramophone's."""
+        return self.at / "model.safetensors"
+
+    def begun(self) -> bool:
+        """Return whether a run was begun here."""
+        return self.plan.is_file()
+
+    def read(self) -> dict[str, Any]:
+        """Return the plan that was begun here, as data.
+
+        Raises:
+            TrainingError: there is none, or it cannot be read.
+        """
+        try:
+            found: dict[str, Any] = json.loads(self.plan.read_text("utf-8"))
+        except FileNotFoundError:
+            raise TrainingError(f"{self.at}: no run was begun here; say what to train on") from None
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"{self.plan}: cannot be read ({error})") from None
+        return found
+
+    def begin(self, plan: Plan, fingerprint: str) -> None:
+        """Note the plan, or see that the one noted is the same.
+
+        Raises:
+            TrainingError: another run was begun here; the message names the difference.
+        """
+        wanted = {**asdict(plan), "fingerprint": fingerprint}
+        if self.begun():
+            found = {**asdict(type(plan)()), **self.read()}  # an option that did not exist then had its default
+            other = [key for key in wanted if _listed(wanted[key]) != _listed(found.get(key))]
+            if other:
+                difference = "; ".join(f"{key} was {found.get(key)!r}, now {wanted.get(key)!r}" for key in other)
+                raise TrainingError(f"{self.at}: another run was begun here ({difference}); use another folder")
+            return
+        self.at.mkdir(parents=True, exist_ok=True)
+        write_whole(self.plan, lambda file: file.write(json.dumps(wanted, indent=1).encode()))
+
+
+def _listed(value: Any) -> Any:
+    """Return a value as JSON gives it back."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def begun_plan(kind: type[P], folder: RunFolder) -> P:
+    """Return the plan of a run begun before.
+
+    Raises:
+        TrainingError: as `RunFolder.read`, or it is of another kind of model.
+    """
+    values = folder.read()
+    known = {item.name for item in fields(kind)}
+    strange = sorted(values.keys() - known - {"fingerprint"})
+    if strange:
+        raise TrainingError(f"{folder.plan}: a run of another kind ({', '.join(strange)}); expected {kind.__name__}")
+    return kind.from_dict({key: value for key, value in values.items() if key in known})

@@ -1,0 +1,130 @@
+"""A training run from its plan to a checkpoint; the same call begins one and goes on with one."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gramophone.models.checkpoint import Card, save
+from gramophone.offline.data.corpus import Corpus, gather
+from gramophone.offline.data.decoded import write_whole
+from gramophone.offline.text import unknown_words
+from gramophone.offline.train.callbacks import Journal, KeepModel, KeepState
+from gramophone.offline.train.module import Training
+from gramophone.offline.train.plan import Plan, RunFolder, TrainingError
+from gramophone.offline.train.samples import write_samples
+from gramophone.offline.train.wavenet import WaveNetPlan, WaveNetTraining, conditions_of
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What to train on: Lightning's accelerator (`auto`, `cpu`, `cuda`, `mps`), processes per machine, machines."""
+
+    device: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+
+
+def train_wavenet(plan: WaveNetPlan, folder: RunFolder, machine: Machine, sample_s: float, tell: Any = print) -> None:
+    """Train a WaveNet, or go on with it; the model is in the folder whenever it was judged, and at the end.
+
+    Raises:
+        DataError: there is nothing to learn from.
+        TrainingError: another run was begun in the folder, the plan does not fit, or the loss is not a number.
+    """
+    corpus = gathered(plan, folder)
+    training = WaveNetTraining(plan, corpus)
+    for line in unknown_words(training.encoder) if training.encoder else ():
+        tell({"words": line})
+
+    def write(step: int, scores: dict[str, float]) -> None:
+        save(folder.model, training.averaged, _card(training, plan, corpus, step, scores))
+        if sample_s:
+            stem = folder.at / "samples" / f"step-{step:07d}"
+            _write_samples(training, sample_s, stem)
+
+    fit(training, folder, machine, write, tell)
+
+
+def _card(training: WaveNetTraining, plan: WaveNetPlan, corpus: Corpus, step: int, scores: dict[str, float]) -> Card:
+    notes = {name: Path(getattr(plan, name)).name for name in ("text", "local") if getattr(plan, name)}
+    return Card(
+        plan.rate,
+        hop=training.shape.hop,
+        speakers=corpus.speakers if plan.conditional else (),
+        data=corpus.sources,
+        licence=corpus.licence,
+        steps=step,
+        scores=scores,
+        notes=notes,
+    )
+
+
+def _write_samples(training: WaveNetTraining, seconds: float, stem: Path) -> None:
+    net = copy.deepcopy(training.averaged).cpu().eval()
+    batch = training.examples(seconds)
+    frames = batch.sound.shape[2] - 1
+    with torch.inference_mode():
+        conditions = conditions_of(net, batch)
+    write_samples(net, conditions, training.judged_names, training.plan.rate, frames, stem)
+
+
+def gathered(plan: Plan, folder: RunFolder) -> Corpus:
+    """Return the corpus of a plan, with its report in the run's folder.
+
+    Raises:
+        DataError, TrainingError: as `train_wavenet`.
+    """
+    corpus = gather(plan.data, plan.rate, speakers=plan.speakers, layout=plan.layout)
+    folder.begin(plan, corpus.fingerprint)
+    write_whole(folder.data, lambda file: file.write(json.dumps(corpus.as_dict(), indent=1).encode()))
+    report = "\n".join(corpus.report()) + "\n"
+    write_whole(folder.data.with_suffix(".txt"), lambda file: file.write(report.encode()))
+    return corpus
+
+
+def fit(
+    training: Training,
+    folder: RunFolder,
+    machine: Machine,
+    write: Callable[[int, dict[str, float]], None],
+    tell: Callable[[dict[str, Any]], None],
+) -> None:
+    """Run Lightning's trainer from where the folder's state is to the end of the plan."""
+    from lightning.pytorch import Trainer
+
+    plan = training.plan
+    if plan.minutes and machine.devices * machine.nodes > 1:
+        raise TrainingError("--minutes: the clocks of several processes differ; expected --steps alone")
+    warnings.filterwarnings("ignore", module="lightning")  # they advise on loaders and loggers that are as meant
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    journal = Journal(folder, tell)
+    trainer = Trainer(
+        accelerator="gpu" if machine.device == "cuda" else machine.device,
+        devices=machine.devices,
+        num_nodes=machine.nodes,
+        strategy="ddp" if machine.devices * machine.nodes > 1 else "auto",
+        precision=plan.precision,  # type: ignore[arg-type]
+        max_epochs=-1,
+        max_steps=plan.steps,
+        val_check_interval=plan.every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        callbacks=[KeepState(folder), journal, KeepModel(write)],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(training, ckpt_path=str(folder.state) if folder.state.is_file() else None)
+    if journal.judged_at != trainer.global_step:
+        trainer.validate(training, verbose=False)

@@ -1,0 +1,42 @@
+"""What a model in training sounds like: a little of each speaker, as sound and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gramophone.models.wavenet import WaveNet
+from gramophone.realtime.files import Writer
+from gramophone.realtime.wavenet.sampler import Sampler
+
+_WINDOW, _HOP = 256, 64
+_FLOOR = 1e-6
+"""Silence has no logarithm."""
+
+
+def write_samples(net: WaveNet, conditions: Tensor, names: Sequence[str], rate: int, frames: int, stem: Path) -> None:
+    """Write `STEM-NAME.wav` for each row of `conditions`, `(B, C, n)`, and their picture `STEM.png`."""
+    sounds = Sampler(net, len(names)).generate(frames, conditions.numpy())
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    for name, sound in zip(names, sounds, strict=True):
+        with Writer(stem.with_name(f"{stem.name}-{name}.wav"), rate, 1, len(sound)) as file:
+            file.write(sound[None])
+    _draw(dict(zip(names, sounds, strict=True)), rate, stem.with_suffix(".png"))
+
+
+def _draw(sounds: dict[str, NDArray[np.float32]], rate: int, picture: Path) -> None:
+    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
+
+    figure: Figure
+    figure, axes = plt.subplots(len(sounds), 1, figsize=(8, 1.5 * len(sounds)), squeeze=False, sharex=True)
+    for axis, (name, sound) in zip(axes[:, 0], sounds.items(), strict=True):
+        axis.specgram(sound + _FLOOR, NFFT=_WINDOW, Fs=rate, noverlap=_WINDOW - _HOP)
+        axis.set_ylabel(name)
+    axes[-1, 0].set_xlabel("s")
+    figure.savefig(picture, bbox_inches="tight")
+    plt.close(figure)

