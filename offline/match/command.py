@@ -1,0 +1,80 @@
+"""`gramophone match`: files in, a preset, a picture and a report out."""
+
+from __future__ import annotations
+
+import json as json_format
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from gramophone.offline.loss_progress import LossProgress
+from gramophone.offline.match.hearing import overall
+from gramophone.offline.match.knobs import choose
+from gramophone.offline.match.matching import Match, match
+from gramophone.offline.match.picture import draw_match
+from gramophone.offline.match.search import Budget
+from gramophone.offline.match.task import LEVEL, leveller, make_task
+from gramophone.offline.match.trial import MatchError
+from gramophone.presets import Preset, load, save
+from gramophone.realtime.files import read
+from gramophone.realtime.table import concise
+
+_READ_S = 600.0
+"""Of longer files the first ten minutes are looked at."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to search: knobs by pattern, seconds of each sound that are heard, processes, and the random seed."""
+
+    free: Sequence[str] = ()
+    fixed: Sequence[str] = ()
+    excerpt_s: float = 8.0
+    reference_s: float = 30.0
+    jobs: int = 0
+    seed: int = 0
+
+
+def run(dry: Path, reference: Path, chain: Preset, out: Path, budget: Budget, options: Options, *, json: bool) -> None:
+    """Match the complete preset `chain` to `reference`, and write it to `out` with a picture beside it.
+
+    Raises:
+        SoundFileError: a sound cannot be read.
+        NothingToHearError: a sound is silent, too short or broken.
+        MatchError: the chain does not play.
+        PresetError: the chain has nothing to turn, or the preset cannot be written.
+    """
+    if not out.parent.is_dir():
+        raise MatchError(f"{out}: no folder {out.parent} to write into")
+    own = (f"{leveller(chain)}.*",) if leveller(chain) else ()
+    knobs = choose(chain, options.free, (*options.fixed, *own))
+    sounds = read(dry, _READ_S), read(reference, _READ_S)
+    task = make_task(*sounds, knobs, options.excerpt_s, options.reference_s)
+    with LossProgress("matching", "dB", quiet=json) as progress:
+        found = match(task, budget, options.jobs or os.cpu_count() or 1, progress, options.seed)
+    save(concise(found.preset, load(chain.path) if chain.path else None), out)
+    draw_match(task, found, out.with_suffix(".png"))
+    if json:
+        print(json_format.dumps({"preset": str(out), **found.as_dict()}), flush=True)
+    else:
+        _show(found, out)
+
+
+def _show(found: Match, out: Path) -> None:
+    table = Table("distance in dB", *found.matched, "all", box=None, pad_edge=False)
+    for name, views in (("dry", found.dry), ("knobs as they were", found.start), ("matched", found.matched)):
+        table.add_row(name, *(f"{distance:.2f}" for distance in views.values()), f"{overall(views):.2f}")
+    console = Console()
+    console.print(table)
+    for stage, worth in sorted(found.worth.items(), key=lambda item: -item[1]):
+        if stage != LEVEL:
+            console.print(f"without {stage}: {worth:+.2f} dB")
+    stopped = ", stopped" if found.found.stopped else ""
+    console.print(
+        f"{found.reduction:.0%} of the way, {found.found.evaluations} trials in {found.found.runs} runs{stopped}"
+    )
+    console.print(f"{out}, {out.with_suffix('.png')}; call again with --chain {out} to go on from there")

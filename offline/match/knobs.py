@@ -1,0 +1,104 @@
+"""Which knobs of a chain are turned, and how positions, 0 to 1 each, become values. The parameter table says it all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from gramophone.models.parameters import Parameter, Value
+from gramophone.presets import Preset, PresetError
+from gramophone.realtime.table import COMMON, table
+
+FEW = 4
+"""Up to so many choices are tried out; knobs with more stay as the preset has them unless they are asked for."""
+
+_OWN_BUSINESS = {knob.name for knob in COMMON}
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """The knobs of `preset`, complete, that are turned, by address."""
+
+    preset: Preset
+    turned: Mapping[str, Parameter]
+
+    @property
+    def start(self) -> list[float]:
+        """Where the preset has them, 0 to 1."""
+        return [self._position(address) for address in self.turned]
+
+    @property
+    def steps(self) -> list[int]:
+        """How many values each knob has: 0 for numbers, 2 for switches."""
+        return [0 if knob.is_number else len(knob.choices) or 2 for knob in self.turned.values()]
+
+    def at(self, positions: Sequence[float]) -> Preset:
+        """Return the preset with the knobs at `positions`; numbers to four digits, as a hand would write them."""
+        return self.preset.with_values(
+            {
+                _split(address): _rounded(knob, float(position))
+                for (address, knob), position in zip(self.turned.items(), positions, strict=True)
+            }
+        )
+
+    def _position(self, address: str) -> float:
+        stage, key = _split(address)
+        return self.turned[address].position_of(self.preset.stage(stage).values[key])
+
+
+def choose(preset: Preset, free: Sequence[str] = (), fixed: Sequence[str] = ()) -> Knobs:
+    """Return which knobs of a complete preset to turn.
+
+    All numbers, switches and choices of at most four, but not `bypass` and `mix`, and nothing of a bypassed stage.
+    Patterns such as `room.*` or `*.mix` add knobs (`free`) or leave them as they are (`fixed`, which wins).
+
+    Raises:
+        PresetError: a pattern fits no knob, or nothing is left to turn.
+    """
+    knobs = {address: knob for address, knob in table(preset).items() if knob.is_number or _options(knob)}
+    for pattern in (*free, *fixed):
+        if not any(fnmatchcase(address, pattern) for address in knobs):
+            raise PresetError(f"{preset.where}: no knob that could be turned fits {pattern!r}; {_there(knobs)}")
+    turned = {
+        address: knob
+        for address, knob in knobs.items()
+        if not _fits(address, fixed) and (_fits(address, free) or _is_usual(preset, address, knob))
+    }
+    if not turned:
+        raise PresetError(f"{preset.where}: nothing to turn in this chain; {_there(knobs)}")
+    return Knobs(preset, turned)
+
+
+def _is_usual(preset: Preset, address: str, knob: Parameter) -> bool:
+    stage, key = _split(address)
+    if key in _OWN_BUSINESS or preset.stage(stage).values["bypass"]:
+        return False
+    return knob.is_number or _options(knob) <= FEW
+
+
+def _options(knob: Parameter) -> int:
+    """Return how many values a knob can have that is no number; 0 for files."""
+    return 2 if isinstance(knob.default, bool) else len(knob.choices)
+
+
+def _fits(address: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(address, pattern) for pattern in patterns)
+
+
+def _rounded(knob: Parameter, position: float) -> Value:
+    value = knob.value_at(position)
+    if not knob.is_number:
+        return value
+    low, high = knob.range
+    return min(max(float(f"{value:.4g}"), low), high)
+
+
+def _split(address: str) -> tuple[str, str]:
+    stage, _, key = address.partition(".")
+    return stage, key
+
+
+def _there(knobs: Mapping[str, Parameter]) -> str:
+    names = ", ".join(knobs)
+    return f"expected stages with knobs (--free adds {names})" if names else "none of its stages has a knob"

@@ -1,0 +1,46 @@
+"""From two recordings and a chain to what is to be done: excerpts that tell most, refused where they tell nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gramophone.offline.hearable import demand_sound
+from gramophone.offline.judges.hearing import frame_levels
+from gramophone.offline.match.knobs import Knobs
+from gramophone.offline.match.trial import Task
+from gramophone.presets import Preset
+from gramophone.realtime.stage import Audio
+
+LEVEL = "level"
+"""How the gain is called that makes a matched chain as loud as the reference."""
+
+
+def make_task(
+    dry: tuple[Audio, int], reference: tuple[Audio, int], knobs: Knobs, excerpt_s: float, reference_s: float
+) -> Task:
+    """Return the task of matching `dry` to `reference`, each audio and rate, of which the loudest piece is heard.
+
+    Raises:
+        NothingToHearError: one of them is shorter than a second, silent, or broken.
+    """
+    for name, (audio, rate) in (("DRY", dry), ("REFERENCE", reference)):
+        demand_sound(name, audio, rate)
+    return Task(_loudest(*dry, excerpt_s), dry[1], _loudest(*reference, reference_s).mean(axis=0), reference[1], knobs)
+
+
+def _loudest(audio: Audio, rate: int, seconds: float) -> Audio:
+    """Return the piece of `seconds` that is audible for longest: the mean of its levels' roots is largest."""
+    length, hop = round(seconds * rate), max(rate // 10, 1)
+    if audio.shape[1] <= length:
+        return audio
+    levels = np.sqrt(frame_levels(audio.mean(axis=0), hop, hop))
+    sums = np.cumsum(np.pad(levels, (1, 0)))
+    frames = length // hop
+    start = int(np.argmax(sums[frames:] - sums[:-frames])) * hop
+    return audio[:, start : start + length]
+
+
+def leveller(preset: Preset) -> str:
+    """Return the name of the gain behind the chain that an earlier match put there; empty if there is none."""
+    last = preset.stages[-1]
+    return last.name if last.kind == "gain" and last.name.startswith(LEVEL) else ""

@@ -1,0 +1,1 @@
+"""`gramophone stylise`: the style of one recording for another, by descent, slowly."""

@@ -1,0 +1,42 @@
+"""`gramophone stylise`: two files in, one file and a picture of how it went out."""
+
+from __future__ import annotations
+
+import json as json_format
+from pathlib import Path
+
+import numpy as np
+
+from gramophone.offline.loss_progress import LossProgress
+from gramophone.offline.stylise.method import StyliseError
+from gramophone.offline.stylise.picture import draw_transfer
+from gramophone.offline.stylise.transfer import Request, transfer
+from gramophone.realtime.files import Writer, read
+
+
+def run(content: Path, style: Path, out: Path, request: Request, *, json: bool) -> None:
+    """Write `content` in the style of `style` to `out`, of the content's length, rate and channels.
+
+    Raises:
+        SoundFileError: a sound cannot be read or written.
+        StyliseError: there is no such method, or no folder to write into.
+        NothingToHearError: a sound is shorter than a second, silent, or broken.
+    """
+    if not out.parent.is_dir():
+        raise StyliseError(f"{out}: no folder {out.parent} to write into")
+    audio, rate = read(content)
+    styled = read(style)
+    with LossProgress(f"stylise by {request.method}", quiet=json) as progress:
+        done = transfer((audio, rate), styled, request, progress)
+    with Writer(out, rate, len(audio), audio.shape[1]) as writer:
+        writer.write(np.ascontiguousarray(done.audio))
+    picture = out.with_suffix(".png")
+    draw_transfer({"content": (audio, rate), "style": styled, "result": (done.audio, rate)}, done.descent, picture)
+    report = {"out": str(out), "picture": str(picture), "steps": done.descent.steps, "stopped": not done.whole}
+    if json:
+        print(json_format.dumps({**report, "losses": done.descent.curve}), flush=True)
+    else:
+        start, end = (done.descent.curve[i]["all"] for i in (0, -1))
+        print(f"{out}, {picture}: loss {start:.3f} > {end:.3f} in {done.descent.steps} steps")
+        if not done.whole:
+            print("stopped; call again to go on from there")

@@ -1,0 +1,88 @@
+"""The descent: L-BFGS in rounds, each from an empty memory, so that a round is all there is to keep and go on from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from gramophone.offline.stylise.method import Method
+
+ROUND = 20
+"""Steps of a round."""
+
+_MEMORY = 10
+
+
+@dataclass
+class Descent:
+    """Where a descent is: after `steps`, with one row of losses for each round's start and end.
+
+    `curve` holds dictionaries of every term by name, `content.…` and `style.…`, and their weighted sum, `all`.
+    """
+
+    x: Tensor
+    steps: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+
+Keep = Callable[[Descent], None]
+"""Called after every round."""
+
+
+def descend(method: Method, strength: float, steps: int, keep: Keep, descent: Descent | None = None) -> Descent:
+    """Go on from `descent`, or from the method's start, for `steps` in all; KeyboardInterrupt keeps the last round.
+
+    `strength`, 0 to 1, is the style's share of the loss; the rest is the content's. The loss never rises from one round
+    to the next.
+    """
+    if descent is None:
+        start = method.start()
+        descent = Descent(start, 0, [_losses(method, start, strength)])
+    try:
+        while descent.steps < steps:
+            descent = _round(method, descent, strength, min(ROUND, steps - descent.steps))
+            keep(descent)
+    except KeyboardInterrupt:
+        pass
+    return descent
+
+
+def _round(method: Method, before: Descent, strength: float, steps: int) -> Descent:
+    x = before.x.detach().clone(memory_format=torch.contiguous_format).requires_grad_(True)
+    optimiser = torch.optim.LBFGS(
+        [x], max_iter=steps, history_size=_MEMORY, tolerance_change=0, tolerance_grad=0, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        value = _weighted(method, x, strength)
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimiser.step(loss)  # type: ignore[no-untyped-call]
+    after = _losses(method, x.detach(), strength)
+    # a line search that failed may end higher than it began: then the round counts for nothing
+    better = after["all"] <= before.curve[-1]["all"]
+    return Descent(
+        x.detach() if better else before.x,
+        before.steps + steps,
+        [*before.curve, after if better else before.curve[-1]],
+    )
+
+
+def _weighted(method: Method, x: Tensor, strength: float) -> Tensor:
+    """Return the loss: means over layers, so that every layer has the same say."""
+    content, style = (
+        torch.stack(list(terms.values())).mean() for terms in (method.content_losses(x), method.style_losses(x))
+    )
+    return (1 - strength) * content + strength * style
+
+
+@torch.no_grad()
+def _losses(method: Method, x: Tensor, strength: float) -> dict[str, float]:
+    terms = {f"content.{name}": float(value) for name, value in method.content_losses(x).items()}
+    terms |= {f"style.{name}": float(value) for name, value in method.style_losses(x).items()}
+    return {**terms, "all": float(_weighted(method, x, strength))}

@@ -1,0 +1,76 @@
+"""What a slow method of style transfer is: features with losses, and where to start. To add one, name it in `METHODS`.
+
+Every term of the loss is a share: of content, 0 where nothing of it is lost and 1 where all is; of style, 1 for the
+content as it is and 0 for the style. That balances layers and terms of any scale: one default serves all sounds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, cast
+
+from torch import Tensor
+
+METHODS = {
+    "stft": "gramophone.offline.stylise.stft:Stft",
+    "texture": "gramophone.offline.stylise.texture:Texture",
+}
+"""Where each method's class is; they are loaded when asked for."""
+
+_LEAST = 1e-12
+
+
+class StyliseError(ValueError):
+    """A style cannot be transferred; the message says what was found and what was expected."""
+
+
+class Method(ABC):
+    """A method for one pair: made from mono content and style `(T,)` at `rate` Hz, both at -20 dBFS.
+
+    What it descends in (`start` says from where) may be a sound or anything else that `sound` makes one of.
+    """
+
+    rate: ClassVar[int]
+    steps: ClassVar[int]
+    """How many steps of L-BFGS it needs by default."""
+
+    balance: ClassVar[float]
+    """The style's share of the loss at full strength; the rest is the content's."""
+
+    @abstractmethod
+    def __init__(self, content: Tensor, style: Tensor) -> None: ...
+
+    @abstractmethod
+    def start(self) -> Tensor:
+        """Return where to start from: a real tensor of any shape."""
+
+    @abstractmethod
+    def content_losses(self, x: Tensor) -> Mapping[str, Tensor]:
+        """Return by layer which share of the content is lost."""
+
+    @abstractmethod
+    def style_losses(self, x: Tensor) -> Mapping[str, Tensor]:
+        """Return by layer how far the style is: 1 for the content as it is, 0 for the style."""
+
+    def sound(self, x: Tensor) -> Tensor:
+        """Return the sound `(T,)` of `x`."""
+        return x
+
+
+def share(found: Tensor, wanted: Tensor, otherwise: Tensor) -> Tensor:
+    """Return the squared distance of `found` to `wanted`, of that of `otherwise`: 0 is there, 1 no nearer than that."""
+    return (found - wanted).square().sum() / (otherwise - wanted).square().sum().clamp_min(_LEAST)
+
+
+def load_method(name: str) -> type[Method]:
+    """Return the class of a method.
+
+    Raises:
+        StyliseError: there is no such method.
+    """
+    if name not in METHODS:
+        raise StyliseError(f"method {name!r}: expected one of live, {', '.join(METHODS)}")
+    module, _, kind = METHODS[name].partition(":")
+    return cast("type[Method]", getattr(importlib.import_module(module), kind))

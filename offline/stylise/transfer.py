@@ -1,0 +1,122 @@
+"""A slow method applied to sounds of any rate, length and channels, kept round by round so that a stop loses little."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gramophone.offline.hearable import demand_sound
+from gramophone.offline.judges.hearing import Sound, levelled, resampled
+from gramophone.offline.stylise.descent import Descent, descend
+from gramophone.offline.stylise.method import Method, load_method
+from gramophone.realtime.stage import Audio
+
+Watch = Callable[[float, float], None]
+"""Called with the share of the steps that is done and the loss."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """How to transfer: by which method, how much of the style (0 to 1), in how many steps (0: the method's own), where.
+
+    `keep` is a file in which the descent lies until it is done, for a next call to go on from.
+    """
+
+    method: str
+    strength: float = 1.0
+    steps: int = 0
+    device: str = "cpu"
+    keep: Path | None = None
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """A result of the content's shape and rate, and how the losses went; `whole`: not stopped before the end."""
+
+    audio: Audio
+    descent: Descent
+    whole: bool
+
+
+def transfer(
+    content: tuple[Audio, int],
+    style: tuple[Audio, int],
+    request: Request,
+    watch: Watch = lambda share, loss: None,
+) -> Transferred:
+    """Give `content` the style of `style`, each audio and rate in Hz; KeyboardInterrupt ends it and keeps the best.
+
+    The methods hear mono: every channel of the result is the same, and as loud as the content.
+
+    Raises:
+        StyliseError: there is no such method.
+        NothingToHearError: a sound is shorter than a second, silent, or broken.
+    """
+    kind = load_method(request.method)
+    for name, (audio, rate) in (("CONTENT", content), ("STYLE", style)):
+        demand_sound(name, audio, rate)
+    mono, wanted = (_heard(audio, rate, kind.rate) for audio, rate in (content, style))
+    loudness = _gain(mono)
+    steps = request.steps or kind.steps
+    ours = _fingerprint(mono, wanted, request)
+    before = _restore(request.keep, ours, request.device)
+
+    def keep(descent: Descent) -> None:
+        if request.keep:
+            _store(request.keep, ours, descent)
+        watch(descent.steps / steps, descent.curve[-1]["all"])
+
+    method = kind(*(torch.from_numpy(levelled(sound)).to(request.device) for sound in (mono, wanted)))
+    descent = descend(method, request.strength * kind.balance, steps, keep, before)
+    whole = descent.steps >= steps
+    if whole and request.keep:
+        request.keep.unlink(missing_ok=True)
+    return Transferred(_result(method, kind, descent, content, loudness), descent, whole)
+
+
+def _result(method: Method, kind: type[Method], descent: Descent, content: tuple[Audio, int], loudness: float) -> Audio:
+    audio, rate = content
+    sound = levelled(method.sound(descent.x).detach().cpu().numpy()) * np.float32(loudness)
+    frames = resampled(sound, kind.rate, rate)[: audio.shape[1]]
+    return np.tile(np.pad(frames, (0, audio.shape[1] - len(frames))), (len(audio), 1))
+
+
+def _heard(audio: Audio, rate: int, target: int) -> Sound:
+    return np.ascontiguousarray(resampled(audio.mean(axis=0), rate, target))
+
+
+def _gain(sound: Sound) -> float:
+    """Return by what `levelled` divided."""
+    return float(np.abs(sound).max() / np.abs(levelled(sound)).max())
+
+
+def _fingerprint(content: Sound, style: Sound, request: Request) -> str:
+    """Return what tells this descent from any other."""
+    words = f"{request.method} {request.strength}".encode()
+    return hashlib.sha256(words + content.tobytes() + style.tobytes()).hexdigest()
+
+
+def _store(path: Path, fingerprint: str, descent: Descent) -> None:
+    part = path.with_name(f".{path.name}.part")
+    note = json.dumps({"fingerprint": fingerprint, "steps": descent.steps, "curve": descent.curve})
+    with part.open("wb") as file:
+        np.savez(file, x=descent.x.detach().cpu().numpy(), note=np.array(note))
+    part.replace(path)
+
+
+def _restore(path: Path | None, fingerprint: str, device: str) -> Descent | None:
+    """Return the descent kept in `path` if it is this one's; what cannot be read is begun anew."""
+    if path is None or not path.is_file():
+        return None
+    with suppress(OSError, ValueError, KeyError), np.load(path, allow_pickle=False) as kept:
+        note = json.loads(str(kept["note"]))
+        if note["fingerprint"] == fingerprint:
+            return Descent(torch.from_numpy(kept["x"]).to(device), note["steps"], note["curve"])
+    return None
