@@ -96,7 +96,9 @@ def play(
     ] = "auto",
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="With --audio file: where to write.")] = None,
     block: Annotated[int | None, typer.Option(min=1, help="Frames at a time; else as the device has it.")] = None,
-    spare: Annotated[int, typer.Option(min=0, max=16, help="Blocks to spare: later, and safe from stalls.")] = 0,
+    spare: Annotated[
+        int | None, typer.Option(min=0, max=16, help="Blocks to spare against stalls; else what the preset needs.")
+    ] = None,
     inputs: Annotated[
         str, typer.Option(metavar="ROUTE", help="The device's inputs for each channel: 1,1 or 3,4 or 1+2,0.")
     ] = "",

@@ -39,6 +39,15 @@ def keys_of(kind: str, values: Mapping[str, Value], folder: Path | None) -> Keys
     return _stage_class(kind).keys(values, folder)
 
 
+def hop_s(kind: str) -> float:
+    """Return how much sound, in seconds, a stage of this kind works on at a time; 0 if each block as it comes.
+
+    Raises:
+        KindError: there is no such kind.
+    """
+    return 0.0 if kind in EFFECTS else _stage_class(kind).hop_s
+
+
 def make_stage(kind: str, form: Format, values: Mapping[str, Value]) -> Stage:
     """Return a stage of this kind for audio of this format.
 

@@ -51,15 +51,12 @@ class Stage(ABC):
 
     `parameters` is the stage's part of the parameter table. Values are targets: a stage moves towards a new number
     over the parameter's `smoothing_ms`, at positions that depend on the count of samples only, never on how the
-    sound was cut into blocks. `delay` is the latency in samples, constant for the stage's life.
-
-    A change that takes long is made ready in the background and taken over at the start of the block that finds it
-    ready: the one thing that depends on how fast the machine is. `taken` is the number of the change taken over last
-    (changes are numbered from 1, in the order in which knobs asked for them). Whoever notes when it moves can play the
-    same again: a stage on `hold` takes over only what `take` names.
+    sound was cut into blocks. `delay` is the latency in samples, constant for the stage's life. `hop_s` is how much
+    sound it works on at a time; 0 if it takes each block as it comes.
     """
 
     parameters: ClassVar[tuple[Parameter, ...]] = ()
+    hop_s: ClassVar[float] = 0.0
     delay: int = 0
     taken: int = 0
 

@@ -50,6 +50,7 @@ class StyleStage(Stage):
     """
 
     parameters = _PARAMETERS
+    hop_s = 256 / 48_000
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         # Here, and not above: whoever only asks for the knobs need not wait for torch.

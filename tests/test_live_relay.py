@@ -18,7 +18,7 @@ class Host:
 
     def __init__(self, depth: int = 1) -> None:
         self.shared = Shared.new(1)
-        self.relay = Relay(self.shared, 1, depth)
+        self.relay = Relay(self.shared, 1, depth - 1)
         self.heard = np.zeros((1, 0), np.float32)
         self.played = np.zeros((1, DELAY), np.float32)
 

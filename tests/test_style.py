@@ -5,8 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
+from gramophone.models.style import StyleBands
 from gramophone.presets import CLIPS
 from gramophone.realtime.files import Writer, read
+from gramophone.realtime.kinds import hop_s
 from gramophone.realtime.stage import Format, StageError
 from gramophone.realtime.style import StyleStage
 
@@ -181,3 +183,8 @@ def test_a_clip_that_is_no_sound_is_named(tmp_path):
     (tmp_path / "clip.wav").write_text("nothing")
     with pytest.raises(StageError, match=r"clip\.wav"):
         stage(clip=str(tmp_path / "clip.wav"))
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100, 48_000, 96_000])
+def test_the_hop_that_the_live_engine_is_told_is_the_one_it_works_in(rate):
+    assert round(hop_s("style") * rate) == StyleBands(rate, 24, 40.0, 7000.0).hop

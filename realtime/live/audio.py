@@ -7,6 +7,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 
 from gramophone.realtime.live.backend import AudioError, Backend, open_backend
+from gramophone.realtime.live.depth import depth
 from gramophone.realtime.live.messages import AudioSettings, Complaint, Failed, Lost, Opened
 from gramophone.realtime.live.priority import HELPERS, belong_to_parent, real_time, settle
 from gramophone.realtime.live.relay import Relay
@@ -56,11 +57,11 @@ def _play(backend: Backend, shared: Shared, settings: AudioSettings, control: Co
     control.send(Opened(backend.name, backend.rate, backend.block, backend.inputs, backend.outputs))
     before = {name: status[name] for name in ("xruns", *backend.figures)}
     try:
-        backend.start(Relay(shared, settings.channels, settings.depth).process)
+        backend.start(Relay(shared, settings.channels, settings.spare).process)
         while not control.poll(_LOOK_S) and not backend.lost.is_set():
             _write_figures(backend, status, before)
             _tell(backend, control)
-            backend.state_latency(settings.depth * backend.block + int(status["delay"]))
+            backend.state_latency(depth(status, settings.spare, backend.block) * backend.block + int(status["delay"]))
         _tell(backend, control)
     except AudioError as error:
         control.send(Failed(str(error)))

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from gramophone.realtime.live.depth import depth
 from gramophone.realtime.live.status import PACKETS, Status
 
 _COUNTS = ("blocks", "underruns", "xruns", "errors", "non_finite")
 _LEVELS = ("peak_db", "rms_db")
 
 
-def latency(status: Status, depth: int) -> int:
-    """Return how late the sound is in samples, where the worker has `depth` blocks of time."""
-    return int((1 + depth) * status["block"] + status["delay"] + status["held"])
+def latency(status: Status, spare: int | None) -> int:
+    """Return how late the sound is in samples, where the worker has `spare` blocks (None: what its chain needs)."""
+    block = int(status["block"])
+    return int((1 + depth(status, spare, max(block, 1))) * block + status["delay"] + status["held"])
 
 
-def report(status: Status, depth: int) -> dict[str, object]:
+def report(status: Status, spare: int | None) -> dict[str, object]:
     """Return the figures of now, by name."""
-    rate, late = int(status["rate"]), latency(status, depth)
+    rate, late = int(status["rate"]), latency(status, spare)
     packets = {name: int(status[name]) for name in PACKETS}
     return {
         "rate": rate,
@@ -33,9 +35,9 @@ def report(status: Status, depth: int) -> dict[str, object]:
     }
 
 
-def meters(status: Status, depth: int) -> dict[str, float]:
+def meters(status: Status, spare: int | None) -> dict[str, float]:
     """Return what moves while it plays, by name: levels in dB, load, underruns, latency in samples."""
     sides = (("input", "in"), ("output", "out"))
     levels = {f"{side}.{name}": round(status[f"{short}_{name}"], 1) for side, short in sides for name in _LEVELS}
-    counts = {"underruns": status["underruns"], "latency_samples": float(latency(status, depth))}
+    counts = {"underruns": status["underruns"], "latency_samples": float(latency(status, spare))}
     return {**levels, "load": status["load"], **counts}

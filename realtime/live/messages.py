@@ -15,14 +15,14 @@ from gramophone.realtime.stage import Format
 class AudioSettings:
     """Which device, how many of its inputs and outputs (`sockets`) and channels of the chain, and in which blocks.
 
-    `block` None is the device's own; `depth` is the worker's time in blocks.
+    `block` None is the device's own; `spare` is as for `depth.depth`.
     """
 
     choice: str
     sockets: int
     channels: int
     block: int | None
-    depth: int
+    spare: int | None
 
 
 @dataclass(frozen=True)

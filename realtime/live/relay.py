@@ -1,7 +1,7 @@
 """What the device's callback does: push the block that came in, pop what the worker made of an earlier one.
 
-The worker has `depth` blocks of time. If its block is not there in time, or there is no worker, the dry sound is
-played, as late as the chain would be; the late block is never played, so latency does not grow.
+The worker has some blocks of time (`depth.py`). If its block is not there in time, or there is no worker, the dry
+sound is played, as late as the chain would be; the late block is never played, so latency does not grow.
 
 Inputs and outputs of the device are connected to the channels of the chain here, on the outside of all this: wet or
 dry, what is heard comes from and goes to the same sockets, at the same time, and what is recorded knows no sockets.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from gramophone.realtime.live.board import Board
+from gramophone.realtime.live.depth import depth
 from gramophone.realtime.live.history import History
 from gramophone.realtime.live.routing import Matrix, Patch
 from gramophone.realtime.live.shared import INPUTS, MUTE, OUTPUTS, Shared
@@ -21,10 +22,10 @@ from gramophone.realtime.stage import Audio
 class Relay:
     """The audio process's end of the rings. `process` is called by the device, and by nothing else."""
 
-    def __init__(self, shared: Shared, channels: int, depth: int = 1) -> None:
+    def __init__(self, shared: Shared, channels: int, spare: int | None = 0) -> None:
         self._inputs, self._outputs, self._wake = shared.inputs, shared.outputs, shared.wake
         self._switches, self._status = shared.switches, shared.status
-        self._depth = depth
+        self._spare = spare
         self._heard, self._played = _Side(shared.routes, INPUTS, channels), _Side(shared.routes, OUTPUTS, channels)
         self._number = self._inputs.newest + 1
         self._history = History(channels)
@@ -51,7 +52,7 @@ class Relay:
         self._history.write(block)
         self._status["blocks"] = number + 1
         frames = block.shape[1]
-        taken = self._outputs.read(number - self._depth)
+        taken = self._outputs.read(number - self._depth(frames))
         if taken is None or taken.sound.shape[1] != frames:
             return self._fall_back(frames)
         self._delay = taken.delay
@@ -72,8 +73,11 @@ class Relay:
             dry += (self._last - dry[:, :1]) * np.linspace(1, 0, frames, endpoint=False, dtype=np.float32)
         return dry
 
+    def _depth(self, frames: int) -> int:
+        return depth(self._status, self._spare, frames)
+
     def _dry(self, frames: int) -> Audio:
-        dry = self._history.read(frames, self._depth * frames + self._delay)
+        dry = self._history.read(frames, self._depth(frames) * frames + self._delay)
         if self._switches.get(0, MUTE):
             dry[:] = 0
         return dry

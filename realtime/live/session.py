@@ -16,6 +16,7 @@ from typing import Self
 
 from gramophone.models.parameters import Value
 from gramophone.presets import Preset
+from gramophone.realtime.kinds import hop_s
 from gramophone.realtime.live.figures import meters, report
 from gramophone.realtime.live.layouts import Layouts
 from gramophone.realtime.live.messages import (
@@ -43,7 +44,8 @@ _PATIENCE_S = 2.0
 class SessionSettings:
     """What to play on: see `open_backend` for `audio`.
 
-    `block` None is the device's own. `spare` blocks are added to the one that the worker has, for machines that stall.
+    `block` None is the device's own. `spare` blocks are added to the one that the worker has, for machines that stall;
+    None: as many as the hops need of the chain that the session is started with.
     `inputs` and `outputs` None connect each channel to the device's input and output of its number. `sockets`: how many
     inputs and outputs of the device can be had; None: as many as channels and routes need at the start.
     """
@@ -51,7 +53,7 @@ class SessionSettings:
     audio: str = "auto"
     channels: int = 2
     block: int | None = None
-    spare: int = 0
+    spare: int | None = None
     device: str = "auto"
     recorded: bool = False
     inputs: Route | None = None
@@ -85,7 +87,7 @@ class Session:
         self._layouts = Layouts(self._shared.knobs)
         asked = {INPUTS: settings.inputs, OUTPUTS: settings.outputs}
         self._routes = Routes(self._shared.routes, settings.channels, settings.opened, asked)
-        audio = AudioSettings(settings.audio, settings.opened, settings.channels, settings.block, 1 + settings.spare)
+        audio = AudioSettings(settings.audio, settings.opened, settings.channels, settings.block, settings.spare)
         self._processes = Supervisor(audio, settings.device, self._shared, self)
         self._lock = self._processes.lock
         self._processes.start()
@@ -143,6 +145,7 @@ class Session:
             AudioError: there is no device, or it has not the inputs and outputs that were asked for.
         """
         with self._lock:
+            self._shared.status["hop_s"] = max((hop_s(stage.kind) for stage in preset.stages), default=0.0)
             self._layouts.lay_out(preset)
             self._processes.order()
         self._processes.wait(lambda: self._processes.format is not None)
@@ -246,7 +249,7 @@ class Session:
         """Return the figures of now, by name."""
         return {
             "device": self.device_name,
-            **report(self._shared.status, 1 + self._settings.spare),
+            **report(self._shared.status, self._settings.spare),
             "playing": self.playing,
             "restarts": self.restarts,
             "left_out": dict(self._left_out),
@@ -254,7 +257,7 @@ class Session:
 
     def meters(self) -> dict[str, float]:
         """Return what moves while it plays, by name: levels in dB, load, underruns, latency."""
-        return meters(self._shared.status, 1 + self._settings.spare)
+        return meters(self._shared.status, self._settings.spare)
 
     def end(self) -> None:
         """End all processes; what they shared can still be read."""

@@ -8,6 +8,8 @@ PACKETS = ("received", "lost", "late", "reordered", "duplicate", "concealed", "r
 """What became of the packets of a device that is a network; see `osc.jitter.Arrivals`."""
 
 _FIELDS = (
+    # the control process
+    "hop_s",  # the longest hop of the chain that was started with
     # the audio process
     "rate",  # Hz; 0 while there is no device
     "block",  # frames
