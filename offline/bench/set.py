@@ -21,6 +21,7 @@ from gramophone.presets import CLIPS, Preset, StageSettings, load
 from gramophone.realtime.desk import Desk
 from gramophone.realtime.files import read
 from gramophone.realtime.live.player import Player
+from gramophone.realtime.live.priority import share_heap
 from gramophone.realtime.morph import Morph
 from gramophone.realtime.morph import play as play_preset
 from gramophone.realtime.stage import Audio, Format
@@ -44,6 +45,7 @@ def measure(hours: float, preset: str | None) -> dict[str, object]:
 
     `preset` None is a light chain of style, reverb and gain, on which four hours take minutes.
     """
+    share_heap()
     chosen = complete(load(preset)) if preset else _light("light", 0.3)
     warnings = _Warnings()
     logging.getLogger("gramophone").addHandler(warnings)

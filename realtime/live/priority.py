@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import signal
@@ -10,6 +11,8 @@ import threading
 from contextlib import suppress
 from multiprocessing import connection, parent_process
 
+_M_ARENA_MAX = -8
+"""From glibc's malloc.h."""
 SOUND, HELPERS = 60, 50
 """Real-time priorities: below JACK's server (70 where it is set so), above everything that is not sound.
 
@@ -35,6 +38,17 @@ def settle() -> None:
     gc.freeze()
     gc.disable()
     sys.setswitchinterval(1e-4)
+
+
+def share_heap() -> None:
+    """Let the threads of this process share one heap (glibc), before any of them starts.
+
+    With one for each thread, what clips and presets leave behind is scattered over all of them: a set grew by 39 MiB
+    an hour, and with two by more.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def real_time(priority: int) -> bool:

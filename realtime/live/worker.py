@@ -40,7 +40,7 @@ from gramophone.realtime.live.messages import (
 )
 from gramophone.realtime.live.places import places, values_at
 from gramophone.realtime.live.player import Player
-from gramophone.realtime.live.priority import HELPERS, SOUND, belong_to_parent, real_time, settle
+from gramophone.realtime.live.priority import HELPERS, SOUND, belong_to_parent, real_time, settle, share_heap
 from gramophone.realtime.live.shared import BYPASS, MUTE, PANIC, Shared
 from gramophone.realtime.stage import Audio, StageError
 
@@ -52,6 +52,7 @@ _REPORT_S = 0.25
 def run_worker(shared: Shared, control: Connection) -> None:
     """Be a worker process: load everything, wait for `Play`, play until `Stop` or until the parent is gone."""
     belong_to_parent()
+    share_heap()
     gc.disable()  # loading makes much that stays and little that goes: looking through it took a fifth of the time
     import torch
 
