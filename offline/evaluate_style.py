@@ -6,7 +6,6 @@ in line with the content to the sample.
 
 from __future__ import annotations
 
-import importlib.util
 import json as json_format
 import platform
 import tempfile
@@ -21,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gramophone.offline import corpora
+from gramophone.offline.evaluation import need
 from gramophone.offline.judges.closeness import SECOND_OPINION, Closeness
 from gramophone.offline.judges.frontier import Goal, draw_frontier
 from gramophone.offline.judges.hearing import Sound
@@ -43,10 +43,6 @@ _REFERENCE = "mean spectrum"
 _TABLE_WIDTH = 120
 _LIBRARIES = ("av", "speechmos", "requests", "pocketsphinx")
 """Of the extra `evaluate`; speechmos imports requests without asking for it."""
-
-
-class EvaluationError(RuntimeError):
-    """The judges cannot work here."""
 
 
 @dataclass(frozen=True)
@@ -164,9 +160,7 @@ def run(out: Path, *, json: bool = False, which: str = "test") -> None:
         CorporaError: the recordings cannot be had.
         WeightsError: the judges' weights cannot be had.
     """
-    missing = [name for name in _LIBRARIES if not importlib.util.find_spec(name)]
-    if missing:
-        raise EvaluationError(f"not installed: {', '.join(missing)}; pip install 'gramophone[evaluate]' has them")
+    need(_LIBRARIES)
     corpora.fetch()
     found = evaluate(which, quiet=json)
     out.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,6 @@ Noise: how loud the result is where the content is quietest. Cost: CPU seconds p
 
 from __future__ import annotations
 
-import importlib.util
 import json as json_format
 import os
 import platform
@@ -22,7 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from gramophone.offline import corpora
-from gramophone.offline.evaluate_style import EvaluationError, live_style, restyle
+from gramophone.offline.evaluate_style import live_style, restyle
+from gramophone.offline.evaluation import need
 from gramophone.offline.judges.closeness import SECOND_OPINION
 from gramophone.offline.judges.hearing import Sound, frame_levels, levelled
 from gramophone.offline.judges.verdict import Jury
@@ -81,9 +81,7 @@ def run(out: Path, methods: Sequence[str], which: str = "test", *, json: bool = 
         CorporaError: the recordings cannot be had.
         WeightsError: the judges' weights cannot be had.
     """
-    missing = [name for name in _LIBRARIES if not importlib.util.find_spec(name)]
-    if missing:
-        raise EvaluationError(f"not installed: {', '.join(missing)}; pip install 'gramophone[evaluate]' has them")
+    need(_LIBRARIES)
     corpora.fetch()
     torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from gramophone.models.wavenet import WaveNet
 from gramophone.offline.data.corpus import sound
 from gramophone.offline.data.recording import Recording
-from gramophone.offline.evaluate_wavenet import EvaluationError, opened, pitch
+from gramophone.offline.evaluate_wavenet import opened
+from gramophone.offline.evaluation import EvaluationError
 from gramophone.offline.judges.hearing import Sound
 from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
+from gramophone.offline.pitch import pitch
 from gramophone.offline.train.wavenet import WaveNetTraining, conditions_of
 from gramophone.realtime.wavenet.sampler import Sampler
 
-Doubles = NDArray[np.float64]
+Doubles = NDArray[np.float32]
 _SHORTEST_S = 1.5
 _TARGETS = {"words": 0.2, "quality": 0.5, "pitch": 0.95}
 

@@ -25,7 +25,9 @@ from gramophone.models.checkpoint import Card, load
 from gramophone.models.wavenet import WaveNet, one_hot_speaker
 from gramophone.offline import corpora
 from gramophone.offline.data.corpus import Corpus, gather, sound
+from gramophone.offline.evaluation import EvaluationError
 from gramophone.offline.judges.hearing import Sound, heard
+from gramophone.offline.pitch import pitch
 from gramophone.offline.train.crops import Batch
 from gramophone.offline.train.plan import RunFolder, begun_plan
 from gramophone.offline.train.wavenet import WaveNetPlan, WaveNetTraining, bits_of
@@ -37,13 +39,8 @@ _REFERENCES = 20
 """Held-out recordings by which the judge knows a speaker."""
 _VOICED_SHARE = 0.25
 """A clip with voice in so much of its frames is voiced."""
-_LOWEST_HZ, _HIGHEST_HZ = 60.0, 500.0
 _MODEL = "model.safetensors"
 TARGETS = {"voiced": 0.8, "sexes_auc": 0.95, "right_speaker": 0.7}
-
-
-class EvaluationError(RuntimeError):
-    """A model cannot be judged here."""
 
 
 @dataclass(frozen=True)
@@ -173,16 +170,6 @@ def speak(net: WaveNet, speaker: int, rate: int, seed: int = 0) -> NDArray[np.fl
     told, _ = net.conditions(torch.zeros(1, 0, 1), None, one_hot_speaker(speaker, net.shape.speakers))
     sampler = Sampler(net, CLIPS, seed=seed + speaker)
     return sampler.generate(round(CLIP_S * rate), told.detach().numpy())
-
-
-def pitch(clip: Sound, rate: int) -> NDArray[np.float64]:
-    """Return the pitch in Hz of each frame, 0 where there is none."""
-    import librosa
-
-    window = 1 << int(np.ceil(np.log2(3 * rate / _LOWEST_HZ)))
-    hop = round(rate * 0.02)
-    found, _, _ = librosa.pyin(clip, fmin=_LOWEST_HZ, fmax=_HIGHEST_HZ, sr=rate, frame_length=window, hop_length=hop)
-    return np.asarray(np.nan_to_num(found), np.float64)
 
 
 def sexes_auc(medians: Mapping[str, Sequence[float]]) -> float | None:

@@ -17,12 +17,12 @@ from torch import Tensor
 from gramophone.models.checkpoint import Card, card_of, kind_of, load
 from gramophone.models.features import LogMel, aligned_log_mel, pitch_channels
 from gramophone.models.wavenet import WaveNet
+from gramophone.offline.pitch import pitch
 from gramophone.presets.models import model_file, model_names
 from gramophone.realtime.files import Writer, read
 from gramophone.realtime.wavenet.sampler import Sampler
 
 _CHUNK_S = 1.0
-_LOWEST_HZ, _HIGHEST_HZ = 60.0, 500.0
 _FOLLOWED = ("mel", "mel+pitch")
 """Series that can be taken from a sound."""
 
@@ -144,14 +144,8 @@ def _followed(path: Path, card: Card, channels: int, kind: str, seconds: float) 
 
 
 def _pitch(mono: NDArray[np.float32], card: Card, frames: int) -> Tensor:
-    """Return the pitch of each frame in Hz, 0 where there is none, `(1, frames)` (pYIN)."""
-    import librosa
-
-    window = 1 << int(np.ceil(np.log2(3 * card.rate / _LOWEST_HZ)))
-    hz, _, _ = librosa.pyin(
-        mono, fmin=_LOWEST_HZ, fmax=_HIGHEST_HZ, sr=card.rate, frame_length=window, hop_length=card.hop
-    )
-    found = np.nan_to_num(hz).astype(np.float32)[:frames]
+    """Return the pitch of each frame in Hz, 0 where there is none, `(1, frames)`."""
+    found = pitch(mono, card.rate, card.hop)[:frames]
     return torch.from_numpy(np.pad(found, (0, frames - len(found))))[None]
 
 

@@ -13,11 +13,11 @@ from gramophone.models.features import LogMel, aligned_log_mel, pitch_channels
 from gramophone.offline.data.corpus import sound
 from gramophone.offline.data.decoded import write_whole
 from gramophone.offline.data.recording import DataError, Recording
+from gramophone.offline.pitch import pitch
 from gramophone.offline.text import TextEncoder, read_words, word_series
 
 Floats = NDArray[np.float32]
 SERIES = ("mel", "mel+pitch", "words")
-_LOWEST_HZ, _HIGHEST_HZ = 60.0, 500.0
 _LABELS = ".labels.txt"
 
 
@@ -66,13 +66,8 @@ def _pitch(recording: Recording, rate: int, hop: int, frames: int) -> Floats:
     """Return the pitch of each frame in Hz, 0 where there is none (pYIN); kept beside the decoded sound."""
     kept = recording.sound.with_suffix(f".pitch-{hop}.npy")
     if not kept.is_file():
-        import librosa
-
-        window = 1 << int(np.ceil(np.log2(3 * rate / _LOWEST_HZ)))
-        found, _, _ = librosa.pyin(
-            sound(recording), fmin=_LOWEST_HZ, fmax=_HIGHEST_HZ, sr=rate, frame_length=window, hop_length=hop
-        )
-        write_whole(kept, lambda file: np.save(file, np.nan_to_num(found).astype(np.float32)))
+        found = pitch(sound(recording), rate, hop)
+        write_whole(kept, lambda file: np.save(file, found))
     hz = np.load(kept)[:frames]
     return np.pad(hz, (0, frames - len(hz)))
 

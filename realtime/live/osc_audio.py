@@ -19,14 +19,15 @@ from typing import Any
 import numpy as np
 
 from gramophone.realtime.live.backend import AudioError, Backend, Process
-from gramophone.realtime.live.osc_audio_choice import OscAudioChoice, parse_choice
+from gramophone.realtime.live.osc_audio_choice import parse_choice
 from gramophone.realtime.live.priority import SOUND, real_time
 from gramophone.realtime.live.shared import LONGEST_BLOCK
-from gramophone.realtime.osc.allowance import Allowance, AllowanceError, is_loopback
+from gramophone.realtime.osc.allowance import AllowanceError
 from gramophone.realtime.osc.faults import Faults
 from gramophone.realtime.osc.listener import Listener, Turn
 from gramophone.realtime.osc.receive_buffer import enlarge
 from gramophone.realtime.osc.sound import TO_US, SoundBlock, encode_sound
+from gramophone.realtime.osc.udp import ListenError, allowance, listen
 
 Address = tuple[Any, ...]
 
@@ -53,8 +54,13 @@ class OscBackend(Backend):
         if block:
             raise AudioError(f"block of {block} frames: sound over OSC comes in the talker's blocks; leave --block out")
         choice = parse_choice(name)
-        self._allowance = _allowance(choice)
-        self._socket = _bound(choice.host, choice.port)
+        try:
+            self._allowance = allowance(choice.host, choice.allow)
+            self._socket = listen(choice.host, choice.port)
+        except AllowanceError as error:
+            raise AudioError(f"sound over OSC: {error}") from None
+        except ListenError as error:
+            raise AudioError(f"sound over OSC {error}; choose another with --audio osc:PORT") from None
         self.port: int = self._socket.getsockname()[1]
         enlarge(self._socket)
         self.name = f"OSC on {choice.host} port {self.port}"
@@ -168,27 +174,3 @@ class OscBackend(Backend):
             self._socket.sendto(encode_sound(block), peer)
         except OSError as error:
             self._faults.add("answer dropped", f"to {peer[0]}: {error.strerror}")
-
-
-def _allowance(choice: OscAudioChoice) -> Allowance:
-    if not is_loopback(choice.host) and not choice.allow:
-        raise AudioError(
-            f"sound over OSC on {choice.host}: say who may speak with --allow: "
-            "an address (192.168.1.20) or a network (192.168.1.0/24)"
-        )
-    try:
-        return Allowance(choice.allow)
-    except AllowanceError as error:
-        raise AudioError(f"sound over OSC: {error}") from None
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        sock.bind((host, port))
-    except OSError as error:
-        sock.close()
-        where = f"sound over OSC cannot listen on {host} port {port}"
-        raise AudioError(f"{where}: {error.strerror}; choose another with --audio osc:PORT") from None
-    sock.setblocking(False)
-    return sock

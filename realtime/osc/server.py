@@ -15,10 +15,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from gramophone.realtime.osc.allowance import Allowance, AllowanceError, is_loopback
+from gramophone.realtime.osc.allowance import AllowanceError
 from gramophone.realtime.osc.conversation import Conversation
 from gramophone.realtime.osc.receive_buffer import dropped, enlarge
 from gramophone.realtime.osc.space import AddressSpace
+from gramophone.realtime.osc.udp import ListenError, allowance, listen
 
 Address = tuple[Any, ...]
 
@@ -60,8 +61,13 @@ class OscServer:
 
     def __init__(self, space: AddressSpace, port: int, host: str, allow: Iterable[str]) -> None:
         self._space = space
-        self._allowance = _allowance(host, tuple(allow))
-        self._socket = _bound(host, port)
+        try:
+            self._allowance = allowance(host, tuple(allow))
+            self._socket = listen(host, port)
+        except AllowanceError as error:
+            raise OscError(f"OSC: {error}") from None
+        except ListenError as error:
+            raise OscError(f"OSC {error}; choose another with --osc-port") from None
         self.port: int = self._socket.getsockname()[1]
         self.buffer_bytes = enlarge(self._socket)
         self._conversation: Conversation[Address] = Conversation(space, _at_port)
@@ -147,27 +153,6 @@ class OscServer:
                 self._dropped += lost
                 text = f"{lost} packets came faster than the system's buffer of {self.buffer_bytes} bytes could hold"
                 self._space.faults.add("packets lost", f"{text}; raise net.core.rmem_max", "buffer", lost)
-
-
-def _allowance(host: str, allow: tuple[str, ...]) -> Allowance:
-    if not is_loopback(host) and not allow:
-        raise OscError(f"OSC on {host}: say who may speak: an address (192.168.1.20) or a network (192.168.1.0/24)")
-    try:
-        return Allowance(allow)
-    except AllowanceError as error:
-        raise OscError(f"OSC: {error}") from None
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        sock.bind((host, port))
-    except (OSError, OverflowError) as error:
-        sock.close()
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise OscError(f"OSC cannot listen on {host} port {port}: {reason}; choose another with --osc-port") from None
-    sock.setblocking(False)
-    return sock
 
 
 def _at_port(peer: Address, port: int) -> Address:
