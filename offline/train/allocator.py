@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-_SETTINGS = {
+SETTINGS = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "16000000000",
     "MALLOC_TOP_PAD_": "268435456",
@@ -17,5 +17,5 @@ def keep_freed_memory() -> None:
 
     Nothing happens if they are there already, or on another system than Linux.
     """
-    if sys.platform == "linux" and not any(name in os.environ for name in _SETTINGS):
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **_SETTINGS})
+    if sys.platform == "linux" and not any(name in os.environ for name in SETTINGS):
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **SETTINGS})
