@@ -19,7 +19,9 @@ VERSION = 1
 _KINDS = {
     "wavenet": ("gramophone.models.wavenet", "WaveNet", "WaveNetShape"),
     "vlae": ("gramophone.models.vlae", "VLAE", "VLAEShape"),
+    "voice": ("gramophone.models.voice", "Voice", "VoiceShape"),
     "digits": ("gramophone.models.digits", "Digits", "DigitsShape"),
+    "tagger": ("gramophone.models.tagger", "Tagger", "TaggerShape"),
 }
 """Where each kind lives: module, class, and the class of its shape, which is all that the constructor takes."""
 
@@ -80,14 +82,13 @@ def load(path: Path, kind: str = "") -> tuple[nn.Module, Card]:
     """
     from safetensors.torch import load_file
 
-    header, card = _header(path), card_of(path)
-    found = header["kind"]
+    found, card = kind_of(path), card_of(path)
     if kind and found != kind:
         raise CheckpointError(f"{path}: a {found} model; expected {kind}")
-    module, model_name, shape_name = _KINDS[found]
-    home = importlib.import_module(module)
+    module, name, _ = _KINDS[found]
+    shape = shape_of(path)
     try:
-        model: nn.Module = getattr(home, model_name)(_made(getattr(home, shape_name), json.loads(header["shape"])))
+        model: nn.Module = getattr(importlib.import_module(module), name)(shape)
         model.load_state_dict(load_file(path))
     except (TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path}: its weights do not fit what it says it is ({error})") from None
@@ -101,6 +102,20 @@ def kind_of(path: Path) -> str:
         CheckpointError: as `load`.
     """
     return _header(path)["kind"]
+
+
+def shape_of(path: Path) -> Any:
+    """Return the shape of the model in a file, a frozen dataclass, without loading its weights.
+
+    Raises:
+        CheckpointError: as `load`.
+    """
+    header = _header(path)
+    module, _, name = _KINDS[header["kind"]]
+    try:
+        return _made(getattr(importlib.import_module(module), name), json.loads(header["shape"]))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: a shape that cannot be read ({error})") from None
 
 
 def card_of(path: Path) -> Card:

@@ -7,8 +7,9 @@ latents, so they must carry it. The prior over their series is autoregressive.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -16,9 +17,10 @@ from torch.distributions import Distribution, constraints
 from torch.nn import functional as F
 
 from gramophone.models.autoregressive import Autoregressive
-from gramophone.models.composition import Delay, Sequential
+from gramophone.models.composition import Delay, Parallel, Sequential
 from gramophone.models.convolution import CausalConv1d, StridedConv1d
 from gramophone.models.decoder import residual_unit
+from gramophone.models.emphasis import Deemphasis, Emphasis
 from gramophone.models.features import LogMel
 from gramophone.models.outputs import Output
 from gramophone.models.prior_series import SeriesPrior
@@ -31,16 +33,19 @@ from gramophone.models.wavenet import WaveNet, WaveNetShape
 class VLAEShape:
     """What a VLAE is made of.
 
-    The encoder hears `bands` mel bands every `mel_hop` samples at `rate` Hz, through a window of `mel_window` samples,
-    in `units` residual units of `width` channels, and gives `latents` once in `stride` of those frames. The decoder is
-    a WaveNet of `layers` in cycles of `cycle`, of `residual` and `skip` channels, told one of `speakers` (0: none) by a
-    vector of `speaker`. `prior` is the width of the prior's convolutions (0: N(0, I)).
+    The encoder hears `bands` mel bands every `mel_hop` samples at `rate` Hz, through a window of `mel_window` samples
+    and, if there is one, a second of `pitch_window`, long enough to tell harmonics apart; in `units` residual units of
+    `width` channels, it gives `latents` once in `stride` of those frames (0 latents: the unconditional twin). The
+    decoder is a WaveNet of `layers` in cycles of `cycle`, of `residual` and `skip` channels, told one of `speakers`
+    (0: none) by a vector of `speaker`, and the latents through `told` residual units of `width`. It says sound whose
+    treble is raised by `emphasis`. `prior` is the width of the prior's convolutions (0: N(0, I)).
     """
 
     rate: int = 16_000
     bands: int = 64
     mel_hop: int = 128
     mel_window: int = 512
+    pitch_window: int = 0
     stride: int = 1
     width: int = 128
     units: int = 4
@@ -50,8 +55,10 @@ class VLAEShape:
     residual: int = 48
     skip: int = 64
     output: str = "mulaw"
+    emphasis: float = 0.0
     speakers: int = 0
     speaker: int = 16
+    told: int = 0
     prior: int = 64
 
     @property
@@ -72,6 +79,8 @@ class VLAEShape:
             speaker=self.speaker,
             local=self.latents,
             hop=self.hop,
+            units=self.told,
+            width=self.width,
         )
 
 
@@ -86,8 +95,8 @@ class VLAE(VAE):
         super().__init__()
         self.shape = shape
         self.encoder = encoder(shape)
-        self.decoder = Decoder(WaveNet(shape.wavenet))
-        self.frames = SeriesPrior(shape.latents, shape.prior) if shape.prior else None
+        self.decoder = Decoder(WaveNet(shape.wavenet), shape.hop, shape.emphasis)
+        self.frames = SeriesPrior(shape.latents, shape.prior) if shape.prior and shape.latents else None
 
     @property
     def wavenet(self) -> WaveNet:
@@ -117,7 +126,7 @@ class VLAE(VAE):
             ValueError: the latents or the conditions do not fit.
         """
         conditions, _ = self.wavenet.conditions(_fitting(z, self.shape.latents), None, *given)
-        return _Sound(self.wavenet, conditions, z.shape[2] * self.shape.hop)
+        return _Sound(self.decoder, conditions, z.shape[2] * self.shape.hop)
 
     def prior(self, *given: Tensor) -> Distribution:
         """Return the learned distribution of series, or N(0, I)."""
@@ -126,13 +135,39 @@ class VLAE(VAE):
         return self.frames.distribution(self.origin.expand(1, self.shape.latents, 1))
 
 
+@torch.no_grad()
+def arrange(model: VLAE, order: Sequence[int], signs: Sequence[int]) -> None:
+    """Let latent `i` be what latent `order[i]` was, times `signs[i]`; to sound it makes no difference.
+
+    Raises:
+        ValueError: not every latent is named once, or a sign is neither 1 nor -1.
+    """
+    latents = model.shape.latents
+    if sorted(order) != list(range(latents)) or len(signs) != latents or not set(signs) <= {1, -1}:
+        raise ValueError(f"order {list(order)}, signs {list(signs)}: expected each of {latents} latents once, 1 or -1")
+    places, turned = torch.tensor(order), torch.tensor(signs).to(model.origin)
+    both = torch.cat([places, places + latents])  # means, then log scales
+    scaled = torch.cat([turned, torch.ones_like(turned)])
+    ends = [cast(CausalConv1d, model.encoder.layers[-1])]
+    starts = [_first(model.wavenet.conditions.series)]
+    if model.frames is not None:
+        ends.append(cast(CausalConv1d, model.frames.layers.layers[-1]))
+        starts.append(_first(model.frames.layers))
+    for end in ends:
+        end.weight.copy_(end.weight[:, :, both] * scaled)
+        end.bias.copy_(end.bias[both] * scaled)
+    for start in starts:
+        start.weight[:, -latents:] = start.weight[:, -latents:][:, places] * turned[:, None]
+
+
 def encoder(shape: VLAEShape) -> Sequential:
     """Return what turns sound `(B, 1, T)` into means and log scales of latents, `(B, 2 * latents, T / hop)`."""
-    mel = LogMel(shape.rate, shape.mel_hop, shape.bands, shape.mel_window)
+    windows = [window for window in (shape.mel_window, shape.pitch_window) if window]
+    mel = Parallel(*(LogMel(shape.rate, shape.mel_hop, shape.bands, window) for window in windows), merge="stack")
     return Sequential(
         mel,
         Delay(-mel.delay % shape.stride),
-        CausalConv1d(shape.bands, shape.width, 3),
+        CausalConv1d(len(windows) * shape.bands, shape.width, 3),
         *(residual_unit(shape.width, 3, 2**unit) for unit in range(shape.units)),
         StridedConv1d(shape.width, shape.width, 2 * shape.stride, shape.stride),
         CausalConv1d(shape.width, 2 * shape.latents, 1),
@@ -143,18 +178,24 @@ class Decoder(Streaming):
     """Latents `(B, latents, n)` -> sound `(B, 1, n * hop)`, sample by sample, delay 0.
 
     Controls: weights over the speakers, if there are any, then uniform random numbers within [0, 1), `(B, uniforms, n *
-    hop)`: the same numbers give the same sound. State: the last symbol, then the conditions' and the WaveNet's.
+    hop)`: the same numbers give the same sound. State: the last symbol, then the de-emphasis', the conditions' and the
+    WaveNet's.
+
+    A quicker sampler does the same in three steps: `wavenet.conditions` of the latents, the WaveNet along them, and
+    `deemphasis` of what it says.
     """
 
-    def __init__(self, wavenet: WaveNet) -> None:
+    def __init__(self, wavenet: WaveNet, hop: int, emphasis: float) -> None:
         super().__init__()
         self.wavenet = wavenet
-        self.up = wavenet.shape.hop
+        self.emphasis, self.deemphasis = Emphasis(emphasis), Deemphasis(emphasis)
+        self.up = hop
 
     def initial_state(self, x: Tensor) -> State:
         """Silence."""
         symbol = self.wavenet.output.symbols(x.new_zeros(x.shape[0], 1, 1))
-        return symbol, *self.wavenet.conditions.initial_state(x), *self.wavenet.initial_state(symbol)
+        spoken = self.deemphasis.initial_state(x)
+        return symbol, *spoken, *self.wavenet.conditions.initial_state(x), *self.wavenet.initial_state(symbol)
 
     @torch.no_grad()
     def step(self, x: Tensor, state: State, *controls: Tensor) -> tuple[Tensor, State]:
@@ -169,7 +210,7 @@ class Decoder(Streaming):
             wanted = (net.output.uniforms, x.shape[2] * self.up)
             raise ValueError(f"random numbers of shape {tuple(uniform.shape[1:])}: expected {wanted}")
         size = len(net.conditions.initial_state(x))
-        symbol, held, heard = state[0], state[1 : 1 + size], state[1 + size :]
+        symbol, spoken, held, heard = state[0], state[1:2], state[2 : 2 + size], state[2 + size :]
         conditions, held = net.conditions.step(_fitting(x, net.shape.local), held, *given)
         drawn = []
         for time in range(uniform.shape[2]):
@@ -177,15 +218,17 @@ class Decoder(Streaming):
             numbers, heard = net.step(symbol, heard, frame)
             symbol = net.output.draw(numbers[:, :, 0], uniform[:, :, time], 1.0, 1.0)[:, None, None]
             drawn.append(symbol)
-        sound = net.output.sound(torch.cat(drawn, 2)) if drawn else uniform[:, :1]
-        return sound.to(x.dtype), (symbol, *held, *heard)
+        said = net.output.sound(torch.cat(drawn, 2)) if drawn else uniform[:, :1]
+        sound, spoken = self.deemphasis.step(said.to(x.dtype), spoken)
+        return sound, (symbol, *spoken, *held, *heard)
 
 
 class _Sound(Autoregressive):
     """Sound `(B, 1, T)` of given conditions: its log probability by sample, `(B, T)`, as symbols."""
 
-    def __init__(self, wavenet: WaveNet, conditions: Tensor, time: int) -> None:
-        self._output = wavenet.output
+    def __init__(self, decoder: Decoder, conditions: Tensor, time: int) -> None:
+        wavenet = decoder.wavenet
+        self._decoder, self._output = decoder, wavenet.output
         silence = wavenet.output.symbols(conditions.new_zeros(len(conditions), 1))
 
         def predict(symbols: Tensor) -> Distribution:
@@ -196,11 +239,13 @@ class _Sound(Autoregressive):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log probability of each sample given those before it."""
-        return super().log_prob(self._output.symbols(value)[:, 0])
+        emphasised, _ = self._decoder.emphasis(value)
+        return super().log_prob(self._output.symbols(emphasised)[:, 0])
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = torch.Size()) -> Tensor:  # noqa: B008
         """Draw sound; `Decoder` draws it with less work."""
-        return self._output.sound(super().sample(sample_shape))[:, None]
+        sound: Tensor = self._decoder.deemphasis(self._output.sound(super().sample(sample_shape))[:, None])[0]
+        return sound
 
 
 class _Next(Distribution):
@@ -221,6 +266,12 @@ class _Next(Distribution):
         numbers = self._numbers.transpose(1, 2).flatten(0, 1)
         uniform = torch.rand(len(numbers), self._output.uniforms, dtype=numbers.dtype, device=numbers.device)
         return self._output.draw(numbers, uniform, 1.0, 1.0).reshape(self._batch_shape)
+
+
+def _first(layers: Sequential) -> CausalConv1d:
+    """Return the convolution that hears first, which may be the first of the first."""
+    layer = layers.layers[0]
+    return _first(layer) if isinstance(layer, Sequential) else cast(CausalConv1d, layer)
 
 
 def _fitting(z: Tensor, latents: int) -> Tensor:

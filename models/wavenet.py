@@ -7,6 +7,7 @@ per frame.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -15,8 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gramophone.models import mulaw
 from gramophone.models.composition import Sequential
 from gramophone.models.convolution import CausalConv1d, TransposedConv1d
+from gramophone.models.decoder import residual_unit
 from gramophone.models.outputs import Categorical, output_of
 from gramophone.models.streaming import Pointwise, State, Streaming
 
@@ -29,7 +32,8 @@ class WaveNetShape:
     or `logistics` (of so many `components`). `speakers` is the number of entries in the table of vectors `speaker`
     wide (0: none), `vector` the width of any other global condition, `local` the number of channels of the local
     series, of which there is one frame every `hop` samples; `upsampling` are the strides by which the series is made
-    denser before it is held.
+    denser before it is held. With `units` of residual units, `width` wide, the series is first seen in the light of
+    the global conditions.
     """
 
     layers: int = 16
@@ -44,6 +48,8 @@ class WaveNetShape:
     local: int = 0
     hop: int = 1
     upsampling: tuple[int, ...] = ()
+    units: int = 0
+    width: int = 128
 
     @property
     def dilations(self) -> tuple[int, ...]:
@@ -58,7 +64,17 @@ class WaveNetShape:
     @property
     def condition(self) -> int:
         """How many channels the conditions have together."""
-        return (self.speaker if self.speakers else 0) + self.vector + (self.residual if self.local else 0)
+        return self._fixed + (self.residual if self.local else 0)
+
+    @property
+    def told(self) -> int:
+        """How many channels the network of the local series hears."""
+        return self.local + (self._fixed if self.units else 0)
+
+    @property
+    def _fixed(self) -> int:
+        """How many channels the global conditions have."""
+        return (self.speaker if self.speakers else 0) + self.vector
 
 
 SIZES = {
@@ -87,7 +103,7 @@ class Conditions(Streaming):
             self.table = nn.Parameter(torch.randn(shape.speakers, shape.speaker))
         layers: list[Streaming] = []
         if shape.local:
-            layers = [CausalConv1d(shape.local, shape.residual, 2)]
+            layers = [_understood(shape) if shape.units else CausalConv1d(shape.local, shape.residual, 2)]
             for stride in shape.upsampling:
                 layers += [
                     Pointwise(nn.LeakyReLU(0.2)),
@@ -102,18 +118,42 @@ class Conditions(Streaming):
 
     def initial_state(self, x: Tensor) -> State:
         """Silence in the upsampling."""
-        return self.series.initial_state(x) if self.shape.local else ()
+        return self.series.initial_state(x.new_zeros(x.shape[0], self.shape.told, 0)) if self.shape.local else ()
 
     def step(self, x: Tensor, state: State, *controls: Tensor) -> tuple[Tensor, State]:
         """Return the conditions for a chunk of the local series."""
         series = x
-        if self.shape.local:
-            series, state = self.series.step(x, state)
         fixed = list(controls)
         if self.shape.speakers:
             fixed[0] = fixed[0] @ self.table
-        held = [vector[:, :, None].expand(-1, -1, series.shape[2]) for vector in fixed]
-        return torch.cat([*held, series], 1), state
+        if self.shape.local:
+            lit = torch.cat([*_held_for(x, fixed), x], 1) if self.shape.units else x
+            series, state = self.series.step(lit, state)
+        return torch.cat([*_held_for(series, fixed), series], 1), state
+
+
+def _understood(shape: WaveNetShape) -> Sequential:
+    """Return the network that sees the local series in the light of the global conditions."""
+    units = [residual_unit(shape.width, 3, 2**unit) for unit in range(shape.units)]
+    return Sequential(CausalConv1d(shape.told, shape.width, 3), *units, CausalConv1d(shape.width, shape.residual, 1))
+
+
+def _held_for(series: Tensor, vectors: Sequence[Tensor]) -> list[Tensor]:
+    """Return vectors `(B, V)` as series, `(B, V, n)`, as long as another."""
+    return [vector[:, :, None].expand(-1, -1, series.shape[2]) for vector in vectors]
+
+
+def smooth_table(channels: int) -> Tensor:
+    """Return what to begin with for mu-law levels, `(256, channels)`: neighbours are alike, as their sounds are.
+
+    Random mixtures of the level, its sound and eight cosines of it. A table of independent numbers has to learn first
+    that neighbours are alike: it costs 0.3 bits more after 400 steps, for it cannot predict linearly until then.
+    """
+    levels = torch.arange(mulaw.LEVELS)
+    ramp = levels / (mulaw.LEVELS - 1)
+    cosines = [torch.cos(math.pi * turns * ramp) for turns in range(2, 10)]
+    shapes = torch.stack([2 * ramp - 1, 3 * mulaw.decode(levels), *cosines], 1)
+    return shapes @ torch.randn(shapes.shape[1], channels) / math.sqrt(shapes.shape[1])
 
 
 class WaveNet(Streaming):
@@ -132,6 +172,7 @@ class WaveNet(Streaming):
         residual, skip = shape.residual, shape.skip
         if isinstance(self.output, Categorical):
             self.entry: nn.Module = nn.Embedding(self.output.width, residual)
+            self.entry.weight = nn.Parameter(smooth_table(residual))
         else:
             self.entry = nn.Linear(1, residual)
         self.gates = nn.ModuleList(CausalConv1d(residual, 2 * residual, 2, dilation) for dilation in shape.dilations)
@@ -154,6 +195,11 @@ class WaveNet(Streaming):
         """Return the residual path after each of `layers` (0 is the first), `(B, residual, T)` each, from silence."""
         _, _, kept = self._run(x, self.initial_state(x), controls, layers)
         return [kept[layer].transpose(1, 2) for layer in layers]
+
+    def predictions(self, x: Tensor, layers: Sequence[int], *controls: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return what is predicted after each symbol, from silence, and the `activations` of `layers`, in one pass."""
+        skips, _, kept = self._run(x, self.initial_state(x), controls, layers)
+        return self.head(skips).transpose(1, 2), [kept[layer].transpose(1, 2) for layer in layers]
 
     def entered(self, x: Tensor) -> Tensor:
         """Return what symbols `(B, 1, T)` are to the first layer, `(B, T, residual)`."""

@@ -13,6 +13,7 @@ from gramophone.offline.cli_evaluate import evaluate
 from gramophone.offline.cli_train import train
 
 if TYPE_CHECKING:
+    from gramophone.realtime.live.ahead import Ahead
     from gramophone.realtime.live.routing import Route
 
 app = typer.Typer(
@@ -29,10 +30,13 @@ _INTERRUPTED = 130
 """How typer ends on Ctrl-C."""
 
 
-def main() -> None:
-    """Run the command line: exit code 0 done, 1 something failed and is named, 2 usage."""
+def main(ahead: Ahead | None = None) -> None:
+    """Run the command line: exit code 0 done, 1 something failed and is named, 2 usage.
+
+    `ahead` is a worker process for `play`, where one was started before.
+    """
     try:
-        app()
+        app(obj=ahead)
     except SystemExit as end:
         if end.code != _INTERRUPTED:
             raise
@@ -88,6 +92,7 @@ def render(
 
 @app.command()
 def play(
+    context: typer.Context,
     source: Annotated[Path | None, typer.Argument(metavar="[INPUT]", help="With --audio file: what to play.")] = None,
     preset: PresetOption = "default",
     settings: SetOption = None,
@@ -128,6 +133,8 @@ def play(
     if audio == "file" or (audio == "auto" and (source or out)):
         if inputs or outputs or sockets:
             raise typer.BadParameter("a file has no inputs and outputs to choose from", param_hint="--inputs")
+        if context.obj:
+            context.obj.close()
         _play_file(_preset(preset, settings), source, out, block or 256, duration, device, json=json, quiet=quiet)
         return
     if source or out:
@@ -157,6 +164,7 @@ def play(
             lambda: _preset(preset, settings),
             view,
             lambda desk, session: hands.on(desk, session, view.tell),
+            context.obj,
         )
 
 
@@ -192,9 +200,14 @@ def stylise(
     content: Annotated[Path, typer.Argument(help="The sound to restyle.")],
     style: Annotated[Path, typer.Argument(help="The sound whose style it takes.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the result.")],
-    method: Annotated[str, typer.Option(help="How: live (as in real time), or slowly by stft or texture.")] = "live",
+    method: Annotated[
+        str, typer.Option(help="How: live (as in real time), or slowly: stft, texture, wavenet or wavenet-relaxed.")
+    ] = "live",
     strength: Annotated[float, typer.Option(min=0.0, max=1.0, help="How much of the style.")] = 1.0,
     steps: Annotated[int, typer.Option(min=0, help="Slow methods: how many; 0 is the method's own.")] = 0,
+    model: Annotated[
+        str, typer.Option(metavar="M", help="wavenet: by which, one that comes with this, or a file.")
+    ] = "garble",
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:
@@ -212,7 +225,7 @@ def stylise(
     if method not in METHODS:
         raise typer.BadParameter(f"{method!r}: expected live, {', '.join(METHODS)}", param_hint="--method")
     keep = out.with_name(f"{out.name}.descent.npz")
-    run(content, style, out, Request(method, strength, steps, choose_device(device), keep), json=json)
+    run(content, style, out, Request(method, strength, steps, choose_device(device), keep, model), json=json)
 
 
 @app.command()
@@ -279,11 +292,66 @@ def generate(
 
 
 @app.command()
-def models(json: JsonOption = False) -> None:
-    """List the models that come with this."""
-    from gramophone.offline.generate import describe_models
+def tag(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sound files.")],
+    model: Annotated[str, typer.Option(metavar="M", help="A tagger: one that comes with this, or a file.")] = "tagger",
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="T", help="Show this tag; may be repeated.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="Else show so many, the likeliest.")] = 5,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of bars.")] = False,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Tell which instruments, genres and moods are in sound files."""
+    from gramophone.offline.tagging import run
+    from gramophone.realtime.executor import choose_device
 
-    describe_models(json=json)
+    form = "json" if json else "csv" if csv else "bars"
+    if not run(files, model, tags or (), top, form, choose_device(device)):
+        raise typer.Exit(1)
+
+
+@app.command()
+def dream(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write what was dreamt.")],
+    clip: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="What to begin with; else noise.")] = None,
+    tag: Annotated[str, typer.Option(metavar="T", help="Dream of this tag.")] = "",
+    layer: Annotated[int, typer.Option(min=0, help="Or of what this layer likes, the first being 1.")] = 0,
+    channel: Annotated[int | None, typer.Option(min=0, help="Of this channel of the layer.")] = None,
+    seconds: Annotated[float, typer.Option(help="How long, from noise.")] = 5.0,
+    steps: Annotated[int, typer.Option(min=1, help="Steps to take.")] = 300,
+    naive: Annotated[
+        bool, typer.Option("--naive", help="The plain way, which ends in noise; to compare with.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Another number begins with other noise.")] = 0,
+    model: Annotated[str, typer.Option(metavar="M", help="A tagger: one that comes with this, or a file.")] = "tagger",
+    json: JsonOption = False,
+) -> None:
+    """Make what a tagger hears as TAG, from noise or a clip; Ctrl-C keeps the best so far, calling again goes on."""
+    from gramophone.offline.dream.ascent import Dream
+    from gramophone.offline.dream.command import Request, run
+    from gramophone.offline.dream.target import Target
+
+    if out.suffix.lower() not in _extensions():
+        raise typer.BadParameter(f"{out}: expected {', '.join(_extensions())}", param_hint="--out")
+    wanted = Dream(Target(tag, layer, channel), steps, naive, seed=seed)
+    run(out, Request(wanted, clip, seconds, model), json=json)
+
+
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(help="Show this model: one that comes with this, or a file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write sounds and a picture of what its latents do.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """List the models that come with this, or show what is known of one."""
+    from gramophone.offline.generate import describe_models
+    from gramophone.offline.model_page import describe_model
+
+    describe_model(name, out, json=json) if name else describe_models(json=json)
 
 
 @app.command()

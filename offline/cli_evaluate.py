@@ -41,6 +41,37 @@ def evaluate_wavenet(
     run(models, data or [], toggle=toggle, json=json)
 
 
+@evaluate.command("tagger")
+def evaluate_tagger(
+    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Taggers, or the folders of their runs.")],
+    data: Annotated[
+        Path | None, typer.Option(metavar="DATA", help="The tagged music; else that of the first model's run.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="folders or shuffled.")] = "folders",
+    json: JsonOption = False,
+) -> None:
+    """Judge how well taggers rank clips that they never heard, by tag, and how fast they are."""
+    from gramophone.offline.evaluate_tagger import run
+
+    run(models, data, split, json=json)
+
+
+@evaluate.command("dream")
+def evaluate_dream(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Tagged music in MagnaTagATune's layout.")],
+    other: Annotated[str, typer.Option(metavar="M", help="A tagger to judge by that is not the one that dreams.")],
+    model: Annotated[str, typer.Option(metavar="M", help="The tagger that dreams.")] = "tagger",
+    tags: Annotated[list[str] | None, typer.Option("--tag", metavar="T", help="Of what; may be repeated.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each dream.")] = 300,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the sounds.")] = Path("out/dreams"),
+    json: JsonOption = False,
+) -> None:
+    """Compare dreams of tags with naive ones and with real clips, by taggers that no dream was made by."""
+    from gramophone.offline.evaluate_dream import run
+
+    run(model, other, data, tags or [], steps, out, json=json)
+
+
 @evaluate.command("vocoder")
 def evaluate_vocoder(
     model: Annotated[Path, typer.Argument(help="A model trained with --local, or the folder of its run.")],
@@ -54,6 +85,43 @@ def evaluate_vocoder(
     from gramophone.offline.evaluate_vocoder import run
 
     run(model, data or [], phrases, json=json)
+
+
+@evaluate.command("vlae")
+def evaluate_vlae(
+    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Models and twins, or their runs' folders.")],
+    data: Annotated[
+        list[str] | None, typer.Option(metavar="DATA", help="Recordings to judge on; else those of its run or card.")
+    ] = None,
+    phrases: Annotated[int, typer.Option(min=1, help="How many held-out phrases to say again.")] = 20,
+    clips: Annotated[int, typer.Option(min=1, help="How many clips to convert, and to turn latents on.")] = 20,
+    temperature: Annotated[
+        list[float] | None, typer.Option(metavar="T", help="How freely to say phrases again; may be repeated.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Judge VLAEs: bits beside the twin's, phrases said again, other speakers' voices, what turning latents does."""
+    from gramophone.offline.evaluate_vlae import run
+
+    run(models, data or [], phrases, clips, temperature or [1.0], json=json)
+
+
+@evaluate.command("voice")
+def evaluate_voice(
+    model: Annotated[Path, typer.Argument(help="A voice, or the folder of its run.")],
+    data: Annotated[
+        list[str] | None, typer.Option(metavar="DATA", help="Recordings to judge on; else those of its run.")
+    ] = None,
+    unseen: Annotated[
+        list[str] | None, typer.Option(metavar="DATA", help="People it never heard, to be learnt from 20 s each.")
+    ] = None,
+    phrases: Annotated[int, typer.Option(min=1, help="How many held-out phrases of each speaker.")] = 4,
+    json: JsonOption = False,
+) -> None:
+    """Judge whether a voice sings what it heard, and as whom: quality, words, pitch, likeness."""
+    from gramophone.offline.evaluate_voice import run
+
+    run(model, data or [], unseen or [], phrases, json=json)
 
 
 @evaluate.command("match")
@@ -94,3 +162,33 @@ def evaluate_stylise(
     if pairs not in ("test", "dev"):
         raise typer.BadParameter(f"{pairs!r}: expected test or dev", param_hint="--pairs")
     run(out, methods or known, pairs, json=json)
+
+
+@evaluate.command("descent")
+def evaluate_descent(
+    model: Annotated[str, typer.Option(metavar="M", help="A WaveNet: one that comes with this, or a file.")] = "garble",
+    pairs: Annotated[int, typer.Option(min=1, help="How many pairs of recordings.")] = 2,
+    sweeps: Annotated[int, typer.Option(min=1, help="How many sweeps over each.")] = 20,
+    json: JsonOption = False,
+) -> None:
+    """Compare the ways to a WaveNet's style: sweeps over levels, real numbers, and what was tried in 2016."""
+    from gramophone.offline.evaluate_descent import run
+
+    run(model, pairs, sweeps, json=json)
+
+
+@evaluate.command("pitch")
+def evaluate_pitch(
+    recordings: Annotated[str, typer.Option(help="Which recordings: test, or dev to tune on.")] = "test",
+    trackers: Annotated[
+        list[str] | None, typer.Option("--tracker", metavar="NAME", help="Which to judge; all if not given.")
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Judge on every so many-th case of a kind only.")] = 1,
+    json: JsonOption = False,
+) -> None:
+    """Judge live pitch trackers on held-out voices, on voices made with a known pitch, and on notes of instruments."""
+    from gramophone.offline.evaluate_pitch import run
+
+    if recordings not in ("test", "dev"):
+        raise typer.BadParameter(f"{recordings!r}: expected test or dev", param_hint="--recordings")
+    run(recordings, trackers or [], every, json=json)

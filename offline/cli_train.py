@@ -32,6 +32,7 @@ def train_wavenet(
     ] = "",
     local: Annotated[str, typer.Option(help="Tell it a series of frames: mel, mel+pitch or words.")] = "",
     hop: Annotated[int, typer.Option(min=1, help="Samples per frame of that series.")] = 80,
+    no_pauses: Annotated[bool, typer.Option("--no-pauses", help="Do not teach it silence: it sings on.")] = False,
     rate: Annotated[int, typer.Option(min=1000, metavar="HZ", help="Sample rate of the model.")] = 8000,
     steps: Annotated[int, typer.Option(min=1, help="Steps to take.")] = 12_000,
     minutes: Annotated[float, typer.Option(min=0.0, help="Stop after so much time if steps take longer; 0: no.")] = 0.0,
@@ -78,6 +79,7 @@ def train_wavenet(
             text=text,
             local=local,
             hop=hop,
+            pauses=not no_pauses,
         )
     else:
         plan = begun_plan(WaveNetPlan, folder)
@@ -138,10 +140,202 @@ def train_vae(
     print_json(scores) if json else print("  ".join(f"{name} {value:.2f}" for name, value in scores.items()))
 
 
+@train.command("vlae")
+def train_vlae(
+    out: Annotated[Path, typer.Option(metavar="RUN", help="The run's folder; with nothing else, that run goes on.")],
+    data: Annotated[
+        list[str] | None, typer.Argument(metavar="[DATA...]", help="Folders of recordings, or voice:NAME.")
+    ] = None,
+    layout: Annotated[
+        str, typer.Option(help="How the folders are laid out: auto, vctk, magnatagatune, speakers or folder.")
+    ] = "auto",
+    speaker: Annotated[
+        list[str] | None, typer.Option("--speakers", metavar="NAME", help="Only this speaker; may be repeated.")
+    ] = None,
+    latents: Annotated[int, typer.Option(min=0, help="Dimensions of the latents.")] = 16,
+    unconditional: Annotated[
+        bool, typer.Option("--unconditional", help="The twin without latents, to compare with: as --latents 0.")
+    ] = False,
+    layers: Annotated[
+        int, typer.Option(min=1, max=14, help="Layers of the decoder, which hears 2 to that power samples back.")
+    ] = 8,
+    rate: Annotated[int, typer.Option(min=1000, metavar="HZ", help="Sample rate of the model.")] = 16_000,
+    free_nats: Annotated[float, typer.Option(min=0.0, help="Free bits per dimension and frame, in nats.")] = 0.05,
+    kl_weight: Annotated[float, typer.Option(min=0.0, help="Weight of the latents' cost after warm-up.")] = 0.4,
+    guide: Annotated[
+        float, typer.Option(min=0.0, help="How strongly the first latents are drawn to loudness, pitch …; 0: not.")
+    ] = 0.1,
+    steps: Annotated[int, typer.Option(min=1, help="Steps to take.")] = 12_000,
+    minutes: Annotated[float, typer.Option(min=0.0, help="Stop after so much time if steps take longer; 0: no.")] = 0.0,
+    batch: Annotated[int, typer.Option(min=1, help="Crops per step and process.")] = 8,
+    crop: Annotated[int, typer.Option(min=2, help="Samples per crop.")] = 2048,
+    peak: Annotated[float, typer.Option(min=0.0, help="Highest learning rate.")] = 3e-3,
+    every: Annotated[int, typer.Option(min=1, help="Steps between judging, samples and pictures.")] = 1000,
+    precision: Annotated[str, typer.Option(help="bf16-mixed, 16-mixed or 32-true.")] = "bf16-mixed",
+    seed: Annotated[int, typer.Option(min=0, help="Everything random comes from it.")] = 0,
+    sample_s: Annotated[
+        float, typer.Option("--samples", min=0.0, metavar="S", help="Seconds of sound per speaker when it is judged.")
+    ] = 3.0,
+    device: DeviceOption = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Processes on each machine.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines; start the command on each (see docs/training.md).")] = 1,
+    json: JsonOption = False,
+) -> None:
+    """Train a Variational Lossy Autoencoder on recordings: sound as few, slow latents that one can turn."""
+    from gramophone.offline.train.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    from gramophone.offline.train.plan import RunFolder, begun_plan
+    from gramophone.offline.train.run import Machine
+    from gramophone.offline.train.vlae import VLAEPlan, train_vlae
+
+    folder = RunFolder(out)
+    if data:
+        plan = VLAEPlan(
+            data=tuple(data),
+            layout=layout,
+            speakers=tuple(speaker or ()),
+            rate=rate,
+            seed=seed,
+            steps=steps,
+            minutes=minutes,
+            batch=batch,
+            crop=crop,
+            peak=peak,
+            precision=precision,
+            every=every,
+            latents=0 if unconditional else latents,
+            layers=layers,
+            free_nats=free_nats,
+            kl_weight=kl_weight,
+            guide=guide,
+        )
+    else:
+        plan = begun_plan(VLAEPlan, folder)
+    train_vlae(plan, folder, Machine(device, devices, nodes), sample_s, print_json if json else _show)
+
+
+@train.command("tagger")
+def train_tagger(
+    out: Annotated[Path, typer.Option(metavar="RUN", help="The run's folder; with nothing else, that run goes on.")],
+    data: Annotated[
+        Path | None, typer.Argument(metavar="[DATA]", help="annotations_final.csv and folders 0 to f of clips.")
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="folders (0-b to train on, c, d-f to test by), or shuffled (a random 95 %).")
+    ] = "folders",
+    top: Annotated[int, typer.Option(min=1, help="How many of the tags, most used first.")] = 50,
+    network: Annotated[str, typer.Option(help="short-chunk or end-to-end.")] = "short-chunk",
+    bands: Annotated[int, typer.Option(min=16, help="Bands of log-mel that short-chunk sees.")] = 64,
+    steps: Annotated[int, typer.Option(min=1, help="Steps to take.")] = 6000,
+    minutes: Annotated[float, typer.Option(min=0.0, help="Stop after so much time if steps take longer; 0: no.")] = 0.0,
+    batch: Annotated[int, typer.Option(min=2, help="Chunks per step and process.")] = 16,
+    peak: Annotated[float, typer.Option(min=0.0, help="Highest learning rate.")] = 2e-3,
+    every: Annotated[int, typer.Option(min=1, help="Steps between judging.")] = 500,
+    precision: Annotated[str, typer.Option(help="bf16-mixed, 16-mixed or 32-true.")] = "bf16-mixed",
+    seed: Annotated[int, typer.Option(min=0, help="Everything random comes from it.")] = 0,
+    device: DeviceOption = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Processes on each machine.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines; start the command on each (see docs/training.md).")] = 1,
+    json: JsonOption = False,
+) -> None:
+    """Train a tagger on MagnaTagATune, or on any tagged music in its layout."""
+    from gramophone.offline.train.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    from gramophone.offline.train.plan import RunFolder, begun_plan
+    from gramophone.offline.train.run import Machine
+    from gramophone.offline.train.tagger import TaggerPlan, train_tagger
+
+    folder = RunFolder(out)
+    if data:
+        plan = TaggerPlan(
+            data=(str(data.resolve()),),
+            split=split,
+            top=top,
+            network=network,
+            bands=bands,
+            steps=steps,
+            minutes=minutes,
+            batch=batch,
+            peak=peak,
+            every=every,
+            precision=precision,
+            seed=seed,
+        )
+    else:
+        plan = begun_plan(TaggerPlan, folder)
+    train_tagger(plan, folder, Machine(device, devices, nodes), print_json if json else _show)
+
+
+@train.command("voice")
+def train_voice(
+    out: Annotated[Path, typer.Option(metavar="RUN", help="The run's folder; with nothing else, that run goes on.")],
+    data: Annotated[
+        list[str] | None, typer.Argument(metavar="[DATA...]", help="Folders, voice:NAME, or instrument:NAME.")
+    ] = None,
+    layout: Annotated[
+        str, typer.Option(help="How the folders are laid out: auto, vctk, magnatagatune, speakers or folder.")
+    ] = "auto",
+    speaker: Annotated[
+        list[str] | None, typer.Option("--speakers", metavar="NAME", help="Only this speaker; may be repeated.")
+    ] = None,
+    latents: Annotated[int, typer.Option(min=1, help="Dimensions of the latents.")] = 12,
+    ahead: Annotated[int, typer.Option(min=0, max=2, help="Frames that are waited for; fewer are later known.")] = 2,
+    rate: Annotated[int, typer.Option(min=8000, metavar="HZ", help="Sample rate of the model.")] = 16_000,
+    kl: Annotated[float, typer.Option(min=0.0, help="Weight of the latents' cost.")] = 0.01,
+    adversary: Annotated[float, typer.Option(min=0.0, help="How strongly speakers are kept out of the latents.")] = 0.3,
+    steps: Annotated[int, typer.Option(min=1, help="Steps to take.")] = 12_000,
+    minutes: Annotated[float, typer.Option(min=0.0, help="Stop after so much time if steps take longer; 0: no.")] = 0.0,
+    batch: Annotated[int, typer.Option(min=2, help="Crops per step and process.")] = 8,
+    crop: Annotated[int, typer.Option(min=2048, help="Samples per crop.")] = 16_384,
+    peak: Annotated[float, typer.Option(min=0.0, help="Highest learning rate.")] = 2e-3,
+    every: Annotated[int, typer.Option(min=1, help="Steps between judging, samples and pictures.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Everything random comes from it.")] = 0,
+    sample_s: Annotated[
+        float, typer.Option("--samples", min=0.0, metavar="S", help="Seconds of sound per speaker when it is judged.")
+    ] = 3.0,
+    device: DeviceOption = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Processes on each machine.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines; start the command on each (see docs/training.md).")] = 1,
+    json: JsonOption = False,
+) -> None:
+    """Train a voice, to sing live as any of the speakers recorded, people and instruments."""
+    from gramophone.offline.train.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    from gramophone.offline.train.plan import RunFolder, begun_plan
+    from gramophone.offline.train.run import Machine
+    from gramophone.offline.train.voice import VoicePlan, train_voice
+
+    folder = RunFolder(out)
+    if data:
+        plan = VoicePlan(
+            data=tuple(data),
+            layout=layout,
+            speakers=tuple(speaker or ()),
+            rate=rate,
+            seed=seed,
+            steps=steps,
+            minutes=minutes,
+            batch=batch,
+            crop=crop,
+            peak=peak,
+            every=every,
+            latents=latents,
+            ahead=ahead,
+            kl=kl,
+            adversary=adversary,
+        )
+    else:
+        plan = begun_plan(VoicePlan, folder)
+    train_voice(plan, folder, Machine(device, devices, nodes), sample_s, print_json if json else _show)
+
+
 def _show(line: dict[str, Any]) -> None:
     if "words" in line:
         say(line["words"])
         return
     held_out = "".join(f"  {name} {bits:.3f}" for name, bits in line.get("held_out", {}).items())
-    figures = f"held out:{held_out}" if held_out else f"{line['bits']:.3f} bits per sample"
+    figures = f"held out:{held_out}" if held_out else f"{line['bits']:.3f} bits"
     print(f"step {line['step']:7d}  {line['seconds']:8.0f} s  {figures}", flush=True)

@@ -123,6 +123,18 @@ def unpacked(packages: Iterable[str] = PACKAGES) -> bool:
     return all((_root() / package).is_dir() for package in packages)
 
 
+def unpacked_file(package: str, inside: str) -> Path:
+    """Return the file or folder `inside` of an unpacked package.
+
+    Raises:
+        CorporaError: there is no such file, or the package is not unpacked.
+    """
+    path = _root() / package / inside
+    if not path.exists():
+        raise CorporaError(f"{path}: not there; is {package} unpacked?")
+    return path
+
+
 def is_held_out(name: str) -> bool:
     """Return whether the speech recording of this name is for judging only."""
     return zlib.crc32(name.encode()) % 4 == 0

@@ -32,6 +32,7 @@ def examine() -> list[Check]:
         "device": _device,
         "formats": _formats,
         "presets": _presets,
+        "osc": _osc,
         "speed": _speed,
     }
     return [_check(name, look) for name, look in parts.items()]
@@ -88,6 +89,12 @@ def _presets() -> str:
     for name in names():
         complete(load(name))
     return f"{len(names())} factory presets, all fit the parameter table"
+
+
+def _osc() -> str:
+    from gramophone.realtime.osc.receive_buffer import describe
+
+    return describe()
 
 
 def _speed() -> str:

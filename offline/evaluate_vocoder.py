@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from gramophone.models.wavenet import WaveNet
 from gramophone.offline.data.corpus import sound
@@ -17,13 +15,10 @@ from gramophone.offline.data.recording import Recording
 from gramophone.offline.evaluate_wavenet import opened
 from gramophone.offline.evaluation import EvaluationError
 from gramophone.offline.judges.hearing import Sound
-from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
-from gramophone.offline.pitch import pitch
+from gramophone.offline.judges.retelling import phrases_of, retelling
 from gramophone.offline.train.wavenet import WaveNetTraining, conditions_of
 from gramophone.realtime.wavenet.sampler import Sampler
 
-Doubles = NDArray[np.float32]
-_SHORTEST_S = 1.5
 _TARGETS = {"words": 0.2, "quality": 0.5, "pitch": 0.95}
 
 
@@ -75,26 +70,15 @@ def retell(model: Path, data: Sequence[str], phrases: int) -> Retold:
     if not net.shape.local:
         raise EvaluationError(f"{model}: is told no series of frames; expected a vocoder (train wavenet --local mel)")
     training = WaveNetTraining(plan, corpus)
-    known = [r for r in corpus.held_out if r.found.text and r.heard.audible >= _SHORTEST_S * corpus.rate]
-    if not known:
+    chosen = phrases_of(corpus.held_out, corpus.rate, phrases)
+    if not chosen:
         raise EvaluationError(f"{model}: no transcript of a held-out phrase; expected NAME.txt beside NAME.wav")
-    chosen = [known[place] for place in np.unique(np.linspace(0, len(known) - 1, phrases).round().astype(int))]
-    words, quality, logs = [], [], []
-    for recording in chosen:
-        was = sound(recording)
-        said = say_again(net, training, recording)
-        wrong, total = word_errors(recording.found.text, recognise(said, corpus.rate))
-        wrong_was, _ = word_errors(recording.found.text, recognise(was, corpus.rate))
-        words.append((wrong, wrong_was, total))
-        quality.append([speech_quality(each, corpus.rate) for each in (said, was)])
-        logs.append(_both_voiced(pitch(said, corpus.rate), pitch(was, corpus.rate)))
-    wrong, wrong_was, total = np.sum(words, axis=0)
-    after, before = np.mean(quality, axis=0)
-    said_logs, was_logs = np.concatenate(logs, axis=1)
-    correlation = np.corrcoef(said_logs, was_logs).flat[1]
-    return Retold(
-        len(chosen), float(wrong / total), float(wrong_was / total), float(after), float(before), float(correlation)
-    )
+    recorded = [sound(recording) for recording in chosen]
+    texts = [recording.found.text for recording in chosen]
+    again = [say_again(net, training, recording) for recording in chosen]
+    said = retelling(zip(recorded, again, texts, strict=True), corpus.rate)
+    was = retelling(zip(recorded, recorded, texts, strict=True), corpus.rate)
+    return Retold(len(chosen), said.word_errors, was.word_errors, said.quality, was.quality, said.pitch_correlation)
 
 
 def say_again(net: WaveNet, training: WaveNetTraining, recording: Recording) -> Sound:
@@ -104,10 +88,3 @@ def say_again(net: WaveNet, training: WaveNetTraining, recording: Recording) -> 
         conditions = conditions_of(net, batch).numpy()
     said: Sound = Sampler(net, 1).generate(batch.sound.shape[2] - 1, conditions)[0]
     return said
-
-
-def _both_voiced(first: Doubles, second: Doubles) -> Doubles:
-    """Return the logarithms of two pitch tracks where both are voiced, `(2, n)`."""
-    frames = min(len(first), len(second))
-    tracks = np.stack([first[:frames], second[:frames]])
-    return np.asarray(np.log(tracks[:, (tracks > 0).all(axis=0)]), np.float64)

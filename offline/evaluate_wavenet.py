@@ -7,7 +7,6 @@ Wan et al. 2018 in Resemblyzer).
 
 from __future__ import annotations
 
-import importlib.util
 import json as json_format
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,10 +25,10 @@ from gramophone.models.wavenet import WaveNet, one_hot_speaker
 from gramophone.offline import corpora
 from gramophone.offline.data.corpus import Corpus, gather, sound
 from gramophone.offline.evaluation import EvaluationError
-from gramophone.offline.judges.hearing import Sound, heard
+from gramophone.offline.judges.voice import KnownVoices, need_voices
 from gramophone.offline.pitch import pitch
 from gramophone.offline.train.crops import Batch
-from gramophone.offline.train.plan import RunFolder, begun_plan
+from gramophone.offline.train.plan import Plan, RunFolder, begun_plan
 from gramophone.offline.train.wavenet import WaveNetPlan, WaveNetTraining, bits_of
 from gramophone.realtime.wavenet.sampler import Sampler
 
@@ -137,15 +136,13 @@ def summary(bits: Sequence[Bits]) -> dict[str, Any]:
 
 def listen(model: Path, data: Sequence[str]) -> Toggle:
     """Return what judges hear in clips of each speaker of a model."""
-    missing = [name for name in ("resemblyzer", "webrtcvad") if not importlib.util.find_spec(name)]
-    if missing:  # no extra: Resemblyzer asks for a package without wheels, which another one stands in for
-        raise EvaluationError(
-            f"not installed: {', '.join(missing)}; pip install webrtcvad-wheels && pip install --no-deps resemblyzer"
-        )
+    need_voices()
     net, card, _, corpus = opened(model, data)
     if not card.speakers or net.shape.vector or net.shape.local:
         raise EvaluationError(f"{model}: expected a model that is told who speaks, and nothing else")
-    judge = _SpeakerJudge(corpus)
+    voices = KnownVoices(
+        {name: (sound(recording) for recording in _of(corpus, name)) for name in corpus.speakers}, corpus.rate
+    )
     medians: dict[str, list[float]] = defaultdict(list)
     right = []
     for place, speaker in enumerate(card.speakers):
@@ -153,7 +150,7 @@ def listen(model: Path, data: Sequence[str]) -> Toggle:
             hz = pitch(clip, card.rate)
             if np.mean(hz > 0) >= _VOICED_SHARE:
                 medians[speaker].append(float(np.median(hz[hz > 0])))
-            right.append(judge.nearest(clip, card.rate) == speaker)
+            right.append(voices.nearest(clip) == speaker)
     clips = CLIPS * len(card.speakers)
     return Toggle(
         clips,
@@ -184,53 +181,43 @@ def sexes_auc(medians: Mapping[str, Sequence[float]]) -> float | None:
     return float(np.mean((women[:, None] > men) + 0.5 * (women[:, None] == men)))
 
 
-class _SpeakerJudge:
-    """Says which of a corpus' speakers a clip is nearest to, by the mean embedding of their held-out recordings."""
-
-    def __init__(self, corpus: Corpus) -> None:
-        from resemblyzer import VoiceEncoder
-
-        self._encoder = VoiceEncoder("cpu", verbose=False)
-        self._known = {
-            speaker: np.mean(
-                [self._embedding(sound(recording), corpus.rate) for recording in _of(corpus, speaker)], axis=0
-            )
-            for speaker in corpus.speakers
-        }
-
-    def nearest(self, clip: Sound, rate: int) -> str:
-        """Return the nearest speaker."""
-        found = self._embedding(clip, rate)
-        return max(self._known, key=lambda speaker: float(found @ self._known[speaker]))
-
-    def _embedding(self, clip: Sound, rate: int) -> NDArray[np.float32]:
-        return np.asarray(self._encoder.embed_utterance(heard(clip, rate)), np.float32)
-
-
 def opened(model: Path, data: Sequence[str]) -> tuple[WaveNet, Card, WaveNetPlan, Corpus]:
     """Return a model, its card, its plan, and what to judge it on: `data`, else its run's, else its known voices."""
     path = model / _MODEL if model.is_dir() else model
     loaded, card = load(path, "wavenet")
     net, folder = cast(WaveNet, loaded), RunFolder(path.parent)
     plan = begun_plan(WaveNetPlan, folder) if folder.begun() else _plan_of(net, card)
+    return net, card, plan, judged_corpus(path, card, plan, data)
+
+
+def judged_corpus(path: Path, card: Card, plan: Plan, data: Sequence[str]) -> Corpus:
+    """Return what to judge a model on: `data`, else what its plan names.
+
+    Raises:
+        EvaluationError: neither names anything.
+    """
     places = tuple(data) or plan.data
     if not places:
         raise EvaluationError(f"{path}: no recordings to judge it on; expected --data")
-    corpus = gather(places, card.rate, speakers=card.speakers or plan.speakers, layout=plan.layout)
-    return net, card, plan, corpus
+    return gather(places, card.rate, speakers=card.speakers or plan.speakers, layout=plan.layout)
 
 
 def _plan_of(net: WaveNet, card: Card) -> WaveNetPlan:
     """Return as much of a plan as a model away from its run's folder still tells."""
     local = str(card.notes.get("local", ""))
     return WaveNetPlan(
-        data=tuple(f"voice:{name}" for name in card.speakers if name in corpora.VOICES),
+        data=known_voices(card),
         rate=card.rate,
         conditional=bool(card.speakers),
         local=local,
         hop=card.hop if local else WaveNetPlan.hop,
         bands=net.shape.local - (2 if local.endswith("pitch") else 0),
     )
+
+
+def known_voices(card: Card) -> tuple[str, ...]:
+    """Return where the recordings of a model's speakers can be had, as far as they are known voices."""
+    return tuple(f"voice:{name}" for name in card.speakers if name in corpora.VOICES)
 
 
 @torch.inference_mode()

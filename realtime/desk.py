@@ -21,6 +21,9 @@ _Any = TypeVar("_Any")
 
 _REMEMBERED = 8
 
+SWITCHES = ("mute", "bypass", "panic")
+"""What is turned beside knobs, by the names that `set_many` knows them by."""
+
 Listener = Callable[[str, Value], None]
 """Called with `stage.parameter` (or `mute`, `bypass`) and the new value, in the thread that set it; must not block."""
 
@@ -32,7 +35,7 @@ class Sink(Protocol):
         """Turn one knob; heard from the next block on."""
 
     def set_many(self, changes: Mapping[str, Value]) -> None:
-        """Turn several knobs; heard from the same block on."""
+        """Turn several knobs, and what else is `SWITCHES`; heard from the same block on."""
 
     def change(self, preset: Preset) -> None:
         """Fade over to a preset, complete and checked."""
@@ -106,20 +109,25 @@ class Desk:
             self._tell(address, checked)
 
     def set_many(self, changes: Mapping[str, Value]) -> None:
-        """Turn several knobs at once: they are heard from the same block on.
+        """Turn several knobs, and `SWITCHES`, at once: they are heard from the same block on.
 
         Raises:
             ParameterError: there is no such knob, or it does not take its value; then none is turned.
         """
         with self._lock:
-            checked = {address: lookup(self._parameters, address).check(value) for address, value in changes.items()}
-            news = {address: value for address, value in checked.items() if value != self._values[address]}
+            switched = {name: bool(value) for name, value in changes.items() if name in SWITCHES}
+            knobs = {address: value for address, value in changes.items() if address not in SWITCHES}
+            checked = {address: lookup(self._parameters, address).check(value) for address, value in knobs.items()}
+            turned = {address: value for address, value in checked.items() if value != self._values[address]}
+            news = {**turned, **switched}
             if not news:
                 return
             self._sink.set_many(news)
-            self._values.update(news)
+            self._values.update(turned)
+            self.muted, self.bypassed = switched.get("mute", self.muted), switched.get("bypass", self.bypassed)
             for address, value in news.items():
-                self._tell(address, value)
+                if address != "panic":
+                    self._tell(address, value)
 
     def set_0to1(self, address: str, position: float) -> None:
         """Turn a knob to a position, 0 to 1, of its range; switches are on from 0.5, choices share the range.

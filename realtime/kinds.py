@@ -12,6 +12,7 @@ from gramophone.realtime.effect_table import EFFECTS, REFUSED
 from gramophone.realtime.stage import Format, Keys, Stage
 
 _LOADED = {
+    "latent": "gramophone.realtime.latent.stage:LatentStage",
     "plugin": "gramophone.realtime.plugins.stage:PluginStage",
     "style": "gramophone.realtime.style:StyleStage",
     "wavenet": "gramophone.realtime.wavenet.stage:WaveNetStage",
@@ -37,15 +38,6 @@ def keys_of(kind: str, values: Mapping[str, Value], folder: Path | None) -> Keys
     if kind in EFFECTS:
         return Keys(EFFECTS[kind].parameters)
     return _stage_class(kind).keys(values, folder)
-
-
-def hop_s(kind: str) -> float:
-    """Return how much sound, in seconds, a stage of this kind works on at a time; 0 if each block as it comes.
-
-    Raises:
-        KindError: there is no such kind.
-    """
-    return 0.0 if kind in EFFECTS else _stage_class(kind).hop_s
 
 
 def make_stage(kind: str, form: Format, values: Mapping[str, Value]) -> Stage:

@@ -38,21 +38,23 @@ class Keys:
     """What a stage may hold in a preset.
 
     `knobs` are turned while it plays; `settings` say what it is made of, as they were understood. `open`: what it is
-    made of could not be asked for its knobs, so any other key may be one of them.
+    made of could not be asked for its knobs, so any other key may be one of them. `hop_s`: how much sound, in seconds,
+    it works on at a time; 0 if it takes each block as it comes.
     """
 
     knobs: tuple[Parameter, ...]
     settings: Mapping[str, Value] = field(default_factory=dict)
     open: bool = False
+    hop_s: float = 0.0
 
 
 class Stage(ABC):
     """One link of a chain.
 
-    `parameters` is the stage's part of the parameter table. Values are targets: a stage moves towards a new number
-    over the parameter's `smoothing_ms`, at positions that depend on the count of samples only, never on how the
-    sound was cut into blocks. `delay` is the latency in samples, constant for the stage's life. `hop_s` is how much
-    sound it works on at a time; 0 if it takes each block as it comes.
+    `parameters` is the stage's part of the parameter table, and `hop_s` its hop, where they are the same for all stages
+    of a class (else `keys` says them). Values are targets: a stage moves towards a new number over the parameter's
+    `smoothing_ms`, at positions that depend on the count of samples only, never on how the sound was cut into blocks.
+    `delay` is the latency in samples, constant for the stage's life.
     """
 
     parameters: ClassVar[tuple[Parameter, ...]] = ()
@@ -67,7 +69,7 @@ class Stage(ABC):
         Raises:
             StageError: its settings do not make a stage.
         """
-        return Keys(cls.parameters)
+        return Keys(cls.parameters, hop_s=cls.hop_s)
 
     @abstractmethod
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None: ...

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from gramophone.models.parameters import Parameter, Value
 from gramophone.realtime.background import Background
-from gramophone.realtime.smoothing import Fade, crossfade
+from gramophone.realtime.smoothing import Amount, Fade, crossfade
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ class StyleStage(Stage):
         self._lessons = Background[_Learnt]("style-learner")
         self._playing = Player(form, Lesson.learn(form.rate, self._values), self._values)
         self._leaving: Player | None = None
-        self._share = Fade(0.0, 1)
+        self._share, self._filling = Fade(0.0, 1), 0
         self.delay = self._playing.delay
 
     def set(self, name: str, value: Value) -> None:
@@ -85,7 +87,7 @@ class StyleStage(Stage):
         if not self._leaving:
             return self._playing.process(block)
         old, new = self._leaving.process(block), self._playing.process(block)
-        mixed = crossfade(old, new, self._share.next(block.shape[1]))
+        mixed = crossfade(old, new, self._next_shares(block.shape[1]))
         if not self._share.left:
             self._leaving.close()
             self._leaving = None
@@ -127,5 +129,17 @@ class StyleStage(Stage):
         for name, value in self._values.items():  # what was turned while it was being made
             player.set(name, value)
         self._leaving, self._playing = self._playing, player
-        self._share = Fade(0.0, round(_FADE_S * self._form.rate))
+        self._share, self._filling = Fade(0.0, round(_FADE_S * self._form.rate)), player.delay
         self._share.set(1.0)
+
+    def _next_shares(self, frames: int) -> Amount:
+        """Return how much of the new player is heard: nothing yet of what it says before it has heard anything."""
+        waiting = min(self._filling, frames)
+        self._filling -= waiting
+        shares = self._share.next(frames - waiting)
+        return _after(waiting, shares, frames - waiting) if waiting else shares
+
+
+def _after(silent: int, amount: Amount, frames: int) -> Amount:
+    """Return nothing for `silent` samples, and then `amount` for so many frames."""
+    return np.concatenate((np.zeros(silent, np.float32), np.broadcast_to(amount, frames)))

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,10 +20,10 @@ from gramophone.models.parameters import Value
 from gramophone.models.speech import BANDS
 from gramophone.models.style import Style, StyleBands, blended, powers
 from gramophone.realtime.background import step_back
+from gramophone.realtime.clip import read_clip
 from gramophone.realtime.fifo import Fifo
-from gramophone.realtime.files import SoundFileError, read
 from gramophone.realtime.smoothing import Amount, Fade
-from gramophone.realtime.stage import Audio, Format, StageError
+from gramophone.realtime.stage import Audio, Format
 from gramophone.realtime.style_control import Place, StyleControl, Target, Turn
 
 _PERIOD_S = 0.16
@@ -180,13 +179,4 @@ def _renew(listener: Listener, heard: Tensor, lesson: Lesson, values: Mapping[st
 def _learn_clip(bands: StyleBands, clip: str) -> Style | None:
     if not clip:
         return None
-    try:
-        sound, rate = read(Path(clip))
-    except SoundFileError as error:
-        raise StageError(f"clip: {error}") from None
-    sound = np.nan_to_num(sound, nan=0.0, posinf=0.0, neginf=0.0)
-    if rate != bands.rate:
-        import soxr
-
-        sound = np.ascontiguousarray(soxr.resample(sound.T, rate, bands.rate).T)
-    return bands.learn(torch.from_numpy(sound))
+    return bands.learn(torch.from_numpy(read_clip(clip, bands.rate)))

@@ -43,8 +43,8 @@ class Sink:
 
     def set_many(self, changes):
         self.together.append(dict(changes))
-        for change in changes.items():
-            self._keep("set", *change)
+        for address, value in changes.items():
+            self._keep(*(("set", address, value) if "." in address else (address, value)[: 1 + (address != "panic")]))
 
     def change(self, preset):
         self._keep("change", preset.name)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from osc_support import needs, own_address
+from osc_support import needs, own_address, peer_of
 
 from gramophone.presets import CLIPS, Preset, StageSettings
 from gramophone.realtime.files import read
@@ -26,6 +26,7 @@ from gramophone.realtime.live.backend import AudioError, open_backend
 from gramophone.realtime.live.osc_audio import OscBackend
 from gramophone.realtime.live.osc_audio_choice import OscAudioChoice, parse_choice, reachable
 from gramophone.realtime.live.session import Session, SessionSettings
+from gramophone.realtime.osc.encode import encode
 from gramophone.realtime.osc.listener import SILENT_S
 from gramophone.realtime.osc.packet import Message, decode
 from gramophone.realtime.osc.sound import FROM_US, NUMBERS, TO_US, SoundBlock, encode_sound
@@ -39,7 +40,7 @@ WIRES = (
     *("7 0 8 0", "8 0 11 0", "8 1 10 0", "8 2 9 0", "9 0 2 0", "10 0 0 0"),  # when it is told to start
     *("11 0 12 0", "11 0 13 0", "13 0 2 0", "12 0 14 0"),  # at the end, half a second for the file
 )
-GRAMOPHONE = [sys.executable, "-m", "gramophone.offline.cli"]
+GRAMOPHONE = [sys.executable, "-m", "gramophone.offline"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 PATIENCE_S = 30.0
 HALF_DB = 20 * np.log10(0.5)
@@ -343,7 +344,8 @@ def test_a_recording_comes_back_at_exactly_the_reported_latency_with_losses_and_
     preset = complete(Preset("half", (StageSettings("level", "gain", {"gain": HALF_DB}),)))
     port = free_port()
     with Session(SessionSettings(f"osc:{port},jitter={held}", spare=spare)) as session:
-        starting = threading.Thread(target=session.start, args=(preset,))
+        session.start(preset)
+        starting = threading.Thread(target=session.wait_until_open)
         starting.start()
         first = Talker(port, np.zeros((2, 10 * frames), np.float32), rate, frames, stream=1)
         while starting.is_alive():  # nobody may listen yet
@@ -423,13 +425,36 @@ def gramophone(port: int, folder: Path, *options: str) -> Iterator[subprocess.Po
         text=True,
     ) as play:
         assert play.stderr
-        assert "waiting for sound at /gramophone/audio/in" in play.stderr.readline()
         try:
+            # Where there is no MIDI, it says so first.
+            assert any("waiting for sound at /gramophone/audio/in" in line for line in play.stderr)
             yield play
         finally:
             if play.poll() is None:
                 play.terminate()
             play.wait(PATIENCE_S)
+
+
+def test_knobs_can_be_turned_before_the_first_sound_comes(tmp_path: Path) -> None:
+    sound, rate = recording(6.0)
+    port, control = free_port(), free_port()
+    with gramophone(port, tmp_path, "--osc-port", str(control)) as play, peer_of(control) as peer:
+        answer = None
+        while not answer:  # it may not listen yet
+            assert play.poll() is None
+            with suppress(ConnectionRefusedError):
+                peer.send(encode("/gramophone/level/gain", (-20.0,)))
+                peer.send(encode("/gramophone/level/gain"))
+                answer = peer.receive(0.2)
+        assert answer.arguments == (-20.0,)
+        talker = Talker(port, sound, rate, 256)
+        held = 2
+        for place in range(talker.blocks):
+            talker.send(place)
+            talker.hear(place - held + 1)
+        heard = talker.heard()
+    loudness = np.sqrt(np.mean(heard[:, -rate:] ** 2) / np.mean(sound[:, -rate:] ** 2))
+    assert 0.07 < loudness < 0.3, "a tenth, but for blocks that the worker was late with"
 
 
 def last_report(play: subprocess.Popen[str]) -> dict:

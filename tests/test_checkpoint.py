@@ -55,7 +55,7 @@ def test_a_file_that_is_no_checkpoint_is_named_with_the_reason(tmp_path, saved):
         ({"kind": "oracle"}, "kind 'oracle'"),
         ({"shape": '{"layers": 3}'}, "do not fit"),
         ({"shape": '{"colour": 3}'}, "has no colour"),
-        ({"shape": "{"}, "do not fit"),
+        ({"shape": "{"}, "shape that cannot be read"),
         ({"card": "{}"}, "card"),
     ],
 )

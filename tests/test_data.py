@@ -172,6 +172,18 @@ def test_crops_are_the_recording_itself_from_silence_on(tmp_path):
     assert end.scored[0].tolist() == [False] * 10 + [True] * 30 + [False] * 60
 
 
+def test_pauses_are_heard_but_not_learnt(tmp_path):
+    said = np.r_[noise(1.0), np.zeros(RATE // 5, np.float32), noise(1.0, 1)]
+    for name in ("home/one.wav", "home/two.wav"):
+        write(tmp_path / "home" / name, said * (1 if "one" in name else -1))
+    corpus = gather([str(tmp_path / "home")], RATE, Limits(least_minutes=0))
+    crop = Cutter(corpus.speakers, len(said), 0, pause=50).cut(corpus.recordings[0], 0)
+    pause = np.flatnonzero(~crop.scored[0].numpy())
+    loud = np.flatnonzero(np.abs(sound(corpus.recordings[0])) > 0.02)
+    before, after = loud[loud < RATE].max(), loud[loud > RATE].min()
+    assert pause.tolist() == list(range(before + 51, after - 50))
+
+
 def test_local_conditions_lie_under_the_samples_that_they_speak_of(tmp_path):
     corpus = gather([str(make_speakers(tmp_path))], RATE)
     recording = corpus.recordings[0]

@@ -42,7 +42,7 @@ needs_zam = pytest.mark.skipif(
 SERVER = f"gramophone-test-{os.getpid()}"
 OTHER_SERVER = f"gramophone-again-{os.getpid()}"
 ENVIRONMENT = {**os.environ, "JACK_DEFAULT_SERVER": SERVER, "OMP_NUM_THREADS": "1"}
-GRAMOPHONE = [sys.executable, "-m", "gramophone.offline.cli"]
+GRAMOPHONE = [sys.executable, "-m", "gramophone.offline"]
 PATIENCE_S = 60.0
 PRESET = """
 title = "Half as loud"
@@ -377,7 +377,7 @@ def test_without_a_device_the_error_says_what_to_do(preset_file: Path) -> None:
     command = [*GRAMOPHONE, "play", "--audio", "jack", "--preset", str(preset_file)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: no JACK server runs")
+    assert "error: no JACK server runs" in done.stderr
 
 
 def test_a_restarted_server_is_found_again() -> None:

@@ -16,6 +16,7 @@ from gramophone.realtime.live.board import Board
 from gramophone.realtime.live.history import History
 from gramophone.realtime.live.knobs import Knobs
 from gramophone.realtime.live.messages import Text
+from gramophone.realtime.live.places import SWITCHES
 from gramophone.realtime.live.ring import BlockRing
 from gramophone.realtime.live.status import Status
 from gramophone.realtime.live.wake import EventWake, SemaphoreWake, make_wake
@@ -106,6 +107,23 @@ def test_knobs_of_a_coming_chain_do_not_turn_those_of_the_playing_one() -> None:
     board.close()
 
 
+def test_a_switch_is_turned_in_every_generation_and_with_the_knobs_of_the_newest() -> None:
+    """The chain that still plays hears it at once; a chain that comes later finds it turned."""
+    board = Board(8, switches=2)
+    board.set(-1, {-2: 3.0})
+    board.lay_out(0, [1.0])
+    playing = board.reader(0, [1.0, 3.0, 0.0])
+    board.lay_out(1, [50.0, 60.0])
+    coming = board.reader(1, [50.0, 60.0, 3.0, 0.0])
+    board.set(1, {0: 70.0, -1: 5.0})
+    assert playing.changes() == [(-1, 5.0)]
+    assert coming.changes() == [(0, 70.0), (-1, 5.0)]
+    board.lay_out(2, [0.0])
+    assert board.reader(2, [0.0, 0.0, 0.0]).changes() == [(-2, 3.0), (-1, 5.0)]
+    assert (board.switch(-2), board.switch(-1)) == (3.0, 5.0)
+    board.close()
+
+
 def flood(board: Board, times: int) -> None:
     for value in range(times):
         for place in range(4):
@@ -153,7 +171,7 @@ def test_what_is_set_at_once_is_read_at_once_by_another_process() -> None:
         seen += bool(changed)
     writer.join(LONG_S)
     assert seen > 1
-    assert board.get(0, 0) == times - 1
+    assert reader.known[0] == times - 1
     board.close()
 
 
@@ -178,7 +196,7 @@ def test_a_text_holds_back_what_was_set_with_it_until_it_is_there() -> None:
         "a.gain": Parameter("gain", 0.0, "loudness"),
         "a.on": Parameter("on", False, "switch"),
     }
-    board = Board(3)
+    board = Board(3, len(SWITCHES))
     board.lay_out(0, [0.0, 0.0, 0.0])
     heard = Knobs(board)
     heard.lay_out(knobs, 0, [0.0, 0.0, 0.0])

@@ -7,6 +7,7 @@ import pytest
 
 from gramophone.realtime.live.relay import Relay
 from gramophone.realtime.live.shared import MUTE, Shared
+from gramophone.realtime.live.wake import make_wake
 from gramophone.realtime.stage import Audio
 
 BLOCK, DELAY = 64, 100
@@ -18,7 +19,7 @@ class Host:
 
     def __init__(self, depth: int = 1) -> None:
         self.shared = Shared.new(1)
-        self.relay = Relay(self.shared, 1, depth - 1)
+        self.relay = Relay(self.shared, make_wake(), 1, depth - 1)
         self.heard = np.zeros((1, 0), np.float32)
         self.played = np.zeros((1, DELAY), np.float32)
 
@@ -93,7 +94,7 @@ def test_before_the_first_answer_the_dry_sound_plays_and_nothing_is_counted(host
 
 def test_a_muted_desk_is_silent_even_without_a_worker(host: Host) -> None:
     host.run(set(), blocks=10)
-    host.shared.switches.set(0, {MUTE: 1})
+    host.shared.knobs.set(0, {MUTE: 1})
     host.step()
     for _ in range(3):
         silent = host.step()
@@ -111,7 +112,7 @@ def test_another_block_size_is_another_latency_at_once(host: Host) -> None:
 
 def test_a_new_audio_process_goes_on_counting(host: Host) -> None:
     host.run(set(), blocks=10)
-    host.relay = Relay(host.shared, 1)
+    host.relay = Relay(host.shared, make_wake(), 1)
     host.step()
     assert host.shared.inputs.newest == 10
 

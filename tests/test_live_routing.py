@@ -21,6 +21,7 @@ from gramophone.realtime.live.routing import (
     straight,
 )
 from gramophone.realtime.live.shared import INPUTS, OUTPUTS, Shared
+from gramophone.realtime.live.wake import make_wake
 from gramophone.realtime.osc.faults import RefusedError
 from gramophone.realtime.osc.packet import Message
 from gramophone.realtime.osc.routing import RouteCommand
@@ -92,7 +93,7 @@ class Host:
 
     def __init__(self) -> None:
         self.shared = Shared.new(2, 4)
-        self.relay = Relay(self.shared, 2)
+        self.relay = Relay(self.shared, make_wake(), 2)
         self.number = 0
 
     def route(self, side: int, text: str) -> None:
@@ -148,7 +149,7 @@ def test_until_something_is_routed_sockets_are_channels(host: Host) -> None:
 
 def test_another_audio_process_finds_the_routes_as_they_were(host: Host) -> None:
     host.route(OUTPUTS, "4,3")
-    host.relay = Relay(host.shared, 2)
+    host.relay = Relay(host.shared, make_wake(), 2)
     sound = noise(4, 10 * BLOCK)
     heard = host.play(sound, wet=False)
     np.testing.assert_array_equal(heard[[3, 2], BLOCK:], sound[:2, :-BLOCK])

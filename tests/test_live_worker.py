@@ -18,23 +18,29 @@ import numpy as np
 import pytest
 
 from gramophone.models.parameters import Value
-from gramophone.presets import CLIPS, Preset, StageSettings
-from gramophone.realtime.files import read
-from gramophone.realtime.live.child import Child
-from gramophone.realtime.live.messages import Change, Event, Play, Refused, Text, Warm
-from gramophone.realtime.live.places import places, values_at
+from gramophone.presets import CLIPS, Preset, StageSettings, load, save
+from gramophone.realtime.files import Writer, read
+from gramophone.realtime.live.ahead import spawn_worker
+from gramophone.realtime.live.messages import Ask, Change, Event, Held, Play, Refused, Text, Warm
+from gramophone.realtime.live.places import SWITCHES, places, values_at
 from gramophone.realtime.live.player import Player
 from gramophone.realtime.live.record import EVENTS, OUTPUT, PRESET, Recorder, RecordError
 from gramophone.realtime.live.relay import Relay
 from gramophone.realtime.live.replay import is_recording, replay, replayed
 from gramophone.realtime.live.shared import BYPASS, MUTE, PANIC, Shared
-from gramophone.realtime.live.worker import run_worker
+from gramophone.realtime.live.wake import make_wake
+from gramophone.realtime.plugins import scan
 from gramophone.realtime.stage import Audio, Format, StageError
 from gramophone.realtime.table import complete, table
 
 RATE, BLOCK = 48_000, 128
 FORM = Format(RATE, 2, "cpu")
 PATIENCE_S = 100.0
+
+needs_zam = pytest.mark.skipif(
+    "ZamCompX2" not in {plugin.name for plugin in scan.installed()},
+    reason="needs zam-plugins as VST3 (apt install zam-plugins)",
+)
 
 Stage = tuple[str, str, dict[str, float | bool | str]]
 GAIN: Stage = ("level", "gain", {"gain": -6.0})
@@ -64,8 +70,10 @@ class Simulation:
     def __init__(self, preset: Preset) -> None:
         self.shared = Shared.new(2, recorded=True)
         self.shared.status["block"] = BLOCK
-        self.relay = Relay(self.shared, 2)
+        self.wake = make_wake()
+        self.relay = Relay(self.shared, self.wake, 2)
         self.events: list[Event] = []
+        self.heard: list[object] = []
         self.complaints: list[str] = []
         self.listeners: list[Callable[[Event], None]] = [self.events.append]
         self.generation = 0
@@ -84,8 +92,8 @@ class Simulation:
         starts = self.count("start")
         self.generation += 1
         self.lay_out(self.preset)
-        self.worker = Child("test worker", run_worker, self.shared)
-        self.worker.send(Play(self.preset, FORM, self.generation))
+        self.worker = spawn_worker(self.wake)
+        self.worker.send(Play(self.preset, FORM, self.generation, self.shared))
         until(lambda: self.count("start") > starts)
 
     def count(self, name: str) -> int:
@@ -93,6 +101,7 @@ class Simulation:
         return sum(event.name == name for event in self.events)
 
     def hear(self, messages: list[object]) -> None:
+        self.heard += messages
         for message in messages:
             if isinstance(message, Event):
                 for listener in self.listeners:
@@ -100,7 +109,7 @@ class Simulation:
             elif isinstance(message, Refused):
                 self.complaints.append(message.why)
             else:
-                assert isinstance(message, Warm)
+                assert isinstance(message, Warm | Held)
 
     def set(self, address: str, value: Value) -> None:
         self.set_many({address: value})
@@ -111,12 +120,14 @@ class Simulation:
         texts = [Text(number, str(changes[address])) for address, number in numbers.items()]
         for text in texts if texts_first else ():
             self.worker.send(text)
-        on_board = {self.places[address]: float(numbers.get(address, value)) for address, value in changes.items()}
+        places = self.places | SWITCHES
+        on_board = {places[address]: float(numbers.get(address, value)) for address, value in changes.items()}
         self.shared.knobs.set(self.generation, on_board)
         for text in () if texts_first else texts:
             self.catch_up()
             self.worker.send(text)
-        turned = {(stage, key): v for address, v in changes.items() for stage, _, key in [address.partition(".")]}
+        knobs = {address: value for address, value in changes.items() if address not in SWITCHES}
+        turned = {(stage, key): v for address, v in knobs.items() for stage, _, key in [address.partition(".")]}
         self.preset = self.preset.with_values(turned)
 
     def change(self, preset: Preset) -> None:
@@ -147,6 +158,7 @@ class Simulation:
     def close(self) -> None:
         self.hear(self.worker.stop())
         self.shared.close()
+        self.wake.close()
 
 
 @pytest.fixture(scope="module")
@@ -169,10 +181,10 @@ def test_the_worker_plays_what_the_player_plays_one_block_later() -> None:
             simulation.set("ensemble.bypass", True)
             truth.set("ensemble.bypass", True)
         if number in (90, 110):
-            simulation.shared.switches.set(0, {BYPASS: number == 90})
+            simulation.shared.knobs.set(simulation.generation, {BYPASS: number == 90})
             truth.bypass(number == 90)
         if number in (130, 150):
-            simulation.shared.switches.set(0, {MUTE: number == 130})
+            simulation.shared.knobs.set(simulation.generation, {MUTE: number == 130})
             truth.mute(number == 130)
         heard = simulation.play(sound[:, here])
         if number > 1:  # the first answer is faded in
@@ -229,11 +241,11 @@ def test_a_preset_that_cannot_be_played_is_named_and_the_old_one_plays_on(gain: 
 
 def record(folder: Path, simulation: Simulation, perform: Callable[[], None]) -> Audio:
     """Record what `perform` does; return the output, and hold the recording against its replay."""
-    recorder = Recorder(folder, simulation.shared, FORM)
+    recorder = Recorder(folder, simulation.shared)
     for event in simulation.events:
         recorder.take(event)
     simulation.listeners.append(recorder.take)
-    with recorder:
+    with recorder.writing(FORM):
         perform()
         simulation.catch_up()
         simulation.close()
@@ -252,19 +264,19 @@ def test_a_recording_is_replayed_bit_for_bit(tmp_path: Path) -> None:
         simulation.set("level.gain", 3.0)
         simulation.play(noise(5, 2))
         simulation.set("level.gain", -9.0)
-        simulation.shared.switches.set(0, {BYPASS: 1})
+        simulation.shared.knobs.set(simulation.generation, {BYPASS: 1})
         simulation.play(noise(30, 3))
-        simulation.shared.switches.set(0, {BYPASS: 0})
+        simulation.shared.knobs.set(simulation.generation, {BYPASS: 0})
         simulation.change(chain(HALL, GAIN))
         simulation.set("hall.wet", 0.9)
         simulation.play_until("change")
         simulation.play(noise(60, 4))
-        simulation.shared.switches.set(0, {PANIC: 1})
+        simulation.shared.knobs.set(simulation.generation, {PANIC: 1})
         simulation.set("hall.wet", 0.1)
         simulation.play_until("refresh")
-        simulation.shared.switches.set(0, {MUTE: 1})
+        simulation.shared.knobs.set(simulation.generation, {MUTE: 1})
         simulation.play(noise(30, 5))
-        simulation.shared.switches.set(0, {MUTE: 0})
+        simulation.shared.knobs.set(simulation.generation, {MUTE: 0})
         simulation.play(noise(30, 6))
 
     output = record(tmp_path / "take", simulation, perform)
@@ -273,6 +285,64 @@ def test_a_recording_is_replayed_bit_for_bit(tmp_path: Path) -> None:
     assert names == {"start", "set", "bypass", "change", "panic", "refresh", "mute"}
     replay(tmp_path / "take", tmp_path / "again.wav")
     np.testing.assert_array_equal(read(tmp_path / "again.wav")[0], output)
+
+
+def test_a_recording_of_impulse_files_changed_while_they_play_is_replayed_bit_for_bit(tmp_path: Path) -> None:
+    impulses = []
+    for seed, frames in enumerate((3000, 20_000)):
+        impulses.append(str(tmp_path / f"room {seed}.wav"))
+        decay = np.exp(-np.arange(frames) / (0.2 * frames))
+        with Writer(Path(impulses[-1]), 44_100, 2, frames) as file:
+            file.write((np.random.default_rng(seed).normal(0, 0.1, (2, frames)) * decay).astype(np.float32))
+    simulation = Simulation(chain(("room", "convolution", {"impulse": impulses[0], "mix": 0.5}), GAIN))
+
+    def perform() -> None:
+        simulation.play(noise(60, 1))
+        for turn in (1, 0):
+            simulation.set("room.impulse", impulses[turn])
+            simulation.play_until("take", 2 - turn)
+            simulation.play(noise(40, 2 + turn))
+        simulation.change(chain(HALL, ("room", "convolution", {"impulse": impulses[1], "mix": 1.0})))
+        simulation.play_until("change")
+        simulation.play(noise(60, 4))
+
+    output = record(tmp_path / "take", simulation, perform)
+    assert output.any()
+    assert simulation.count("take") == 2
+
+
+@needs_zam
+def test_a_plugin_is_saved_as_it_is_turned_live_and_its_recording_is_replayed_bit_for_bit(tmp_path: Path) -> None:
+    """The program that the plug-in loads of itself is in its state, and in no knob of the preset."""
+    simulation = Simulation(complete(chain(("comp", "plugin", {"plugin": "ZamCompX2", "ratio": 8.0}), GAIN)))
+    answers: list[Held] = []
+
+    def perform() -> None:
+        simulation.play(noise(60, 1))
+        simulation.set_many({"comp.threshold": -30.0, "comp.makeup": 6.0, "level.gain": -3.0})
+        simulation.play(noise(60, 2))
+        simulation.worker.send(Ask(7))
+        while not answers:
+            simulation.play(noise(1, 3))
+            simulation.count("start")  # and hears what else the worker says
+            answers.extend(message for message in simulation.heard if isinstance(message, Held))
+        simulation.play(noise(60, 4))
+
+    record(tmp_path / "take", simulation, perform)
+    ((address, state),) = answers[0].values.items()
+    assert address == ("comp", "state")
+    save(simulation.preset.with_values(answers[0].values), tmp_path / "kept.toml")
+    kept = complete(load(tmp_path / "kept.toml"))
+    assert kept.stage("comp").values["state"] == state
+    sound = noise(60, 5)
+    heard = []
+    for preset in (kept, simulation.preset, chain(("comp", "plugin", {"plugin": "ZamCompX2", "state": state}), GAIN)):
+        player = Player(complete(preset), FORM)
+        player.set("level.gain", -3.0)
+        heard.append(player.process(sound)[:, 3000:])
+        player.close()
+    np.testing.assert_array_equal(heard[0], heard[1])
+    np.testing.assert_array_equal(heard[0], heard[2])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is not known there")
@@ -302,7 +372,7 @@ def test_a_recording_is_never_written_over(tmp_path: Path) -> None:
     (tmp_path / EVENTS).write_text("")
     shared = Shared.new(2)
     with pytest.raises(RecordError, match="holds a recording already"):
-        Recorder(tmp_path, shared, FORM)
+        Recorder(tmp_path, shared)
     shared.close()
 
 
@@ -314,25 +384,23 @@ def test_what_is_no_recording_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_nothing_played_is_nothing_recorded(tmp_path: Path) -> None:
     shared = Shared.new(2)
-    with pytest.raises(RecordError, match="nothing was played"), Recorder(tmp_path, shared, FORM):
+    with pytest.raises(RecordError, match="nothing was played"), Recorder(tmp_path, shared).writing(FORM):
         pass
     assert not (tmp_path / PRESET).exists()
     shared.close()
 
 
-def test_texts_and_numbers_set_at_once_are_heard_from_the_same_block_on() -> None:
+def test_texts_numbers_and_switches_set_at_once_are_heard_from_the_same_block_on() -> None:
     """Also where the text comes late: nothing of what was set with it is heard before."""
     simulation = Simulation(chain(("filter", "ladder", {"frequency": 400.0}), GAIN))
     for together in (True, False):
         before = len(simulation.events)
         kind = "high-24" if together else "low-12"
-        simulation.set_many({"level.gain": -3.0 - together, "filter.mode": kind}, texts_first=together)
-        simulation.play_until("set", simulation.count("set") + 2)
-        turned = simulation.events[before:]
-        assert {(event.address, event.value) for event in turned} == {
-            ("level.gain", -3.0 - together),
-            ("filter.mode", kind),
-        }
+        changes = {"mute": together, "level.gain": -3.0 - together, "filter.mode": kind, "bypass": together}
+        simulation.set_many(changes, texts_first=together)
+        simulation.play_until("bypass", simulation.count("bypass") + 1)
+        turned = [event for event in simulation.events[before:] if event.name != "start"]
+        assert {(event.address or event.name, event.value) for event in turned} == set(changes.items())
         assert len({event.block for event in turned}) == 1
     simulation.close()
 
@@ -356,7 +424,7 @@ def test_a_recording_of_lessons_learnt_under_load_is_replayed_bit_for_bit(tmp_pa
             simulation.set(address, value)
             simulation.play(noise(int(random.integers(5, 80)), turn))
         simulation.play_until("take", 2)
-        simulation.shared.switches.set(0, {PANIC: 1})
+        simulation.shared.knobs.set(simulation.generation, {PANIC: 1})
         simulation.set("style.detail", 12.0)
         simulation.play_until("refresh")
         simulation.play(noise(40, 99))

@@ -8,6 +8,8 @@ from test_osc_conversation import Talk, bundle
 
 from gramophone.realtime.desk import Desk
 from gramophone.realtime.live.board import Board
+from gramophone.realtime.live.places import SWITCHES
+from gramophone.realtime.live.shared import PANIC
 from gramophone.realtime.osc import AddressSpace
 from gramophone.realtime.osc.conversation import Conversation
 from gramophone.realtime.osc.encode import encode
@@ -17,7 +19,7 @@ BUNDLES = 1500
 
 
 class BoardSink(Sink):
-    """A sink that keeps five knobs on a board in shared memory, as a session does."""
+    """A sink that keeps five knobs, and the switches, on a board in shared memory, as a session does."""
 
     def __init__(self, board):
         super().__init__()
@@ -28,13 +30,16 @@ class BoardSink(Sink):
         self.set_many({address: value})
 
     def set_many(self, changes):
-        self.board.set(0, {KNOBS.index(address): value for address, value in changes.items()})
+        places = {address: place for place, address in enumerate(KNOBS)} | SWITCHES
+        if "panic" in changes:
+            changes = {**changes, "panic": self.board.switch(PANIC) + 1}
+        self.board.set(0, {places[address]: float(value) for address, value in changes.items()})
 
 
 def look(board, ready, seen):
     """Be another process that looks at the board block after block, without a pause."""
-    reader = board.reader(0, [0.0] * len(KNOBS))
-    now = [0.0] * len(KNOBS)
+    now = [0.0] * (len(KNOBS) + len(SWITCHES))
+    reader = board.reader(0, now)
     states = [tuple(now)]
     ready.set()
     while now[0] != 1.0:
@@ -46,11 +51,14 @@ def look(board, ready, seen):
     seen.put(states)
 
 
-def test_knobs_of_one_bundle_are_never_heard_apart():
-    """The truth: after each bundle all knobs are the same. Thousands of them without a pause, in any order inside."""
+def test_what_is_in_one_bundle_is_never_heard_apart():
+    """The truth: after the k-th bundle all knobs stand at k steps, mute and bypass are on in every second, third.
+
+    Thousands of them without a pause, in any order inside; each with a panic, which are counted.
+    """
     processes = multiprocessing.get_context("spawn")
     ready, seen = processes.Event(), processes.Queue()
-    board = Board(len(KNOBS))
+    board = Board(len(KNOBS), len(SWITCHES))
     desk = Desk(make_preset(), BoardSink(board))
     conversation = Conversation(AddressSpace(desk))
     for knob in KNOBS:
@@ -62,14 +70,29 @@ def test_knobs_of_one_bundle_are_never_heard_apart():
     for k in range(1, BUNDLES + 1):
         packets = [encode(path, (k / BUNDLES,)) for path in (*paths[k % 5 :], *paths[: k % 5])]
         packets.insert(k % 7, encode("/gramophone/hall/room"))
+        packets.insert(k % 5, encode("/gramophone/panic"))
+        packets.insert(k % 3, encode("/gramophone/mute", (k % 2 == 0,)))
+        packets.insert(k % 8, encode("/gramophone/bypass", (k % 3 == 0,)))
         conversation.receive(bundle(0, *packets), "peer", 0.0)
         conversation.advance(0.0)
         conversation.outgoing.clear()
     states = seen.get(timeout=60)
     reader.join()
     board.close()
-    assert all(len(set(state)) == 1 for state in states)
+    for *knobs, muted, bypassed, panics in states[1:]:
+        assert len(set(knobs)) == 1
+        assert round(knobs[0] * BUNDLES) == panics
+        assert (muted, bypassed) == (panics % 2 == 0, panics % 3 == 0)
     assert [state[0] for state in states] == sorted(state[0] for state in states)
+
+
+def test_mute_bypass_and_panic_are_told_with_the_knobs_of_their_bundle():
+    talk = Talk()
+    switches = encode("/gramophone/mute", (True,)), encode("/gramophone/panic"), encode("/gramophone/bypass", (1,))
+    talk.receive(bundle(0, *switches, encode("/gramophone/hall/room", (0.25,))))
+    talk.say()
+    assert talk.sink.together == [{"hall.room": 0.25, "mute": True, "panic": True, "bypass": True}]
+    assert (talk.desk.muted, talk.desk.bypassed) == (True, True)
 
 
 def test_what_is_asked_inside_a_bundle_is_answered_when_all_of_it_is_set():

@@ -17,6 +17,7 @@ from gramophone.realtime.osc.encode import encode
 from gramophone.realtime.osc.timetag import time_tag
 
 ROOM = "/gramophone/hall/room"
+LINUX_DEFAULT_BYTES = 212_992
 
 
 def bundle(wall, *packets):
@@ -42,7 +43,8 @@ def test_a_message_turns_a_knob_and_a_question_is_answered(setup, server):
     assert setup.sink.calls == [("set", "hall.room", 0.25)]
 
 
-def test_a_flood_loses_no_newest_value(setup, server):
+@pytest.mark.parametrize("buffer", ["large", "default"])
+def test_a_flood_loses_no_newest_value(setup, server, buffer):
     """Sent by another process as fast as it can, far more than the thread can turn knobs."""
     sender = (
         "import socket, sys\n"
@@ -53,15 +55,22 @@ def test_a_flood_loses_no_newest_value(setup, server):
         "tx.connect(('127.0.0.1', int(sys.argv[1])))\n"
         "for packet in packets: tx.send(packet)\n"
     )
-    if server.buffer_bytes < 4 << 20:
+    if buffer == "large" and server.buffer_bytes < 4 << 20:
         pytest.skip(f"the system's buffer holds {server.buffer_bytes} bytes: sysctl -w net.core.rmem_max=4194304")
+    if buffer == "default":
+        with peer_of(server.port) as peer:
+            peer.send(encode(ROOM))
+            peer.receive()
+        if not server.real_time:
+            pytest.skip("needs real-time priority: other programs may keep the thread from emptying a small buffer")
+        server._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LINUX_DEFAULT_BYTES // 2)  # which it doubles
     subprocess.run([sys.executable, "-c", sender, str(server.port)], check=True, timeout=60)
     newest = ("set", "drive.mix", 0.24998)
     setup.sink.wait_for(lambda calls: newest in calls)
     for knob in ("hall.room", "hall.damping", "level.mix", "drive.mix"):
         assert setup.desk.get(knob) == 0.24998
-    assert setup.faults == {}
-    assert server.received == 50_000
+    assert set(setup.faults) <= {"packets lost"}
+    assert server.received >= 50_000 or buffer == "default"
 
 
 def test_batches_are_done_before_the_question_behind_them_is_answered(setup, server):
@@ -76,9 +85,9 @@ def test_batches_are_done_before_the_question_behind_them_is_answered(setup, ser
 
 def test_bundles_ahead_delay_nobody_and_are_on_time(setup, server):
     with peer_of(server.port) as peer:
+        due = time.monotonic() + 0.5
         for i in range(100):
             peer.send(bundle(time.time() + 0.5, encode("/gramophone/level/gain", (i / 100,))))
-        due = time.monotonic() + 0.5
         for i in range(20):
             peer.send(encode(ROOM, (i / 20,)))
             peer.send(encode(ROOM))

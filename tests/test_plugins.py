@@ -22,11 +22,12 @@ from gramophone.models.parameters import Value
 from gramophone.presets import Preset, PresetError, StageSettings, load, save
 from gramophone.realtime.chain import Chain
 from gramophone.realtime.engine import Engine
+from gramophone.realtime.live.supervisor import HANGING_S
 from gramophone.realtime.plugins import probe, scan
 from gramophone.realtime.plugins.bell import POLLS
 from gramophone.realtime.plugins.child import Source
 from gramophone.realtime.plugins.errors import PluginError, PluginFailedError
-from gramophone.realtime.plugins.host import Host
+from gramophone.realtime.plugins.host import PATIENCE_S, Host
 from gramophone.realtime.plugins.stage import PluginStage
 from gramophone.realtime.stage import Audio, Format, StageError
 from gramophone.realtime.table import complete, overridden, table
@@ -320,6 +321,20 @@ def test_a_plugin_that_dies_while_playing_leaves_the_dry_sound_in_line(signal_na
     np.testing.assert_allclose(dry[:, 1500:], sine[:, 11020:19520], rtol=0, atol=1e-5)
     joined = np.concatenate((alive, dry), axis=1)[:, 9000:12000]
     assert np.abs(np.diff(joined)).max() < 2 * np.abs(np.diff(alive[:, 5000:])).max()  # no step
+
+
+@needs_zam
+@needs_signals
+def test_a_plugin_that_hangs_while_telling_its_state_is_given_up_before_the_worker_is() -> None:
+    assert PATIENCE_S < HANGING_S
+    sound = noise(2, 1000)
+    with chain_of(preset_of("ZamCompX2", {"makeup": 6.0})) as chain:
+        pid = stage_of(chain).pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        assert not chain.slots["fx"].held()
+        assert f"ZamCompX2: while telling its state: no answer after {PATIENCE_S:g} s; bypassed" in chain.status["fx"]
+        np.testing.assert_array_equal(played(chain, sound, [256]), sound)
 
 
 @needs_zam

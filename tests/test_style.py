@@ -8,7 +8,7 @@ import pytest
 from gramophone.models.style import StyleBands
 from gramophone.presets import CLIPS
 from gramophone.realtime.files import Writer, read
-from gramophone.realtime.kinds import hop_s
+from gramophone.realtime.kinds import keys_of
 from gramophone.realtime.stage import Format, StageError
 from gramophone.realtime.style import StyleStage
 
@@ -65,6 +65,24 @@ def test_strength_zero_is_a_delay_and_the_delay_is_as_stated(rate):
     impulse[:, 1234] = 0.9
     heard = run(playing, impulse, (1, 7, 300, 4096))
     assert np.abs(heard - impulse).max() < 1e-6
+
+
+@pytest.mark.parametrize("block", [64, 1000, 4096])
+def test_another_band_layout_at_strength_zero_is_not_heard(block):
+    """The new player is late by its delay: faded to before, it would be a dip in level."""
+    sound = voice(1.0, 2)
+    playing = stage(RATE, 2, strength=0.0)
+    playing.hold()
+    playing.set("detail", 16.0)
+    pieces = []
+    for start in range(0, sound.shape[1], block):
+        if start // block == 24_000 // block:
+            playing.take(1)
+        pieces.append(playing.process(sound[:, start : start + block]))
+    playing.close()
+    heard = np.concatenate(pieces, axis=1)
+    assert heard.dtype == np.float32
+    np.testing.assert_allclose(heard[:, playing.delay :], sound[:, : -playing.delay], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -187,4 +205,4 @@ def test_a_clip_that_is_no_sound_is_named(tmp_path):
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000, 96_000])
 def test_the_hop_that_the_live_engine_is_told_is_the_one_it_works_in(rate):
-    assert round(hop_s("style") * rate) == StyleBands(rate, 24, 40.0, 7000.0).hop
+    assert round(keys_of("style", {}, None).hop_s * rate) == StyleBands(rate, 24, 40.0, 7000.0).hop

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from gramophone.offline.bench.machine import describe
 
-_PARTS = ("decoder", "live", "wavenet", "latent", "training", "start", "batch")
+_PARTS = ("decoder", "live", "wavenet", "latent", "descent", "training", "start", "batch")
 _LONG = {"endurance": ("minutes", "blocks"), "set": ("hours", "preset")}
 """Parts that run only when named, and the options that they take."""
 

@@ -54,7 +54,7 @@ def _spread(seconds: Sequence[float]) -> dict[str, float]:
 
 
 def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "gramophone.offline.cli", "play", "--preset", DEFAULT, *arguments]
+    return [sys.executable, "-m", "gramophone.offline", "play", "--preset", DEFAULT, *arguments]
 
 
 def _time_to_sound(server: str) -> tuple[float, float]:

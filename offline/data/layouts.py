@@ -1,7 +1,8 @@
 """Where the recordings are in the layouts that data sets come in, and who speaks in them.
 
 VCTK in its official layouts (0.80 and 0.92), MagnaTagATune's audio, a folder per speaker, any folder of sound files,
-and the voices that Debian packages carry (`gramophone.offline.corpora`), written `voice:NAME`.
+the voices that Debian packages carry (`gramophone.offline.corpora`), written `voice:NAME`, and instruments played by
+rule (`gramophone.offline.data.instruments`), written `instrument:NAME`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gramophone.offline import corpora
+from gramophone.offline.data import instruments
 from gramophone.offline.data.recording import DataError, Found
 from gramophone.realtime.files import EXTENSIONS
 
@@ -32,15 +34,18 @@ class Source:
 
 
 def find(place: str, layout: str = "auto") -> Source:
-    """Return the recordings in a folder, or those of a voice (`voice:NAME`).
+    """Return the recordings in a folder, of a voice (`voice:NAME`) or of an instrument (`instrument:NAME`).
 
     Raises:
-        DataError: there is no such folder, voice or layout, or no sound file in it.
+        DataError: there is no such folder, voice, instrument or layout, or no sound file in it.
         CorporaError: the voice's package cannot be had.
     """
-    kind, _, voice = place.partition(":")
+    kind, _, name = place.partition(":")
     if kind == "voice":
-        return _voice(voice)
+        return _voice(name)
+    if kind == "instrument":
+        found = tuple(Found(path, path.stem, name) for path in _sounds(instruments.played(name)))
+        return Source(f"{instruments.PACKAGE} ({name})", "instrument", instruments.LICENCE, found)
     folder = Path(place)
     if not folder.is_dir():
         raise DataError(f"{place}: no such folder; expected a folder of recordings, or voice:NAME")

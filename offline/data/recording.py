@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,3 +78,11 @@ class Dropped:
     path: Path
     kind: str
     why: str
+
+
+def spread_evenly(recordings: Sequence[Recording], count: int) -> list[Recording]:
+    """Return up to `count` of some recordings, from the first to the last."""
+    if len(recordings) <= count:
+        return list(recordings)
+    step = (len(recordings) - 1) / max(count - 1, 1)
+    return [recordings[round(number * step)] for number in range(count)]

@@ -1,4 +1,4 @@
-"""The descent: L-BFGS in rounds, each from an empty memory, so that a round is all there is to keep and go on from."""
+"""The descent, in rounds: a round is all there is to keep and go on from."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from torch import Tensor
 
 from gramophone.offline.stylise.method import Method
 
-ROUND = 20
-"""Steps of a round."""
-
-_MEMORY = 10
+ROUND = Method.round_steps
+"""Steps of a round, unless the method has others."""
 
 
 @dataclass
@@ -43,7 +41,7 @@ def descend(method: Method, strength: float, steps: int, keep: Keep, descent: De
         descent = Descent(start, 0, [_losses(method, start, strength)])
     try:
         while descent.steps < steps:
-            descent = _round(method, descent, strength, min(ROUND, steps - descent.steps))
+            descent = _round(method, descent, strength, min(method.round_steps, steps - descent.steps))
             keep(descent)
     except KeyboardInterrupt:
         pass
@@ -51,38 +49,20 @@ def descend(method: Method, strength: float, steps: int, keep: Keep, descent: De
 
 
 def _round(method: Method, before: Descent, strength: float, steps: int) -> Descent:
-    x = before.x.detach().clone(memory_format=torch.contiguous_format).requires_grad_(True)
-    optimiser = torch.optim.LBFGS(
-        [x], max_iter=steps, history_size=_MEMORY, tolerance_change=0, tolerance_grad=0, line_search_fn="strong_wolfe"
-    )
-
-    def loss() -> Tensor:
-        optimiser.zero_grad()
-        value = _weighted(method, x, strength)
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
-
-    optimiser.step(loss)  # type: ignore[no-untyped-call]
-    after = _losses(method, x.detach(), strength)
+    x = method.advanced(before.x, strength, before.steps, steps)
+    after = _losses(method, x, strength)
     # a line search that failed may end higher than it began: then the round counts for nothing
     better = after["all"] <= before.curve[-1]["all"]
     return Descent(
-        x.detach() if better else before.x,
+        x if better else before.x,
         before.steps + steps,
         [*before.curve, after if better else before.curve[-1]],
     )
 
 
-def _weighted(method: Method, x: Tensor, strength: float) -> Tensor:
-    """Return the loss: means over layers, so that every layer has the same say."""
-    content, style = (
-        torch.stack(list(terms.values())).mean() for terms in (method.content_losses(x), method.style_losses(x))
-    )
-    return (1 - strength) * content + strength * style
-
-
 @torch.no_grad()
 def _losses(method: Method, x: Tensor, strength: float) -> dict[str, float]:
-    terms = {f"content.{name}": float(value) for name, value in method.content_losses(x).items()}
-    terms |= {f"style.{name}": float(value) for name, value in method.style_losses(x).items()}
-    return {**terms, "all": float(_weighted(method, x, strength))}
+    content, style = method.content_losses(x), method.style_losses(x)
+    terms = {f"content.{name}": float(value) for name, value in content.items()}
+    terms |= {f"style.{name}": float(value) for name, value in style.items()}
+    return {**terms, "all": float(method.weighted(content, style, strength))}

@@ -1,5 +1,7 @@
 """What a slow method of style transfer is: features with losses, and where to start. To add one, name it in `METHODS`.
 
+It descends by L-BFGS, in rounds, each from an empty memory, unless it says otherwise.
+
 Every term of the loss is a share: of content, 0 where nothing of it is lost and 1 where all is; of style, 1 for the
 content as it is and 0 for the style. That balances layers and terms of any scale: one default serves all sounds.
 """
@@ -9,17 +11,21 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, cast
+from typing import ClassVar, Self, cast
 
+import torch
 from torch import Tensor
 
 METHODS = {
     "stft": "gramophone.offline.stylise.stft:Stft",
     "texture": "gramophone.offline.stylise.texture:Texture",
+    "wavenet": "gramophone.offline.stylise.wavenet:WaveNetStyle",
+    "wavenet-relaxed": "gramophone.offline.stylise.relaxed:RelaxedWaveNetStyle",
 }
 """Where each method's class is; they are loaded when asked for."""
 
 _LEAST = 1e-12
+_MEMORY = 10
 
 
 class StyliseError(ValueError):
@@ -36,8 +42,18 @@ class Method(ABC):
     steps: ClassVar[int]
     """How many steps of L-BFGS it needs by default."""
 
+    round_steps: ClassVar[int] = 20
+
     balance: ClassVar[float]
     """The style's share of the loss at full strength; the rest is the content's."""
+
+    say: ClassVar[Mapping[str, float]] = {}
+    """Terms that have more or less of a say than one."""
+
+    @classmethod
+    def told(cls, model: str) -> type[Self]:
+        """Return the method by a certain model, if it is one that needs one."""
+        return cls
 
     @abstractmethod
     def __init__(self, content: Tensor, style: Tensor) -> None: ...
@@ -58,10 +74,44 @@ class Method(ABC):
         """Return the sound `(T,)` of `x`."""
         return x
 
+    def weighted(self, content: Mapping[str, Tensor], style: Mapping[str, Tensor], strength: float) -> Tensor:
+        """Return the loss: means over layers, so that every layer has the same say, unless it has another."""
+        return (1 - strength) * self._mean(content) + strength * self._mean(style)
+
+    def advanced(self, x: Tensor, strength: float, done: int, steps: int) -> Tensor:
+        """Return where so many `steps` lead from `x`, the `done` ones before it apart."""
+        x = x.detach().clone(memory_format=torch.contiguous_format).requires_grad_(True)
+        optimiser = torch.optim.LBFGS(
+            [x],
+            max_iter=steps,
+            history_size=_MEMORY,
+            tolerance_change=0,
+            tolerance_grad=0,
+            line_search_fn="strong_wolfe",
+        )
+
+        def loss() -> Tensor:
+            optimiser.zero_grad()
+            value = self.weighted(self.content_losses(x), self.style_losses(x), strength)
+            value.backward()  # type: ignore[no-untyped-call]
+            return value
+
+        optimiser.step(loss)  # type: ignore[no-untyped-call]
+        return x.detach()
+
+    def _mean(self, terms: Mapping[str, Tensor]) -> Tensor:
+        says = [self.say.get(name, 1.0) for name in terms]
+        return torch.stack([say * term for say, term in zip(says, terms.values(), strict=True)]).sum() / sum(says)
+
 
 def share(found: Tensor, wanted: Tensor, otherwise: Tensor) -> Tensor:
     """Return the squared distance of `found` to `wanted`, of that of `otherwise`: 0 is there, 1 no nearer than that."""
-    return (found - wanted).square().sum() / (otherwise - wanted).square().sum().clamp_min(_LEAST)
+    return (found - wanted).square().sum() / apart_by(otherwise, wanted)
+
+
+def apart_by(one: Tensor, other: Tensor) -> Tensor:
+    """Return the squared distance, never quite zero."""
+    return (one - other).square().sum().clamp_min(_LEAST)
 
 
 def load_method(name: str) -> type[Method]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import torch
 from gramophone.offline.hearable import demand_sound
 from gramophone.offline.judges.hearing import Sound, levelled, resampled
 from gramophone.offline.stylise.descent import Descent, descend
+from gramophone.offline.stylise.kept import restore, store
 from gramophone.offline.stylise.method import Method, load_method
 from gramophone.realtime.stage import Audio
 
@@ -26,7 +25,8 @@ Watch = Callable[[float, float], None]
 class Request:
     """How to transfer: by which method, how much of the style (0 to 1), in how many steps (0: the method's own), where.
 
-    `keep` is a file in which the descent lies until it is done, for a next call to go on from.
+    `model` is for methods that need one. `keep` is a file in which the descent lies until it is done, for a next call
+    to go on from.
     """
 
     method: str
@@ -34,6 +34,7 @@ class Request:
     steps: int = 0
     device: str = "cpu"
     keep: Path | None = None
+    model: str = "garble"
 
 
 @dataclass(frozen=True)
@@ -56,21 +57,22 @@ def transfer(
     The methods hear mono: every channel of the result is the same, and as loud as the content.
 
     Raises:
-        StyliseError: there is no such method.
+        StyliseError: there is no such method, or its model does not suit it.
+        CheckpointError, PresetError: there is no such model.
         NothingToHearError: a sound is shorter than a second, silent, or broken.
     """
-    kind = load_method(request.method)
+    kind = load_method(request.method).told(request.model)
     for name, (audio, rate) in (("CONTENT", content), ("STYLE", style)):
         demand_sound(name, audio, rate)
     mono, wanted = (_heard(audio, rate, kind.rate) for audio, rate in (content, style))
     loudness = _gain(mono)
     steps = request.steps or kind.steps
     ours = _fingerprint(mono, wanted, request)
-    before = _restore(request.keep, ours, request.device)
+    before = restore(request.keep, ours, request.device)
 
     def keep(descent: Descent) -> None:
         if request.keep:
-            _store(request.keep, ours, descent)
+            store(request.keep, ours, descent)
         watch(descent.steps / steps, descent.curve[-1]["all"])
 
     method = kind(*(torch.from_numpy(levelled(sound)).to(request.device) for sound in (mono, wanted)))
@@ -99,24 +101,5 @@ def _gain(sound: Sound) -> float:
 
 def _fingerprint(content: Sound, style: Sound, request: Request) -> str:
     """Return what tells this descent from any other."""
-    words = f"{request.method} {request.strength}".encode()
+    words = f"{request.method} {request.model} {request.strength}".encode()
     return hashlib.sha256(words + content.tobytes() + style.tobytes()).hexdigest()
-
-
-def _store(path: Path, fingerprint: str, descent: Descent) -> None:
-    part = path.with_name(f".{path.name}.part")
-    note = json.dumps({"fingerprint": fingerprint, "steps": descent.steps, "curve": descent.curve})
-    with part.open("wb") as file:
-        np.savez(file, x=descent.x.detach().cpu().numpy(), note=np.array(note))
-    part.replace(path)
-
-
-def _restore(path: Path | None, fingerprint: str, device: str) -> Descent | None:
-    """Return the descent kept in `path` if it is this one's; what cannot be read is begun anew."""
-    if path is None or not path.is_file():
-        return None
-    with suppress(OSError, ValueError, KeyError), np.load(path, allow_pickle=False) as kept:
-        note = json.loads(str(kept["note"]))
-        if note["fingerprint"] == fingerprint:
-            return Descent(torch.from_numpy(kept["x"]).to(device), note["steps"], note["curve"])
-    return None

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
@@ -20,6 +21,8 @@ Series = Callable[[Recording], NDArray[np.float32]]
 Vector = Callable[[Recording], NDArray[np.float32]]
 """A recording's global condition, `(width,)`."""
 
+_QUIET = 0.02
+"""No sample of a pause is larger, in sound at -20 dBFS."""
 JITTER = 2
 """The most mu-law steps of noise on what a model hears, so that it learns to recover from its own mistakes."""
 
@@ -27,7 +30,8 @@ JITTER = 2
 class Batch(NamedTuple):
     """Crops to learn from.
 
-    `sound` is `(B, 1, 1 + T)`: what is heard is all but the last sample, what is to be said all but the first.
+    `sound` is `(B, 1, 1 + T)`: what is heard is all but the last sample, what is to be said all but the first. There
+    may be more before and after, for models that hear further than they speak.
     `jitter` `(B, 1, T)` are mu-law steps to shift what is heard by; `scored` `(B, T)` says which samples count.
     `speaker` `(B,)` is the place in the corpus' speakers, `vector` `(B, V)` and `local` `(B, C, n)` are further
     conditions, V and C 0 where there are none.
@@ -45,7 +49,9 @@ class Batch(NamedTuple):
 class Cutter:
     """Cuts crops of `length` samples; the first `unscored` of each only warm the model up.
 
-    `hop` is the samples per frame of the local `series`; crops start at a frame.
+    `hop` is the samples per frame of the local `series`; crops start at a frame. With each crop comes the sound of
+    `before` samples ahead of it and `after` samples behind it. With a `pause`, what lies further than so many samples
+    from anything to be heard is not scored.
     """
 
     speakers: tuple[str, ...]
@@ -54,16 +60,22 @@ class Cutter:
     hop: int = 1
     series: Series | None = None
     vector: Vector | None = None
+    before: int = 0
+    after: int = 0
+    pause: int = 0
 
     def cut(self, recording: Recording, start: int) -> Batch:
         """Return the crop from sample `start` on, as a batch of one; what lies beyond the recording is not scored."""
         start = max(start, 0) // self.hop * self.hop
-        heard = sound(recording, max(start - 1, 0), start + self.length)
-        whole = np.zeros(1 + self.length, np.float32)
-        first = 1 if start == 0 else 0  # silence before the first sample, as in generation
-        whole[first : first + len(heard)] = heard
-        scored = np.arange(self.length) < first + len(heard) - 1
+        first = start - self.before - 1
+        heard = sound(recording, max(first, 0), start + self.length + self.after)
+        whole = np.zeros(self.before + 1 + self.length + self.after, np.float32)
+        silence = max(-first, 0)  # before the first sample, as in generation
+        whole[silence : silence + len(heard)] = heard
+        scored = np.arange(self.length) < first + silence + len(heard) - start
         scored[: self.unscored] = False
+        if self.pause:
+            scored &= _near_sound(whole[self.before : self.before + 1 + self.length], self.pause)[1:]
         return Batch(
             torch.from_numpy(whole)[None, None],
             torch.zeros(1, 1, self.length, dtype=torch.int64),
@@ -153,6 +165,11 @@ class Judged(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         """Return a speaker's batch."""
         return self._batches[index]
+
+
+def _near_sound(sound: NDArray[np.float32], reach: int) -> NDArray[np.bool_]:
+    """Return which samples have something to be heard at most `reach` samples before or after them."""
+    return np.asarray(maximum_filter1d(np.abs(sound), 2 * reach + 1, mode="constant") > _QUIET)
 
 
 def stacked(crops: Sequence[Batch]) -> Batch:

@@ -67,6 +67,10 @@ class Training(LightningModule):
         share = self.global_step / self.plan.steps
         return min(max(share, self.spent_s / 60 / self.plan.minutes) if self.plan.minutes else share, 1.0)
 
+    def on_train_batch_start(self, batch: Batch, index: int) -> None:
+        """Draw by the number of the step, so that a run that was killed goes on as it would have."""
+        torch.manual_seed(self.plan.seed << 32 | self.global_step)
+
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return the loss of a step.
 

@@ -20,8 +20,9 @@ from gramophone.offline.text import unknown_words
 from gramophone.offline.train.callbacks import Journal, KeepModel, KeepState
 from gramophone.offline.train.module import Training
 from gramophone.offline.train.plan import Plan, RunFolder, TrainingError
-from gramophone.offline.train.samples import write_samples
+from gramophone.offline.train.samples import write_sounds
 from gramophone.offline.train.wavenet import WaveNetPlan, WaveNetTraining, conditions_of
+from gramophone.realtime.wavenet.sampler import Sampler
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ def _write_samples(training: WaveNetTraining, seconds: float, stem: Path) -> Non
     frames = batch.sound.shape[2] - 1
     with torch.inference_mode():
         conditions = conditions_of(net, batch)
-    write_samples(net, conditions, training.judged_names, training.plan.rate, frames, stem)
+    names = training.judged_names
+    sounds = Sampler(net, len(names)).generate(frames, conditions.numpy())
+    write_sounds(dict(zip(names, sounds, strict=True)), training.plan.rate, stem)
 
 
 def gathered(plan: Plan, folder: RunFolder) -> Corpus:

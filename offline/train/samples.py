@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor
-
-from gramophone.models.wavenet import WaveNet
 from gramophone.realtime.files import Writer
-from gramophone.realtime.wavenet.sampler import Sampler
+from gramophone.realtime.stage import Audio
 
 _WINDOW, _HOP = 256, 64
 _FLOOR = 1e-6
 """Silence has no logarithm."""
 
 
-def write_samples(net: WaveNet, conditions: Tensor, names: Sequence[str], rate: int, frames: int, stem: Path) -> None:
-    """Write `STEM-NAME.wav` for each row of `conditions`, `(B, C, n)`, and their picture `STEM.png`."""
-    sounds = Sampler(net, len(names)).generate(frames, conditions.numpy())
+def write_sounds(sounds: Mapping[str, Audio], rate: int, stem: Path) -> None:
+    """Write each sound `(frames,)` as `STEM-NAME.wav`, and their picture `STEM.png`."""
     stem.parent.mkdir(parents=True, exist_ok=True)
-    for name, sound in zip(names, sounds, strict=True):
+    for name, sound in sounds.items():
         with Writer(stem.with_name(f"{stem.name}-{name}.wav"), rate, 1, len(sound)) as file:
             file.write(sound[None])
-    _draw(dict(zip(names, sounds, strict=True)), rate, stem.with_suffix(".png"))
+    _draw(sounds, rate, stem.with_suffix(".png"))
 
 
-def _draw(sounds: dict[str, NDArray[np.float32]], rate: int, picture: Path) -> None:
+def _draw(sounds: Mapping[str, Audio], rate: int, picture: Path) -> None:
     import matplotlib.pyplot as plt
     from matplotlib.figure import Figure
 

@@ -78,10 +78,6 @@ class DigitsTraining(Training):
         super().__init__(Digits(plan.shape), plan)
         self._learnt, self._tested = learnt, tested
 
-    def on_train_batch_start(self, batch: Any, index: int) -> None:
-        """Draw the latents by the step's number, so that a run that was killed goes on as it would have."""
-        torch.manual_seed(self.plan.seed << 32 | self.global_step)
-
     def loss(self, net: nn.Module, batch: Any) -> Tensor:
         """Return the bound's loss; while training, with warm-up and free bits."""
         bound: Bound = net(batch)

@@ -22,6 +22,7 @@ from gramophone.offline.train.plan import Plan, TrainingError
 
 JUDGED = 24
 """Held-out crops per speaker."""
+_PAUSE_S = 0.03
 _STRIDE = 4
 """How much denser a local series is made by learned upsampling, where that divides the hop."""
 
@@ -32,7 +33,8 @@ class WaveNetPlan(Plan):
 
     With `conditional` it knows the speaker. `text` is an encoder's name (`gramophone.offline.text`): then it knows what
     is said. `local` is a series of conditions (`gramophone.offline.train.conditions`) with a frame every `hop` samples,
-    and `bands` the bands of log-mel in it.
+    and `bands` the bands of log-mel in it. Without `pauses` it is not taught how long to be silent: left to itself, a
+    model that was is mostly that, for from a silence longer than it hears it cannot tell when to go on.
     """
 
     size: str = "S"
@@ -42,6 +44,7 @@ class WaveNetPlan(Plan):
     local: str = ""
     hop: int = 80
     bands: int = 40
+    pauses: bool = True
 
 
 class WaveNetTraining(Training):
@@ -66,7 +69,13 @@ class WaveNetTraining(Training):
         super().__init__(WaveNet(self.shape), plan)
         self._corpus = corpus
         self._cutter = Cutter(
-            corpus.speakers, plan.crop, self.shape.receptive_field, self.shape.hop, series=series, vector=vector
+            corpus.speakers,
+            plan.crop,
+            self.shape.receptive_field,
+            self.shape.hop,
+            series=series,
+            vector=vector,
+            pause=0 if plan.pauses else round(_PAUSE_S * plan.rate),
         )
 
     @property
@@ -106,11 +115,18 @@ class WaveNetTraining(Training):
 
 def bits_of(net: WaveNet, batch: Batch) -> Tensor:
     """Return the bits that each sample costs, `(B, T)`."""
-    levels = mulaw.encode(batch.sound)
-    heard = mulaw.decode((levels[:, :, :-1] + batch.jitter).clamp(0, mulaw.LEVELS - 1))
-    conditions = conditions_of(net, batch)
+    return bits_along(net, batch.sound, batch.jitter, conditions_of(net, batch))
+
+
+def bits_along(net: WaveNet, sound: Tensor, jitter: Tensor, conditions: Tensor) -> Tensor:
+    """Return the bits that each sample but the first costs: `(B, 1, 1 + T)` along `(B, condition, n)` -> `(B, T)`.
+
+    What is heard is shifted by `jitter` `(B, 1, T)` mu-law steps.
+    """
+    levels = mulaw.encode(sound)
+    heard = mulaw.decode((levels[:, :, :-1] + jitter).clamp(0, mulaw.LEVELS - 1))
     predicted, _ = net(net.output.symbols(heard), None, *([conditions] if conditions.shape[1] else []))
-    bits: Tensor = net.output.bits(predicted, net.output.symbols(batch.sound[:, 0, 1:]))
+    bits: Tensor = net.output.bits(predicted, net.output.symbols(sound[:, 0, 1:]))
     return bits
 
 

@@ -13,12 +13,13 @@ from gramophone.realtime.live.priority import HELPERS, belong_to_parent, real_ti
 from gramophone.realtime.live.relay import Relay
 from gramophone.realtime.live.shared import LONGEST_BLOCK, Shared
 from gramophone.realtime.live.status import Status
+from gramophone.realtime.live.wake import Wake
 
 _LOOK_S = 0.1
 _RETRY_S = 0.5
 
 
-def run_audio(shared: Shared, settings: AudioSettings, control: Connection) -> None:
+def run_audio(shared: Shared, wake: Wake, settings: AudioSettings, control: Connection) -> None:
     """Be the audio process, until anything is sent over `control` or the parent is gone."""
     belong_to_parent()
     backend: Backend | None
@@ -30,7 +31,7 @@ def run_audio(shared: Shared, settings: AudioSettings, control: Connection) -> N
     settle()
     real_time(HELPERS)
     while backend is not None:
-        _play(backend, shared, settings, control)
+        _play(backend, shared, wake, settings, control)
         if not backend.lost.is_set():
             return
         shared.status["rate"] = 0
@@ -47,7 +48,7 @@ def _open(settings: AudioSettings) -> Backend:
     return backend
 
 
-def _play(backend: Backend, shared: Shared, settings: AudioSettings, control: Connection) -> None:
+def _play(backend: Backend, shared: Shared, wake: Wake, settings: AudioSettings, control: Connection) -> None:
     """Relay until the device is lost or the end is asked for."""
     if not _known(backend, control):
         backend.close()
@@ -57,7 +58,7 @@ def _play(backend: Backend, shared: Shared, settings: AudioSettings, control: Co
     control.send(Opened(backend.name, backend.rate, backend.block, backend.inputs, backend.outputs))
     before = {name: status[name] for name in ("xruns", *backend.figures)}
     try:
-        backend.start(Relay(shared, settings.channels, settings.spare).process)
+        backend.start(Relay(shared, wake, settings.channels, settings.spare).process)
         while not control.poll(_LOOK_S) and not backend.lost.is_set():
             _write_figures(backend, status, before)
             _tell(backend, control)

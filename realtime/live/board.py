@@ -1,7 +1,9 @@
 """The board: the newest value of every knob in shared memory. However fast knobs are turned, nothing queues.
 
 Knobs have places in the order of the chain. Another preset has other knobs: it gets the next generation of places, so
-that what is meant for the coming chain never turns a knob of the one that still plays.
+that what is meant for the coming chain never turns a knob of the one that still plays. Switches that lie behind any
+chain have places from the end, -1, -2, and so on, and stand alike in every generation: so they turn at once whichever
+chain plays, and yet together with its knobs.
 
 Values that are set together are read together. Each change is a whole new edition of the values, written beside the
 last ones and sealed by a checksum of what it is and holds: a reader that meets an edition half written, or whose parts
@@ -31,9 +33,12 @@ _LOOKS = 8
 
 
 class Board:
-    """Values of `size` knobs for each of the last generations; one thread at a time writes, others read changes."""
+    """Values of `size` knobs for each of the last generations, and of `switches` that belong to all of them.
 
-    def __init__(self, size: int) -> None:
+    One thread at a time writes, others read changes.
+    """
+
+    def __init__(self, size: int, switches: int = 0) -> None:
         self.size = size
         self._bind(
             Memory(
@@ -42,7 +47,8 @@ class Board:
                     "counts": ("int64", (_BANKS,)),
                     "newest": ("int64", (_BANKS,)),
                     "seals": ("int64", (_BANKS, _EDITIONS)),
-                    "values": ("float64", (_BANKS, _EDITIONS, size)),
+                    "switches": ("float64", (switches,)),
+                    "values": ("float64", (_BANKS, _EDITIONS, size + switches)),
                 }
             )
         )
@@ -58,24 +64,25 @@ class Board:
             raise ValueError(f"{len(values)} knobs: expected at most {self.size}")
         bank = generation % _BANKS
         self._generations[bank] = -1
-        self._counts[bank] = len(values)
-        self._publish(bank, generation, np.array(values, np.float64))
+        self._counts[bank] = len(values) + len(self._switches)
+        self._publish(bank, generation, np.concatenate((values, self._switches)))
         self._generations[bank] = generation
 
     def set(self, generation: int, changes: Mapping[int, float]) -> None:
-        """Turn the knobs at these places, all at once; nothing happens if their generation is gone."""
-        bank = generation % _BANKS
-        if self._generations[bank] == generation:
-            values = self._newest_of(bank).copy()
-            values[list(changes)] = list(changes.values())
-            self._publish(bank, generation, values)
+        """Turn the knobs and switches at these places, all at once; if their generation is gone, only the switches."""
+        switched = {place: value for place, value in changes.items() if place < 0}
+        self._turn(generation, changes)
+        if switched:
+            self._switches[list(switched)] = list(switched.values())
+            for other in self._generations[self._generations != generation].tolist():
+                self._turn(other, switched)
 
-    def get(self, generation: int, place: int) -> float:
-        """Return the newest value of the knob at `place`."""
-        return float(self._newest_of(generation % _BANKS)[place])
+    def switch(self, place: int) -> float:
+        """Return how the switch at `place` stands."""
+        return float(self._switches[place])
 
     def reader(self, generation: int, values: Sequence[float] | NDArray[np.float64]) -> BoardReader:
-        """Return what tells of changes from `values` on."""
+        """Return what tells of changes from `values`, those of the switches behind those of the knobs, on."""
         return BoardReader(self, generation, values)
 
     def close(self) -> None:
@@ -91,9 +98,16 @@ class Board:
 
     def _bind(self, memory: Memory) -> None:
         self._memory = memory
-        self._generations, self._counts, self._newest, self._seals, self._values = (
-            memory.array(name) for name in ("generations", "counts", "newest", "seals", "values")
+        self._generations, self._counts, self._newest, self._seals, self._switches, self._values = (
+            memory.array(name) for name in ("generations", "counts", "newest", "seals", "switches", "values")
         )
+
+    def _turn(self, generation: int, changes: Mapping[int, float]) -> None:
+        bank = generation % _BANKS
+        if generation >= 0 and self._generations[bank] == generation:
+            values = self._newest_of(bank).copy()
+            values[list(changes)] = list(changes.values())
+            self._publish(bank, generation, values)
 
     def _newest_of(self, bank: int) -> NDArray[np.float64]:
         return self._values[bank, self._newest[bank] % _EDITIONS, : self._counts[bank]]
@@ -120,7 +134,7 @@ class Board:
 
 
 class BoardReader:
-    """One generation of knobs as its reader knows them: `known`."""
+    """One generation of knobs, and the switches, as its reader knows them: `known`."""
 
     def __init__(self, board: Board, generation: int, values: Sequence[float] | NDArray[np.float64]) -> None:
         self._board, self._generation = board, generation
@@ -128,7 +142,7 @@ class BoardReader:
         self._seen = -1
 
     def changes(self, ready: Callable[[Changes], bool] = lambda _changes: True) -> Changes:
-        """Return place and newest value of every knob that has been turned since the last call.
+        """Return place and newest value of every knob, then every switch, turned since the last call.
 
         What was set at once is told at once. `ready` may put all of it off to the next call.
         """
@@ -136,7 +150,9 @@ class BoardReader:
         if news is None:
             return []
         edition, values = news
-        changes = [(int(place), float(values[place])) for place in np.flatnonzero(values != self.known)]
+        knobs = len(values) - len(self._board._switches)
+        turned = [int(index) for index in np.flatnonzero(values != self.known)]
+        changes = [(index if index < knobs else index - len(values), float(values[index])) for index in turned]
         if not ready(changes):
             return []
         self._seen, self.known = edition, values

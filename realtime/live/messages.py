@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from gramophone.models.parameters import Value
-from gramophone.presets import Preset
-from gramophone.realtime.stage import Format
+if TYPE_CHECKING:  # whoever only starts processes need not wait for what these load
+    from gramophone.models.parameters import Value
+    from gramophone.presets import Preset
+    from gramophone.realtime.live.shared import Shared
+    from gramophone.realtime.stage import Format
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,12 @@ class Refused:
 
 @dataclass(frozen=True)
 class Play:
-    """To a worker: play this preset, whose knobs are this generation on the board."""
+    """To a worker: play this preset, whose knobs are this generation on the board, from and to this memory."""
 
     preset: Preset
     form: Format
     generation: int
+    shared: Shared
 
 
 @dataclass(frozen=True)

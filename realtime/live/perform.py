@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 
 from gramophone.presets import Preset
 from gramophone.realtime.desk import Desk
+from gramophone.realtime.live.ahead import Ahead
 from gramophone.realtime.live.record import Recorder
 from gramophone.realtime.live.session import Session, SessionSettings
 
@@ -49,31 +50,37 @@ def no_controls(_desk: Desk, _session: Session) -> Iterable[AbstractContextManag
 
 
 def perform(
-    performance: Performance, find_preset: Callable[[], Preset], view: View, controls: Controls = no_controls
+    performance: Performance,
+    find_preset: Callable[[], Preset],
+    view: View,
+    controls: Controls = no_controls,
+    ahead: Ahead | None = None,
 ) -> None:
     """Play until the duration is over, or until Ctrl-C or SIGTERM, which is a good end.
 
-    `find_preset` returns the complete preset; the processes start while it looks.
+    `find_preset` returns the complete preset; the processes start while it looks, unless a worker is `ahead` already.
 
     Raises:
         AudioError: there is no device.
         PresetError: the preset cannot be played.
         RecordError, SoundFileError: it cannot be recorded.
     """
-    with _Signals() as signals, ExitStack() as stack:
-        session = stack.enter_context(Session(performance.settings))
+    with ExitStack() as stack:
+        signals, session = stack.enter_context(_Signals()), stack.enter_context(Session(performance.settings, ahead))
+        recording, hands = stack.enter_context(ExitStack()), stack.enter_context(ExitStack())
+        recorder = Recorder(performance.record, session.shared) if performance.record else None
+        session.on_event = recorder.take if recorder else session.on_event
         session.on_news = view.tell
         preset = find_preset()
         session.start(preset)
-        if performance.record:
-            recorder = Recorder(performance.record, session.shared, session.format, performance.duration_s)
-            session.on_event = recorder.take
-            stack.callback(lambda: view.tell(recorder.trouble) if recorder.trouble else None)
-            stack.enter_context(recorder)
-            stack.callback(session.end)  # so that the recorder hears the last words
         desk = Desk(preset, session)
         for control in controls(desk, session):
-            stack.enter_context(control)
+            hands.enter_context(control)
+        session.wait_until_open()
+        if recorder:
+            recording.callback(lambda: view.tell(recorder.trouble) if recorder.trouble else None)
+            recording.enter_context(recorder.writing(session.format, performance.duration_s))
+            recording.callback(session.end)  # so that the recorder hears the last words
         session.wait_until_playing()
         _watch(session, desk, view, signals.stopped, performance.duration_s)
 

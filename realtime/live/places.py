@@ -1,4 +1,4 @@
-"""Which knobs are on the board, and where: in the order of the chain.
+"""Which knobs are on the board, and where: in the order of the chain, and behind them the switches.
 
 A text does not fit there: it travels by pipe under a number of its own, and the board says which number is heard.
 """
@@ -9,9 +9,13 @@ from collections.abc import Mapping, Sequence
 
 from gramophone.models.parameters import Parameter
 from gramophone.presets import Preset
+from gramophone.realtime.live.shared import BYPASS, MUTE, PANIC
 
 Place = tuple[str, type]
 """A knob's address, and what it takes: float, bool or str."""
+
+SWITCHES = {"mute": MUTE, "bypass": BYPASS, "panic": PANIC}
+"""The places of what is turned beside knobs."""
 
 AS_IN_PRESET = 0.0
 """The number of a text that has not been set since the preset was laid out."""

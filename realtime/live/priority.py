@@ -13,11 +13,11 @@ from multiprocessing import connection, parent_process
 
 _M_ARENA_MAX = -8
 """From glibc's malloc.h."""
-SOUND, HELPERS = 60, 50
+SOUND, HELPERS, HANDS = 60, 50, 40
 """Real-time priorities: below JACK's server (70 where it is set so), above everything that is not sound.
 
 Threads beside the sound need theirs, too: one that other programs keep from running while it holds the interpreter
-would hold up the sound.
+would hold up the sound. Hands that play from outside are heard in time, but never before the sound.
 """
 
 
@@ -51,12 +51,13 @@ def share_heap() -> None:
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
-def real_time(priority: int) -> bool:
-    """Give the calling thread, and those that it starts, real-time priority; return whether that was allowed."""
+def real_time(priority: int, *, inherited: bool = True) -> bool:
+    """Give the calling thread, and what it starts if `inherited`, real-time priority; return if that was allowed."""
     if sys.platform != "linux":
         return False
+    policy = os.SCHED_FIFO if inherited else os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
     with suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+        os.sched_setscheduler(0, policy, os.sched_param(priority))
         return True
     return False
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -35,14 +35,13 @@ class RecordError(RuntimeError):
 
 
 class Recorder:
-    """Writes what a session plays into `folder` while the `with` block lasts; `take` is told the session's events.
+    """Writes what a session plays into `folder`: what `take` is told from the beginning, and sound while `writing`.
 
     Raises:
         RecordError: the folder cannot be made, or holds a recording.
-        SoundFileError: the disk cannot be written.
     """
 
-    def __init__(self, folder: Path, shared: Shared, form: Format, duration_s: float | None = None) -> None:
+    def __init__(self, folder: Path, shared: Shared) -> None:
         if (folder / EVENTS).exists():
             raise RecordError(f"{folder}: holds a recording already; choose another folder")
         try:
@@ -50,29 +49,20 @@ class Recorder:
         except OSError as error:
             raise RecordError(f"{folder}: cannot be made: {error.strerror}") from None
         self._folder, self._shared = folder, shared
-        self._channels = form.channels
-        announced = round((duration_s or 0) * form.rate)
-        self._room = max(_LONGEST_BYTES // (4 * form.channels), 2 * announced)
-        self._files = ExitStack()
-        self._input, self._output = (
-            self._files.enter_context(Writer(folder / name, form.rate, form.channels, announced))
-            for name in (INPUT, OUTPUT)
-        )
         self._told: list[Event] = []
         self._blocks: list[dict[str, Any]] = []
         self._gaps: list[dict[str, Any]] = []
         self._runs: list[tuple[int, int, int]] = []
         self._next: int | None = None
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="recorder", daemon=True)
-        self._sample = self._lost = 0
+        self._room = self._sample = self._lost = 0
 
     @property
     def trouble(self) -> str:
         """What the recording lacks, for people; empty if nothing."""
         if self._lost:
             return f"{self._folder}: {self._lost} blocks could not be written in time and are silent"
-        if self._sample >= self._room:
+        if self._sample >= self._room > 0:
             return f"{self._folder}: the files are as long as they can be; what came later is not in them"
         return ""
 
@@ -80,17 +70,30 @@ class Recorder:
         """Note an event; the first start begins the recording."""
         self._told.append(event)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+    @contextmanager
+    def writing(self, form: Format, duration_s: float | None = None) -> Iterator[None]:
+        """Write while the `with` block lasts, and all that was told at its end.
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-        with self._files:
-            self._write_events()
+        Raises:
+            RecordError: nothing was played.
+            SoundFileError: the disk cannot be written.
+        """
+        announced = round((duration_s or 0) * form.rate)
+        self._channels = form.channels
+        self._room = max(_LONGEST_BYTES // (4 * form.channels), 2 * announced)
+        with ExitStack() as files:
+            self._input, self._output = (
+                files.enter_context(Writer(self._folder / name, form.rate, form.channels, announced))
+                for name in (INPUT, OUTPUT)
+            )
+            thread = threading.Thread(target=self._follow, name="recorder", daemon=True)
+            thread.start()
+            try:
+                yield
+            finally:
+                self._ended.set()
+                thread.join()
+                self._write_events()
 
     def _follow(self) -> None:
         """Write blocks as the worker finishes them."""

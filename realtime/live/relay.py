@@ -16,15 +16,16 @@ from gramophone.realtime.live.depth import depth
 from gramophone.realtime.live.history import History
 from gramophone.realtime.live.routing import Matrix, Patch
 from gramophone.realtime.live.shared import INPUTS, MUTE, OUTPUTS, Shared
+from gramophone.realtime.live.wake import Wake
 from gramophone.realtime.stage import Audio
 
 
 class Relay:
     """The audio process's end of the rings. `process` is called by the device, and by nothing else."""
 
-    def __init__(self, shared: Shared, channels: int, spare: int | None = 0) -> None:
-        self._inputs, self._outputs, self._wake = shared.inputs, shared.outputs, shared.wake
-        self._switches, self._status = shared.switches, shared.status
+    def __init__(self, shared: Shared, wake: Wake, channels: int, spare: int | None = 0) -> None:
+        self._inputs, self._outputs, self._wake = shared.inputs, shared.outputs, wake
+        self._knobs, self._status = shared.knobs, shared.status
         self._spare = spare
         self._heard, self._played = _Side(shared.routes, INPUTS, channels), _Side(shared.routes, OUTPUTS, channels)
         self._number = self._inputs.newest + 1
@@ -78,7 +79,7 @@ class Relay:
 
     def _dry(self, frames: int) -> Audio:
         dry = self._history.read(frames, self._depth(frames) * frames + self._delay)
-        if self._switches.get(0, MUTE):
+        if self._knobs.switch(MUTE):
             dry[:] = 0
         return dry
 

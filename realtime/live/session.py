@@ -2,7 +2,9 @@
 
 with Session(settings) as session:          # both processes start at once, while the caller finds the preset
     session.start(preset)
-    desk = Desk(preset, session)
+    desk = Desk(preset, session)            # knobs can be turned from here on
+    session.wait_until_open()               # `format` is known
+    session.wait_until_playing()
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from typing import Self
 
 from gramophone.models.parameters import Value
 from gramophone.presets import Preset
-from gramophone.realtime.kinds import hop_s
+from gramophone.realtime.kinds import keys_of
+from gramophone.realtime.live.ahead import Ahead, start_ahead
 from gramophone.realtime.live.figures import meters, report
 from gramophone.realtime.live.layouts import Layouts
 from gramophone.realtime.live.messages import (
@@ -31,13 +34,15 @@ from gramophone.realtime.live.messages import (
     Refused,
     Text,
 )
+from gramophone.realtime.live.places import SWITCHES
 from gramophone.realtime.live.routes import Routes
 from gramophone.realtime.live.routing import Route
-from gramophone.realtime.live.shared import BYPASS, INPUTS, MUTE, OUTPUTS, PANIC, Shared
+from gramophone.realtime.live.shared import INPUTS, OUTPUTS, PANIC, Shared
 from gramophone.realtime.live.supervisor import Supervisor
 from gramophone.realtime.stage import Format
 
 _PATIENCE_S = 2.0
+_NOT_LAID_OUT = -1
 
 
 @dataclass(frozen=True)
@@ -70,12 +75,15 @@ class SessionSettings:
 class Session:
     """A running engine; the desk's `Sink`. Any thread may call it, and but for `snapshot` no call waits.
 
+    Its first worker is `ahead`, where one was started before.
+
     Told in a thread of the session's own, and set before `start`: `on_event` is told what happens to the player and
     when, `on_news` what people should know, `on_refused` the preset that plays on where another could not be played.
     """
 
-    def __init__(self, settings: SessionSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: SessionSettings, ahead: Ahead | None = None) -> None:
+        ahead = ahead or start_ahead()
+        self._settings, self._wake = settings, ahead.wake
         self._shared = Shared.new(settings.channels, settings.opened, recorded=settings.recorded)
         self.on_event: Callable[[Event], None] = _ignore
         self.on_news: Callable[[str], None] = _ignore
@@ -88,7 +96,7 @@ class Session:
         asked = {INPUTS: settings.inputs, OUTPUTS: settings.outputs}
         self._routes = Routes(self._shared.routes, settings.channels, settings.opened, asked)
         audio = AudioSettings(settings.audio, settings.opened, settings.channels, settings.block, settings.spare)
-        self._processes = Supervisor(audio, settings.device, self._shared, self)
+        self._processes = Supervisor(audio, settings.device, self._shared, ahead, self)
         self._lock = self._processes.lock
         self._processes.start()
 
@@ -99,7 +107,7 @@ class Session:
 
     @property
     def format(self) -> Format:
-        """The rate and channels that are played; known once `start` has returned."""
+        """The rate and channels that are played; known once `wait_until_open` has returned."""
         assert self._processes.format
         return self._processes.format
 
@@ -139,15 +147,19 @@ class Session:
         return self._routes.sockets[INPUTS], self._routes.sockets[OUTPUTS]
 
     def start(self, preset: Preset) -> None:
-        """Play a complete preset; returns once the device is open, while the worker makes the chain.
+        """Play a complete preset as soon as the device is open."""
+        with self._lock:
+            self._layouts.lay_out(preset)
+            hops = (keys_of(stage.kind, stage.values, None).hop_s for stage in preset.stages)
+            self._shared.status["hop_s"] = max(hops, default=0.0)
+            self._processes.order()
+
+    def wait_until_open(self) -> None:
+        """Return once the device is open, while the worker makes the chain; with `osc`, once somebody has talked.
 
         Raises:
             AudioError: there is no device, or it has not the inputs and outputs that were asked for.
         """
-        with self._lock:
-            self._shared.status["hop_s"] = max((hop_s(stage.kind) for stage in preset.stages), default=0.0)
-            self._layouts.lay_out(preset)
-            self._processes.order()
         self._processes.wait(lambda: self._processes.format is not None)
 
     def wait_until_playing(self) -> None:
@@ -171,16 +183,18 @@ class Session:
         self.set_many({address: value})
 
     def set_many(self, changes: Mapping[str, Value]) -> None:
-        """Turn several knobs; heard from the same block on. Those that the preset has not are left alone."""
+        """Turn several knobs, and switches by name; heard from the same block on.
+
+        Knobs that the preset has not are left alone.
+        """
         with self._lock:
-            now = self._layouts.now
-            if now is None:
-                return
-            known = {address: value for address, value in changes.items() if address in now.places}
-            now.values.update(known)
-            self._shared.knobs.set(
-                now.generation, {now.places[address]: self._on_board(value) for address, value in known.items()}
-            )
+            switches = {name: value for name, value in changes.items() if name in SWITCHES}
+            turned = {SWITCHES[name]: self._switched(name, value) for name, value in switches.items()}
+            if now := self._layouts.now:
+                known = {address: value for address, value in changes.items() if address in now.places}
+                now.values.update(known)
+                turned |= {now.places[address]: self._on_board(value) for address, value in known.items()}
+            self._shared.knobs.set(now.generation if now else _NOT_LAID_OUT, turned)
 
     def change(self, preset: Preset) -> None:
         """Fade over to a complete preset."""
@@ -216,16 +230,15 @@ class Session:
 
     def mute(self, muted: bool) -> None:
         """Silence the output, or let it be heard again."""
-        self._switch(MUTE, muted)
+        self.set_many({"mute": muted})
 
     def bypass(self, bypassed: bool) -> None:
         """Let the dry, aligned sound through, or the chain again."""
-        self._switch(BYPASS, bypassed)
+        self.set_many({"bypass": bypassed})
 
     def panic(self) -> None:
         """Forget all sound under way."""
-        with self._lock:
-            self._switch(PANIC, self._shared.switches.get(0, PANIC) + 1)
+        self.set_many({"panic": True})
 
     def route_inputs(self, route: Route) -> None:
         """Let each channel of the chain hear these inputs of the device, or the sum of several; faded.
@@ -267,6 +280,7 @@ class Session:
         """End all processes and give everything back."""
         self.end()
         self._shared.close()
+        self._wake.close()
 
     def __enter__(self) -> Self:
         return self
@@ -283,7 +297,7 @@ class Session:
         if not self._layouts.now:
             return None
         now = self._layouts.lay_out(self._layouts.now.preset)
-        return Play(now.preset, form, now.generation)
+        return Play(now.preset, form, now.generation, self._shared)
 
     def opened(self, device: Opened) -> None:
         """Note which device there is, and connect its inputs and outputs.
@@ -328,9 +342,9 @@ class Session:
         self._processes.send(Text(number, value))
         return float(number)
 
-    def _switch(self, place: int, value: float) -> None:
-        with self._lock:
-            self._shared.switches.set(0, {place: value})
+    def _switched(self, name: str, value: Value) -> float:
+        """Return what stands on the board for a switch; panics are counted."""
+        return self._shared.knobs.switch(PANIC) + 1 if name == "panic" else float(value)
 
 
 def _ignore(_: object) -> None:

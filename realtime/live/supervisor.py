@@ -9,16 +9,17 @@ from multiprocessing import connection
 from typing import Protocol
 
 from gramophone.presets import PresetError
+from gramophone.realtime.live.ahead import Ahead, spawn_worker
 from gramophone.realtime.live.audio import run_audio
 from gramophone.realtime.live.backend import AudioError
 from gramophone.realtime.live.child import Child
 from gramophone.realtime.live.messages import AudioSettings, Complaint, Event, Failed, Lost, Opened, Play
 from gramophone.realtime.live.shared import Shared
-from gramophone.realtime.live.worker import run_worker
 from gramophone.realtime.stage import Format
 
 _LOOK_S = 0.2
-_HANGING_S = 3.0
+HANGING_S = 6.0
+"""For so long a worker may play nothing: longer than a stage waits for a plug-in, which only then it can name."""
 _SETTLED_S = 2.0
 """When a worker that stands by is started: not while the first one needs the machine to itself."""
 _LONG_LIFE_S = 10.0
@@ -54,9 +55,9 @@ class Charge(Protocol):
 
 
 class Supervisor:
-    """The processes of a session. What is said to them while `lock` is held is said in that order."""
+    """The processes of a session, of which the first worker is there. What they are told under `lock` is in order."""
 
-    def __init__(self, audio: AudioSettings, device: str, shared: Shared, charge: Charge) -> None:
+    def __init__(self, audio: AudioSettings, device: str, shared: Shared, ahead: Ahead, charge: Charge) -> None:
         self.lock = threading.RLock()
         self.format: Format | None = None
         self.restarts = 0
@@ -64,8 +65,9 @@ class Supervisor:
         self._failure: Exception | None = None
         self._changed, self._stopping = threading.Event(), threading.Event()
         self._later: list[Callable[[], None]] = []
+        self._wake = ahead.wake
         self._audio = self._spawn_audio()
-        self._worker: Child | None = self._spawn_worker()
+        self._worker: Child | None = ahead.worker
         self._standby: Child | None = None
         self._ordered = False
         self._started_at: float | None = None
@@ -146,10 +148,7 @@ class Supervisor:
         self._call_later()
 
     def _spawn_audio(self) -> Child:
-        return Child("gramophone audio", run_audio, self._shared, self._audio_settings)
-
-    def _spawn_worker(self) -> Child:
-        return Child("gramophone worker", run_worker, self._shared)
+        return Child("gramophone audio", run_audio, self._shared, self._wake, self._audio_settings)
 
     def _supervise(self) -> None:
         """Hear what the processes say and replace those that die, until the session is closed."""
@@ -215,7 +214,7 @@ class Supervisor:
         if self._standby and not self._standby.alive:
             self._standby = None
         if not self._standby and self._played_for(_SETTLED_S):
-            self._standby = self._spawn_worker()
+            self._standby = spawn_worker(self._wake)
         if self._worker and not self._worker.alive:
             self._bury()
         elif self._worker and self._hangs():
@@ -242,7 +241,7 @@ class Supervisor:
         self._replace_worker()
 
     def _replace_worker(self) -> None:
-        self._worker, self._standby = self._standby or self._spawn_worker(), None
+        self._worker, self._standby = self._standby or spawn_worker(self._wake), None
         self._ordered = False
         self.order()
 
@@ -251,8 +250,8 @@ class Supervisor:
 
     def _hangs(self) -> bool:
         """Whether the worker has not played for seconds what there was to play."""
-        if not self._played_for(_HANGING_S) or not self.format:
+        if not self._played_for(HANGING_S) or not self.format:
             return False
         status = self._shared.status
         waiting = self._shared.inputs.newest - status["done"]
-        return waiting * status["block"] > _HANGING_S * self.format.rate
+        return waiting * status["block"] > HANGING_S * self.format.rate

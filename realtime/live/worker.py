@@ -1,4 +1,4 @@
-"""The worker process: waits for a block, turns the knobs, plays the block, hands it on.
+"""The worker at work: waits for a block, turns the knobs, plays the block, hands it on.
 
 Everything that may take longer than a block happens in other threads: making chains, talking to the control process,
 counting up figures. They give the interpreter back within 0.1 ms.
@@ -29,47 +29,22 @@ from gramophone.realtime.live.messages import (
     Complaint,
     Event,
     EventName,
-    Failed,
     Held,
     LeftOut,
     Play,
     Refused,
     Stop,
     Text,
-    Warm,
 )
-from gramophone.realtime.live.places import places, values_at
+from gramophone.realtime.live.places import SWITCHES, places, values_at
 from gramophone.realtime.live.player import Player
-from gramophone.realtime.live.priority import HELPERS, SOUND, belong_to_parent, real_time, settle, share_heap
-from gramophone.realtime.live.shared import BYPASS, MUTE, PANIC, Shared
+from gramophone.realtime.live.priority import SOUND, real_time, settle
+from gramophone.realtime.live.wake import Wake
 from gramophone.realtime.stage import Audio, StageError
 
 _PATIENCE_S = 0.1
 """How far behind the worker still catches up block by block; further, and it goes on with the newest."""
 _REPORT_S = 0.25
-
-
-def run_worker(shared: Shared, control: Connection) -> None:
-    """Be a worker process: load everything, wait for `Play`, play until `Stop` or until the parent is gone."""
-    belong_to_parent()
-    share_heap()
-    gc.disable()  # loading makes much that stays and little that goes: looking through it took a fifth of the time
-    import torch
-
-    import gramophone.realtime.style  # noqa: F401 - with it comes all that takes time to load
-
-    torch.set_num_threads(1)
-    control.send(Warm())
-    try:
-        order = control.recv()
-        if isinstance(order, Play):
-            real_time(HELPERS)  # somebody is waiting for the sound already
-            player = Player(order.preset, order.form)
-            Worker(shared, player, order, control).run()
-    except (PresetError, StageError) as error:
-        control.send(Failed(str(error)))
-    except EOFError:
-        pass  # the control process has gone
 
 
 @dataclass(frozen=True)
@@ -82,12 +57,12 @@ class _Panic(Change):
 class Worker:
     """A player between the rings. `run` plays in the calling thread, with real-time priority where allowed."""
 
-    def __init__(self, shared: Shared, player: Player, order: Play, control: Connection) -> None:
-        self._shared, self._player, self._control = shared, player, control
+    def __init__(self, wake: Wake, player: Player, order: Play, control: Connection) -> None:
+        self._shared = shared = order.shared
+        self._wake, self._player, self._control = wake, player, control
         self._rate = order.form.rate
         self._knobs = Knobs(shared.knobs)
         self._lay_out(order)
-        self._switches = shared.switches.reader(0, (0, 0, shared.switches.get(0, PANIC)))
         self._inquiries: deque[Iterator[None]] = deque()
         self._coming: deque[tuple[Change, Chain]] = deque()
         self._fresh: deque[tuple[Change, Chain]] = deque()
@@ -110,7 +85,7 @@ class Worker:
         self._number = self._shared.inputs.newest + 1
         self._say("start", value=self._preset)
         while not self._stopped.is_set():
-            self._shared.wake.wait()
+            self._wake.wait()
             played = self._catch_up()
             if self._inquiries and (played or not self._shared.status["rate"]):
                 self._inquire()
@@ -150,9 +125,10 @@ class Worker:
     def _turn_knobs(self) -> None:
         """Take over what has changed since the last block."""
         for address, value in self._knobs.changes():
-            self._set(address, value)
-        for place, position in self._switches.changes():
-            self._switch(place, position)
+            if address in SWITCHES:
+                self._switch(address, bool(value))
+            else:
+                self._set(address, value)
         if self._fresh:
             self._refresh(*self._fresh.popleft())
         if self._coming and not self._player.changing:
@@ -165,7 +141,7 @@ class Worker:
         """Go on with an inquiry now that no block waits; where no device asks for blocks, the next step follows."""
         if next(self._inquiries[0], self) is self:
             self._inquiries.popleft()
-        self._shared.wake.ring()
+        self._wake.ring()
 
     def _inquiry(self, number: int) -> Iterator[None]:
         """Ask stage after stage what it holds, with a pause between two, and tell; begin again if the chain changes."""
@@ -199,13 +175,13 @@ class Worker:
         else:
             self._say("set", address, value)
 
-    def _switch(self, place: int, value: float) -> None:
-        if place == MUTE:
-            self._player.mute(bool(value))
-            self._say("mute", value=bool(value))
-        elif place == BYPASS:
-            self._player.bypass(bool(value))
-            self._say("bypass", value=bool(value))
+    def _switch(self, name: str, on: bool) -> None:
+        if name == "mute":
+            self._player.mute(on)
+            self._say("mute", value=on)
+        elif name == "bypass":
+            self._player.bypass(on)
+            self._say("bypass", value=on)
         else:
             self._player.panic()
             self._say("panic")
@@ -229,13 +205,13 @@ class Worker:
                         self._knobs.hear(order)
                     case Ask(number):
                         self._inquiries.append(self._inquiry(number))
-                        self._shared.wake.ring()
+                        self._wake.ring()
                     case Change():
                         self._chores.put(order)
         except EOFError:
             pass
         self._stopped.set()
-        self._shared.wake.ring()
+        self._wake.ring()
 
     def _make(self) -> None:
         """Make the chains that are asked for; of several waiting ones of a kind only the last."""

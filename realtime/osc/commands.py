@@ -122,12 +122,15 @@ class OrderCommand(Method):
 
 
 class Toggle(Method):
-    """Something on or off: bypass, mute."""
+    """Something on or off, which the desk calls `key`: bypass, mute."""
 
     types = "T"
+    together = True
 
-    def __init__(self, path: str, description: str, turn: Callable[[bool], None], state: Callable[[], bool]) -> None:
-        super().__init__(path, path, description)
+    def __init__(
+        self, path: str, key: str, description: str, turn: Callable[[bool], None], state: Callable[[], bool]
+    ) -> None:
+        super().__init__(path, key, description)
         self._turn, self._state = turn, state
 
     def check(self, message: Message) -> bool:
@@ -148,9 +151,10 @@ class Panic(Method):
 
     types = "I"
     readable = False
+    together = True
 
     def __init__(self, path: str, desk: Desk) -> None:
-        super().__init__(path, path, "forget all sound under way: tails, echoes, frozen rooms")
+        super().__init__(path, "panic", "forget all sound under way: tails, echoes, frozen rooms")
         self._desk = desk
 
     def check(self, message: Message) -> bool | None:

@@ -16,7 +16,6 @@ from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.encode import encode
 from gramophone.realtime.osc.faults import RefusedError
 from gramophone.realtime.osc.inbox import Inbox, Write
-from gramophone.realtime.osc.knobs import Knob, Position
 from gramophone.realtime.osc.method import Method
 from gramophone.realtime.osc.packet import Message, PacketError, decode
 from gramophone.realtime.osc.schedule import Schedule, unpacked
@@ -102,7 +101,8 @@ class Conversation(Generic[P]):
             self._hear(message, peer, now)
 
     def _demands_an_answer(self, message: Message) -> bool:
-        return not message.types or message.address in self._own
+        method = self._space.methods.get(message.address)
+        return message.address in self._own or (not message.types and (method is None or method.readable))
 
     def _hear(self, message: Message, peer: P, now: float) -> None:
         try:
@@ -152,8 +152,8 @@ class Conversation(Generic[P]):
                 self._hear(message, peer, now)
 
     def _turn(self, writes: list[Write[P]]) -> list[Write[P]]:
-        """Turn all knobs at once, so that those of a bundle are heard from the same block on; return what is left."""
-        turns = [write for write in writes if isinstance(write.method, Knob | Position)]
+        """Turn at once what can be, so that all of a bundle is heard from the same block on; return what is left."""
+        turns = [write for write in writes if write.method.together]
         if len(turns) < 2:
             return writes
         try:
@@ -162,7 +162,7 @@ class Conversation(Generic[P]):
             return writes
         for write in turns:
             self._subscriptions.has_set(write.peer, write.method, taken=True)
-        return [write for write in writes if not isinstance(write.method, Knob | Position)]
+        return [write for write in writes if not write.method.together]
 
     def _write(self, write: Write[P]) -> None:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from gramophone.models.parameters import Parameter, ParameterError, Value
 from gramophone.realtime.desk import Desk
 from gramophone.realtime.osc import arguments
@@ -13,6 +15,8 @@ from gramophone.realtime.osc.shelf import Shelf, shown
 
 class Knob(Method):
     """A parameter in its unit: numbers as such, choices by name or index, switches true or false, clips by name."""
+
+    together = True
 
     def __init__(self, path: str, key: str, parameter: Parameter, desk: Desk, shelf: Shelf) -> None:
         super().__init__(path, key, parameter.description)
@@ -32,6 +36,11 @@ class Knob(Method):
         if self.types == "T":
             return ()
         return ({"VALS": ["", *self._shelf.clips] if self._is_file else list(self._parameter.choices)},)
+
+    def surely_takes(self, number: float) -> bool:
+        """Return whether the parameter is a number and this one in its range."""
+        low, high = self._parameter.range
+        return self._parameter.is_number and low <= number <= high
 
     def check(self, message: Message) -> Value:
         """Return the value that the message sets."""
@@ -79,6 +88,7 @@ class Position(Method):
     """A knob as a position, 0 to 1: beyond the ends is at the ends; switches and choices take the nearest."""
 
     clips = True
+    together = True
 
     def __init__(self, path: str, key: str, parameter: Parameter, desk: Desk) -> None:
         super().__init__(path, key, parameter.description)
@@ -89,6 +99,10 @@ class Position(Method):
     def ranges(self) -> Ranges:
         """From end to end."""
         return ({"MIN": 0.0, "MAX": 1.0},)
+
+    def surely_takes(self, number: float) -> bool:
+        """Return whether it is a number."""
+        return math.isfinite(number)
 
     def check(self, message: Message) -> Value:
         """Return the value at the message's position."""

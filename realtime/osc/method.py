@@ -17,7 +17,8 @@ class Method(ABC):
     """An address; what follows is what OSCQuery tells of it.
 
     `key` names what it turns: of messages that are waiting for the same key only the newest counts.
-    `changes_layout` says that other addresses may come and go when it is written.
+    `changes_layout` says that other addresses may come and go when it is written, `together` that the desk turns its
+    `key` at once with others: see `AddressSpace.turn`.
     """
 
     types: str = "f"
@@ -27,6 +28,7 @@ class Method(ABC):
     readable: bool = True
     writable: bool = True
     changes_layout: ClassVar[bool] = False
+    together: ClassVar[bool] = False
 
     def __init__(self, path: str, key: str, description: str) -> None:
         self.path = path
@@ -37,6 +39,10 @@ class Method(ABC):
     def ranges(self) -> Ranges:
         """What each argument may be; none where anything may."""
         return ()
+
+    def surely_takes(self, number: float) -> bool:
+        """Return whether a message with one number, of which only the newest counts, is written whatever plays."""
+        return False
 
     @abstractmethod
     def check(self, message: Message) -> Any:

@@ -14,6 +14,18 @@ _DROPS = 8
 """Which of the 32-bit numbers of SO_MEMINFO counts dropped datagrams (linux/sock_diag.h, SK_MEMINFO_DROPS)."""
 
 
+_ENOUGH_BYTES = 4 << 20
+
+
+def describe() -> str:
+    """Return for people how large a buffer this system lets us have, and how to get more where it is small."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        size = enlarge(sock)
+    if size >= _ENOUGH_BYTES or sys.platform != "linux":
+        return f"the system holds {size} bytes of packets"
+    return f"the system holds only {size} bytes of packets: sysctl -w net.core.rmem_max={_ENOUGH_BYTES} for floods"
+
+
 def enlarge(sock: socket.socket) -> int:
     """Make the buffer as large as the system lets us and return its size in bytes."""
     options = [_SO_RCVBUFFORCE] if sys.platform == "linux" else []

@@ -1,7 +1,8 @@
 """The OSC server: one thread, one UDP socket, around a conversation.
 
-Emptying the socket comes before everything else: the system keeps what came first and drops the newest when its buffer
-is full, the opposite of what a knob needs.
+Emptying the socket comes before everything else, after every packet that is heard: the system keeps what came first and
+drops the newest when its buffer is full, the opposite of what a knob needs. Where that is allowed the thread runs with
+real-time priority: at the usual one, other programs keep it from running for longer than a small buffer lasts.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import selectors
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from gramophone.realtime.live.priority import HANDS, real_time
 from gramophone.realtime.osc.allowance import AllowanceError
+from gramophone.realtime.osc.backlog import Backlog
 from gramophone.realtime.osc.conversation import Conversation
 from gramophone.realtime.osc.receive_buffer import dropped, enlarge
 from gramophone.realtime.osc.space import AddressSpace
@@ -27,7 +29,6 @@ _LARGEST = 65_536
 _EMPTIED_AT_ONCE = 2_000
 _HEARD_AT_ONCE = 100
 _BACKLOG_BYTES = 64 << 20
-_OVERHEAD_BYTES = 200
 _WRITE_EVERY_S = 0.004
 _LOOK_EVERY_S = 1.0
 
@@ -57,7 +58,11 @@ def osc_server(
 
 
 class OscServer:
-    """A UDP socket and the thread that serves it: `port` is where it listens, `received` counts the packets heard."""
+    """A UDP socket and the thread that serves it.
+
+    `port` is where it listens, `received` counts the packets heard, `buffer_bytes` is what the system holds of them and
+    `real_time` whether the thread has priority over other programs.
+    """
 
     def __init__(self, space: AddressSpace, port: int, host: str, allow: Iterable[str]) -> None:
         self._space = space
@@ -71,9 +76,9 @@ class OscServer:
         self.port: int = self._socket.getsockname()[1]
         self.buffer_bytes = enlarge(self._socket)
         self._conversation: Conversation[Address] = Conversation(space, _at_port)
-        self._backlog: deque[tuple[bytes, Address]] = deque()
-        self._backlog_bytes = 0
+        self._backlog: Backlog[Address] = Backlog(lambda: space.methods)
         self.received = 0
+        self.real_time = False
         self._written_at = self._looked_at = 0.0
         self._dropped = 0
         self._wake, self._woken = socket.socketpair()
@@ -93,6 +98,7 @@ class OscServer:
             sock.close()
 
     def _run(self) -> None:
+        self.real_time = real_time(HANDS, inherited=False)
         with selectors.DefaultSelector() as selector:
             selector.register(self._socket, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)
@@ -109,10 +115,10 @@ class OscServer:
     def _turn(self) -> None:
         self._empty_socket()
         now = time.monotonic()
-        for _ in range(min(len(self._backlog), _HEARD_AT_ONCE)):
-            data, peer = self._backlog.popleft()
-            self._backlog_bytes -= len(data) + _OVERHEAD_BYTES
-            self._conversation.receive(data, peer, now)
+        for _ in range(_HEARD_AT_ONCE):
+            if self._backlog:
+                self._conversation.receive(*self._backlog.take(), now)
+                self._empty_socket()
         if not self._backlog or now - self._written_at > _WRITE_EVERY_S:
             self._conversation.advance(now)
             self._written_at = now
@@ -121,7 +127,7 @@ class OscServer:
 
     def _empty_socket(self) -> None:
         for _ in range(_EMPTIED_AT_ONCE):
-            if self._backlog_bytes > _BACKLOG_BYTES:
+            if self._backlog.bytes > _BACKLOG_BYTES:
                 return
             try:
                 data, peer = self._socket.recvfrom(_LARGEST)
@@ -130,9 +136,8 @@ class OscServer:
             except OSError:  # Windows reports here that an earlier answer could not be delivered
                 continue
             if peer[0] in self._allowance:
-                self._backlog.append((data, peer))
+                self._backlog.put(data, peer)
                 self.received += 1
-                self._backlog_bytes += len(data) + _OVERHEAD_BYTES
             else:
                 self._space.faults.add("stranger", f"packet from {peer[0]}, who is not on the allow-list")
 

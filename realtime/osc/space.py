@@ -110,7 +110,7 @@ class AddressSpace:
         return {meter_path(ROOT, name): value for name, value in self._meters().items()}
 
     def turn(self, changes: Mapping[str, Value]) -> None:
-        """Turn several knobs at once.
+        """Turn several knobs, mute, bypass and panic at once, by their methods' keys.
 
         Raises:
             ParameterError: there is no such knob any more; none is turned.
@@ -174,8 +174,10 @@ class AddressSpace:
         methods = [
             PresetCommand(f"{ROOT}/preset", self._desk, self.shelf),
             MorphCommand(f"{ROOT}/morph", self._desk, self.shelf),
-            Toggle(f"{ROOT}/bypass", "let the dry sound through", self._desk.bypass, lambda: self._desk.bypassed),
-            Toggle(f"{ROOT}/mute", "silence the output", self._desk.mute, lambda: self._desk.muted),
+            Toggle(
+                f"{ROOT}/bypass", "bypass", "let the dry sound through", self._desk.bypass, lambda: self._desk.bypassed
+            ),
+            Toggle(f"{ROOT}/mute", "mute", "silence the output", self._desk.mute, lambda: self._desk.muted),
             Panic(f"{ROOT}/panic", self._desk),
             self.news,
         ]

@@ -20,7 +20,7 @@ from gramophone.realtime.plugins.memory import LONGEST_BLOCK, STATE, SharedMemor
 from gramophone.realtime.plugins.process import CONTEXT, Child
 from gramophone.realtime.stage import Audio, Format
 
-_PATIENCE_S = 5.0
+PATIENCE_S = 5.0
 """How long a block may take: a plug-in that is only slow on a busy machine must come through."""
 
 _LIVE_PATIENCE_S = 1.0
@@ -45,7 +45,7 @@ class Host:
         *,
         polls: bool = POLLS,
     ) -> None:
-        self._name, self._load_s = name, load_s
+        self._name = name
         memory = SharedMemory(CONTEXT, form.channels)
         ours, theirs = CONTEXT.Pipe()
         self._bell = Bell(ours, polls)
@@ -77,7 +77,7 @@ class Host:
             PluginFailedError: the plug-in hung or crashed.
         """
         if not self._patience_s:  # the first block: only now is it known which thread feeds the plug-in
-            self._patience_s = _LIVE_PATIENCE_S if self._child.match_priority() else _PATIENCE_S
+            self._patience_s = _LIVE_PATIENCE_S if self._child.match_priority() else PATIENCE_S
         frames = block.shape[1]
         output = np.empty_like(block)
         for start in range(0, frames, LONGEST_BLOCK):
@@ -88,14 +88,14 @@ class Host:
         return output
 
     def state(self) -> bytes:
-        """Return the plug-in's state.
+        """Return the plug-in's state. The sound waits meanwhile, so it is waited for as for a block.
 
         Raises:
             PluginFailedError: the plug-in hung or crashed.
         """
         self._view.order[0] = STATE
         self._ring()
-        state: bytes = self._child.expect(self._load_s, "telling its state")
+        state: bytes = self._child.expect(PATIENCE_S, "telling its state")
         self._wait()
         return state
 
@@ -114,9 +114,9 @@ class Host:
             self._bell.ring()
 
     def _wait(self) -> None:
-        patience_s = self._patience_s or _PATIENCE_S
+        patience_s = self._patience_s or PATIENCE_S
         try:
             if not self._bell.wait(patience_s):
                 raise PluginFailedError(f"{self._name}: while playing: no answer after {patience_s:g} s")
         except BellError:
-            self._child.expect(_PATIENCE_S, "playing")
+            self._child.expect(PATIENCE_S, "playing")

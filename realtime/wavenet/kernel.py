@@ -73,8 +73,14 @@ def state_of(weights: Weights, voices: int, silence: float) -> State:
     )
 
 
-def _jit(function: Callable[..., Any]) -> Callable[..., Any]:
-    options: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy", "forceinline": True}
+def jit(function: Callable[..., Any], forceinline: bool = True) -> Callable[..., Any]:
+    """Return a function compiled, its sums in the order that they are written in, and kept from start to start."""
+    options: dict[str, Any] = {
+        "nogil": True,
+        "fastmath": {"contract"},
+        "error_model": "numpy",
+        "forceinline": forceinline,
+    }
     try:
         kept: Callable[..., Any] = njit(cache=True, **options)(function)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
@@ -82,8 +88,8 @@ def _jit(function: Callable[..., Any]) -> Callable[..., Any]:
     return kept
 
 
-@_jit
-def _tanh(x: Any) -> Any:
+@jit
+def tanh(x: Any) -> Any:
     """Return tanh within 3e-7, as a ratio of polynomials on the range where float32 does not round it to 1."""
     x = min(max(x, _F(-7.9)), _F(7.9))
     s = x * x
@@ -99,7 +105,7 @@ def _tanh(x: Any) -> Any:
     return x * p / q
 
 
-@_jit
+@jit
 def add_product(y: Floats, v: int, x: Floats, u: int, w: Floats, layer: int) -> None:
     """Add `x[u] @ w[layer]` to `y[v]`: `(·, n)`, `(·, m or more)`, `(L, m, n)`."""
     inputs, outputs = w.shape[1:]
@@ -117,7 +123,7 @@ def add_product(y: Floats, v: int, x: Floats, u: int, w: Floats, layer: int) -> 
             y[v, o] += w[layer, i, o] * a
 
 
-@_jit
+@jit
 def _condition(weights: Weights, state: State, conditions: Floats, first: int, step: int) -> None:
     """Make the gates' biases of a frame; voice `v`'s conditions are `conditions[first + v * step]`."""
     layers, width = weights.gate_bias.shape
@@ -129,7 +135,7 @@ def _condition(weights: Weights, state: State, conditions: Floats, first: int, s
             add_product(state.biases, row, conditions, first + v * step, weights.condition, layer)
 
 
-@_jit
+@jit
 def _enter(weights: Weights, state: State, v: int) -> None:
     """Begin the residual path with what the last symbol is to the first layer; nothing has been skipped yet."""
     residual = weights.entry.shape[1]
@@ -143,7 +149,7 @@ def _enter(weights: Weights, state: State, v: int) -> None:
         state.sums[v, i] = _F(0)
 
 
-@_jit
+@jit
 def _hear(weights: Weights, state: State, now: int) -> None:
     """Take in the voices' last symbols: `state.sums`."""
     layers, residual, exits = weights.exits.shape
@@ -161,15 +167,15 @@ def _hear(weights: Weights, state: State, now: int) -> None:
             for i in range(residual):
                 state.rings[v * past + slot, i] = state.sums[v, i]
             for i in range(residual):
-                sigmoid = _F(0.5) + _F(0.5) * _tanh(_F(0.5) * state.both[0, residual + i])
-                state.gated[0, i] = _tanh(state.both[0, i]) * sigmoid
+                sigmoid = _F(0.5) + _F(0.5) * tanh(_F(0.5) * state.both[0, residual + i])
+                state.gated[0, i] = tanh(state.both[0, i]) * sigmoid
             for i in range(exits):
                 state.sums[v, i] += weights.exit_bias[layer, i]
             add_product(state.sums, v, state.gated, 0, weights.exits, layer)
 
 
-@_jit
-def _predict(weights: Weights, state: State, v: int) -> None:
+@jit
+def predict(weights: Weights, state: State, v: int) -> None:
     """Turn a voice's sum of the skip paths into `state.predicted`."""
     residual = weights.exits.shape[1]
     for i in range(state.skips.shape[1]):
@@ -183,16 +189,12 @@ def _predict(weights: Weights, state: State, v: int) -> None:
     add_product(state.predicted, 0, state.hidden, 0, weights.output, 0)
 
 
-@_jit
-def _soften(state: State, n: int, temperature: float) -> None:
-    """Put exp((logit - the largest) / temperature) of the first `n` predicted into `state.mass`.
+@jit
+def exponentiate(state: State, n: int, largest: Any, inverse: Any) -> None:
+    """Put exp((logit - largest) * inverse) of the first `n` predicted into `state.mass`; `largest` is no less than any.
 
     exp(x) is 2 ** k exp(r), r within ln 2 / 2 of zero, with Taylor's series of exp(r) up to r ** 6 / 720: within 2e-7.
     """
-    largest = state.predicted[0, 0]
-    for i in range(n):
-        largest = max(largest, state.predicted[0, i])
-    inverse = _F(1 / temperature)
     for i in range(n):
         x = max((state.predicted[0, i] - largest) * inverse, _LEAST_EXPONENT)
         k = (x * _LOG2_E + _ROUND) - _ROUND
@@ -209,7 +211,16 @@ def _soften(state: State, n: int, temperature: float) -> None:
         state.mass[i] *= powers[i]
 
 
-@_jit
+@jit
+def _soften(state: State, n: int, temperature: float) -> None:
+    """Put exp((logit - the largest) / temperature) of the first `n` predicted into `state.mass`."""
+    largest = state.predicted[0, 0]
+    for i in range(n):
+        largest = max(largest, state.predicted[0, i])
+    exponentiate(state, n, largest, _F(1 / temperature))
+
+
+@jit
 def _above(shares: Shares, n: int, least: int) -> Any:
     total: Any = 0
     for i in range(n):
@@ -217,7 +228,7 @@ def _above(shares: Shares, n: int, least: int) -> Any:
     return total
 
 
-@_jit
+@jit
 def _keep_likeliest(mass: Floats, shares: Shares, n: int, nucleus: float) -> None:
     """Make all of `mass`, at most 1 each, zero but the likeliest, which together reach `nucleus`; of equals the first.
 
@@ -241,7 +252,7 @@ def _keep_likeliest(mass: Floats, shares: Shares, n: int, nucleus: float) -> Non
             mass[i] = _F(0)
 
 
-@_jit
+@jit
 def _total(mass: Floats, start: int, stop: int) -> float:
     total = 0.0
     for i in range(start, stop):
@@ -249,7 +260,7 @@ def _total(mass: Floats, start: int, stop: int) -> float:
     return total
 
 
-@_jit
+@jit
 def _choose(state: State, n: int, uniform: float, temperature: float, nucleus: float) -> int:
     """Choose one of the first `n` by their logits: walk up until their probability exceeds the uniform number."""
     _soften(state, n, temperature)
@@ -272,7 +283,7 @@ def _choose(state: State, n: int, uniform: float, temperature: float, nucleus: f
     return n - 1
 
 
-@_jit
+@jit
 def _draw_level(state: State, uniform: float, temperature: float, nucleus: float) -> Any:
     """Draw from the categorical distribution that was predicted; `Categorical.draw` is the same, slower."""
     if temperature <= 0:
@@ -280,7 +291,7 @@ def _draw_level(state: State, uniform: float, temperature: float, nucleus: float
     return _choose(state, state.predicted.shape[1], uniform, temperature, nucleus)
 
 
-@_jit
+@jit
 def _draw_logistic(state: State, uniform: float, place: float, temperature: float, nucleus: float) -> Any:
     """Draw from the mixture of logistics that was predicted; `Logistics.draw` is the same, slower."""
     n = state.predicted.shape[1] // 3
@@ -292,7 +303,7 @@ def _draw_logistic(state: State, uniform: float, place: float, temperature: floa
     return min(max(sample, -1.0), 1.0)
 
 
-@_jit
+@jit
 def sing(
     weights: Weights,
     state: State,
@@ -321,7 +332,7 @@ def sing(
                 state.last[v] = given[v, t]
         _hear(weights, state, now + t)
         for v in range(voices):
-            _predict(weights, state, v)
+            predict(weights, state, v)
             if forced:
                 predicted[v, t] = state.predicted[0]
                 continue

@@ -1,18 +1,20 @@
-"""From a model's sample rate to the host's: a stream without delay, for what a model plays can be made ahead of time.
+"""From one sample rate to another: a stream without delay, for what a model plays can be made ahead of time.
 
 Output sample `n` is the band-limited input at the time `n / to`, by a windowed sinc (Kaiser window, about 70 dB). It
-needs some input beyond that time, and `wanted` says how much.
+needs some input beyond that time: `wanted` says how much, or `makeable` how far what there is will do.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gramophone.realtime.wavenet.layout import Floats
 
+Index = TypeVar("Index", int, NDArray[np.int64])
 _REACH = 24
 """Periods of the lower rate that the sinc reaches to either side."""
 _BETA = 7.0
@@ -34,13 +36,19 @@ class Resampler:
 
     def wanted(self, frames: int) -> int:
         """Return how many more input samples the next `frames` output samples take."""
-        if not frames:
-            return 0
-        last = (self._made + frames - 1) * self._step // self._phases
-        return last + self._reach + 1 - self._taken
+        return self.newest(self._made + frames - 1) + 1 - self._taken if frames else 0
+
+    def makeable(self, samples: int) -> int:
+        """Return how many more output samples can be made once `samples` more input samples have come."""
+        within = max(self._taken + samples - self._reach, 0)
+        return max(-(-within * self._phases // self._step) - self._made, 0)
+
+    def newest(self, output: Index) -> Index:
+        """Return which input sample is the newest that output sample `output` takes."""
+        return output * self._step // self._phases + self._reach
 
     def process(self, samples: Floats, frames: int) -> Floats:
-        """Return the next `frames` output samples, given exactly the input samples `wanted` for them."""
+        """Return the next `frames` output samples, given at least the input samples `wanted` for them."""
         known = np.concatenate((self._past, samples))
         first = self._taken - len(self._past)
         self._taken += len(samples)
@@ -52,8 +60,7 @@ class Resampler:
         for row in weighed:  # one after the other, so that a sample does not depend on how many are made with it
             output += row
         self._made += frames
-        if frames:
-            self._past = known[taps[0, -1] :]
+        self._past = known[taps[0, -1] :] if frames else known
         return output
 
 

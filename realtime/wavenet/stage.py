@@ -22,6 +22,7 @@ from gramophone.models.parameters import Parameter, Value
 from gramophone.presets.models import SUFFIX, model_file
 from gramophone.presets.preset import PresetError
 from gramophone.realtime.smoothing import Fade, Ramps
+from gramophone.realtime.speakers import speaker_knobs, speaker_weights
 from gramophone.realtime.stage import Audio, Format, Keys, Stage, StageError
 from gramophone.realtime.wavenet.follower import Follower
 
@@ -153,23 +154,12 @@ class _Speakers:
         """Return `(1, C, 1)`: `speaker`'s vector, `blend` of the way to `speaker2`'s."""
         if self._table is None:
             return None
-        first, second = (self._table[self._names.index(str(values[name]))] for name in ("speaker", "speaker2"))
-        blend = np.float32(values["blend"])
-        mixed: Floats = first * (1 - blend) + second * blend
+        mixed: Floats = speaker_weights(self._names, values) @ self._table
         return mixed[None, :, None]
 
 
 def _knobs(card: Card) -> tuple[Parameter, ...]:
-    if not card.speakers:
-        return _SUNG + _HEARD
-    names = card.speakers
-    return (
-        Parameter("speaker", names[0], "who sings", choices=names, smoothing_ms=0),
-        Parameter("speaker2", names[-1], "who else", choices=names, smoothing_ms=0),
-        Parameter("blend", 0.0, "from the first speaker (0) to the second (1)", smoothing_ms=50),
-        *_SUNG,
-        *_HEARD,
-    )
+    return (*speaker_knobs(card.speakers), *_SUNG, *_HEARD)
 
 
 def _file(model: str, folder: Path | None) -> Path:

@@ -1,0 +1,69 @@
+"""A speaker from a clip: the vector by which a voice, its weights as they are, sings the clip most like itself.
+
+It begins with whoever of the known speakers is nearest and goes downhill from there, as in textual inversion (Gal et
+al. 2023).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gramophone.models.spectral_loss import spectral_distance
+from gramophone.models.voice import Voice
+
+_FRAMES = 64
+"""Length of the pieces that a clip is cut into; half a second."""
+_AT_ONCE = 6
+_RATE = 0.02
+_LEASH = 0.05
+"""How much it costs to be a vector's length away from the nearest known speaker, in distances."""
+
+
+def fit_speaker(voice: Voice, sound: Tensor, prosody: Tensor, steps: int = 100, seed: int = 0) -> Tensor:
+    """Return the vector `(1, speaker)` of who is heard in `sound` `(1, 1, T)` of whole hops, with its prosody.
+
+    Raises:
+        ValueError: the clip is shorter than half a second.
+    """
+    if prosody.shape[2] < _FRAMES:
+        raise ValueError(f"a clip of {prosody.shape[2]} frames: expected {_FRAMES} or more")
+    with torch.no_grad():
+        z = voice.posterior(sound).mean
+    pieces = [
+        _pieces(part, width) for part, width in ((z, _FRAMES), (prosody, _FRAMES), (sound, _FRAMES * voice.shape.hop))
+    ]
+    order = torch.Generator().manual_seed(seed)
+    nearest = _nearest(voice, [part[_spread(len(part))] for part in pieces])
+    vector = nearest.clone().requires_grad_()
+    search = torch.optim.Adam([vector], _RATE)
+    for _ in range(steps):
+        chosen = torch.randint(len(pieces[0]), (_AT_ONCE,), generator=order)
+        loss = _distance(voice, vector, [part[chosen] for part in pieces]) + _LEASH * (vector - nearest).square().sum()
+        (vector.grad,) = torch.autograd.grad(loss, [vector])
+        search.step()
+    return vector.detach()
+
+
+def _nearest(voice: Voice, pieces: list[Tensor]) -> Tensor:
+    """Return the known speaker who sings some pieces most like the clip."""
+    with torch.no_grad():
+        distances = [_distance(voice, row[None], pieces) for row in voice.table]
+    return voice.table[int(torch.stack(distances).argmin())][None].detach()
+
+
+def _distance(voice: Voice, vector: Tensor, pieces: list[Tensor]) -> Tensor:
+    z, prosody, sound = pieces
+    sung, _ = voice.decoder(z, None, vector.expand(len(z), -1), prosody)
+    return spectral_distance(sung[:, 0], sound[:, 0]).mean()
+
+
+def _pieces(series: Tensor, width: int) -> Tensor:
+    """Cut `(1, C, T)` into `(T // width, C, width)`."""
+    count = series.shape[2] // width
+    return series[0, :, : count * width].reshape(-1, count, width).transpose(0, 1).contiguous()
+
+
+def _spread(count: int) -> Tensor:
+    """Return a few places, evenly spread over so many."""
+    return torch.linspace(0, count - 1, min(_AT_ONCE, count)).round().long()

@@ -1,0 +1,31 @@
+"""The command `gramophone`, also as `python -m gramophone.offline`.
+
+To play live takes a process that is slow to load: it is started before the command line is read.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main() -> None:
+    """Run the command line; see `cli.main`."""
+    ahead = None
+    if _plays_live(sys.argv[1:]):
+        from gramophone.realtime.live.ahead import start_ahead
+
+        ahead = start_ahead()
+    from gramophone.offline.cli import main as run
+
+    run(ahead)
+
+
+def _plays_live(arguments: Sequence[str]) -> bool:
+    """Whether arguments look like `play` on a device; to be wrong costs a process that is ended unused."""
+    elsewhere = {"--help", "--out", "file", "--audio=file"}
+    return list(arguments[:1]) == ["play"] and elsewhere.isdisjoint(arguments)
+
+
+if __name__ == "__main__":
+    main()

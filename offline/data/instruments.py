@@ -1,0 +1,135 @@
+"""Instruments as speakers: phrases for one voice, made up by rule and played by a General MIDI soundfont.
+
+Every note has a vibrato, a dynamic and now and then a glide from the one before of its own, so that a model hears an
+instrument at all pitches and strengths rather than a soundfont's few samples.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gramophone.offline import corpora
+from gramophone.offline.data.recording import DataError
+
+PACKAGE, LICENCE = "fluid-soundfont-gm", "MIT"
+PHRASES, PHRASE_S = 32, 15.0
+_SOUNDFONT = "usr/share/sounds/sf2/FluidR3_GM.sf2"
+_VERSION = 1
+"""Of the phrases; a new one makes them be played again."""
+_RATE = 16_000
+_STEP_S = 0.01
+"""How often bend and expression are set."""
+_BEND_RANGE = 2.0
+"""Semitones that General MIDI's pitch bend reaches."""
+_SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 4, 7, 9))
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """General MIDI's program, counted from 0, and the lowest and highest note of a player."""
+
+    program: int
+    lowest: int
+    highest: int
+
+
+INSTRUMENTS = {
+    "flute": Instrument(73, 60, 84),
+    "cello": Instrument(42, 38, 72),
+    "violin": Instrument(40, 55, 83),
+    "trumpet": Instrument(56, 54, 80),
+    "clarinet": Instrument(71, 50, 82),
+    "choir": Instrument(52, 48, 76),
+}
+
+
+def played(name: str) -> Path:
+    """Return the folder with an instrument's phrases, which are played if they are not there yet.
+
+    Raises:
+        DataError: there is no such instrument, FluidSynth is not installed, or it failed.
+        CorporaError: the soundfont's package cannot be had.
+    """
+    if name not in INSTRUMENTS:
+        raise DataError(f"instrument:{name}: no such instrument; expected one of {', '.join(INSTRUMENTS)}")
+    folder = corpora.cache_folder() / "instruments" / f"{name}-{_VERSION}"
+    if folder.is_dir():
+        return folder
+    if not shutil.which("fluidsynth"):
+        raise DataError("fluidsynth: not installed; install it, for example by `apt-get install fluidsynth`")
+    corpora.fetch([PACKAGE])
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as work:
+        for number in range(PHRASES):
+            _play(INSTRUMENTS[name], number, Path(work) / f"{name}-{number:02d}.wav")
+        Path(work).rename(folder)
+        Path(work).mkdir()  # for the temporary folder to find when it cleans up
+    return folder
+
+
+def _play(instrument: Instrument, number: int, path: Path) -> None:
+    """Write one phrase as the soundfont plays it."""
+    song = path.with_suffix(".mid")
+    _song(instrument, np.random.default_rng([instrument.program, number])).save(song)
+    soundfont = corpora.unpacked_file(PACKAGE, _SOUNDFONT)
+    options = ["-ni", "-q", "-g", "0.6", "-C", "0", "-R", "0", "-r", str(_RATE), "-O", "s16", "-F", str(path)]
+    command = ["fluidsynth", *options, str(soundfont), str(song)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode or not path.is_file():
+        raise DataError(f"{' '.join(command)}: {done.stderr.strip() or f'exit code {done.returncode}'}")
+    song.unlink()
+
+
+def _song(instrument: Instrument, chance: np.random.Generator) -> Any:
+    """Return a phrase as a MIDI file; a tick is a millisecond."""
+    import mido
+
+    track = mido.MidiTrack([mido.Message("program_change", program=instrument.program)])
+    before = 0.0
+    for seconds, message in sorted(_events(instrument, chance), key=lambda event: event[0]):
+        track.append(message.copy(time=round(1000 * seconds) - round(1000 * before)))
+        before = seconds
+    return mido.MidiFile(type=0, ticks_per_beat=500, tracks=[track])
+
+
+def _events(instrument: Instrument, chance: np.random.Generator) -> Iterator[tuple[float, Any]]:
+    """Yield seconds and messages of a melody that wanders through a scale; no two notes sound at once."""
+    import mido
+
+    scale = _SCALES[chance.integers(len(_SCALES))]
+    key = int(chance.integers(12))
+    notes = [note for note in range(instrument.lowest, instrument.highest + 1) if (note - key) % 12 in scale]
+    place, now, last = int(chance.integers(len(notes))), 0.1, None
+    while now < PHRASE_S:
+        place = int(np.clip(place + chance.integers(-3, 4), 0, len(notes) - 1))
+        length = float(np.exp(chance.uniform(np.log(0.12), np.log(2.0))))
+        yield now, mido.Message("note_on", note=notes[place], velocity=int(chance.integers(40, 120)))
+        yield from _shaping(notes[place], last, now, length, chance)
+        yield now + length, mido.Message("note_off", note=notes[place])
+        last = notes[place]
+        now += length + (float(chance.uniform(0.1, 0.5)) if chance.random() < 0.2 else 0.005)
+
+
+def _shaping(
+    note: int, last: int | None, start: float, length: float, chance: np.random.Generator
+) -> Iterator[tuple[float, Any]]:
+    """Yield the bends and strengths of one note: a glide into it, a vibrato that sets in, a swell or a fade."""
+    import mido
+
+    time = np.arange(0, length, _STEP_S)
+    speed, depth = chance.uniform(4.5, 6.5), chance.uniform(0, 0.5)
+    bend = depth * np.clip(time / 0.3 - 0.5, 0, 1) * np.sin(2 * np.pi * speed * time)
+    if last is not None and chance.random() < 0.3:
+        bend += np.clip(last - note, -_BEND_RANGE, _BEND_RANGE) * np.clip(1 - time / chance.uniform(0.05, 0.2), 0, 1)
+    strength = np.interp(time / length, [0, 0.5, 1], chance.uniform(50, 127, 3))
+    for at, semitones, value in zip(time, np.clip(bend / _BEND_RANGE, -1, 1), strength, strict=True):
+        yield start + at, mido.Message("pitchwheel", pitch=round(8191 * semitones))
+        yield start + at, mido.Message("control_change", control=11, value=round(value))

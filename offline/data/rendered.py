@@ -1,0 +1,310 @@
+"""Tagged music made from MIDI files: excerpts arranged anew for other instruments, whose names are the tags.
+
+An excerpt is a few parts of a few seconds of a piece, each given an instrument, a level and its octave; the whole is
+given a key and a tempo. FluidSynth plays many excerpts in a row, then each goes through an equaliser and gets a
+loudness. What is played is a function of the excerpt's number and the seed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gramophone.models.tagger import RATE
+from gramophone.offline.data.recording import DataError
+from gramophone.offline.judges.hearing import Sound, levelled, resampled
+
+DRUMS = 128
+"""The program that stands for the drum kit; 0 to 127 are General MIDI's, counted from 0."""
+SPEECH = "speech"
+"""The tag of real recordings of people who speak."""
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """General MIDI's programs that go by one name, and the middle of their range as a MIDI note."""
+
+    programs: tuple[int, ...]
+    middle: int
+
+
+INSTRUMENTS: Mapping[str, Instrument] = {
+    "piano": Instrument((0, 1, 2, 3), 64),
+    "electric piano": Instrument((4, 5), 64),
+    "harpsichord": Instrument((6,), 64),
+    "bells": Instrument((8, 9, 10, 14), 76),
+    "mallets": Instrument((11, 12, 13), 70),
+    "organ": Instrument((16, 17, 18, 19, 20), 62),
+    "accordion": Instrument((21, 22, 23), 67),
+    "acoustic guitar": Instrument((24, 25), 58),
+    "electric guitar": Instrument((26, 27, 28), 58),
+    "distorted guitar": Instrument((29, 30), 55),
+    "bass": Instrument((32, 33, 34, 35, 36, 37, 38, 39), 38),
+    "violin": Instrument((40, 41), 72),
+    "cello": Instrument((42, 43), 50),
+    "pizzicato": Instrument((45,), 60),
+    "harp": Instrument((46,), 66),
+    "strings": Instrument((48, 49, 50, 51), 64),
+    "choir": Instrument((52, 53, 54), 64),
+    "brass": Instrument((56, 57, 58, 59, 60, 61), 60),
+    "saxophone": Instrument((64, 65, 66, 67), 60),
+    "reeds": Instrument((68, 69, 70, 71), 66),
+    "flute": Instrument((72, 73, 74, 75), 76),
+    "synth lead": Instrument((80, 81, 82, 83, 84, 85, 86, 87), 68),
+    "synth pad": Instrument((88, 89, 90, 91, 92, 93, 94, 95), 62),
+    "sitar": Instrument((104,), 60),
+    "banjo": Instrument((105,), 62),
+    "drums": Instrument((DRUMS,), 0),
+}
+NAMES = {program: name for name, instrument in INSTRUMENTS.items() for program in instrument.programs}
+"""The tag of a program; some programs have none."""
+
+SECONDS = 6.0
+"""How long an excerpt is."""
+_GAP_S = 2.0
+"""For the sound to die away before the next."""
+_SLOT_S = SECONDS + _GAP_S
+_KEPT_AS_WRITTEN = 0.3
+_PARTS = (0.3, 0.3, 0.25, 0.15)
+"""Chances of one to four parts."""
+_LEAST_SOUNDING_S = 0.5
+"""In each half of an excerpt: so that a tag is true of any part of it."""
+_CHANNELS, _DRUM_CHANNEL = 16, 9
+_ALL_SOUND_OFF = 120
+_PLAYED_RATE = 32_000
+_TRIES = 1000
+
+
+@dataclass(frozen=True)
+class Note:
+    """A note: its start and length in seconds, its number and its velocity."""
+
+    start: float
+    seconds: float
+    pitch: int
+    velocity: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one program plays, its level in dB and its place between left (0) and right (127)."""
+
+    program: int
+    notes: tuple[Note, ...]
+    level_db: float = 0.0
+    pan: int = 64
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of music by parts, and how long it is."""
+
+    name: str
+    parts: tuple[Part, ...]
+    seconds: float
+
+
+Excerpt = tuple[Part, ...]
+"""What is played in one excerpt, from second 0 on."""
+
+
+def tags_of(excerpt: Excerpt) -> frozenset[str]:
+    """Return the names of the instruments that play."""
+    return frozenset(NAMES[part.program] for part in excerpt)
+
+
+def read_piece(path: Path) -> Piece:
+    """Return what a MIDI file plays.
+
+    Raises:
+        DataError: it is no MIDI file that can be read.
+    """
+    import mido
+
+    try:
+        song = mido.MidiFile(path)
+        messages = list(song)
+    except (OSError, ValueError, EOFError, IndexError) as error:
+        raise DataError(f"{path}: not a MIDI file that can be read ({error})") from None
+    now = 0.0
+    programs = dict.fromkeys(range(_CHANNELS), 0) | {_DRUM_CHANNEL: DRUMS}
+    held: dict[tuple[int, int], tuple[float, int, int]] = {}
+    notes: dict[tuple[int, int], list[Note]] = {}
+    for message in messages:
+        now += message.time
+        if message.type == "program_change" and message.channel != _DRUM_CHANNEL:
+            programs[message.channel] = message.program
+        elif message.type in ("note_on", "note_off"):
+            key = message.channel, message.note
+            if key in held:
+                start, velocity, program = held.pop(key)
+                notes.setdefault((message.channel, program), []).append(Note(start, now - start, key[1], velocity))
+            if message.type == "note_on" and message.velocity:
+                held[key] = now, message.velocity, programs[message.channel]
+    parts = tuple(Part(program, tuple(found)) for (_, program), found in sorted(notes.items()))
+    return Piece(path.stem, parts, now)
+
+
+def arranged(pieces: Sequence[Piece], seed: int, number: int) -> Excerpt:
+    """Return excerpt `number`.
+
+    Raises:
+        DataError: no place was found in the pieces where anything sounds all the time.
+    """
+    chance = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, number]))
+    for _ in range(_TRIES):
+        piece = pieces[int(chance.integers(len(pieces)))]
+        tempo = float(np.exp(chance.uniform(np.log(0.8), np.log(1.25))))
+        start = chance.uniform(0, max(piece.seconds - SECONDS * tempo, 0))
+        playing = [part for part in (_cut(part, start, tempo) for part in piece.parts) if _sounds_throughout(part)]
+        if playing:
+            count = min(1 + int(chance.choice(len(_PARTS), p=_PARTS)), len(playing))
+            chosen = [playing[index] for index in chance.permutation(len(playing))[:count]]
+            key = int(chance.integers(-4, 5))
+            return tuple(_orchestrated(part, key, chance) for part in chosen)
+    raise DataError(f"{len(pieces)} pieces: expected some in which an instrument plays for {SECONDS:g} s")
+
+
+def play(excerpts: Sequence[Excerpt], soundfont: Path, seed: int) -> list[Sound]:
+    """Return every excerpt as a soundfont plays it, mono at 16 kHz, in one of many rooms, treated and levelled.
+
+    Raises:
+        DataError: FluidSynth is not installed, or failed.
+    """
+    chance = np.random.default_rng(seed)
+    if not shutil.which("fluidsynth"):
+        raise DataError("fluidsynth: not installed; install it, for example by `apt-get install fluidsynth`")
+    room = {"room-size": chance.uniform(0.1, 0.8), "level": chance.uniform(0, 0.7), "damp": chance.uniform(0, 0.6)}
+    mono = _fluidsynth(excerpts, soundfont, room)
+    slot = round(_SLOT_S * _PLAYED_RATE)
+    mono = np.pad(mono, (0, max(slot * len(excerpts) - len(mono), 0)))
+    cuts = (mono[slot * index :][: round(SECONDS * _PLAYED_RATE)] for index in range(len(excerpts)))
+    return [treated(resampled(np.ascontiguousarray(cut), _PLAYED_RATE, RATE), chance) for cut in cuts]
+
+
+def treated(sound: Sound, chance: np.random.Generator) -> Sound:
+    """Return a sound at 16 kHz through a random equaliser, and at a random level that does not clip."""
+    from pedalboard import HighShelfFilter, LowShelfFilter, PeakFilter
+
+    low, middle, high = (float(decibels) for decibels in chance.uniform(-6, 6, 3))
+    equaliser = (
+        LowShelfFilter(float(chance.uniform(80, 400)), low),
+        PeakFilter(float(np.exp(chance.uniform(np.log(300), np.log(4000)))), middle, 0.7),
+        HighShelfFilter(float(chance.uniform(2000, 5000)), high),
+    )
+    for band in equaliser:
+        sound = band(sound, RATE)
+    equal = levelled(sound)
+    gain = 10 ** (chance.uniform(-15, 6) / 20)
+    peak = float(np.abs(equal).max(initial=0))
+    return equal * np.float32(min(gain, 0.99 / peak) if peak else gain)
+
+
+def _fluidsynth(excerpts: Sequence[Excerpt], soundfont: Path, room: Mapping[str, float]) -> Sound:
+    """Return excerpts in a row, mono at `_PLAYED_RATE`."""
+    import soundfile
+
+    # Quiet enough never to clip: `treated` sets the level.
+    options = ["-ni", "-q", "-g", "0.2", "-C", "0", "-R", "1", "-r", str(_PLAYED_RATE), "-O", "float"]
+    options += [word for name, value in room.items() for word in ("-o", f"synth.reverb.{name}={value:.3f}")]
+    with tempfile.TemporaryDirectory() as work:
+        song, sound = Path(work) / "song.mid", Path(work) / "song.wav"
+        save_song(excerpts, song)
+        command = ["fluidsynth", *options, "-F", str(sound), str(soundfont), str(song)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode or not sound.is_file():
+            raise DataError(f"{' '.join(command)}: {done.stderr.strip() or f'exit code {done.returncode}'}")
+        whole, _ = soundfile.read(sound, dtype="float32", always_2d=True)
+    mono: Sound = whole.mean(axis=1)
+    return mono
+
+
+def _cut(part: Part, start: float, tempo: float) -> Part:
+    """Return what of a part sounds in the excerpt from `start` on, played `tempo` times as fast."""
+    found = []
+    for note in part.notes:
+        first, last = (note.start - start) / tempo, (note.start + note.seconds - start) / tempo
+        if last > 0 and first < SECONDS:
+            first, last = max(first, 0.0), min(last, SECONDS)
+            found.append(replace(note, start=first, seconds=last - first))
+    return replace(part, notes=tuple(found))
+
+
+def _sounds_throughout(part: Part) -> bool:
+    """Whether a cut part sounds in both halves; of a drum, four strokes count as sounding."""
+    middle = SECONDS / 2
+    for start, end in ((0.0, middle), (middle, SECONDS)):
+        here = [note for note in part.notes if note.start < end and note.start + note.seconds > start]
+        sounding = sum(min(note.start + note.seconds, end) - max(note.start, start) for note in here)
+        if len(here) < 4 if part.program == DRUMS else sounding < _LEAST_SOUNDING_S:
+            return False
+    return True
+
+
+def _orchestrated(part: Part, key: int, chance: np.random.Generator) -> Part:
+    """Return a cut part for an instrument that has a name: in its range, at a level and a place."""
+    level, pan, force = chance.uniform(-8, 0), int(chance.integers(20, 108)), chance.uniform(0.7, 1.1)
+    notes = [replace(note, velocity=int(np.clip(note.velocity * force, 30, 127))) for note in part.notes]
+    if part.program == DRUMS:
+        return Part(DRUMS, tuple(notes), level, pan)
+    program = part.program
+    if program not in NAMES or chance.random() > _KEPT_AS_WRITTEN:
+        melodic = [name for name in INSTRUMENTS if name != "drums"]
+        program = int(chance.choice(INSTRUMENTS[melodic[chance.integers(len(melodic))]].programs))
+    middle = INSTRUMENTS[NAMES[program]].middle
+    shift = key + 12 * round((middle - float(np.median([note.pitch for note in notes]))) / 12)
+    moved = (replace(note, pitch=int(np.clip(note.pitch + shift, 12, 115))) for note in notes)
+    return Part(program, tuple(moved), level, pan)
+
+
+def save_song(excerpts: Sequence[Excerpt], path: Path) -> None:
+    """Write a MIDI file that plays excerpts in a row, a gap after each; a tick is a millisecond."""
+    import mido
+
+    events = [event for index, excerpt in enumerate(excerpts) for event in _events(excerpt, index * _SLOT_S)]
+    events.append((len(excerpts) * _SLOT_S, 3, mido.MetaMessage("end_of_track")))
+    track = mido.MidiTrack()
+    before = 0
+    for seconds, _, message in sorted(events, key=lambda event: event[:2]):
+        ticks = round(seconds * 1000)
+        track.append(message.copy(time=ticks - before))
+        before = ticks
+    # 500 a beat, at the 120 beats a minute that hold where nothing is said
+    mido.MidiFile(type=0, ticks_per_beat=500, tracks=[track]).save(path)
+
+
+def _events(excerpt: Excerpt, start: float) -> Iterator[tuple[float, int, Any]]:
+    """Yield seconds, rank among messages of one time, and message: silence, then settings, then notes."""
+    import mido
+
+    for channel in range(_CHANNELS):
+        yield start, 0, mido.Message("control_change", control=_ALL_SOUND_OFF, channel=channel)
+    free = iter(channel for channel in range(_CHANNELS) if channel != _DRUM_CHANNEL)
+    for part in excerpt:
+        channel = _DRUM_CHANNEL if part.program == DRUMS else next(free)
+        for message in _settings(part, channel):
+            yield start, 1, message
+        for note in part.notes:
+            name = {"note": note.pitch, "channel": channel}
+            yield start + note.start, 2, mido.Message("note_on", velocity=note.velocity, **name)
+            yield start + note.start + note.seconds, 2, mido.Message("note_off", **name)
+
+
+def _settings(part: Part, channel: int) -> list[Any]:
+    """Return the messages that set up a part's channel."""
+    import mido
+
+    volume = round(127 * 10 ** (part.level_db / 40))  # General MIDI: 40 dB per decade
+    controls = {7: volume, 10: part.pan, 11: 127, 1: 0, 64: 0}
+    found = [
+        mido.Message("control_change", control=key, value=value, channel=channel) for key, value in controls.items()
+    ]
+    program = 0 if part.program == DRUMS else part.program
+    return [*found, mido.Message("program_change", program=program, channel=channel)]

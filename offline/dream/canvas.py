@@ -1,0 +1,82 @@
+"""What a dream is painted on: the samples themselves (the naive way), or a spectrum in the colours of music.
+
+A descent in samples moves all frequencies alike, so it ends in white noise. In a spectrum whose bins are scaled as
+music is on average, the same step moves the bass far and the treble little (as Olah, Mordvintsev and Schubert 2017 do
+with pictures).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from gramophone.models.tagger import RATE
+
+_WINDOW, _HOP = 2048, 512
+_CORNER_HZ = 100.0
+_SLOPE = 1.0
+"""Amplitude falls as 1 / f above the corner: 6 dB an octave, as in music."""
+_FAINT = 0.05
+"""Root mean square of the noise that a dream begins with: -26 dBFS."""
+
+
+class Canvas(ABC):
+    """A sound `(T,)` as something that is descended in."""
+
+    @abstractmethod
+    def start(self, sound: Tensor) -> Tensor:
+        """Return what makes this sound."""
+
+    @abstractmethod
+    def sound(self, x: Tensor) -> Tensor:
+        """Return the sound of `x`."""
+
+    def open_to(self, hertz: float) -> Tensor:
+        """Return by what a step is multiplied where only what lies below a frequency may move."""
+        return torch.ones(())
+
+
+class Samples(Canvas):
+    """The samples themselves."""
+
+    def start(self, sound: Tensor) -> Tensor:
+        """Return the sound."""
+        return sound.clone()
+
+    def sound(self, x: Tensor) -> Tensor:
+        """Return it."""
+        return x
+
+
+class Spectrum(Canvas):
+    """A complex short-time spectrum `(F, n, 2)` of so many samples, each bin in units of its usual level."""
+
+    def __init__(self, frames: int) -> None:
+        self._frames = frames
+        self._window = torch.hann_window(_WINDOW)
+        hertz = torch.linspace(0, RATE / 2, _WINDOW // 2 + 1)
+        self._hertz = hertz[:, None, None]
+        self._scale = (hertz.clamp_min(_CORNER_HZ) / _CORNER_HZ).pow(-_SLOPE)[:, None]
+
+    def start(self, sound: Tensor) -> Tensor:
+        """Return the spectrum of a sound."""
+        spectrum = torch.stft(sound, _WINDOW, _HOP, window=self._window, return_complex=True)
+        return torch.view_as_real(spectrum / self._scale).contiguous()
+
+    def sound(self, x: Tensor) -> Tensor:
+        """Return the sound by overlap-add."""
+        spectrum = torch.view_as_complex(x.contiguous()) * self._scale
+        return torch.istft(spectrum, _WINDOW, _HOP, window=self._window, length=self._frames)
+
+    def open_to(self, hertz: float) -> Tensor:
+        """Return 1 below the frequency and 0 above, `(F, 1, 1)`."""
+        return (self._hertz <= hertz).float()
+
+
+def faint_noise(canvas: Canvas, frames: int, seed: int) -> Tensor:
+    """Return noise `(frames,)` in the colours of a canvas: what it makes of numbers that are all alike."""
+    chance = torch.Generator().manual_seed(seed)
+    sound = canvas.sound(torch.randn(canvas.start(torch.zeros(frames)).shape, generator=chance))
+    return sound * _FAINT / sound.square().mean().sqrt()

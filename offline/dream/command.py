@@ -1,0 +1,102 @@
+"""`gramophone dream`: a tagger's dream of a tag, a layer or a channel, as a sound file and a picture of how it came."""
+
+from __future__ import annotations
+
+import hashlib
+import json as json_format
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gramophone.models.tagger import RATE
+from gramophone.offline.dream.ascent import Dream, Dreamer
+from gramophone.offline.dream.target import DreamError
+from gramophone.offline.hearable import demand_sound
+from gramophone.offline.judges.hearing import Sound, levelled, resampled
+from gramophone.offline.loss_progress import LossProgress
+from gramophone.offline.stylise.descent import Descent
+from gramophone.offline.stylise.kept import restore, store
+from gramophone.offline.stylise.picture import draw_transfer
+from gramophone.offline.tagging import load_tagger, probabilities
+from gramophone.realtime.files import Writer, read
+
+
+@dataclass(frozen=True)
+class Request:
+    """From what to dream: a `clip`, or noise of so many `seconds`; and by which `model`."""
+
+    dream: Dream
+    clip: Path | None = None
+    seconds: float = 5.0
+    model: str = "tagger"
+
+
+def run(out: Path, request: Request, *, json: bool) -> None:
+    """Write a dream to `out`, mono at 16 kHz, and its picture beside it; a stop keeps the best so far.
+
+    Raises:
+        SoundFileError: a sound cannot be read or written.
+        DreamError: there is nothing to dream of, or no folder to write into.
+        NothingToHearError: the clip is shorter than a second, silent, or broken.
+        PresetError, CheckpointError: there is no such tagger.
+    """
+    if not out.parent.is_dir():
+        raise DreamError(f"{out}: no folder {out.parent} to write into")
+    tagger = load_tagger(request.model)
+    tagger.requires_grad_(False)
+    begin = _begin(request)
+    frames = round(request.seconds * RATE) if begin is None else len(begin)
+    dreamer = Dreamer(tagger, request.dream, frames, None if begin is None else torch.from_numpy(begin))
+    keep_in, ours = out.with_name(f"{out.name}.dream.npz"), _fingerprint(request, begin)
+    with LossProgress(f"dreaming of {request.dream.target.name}", quiet=json) as progress:
+
+        def keep(descent: Descent) -> None:
+            store(keep_in, ours, descent)
+            progress(descent.steps / request.dream.steps, descent.curve[-1]["all"])
+
+        done = dreamer.dream(keep, restore(keep_in, ours, "cpu"))
+    sound = levelled(dreamer.sound(done.x).detach().numpy())
+    sound = sound * np.float32(min(1.0, 0.99 / max(float(np.abs(sound).max()), 1e-9)))
+    with Writer(out, RATE, 1, len(sound)) as writer:
+        writer.write(sound[None])
+    whole = done.steps >= request.dream.steps
+    if whole:
+        keep_in.unlink(missing_ok=True)
+    sounds = {"dream": (sound[None], RATE)} | ({} if begin is None else {"clip": (begin[None], RATE)})
+    picture = out.with_suffix(".png")
+    draw_transfer(dict(reversed(sounds.items())), done, picture)
+    found = dict(zip(tagger.shape.tags, probabilities(tagger, sound).tolist(), strict=True))
+    _report(out, picture, request, done, found, whole=whole, json=json)
+
+
+def _report(
+    out: Path, picture: Path, request: Request, done: Descent, tags: dict[str, float], *, whole: bool, json: bool
+) -> None:
+    if json:
+        report = {"out": str(out), "picture": str(picture), "steps": done.steps, "stopped": not whole}
+        print(json_format.dumps({**report, "tags": tags, "losses": done.curve}), flush=True)
+        return
+    start, end = (done.curve[index]["all"] for index in (0, -1))
+    likeliest = ", ".join(f"{name} {value:.2f}" for name, value in sorted(tags.items(), key=lambda tag: -tag[1])[:3])
+    print(f"{out}, {picture}: loss {start:.3f} > {end:.3f} in {done.steps} steps; {likeliest}")
+    if not whole:
+        print("stopped; call again to go on from there")
+
+
+def _begin(request: Request) -> Sound | None:
+    if request.clip is None:
+        if not math.isfinite(request.seconds) or request.seconds < 1:
+            raise DreamError(f"{request.seconds} seconds: expected at least 1")
+        return None
+    audio, rate = read(request.clip)
+    demand_sound("FILE", audio, rate)
+    return np.ascontiguousarray(levelled(resampled(audio.mean(axis=0), rate, RATE)))
+
+
+def _fingerprint(request: Request, begin: Sound | None) -> str:
+    """Return what tells this dream from any other."""
+    words = f"{request.dream} {request.model} {request.seconds}".encode()
+    return hashlib.sha256(words + (b"" if begin is None else begin.tobytes())).hexdigest()

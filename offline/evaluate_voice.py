@@ -1,0 +1,295 @@
+"""`gramophone evaluate voice`: whether a voice sings what it heard, and as whom, by judges that it was not trained by.
+
+Four questions, all on held-out recordings. Resynthesis: is it as good, the same words, the same speaker? Conversion: of
+all pairs of people, is the result nearer to the target than to the source, in tune, and are the words still there? The
+latents: can a probe tell the speaker by them? One shot: do 20 seconds make a speaker of somebody it never heard?
+"""
+
+from __future__ import annotations
+
+import json as json_format
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gramophone.models.checkpoint import Card, load
+from gramophone.models.speaker_fit import fit_speaker
+from gramophone.models.voice import Voice
+from gramophone.offline.data.corpus import Corpus, gather, sound
+from gramophone.offline.data.recording import Recording, spread_evenly
+from gramophone.offline.evaluation import EvaluationError, need
+from gramophone.offline.judges.hearing import Sound
+from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
+from gramophone.offline.judges.voice import KnownVoices, need_voices
+from gramophone.offline.singing import analysed, sung
+from gramophone.offline.speaker_probe import Probed, probed
+from gramophone.offline.train.plan import RunFolder, begun_plan
+from gramophone.offline.train.prosody import measured, prosody
+from gramophone.offline.train.voice import VoicePlan
+
+REFERENCES = 20
+"""Held-out recordings by which the judge knows a speaker."""
+_SHORTEST_S, _LONGEST_S = 2.0, 6.0
+_CLIP_S = 20.0
+_ENGLISH, _MORE = "english", 4
+"""Whose words an English recogniser is asked for, and of how many times as many phrases."""
+_MODEL = "model.safetensors"
+TARGETS = {
+    "resynthesis.quality_lost": (0.15, "at most"),
+    "resynthesis.words_lost": (0.10, "at most"),
+    "resynthesis.likeness": (0.90, "at least"),
+    "conversion.nearer": (0.95, "at least"),
+    "conversion.likeness": (0.75, "at least"),
+    "conversion.quality_lost": (0.25, "at most"),
+    "conversion.words_lost": (0.15, "at most"),
+    "conversion.cents": (30.0, "at most"),
+    "one_shot.nearer": (0.80, "at least"),
+    "instruments.cents": (20.0, "at most"),
+}
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A held-out recording, 6 s of it at most: how good it is, what a voice is told of it, its words if known."""
+
+    speaker: str
+    sound: Sound
+    z: Tensor
+    prosody: Tensor
+    quality: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What judges hear in phrases sung again: means over all of them.
+
+    `quality` is DNSMOS' overall score; `likeness` the cosine to the one who is to sing, `source` to the one who sang,
+    `nearer` how often the first is larger; `words` the share of words wrong (NaN if none is known); `cents` the median
+    error of pitch. What was `lost` is against the recordings.
+    """
+
+    phrases: int
+    quality: float
+    quality_lost: float
+    likeness: float
+    source: float
+    nearer: float
+    words: float
+    words_lost: float
+    cents: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that was judged; None where there was nothing to judge it on."""
+
+    resynthesis: Judged
+    conversion: Judged | None
+    instruments: Judged | None
+    one_shot: Judged | None
+    probe: Probed
+
+    def figures(self) -> Iterator[tuple[str, float]]:
+        """Yield the figures that there are targets for, by name."""
+        for name in TARGETS:
+            part, _, figure = name.partition(".")
+            if (judged := getattr(self, part)) is not None and not np.isnan(value := getattr(judged, figure)):
+                yield name, value
+
+
+class Stage:
+    """A voice, the recordings to judge it on, and judges who know its speakers."""
+
+    def __init__(self, model: Path, data: Sequence[str], phrases: int) -> None:
+        need(("speechmos", "pocketsphinx"))
+        need_voices()
+        self.voice, self.card, self.corpus = opened(model, data)
+        self.instruments = tuple(self.card.notes.get("instruments", ()))
+        self.people = tuple(name for name in self.card.speakers if name not in self.instruments)
+        self.phrases = {name: phrases_of(self.voice, self.corpus, name, phrases) for name in self.card.speakers}
+        self.middles = {name: middle_of(own) for name, own in self.phrases.items()}
+        self.known = KnownVoices({name: references(self.corpus, name) for name in self.people}, self.corpus.rate)
+
+    def vector(self, speaker: str) -> Tensor:
+        """Return who a speaker is to the voice."""
+        return self.voice.table[self.card.speakers.index(speaker)][None].detach()
+
+    def judge(
+        self, performances: Iterable[tuple[Phrase, str, Tensor, float]], known: KnownVoices | None = None
+    ) -> Judged | None:
+        """Judge phrases sung by somebody, by name and vector, moved by so many octaves; None if there are none."""
+        rows = [self._heard(*performance, known or self.known) for performance in performances]
+        if not rows:
+            return None
+        found = {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
+        total = found["total"].sum()
+        quality, was = found["quality"].mean(), found["quality_was"].mean()
+        wrong, wrong_was = (found[name].sum() / total if total else float("nan") for name in ("wrong", "wrong_was"))
+        return Judged(
+            len(rows),
+            float(quality),
+            float(was - quality),
+            float(np.nanmean(found["likeness"])),
+            float(np.nanmean(found["source"])),
+            float(np.mean(found["likeness"] > found["source"])),
+            float(wrong),
+            float(wrong - wrong_was),
+            float(np.nanmedian(found["cents"])),
+        )
+
+    def _heard(
+        self, phrase: Phrase, target: str, vector: Tensor, octaves: float, known: KnownVoices
+    ) -> Mapping[str, float]:
+        told = phrase.prosody + torch.tensor([octaves, 0.0, 0.0])[:, None]
+        said, rate = sung(self.voice, phrase.z, vector, told), self.corpus.rate
+        likeness = known.likeness(said)
+        wrong, total = word_errors(phrase.text, recognise(said, rate)) if phrase.text else (0, 0)
+        wrong_was, _ = word_errors(phrase.text, recognise(phrase.sound, rate)) if phrase.text else (0, 0)
+        return {
+            "quality": speech_quality(said, rate),
+            "quality_was": phrase.quality,
+            "likeness": likeness.get(target, float("nan")),
+            "source": likeness.get(phrase.speaker, float("nan")),
+            "cents": cents_off(told, measured(said, rate, self.voice.shape.hop)),
+            "wrong": wrong,
+            "wrong_was": wrong_was,
+            "total": total,
+        }
+
+
+def run(model: Path, data: Sequence[str], unseen: Sequence[str], phrases: int, *, json: bool) -> None:
+    """Judge a voice and print; `unseen` are places with people that it never heard, for the one-shot figures.
+
+    Raises:
+        EvaluationError: a judge is not installed, or nobody says what to judge on.
+        CheckpointError: the file is no voice.
+        DataError: there are no held-out recordings of its speakers.
+    """
+    found = report(model, data, unseen, phrases)
+    if json:
+        print(json_format.dumps(asdict(found)), flush=True)
+        return
+    for name in ("resynthesis", "conversion", "instruments", "one_shot"):
+        if judged := getattr(found, name):
+            print(f"{name}: " + "  ".join(f"{key} {value:.3g}" for key, value in asdict(judged).items()))
+    print("probe: " + "  ".join(f"{key} {value:.1%}" for key, value in asdict(found.probe).items()))
+    for name, value in found.figures():
+        bound, side = TARGETS[name]
+        met = value <= bound if side == "at most" else value >= bound
+        print(f"{name:26} {value:7.2f}  {side} {bound:g}  {'reached' if met else 'MISSED'}")
+
+
+def report(model: Path, data: Sequence[str], unseen: Sequence[str], phrases: int) -> Report:
+    """Return what judges say of a voice, from so many phrases of each speaker."""
+    stage = Stage(model, data, phrases)
+    people, vector = stage.people, stage.vector
+    spoken = [phrase for name in people for phrase in stage.phrases[name]]
+    resynthesis = stage.judge((phrase, phrase.speaker, vector(phrase.speaker), 0.0) for phrase in spoken)
+    assert resynthesis is not None
+    return Report(
+        resynthesis,
+        stage.judge(_crossed(stage, people)),
+        stage.judge(_crossed(stage, stage.instruments)),
+        one_shot(stage, unseen, phrases) if unseen else None,
+        probed(stage.voice, stage.corpus, people),
+    )
+
+
+def _crossed(stage: Stage, targets: Sequence[str]) -> Iterator[tuple[Phrase, str, Tensor, float]]:
+    """Yield one phrase of every person for every other target, at the target's own pitch."""
+    for source in stage.people:
+        for number, target in enumerate(name for name in targets if name != source):
+            phrase = stage.phrases[source][number % len(stage.phrases[source])]
+            yield phrase, target, stage.vector(target), stage.middles[target] - stage.middles[source]
+
+
+def one_shot(stage: Stage, unseen: Sequence[str], phrases: int) -> Judged | None:
+    """Judge what everybody known sings as people whom the voice knows by 20 s of theirs only."""
+    corpus = gather(unseen, stage.corpus.rate)
+    vectors = {name: fitted(stage.voice, corpus, name) for name in corpus.speakers}
+    middles = {name: middle_of(phrases_of(stage.voice, corpus, name, phrases)) for name in corpus.speakers}
+    everybody = {name: references(stage.corpus, name) for name in stage.people}
+    known = KnownVoices(everybody | {name: references(corpus, name) for name in corpus.speakers}, corpus.rate)
+    return stage.judge(
+        (
+            (stage.phrases[source][0], target, vector, middles[target] - stage.middles[source])
+            for target, vector in vectors.items()
+            for source in stage.people
+        ),
+        known,
+    )
+
+
+def fitted(voice: Voice, corpus: Corpus, speaker: str) -> Tensor:
+    """Return who a speaker is to a voice, by 20 s of recordings that are not held out."""
+    own = [recording for recording in corpus.training if recording.speaker == speaker]
+    clip = np.concatenate([sound(recording) for recording in own])[: round(_CLIP_S * corpus.rate)]
+    clip = clip[: len(clip) // voice.shape.hop * voice.shape.hop]
+    _, told = analysed(voice, clip)
+    return fit_speaker(voice, torch.from_numpy(clip)[None, None], told)
+
+
+def opened(model: Path, data: Sequence[str]) -> tuple[Voice, Card, Corpus]:
+    """Return a voice, its card, and what to judge it on: `data`, else its run's.
+
+    Raises:
+        EvaluationError: nobody says what to judge on.
+    """
+    path = model / _MODEL if model.is_dir() else model
+    loaded, card = load(path, "voice")
+    folder = RunFolder(path.parent)
+    places = tuple(data) or (begun_plan(VoicePlan, folder).data if folder.begun() else ())
+    if not places:
+        raise EvaluationError(f"{path}: no recordings to judge it on; expected --data")
+    return cast(Voice, loaded.requires_grad_(False)), card, gather(places, card.rate, speakers=card.speakers)
+
+
+def phrases_of(voice: Voice, corpus: Corpus, speaker: str, count: int) -> list[Phrase]:
+    """Return up to `count` held-out phrases of a speaker; more in English, whose words can be judged.
+
+    Raises:
+        EvaluationError: there are none.
+    """
+    own = [r for r in _held_out(corpus, speaker) if r.heard.audible >= _SHORTEST_S * corpus.rate]
+    if not own:
+        raise EvaluationError(f"{speaker}: no held-out recording of {_SHORTEST_S:g} s or more")
+    told = [r for r in own if r.found.text and r.heard.frames <= _LONGEST_S * corpus.rate and speaker == _ENGLISH]
+    chosen = spread_evenly(told, _MORE * count) if told else spread_evenly(own, count)
+    return [_phrase(voice, recording, recording.found.text if told else "") for recording in chosen]
+
+
+def _phrase(voice: Voice, recording: Recording, text: str) -> Phrase:
+    shape = voice.shape
+    samples = sound(recording, 0, round(_LONGEST_S * shape.rate))
+    frames = -(-len(samples) // shape.hop)
+    z, told = analysed(voice, samples, prosody(recording, shape.rate, shape.hop)[:frames])
+    return Phrase(recording.speaker, samples, z, told, speech_quality(samples, shape.rate), text)
+
+
+def references(corpus: Corpus, speaker: str) -> list[Sound]:
+    """Return the longest held-out recordings of a speaker."""
+    own = sorted(_held_out(corpus, speaker), key=lambda recording: -recording.heard.audible)
+    return [sound(recording) for recording in own[:REFERENCES]]
+
+
+def middle_of(phrases: Sequence[Phrase]) -> float:
+    """Return the median octave of what is voiced in phrases."""
+    octaves, voicing, _ = torch.cat([phrase.prosody[0] for phrase in phrases], 1)
+    return float(octaves[voicing >= 0.5].median())
+
+
+def cents_off(told: Tensor, found: Sound) -> float:
+    """Return the median error in cents of pitch found, `(n, 2)`, against what was told, `(1, PROSODY, n)`."""
+    octaves, voicing, _ = told[0, :, : len(found)].numpy()
+    both = (voicing >= 0.5) & (found[:, 1] >= 0.5)
+    return float(np.median(np.abs(found[both, 0] - octaves[both])) * 1200) if both.any() else float("nan")
+
+
+def _held_out(corpus: Corpus, speaker: str) -> list[Recording]:
+    return [recording for recording in corpus.held_out if recording.speaker == speaker]

@@ -1,0 +1,103 @@
+"""The factory's VLAE, from packages to checkpoint: `python -m gramophone.offline.recipes.vlae RUN`.
+
+Four voices of Debian packages, two women and two men, at 16 kHz: sound as 16 latents, 125 times a second, and a decoder
+that hears 16 ms; then its twin without latents for as many steps, in `RUN-twin`. About 80 core-minutes; killed at any
+moment, the same call goes on. The model is then `RUN/model.safetensors`; its scores are printed, and noted in its card.
+
+With `--sweep`, short trainings whose decoders hear 2, 8, 32 and 128 ms, each with its twin, and the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from gramophone.models.checkpoint import card_of, save
+from gramophone.offline.evaluate_vlae import collapse, converted, opened, retold, traversal
+from gramophone.offline.train.allocator import keep_freed_memory
+from gramophone.offline.train.plan import RunFolder
+from gramophone.offline.train.run import Machine
+from gramophone.offline.train.vlae import VLAEPlan, train_vlae
+
+VOICES = ("english", "french", "italian", "moscow")
+PLAN = VLAEPlan(data=tuple(f"voice:{voice}" for voice in VOICES), seed=1, steps=8000)
+TEMPERATURES = (1.0, 0.9, 0.8, 0.7)
+PHRASES, CLIPS = 24, 20
+SWEPT_MS, SWEPT_STEPS = (2, 8, 32, 128), 1500
+
+
+def main() -> None:
+    """Train model and twin and judge them, or the sweep."""
+    parser = argparse.ArgumentParser(description="Train the factory's VLAE.")
+    parser.add_argument("run", type=Path, help="the run's folder")
+    parser.add_argument("--sweep", action="store_true", help="train with several receptive fields")
+    options = parser.parse_args()
+    keep_freed_memory()
+    if options.sweep:
+        sweep(options.run)
+        return
+    run, twin = RunFolder(options.run), RunFolder(options.run.with_name(f"{options.run.name}-twin"))
+    train_vlae(PLAN, run, Machine("auto"), 3.0, _tell)
+    train_vlae(replace(PLAN, latents=0), twin, Machine("auto"), 0.0, _tell)
+    for name, score in judge(run, twin):
+        print(f"{name:24} {score:.3f}", flush=True)
+
+
+def judge(run: RunFolder, twin: RunFolder) -> Iterator[tuple[str, float]]:
+    """Yield the scores of a model and its twin, and note them in the model's card.
+
+    The temperature is the one at which most words of recordings that it was trained on are understood.
+    """
+    model, card, corpus = opened(run.at, ())
+    trials = list(retold(model, corpus, corpus.training, PHRASES, TEMPERATURES))[2:]
+    temperature = min(zip(trials, TEMPERATURES, strict=True), key=lambda trial: trial[0].word_errors)[1]
+    found, alone = collapse(run.at.name, model, card, corpus), collapse(twin.at.name, *opened(twin.at, ()))
+    recorded, mulaw, said = retold(model, corpus, corpus.held_out, PHRASES, (temperature,))
+    voices, turned = converted(model, card, corpus, CLIPS), traversal(model, card, corpus, CLIPS)
+    scores: dict[str, float] = {
+        **{f"bits, {name} z": bits for name, bits in found.bits.items()},
+        "kl": found.kl,
+        "together": found.together,
+        "twin": alone.together,
+        "units": found.units,
+        "temperature": temperature,
+    }
+    for row, name in ((recorded, "recorded"), (mulaw, "mu-law"), (said, "said again")):
+        scores |= {
+            f"words, {name}": row.word_errors,
+            f"quality, {name}": row.quality,
+            f"pitch, {name}": row.pitch_correlation,
+            f"voice, {name}": row.voice,
+        }
+    scores |= {"converted, told": voices.told, "converted": voices.moved}
+    scores |= {f"turned, {name}": share for name, share in turned.items()}
+    notes = {**card.notes, "temperature": temperature}
+    save(run.model, model, replace(card, scores={**card.scores, **scores}, notes=notes))
+    yield from scores.items()
+
+
+def sweep(out: Path) -> None:
+    """Train with every receptive field, and without latents, and print what was found."""
+    print("hears    bits     KL  together   twin  units", flush=True)
+    for hears_ms in SWEPT_MS:
+        layers = (hears_ms * PLAN.rate // 1000).bit_length() - 1
+        plan = replace(PLAN, layers=layers, steps=SWEPT_STEPS, every=SWEPT_STEPS)
+        folders = {latents: RunFolder(out / f"{hears_ms}ms-{latents}") for latents in (PLAN.latents, 0)}
+        for latents, folder in folders.items():
+            train_vlae(replace(plan, latents=latents), folder, Machine("auto"), 0.0, lambda _: None)
+        found, twin = (card_of(folder.model).scores for folder in folders.values())
+        print(
+            f"{hears_ms:3d} ms  {found['bits']:.3f}  {found['kl']:.3f}  {found['bits'] + found['kl']:8.3f}  "
+            f"{twin['bits']:.3f}  {found['units']:5.0f}",
+            flush=True,
+        )
+
+
+def _tell(line: dict[str, object]) -> None:
+    print(line.get("words", line), flush=True)
+
+
+if __name__ == "__main__":
+    main()

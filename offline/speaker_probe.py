@@ -1,0 +1,85 @@
+"""Whether the speaker can be told by a voice's latents: a probe that is trained to, on recordings of its own.
+
+It hears the mean and the spread of each latent over a recording. The same probe on the log-mel frames that the encoder
+hears says how much there was to tell, and guessing how little there may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gramophone.models.voice import Voice
+from gramophone.offline.data.corpus import Corpus, sound
+from gramophone.offline.data.recording import Recording, spread_evenly
+
+_PER_SPEAKER = 60
+_LONGEST_S, _SHORTEST_S = 4.0, 1.0
+_RIDGE = 1e-3
+
+
+@dataclass(frozen=True)
+class Probed:
+    """How often the probe is right on held-out recordings: by latents, by what the encoder hears, and by guessing."""
+
+    latents: float
+    heard: float
+    chance: float
+
+
+def probed(voice: Voice, corpus: Corpus, speakers: Sequence[str]) -> Probed:
+    """Train probes on recordings that are not held out, and return how often they are right on those that are."""
+    learnt, tested = (_examples(voice, corpus, part, speakers) for part in (corpus.training, corpus.held_out))
+    right = [_right(learnt[0][kind], learnt[1], tested[0][kind], tested[1]) for kind in range(2)]
+    return Probed(right[0], right[1], 1 / len(speakers))
+
+
+@torch.no_grad()
+def _examples(
+    voice: Voice, corpus: Corpus, recordings: Sequence[Recording], speakers: Sequence[str]
+) -> tuple[list[Tensor], Tensor]:
+    """Return what latents and frames are like, `(n, features)` each, and who speaks, `(n,)`."""
+    rows: list[tuple[Tensor, Tensor]] = []
+    labels = []
+    for place, speaker in enumerate(speakers):
+        own = [r for r in recordings if r.speaker == speaker and r.heard.audible >= _SHORTEST_S * corpus.rate]
+        for recording in spread_evenly(own, _PER_SPEAKER):
+            samples = torch.from_numpy(sound(recording, *_audible(recording, corpus.rate)))
+            x = samples[: len(samples) // voice.shape.hop * voice.shape.hop][None, None]
+            rows.append((_summary(voice.posterior(x).mean), _summary(voice.heard(x))))
+            labels.append(place)
+    return [torch.stack(kind) for kind in zip(*rows, strict=True)], torch.tensor(labels)
+
+
+def _audible(recording: Recording, rate: int) -> tuple[int, int]:
+    """Return the first and one past the last sample of the longest audible part, 4 s of it at most."""
+    start, end = max(recording.heard.spans, key=lambda span: span[1] - span[0])
+    return start, min(end, start + round(_LONGEST_S * rate))
+
+
+def _summary(frames: Tensor) -> Tensor:
+    """Return mean and spread over time of `(1, C, n)`, `(2 C,)`."""
+    return torch.cat([frames[0].mean(1), frames[0].std(1)])
+
+
+def _right(learnt: Tensor, labels: Tensor, tested: Tensor, truth: Tensor) -> float:
+    """Return how often a logistic regression, ridged, is right; both sets are standardised by the first."""
+    mean, spread = learnt.mean(0), learnt.std(0).clamp_min(1e-6)
+    x, unknown = ((rows - mean) / spread for rows in (learnt, tested))
+    weights = torch.zeros(x.shape[1], int(labels.max()) + 1, requires_grad=True)
+    shift = torch.zeros(weights.shape[1], requires_grad=True)
+    search = torch.optim.LBFGS([weights, shift], max_iter=200, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        search.zero_grad()
+        value = F.cross_entropy(x @ weights + shift, labels) + _RIDGE * weights.square().sum()
+        torch.autograd.backward(value)
+        return value
+
+    search.step(loss)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        return float(((unknown @ weights + shift).argmax(1) == truth).float().mean())

@@ -1,0 +1,163 @@
+"""Training of taggers on tagged music, on the trainer that all models share."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from gramophone.models.checkpoint import Card, save
+from gramophone.models.tagger import RATE, Tagger, TaggerShape
+from gramophone.offline.data.corpus import sound
+from gramophone.offline.data.decoded import write_whole
+from gramophone.offline.data.magnatagatune import Clips, TaggedMusic, gather_tagged
+from gramophone.offline.data.recording import Recording
+from gramophone.offline.judges.hearing import Sound
+from gramophone.offline.ranking import pr_auc, roc_auc
+from gramophone.offline.train.module import Training
+from gramophone.offline.train.plan import Plan, RunFolder
+from gramophone.offline.train.run import Machine, fit
+
+JUDGED = 256
+"""Validation clips that are judged while training; one chunk of each."""
+
+
+@dataclass(frozen=True)
+class TaggerPlan(Plan):
+    """How to train a tagger: `TaggerShape`, and which `split` and `top` tags of a set in MagnaTagATune's layout."""
+
+    rate: int = RATE
+    steps: int = 6000
+    batch: int = 16
+    peak: float = 2e-3
+    average: float = 0.998
+    every: int = 500
+    split: str = "folders"
+    top: int = 50
+    network: str = TaggerShape.network
+    bands: int = TaggerShape.bands
+
+
+class TaggerTraining(Training):
+    """A tagger in training; the loss is in bits per tag."""
+
+    judged_names = ("validation",)
+    plan: TaggerPlan
+
+    def __init__(self, plan: TaggerPlan, music: TaggedMusic) -> None:
+        torch.manual_seed(plan.seed)
+        net = Tagger(TaggerShape(music.tags, plan.network, plan.bands))
+        super().__init__(net, plan)
+        self._music, self._chunk = music, net.chunk
+
+    @property
+    def averaged(self) -> Tagger:
+        """The network with averaged weights."""
+        return cast(Tagger, self.average.module)
+
+    def loss(self, net: nn.Module, batch: Any) -> Tensor:
+        """Return the cross-entropy, the mean over tags."""
+        heard, labels = batch
+        return F.binary_cross_entropy_with_logits(net(heard).float(), labels) / math.log(2)
+
+    def crops(self, rank: int, processes: int) -> Dataset[Any]:
+        """Return the batches by step."""
+        return TaggedCrops(self._music.parts["training"], self._chunk, self.plan, rank, processes)
+
+    def judged(self) -> Dataset[Any]:
+        """Return a chunk of each of some validation clips, as one batch."""
+        return JudgedChunks(self._music.parts["validation"], self._chunk)
+
+    @torch.inference_mode()
+    def scores(self) -> dict[str, float]:
+        """Return how well the averaged network ranks the judged chunks, the mean over tags that some of them have."""
+        heard, labels = self.judged()[0]
+        net = copy.deepcopy(self.averaged).cpu().eval()
+        found = np.concatenate([net.probabilities(part).numpy() for part in heard.split(self.plan.batch)])
+        wanted = labels.numpy() > 0
+        return {
+            "roc_auc": float(np.nanmean(roc_auc(wanted, found))),
+            "pr_auc": float(np.nanmean(pr_auc(wanted, found))),
+        }
+
+
+class TaggedCrops(Dataset[tuple[Tensor, Tensor]]):
+    """Batch number `step`: chunks `(B, T)` from anywhere in clips drawn alike, and their tags, `(B, K)` of 0 and 1."""
+
+    def __init__(self, clips: Clips, chunk: int, plan: TaggerPlan, rank: int, processes: int) -> None:
+        self._clips, self._chunk, self._plan = clips, chunk, plan
+        self._rank, self._processes = rank, processes
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return this process' share of a step's chunks."""
+        first = (step * self._processes + self._rank) * self._plan.batch
+        found = [self._drawn(number) for number in range(first, first + self._plan.batch)]
+        places = [place for _, place in found]
+        return torch.from_numpy(np.stack([chunk for chunk, _ in found])), labels_of(self._clips, places)
+
+    def _drawn(self, number: int) -> tuple[Sound, int]:
+        chance = np.random.Generator(np.random.Philox(key=self._plan.seed, counter=[0, 0, 0, number]))
+        place = int(chance.integers(len(self._clips.recordings)))
+        recording = self._clips.recordings[place]
+        start = int(chance.integers(max(recording.heard.frames - self._chunk, 0) + 1))
+        return cut(recording, start, self._chunk), place
+
+
+class JudgedChunks(Dataset[tuple[Tensor, Tensor]]):
+    """The middles of some clips, always the same, as a single batch."""
+
+    def __init__(self, clips: Clips, chunk: int) -> None:
+        self._clips, self._chunk = clips, chunk
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        """Return it."""
+        recordings = self._clips.recordings
+        places = np.unique(np.linspace(0, len(recordings) - 1, JUDGED).round().astype(int)).tolist()
+        middles = [max(recordings[place].heard.frames - self._chunk, 0) // 2 for place in places]
+        chunks = [cut(recordings[place], start, self._chunk) for place, start in zip(places, middles, strict=True)]
+        return torch.from_numpy(np.stack(chunks)), labels_of(self._clips, places)
+
+
+def cut(recording: Recording, start: int, chunk: int) -> Sound:
+    """Return `chunk` samples from `start` on; a recording that is over begins again."""
+    found = sound(recording, start, start + chunk)
+    return np.resize(found, chunk) if len(found) < chunk else found
+
+
+def labels_of(clips: Clips, places: list[int]) -> Tensor:
+    """Return the tags of some clips, `(B, K)` of 0 and 1."""
+    return torch.from_numpy(clips.labels[places].astype(np.float32))
+
+
+def train_tagger(plan: TaggerPlan, folder: RunFolder, machine: Machine, tell: Callable[[dict[str, Any]], None]) -> None:
+    """Train, or go on where the run in the folder was stopped; its model is in the folder.
+
+    Raises:
+        DataError: the tagged music cannot be read.
+        TrainingError: another run was begun there, or the loss is not a number.
+    """
+    music = gather_tagged(Path(plan.data[0]), plan.split, plan.top)
+    folder.begin(plan, music.fingerprint)
+    report = "\n".join(music.report()) + "\n"
+    write_whole(folder.data.with_suffix(".txt"), lambda file: file.write(report.encode()))
+    training = TaggerTraining(plan, music)
+
+    def write(step: int, scores: dict[str, float]) -> None:
+        ranks = training.scores()
+        card = Card(rate=RATE, data=(music.source,), steps=step, scores={**scores, **ranks})
+        save(folder.model, training.averaged, card)
+        tell({"step": step, "seconds": round(training.spent_s, 1), "held_out": ranks})
+
+    fit(training, folder, machine, write, tell)

@@ -1,0 +1,1 @@
+"""Latent models live: encode what comes in, turn its latents, decode; which model it is, a `Codec` hides."""

@@ -1,0 +1,117 @@
+"""What the latent stage asks of a model, whichever it is: sound into frames, frames into sound, hop by hop."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from gramophone.models.checkpoint import Card, CheckpointError, card_of, kind_of, load, shape_of
+from gramophone.models.parameters import Value
+from gramophone.realtime.stage import StageError
+from gramophone.realtime.wavenet.layout import Floats
+
+_CODECS = {"vlae": "gramophone.realtime.latent.vlae:VLAECodec"}
+"""Where the codec of each kind of latent model lives; it takes the model and the device."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a model makes of a hop: its latents `(D,)` and the mean square of its samples.
+
+    `told` is what the decoder must know besides (pitch, loudness …), as the codec likes; nothing else touches it.
+    """
+
+    latents: Floats
+    power: float
+    told: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Series:
+    """A whole sound, frame by frame and in line with it: latents `(n, D)`, powers `(n,)`."""
+
+    latents: Floats
+    powers: Floats
+
+
+class Codec(Protocol):
+    """A latent model in the middle of its work, at `rate` Hz: a frame for every `hop` samples.
+
+    `delay` is the number of samples by which what `synthesise` returns is later than what `analyse` was given for it.
+    """
+
+    rate: int
+    hop: int
+    delay: int
+
+    def analyse(self, sound: Floats) -> Frame:
+        """Return the next frame, for the next hop of sound `(hop,)`."""
+
+    def learn(self, sound: Floats) -> Series:
+        """Return what the model makes of another sound `(T,)`, from silence; any thread may ask."""
+
+    def synthesise(self, frame: Frame, speakers: Floats, values: Mapping[str, Value]) -> Floats:
+        """Return the next hop of sound, `(hop,)`: a frame said with weights over the speakers, `(speakers,)`.
+
+        `values` are the knobs, the codec's own among them (`knobs.py`).
+        """
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a checkpoint says of a latent model before its weights are read.
+
+    `shape` has `rate` in Hz, `hop` in samples, and the numbers of `latents` and `speakers`.
+
+    Raises:
+        StageError: the file is no checkpoint of a latent model, or its card does not fit its shape.
+    """
+
+    path: Path
+    kind: str
+    shape: Any
+    card: Card
+
+    @staticmethod
+    def of(path: Path) -> Model:
+        """Return what the file says."""
+        try:
+            kind = kind_of(path)
+            if kind not in _CODECS:
+                raise StageError(f"{path}: a {kind} model; expected {' or '.join(_CODECS)}")
+            model = Model(path, kind, shape_of(path), card_of(path))
+        except CheckpointError as error:
+            raise StageError(str(error)) from None
+        model._check()
+        return model
+
+    def codec(self, device: str) -> Codec:
+        """Load the weights.
+
+        Raises:
+            StageError: they do not fit.
+        """
+        try:
+            network, _ = load(self.path, self.kind)
+        except CheckpointError as error:
+            raise StageError(str(error)) from None
+        module, _, name = _CODECS[self.kind].partition(":")
+        codec: Codec = getattr(importlib.import_module(module), name)(network, device)
+        return codec
+
+    def _check(self) -> None:
+        shape, card = self.shape, self.card
+        if not shape.latents:
+            raise StageError(f"{self.path}: a model without latents; expected one that has some to turn")
+        pairs = [
+            ("rate", card.rate, shape.rate),
+            ("hop", card.hop, shape.hop),
+            ("number of speakers", len(card.speakers), shape.speakers),
+            ("number of latents", len(card.latents) or shape.latents, shape.latents),
+        ]
+        for what, said, found in pairs:
+            if said != found:
+                raise StageError(f"{self.path}: the card's {what} is {said}, the model's {found}; expected the same")

@@ -1,0 +1,55 @@
+"""The knobs of the latent stage: who speaks, what becomes of the latents, and what a kind of model has of its own."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from gramophone.models.parameters import Parameter
+from gramophone.realtime.speakers import speaker_knobs
+
+if TYPE_CHECKING:
+    from gramophone.models.checkpoint import Card
+
+SCALE = "-scale"
+"""What the name of a latent's second knob ends in; its first, the offset, is called as the latent is."""
+_STYLE = (
+    Parameter("clip", "", "sound whose style is taken: any audio file"),
+    Parameter("strength", 1.0, "how far the latents go towards the style of the clip", smoothing_ms=50),
+    Parameter("adaptation", 8.0, "how long the stage remembers what it heard", "s", (0.5, 60), "log", smoothing_ms=0),
+    Parameter("clip2", "", "a second sound, which goes round and round, to morph to"),
+    Parameter("morph", 0.0, "from what comes in (0) to the second sound (1)", smoothing_ms=50),
+    Parameter("freeze", False, "hold the latents of this moment; the other knobs go on"),
+    Parameter("store", False, "when it is turned on, the latents of that moment are kept for recall"),
+    Parameter("recall", 0.0, "from the latents as they are (0) to those kept (1)", smoothing_ms=50),
+)
+_OWN = {
+    "vlae": (
+        Parameter("temperature", 1.0, "how freely it speaks: 0 always the likeliest, above 1 wilder", range=(0, 2)),
+        Parameter("nucleus", 1.0, "how much of what is likely is drawn from: less leaves out the least likely"),
+        Parameter("seed", 0.0, "another number draws another sound", range=(0, 9999), smoothing_ms=0),
+    )
+}
+
+
+def knobs_of(kind: str, card: Card, latents: int) -> tuple[Parameter, ...]:
+    """Return the knobs of a stage with a model of this kind, card and number of latents."""
+    said = card.latents or latent_knobs(card, latents)
+    dimensions = (knob for pair in zip(latent_knobs(card, latents), said, strict=True) for knob in _dimension(*pair))
+    return *speaker_knobs(card.speakers), *_STYLE, *dimensions, *_OWN[kind]
+
+
+def latent_knobs(card: Card, latents: int) -> tuple[str, ...]:
+    """Return what the offsets of the latents are called: `z1-brightness`, if the first is `z1 brightness +`."""
+    plain = ["-".join(re.findall("[a-z0-9]+", name.lower())) for name in card.latents] or [""] * latents
+    return tuple(
+        name if re.match(f"z{number}(-|$)", name) else f"z{number}-{name}".rstrip("-")
+        for number, name in enumerate(plain, 1)
+    )
+
+
+def _dimension(knob: str, said: str) -> tuple[Parameter, Parameter]:
+    return (
+        Parameter(knob, 0.0, f"what is added to latent {said}", range=(-3, 3), smoothing_ms=50),
+        Parameter(knob + SCALE, 1.0, f"how far latent {said} moves", range=(0, 2), smoothing_ms=50),
+    )

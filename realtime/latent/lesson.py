@@ -1,0 +1,82 @@
+"""What clips teach a latent stage: one's style, the other's latents to morph to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from gramophone.models.gaussian import Gaussian, moments
+from gramophone.models.parameters import Value
+from gramophone.models.style import GATE, TINY
+from gramophone.realtime.clip import read_clip
+from gramophone.realtime.latent.codec import Codec, Series
+from gramophone.realtime.stage import StageError
+from gramophone.realtime.wavenet.layout import Floats
+
+_ENOUGH = 4
+"""Frames for each latent from which on a clip tells how latents move together."""
+_TOGETHER, _EACH = 1.0, 0.5
+
+
+@dataclass(frozen=True)
+class Style:
+    """The Gaussian of a clip's latents; `tilt` says how much of it is matched (`models/transport.py`)."""
+
+    gaussian: Gaussian
+    tilt: float
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The style of `clip` and the latents `(n, D)` of `clip2`, None where there is nothing.
+
+    `remark` is what people should know of it.
+    """
+
+    style: Style | None
+    second: Floats | None
+    remark: str
+
+    @staticmethod
+    def learn(codec: Codec, values: Mapping[str, Value]) -> Lesson:
+        """Learn the clips that `values` name. Takes its time.
+
+        Raises:
+            StageError: a clip cannot be read, or has no sound in it.
+        """
+        first, second = (_frames(codec, str(values[name])) for name in ("clip", "clip2"))
+        style, remark = _style(first, codec, str(values["clip"])) if first else (None, "")
+        return Lesson(style, second.latents if second else None, remark)
+
+
+def audible(power: float | Floats, peak: float) -> bool | np.ndarray:
+    """Return whether a frame is no pause beside a peak: pauses say nothing of a style."""
+    return power > max(peak * GATE, TINY)
+
+
+def _frames(codec: Codec, clip: str) -> Series | None:
+    if not clip:
+        return None
+    series = codec.learn(np.asarray(read_clip(clip, codec.rate).mean(axis=0), np.float32))
+    if not len(series.powers):
+        raise StageError(f"clip: {clip}: no sound in it")
+    return series
+
+
+def _style(series: Series, codec: Codec, clip: str) -> tuple[Style | None, str]:
+    """Return a clip's style, and what to say of it."""
+    heard = series.latents[audible(series.powers, float(series.powers.max()))]
+    frames, latents = heard.shape
+    if not frames:
+        return None, f"{clip}: silent, so it teaches nothing"
+    gaussian = moments(torch.from_numpy(heard)).gaussian()
+    if frames >= _ENOUGH * latents:
+        return Style(gaussian, _TOGETHER), ""
+    seconds = codec.hop / codec.rate
+    return Style(gaussian, _EACH), (
+        f"{clip}: {frames * seconds:.2g} s of sound is too short for how its {latents} latents move together; "
+        f"expected {_ENOUGH * latents * seconds:.2g} s or more. Each of them is matched by itself"
+    )

@@ -1,0 +1,176 @@
+"""The latent stage: what comes in is encoded, its latents are turned, and the model says it again.
+
+[[stages]]
+name = "voice"
+kind = "latent"
+model = "vlae"             # one of Gramophone's models by name, or a .safetensors file beside the preset
+clip = "choir.flac"        # whose style the latents take
+speaker = "anna"
+z1-brightness = 0.5        # added to the first latent, if that is its name
+
+In the middle it is mono: the channels' mean is encoded, and what the model says is heard on all of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from gramophone.models.parameters import Value
+from gramophone.presets.models import SUFFIX, model_file
+from gramophone.presets.preset import PresetError
+from gramophone.realtime.background import Background
+from gramophone.realtime.latent.bridge import Bridge
+from gramophone.realtime.latent.codec import Codec, Model
+from gramophone.realtime.latent.knobs import knobs_of, latent_knobs
+from gramophone.realtime.latent.lesson import Lesson
+from gramophone.realtime.latent.transform import Transform
+from gramophone.realtime.smoothing import Ramps
+from gramophone.realtime.speakers import speaker_weights
+from gramophone.realtime.stage import Audio, Format, Keys, Stage, StageError
+from gramophone.realtime.wavenet.layout import Floats
+
+_LOG = logging.getLogger(__name__)
+_CLIPS = ("clip", "clip2")
+_SETTINGS = ("model", "stored")
+
+
+class LatentStage(Stage):
+    """Plays what comes in through a latent model.
+
+    Raises:
+        StageError: the model cannot be used, a clip cannot be read, or what is stored does not fit the model.
+    """
+
+    @classmethod
+    def keys(cls, values: Mapping[str, Value], folder: Path | None) -> Keys:
+        """Return the knobs, with the model's speakers and latents by name, where the model is, and its hop.
+
+        Raises:
+            StageError: there is no such model, it is of another kind, or what is stored does not fit it.
+        """
+        name = str(values.get("model", ""))
+        model = _model(name, folder)
+        _stored(values, model)
+        settings = {"model": str(model.path) if name.endswith(SUFFIX) else name}
+        if "stored" in values:
+            settings["stored"] = str(values["stored"])
+        return Keys(
+            knobs_of(model.kind, model.card, model.shape.latents),
+            settings,
+            hop_s=model.shape.hop / model.shape.rate,
+        )
+
+    def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
+        model = _model(str(values.get("model", "")), None)
+        knobs = knobs_of(model.kind, model.card, model.shape.latents)
+        self._values = {knob.name: values.get(knob.name, knob.default) for knob in knobs}
+        self._speakers = model.card.speakers
+        self._codec = codec = model.codec("cuda" if form.device == "cuda" else "cpu")
+        self._bridge = Bridge(form.rate, codec.rate, codec.hop, codec.delay)
+        self.delay = self._bridge.delay
+        # On a grid of hops: knobs move from frame to frame.
+        self._ramps = Ramps([knob for knob in knobs if knob.name not in _CLIPS], self._values, codec.rate, codec.hop)
+        lesson = _learn(codec, self._values)
+        self._transform = Transform(_latents(model), codec.hop / codec.rate, lesson, _stored(values, model))
+        self._lessons = Background[Lesson]("latent-learner")
+
+    def set(self, name: str, value: Value) -> None:
+        """Turn a knob, heard from the next frame on. A new clip is learnt in the background.
+
+        A clip that cannot be learnt is named in the log, and the old one stays.
+
+        Raises:
+            StageError: `name` is not a knob but says what the stage is made of.
+        """
+        if name in _SETTINGS:
+            raise StageError(f"{name} says what the stage is made of: it changes with the preset, not while it plays")
+        self._values[name] = value
+        if name in _CLIPS:
+            self._lessons.ask(partial(_learn, self._codec, dict(self._values)))
+        else:
+            self._ramps.set(name, value)
+        if name == "store" and value:
+            self._transform.store()
+
+    def process(self, block: Audio) -> Audio:
+        """Return what the model says, `(channels, frames)` both, `delay` samples late."""
+        try:
+            self._enter(self._lessons.ready())
+        except StageError as error:
+            _LOG.warning("latent: %s; the style stays as it was", error)
+        mono = block[0] if len(block) == 1 else np.asarray(block.mean(axis=0), np.float32)
+        return np.repeat(self._bridge.process(mono, self._pass)[None], len(block), axis=0)
+
+    def snapshot(self) -> Mapping[str, Value]:
+        """Return the latents that are stored, as a text."""
+        stored = self._transform.stored
+        return {} if stored is None else {"stored": " ".join(f"{number:.6g}" for number in stored)}
+
+    def hold(self) -> None:
+        """From now on, take over only the lessons that `take` names."""
+        self._lessons.hold()
+
+    def take(self, number: int) -> None:
+        """Take over lesson `number`, the last that was ordered, with the next block, waiting until it is learnt.
+
+        Raises:
+            StageError: it is not the last that was ordered, or a clip cannot be read.
+        """
+        self._enter(self._lessons.take(number))
+
+    def close(self) -> None:
+        """End the background thread."""
+        self._lessons.close()
+
+    def _enter(self, lesson: Lesson | None) -> None:
+        if lesson:
+            self.taken = self._lessons.taken
+            self._transform.teach(lesson)
+
+    def _pass(self, sound: Floats) -> Floats:
+        """Take one hop through the model."""
+        ((_, _, values),) = self._ramps.segments(len(sound))
+        frame = self._transform.process(self._codec.analyse(sound), values)
+        return self._codec.synthesise(frame, speaker_weights(self._speakers, values), values)
+
+
+def _learn(codec: Codec, values: Mapping[str, Value]) -> Lesson:
+    lesson = Lesson.learn(codec, values)
+    if lesson.remark:
+        _LOG.warning("latent: %s", lesson.remark)
+    return lesson
+
+
+def _model(name: str, folder: Path | None) -> Model:
+    if not name:
+        raise StageError("key 'model' is missing: the name or the path of a model")
+    try:
+        return Model.of(model_file(name, folder))
+    except PresetError as error:
+        raise StageError(str(error)) from None
+
+
+def _latents(model: Model) -> tuple[str, ...]:
+    return latent_knobs(model.card, model.shape.latents)
+
+
+def _stored(values: Mapping[str, Value], model: Model) -> Floats | None:
+    """Return the latents that a preset holds.
+
+    Raises:
+        StageError: they are not numbers, or not as many as the model's.
+    """
+    text = str(values.get("stored", ""))
+    try:
+        numbers = [float(word) for word in text.split()]
+    except ValueError:
+        numbers = []
+    if text and not (len(numbers) == model.shape.latents and all(map(math.isfinite, numbers))):
+        raise StageError(f"stored = {text[:40]!r}: expected {model.shape.latents} numbers, one for each latent")
+    return np.array(numbers, np.float32) if text else None

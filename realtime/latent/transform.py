@@ -1,0 +1,74 @@
+"""What the knobs make of latents, frame after frame: freeze, style, morph, scale and offset, recall, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from gramophone.models.parameters import Value
+from gramophone.realtime.latent.codec import Frame
+from gramophone.realtime.latent.knobs import SCALE
+from gramophone.realtime.latent.lesson import Lesson
+from gramophone.realtime.latent.style_map import StyleMap
+from gramophone.realtime.smoothing import Fade
+from gramophone.realtime.wavenet.layout import Floats
+
+_FADE_S = 0.1
+
+
+class Transform:
+    """Turns frames, one every `frame_s`; `latents` are the names of their knobs. Counted in frames alone.
+
+    `stored` are the latents `(D,)` to go back to, None for none.
+    """
+
+    def __init__(self, latents: Sequence[str], frame_s: float, lesson: Lesson, stored: Floats | None) -> None:
+        self._latents = latents
+        self._style_map = StyleMap(len(latents), frame_s)
+        self._lesson = self._leaving = lesson
+        self._share = Fade(1.0, round(_FADE_S / frame_s))
+        self._held: Floats | None = None
+        self._storing = False
+        self._count = 0
+        self.stored = stored
+
+    def teach(self, lesson: Lesson) -> None:
+        """Take over other clips, faded to."""
+        self._lesson, self._leaving = lesson, self._lesson
+        self._share = Fade(0.0, self._share.samples)
+        self._share.set(1.0)
+
+    def store(self) -> None:
+        """Keep the next frame's latents, to go back to."""
+        self._storing = True
+
+    def process(self, frame: Frame, values: Mapping[str, Value]) -> Frame:
+        """Return the next frame with its latents as the knobs say."""
+        if values["freeze"]:
+            frame = replace(frame, latents=frame.latents if self._held is None else self._held)
+        else:
+            self._style_map.hear(frame)
+        self._held = z = frame.latents
+        z = self._style_map.move(z, self._lesson.style, float(values["strength"]), float(values["adaptation"]))
+        z = z + np.float32(values["morph"]) * (self._second(z) - z)
+        z = z * self._each(values, SCALE) + self._each(values)
+        if self._storing:
+            self.stored, self._storing = z, False
+        if self.stored is not None:
+            z = z + np.float32(values["recall"]) * (self.stored - z)
+        self._count += 1
+        return replace(frame, latents=z)
+
+    def _second(self, z: Floats) -> Floats:
+        """Return the second clip's latents, which go round and round; `z` itself where there is none."""
+        old, new = (
+            z if lesson.second is None else lesson.second[self._count % len(lesson.second)]
+            for lesson in (self._leaving, self._lesson)
+        )
+        mixed: Floats = old + np.float32(self._share.next(1)) * (new - old)
+        return mixed
+
+    def _each(self, values: Mapping[str, Value], of: str = "") -> Floats:
+        return np.array([values[name + of] for name in self._latents], np.float32)

@@ -1,0 +1,36 @@
+"""A worker process that starts before anything else is known: loading its libraries takes longest of all.
+
+What it works on it is told later (`Play`). Nothing heavy is imported here, so that it can be the first thing done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gramophone.realtime.live.child import Child
+from gramophone.realtime.live.wake import Wake, make_wake
+from gramophone.realtime.live.worker_process import run_worker
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """The process, and the bell that wakes it: a bell can be handed to a process only while that is spawned."""
+
+    worker: Child
+    wake: Wake
+
+    def close(self) -> None:
+        """End a process that nobody has work for."""
+        self.worker.kill()
+        self.wake.close()
+
+
+def start_ahead() -> Ahead:
+    """Start a worker and return at once."""
+    wake = make_wake()
+    return Ahead(spawn_worker(wake), wake)
+
+
+def spawn_worker(wake: Wake) -> Child:
+    """Return a worker process that loads its libraries and then waits for `Play`."""
+    return Child("gramophone worker", run_worker, wake)

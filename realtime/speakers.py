@@ -1,0 +1,32 @@
+"""Who speaks: the knobs of every stage whose model knows speakers, and how much of each of them is heard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramophone.models.parameters import Parameter, Value
+
+
+def speaker_knobs(names: Sequence[str]) -> tuple[Parameter, ...]:
+    """Return the knobs for a model that knows the speakers of these names; none if it knows none."""
+    if not names:
+        return ()
+    choices = tuple(names)
+    return (
+        Parameter("speaker", choices[0], "who is heard", choices=choices, smoothing_ms=0),
+        Parameter("speaker2", choices[-1], "who else", choices=choices, smoothing_ms=0),
+        Parameter("blend", 0.0, "from the first speaker (0) to the second (1)", smoothing_ms=50),
+    )
+
+
+def speaker_weights(names: Sequence[str], values: Mapping[str, Value]) -> NDArray[np.float32]:
+    """Return how much of each speaker is heard, `(speakers,)`, 1 in sum."""
+    weights = np.zeros(len(names), np.float32)
+    if names:
+        blend = float(values["blend"])
+        for knob, share in (("speaker", 1 - blend), ("speaker2", blend)):
+            weights[names.index(str(values[knob]))] += share
+    return weights

@@ -1,0 +1,200 @@
+"""A voice in training goes on after a kill to the very same weights, and learns from what it should be told."""
+
+import multiprocessing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from gramophone.models.checkpoint import load
+from gramophone.models.speaker_fit import fit_speaker
+from gramophone.models.voice import Voice
+from gramophone.offline.data import instruments
+from gramophone.offline.data.corpus import gather
+from gramophone.offline.data.layouts import find
+from gramophone.offline.data.recording import DataError
+from gramophone.offline.singing import analysed, sung, sung_again
+from gramophone.offline.speaker_probe import probed
+from gramophone.offline.train.disguise import disguised
+from gramophone.offline.train.plan import RunFolder, TrainingError
+from gramophone.offline.train.prosody import measured, mended, prosody
+from gramophone.offline.train.run import Machine, fit
+from gramophone.offline.train.voice import VoicePlan, VoiceTraining, train_voice
+
+RATE = 16_000
+
+
+def tone(hz, seconds, chance):
+    time = np.arange(round(seconds * RATE)) / RATE
+    partials = sum(np.sin(2 * np.pi * k * hz * time) / k for k in range(1, 12))
+    return (0.1 * partials * (np.sin(2 * np.pi * time) > -0.7) + chance.normal(0, 0.001, len(time))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Two speakers' recordings, and a cache."""
+    folder = tmp_path_factory.mktemp("home")
+    chance = np.random.default_rng(0)
+    for speaker, pitch in (("ann", 220), ("bob", 110)):
+        (folder / "voices" / speaker).mkdir(parents=True)
+        for take in range(12):
+            soundfile.write(folder / "voices" / speaker / f"{take}.wav", tone(pitch + take, 4, chance), RATE)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _cache(home, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+
+
+def plan(home, **given):
+    small = {"batch": 2, "crop": 2048, "width": 8, "channels": 8, "layers": 2, "latents": 3, "warmup": 5}
+    return VoicePlan(**{"data": (str(home / "voices"),), "steps": 4, "every": 4, **small, **given})
+
+
+def train(plan, at):
+    lines = []
+    train_voice(plan, RunFolder(at), Machine("cpu"), 0.0, lines.append)
+    return lines
+
+
+def test_a_run_that_is_killed_goes_on_to_the_very_same_weights(home, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    long = plan(home, steps=130, every=130)
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    arguments = (long, RunFolder(killed), Machine("cpu"), 0.0, sender.send)
+    process = multiprocessing.get_context("fork").Process(target=train_voice, args=arguments)
+    process.start()
+    sender.close()  # so that a run that fails is heard of
+    while receiver.recv()["step"] < 100:
+        pass
+    process.kill()
+    process.join()
+    train(long, killed)
+    train(long, whole)
+    for name, value in load(whole / "model.safetensors")[0].state_dict().items():
+        torch.testing.assert_close(load(killed / "model.safetensors")[0].state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_it_learns_and_says_what_it_is(home, tmp_path):
+    of = plan(home, steps=60, every=60, peak=1e-2, average=0.9)
+    training = VoiceTraining(of, gather(of.data, RATE)).eval()
+    with torch.no_grad():
+        before = float(np.mean([training.loss(training.net, batch) for batch in training.judged()]))
+    lines = train(of, tmp_path)
+    assert lines[-1]["held_out"]["mean"] < 0.8 * before
+    voice, card = load(tmp_path / "model.safetensors", "voice")
+    assert (card.speakers, card.hop, card.delay) == (("ann", "bob"), 128, 256)
+    assert card.latents == ("z1", "z2", "z3")
+    recording = gather(of.data, RATE).held_out[0]
+    said = sung_again(voice, recording, voice.table[:1].detach())
+    assert len(said) == recording.heard.frames
+    assert 0.3 < np.sqrt(np.mean(said**2)) / 0.1 < 3
+
+
+def test_a_loss_that_is_no_number_stops_the_run(home, tmp_path):
+    class Poisoned(VoiceTraining):
+        def loss(self, net, batch):
+            return super().loss(net, batch) * (float("nan") if self.global_step == 2 else 1)
+
+    of = plan(home)
+    with pytest.raises(TrainingError, match="step 3: the loss is nan"):
+        fit(Poisoned(of, gather(of.data, RATE)), RunFolder(tmp_path), Machine("cpu"), lambda *_: None, lambda _: None)
+
+
+def test_pitch_is_that_of_the_end_of_each_hop(home):
+    time = np.arange(2 * RATE) / RATE
+    hz = 180 * 2 ** (0.5 * np.sin(2 * np.pi * time))
+    phase = 2 * np.pi * np.cumsum(hz) / RATE
+    found = measured(sum(np.sin(k * phase) / k for k in range(1, 12)).astype(np.float32) * 0.1, RATE, 128)
+    assert found.shape == (250, 2)
+    error = {}
+    for lag in (-1, 0, 1):
+        at = np.clip((np.arange(250) + 1 + lag) * 128, 0, len(hz) - 1)
+        error[lag] = np.median(np.abs(1200 * (found[10:-10, 0] - np.log2(hz[at] / 160)[10:-10])))
+    assert error[0] < 5
+    assert min(error[-1], error[1]) > 2 * error[0]
+    recording = gather([str(home / "voices")], RATE).recordings[0]
+    np.testing.assert_array_equal(prosody(recording, RATE, 128), prosody(recording, RATE, 128))
+
+
+def test_octaves_that_jump_and_come_back_are_mended():
+    octaves = np.full(200, 0.3, np.float32) + np.linspace(0, 0.1, 200, dtype=np.float32)
+    wrong = octaves.copy()
+    wrong[50:58] += 1
+    wrong[120] -= 1
+    voicing = np.ones(200, np.float32)
+    voicing[90:100] = 0
+    np.testing.assert_allclose(mended(wrong, voicing)[voicing > 0], octaves[voicing > 0], atol=1e-6)
+    np.testing.assert_array_equal(mended(octaves + 0.7, voicing), octaves + 0.7)
+    assert not mended(np.zeros(3, np.float32), np.zeros(3, np.float32)).any()
+
+
+def test_a_disguise_moves_formants_and_bends_the_spectrum_by_example_and_not_by_time():
+    torch.manual_seed(0)
+    frames = torch.zeros(200, 96, 3)
+    frames[:, 20] = 1.0
+    hidden = disguised(frames, 64, RATE)
+    torch.testing.assert_close(hidden[..., 0], hidden[..., 2])
+    level = disguised(torch.zeros(200, 96, 1), 64, RATE)[:, :64, 0]
+    assert 0.2 < float(level.std()) < 0.8
+    assert abs(float(level.mean())) < 0.1
+    torch.manual_seed(0)
+    bend = disguised(torch.zeros(200, 96, 3), 64, RATE)
+    peaks = (hidden - bend)[:, :64, 0].argmax(1).float()
+    assert float(peaks.min()) < 18
+    assert float(peaks.max()) > 22
+
+
+def test_instruments_are_played_with_what_others_said(home):
+    of = plan(home, data=(str(home / "voices"), "instrument:flute"))
+    assert of.instruments == ("flute",)
+    with pytest.raises(DataError, match=r"instrument:kazoo: no such instrument; expected one of flute, cello"):
+        find("instrument:kazoo")
+
+
+@pytest.mark.parametrize("name", instruments.INSTRUMENTS)
+def test_an_instrument_plays_one_note_at_a_time_within_its_range(name):
+    player = instruments.INSTRUMENTS[name]
+    events = sorted(instruments._events(player, np.random.default_rng(3)), key=lambda event: event[0])
+    sounding, notes = 0, set()
+    for _, message in events:
+        if message.type == "note_on":
+            sounding, notes = sounding + 1, notes | {message.note}
+        sounding -= message.type == "note_off"
+        assert sounding <= 1
+    assert len(notes) > 3
+    assert player.lowest <= min(notes)
+    assert max(notes) <= player.highest
+
+
+def test_a_crop_that_is_no_whole_number_of_frames_is_refused(home):
+    with pytest.raises(TrainingError, match="whole frames of 128"):
+        plan(home, crop=2000)
+
+
+def test_a_speaker_is_found_again_from_a_clip(home):
+    of = plan(home)
+    torch.manual_seed(1)
+    voice = Voice(replace(of.shape(4), channels=16)).eval().requires_grad_(False)
+    voice.table.mul_(8)
+    clip = tone(200, 3, np.random.default_rng(1))[: 128 * 370]
+    z, told = analysed(voice, clip)
+    target = voice.table[2:3] + 0.05 * torch.randn(1, 64)
+    model = torch.from_numpy(sung(voice, z, target, told))[None, None]
+    found = fit_speaker(voice, model, told, steps=5)
+    distance = (voice.table - found).norm(dim=1)
+    assert int(distance.argmin()) == 2
+    with pytest.raises(ValueError, match="expected 64 or more"):
+        fit_speaker(voice, model[:, :, :1280], told[:, :, :10])
+
+
+def test_a_probe_tells_speakers_by_what_is_heard(home):
+    of = plan(home)
+    corpus = gather(of.data, RATE)
+    found = probed(Voice(of.shape(2)).eval().requires_grad_(False), corpus, corpus.speakers)
+    assert found.chance == 0.5
+    assert found.heard == 1.0
+    assert 0 <= found.latents <= 1
