@@ -146,7 +146,7 @@ def listen(model: Path, data: Sequence[str]) -> Toggle:
     medians: dict[str, list[float]] = defaultdict(list)
     right = []
     for place, speaker in enumerate(card.speakers):
-        for clip in speak(net, place, card.rate):
+        for clip in speak(net, place, card):
             hz = pitch(clip, card.rate)
             if np.mean(hz > 0) >= _VOICED_SHARE:
                 medians[speaker].append(float(np.median(hz[hz > 0])))
@@ -162,11 +162,11 @@ def listen(model: Path, data: Sequence[str]) -> Toggle:
     )
 
 
-def speak(net: WaveNet, speaker: int, rate: int, seed: int = 0) -> NDArray[np.float32]:
-    """Return clips of one speaker out of nothing, `(clips, frames)`, at temperature 1."""
+def speak(net: WaveNet, speaker: int, card: Card, seed: int = 0) -> NDArray[np.float32]:
+    """Return clips of one speaker out of nothing, `(clips, frames)`, at the temperature of the card, or 1."""
     told, _ = net.conditions(torch.zeros(1, 0, 1), None, one_hot_speaker(speaker, net.shape.speakers))
     sampler = Sampler(net, CLIPS, seed=seed + speaker)
-    return sampler.generate(round(CLIP_S * rate), told.detach().numpy())
+    return sampler.generate(round(CLIP_S * card.rate), told.detach().numpy(), float(card.notes.get("temperature", 1.0)))
 
 
 def sexes_auc(medians: Mapping[str, Sequence[float]]) -> float | None:
@@ -212,6 +212,7 @@ def _plan_of(net: WaveNet, card: Card) -> WaveNetPlan:
         local=local,
         hop=card.hop if local else WaveNetPlan.hop,
         bands=net.shape.local - (2 if local.endswith("pitch") else 0),
+        pauses=bool(card.notes.get("pauses", True)),
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gramophone.presets import CLIPS, DEFAULT, load, names
+from gramophone.presets.models import MODELS
 from gramophone.realtime.chain import Chain
 from gramophone.realtime.files import read
 from gramophone.realtime.stage import Format
@@ -15,6 +16,9 @@ from gramophone.realtime.table import complete
 README = CLIPS.parent / "README.md"
 CLIP_FILES = sorted(CLIPS.iterdir())
 LARGEST, LARGEST_TOGETHER = 1_000_000, 6_000_000
+LARGEST_MODEL = 12_000_000
+MODELLED = ("style", "wavenet")
+"""Kinds of stages that make another sound of what comes in."""
 LICENCES = {"CC0-1.0", "CC-BY-3.0", "CC-BY-SA-3.0", "MIT"}
 
 
@@ -48,7 +52,7 @@ def test_there_are_at_least_ten_presets_and_a_default():
 @pytest.mark.parametrize("name", names())
 def test_every_preset_fits_the_table_and_finds_its_clips(name):
     preset = complete(load(name))
-    assert any(stage.kind == "style" and stage.values["clip"] for stage in preset.stages)
+    assert any(stage.values.get("clip") or stage.values.get("model") for stage in preset.stages)
 
 
 @pytest.mark.parametrize("name", names())
@@ -73,7 +77,7 @@ def test_every_bundled_clip_but_the_demo_voice_is_the_style_of_a_preset():
 def test_effects_keep_the_level_and_never_clip(name, voice):
     sound, rate = voice
     preset = load(name)
-    effects = replace(preset, stages=tuple(stage for stage in preset.stages if stage.kind != "style"))
+    effects = replace(preset, stages=tuple(stage for stage in preset.stages if stage.kind not in MODELLED))
     for gain in (1.0, 1.0 / np.abs(sound).max()):
         chain = Chain(effects, Format(rate, 1))
         output = chain.process(np.float32(gain) * sound)
@@ -89,8 +93,9 @@ def test_every_clip_is_small_and_listed_with_a_licence(path, licences):
     assert {*re.findall(r"CC[\w.-]+|MIT", licences[path.name])} & LICENCES
 
 
-def test_the_table_of_clips_lists_nothing_else(licences):
-    assert {*licences} == {path.name for path in CLIP_FILES}
+def test_the_tables_list_every_clip_and_model_and_nothing_else(licences):
+    assert {*licences} == {path.name for path in (*CLIP_FILES, *MODELS.iterdir())}
+    assert all(path.stat().st_size <= LARGEST_MODEL for path in MODELS.iterdir())
     assert sum(path.stat().st_size for path in CLIP_FILES) <= LARGEST_TOGETHER
 
 
@@ -102,3 +107,15 @@ def test_every_clip_is_loud_enough_not_clipped_and_starts_and_ends_in_silence(pa
     assert rms(sound) >= 0.05
     assert np.abs(sound[:, [0, -1]]).max() <= 1e-3
     assert abs(sound.mean()) <= 1e-3
+
+
+@pytest.mark.parametrize("name", ["male-garble", "female-garble"])
+def test_garble_talks_for_as_long_as_somebody_plays(name, voice):
+    sound, rate = voice
+    chain = Chain(complete(load(name)), Format(rate, 1))
+    output = chain.process(np.concatenate([sound, np.zeros_like(sound)], axis=1))
+    chain.close()
+    assert np.abs(output).max() <= 1.0
+    played, rest = output[:, : sound.shape[1]], output[:, sound.shape[1] + rate :]
+    assert abs(decibels(rms(played) / rms(sound))) <= 9.0
+    assert rms(rest) < 0.01 * rms(played)

@@ -50,8 +50,9 @@ def test_stages_that_both_have_go_all_the_way_between_different_chains():
 def test_between_factory_presets_every_value_fits_its_knob(first, second, position):
     preset = Morph(load(first), load(second)).at(position)
     knobs = table(preset)
-    for address, value in values(preset).items():
-        assert knobs[address].check(value) == value
+    turned = values(preset)
+    for address, knob in knobs.items():
+        assert knob.check(turned[address]) == turned[address]
 
 
 def test_a_desk_turns_knobs_within_a_chain_and_fades_between_chains():
