@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 
 from gramophone.models.parameters import Parameter, Value
-from gramophone.presets import Preset
+from gramophone.presets import Preset, StageSettings
 from gramophone.realtime.desk import Desk
 from gramophone.realtime.table import complete, table
 
-Layout = tuple[tuple[str, str], ...]
+Layout = tuple[tuple[str, str, str], ...]
+_MADE_OF = ("model", "path")
+"""Keys that say what a stage is made of: another model or plugin is another stage."""
 
 
 class Morph:
@@ -30,7 +32,7 @@ class Morph:
         self._shared = {
             stage.name: (stage, there[stage.name])
             for stage in self._ends[0].stages
-            if stage.name in there and there[stage.name].kind == stage.kind
+            if stage.name in there and _identity(there[stage.name]) == _identity(stage)
         }
 
     def at(self, position: float) -> Preset:
@@ -45,8 +47,8 @@ class Morph:
         changes: dict[tuple[str, str], Value] = {}
         for name, (first, second) in self._shared.items():
             for key, value in first.values.items():
-                knob = self._knobs[f"{name}.{key}"]
-                changes[name, key] = _between(knob, value, second.values[key], position)
+                if knob := self._knobs.get(f"{name}.{key}"):
+                    changes[name, key] = _between(knob, value, second.values[key], position)
         return near.with_values(changes)
 
 
@@ -64,8 +66,12 @@ def play(desk: Desk, preset: Preset) -> None:
 
 
 def layout(preset: Preset) -> Layout:
-    """Return the preset's chain, without values: each stage's name and kind."""
-    return tuple((stage.name, stage.kind) for stage in preset.stages)
+    """Return the preset's chain, without values: each stage's name, kind, and what it is made of."""
+    return tuple(_identity(stage) for stage in preset.stages)
+
+
+def _identity(stage: StageSettings) -> tuple[str, str, str]:
+    return stage.name, stage.kind, " ".join(str(stage.values.get(key, "")) for key in _MADE_OF)
 
 
 def _between(knob: Parameter, first: Value, second: Value, position: float) -> Value:
