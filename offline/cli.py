@@ -133,6 +133,8 @@ def play(
     if audio == "file" or (audio == "auto" and (source or out)):
         if inputs or outputs or sockets:
             raise typer.BadParameter("a file has no inputs and outputs to choose from", param_hint="--inputs")
+        if record:
+            raise typer.BadParameter("goes with a device; what a file plays is kept by --out", param_hint="--record")
         if context.obj:
             context.obj.close()
         _play_file(_preset(preset, settings), source, out, block or 256, duration, device, json=json, quiet=quiet)
