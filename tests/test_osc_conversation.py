@@ -253,6 +253,16 @@ def test_bypass_mute_panic_and_order():
     assert next(iter(talk.desk.parameters)).startswith("level.")
 
 
+def test_what_is_refused_behind_a_new_order_takes_no_value_along():
+    talk = Talk()
+    talk.hear("/gramophone/order", "level", "hall", "filter", "drive", "space")
+    talk.hear("/gramophone/hall/room", 0.25)
+    talk.hear("/gramophone/hall/room", -1.0)
+    talk.say()
+    assert talk.desk.get("hall.room") == 0.25
+    assert talk.faults == {"refused value": 1}
+
+
 def test_a_morph_goes_by_names_then_by_position_alone():
     talk = Talk(load("robot"))
     talk.hear("/gramophone/morph", "robot", "default", 0.0)

@@ -26,7 +26,7 @@ class Inbox(Generic[P]):
 
     def __init__(self) -> None:
         self._writes: dict[str, Write[P]] = {}
-        self._behind: dict[tuple[str, P], tuple[Message, P]] = {}
+        self._behind: list[tuple[Message, P]] = []
         self._changes_layout = False
 
     def __bool__(self) -> bool:
@@ -45,13 +45,11 @@ class Inbox(Generic[P]):
         self._changes_layout = self._changes_layout or method.changes_layout
 
     def put_behind(self, message: Message, peer: P) -> None:
-        """Let a message wait that cannot be understood before the layout has changed."""
-        key = message.address, peer
-        self._behind.pop(key, None)
-        self._behind[key] = message, peer
+        """Let a message wait that cannot be understood before the layout has changed; so it cannot stand for others."""
+        self._behind.append((message, peer))
 
     def take(self) -> tuple[list[Write[P]], list[tuple[Message, P]]]:
         """Return what waits, and the messages to be understood after it; nothing waits any more."""
-        writes, behind = list(self._writes.values()), list(self._behind.values())
-        self._writes, self._behind, self._changes_layout = {}, {}, False
+        writes, behind = list(self._writes.values()), self._behind
+        self._writes, self._behind, self._changes_layout = {}, [], False
         return writes, behind
