@@ -8,15 +8,18 @@ recording that is played again needs it (`Stage.taken`).
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
+from abc import abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
-from gramophone.realtime.stage import StageError
+from gramophone.realtime.stage import Stage, StageError
 
+_LOG = logging.getLogger(__name__)
 _Made = TypeVar("_Made")
 _NICENESS = 2
 """Little: in the end the sound waits for what is made."""
@@ -75,6 +78,47 @@ class Background(Generic[_Made]):
         made = order.made.result()
         self.taken = order.number
         return made
+
+
+class BackgroundStage(Stage, Generic[_Made]):
+    """A stage that makes what takes long in the `background`; what cannot be made is named, and the old one stays."""
+
+    kind: ClassVar[str]
+    background: Background[_Made]
+
+    def hold(self) -> None:
+        """From now on, take over only the changes that `take` names."""
+        self.background.hold()
+
+    def take(self, number: int) -> None:
+        """Take over change `number`, the last that was asked for, with the next block, waiting until it is ready.
+
+        Raises:
+            StageError: it is not the last that was asked for, or a file that it needs cannot be used.
+        """
+        self._take_over(self.background.take(number))
+
+    def close(self) -> None:
+        """End the background thread."""
+        self.background.close()
+
+    def _look(self) -> None:
+        """Take over what has been made, if anything has."""
+        try:
+            made = self.background.ready()
+        except StageError as error:
+            _LOG.warning("%s: %s; it stays as it was", self.kind, error)
+            return
+        if made is not None:
+            self._take_over(made)
+
+    def _take_over(self, made: _Made) -> None:
+        self.taken = self.background.taken
+        self._enter(made)
+
+    @abstractmethod
+    def _enter(self, made: _Made) -> None:
+        """Play with what has been made from now on."""
 
 
 @dataclass(frozen=True)

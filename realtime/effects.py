@@ -18,7 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 from gramophone.models.parameters import Value
-from gramophone.realtime.background import Background
+from gramophone.realtime.background import Background, BackgroundStage
 from gramophone.realtime.echo import EchoStage
 from gramophone.realtime.effect_row import Effect
 from gramophone.realtime.effect_table import EFFECTS, REFUSED
@@ -146,7 +146,7 @@ class EffectStage(Stage):
         self._main, self._coming = coming, None
 
 
-class LoadedStage(EffectStage):
+class LoadedStage(BackgroundStage[Pedal], EffectStage):
     """An effect whose knobs name files, which are loaded in the background.
 
     A file that cannot be used is named in the log, and the old one stays.
@@ -154,7 +154,7 @@ class LoadedStage(EffectStage):
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         super().__init__(form, values)
-        self._loader = Background[Pedal](f"{self.kind}-loader")
+        self.background = Background[Pedal](f"{self.kind}-loader")
         self._loaded = self._main
 
     def set(self, name: str, value: Value) -> None:
@@ -165,37 +165,16 @@ class LoadedStage(EffectStage):
         """
         if name not in self._knobs:
             super().set(name, value)
-        self._loader.ask(partial(self._pedal, {**self._targets, name: value}))
+        self.background.ask(partial(self._pedal, {**self._targets, name: value}))
 
     def process(self, block: Audio) -> Audio:
         """Return the effect of `block`, `(channels, frames)` both, `delay` samples later."""
         if self._coming is None:
-            try:
-                self._enter(self._loader.ready())
-            except StageError as error:
-                _LOG.warning("%s: %s; the old one stays", self.kind, error)
+            self._look()
         return super().process(block)
 
-    def hold(self) -> None:
-        """From now on, fade over only to the files that `take` names."""
-        self._loader.hold()
-
-    def take(self, number: int) -> None:
-        """Fade over to the file of change `number` with the next block, waiting until it is loaded.
-
-        Raises:
-            StageError: it is not the change asked for last, or its file cannot be used.
-        """
-        self._enter(self._loader.take(number))
-
-    def close(self) -> None:
-        """End the background thread."""
-        self._loader.close()
-
-    def _enter(self, pedal: Pedal | None) -> None:
-        if pedal:
-            self._loaded, self._targets = pedal, dict(pedal.values)
-            self.taken = self._loader.taken
+    def _enter(self, made: Pedal) -> None:
+        self._loaded, self._targets = made, dict(made.values)
 
     def _make_next(self) -> Pedal:
         return self._loaded

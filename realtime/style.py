@@ -5,7 +5,6 @@ It runs on the CPU whatever the device: its tensors are so small that a GPU woul
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -13,16 +12,15 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from gramophone.models.parameters import Parameter, Value
-from gramophone.realtime.background import Background
+from gramophone.realtime.background import Background, BackgroundStage
 from gramophone.realtime.smoothing import Amount, Fade, crossfade
-from gramophone.realtime.stage import Audio, Format, Stage, StageError
+from gramophone.realtime.stage import Audio, Format
 
 if TYPE_CHECKING:
     from gramophone.realtime.style_player import Lesson, Player
 
 _Learnt: TypeAlias = "tuple[Lesson, Player | None]"
 """What the clips teach, and where the bands are laid out anew, a player for them."""
-_LOG = logging.getLogger(__name__)
 
 _FADE_S = 0.1
 _PARAMETERS = (
@@ -44,13 +42,14 @@ _LEARNT = ("clip", "clip2", "detail", "low", "high")
 """Knobs whose change takes learning the clips anew."""
 
 
-class StyleStage(Stage):
+class StyleStage(BackgroundStage[_Learnt]):
     """Plays what comes in the style of a clip.
 
     Raises:
         StageError: a clip cannot be read.
     """
 
+    kind = "style"
     parameters = _PARAMETERS
     hop_s = 256 / 48_000
 
@@ -60,7 +59,7 @@ class StyleStage(Stage):
 
         self._form = form
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in _PARAMETERS}
-        self._lessons = Background[_Learnt]("style-learner")
+        self.background = Background[_Learnt]("style-learner")
         self._playing = Player(form, Lesson.learn(form.rate, self._values), self._values)
         self._leaving: Player | None = None
         self._share, self._filling = Fade(0.0, 1), 0
@@ -73,17 +72,14 @@ class StyleStage(Stage):
         """
         self._values[name] = value
         if name in _LEARNT:
-            self._lessons.ask(partial(self._learn, dict(self._values)))
+            self.background.ask(partial(self._learn, dict(self._values)))
         for player in filter(None, (self._playing, self._leaving)):
             player.set(name, value)
 
     def process(self, block: Audio) -> Audio:
         """Return the restyled sound, `(channels, frames)` both, `delay` samples late."""
         if not self._leaving:
-            try:
-                self._enter(self._lessons.ready())
-            except StageError as error:
-                _LOG.warning("style: %s; the style stays as it was", error)
+            self._look()
         if not self._leaving:
             return self._playing.process(block)
         old, new = self._leaving.process(block), self._playing.process(block)
@@ -93,21 +89,9 @@ class StyleStage(Stage):
             self._leaving = None
         return mixed
 
-    def hold(self) -> None:
-        """From now on, take over only the lessons that `take` names."""
-        self._lessons.hold()
-
-    def take(self, number: int) -> None:
-        """Take over lesson `number`, the last that was ordered, with the next block, waiting until it is learnt.
-
-        Raises:
-            StageError: it is not the last that was ordered, or a clip cannot be read.
-        """
-        self._enter(self._lessons.take(number))
-
     def close(self) -> None:
         """End the background threads."""
-        self._lessons.close()
+        super().close()
         for player in filter(None, (self._playing, self._leaving)):
             player.close()
 
@@ -118,11 +102,8 @@ class StyleStage(Stage):
         lesson = Lesson.learn(self._form.rate, values)
         return lesson, None if self._playing.fits(lesson) else Player(self._form, lesson, values)
 
-    def _enter(self, learnt: _Learnt | None) -> None:
-        if not learnt:
-            return
-        lesson, player = learnt
-        self.taken = self._lessons.taken
+    def _enter(self, made: _Learnt) -> None:
+        lesson, player = made
         if player is None:
             self._playing.teach(lesson)
             return

@@ -237,7 +237,7 @@ def test_a_clip_that_cannot_be_learnt_is_named_and_the_old_one_stays(model, clip
         stage(model, clip=str(tmp_path / "words.wav"))
     playing, untouched = stage(model, clip=clips["long"]), stage(model, clip=clips["long"])
     playing.set("clip", str(tmp_path / "words.wav"))
-    playing._lessons._order.made.exception()  # waits until it has failed
+    playing.background._order.made.exception()  # waits until it has failed
     sound = noise(6000)
     np.testing.assert_array_equal(play(playing, sound, [256]), play(untouched, sound, [256]))
     assert "words.wav" in caplog.text

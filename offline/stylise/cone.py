@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gramophone.realtime.compiled import jit as inlined
 from gramophone.realtime.wavenet.kernel import State, add_product, exponentiate, predict, tanh
-from gramophone.realtime.wavenet.kernel import jit as inlined
 from gramophone.realtime.wavenet.layout import Floats, Weights, zeros
 
 Levels = NDArray[np.int64]

@@ -22,17 +22,17 @@ from pathlib import Path
 import numpy as np
 
 from gramophone.models.parameters import Value
-from gramophone.presets.models import SUFFIX, model_file
-from gramophone.presets.preset import PresetError
-from gramophone.realtime.background import Background
+from gramophone.presets.models import SUFFIX
+from gramophone.realtime.background import Background, BackgroundStage
 from gramophone.realtime.latent.bridge import Bridge
 from gramophone.realtime.latent.codec import Codec, Model
 from gramophone.realtime.latent.knobs import knobs_of, latent_knobs
 from gramophone.realtime.latent.lesson import Lesson
 from gramophone.realtime.latent.transform import Transform
+from gramophone.realtime.model_key import model_path
 from gramophone.realtime.smoothing import Ramps
 from gramophone.realtime.speakers import speaker_weights
-from gramophone.realtime.stage import Audio, Format, Keys, Stage, StageError
+from gramophone.realtime.stage import Audio, Format, Keys, StageError
 from gramophone.realtime.wavenet.layout import Floats
 
 _LOG = logging.getLogger(__name__)
@@ -40,12 +40,14 @@ _CLIPS = ("clip", "clip2")
 _SETTINGS = ("model", "stored")
 
 
-class LatentStage(Stage):
+class LatentStage(BackgroundStage[Lesson]):
     """Plays what comes in through a latent model.
 
     Raises:
         StageError: the model cannot be used, a clip cannot be read, or what is stored does not fit the model.
     """
+
+    kind = "latent"
 
     @classmethod
     def keys(cls, values: Mapping[str, Value], folder: Path | None) -> Keys:
@@ -55,7 +57,7 @@ class LatentStage(Stage):
             StageError: there is no such model, it is of another kind, or what is stored does not fit it.
         """
         name = str(values.get("model", ""))
-        model = _model(name, folder)
+        model = Model.of(model_path(name, folder))
         _stored(values, model)
         settings = {"model": str(model.path) if name.endswith(SUFFIX) else name}
         if "stored" in values:
@@ -67,7 +69,7 @@ class LatentStage(Stage):
         )
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
-        model = _model(str(values.get("model", "")), None)
+        model = Model.of(model_path(str(values.get("model", ""))))
         knobs = knobs_of(model.kind, model.card, model.shape.latents)
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in knobs}
         self._speakers = model.card.speakers
@@ -78,7 +80,7 @@ class LatentStage(Stage):
         self._ramps = Ramps([knob for knob in knobs if knob.name not in _CLIPS], self._values, codec.rate, codec.hop)
         lesson = _learn(codec, self._values)
         self._transform = Transform(_latents(model), codec.hop / codec.rate, lesson, _stored(values, model))
-        self._lessons = Background[Lesson]("latent-learner")
+        self.background = Background[Lesson]("latent-learner")
 
     def set(self, name: str, value: Value) -> None:
         """Turn a knob, heard from the next frame on. A new clip is learnt in the background.
@@ -92,7 +94,7 @@ class LatentStage(Stage):
             raise StageError(f"{name} says what the stage is made of: it changes with the preset, not while it plays")
         self._values[name] = value
         if name in _CLIPS:
-            self._lessons.ask(partial(_learn, self._codec, dict(self._values)))
+            self.background.ask(partial(_learn, self._codec, dict(self._values)))
         else:
             self._ramps.set(name, value)
         if name == "store" and value:
@@ -100,10 +102,7 @@ class LatentStage(Stage):
 
     def process(self, block: Audio) -> Audio:
         """Return what the model says, `(channels, frames)` both, `delay` samples late."""
-        try:
-            self._enter(self._lessons.ready())
-        except StageError as error:
-            _LOG.warning("latent: %s; the style stays as it was", error)
+        self._look()
         mono = block[0] if len(block) == 1 else np.asarray(block.mean(axis=0), np.float32)
         return np.repeat(self._bridge.process(mono, self._pass)[None], len(block), axis=0)
 
@@ -112,26 +111,8 @@ class LatentStage(Stage):
         stored = self._transform.stored
         return {} if stored is None else {"stored": " ".join(f"{number:.6g}" for number in stored)}
 
-    def hold(self) -> None:
-        """From now on, take over only the lessons that `take` names."""
-        self._lessons.hold()
-
-    def take(self, number: int) -> None:
-        """Take over lesson `number`, the last that was ordered, with the next block, waiting until it is learnt.
-
-        Raises:
-            StageError: it is not the last that was ordered, or a clip cannot be read.
-        """
-        self._enter(self._lessons.take(number))
-
-    def close(self) -> None:
-        """End the background thread."""
-        self._lessons.close()
-
-    def _enter(self, lesson: Lesson | None) -> None:
-        if lesson:
-            self.taken = self._lessons.taken
-            self._transform.teach(lesson)
+    def _enter(self, made: Lesson) -> None:
+        self._transform.teach(made)
 
     def _pass(self, sound: Floats) -> Floats:
         """Take one hop through the model."""
@@ -145,15 +126,6 @@ def _learn(codec: Codec, values: Mapping[str, Value]) -> Lesson:
     if lesson.remark:
         _LOG.warning("latent: %s", lesson.remark)
     return lesson
-
-
-def _model(name: str, folder: Path | None) -> Model:
-    if not name:
-        raise StageError("key 'model' is missing: the name or the path of a model")
-    try:
-        return Model.of(model_file(name, folder))
-    except PresetError as error:
-        raise StageError(str(error)) from None
 
 
 def _latents(model: Model) -> tuple[str, ...]:

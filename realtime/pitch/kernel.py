@@ -10,12 +10,13 @@ every frame that is waited for. Everything is counted in hops from the first sam
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from gramophone.realtime.compiled import jit
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -115,13 +116,7 @@ def state_of(plan: Plan, resting: float) -> State:
     )
 
 
-def _jit(function: Callable[..., Any]) -> Callable[..., Any]:
-    options: dict[str, Any] = {"nogil": True, "fastmath": {"contract", "reassoc"}, "error_model": "numpy"}
-    try:
-        kept: Callable[..., Any] = njit(cache=True, **options)(function)
-    except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        kept = njit(**options)(function)
-    return kept
+_jit = partial(jit, forceinline=False, reassociate=True)
 
 
 @_jit

@@ -11,13 +11,12 @@ compiled from one start to the next.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gramophone.realtime.compiled import jit
 from gramophone.realtime.wavenet.layout import Floats, Weights, zeros
 
 Doubles = NDArray[np.float64]
@@ -71,21 +70,6 @@ def state_of(weights: Weights, voices: int, silence: float) -> State:
         mass=zeros(width),
         shares=zeros(width).view(np.int32),
     )
-
-
-def jit(function: Callable[..., Any], forceinline: bool = True) -> Callable[..., Any]:
-    """Return a function compiled, its sums in the order that they are written in, and kept from start to start."""
-    options: dict[str, Any] = {
-        "nogil": True,
-        "fastmath": {"contract"},
-        "error_model": "numpy",
-        "forceinline": forceinline,
-    }
-    try:
-        kept: Callable[..., Any] = njit(cache=True, **options)(function)
-    except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        kept = njit(**options)(function)
-    return kept
 
 
 @jit

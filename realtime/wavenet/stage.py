@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gramophone.models.parameters import Parameter, Value
-from gramophone.presets.models import SUFFIX, model_file
-from gramophone.presets.preset import PresetError
+from gramophone.presets.models import SUFFIX
+from gramophone.realtime.model_key import model_path
 from gramophone.realtime.smoothing import Fade, Ramps
 from gramophone.realtime.speakers import speaker_knobs, speaker_weights
 from gramophone.realtime.stage import Audio, Format, Keys, Stage, StageError
@@ -63,7 +63,7 @@ class WaveNetStage(Stage):
         from gramophone.models.checkpoint import CheckpointError, card_of, kind_of
 
         model = str(values.get("model", ""))
-        path = _file(model, folder)
+        path = model_path(model, folder)
         try:
             if kind_of(path) != "wavenet":
                 raise StageError(f"{path}: a {kind_of(path)} model; expected wavenet")
@@ -76,7 +76,7 @@ class WaveNetStage(Stage):
         from gramophone.realtime.wavenet.resampler import Resampler
         from gramophone.realtime.wavenet.sampler import Sampler
 
-        model, card = _loaded(_file(str(values.get("model", "")), None))
+        model, card = _loaded(model_path(str(values.get("model", ""))))
         self._speakers = _Speakers(model, card)
         knobs = _knobs(card)
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in knobs}
@@ -160,15 +160,6 @@ class _Speakers:
 
 def _knobs(card: Card) -> tuple[Parameter, ...]:
     return (*speaker_knobs(card.speakers), *_SUNG, *_HEARD)
-
-
-def _file(model: str, folder: Path | None) -> Path:
-    if not model:
-        raise StageError("key 'model' is missing: the name or the path of a model")
-    try:
-        return model_file(model, folder)
-    except PresetError as error:
-        raise StageError(str(error)) from None
 
 
 def _loaded(path: Path) -> tuple[WaveNet, Card]:
