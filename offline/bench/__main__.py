@@ -17,7 +17,7 @@ from rich.table import Table
 from gramophone.offline.bench.machine import describe
 
 _PARTS = ("decoder", "live", "wavenet", "latent", "descent", "training", "start", "batch")
-_LONG = {"endurance": ("minutes", "blocks"), "set": ("hours", "preset")}
+_LONG = {"endurance": ("minutes", "blocks", "chains"), "set": ("hours", "preset")}
 """Parts that run only when named, and the options that they take."""
 
 
@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("bench.json"), help="where to keep the figures")
     parser.add_argument("--minutes", type=float, default=10.0, help="endurance: how long each case plays")
     parser.add_argument("--block", dest="blocks", type=int, nargs="+", default=[128, 256], help="endurance: frames")
+    parser.add_argument("--chain", dest="chains", nargs="+", default=["default", "light", "wavenet"], help="endurance")
     parser.add_argument("--hours", type=float, default=4.0, help="set: how much sound is played")
     parser.add_argument("--preset", help="set: what it starts with, if not a light chain")
     options = parser.parse_args()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from multiprocessing import active_children
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gramophone.models.checkpoint import Card, save
+from gramophone.models.wavenet import SIZES, WaveNet
 from gramophone.offline.bench.companions import run_bare, run_source
 from gramophone.offline.bench.jack_server import jack_server
 from gramophone.presets import CLIPS, DEFAULT, Preset, StageSettings, load
@@ -20,7 +26,7 @@ from gramophone.realtime.live.child import Child
 from gramophone.realtime.live.session import Session, SessionSettings
 from gramophone.realtime.table import complete
 
-_RATE = 48_000
+_RATE, _MODEL_RATE = 48_000, 16_000
 _STALLS_MS = (1, 5, 50)
 _STALLS = 3
 _PATIENCE_S = 30.0
@@ -28,23 +34,40 @@ _SWITCH_S = 0.3
 """What a switch to the dry sound and back takes, and more."""
 
 
-def measure(minutes: float, blocks: Sequence[int]) -> dict[str, object]:
-    """Return, for the default and a light preset at each block size, underruns beside a bare client's, and latencies.
+def measure(minutes: float, blocks: Sequence[int], chains: Sequence[str]) -> dict[str, object]:
+    """Return, for each of `CHAINS` named and each block size, underruns beside a bare client's, and latencies.
 
     Raises:
         ServerError: there is no JACK server to be had.
     """
     return {
-        f"{preset.name} at {block}": endure(preset, block, 60 * minutes)
-        for preset in (complete(load(DEFAULT)), light())
+        f"{chain} at {block}": endure(preset, block, 60 * minutes)
+        for chain in chains
+        for preset in [CHAINS[chain]()]
         for block in blocks
     }
+
+
+def default() -> Preset:
+    """Return the default preset."""
+    return complete(load(DEFAULT))
 
 
 def light() -> Preset:
     """Return a chain that costs next to nothing."""
     stages = (StageSettings("hall", "reverb", {"wet": 0.2}), StageSettings("level", "gain", {"gain": -3.0}))
     return complete(Preset("light", stages))
+
+
+def wavenet() -> Preset:
+    """Return a chain of a WaveNet of size S at 16 kHz that always speaks; of random weights, which take as long."""
+    model = Path(tempfile.mkdtemp(prefix="gramophone-bench-")) / "model.safetensors"
+    atexit.register(shutil.rmtree, model.parent, ignore_errors=True)
+    save(model, WaveNet(SIZES["S"]), Card(_MODEL_RATE))
+    return complete(Preset("wavenet", (StageSettings("voice", "wavenet", {"model": str(model), "gate": 0.0}),)))
+
+
+CHAINS = {"default": default, "light": light, "wavenet": wavenet}
 
 
 def endure(preset: Preset, block: int, seconds: float) -> dict[str, Any]:
