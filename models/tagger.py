@@ -21,7 +21,7 @@ RATE = 16_000
 """Hz that the networks hear."""
 _WINDOW, _HOP = 1024, 512
 _RANGE = 18.4
-"""Of log power that is heard below a chunk's loudest band: 80 dB."""
+"""Of log power down to where noise is heard, below a chunk's loudest band: 80 dB."""
 _SILENCE = 1e-10
 _RAW_FRAMES, _RAW_STRIDE, _RAW_FILTERS = 187, 256, 128
 
@@ -84,7 +84,10 @@ class Levelled(nn.Module):
 
 
 class LogMelImage(nn.Module):
-    """Sound `(B, T)` to an image `(B, 1, bands, n)`: log power from 1 at the loudest band to 0, 80 dB below it."""
+    """Sound `(B, T)` to an image `(B, 1, bands, n)`: log power from 1 at the loudest band to 0 in silence.
+
+    What is heard is as if there were noise 80 dB below the loudest band.
+    """
 
     window: Tensor
 
@@ -97,8 +100,9 @@ class LogMelImage(nn.Module):
         """Return the image, a frame every 32 ms."""
         spectra = torch.stft(sound, _WINDOW, _HOP, window=self.window, center=False, return_complex=True)
         levels = self.mel(spectra.transpose(1, 2)).transpose(1, 2)[:, None]
-        image: Tensor = 1 + (levels - levels.amax((2, 3), keepdim=True)).clamp_min(-_RANGE) / _RANGE
-        return image
+        below = levels - levels.amax((2, 3), keepdim=True)
+        # a soft floor, so that a descent finds its way out of silence
+        return 1 + torch.logaddexp(below, below.new_full((), -_RANGE)) / _RANGE
 
 
 class Residual(nn.Module):

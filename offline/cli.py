@@ -203,13 +203,14 @@ def stylise(
     style: Annotated[Path, typer.Argument(help="The sound whose style it takes.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the result.")],
     method: Annotated[
-        str, typer.Option(help="How: live (as in real time), or slowly: stft, texture, wavenet or wavenet-relaxed.")
+        str,
+        typer.Option(help="How: live (as in real time), or slowly: stft, texture, tagger, wavenet, wavenet-relaxed."),
     ] = "live",
     strength: Annotated[float, typer.Option(min=0.0, max=1.0, help="How much of the style.")] = 1.0,
     steps: Annotated[int, typer.Option(min=0, help="Slow methods: how many; 0 is the method's own.")] = 0,
     model: Annotated[
-        str, typer.Option(metavar="M", help="wavenet: by which, one that comes with this, or a file.")
-    ] = "garble",
+        str, typer.Option(metavar="M", help="tagger, wavenet: by which that comes with this, or a file; or the usual.")
+    ] = "",
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:

@@ -149,6 +149,7 @@ def evaluate_stylise(
     ),
     methods: Annotated[list[str] | None, typer.Option("--method", help="Which to judge; all if not given.")] = None,
     pairs: Annotated[str, typer.Option(help="Which recordings: test, or dev to tune on.")] = "test",
+    tagger: Annotated[str, typer.Option(metavar="M", help="By which tagger, if not by the usual.")] = "",
     json: JsonOption = False,
 ) -> None:
     """Judge every method of style transfer on the same pairs of real recordings."""
@@ -161,7 +162,7 @@ def evaluate_stylise(
             raise typer.BadParameter(f"{name!r}: expected one of {', '.join(known)}", param_hint="--method")
     if pairs not in ("test", "dev"):
         raise typer.BadParameter(f"{pairs!r}: expected test or dev", param_hint="--pairs")
-    run(out, methods or known, pairs, json=json)
+    run(out, methods or known, pairs, tagger, json=json)
 
 
 @evaluate.command("descent")

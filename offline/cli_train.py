@@ -227,6 +227,9 @@ def train_tagger(
     top: Annotated[int, typer.Option(min=1, help="How many of the tags, most used first.")] = 50,
     network: Annotated[str, typer.Option(help="short-chunk or end-to-end.")] = "short-chunk",
     bands: Annotated[int, typer.Option(min=16, help="Bands of log-mel that short-chunk sees.")] = 64,
+    mixed: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of chunks that are two clips at once, tags and all.")
+    ] = 0.0,
     steps: Annotated[int, typer.Option(min=1, help="Steps to take.")] = 6000,
     minutes: Annotated[float, typer.Option(min=0.0, help="Stop after so much time if steps take longer; 0: no.")] = 0.0,
     batch: Annotated[int, typer.Option(min=2, help="Chunks per step and process.")] = 16,
@@ -255,6 +258,7 @@ def train_tagger(
             top=top,
             network=network,
             bands=bands,
+            mixed=mixed,
             steps=steps,
             minutes=minutes,
             batch=batch,
@@ -283,8 +287,8 @@ def train_voice(
     latents: Annotated[int, typer.Option(min=1, help="Dimensions of the latents.")] = 12,
     ahead: Annotated[int, typer.Option(min=0, max=2, help="Frames that are waited for; fewer are later known.")] = 2,
     rate: Annotated[int, typer.Option(min=8000, metavar="HZ", help="Sample rate of the model.")] = 16_000,
-    kl: Annotated[float, typer.Option(min=0.0, help="Weight of the latents' cost.")] = 0.01,
-    adversary: Annotated[float, typer.Option(min=0.0, help="How strongly speakers are kept out of the latents.")] = 0.3,
+    kl: Annotated[float, typer.Option(min=0.0, help="Weight of the latents' cost.")] = 0.001,
+    adversary: Annotated[float, typer.Option(min=0.0, help="How strongly speakers are kept out of the latents.")] = 0.2,
     steps: Annotated[int, typer.Option(min=1, help="Steps to take.")] = 12_000,
     minutes: Annotated[float, typer.Option(min=0.0, help="Stop after so much time if steps take longer; 0: no.")] = 0.0,
     batch: Annotated[int, typer.Option(min=2, help="Crops per step and process.")] = 8,

@@ -73,11 +73,12 @@ class Row:
     cost: float
 
 
-def run(out: Path, methods: Sequence[str], which: str = "test", *, json: bool = False) -> None:
+def run(out: Path, methods: Sequence[str], which: str = "test", tagger: str = "", *, json: bool = False) -> None:
     """Judge `methods` on the pairs of `which`; print, write JSON and picture to `out`, where a next call goes on.
 
     Raises:
         EvaluationError: the extra `evaluate` is not installed.
+        CheckpointError, PresetError: there is no such `tagger`.
         CorporaError: the recordings cannot be had.
         WeightsError: the judges' weights cannot be had.
     """
@@ -88,7 +89,7 @@ def run(out: Path, methods: Sequence[str], which: str = "test", *, json: bool = 
     file = out / f"stylise-{which}.json"
     rows = _kept(file)
     for pair in map(_short, load_pairs(which)):
-        for row in _judged(pair, [name for name in methods if (pair.name, name) not in _done(rows)]):
+        for row in _judged(pair, [name for name in methods if (pair.name, name) not in _done(rows)], tagger):
             rows.append(row)
             file.write_text(json_format.dumps(_as_dict(rows), indent=1) + "\n", "utf-8")
     rows = [row for row in rows if row.method in methods]
@@ -100,11 +101,12 @@ def run(out: Path, methods: Sequence[str], which: str = "test", *, json: bool = 
         print(f"{file}, {file.with_suffix('.png')}")
 
 
-def stylised(method: str, content: Sound, style: Sound) -> Sound:
-    """Return mono `content` in the style of mono `style`, by any method at its defaults."""
+def stylised(method: str, content: Sound, style: Sound, tagger: str = "") -> Sound:
+    """Return mono `content` in the style of mono `style`, by any method at its defaults, `tagger` by the one named."""
     if method == LIVE:
         return restyle(live_style(), content, style)
-    done = transfer((content[None], RATE), (style[None], RATE), Request(method))
+    request = Request(method, model=tagger if method == "tagger" else "")
+    done = transfer((content[None], RATE), (style[None], RATE), request)
     return np.asarray(done.audio[0])
 
 
@@ -117,7 +119,7 @@ def noise_floor(content: Sound, sound: Sound) -> float:
     return float(max(10 * np.log10(np.mean((levels[quiet] / loudness) ** 2) + 1e-12), _SILENCE_DB))
 
 
-def _judged(pair: Pair, methods: Sequence[str]) -> list[Row]:
+def _judged(pair: Pair, methods: Sequence[str], tagger: str) -> list[Row]:
     if not methods:
         return []
     jury = Jury(pair.content, pair.style, RATE, speech=pair.speech)
@@ -125,7 +127,7 @@ def _judged(pair: Pair, methods: Sequence[str]) -> list[Row]:
     rows = []
     for method in methods:
         start = time.process_time()
-        output = stylised(method, pair.content, pair.style)
+        output = stylised(method, pair.content, pair.style, tagger)
         cost = (time.process_time() - start) / _CONTENT_S
         verdict = jury.judge(output)
         rows.append(

@@ -23,7 +23,7 @@ def model_file(model: str, folder: Path | None = None) -> Path:
     """
     if not model.endswith(SUFFIX):
         if model not in model_names():
-            known = ", ".join(["a path that ends in " + SUFFIX, *model_names()])
+            known = ", ".join([f"a path that ends in {SUFFIX} (train one: gramophone train --help)", *model_names()])
             raise PresetError(f"no model {model[:80]!r}; expected {known}")
         return MODELS / f"{model}{SUFFIX}"
     path = (folder or Path()).absolute() / Path(model).expanduser()

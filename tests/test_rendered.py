@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import mido
@@ -136,6 +137,17 @@ def test_what_is_played_sounds_from_its_beginning_to_its_end_and_leaves_nothing_
         assert 0.5 < halves[0] / halves[1] < 2
     power = np.abs(np.fft.rfft(second)) ** 2
     assert power[: round(400 * SECONDS)].sum() < 1e-3 * power.sum()
+
+
+@needs_fluidsynth
+def test_every_part_of_an_excerpt_is_as_loud_as_it_is_told_to_be_whatever_the_soundfont_makes_of_it():
+    low, high = line(33, 40, SECONDS - 0.5), replace(line(75, 84, SECONDS - 0.5), level_db=-3.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rendered, "treated", lambda sound, chance: sound)
+        (together,) = play([(low, high)], SOUNDFONT, 0)
+    power = np.abs(np.fft.rfft(together)) ** 2
+    border = round(500 * SECONDS)
+    assert 10 * np.log10(power[border:].sum() / power[:border].sum()) == pytest.approx(-3.0, abs=1.5)
 
 
 def test_without_fluidsynth_it_says_how_to_get_it(monkeypatch):

@@ -21,6 +21,7 @@ from gramophone.offline.tagging import chunks, probabilities
 from gramophone.offline.train.plan import RunFolder, TrainingError
 from gramophone.offline.train.run import Machine, fit
 from gramophone.offline.train.tagger import TaggedCrops, TaggerPlan, TaggerTraining, train_tagger
+from gramophone.offline.train.variations import at_length, drawn_speed, equalised, together
 
 SECONDS = 4.5
 networks = pytest.mark.parametrize("network", NETWORKS)
@@ -96,11 +97,12 @@ def test_a_chunk_has_a_logit_for_every_tag_however_loud_it_is(network):
         assert layer.isfinite().all()
 
 
-def test_the_image_is_a_plain_log_mel_spectrum_80_db_deep():
+def test_the_image_is_a_plain_log_mel_spectrum_over_noise_at_80_db_below_its_loudest():
     front = LogMelImage(64)
     sound = noise(1, 2.0) * np.linspace(0, 1, 2 * RATE, dtype="f4")
     power = np.abs(librosa.stft(sound, n_fft=1024, hop_length=512, center=False)) ** 2
-    levels = librosa.power_to_db(front.mel.weights.numpy() @ power, ref=np.max, amin=1e-10, top_db=80)
+    mel = front.mel.weights.numpy() @ power
+    levels = librosa.power_to_db(mel / mel.max() + 1e-8, top_db=None)
     np.testing.assert_allclose(front(torch.from_numpy(sound)[None])[0, 0].numpy(), 1 + levels / 80, atol=2e-3)
 
 
@@ -145,6 +147,26 @@ def test_a_step_has_the_same_chunks_always_and_processes_share_them(home):
         for whole, *parts in zip(alone[step], *(share[step] for share in shares), strict=True):
             assert torch.equal(whole, torch.cat(parts))
     assert not torch.equal(alone[0][0], alone[1][0])
+
+
+def test_mixed_chunks_have_the_tags_of_both(home):
+    clips = gather_tagged(home).parts["training"]
+    tags = {mixed: TaggedCrops(clips, 1000, plan(home, batch=64, mixed=mixed), 0, 1)[0][1].sum(1) for mixed in (0, 1)}
+    assert set(tags[0].tolist()) == {1.0}
+    assert set(tags[1].tolist()) == {1.0, 2.0}
+
+
+def test_a_sound_is_varied_in_pitch_and_colour_and_two_are_about_equally_loud():
+    chance = np.random.default_rng(0)
+    sound = np.sin(2 * np.pi * 500 * np.arange(2 * RATE) / RATE).astype(np.float32)
+    faster = at_length(sound, RATE)
+    assert np.abs(np.fft.rfft(faster)).argmax() == 1000
+    assert all(0.89 < drawn_speed(chance) < 1.13 for _ in range(100))
+    white = chance.normal(0, 1, RATE).astype(np.float32)
+    shaped = [librosa.power_to_db(np.abs(np.fft.rfft(equalised(white, chance) / white.std())) ** 2) for _ in range(9)]
+    assert np.std([[one[:500].mean(), one[4000:].mean()] for one in shaped], axis=0).min() > 1
+    both = together(sound, 100 * white[: len(sound)].repeat(2), chance) - sound
+    assert 0.49 < np.sqrt(np.mean(both**2) / np.mean(sound**2)) < 2.01
 
 
 def test_a_run_that_broke_goes_on_to_the_very_same_weights(home, tmp_path):

@@ -1,8 +1,9 @@
 """Tagged music made from MIDI files: excerpts arranged anew for other instruments, whose names are the tags.
 
 An excerpt is a few parts of a few seconds of a piece, each given an instrument, a level and its octave; the whole is
-given a key and a tempo. FluidSynth plays many excerpts in a row, then each goes through an equaliser and gets a
-loudness. What is played is a function of the excerpt's number and the seed.
+given a key and a tempo. FluidSynth plays part after part, alone, for soundfonts make some instruments 10 dB louder than
+others, and pieces some parts: mixed at levels of our own, every part can be heard, so its tag is true. Then each
+excerpt goes through an equaliser and gets a loudness. What is played is a function of an excerpt's number and the seed.
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ _SLOT_S = SECONDS + _GAP_S
 _KEPT_AS_WRITTEN = 0.3
 _PARTS = (0.3, 0.3, 0.25, 0.15)
 """Chances of one to four parts."""
+_QUIETEST_DB = -6.0
+"""Of a part, below the loudest."""
 _LEAST_SOUNDING_S = 0.5
 """In each half of an excerpt: so that a tag is true of any part of it."""
 _CHANNELS, _DRUM_CHANNEL = 16, 9
@@ -94,12 +97,11 @@ class Note:
 
 @dataclass(frozen=True)
 class Part:
-    """What one program plays, its level in dB and its place between left (0) and right (127)."""
+    """What one program plays, and how loud in dB among parts that would all be equally loud."""
 
     program: int
     notes: tuple[Note, ...]
     level_db: float = 0.0
-    pan: int = 64
 
 
 @dataclass(frozen=True)
@@ -182,11 +184,13 @@ def play(excerpts: Sequence[Excerpt], soundfont: Path, seed: int) -> list[Sound]
     if not shutil.which("fluidsynth"):
         raise DataError("fluidsynth: not installed; install it, for example by `apt-get install fluidsynth`")
     room = {"room-size": chance.uniform(0.1, 0.8), "level": chance.uniform(0, 0.7), "damp": chance.uniform(0, 0.6)}
-    mono = _fluidsynth(excerpts, soundfont, room)
+    parts = [part for excerpt in excerpts for part in excerpt]
+    mono = _fluidsynth([(part,) for part in parts], soundfont, room)
     slot = round(_SLOT_S * _PLAYED_RATE)
-    mono = np.pad(mono, (0, max(slot * len(excerpts) - len(mono), 0)))
-    cuts = (mono[slot * index :][: round(SECONDS * _PLAYED_RATE)] for index in range(len(excerpts)))
-    return [treated(resampled(np.ascontiguousarray(cut), _PLAYED_RATE, RATE), chance) for cut in cuts]
+    mono = np.pad(mono, (0, max(slot * len(parts) - len(mono), 0)))
+    alone = (mono[slot * index :][: round(SECONDS * _PLAYED_RATE)] for index in range(len(parts)))
+    heard = (resampled(np.ascontiguousarray(cut), _PLAYED_RATE, RATE) for cut in alone)
+    return [treated(_mixed(excerpt, heard), chance) for excerpt in excerpts]
 
 
 def treated(sound: Sound, chance: np.random.Generator) -> Sound:
@@ -205,6 +209,12 @@ def treated(sound: Sound, chance: np.random.Generator) -> Sound:
     gain = 10 ** (chance.uniform(-15, 6) / 20)
     peak = float(np.abs(equal).max(initial=0))
     return equal * np.float32(min(gain, 0.99 / peak) if peak else gain)
+
+
+def _mixed(excerpt: Excerpt, heard: Iterator[Sound]) -> Sound:
+    """Return an excerpt's parts together, each the next that was `heard`."""
+    parts = [levelled(next(heard)) * np.float32(10 ** (part.level_db / 20)) for part in excerpt]
+    return np.asarray(np.sum(parts, axis=0))
 
 
 def _fluidsynth(excerpts: Sequence[Excerpt], soundfont: Path, room: Mapping[str, float]) -> Sound:
@@ -249,11 +259,11 @@ def _sounds_throughout(part: Part) -> bool:
 
 
 def _orchestrated(part: Part, key: int, chance: np.random.Generator) -> Part:
-    """Return a cut part for an instrument that has a name: in its range, at a level and a place."""
-    level, pan, force = chance.uniform(-8, 0), int(chance.integers(20, 108)), chance.uniform(0.7, 1.1)
+    """Return a cut part for an instrument that has a name: in its range, at a level."""
+    level, force = chance.uniform(_QUIETEST_DB, 0), chance.uniform(0.7, 1.1)
     notes = [replace(note, velocity=int(np.clip(note.velocity * force, 30, 127))) for note in part.notes]
     if part.program == DRUMS:
-        return Part(DRUMS, tuple(notes), level, pan)
+        return Part(DRUMS, tuple(notes), level)
     program = part.program
     if program not in NAMES or chance.random() > _KEPT_AS_WRITTEN:
         melodic = [name for name in INSTRUMENTS if name != "drums"]
@@ -261,7 +271,7 @@ def _orchestrated(part: Part, key: int, chance: np.random.Generator) -> Part:
     middle = INSTRUMENTS[NAMES[program]].middle
     shift = key + 12 * round((middle - float(np.median([note.pitch for note in notes]))) / 12)
     moved = (replace(note, pitch=int(np.clip(note.pitch + shift, 12, 115))) for note in notes)
-    return Part(program, tuple(moved), level, pan)
+    return Part(program, tuple(moved), level)
 
 
 def save_song(excerpts: Sequence[Excerpt], path: Path) -> None:
@@ -301,8 +311,7 @@ def _settings(part: Part, channel: int) -> list[Any]:
     """Return the messages that set up a part's channel."""
     import mido
 
-    volume = round(127 * 10 ** (part.level_db / 40))  # General MIDI: 40 dB per decade
-    controls = {7: volume, 10: part.pan, 11: 127, 1: 0, 64: 0}
+    controls = {7: 100, 10: 64, 11: 127, 1: 0, 64: 0}
     found = [
         mido.Message("control_change", control=key, value=value, channel=channel) for key, value in controls.items()
     ]

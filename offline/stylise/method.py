@@ -19,6 +19,7 @@ from torch import Tensor
 METHODS = {
     "stft": "gramophone.offline.stylise.stft:Stft",
     "texture": "gramophone.offline.stylise.texture:Texture",
+    "tagger": "gramophone.offline.stylise.tagger:TaggerStyle",
     "wavenet": "gramophone.offline.stylise.wavenet:WaveNetStyle",
     "wavenet-relaxed": "gramophone.offline.stylise.relaxed:RelaxedWaveNetStyle",
 }
@@ -49,6 +50,9 @@ class Method(ABC):
 
     say: ClassVar[Mapping[str, float]] = {}
     """Terms that have more or less of a say than one."""
+
+    usual_model: ClassVar[str] = ""
+    """The model that is taken if none is named, where one is needed."""
 
     @classmethod
     def told(cls, model: str) -> type[Self]:

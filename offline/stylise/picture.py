@@ -32,5 +32,5 @@ def draw_transfer(sounds: Mapping[str, tuple[Audio, int]], descent: Descent, pic
         )
         last.plot(steps, [row[name] for row in descent.curve], label=name, **style)
     last.set(title="losses", xlabel="steps", ylim=(0, None))
-    last.legend(fontsize=8)
+    last.legend(fontsize=8 if len(descent.curve[0]) < 16 else 4, ncols=1 + len(descent.curve[0]) // 24)
     figure.savefig(picture, format="png")

@@ -25,8 +25,8 @@ Watch = Callable[[float, float], None]
 class Request:
     """How to transfer: by which method, how much of the style (0 to 1), in how many steps (0: the method's own), where.
 
-    `model` is for methods that need one. `keep` is a file in which the descent lies until it is done, for a next call
-    to go on from.
+    `model` is for methods that need one; without it, it is their usual one. `keep` is a file in which the descent lies
+    until it is done, for a next call to go on from.
     """
 
     method: str
@@ -34,7 +34,7 @@ class Request:
     steps: int = 0
     device: str = "cpu"
     keep: Path | None = None
-    model: str = "garble"
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def transfer(
         CheckpointError, PresetError: there is no such model.
         NothingToHearError: a sound is shorter than a second, silent, or broken.
     """
-    kind = load_method(request.method).told(request.model)
+    method_of = load_method(request.method)
+    kind = method_of.told(request.model or method_of.usual_model)
     for name, (audio, rate) in (("CONTENT", content), ("STYLE", style)):
         demand_sound(name, audio, rate)
     mono, wanted = (_heard(audio, rate, kind.rate) for audio, rate in (content, style))

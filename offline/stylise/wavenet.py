@@ -81,6 +81,7 @@ class WaveNetStyle(Method):
     round_steps = 1
     balance = 0.8
     say: ClassVar[Mapping[str, float]] = {"likelihood": 0.5}
+    usual_model = "garble"
     network: ClassVar[WaveNet]
     hot: ClassVar[float] = 0.0
     """Of the loss a step, how much it may rise by chance when the descent begins; less and less until half-way."""

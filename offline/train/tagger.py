@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
@@ -26,6 +27,7 @@ from gramophone.offline.ranking import pr_auc, roc_auc
 from gramophone.offline.train.module import Training
 from gramophone.offline.train.plan import Plan, RunFolder
 from gramophone.offline.train.run import Machine, fit
+from gramophone.offline.train.variations import at_length, drawn_speed, equalised, together
 
 JUDGED = 256
 """Validation clips that are judged while training; one chunk of each."""
@@ -33,7 +35,10 @@ JUDGED = 256
 
 @dataclass(frozen=True)
 class TaggerPlan(Plan):
-    """How to train a tagger: `TaggerShape`, and which `split` and `top` tags of a set in MagnaTagATune's layout."""
+    """How to train a tagger: `TaggerShape`, and which `split` and `top` tags of a set in MagnaTagATune's layout.
+
+    To the share `mixed` of the chunks another clip's is added, and its tags with it: right where tags are what plays.
+    """
 
     rate: int = RATE
     steps: int = 6000
@@ -45,6 +50,7 @@ class TaggerPlan(Plan):
     top: int = 50
     network: str = TaggerShape.network
     bands: int = TaggerShape.bands
+    mixed: float = 0.0
 
 
 class TaggerTraining(Training):
@@ -91,7 +97,10 @@ class TaggerTraining(Training):
 
 
 class TaggedCrops(Dataset[tuple[Tensor, Tensor]]):
-    """Batch number `step`: chunks `(B, T)` from anywhere in clips drawn alike, and their tags, `(B, K)` of 0 and 1."""
+    """Batch number `step`: chunks `(B, T)` from anywhere in clips drawn alike, and their tags, `(B, K)` of 0 and 1.
+
+    No chunk is heard twice: each has another speed and equaliser, and some are mixed.
+    """
 
     def __init__(self, clips: Clips, chunk: int, plan: TaggerPlan, rank: int, processes: int) -> None:
         self._clips, self._chunk, self._plan = clips, chunk, plan
@@ -100,16 +109,24 @@ class TaggedCrops(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         """Return this process' share of a step's chunks."""
         first = (step * self._processes + self._rank) * self._plan.batch
-        found = [self._drawn(number) for number in range(first, first + self._plan.batch)]
-        places = [place for _, place in found]
-        return torch.from_numpy(np.stack([chunk for chunk, _ in found])), labels_of(self._clips, places)
+        chunks, labels = zip(*(self._drawn(number) for number in range(first, first + self._plan.batch)), strict=True)
+        return torch.from_numpy(np.stack(chunks)), torch.from_numpy(np.stack(labels).astype(np.float32))
 
-    def _drawn(self, number: int) -> tuple[Sound, int]:
+    def _drawn(self, number: int) -> tuple[Sound, NDArray[np.bool_]]:
         chance = np.random.Generator(np.random.Philox(key=self._plan.seed, counter=[0, 0, 0, number]))
+        chunk, labels = self._varied(chance)
+        if chance.random() < self._plan.mixed:
+            other, more = self._varied(chance)
+            return together(chunk, other, chance), labels | more
+        return chunk, labels
+
+    def _varied(self, chance: np.random.Generator) -> tuple[Sound, NDArray[np.bool_]]:
         place = int(chance.integers(len(self._clips.recordings)))
         recording = self._clips.recordings[place]
-        start = int(chance.integers(max(recording.heard.frames - self._chunk, 0) + 1))
-        return cut(recording, start, self._chunk), place
+        size = round(self._chunk * drawn_speed(chance))
+        start = int(chance.integers(max(recording.heard.frames - size, 0) + 1))
+        chunk = at_length(cut(recording, start, size), self._chunk)
+        return equalised(chunk, chance), np.asarray(self._clips.labels[place])
 
 
 class JudgedChunks(Dataset[tuple[Tensor, Tensor]]):
@@ -127,18 +144,13 @@ class JudgedChunks(Dataset[tuple[Tensor, Tensor]]):
         places = np.unique(np.linspace(0, len(recordings) - 1, JUDGED).round().astype(int)).tolist()
         middles = [max(recordings[place].heard.frames - self._chunk, 0) // 2 for place in places]
         chunks = [cut(recordings[place], start, self._chunk) for place, start in zip(places, middles, strict=True)]
-        return torch.from_numpy(np.stack(chunks)), labels_of(self._clips, places)
+        return torch.from_numpy(np.stack(chunks)), torch.from_numpy(self._clips.labels[places].astype(np.float32))
 
 
 def cut(recording: Recording, start: int, chunk: int) -> Sound:
     """Return `chunk` samples from `start` on; a recording that is over begins again."""
     found = sound(recording, start, start + chunk)
     return np.resize(found, chunk) if len(found) < chunk else found
-
-
-def labels_of(clips: Clips, places: list[int]) -> Tensor:
-    """Return the tags of some clips, `(B, K)` of 0 and 1."""
-    return torch.from_numpy(clips.labels[places].astype(np.float32))
 
 
 def train_tagger(plan: TaggerPlan, folder: RunFolder, machine: Machine, tell: Callable[[dict[str, Any]], None]) -> None:
