@@ -9,7 +9,7 @@ from gramophone.models.mel import MelBands
 from gramophone.models.stft import STFT
 from gramophone.models.streaming import State, Streaming
 
-_CENTRE, SCALE = -8.0, 4.0
+CENTRE, SCALE = -8.0, 4.0
 """Log powers of sound at -20 dBFS lie about -8, give or take 4 (natural logarithms): so features are near -1 to 1."""
 _MIDDLE_HZ = 160.0
 
@@ -41,7 +41,7 @@ class LogMel(Streaming):
     def step(self, x: Tensor, state: State, *controls: Tensor) -> tuple[Tensor, State]:
         """Return the bands of the frames that end within one chunk."""
         spectra, state = self.spectra.step(x, state)
-        return ((self.mel(spectra[:, 0]) - _CENTRE) / SCALE).transpose(1, 2), state
+        return ((self.mel(spectra[:, 0]) - CENTRE) / SCALE).transpose(1, 2), state
 
 
 def aligned_log_mel(extractor: LogMel, sound: Tensor) -> Tensor:

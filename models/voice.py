@@ -1,7 +1,7 @@
 """The voice: a VAE whose latents say what is sung, and whose decoder sings it as someone, or something, else.
 
-The encoder hears shapes of the spectrum, at one level, and is trained not to tell whose voice it is. The decoder is
-told pitch, voicing, loudness and the speaker, and drives harmonics and noise (Engel et al. 2020, DDSP).
+The encoder hears how the spectrum differs from what the voice is usually like, and is trained not to tell whose it is.
+The decoder is told pitch, voicing, loudness and the speaker, and drives harmonics and noise (Engel et al. 2020, DDSP).
 """
 
 from __future__ import annotations
@@ -18,20 +18,24 @@ from torch.nn import functional as F
 from gramophone.models.composition import Delay, Sequential
 from gramophone.models.convolution import CausalConv1d
 from gramophone.models.decoder import residual_unit
-from gramophone.models.ear import FINE, FINE_BANDS, SILENCE, Ear, Level, Loudness
+from gramophone.models.ear import FINE, FINE_BANDS, SILENCE, Adaptation, Ear, Loudness
 from gramophone.models.envelope import read
 from gramophone.models.harmonics import HarmonicBank
 from gramophone.models.noise import NoiseBank
 from gramophone.models.spectral_loss import Spectra
-from gramophone.models.streaming import Pointwise, State, Streaming
+from gramophone.models.streaming import State, Streaming
 from gramophone.models.vae import VAE, gaussian
 
 MIDDLE_HZ = 160.0
 """Pitch is told in octaves above this."""
+USUAL_PITCH = "pitch_hz"
+"""Under this a voice's card notes its speakers' median pitch in Hz, by name."""
 PROSODY = 3
 """Pitch in octaves above `MIDDLE_HZ`, voicing from 0 to 1, loudness in nats."""
 COLOUR = 3
 """Formants up by so many octaves, noise louder by so many nats, spectrum brighter by so many nats per octave."""
+SOUNDING = 6
+"""Tensors of the decoder's state behind those of its network."""
 _TILT_HZ = 1000.0
 _OCTAVE = math.log(2)
 _VOICED = 0.05
@@ -109,14 +113,15 @@ class Voice(VAE):
         Raises:
             ValueError: the sound is no whole number of hops.
         """
-        return gaussian(self.encoder.layers(self.heard(x))[0][:, :, self.encoder.delay :])
+        shapes, _ = self.encoder.adaptation(self.heard(x))
+        return gaussian(self.encoder.layers(shapes)[0][:, :, self.encoder.delay :])
 
     def loudness_of(self, x: Tensor) -> Tensor:
         """Return the loudness of a whole sound at the end of each hop, `(B, 1, T / hop)`."""
         return cast(Tensor, self.loudness(F.pad(x, (0, self.delay)))[0][:, :, self.encoder.delay :])
 
     def heard(self, x: Tensor) -> Tensor:
-        """Return the frames that the encoder hears of a whole sound and the silence after it.
+        """Return the frames that the ear gives of a whole sound and the silence after it.
 
         Raises:
             ValueError: the sound is no whole number of hops.
@@ -138,8 +143,8 @@ class Encoder(Streaming):
         super().__init__()
         self.hop, self.delay = shape.hop, shape.ahead
         self.ear = Ear(shape.rate, shape.hop, shape.bands)
+        self.adaptation = Adaptation(shape.bands, FINE * FINE_BANDS)
         self.layers = Sequential(
-            Pointwise(Level(shape.bands)),
             CausalConv1d(shape.bands + FINE * FINE_BANDS, shape.width, 3),
             *(residual_unit(shape.width, 3, 2**unit) for unit in range(shape.units)),
             CausalConv1d(shape.width, 2 * shape.latents, 1),
@@ -149,13 +154,14 @@ class Encoder(Streaming):
         """Silence before."""
         state = self.ear.initial_state(x)
         frames, _ = self.ear.step(x[:, :, :0], state)
-        return *state, *self.layers.initial_state(frames)
+        return *state, *self.adaptation.initial_state(frames), *self.layers.initial_state(frames)
 
     def step(self, x: Tensor, state: State, *controls: Tensor) -> tuple[Tensor, State]:
         """Encode one chunk."""
         frames, heard = self.ear.step(x, state[:2])
-        numbers, known = self.layers.step(frames, state[2:])
-        return numbers, (*heard, *known)
+        shapes, accustomed = self.adaptation.step(frames, state[2:5])
+        numbers, known = self.layers.step(shapes, state[5:])
+        return numbers, (*heard, *accustomed, *known)
 
 
 class Decoder(Streaming):
@@ -193,16 +199,20 @@ class Decoder(Streaming):
         """Sing one chunk."""
         speaker, prosody, *rest = controls
         colour = rest[0] if rest else x.new_zeros(x.shape[0], COLOUR)
-        layers = len(state) - 6
-        octaves, voicing, loudness = prosody.chunk(PROSODY, 1)
+        layers = len(state) - SOUNDING
         envelopes, network = self.network.step(x, state[:layers], speaker, prosody)
+        sound, sung = self.sing(envelopes, state[layers:], prosody, colour)
+        return sound, (*network, *sung)
+
+    def sing(self, envelopes: Tensor, state: State, prosody: Tensor, colour: Tensor) -> tuple[Tensor, State]:
+        """Return the sound of the network's envelopes, and the last `SOUNDING` tensors of the state."""
+        octaves, voicing, loudness = prosody.chunk(PROSODY, 1)
         strong, noisy = envelopes[:, : self.shape.points], envelopes[:, self.shape.points :]
         hz = MIDDLE_HZ * (octaves * _OCTAVE).exp() * (voicing > _VOICED)
-        strengths = self._strengths(strong, hz, voicing, colour)
-        tone, sung = self.harmonics.step(strengths, state[layers + 1 : layers + 4], hz)
-        breath, blown = self.noise.step(self._magnitudes(noisy, colour), state[layers + 4 :])
-        gain, kept = self._gain(loudness, state[layers])
-        return (tone + breath) * gain, (*network, kept, *sung, *blown)
+        tone, sung = self.harmonics.step(self._strengths(strong, hz, voicing, colour), state[1:4], hz)
+        breath, blown = self.noise.step(self._magnitudes(noisy, colour), state[4:])
+        gain, kept = self._gain(loudness, state[0])
+        return (tone + breath) * gain, (kept, *sung, *blown)
 
     def _strengths(self, envelope: Tensor, hz: Tensor, voicing: Tensor, colour: Tensor) -> Tensor:
         """Return the strength of each harmonic, `(B, K, n)`: fewer ones, as of a high voice, are stronger."""

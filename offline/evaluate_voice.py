@@ -15,10 +15,12 @@ from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gramophone.models.checkpoint import Card, load
 from gramophone.models.speaker_fit import fit_speaker
+from gramophone.models.streaming import State
 from gramophone.models.voice import Voice
 from gramophone.offline.data.corpus import Corpus, gather, sound
 from gramophone.offline.data.recording import Recording, spread_evenly
@@ -26,8 +28,8 @@ from gramophone.offline.evaluation import EvaluationError, need
 from gramophone.offline.judges.hearing import Sound
 from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
 from gramophone.offline.judges.voice import KnownVoices, need_voices
-from gramophone.offline.singing import analysed, sung
-from gramophone.offline.speaker_probe import Probed, probed
+from gramophone.offline.singing import accustomed, analysed, sung
+from gramophone.offline.speaker_probe import HEARD_BEFORE_S, Probed, clip, probed
 from gramophone.offline.train.plan import RunFolder, begun_plan
 from gramophone.offline.train.prosody import measured, prosody
 from gramophone.offline.train.voice import VoicePlan
@@ -135,8 +137,8 @@ class Stage:
             len(rows),
             float(quality),
             float(was - quality),
-            float(np.nanmean(found["likeness"])),
-            float(np.nanmean(found["source"])),
+            _mean(found["likeness"]),
+            _mean(found["source"]),
             float(np.mean(found["likeness"] > found["source"])),
             float(wrong),
             float(wrong - wrong_was),
@@ -228,11 +230,10 @@ def one_shot(stage: Stage, unseen: Sequence[str], phrases: int) -> Judged | None
 
 def fitted(voice: Voice, corpus: Corpus, speaker: str) -> Tensor:
     """Return who a speaker is to a voice, by 20 s of recordings that are not held out."""
-    own = [recording for recording in corpus.training if recording.speaker == speaker]
-    clip = np.concatenate([sound(recording) for recording in own])[: round(_CLIP_S * corpus.rate)]
-    clip = clip[: len(clip) // voice.shape.hop * voice.shape.hop]
-    _, told = analysed(voice, clip)
-    return fit_speaker(voice, torch.from_numpy(clip)[None, None], told)
+    own = clip(corpus, speaker, _CLIP_S)
+    own = own[: len(own) // voice.shape.hop * voice.shape.hop]
+    _, told = analysed(voice, own)
+    return fit_speaker(voice, torch.from_numpy(own)[None, None], told)
 
 
 def opened(model: Path, data: Sequence[str]) -> tuple[Voice, Card, Corpus]:
@@ -261,14 +262,15 @@ def phrases_of(voice: Voice, corpus: Corpus, speaker: str, count: int) -> list[P
         raise EvaluationError(f"{speaker}: no held-out recording of {_SHORTEST_S:g} s or more")
     told = [r for r in own if r.found.text and r.heard.frames <= _LONGEST_S * corpus.rate and speaker == _ENGLISH]
     chosen = spread_evenly(told, _MORE * count) if told else spread_evenly(own, count)
-    return [_phrase(voice, recording, recording.found.text if told else "") for recording in chosen]
+    heard = accustomed(voice, clip(corpus, speaker, HEARD_BEFORE_S))
+    return [_phrase(voice, recording, recording.found.text if told else "", heard) for recording in chosen]
 
 
-def _phrase(voice: Voice, recording: Recording, text: str) -> Phrase:
+def _phrase(voice: Voice, recording: Recording, text: str, heard: State) -> Phrase:
     shape = voice.shape
     samples = sound(recording, 0, round(_LONGEST_S * shape.rate))
     frames = -(-len(samples) // shape.hop)
-    z, told = analysed(voice, samples, prosody(recording, shape.rate, shape.hop)[:frames])
+    z, told = analysed(voice, samples, prosody(recording, shape.rate, shape.hop)[:frames], heard)
     return Phrase(recording.speaker, samples, z, told, speech_quality(samples, shape.rate), text)
 
 
@@ -289,6 +291,12 @@ def cents_off(told: Tensor, found: Sound) -> float:
     octaves, voicing, _ = told[0, :, : len(found)].numpy()
     both = (voicing >= 0.5) & (found[:, 1] >= 0.5)
     return float(np.median(np.abs(found[both, 0] - octaves[both])) * 1200) if both.any() else float("nan")
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    """Return the mean of what is known; NaN if nothing is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _held_out(corpus: Corpus, speaker: str) -> list[Recording]:

@@ -1,7 +1,8 @@
 """Whether the speaker can be told by a voice's latents: a probe that is trained to, on recordings of its own.
 
-It hears the mean and the spread of each latent over a recording. The same probe on the log-mel frames that the encoder
-hears says how much there was to tell, and guessing how little there may be.
+It hears the mean and the spread of each latent over a recording, of an encoder that is accustomed to the voice. The
+same probe on the log-mel frames that the encoder hears says how much there was to tell, and guessing how little there
+may be.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,10 +18,14 @@ from torch.nn import functional as F
 from gramophone.models.voice import Voice
 from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.data.recording import Recording, spread_evenly
+from gramophone.offline.singing import accustomed, latents
+from gramophone.realtime.stage import Audio
 
 _PER_SPEAKER = 60
 _LONGEST_S, _SHORTEST_S = 4.0, 1.0
 _RIDGE = 1e-3
+HEARD_BEFORE_S = 10.0
+"""Seconds of a voice that the encoder hears before it is judged: on stage, it soon is accustomed to who sings."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +53,24 @@ def _examples(
     labels = []
     for place, speaker in enumerate(speakers):
         own = [r for r in recordings if r.speaker == speaker and r.heard.audible >= _SHORTEST_S * corpus.rate]
+        heard = accustomed(voice, clip(corpus, speaker, HEARD_BEFORE_S))
         for recording in spread_evenly(own, _PER_SPEAKER):
-            samples = torch.from_numpy(sound(recording, *_audible(recording, corpus.rate)))
-            x = samples[: len(samples) // voice.shape.hop * voice.shape.hop][None, None]
-            rows.append((_summary(voice.posterior(x).mean), _summary(voice.heard(x))))
+            samples = sound(recording, *_audible(recording, corpus.rate))
+            samples = samples[: len(samples) // voice.shape.hop * voice.shape.hop]
+            raw = voice.heard(torch.from_numpy(samples)[None, None])
+            rows.append((_summary(latents(voice, samples, heard)), _summary(raw)))
             labels.append(place)
     return [torch.stack(kind) for kind in zip(*rows, strict=True)], torch.tensor(labels)
+
+
+def clip(corpus: Corpus, speaker: str, seconds: float) -> Audio:
+    """Return so many seconds of a speaker's recordings that are not held out."""
+    parts, missing = [], round(seconds * corpus.rate)
+    for recording in corpus.training:
+        if recording.speaker == speaker and missing > 0:
+            parts.append(sound(recording, 0, missing))
+            missing -= len(parts[-1])
+    return np.concatenate(parts)
 
 
 def _audible(recording: Recording, rate: int) -> tuple[int, int]:

@@ -24,7 +24,7 @@ class Late:
     def __call__(self, hop):
         known = np.concatenate((self.past, hop))
         self.past = known[len(hop) :]
-        return known[: len(hop)]
+        return lambda: known[: len(hop)]
 
 
 def play(bridge, sound, sizes, step):
@@ -66,3 +66,40 @@ def _each_hop(hop, step):
         return step(sound)
 
     return checked
+
+
+@pytest.mark.parametrize(("rate", "inner", "hop", "late"), CASES)
+def test_what_the_bridge_leaves_behind_is_in_line_with_what_it_carries(rate, inner, hop, late):
+    bridge = Bridge(rate, inner, hop, late)
+    sound = np.random.default_rng(1).normal(0, 0.3, 6000).astype(np.float32)
+    pieces = [
+        bridge.process(block, _each_hop(hop, step), np.float32(1))
+        for step in [Late(late)]
+        for block in np.split(sound, 12)
+    ]
+    np.testing.assert_allclose(np.concatenate(pieces)[bridge.delay :], sound[: -bridge.delay], atol=1e-5)
+
+
+def test_with_time_to_spare_the_second_half_of_a_hop_falls_on_the_block_after_and_any_blocks_give_the_same():
+    rate, inner, hop, late = 48_000, 16_000, 128, 256
+    spare_s = 128 / rate
+    bridge, log = Bridge(rate, inner, hop, late, spare_s), []
+    assert bridge.delay == Bridge(rate, inner, hop, late).delay + 128
+    step = Late(late)
+
+    def begin(sound):
+        finish = step(sound)
+        log.append("begin")
+        return lambda: log.append("finish") or finish()
+
+    noise = np.random.default_rng(0).normal(0, 0.3, 128 * 60).astype(np.float32)
+    heard, works = [], []
+    for block in np.split(noise, 60):
+        log.clear()
+        heard.append(bridge.process(block, begin))
+        works.append(tuple(log))
+    first = works.index(("begin",), 30)
+    assert works[first : first + 6] == [("begin",), ("finish",), ()] * 2
+    for sizes in ([1000], [1, 31, 64, 333, 2, 900, 0]):
+        other = play(Bridge(rate, inner, hop, late, spare_s), noise, sizes, Late(late))
+        np.testing.assert_array_equal(other, np.concatenate(heard))

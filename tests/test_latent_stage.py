@@ -294,6 +294,16 @@ def test_its_knobs_are_those_of_the_model(model, tmp_path):
         stage(model).set("model", "other")
 
 
+def test_with_a_latent_goes_what_the_card_says_goes_with_it(tmp_path):
+    checkpoint(tmp_path / "alone.safetensors")
+    checkpoint(tmp_path / "both.safetensors", notes={"company": [[1, 0, 0], [0, 1, -0.5], [0, 0, 1]]})
+    turned = play(stage(str(tmp_path / "both.safetensors"), z2=2.0), noise(3000), [256])
+    told = play(stage(str(tmp_path / "alone.safetensors"), **{"z2": 2.0, "z3-loudness": -1.0}), noise(3000), [256])
+    alone = play(stage(str(tmp_path / "alone.safetensors"), z2=2.0), noise(3000), [256])
+    np.testing.assert_array_equal(turned, told)
+    assert np.any(turned != alone)
+
+
 def test_what_does_not_fit_is_said(model, tmp_path):
     singer = WaveNet(WaveNetShape(layers=2, cycle=2, residual=8, skip=8))
     save(tmp_path / "singer.safetensors", singer, Card(8000))

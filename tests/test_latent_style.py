@@ -5,6 +5,7 @@ import torch
 from scipy.linalg import sqrtm
 from test_latent_stage import SHAPE, checkpoint, exports, noise, write  # noqa: F401 - a fixture
 
+from gramophone.models.checkpoint import Card
 from gramophone.models.gaussian import Gaussian
 from gramophone.models.vlae import VLAE
 from gramophone.realtime.latent.codec import Frame
@@ -102,7 +103,7 @@ def test_a_lesson_holds_the_mean_and_the_covariance_of_what_is_audible_of_a_clip
     sound = noise(SHAPE.hop * 300)[0]
     sound[SHAPE.hop * 100 : SHAPE.hop * 200] = 0
     clip = write(tmp_path / "clip.wav", sound)
-    codec = VLAECodec(model, "cpu")
+    codec = VLAECodec(model, Card(SHAPE.rate), "cpu")
     lesson = Lesson.learn(codec, {"clip": clip, "clip2": clip})
     with torch.inference_mode():
         latents = model.posterior(torch.from_numpy(sound)[None, None]).mean[0].t().numpy()

@@ -21,7 +21,7 @@ from gramophone.offline.train.disguise import disguised
 from gramophone.offline.train.plan import RunFolder, TrainingError
 from gramophone.offline.train.prosody import measured, mended, prosody
 from gramophone.offline.train.run import Machine, fit
-from gramophone.offline.train.voice import VoicePlan, VoiceTraining, train_voice
+from gramophone.offline.train.voice import Probe, VoicePlan, VoiceTraining, train_voice
 
 RATE = 16_000
 
@@ -62,7 +62,7 @@ def train(plan, at):
 
 def test_a_run_that_is_killed_goes_on_to_the_very_same_weights(home, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    long = plan(home, steps=130, every=130)
+    long = plan(home, steps=105, every=105)
     receiver, sender = multiprocessing.Pipe(duplex=False)
     arguments = (long, RunFolder(killed), Machine("cpu"), 0.0, sender.send)
     process = multiprocessing.get_context("fork").Process(target=train_voice, args=arguments)
@@ -79,15 +79,16 @@ def test_a_run_that_is_killed_goes_on_to_the_very_same_weights(home, tmp_path):
 
 
 def test_it_learns_and_says_what_it_is(home, tmp_path):
-    of = plan(home, steps=60, every=60, peak=1e-2, average=0.9)
+    of = plan(home, steps=70, every=70, peak=1e-2, average=0.9)
     training = VoiceTraining(of, gather(of.data, RATE)).eval()
     with torch.no_grad():
         before = float(np.mean([training.loss(training.net, batch) for batch in training.judged()]))
     lines = train(of, tmp_path)
-    assert lines[-1]["held_out"]["mean"] < 0.8 * before
+    assert lines[-1]["held_out"]["mean"] < 0.9 * before
     voice, card = load(tmp_path / "model.safetensors", "voice")
     assert (card.speakers, card.hop, card.delay) == (("ann", "bob"), 128, 256)
     assert card.latents == ("z1", "z2", "z3")
+    assert card.notes["pitch_hz"] == pytest.approx({"ann": 225, "bob": 115}, rel=0.03)
     recording = gather(of.data, RATE).held_out[0]
     said = sung_again(voice, recording, voice.table[:1].detach())
     assert len(said) == recording.heard.frames
@@ -134,18 +135,43 @@ def test_octaves_that_jump_and_come_back_are_mended():
 
 def test_a_disguise_moves_formants_and_bends_the_spectrum_by_example_and_not_by_time():
     torch.manual_seed(0)
-    frames = torch.zeros(200, 96, 3)
+    frames = torch.full((200, 96, 3), 1e-6)
     frames[:, 20] = 1.0
     hidden = disguised(frames, 64, RATE)
     torch.testing.assert_close(hidden[..., 0], hidden[..., 2])
-    level = disguised(torch.zeros(200, 96, 1), 64, RATE)[:, :64, 0]
-    assert 0.2 < float(level.std()) < 0.8
+    level = disguised(torch.full((200, 96, 1), 1e-6), 64, RATE)[:, :64, 0]
+    assert 0.1 < float(level.std()) < 0.6
     assert abs(float(level.mean())) < 0.1
+    assert not disguised(torch.zeros(200, 96, 3), 64, RATE).any()  # a pause stays one
     torch.manual_seed(0)
-    bend = disguised(torch.zeros(200, 96, 3), 64, RATE)
+    bend = disguised(torch.full((200, 96, 3), 1e-6), 64, RATE)
     peaks = (hidden - bend)[:, :64, 0].argmax(1).float()
     assert float(peaks.min()) < 18
     assert float(peaks.max()) > 22
+
+
+def test_a_probe_is_as_sure_whatever_the_scale_of_the_latents_and_at_rest_does_not_learn():
+    torch.manual_seed(0)
+    probe = Probe(3, 2)
+    z = torch.randn(4, 3, 40, requires_grad=True)
+    torch.testing.assert_close(probe(1000 * z + 5), probe(z), rtol=0, atol=0.02)
+    torch.testing.assert_close(probe.at_rest(z), probe(z))
+    probe.at_rest(z).square().sum().backward()
+    assert z.grad is not None
+    assert z.grad.any()
+    assert all(value.grad is None for value in probe.parameters())
+
+
+def test_who_speaks_is_known_by_what_was_recorded_of_them(home):
+    of = plan(home)
+    training = VoiceTraining(of, gather(of.data, RATE))
+    ann, bob = training._acquainted.middles.tolist()
+    assert ann == pytest.approx(np.log2(225 / 160), abs=0.05)
+    assert bob == pytest.approx(np.log2(115 / 160), abs=0.05)
+    adaptation = training.net.voice.encoder.adaptation
+    torch.testing.assert_close(adaptation.usual, training._acquainted.moments.mean(0))
+    mean, square = adaptation.usual.chunk(2)
+    assert bool((square > mean.square()).all())
 
 
 def test_instruments_are_played_with_what_others_said(home):

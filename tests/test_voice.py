@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from gramophone.models.checkpoint import Card, load, save
+from gramophone.models.ear import Adaptation
 from gramophone.models.envelope import read
+from gramophone.models.features import SCALE
 from gramophone.models.harmonics import HarmonicBank
 from gramophone.models.mel import hz_to_mel, mel_to_hz
 from gramophone.models.noise import NoiseBank
@@ -70,6 +72,57 @@ def test_singing_in_chunks_gives_what_singing_at_once_gives(sizes):
     assert whole.shape == (2, 1, 24 * HOP)
     pieces = in_chunks(model.decoder, z, sizes, (False, speaker), (True, pitch))
     torch.testing.assert_close(pieces, whole, rtol=0, atol=2e-5)
+
+
+def heard(frames, batch=1):
+    """Frames as an ear of 16 bands gives them: loud and soft in turn."""
+    swell = 2 + torch.sin(torch.arange(frames) / 9)
+    return noise(batch, 24, frames) * 0.3 + swell
+
+
+@pytest.mark.parametrize("sizes", [[1] * 30, [300, 0, 400, 1], [701]])
+def test_adaptation_streams_and_is_what_a_running_mean_and_spread_take_out(sizes):
+    adaptation = Adaptation(16, 8, memory=100)
+    frames = heard(sum(sizes), 2)
+    found = in_chunks(adaptation, frames, sizes)
+    torch.testing.assert_close(found, adaptation(frames)[0], rtol=0, atol=2e-4)
+    loudest, count = 2.0, 40.0
+    mean, square = torch.zeros(24), torch.ones(24)
+    for frame in range(sum(sizes)):
+        now = frames[0, :, frame]
+        level = float((SCALE * now[:16]).exp().mean().log())
+        loudest = max(loudest - 0.0024, level, 2.0)
+        audible = min(max((level - loudest + 8) / 4, 0), 1)
+        count = min(count + audible, 100)
+        shape = now - level / SCALE
+        mean = mean + audible / count * (shape - mean)
+        square = square + audible / count * (shape.square() - square)
+        truth = ((shape - mean) / (square - mean.square()).sqrt()).clamp(-5, 5) * audible
+        torch.testing.assert_close(found[0, :, frame], truth, rtol=0, atol=1e-3)
+
+
+def test_who_is_accustomed_to_a_voice_hardly_hears_its_colour_or_how_strongly_it_varies():
+    adaptation = Adaptation(16, 8)
+    frames = noise(1, 24, 4000) * 0.3
+    colour, strength = torch.linspace(-0.5, 0.5, 24)[:, None], torch.linspace(0.7, 1.3, 24)[:, None]
+    plain, other = (
+        (part - adaptation.level(part) / SCALE)[:, :, 3000:] for part in (frames, frames * strength + colour)
+    )
+    heard_plain, heard_other = (adaptation(part + 2)[0][:, :, 3000:] for part in (frames, frames * strength + colour))
+    assert abs(float(heard_plain.mean())) < 0.05
+    assert 0.9 < float(heard_plain.std()) < 1.1
+    apart = float((plain - other).abs().mean() / plain.std(2).mean())
+    assert float((heard_plain - heard_other).abs().mean()) < 0.3 * apart
+
+
+def test_a_pause_says_nothing_and_is_not_got_accustomed_to():
+    adaptation = Adaptation(16, 8)
+    speech, hum = heard(400), noise(1, 24, 300) * 0.3 - 1
+    spoken, state = adaptation(speech)
+    paused, after = adaptation(hum, state)
+    assert float(spoken.std()) > 0.3
+    assert float(paused.abs().max()) == 0
+    torch.testing.assert_close(after[2], state[2], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 2])

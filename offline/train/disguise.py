@@ -1,4 +1,4 @@
-"""Whose voice it is, hidden from an encoder: formants moved and the spectrum bent at random before it hears them.
+"""Whose voice it is, hidden from an encoder: formants moved, the spectrum bent and stretched at random beforehand.
 
 What is random cannot be told on, so latents do not carry it, and the decoder must take the timbre from the speaker
 (perturbation as in NANSY, Choi et al. 2021, on the spectrum's frames instead of the sound).
@@ -17,19 +17,21 @@ from gramophone.models.mel import hz_to_mel, mel_edges
 
 _FORMANTS = 0.3
 """Formants go up or down by so many octaves at most."""
-_BEND = 0.25
-"""Spread of each of the waves that bend the spectrum, in log-mel features' units: 4.3 dB."""
+_BEND = 0.15
+"""Spread of each of the waves that bend the spectrum, in a channel's own spread: what is usual is never quite known."""
+_STRETCH = 0.12
+"""The same of those by which each channel's departure from the usual is larger or smaller, in nats."""
 _WAVES = 5
 
 
 def disguised(frames: Tensor, bands: int, rate: int) -> Tensor:
-    """Return log-mel frames `(B, bands + others, n)`, as `Ear` gives them, each example as of somebody else."""
-    batch, channels, _ = frames.shape
+    """Return frames `(B, bands + others, n)`, as `Adaptation` gives them, each example as of somebody else."""
+    batch, channels, count = frames.shape
     coarse, fine = frames[:, :bands], frames[:, bands:]
-    moved = between(coarse, _places(batch, bands, rate).expand(-1, -1, frames.shape[2]))
-    waves = torch.randn(batch, _WAVES, device=frames.device) * _BEND
-    fine_bands = torch.arange(channels - bands) % FINE_BANDS
-    return torch.cat([moved + _bend(waves, bands), fine + _bend(waves, FINE_BANDS)[:, fine_bands]], 1)
+    moved = torch.cat([between(coarse, _places(batch, bands, rate).expand(-1, -1, count)), fine], 1)
+    bend, stretch = (_curves(batch, bands, channels - bands) * spread for spread in (_BEND, _STRETCH))
+    audible = frames.abs().amax(1, keepdim=True) > 0
+    return (moved * stretch.exp() + bend) * audible
 
 
 def _places(batch: int, bands: int, rate: int) -> Tensor:
@@ -40,8 +42,14 @@ def _places(batch: int, bands: int, rate: int) -> Tensor:
     return (hz_to_mel(edges[1:-1] * factor) / step - 1)[..., None]
 
 
-def _bend(waves: Tensor, bands: int) -> Tensor:
-    """Return smooth curves over bands, `(B, bands, 1)`."""
-    place = (torch.arange(bands) + 0.5) / bands
-    shapes = torch.cos(math.pi * torch.arange(1, _WAVES + 1)[:, None] * place)
-    return (waves @ shapes)[..., None]
+def _curves(batch: int, bands: int, others: int) -> Tensor:
+    """Return smooth random curves over bands, the same for the fine bands that repeat, `(B, bands + others, 1)`."""
+    waves = torch.randn(batch, _WAVES)
+    coarse, fine = (waves @ _shapes(count) for count in (bands, FINE_BANDS))
+    return torch.cat([coarse, fine[:, torch.arange(others) % FINE_BANDS]], 1)[..., None]
+
+
+def _shapes(count: int) -> Tensor:
+    """Return waves over so many bands, `(_WAVES, count)`."""
+    place = (torch.arange(count) + 0.5) / count
+    return torch.cos(math.pi * torch.arange(_WAVES)[:, None] * place)

@@ -1,31 +1,39 @@
 """How a voice learns: sound again from latents, pitch and loudness, with all that tells the speaker kept out of them.
 
-Four things keep it out. What the encoder hears is disguised (`gramophone.offline.train.disguise`), and it is to say the
-same without; latents are few and cost something; a probe tries to tell the speaker from them, and the encoder learns
-what it cannot tell by (gradient reversal, Ganin et al. 2016); instruments, which say nothing, play what others said.
+Six things keep it out. The encoder is accustomed to each voice, hearing only how it differs from its usual self; what
+it hears is disguised (`gramophone.offline.train.disguise`), and it is to say the same without; latents cost
+something; a probe tries to tell the speaker from them, and the encoder is to leave it at a loss (Tzeng et al. 2015); a
+listener tries to tell who spoke when somebody else's voice says it, and is to hear that other (Li et al. 2021,
+StarGANv2-VC); instruments, which say nothing, play what others said.
 """
 
 from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Normal
+from torch.func import functional_call
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from gramophone.models.checkpoint import Card, save
+from gramophone.models.ear import Adaptation
 from gramophone.models.spectral_loss import Spectra
+from gramophone.models.streaming import State
 from gramophone.models.vae import Bound, closed_kl, gaussian
-from gramophone.models.voice import Voice, VoiceShape
-from gramophone.offline.data.corpus import Corpus
+from gramophone.models.voice import COLOUR, MIDDLE_HZ, PROSODY, SOUNDING, USUAL_PITCH, Voice, VoiceShape
+from gramophone.offline.data.corpus import Corpus, sound
+from gramophone.offline.data.recording import Recording, spread_evenly
 from gramophone.offline.singing import sung_again
-from gramophone.offline.train.crops import Batch, Crops, Cutter, Judged
+from gramophone.offline.train.crops import Batch, Crops, Cutter, Judged, Series
 from gramophone.offline.train.disguise import disguised
 from gramophone.offline.train.module import Training
 from gramophone.offline.train.plan import Plan, RunFolder, TrainingError
@@ -42,6 +50,15 @@ _WHISPERED_SHARE = 0.1
 """How often nothing is said to be voiced, so that noise alone says it as well."""
 _LOUDER, _SOFTER = 0.6, 1.2
 """Nats by which a crop is louder or softer than recorded, at most."""
+_UNACCUSTOMED_SHARE = 0.15
+"""How often a voice is heard as by who has never heard it."""
+_OFF = 0.1
+"""Octaves by which the pitch of who speaks as somebody else is off the middle of theirs."""
+_SOFT = 0.05
+"""The gain, against a crop's largest, below which a frame tells no listener anything."""
+_LEAST_SPREAD = 1e-3
+_GREETINGS, _GREETING_S = 40, 4.0
+"""Recordings by which a listener gets to know a voice, and seconds of each."""
 _BLUR = 0.02
 """Spread of the noise on a speaker's vector, so that those between and beside are somebody as well."""
 
@@ -50,8 +67,9 @@ _BLUR = 0.02
 class VoicePlan(Plan):
     """How to train a voice: what it is made of, as in `VoiceShape`, and what keeps speakers out of its latents.
 
-    `kl` is the weight of the latents' cost, `agreement` that of how far, in nats, they are from those of the same sound
-    in disguise, `adversary` that of the probe's reversed gradient.
+    `kl` is the weight of the latents' cost, `agreement` that of how far they are from those of the same sound in
+    disguise, `adversary` that of what the probe can tell by them, in nats, `conversion` that of how little the listener
+    takes the voice for whose it is to be, in nats.
 
     Raises:
         TrainingError: the crop is no whole number of frames.
@@ -62,16 +80,17 @@ class VoicePlan(Plan):
     crop: int = 16_384
     steps: int = 12_000
     peak: float = 2e-3
-    precision: str = "32-true"
+    precision: str = "bf16-mixed"
     hop: int = 128
     ahead: int = 2
     latents: int = 12
     width: int = 128
     channels: int = 160
     layers: int = 6
-    kl: float = 0.01
-    agreement: float = 0.02
-    adversary: float = 0.3
+    kl: float = 0.001
+    agreement: float = 0.1
+    adversary: float = 0.2
+    conversion: float = 0.2
 
     def __post_init__(self) -> None:
         if self.crop % self.hop:
@@ -97,37 +116,44 @@ class VoicePlan(Plan):
 
 
 class Trainee(nn.Module):
-    """A voice and the probe that tries to tell speakers by its latents."""
+    """A voice, the probe that tries to tell speakers by its latents, and the listener who does by what is sung."""
 
     def __init__(self, shape: VoiceShape) -> None:
         super().__init__()
         self.voice = Voice(shape)
         self.probe = Probe(shape.latents, shape.speakers)
+        self.listener = Probe(shape.envelopes, shape.speakers)
 
 
 class Probe(nn.Module):
-    """Latents `(B, latents, n)` -> what they tell of the speaker, logits `(B, speakers)`."""
+    """A series `(B, channels, n)` -> what it tells of the speaker, logits `(B, speakers)`, whatever its scale."""
 
-    def __init__(self, latents: int, speakers: int, width: int = 96) -> None:
+    def __init__(self, channels: int, speakers: int, width: int = 96) -> None:
         super().__init__()
-        layers = [nn.Conv1d(latents, width, 5, padding=2), nn.Conv1d(width, width, 5, padding=4, dilation=2)]
+        layers = [nn.Conv1d(channels, width, 5, padding=2), nn.Conv1d(width, width, 5, padding=4, dilation=2)]
         self.frames = nn.Sequential(*(part for layer in layers for part in (layer, nn.LeakyReLU(0.2))))
         self.out = nn.Linear(2 * width, speakers)
 
     def forward(self, z: Tensor) -> Tensor:
         """Judge by the mean and the spread of what is in the frames."""
-        frames = self.frames(z)
+        mean, spread = z.mean((0, 2), keepdim=True).detach(), z.std((0, 2), keepdim=True).detach()
+        frames = self.frames((z - mean) / (spread + _LEAST_SPREAD))
         told: Tensor = self.out(torch.cat([frames.mean(2), frames.std(2)], 1))
         return told
 
+    def at_rest(self, z: Tensor) -> Tensor:
+        """Judge without learning from it."""
+        weights = {name: value.detach() for name, value in self.named_parameters()}
+        return cast(Tensor, functional_call(self, weights, (z,)))
+
 
 class Sung(NamedTuple):
-    """A batch as the voice is told it: the sound to be sung `(B, 1, T)`, speakers' vectors, prosody, heard frames."""
+    """A batch as the voice is told it: the sound to be sung `(B, 1, T)`, speakers' vectors, prosody, adapted frames."""
 
     sound: Tensor
     speaker: Tensor
     prosody: Tensor
-    frames: Tensor
+    shapes: Tensor
 
 
 class VoiceTraining(Training):
@@ -138,11 +164,14 @@ class VoiceTraining(Training):
 
     def __init__(self, plan: VoicePlan, corpus: Corpus) -> None:
         torch.manual_seed(plan.seed)
-        super().__init__(Trainee(plan.shape(len(corpus.speakers))), plan)
-        self._corpus = corpus
-        self._silent = torch.tensor([speaker in plan.instruments for speaker in corpus.speakers])
+        net = Trainee(plan.shape(len(corpus.speakers)))
         series = functools.cache(lambda recording: prosody(recording, plan.rate, plan.hop))
-        self._cutter = Cutter(corpus.speakers, plan.crop, 0, plan.hop, series=series, after=self.net.voice.delay)
+        known = acquainted(net.voice, corpus, series)
+        silent = torch.tensor([speaker in plan.instruments for speaker in corpus.speakers])
+        net.voice.encoder.adaptation.usual.copy_(known.moments[~silent].mean(0))
+        super().__init__(net, plan)
+        self._corpus, self._acquainted, self._silent = corpus, known, silent
+        self._cutter = Cutter(corpus.speakers, plan.crop, 0, plan.hop, series=series, after=net.voice.delay)
 
     @property
     def judged_names(self) -> tuple[str, ...]:
@@ -155,26 +184,67 @@ class VoiceTraining(Training):
         """The voice with averaged weights."""
         return cast(Trainee, self.averaged).voice
 
+    @property
+    def usual_hz(self) -> dict[str, float]:
+        """The speakers' median pitch in Hz."""
+        hz = (MIDDLE_HZ * self._acquainted.middles.exp2()).tolist()
+        return dict(zip(self._corpus.speakers, (round(one, 1) for one in hz), strict=True))
+
     def loss(self, net: nn.Module, batch: Batch) -> Tensor:
         """Return the bound's loss per frame; while training, of what is disguised, and with the probe's."""
         trainee = cast(Trainee, net)
         voice, sung = trainee.voice, self._sung(trainee.voice, batch)
-        plain = _encoded(voice, sung.frames)
+        plain = _encoded(voice, sung.shapes)
         place = torch.zeros(len(batch.sound), 1, dtype=torch.int64, device=batch.sound.device)
         if not self.training:
-            return self._cost(bound_of(voice, sung, plain, plain.mean, place))
-        posterior = _encoded(voice, disguised(sung.frames, voice.shape.bands, voice.shape.rate))
+            return self._cost(bound_of(voice, sung, plain, plain.mean, _envelopes(voice, plain.mean, sung), place))
+        posterior = _encoded(voice, disguised(sung.shapes, voice.shape.bands, voice.shape.rate))
         z = posterior.rsample()
-        told = trainee.probe(_reversed(plain.mean, self.plan.adversary))
-        others = self._silent.to(z.device)[batch.speaker] & _chance(batch, _OTHERS_SHARE)
+        silent = self._silent.to(z.device)[batch.speaker]
+        others = silent & _chance(batch, _OTHERS_SHARE)
         said = torch.where(others[:, None, None], z.roll(1, 0).detach(), z)
-        bound = bound_of(voice, sung, posterior, said, place.random_(1 << 17))
-        seen_through = self.plan.agreement * closed_kl(posterior, plain, z).sum(1).mean()
-        return self._cost(bound) + seen_through + F.cross_entropy(told, batch.speaker)
+        envelopes = _envelopes(voice, said, sung)
+        bound = bound_of(voice, sung, posterior, said, envelopes, place.random_(1 << 17))
+        apart = F.smooth_l1_loss(posterior.mean, plain.mean, reduction="none").sum(1).mean()
+        heard = _audible(voice, envelopes.detach(), sung.prosody)
+        return (
+            self._cost(bound)
+            + self.plan.agreement * apart
+            + self._probed(trainee, plain.mean[~silent], batch.speaker[~silent])
+            + self._converted(trainee, sung, z, heard, batch.speaker)
+        )
 
     def _cost(self, bound: Bound) -> Tensor:
         """Return the loss of a bound per frame."""
         return bound.loss(self.plan.kl) / bound.z.shape[2]
+
+    def _probed(self, trainee: Trainee, z: Tensor, speaker: Tensor) -> Tensor:
+        """Return how wrong the probe is of people, and by how much the encoder does not leave it at a loss."""
+        if len(z) < 2:
+            return z.new_zeros(())
+        learnt = F.cross_entropy(trainee.probe(z.detach()), speaker)
+        told = trainee.probe.at_rest(z)[:, ~self._silent.to(z.device)].log_softmax(1)
+        return learnt + self.plan.adversary * (-told.mean() - math.log(told.shape[1]))
+
+    def _converted(self, trainee: Trainee, sung: Sung, z: Tensor, own: Tensor, speaker: Tensor) -> Tensor:
+        """Return how wrong the listener is of who spoke, and how little those who speak as others pass for them.
+
+        `own` is what is heard of all as themselves.
+        """
+        voice, count = trainee.voice, trainee.voice.shape.speakers
+        people = ~self._silent.to(z.device)[speaker]
+        if count < 2 or int(people.sum()) < 2:
+            return z.new_zeros(())
+        source = speaker[people]
+        target = (source + torch.randint(1, count, source.shape, device=z.device)) % count
+        middles = self._acquainted.middles.to(z.device)
+        rise = middles[target] - middles[source] + _OFF * torch.randn_like(middles[target])
+        prosody = sung.prosody[people] + F.pad(rise[:, None, None], (0, 0, 0, PROSODY - 1))
+        as_other = Sung(sung.sound[people], voice.table[target], prosody, sung.shapes[people])
+        other = _audible(voice, _envelopes(voice, z[people], as_other), prosody)
+        guessed = trainee.listener(torch.cat([own, other.detach()]))
+        learnt = F.cross_entropy(guessed, torch.cat([speaker, source]))
+        return learnt + self.plan.conversion * F.cross_entropy(trainee.listener.at_rest(other), target)
 
     def crops(self, rank: int, processes: int) -> Dataset[Batch]:
         """Return crops of the recordings that may be trained on."""
@@ -192,40 +262,86 @@ class VoiceTraining(Training):
             speaker = speaker + _BLUR * torch.randn_like(speaker)
             octaves, voicing = intoned.chunk(2, 1)
             intoned = torch.cat([octaves, voicing * ~_chance(batch, _WHISPERED_SHARE)[:, None, None]], 1)
-        with torch.no_grad():
+        with torch.no_grad(), _exactly(x):
             frames, _ = voice.encoder.ear(x)
+            shapes, _ = voice.encoder.adaptation(frames, self._accustomed(voice, frames, batch))
             loudness = voice.loudness(x)[0][:, :, voice.encoder.delay :]
-        return Sung(x[:, :, : self.plan.crop], speaker, torch.cat([intoned, loudness], 1), frames)
+        return Sung(x[:, :, : self.plan.crop], speaker, torch.cat([intoned, loudness], 1), shapes)
+
+    def _accustomed(self, voice: Voice, frames: Tensor, batch: Batch) -> State:
+        """Return the state of who knows each crop's voice well; while training, now and then not at all."""
+        adaptation = voice.encoder.adaptation
+        moments = self._acquainted.moments.to(frames)[batch.speaker]
+        loudest = adaptation.level(frames).amax((1, 2))
+        known = adaptation.accustomed(moments, loudest, adaptation.memory)
+        if not self.training:
+            return known
+        new = _chance(batch, _UNACCUSTOMED_SHARE)[:, None, None]
+        return tuple(torch.where(new, *both) for both in zip(adaptation.initial_state(frames), known, strict=True))
 
 
-def _encoded(voice: Voice, frames: Tensor) -> Normal:
-    """Return the distribution of the latents of what is heard."""
-    return gaussian(voice.encoder.layers(frames)[0][:, :, voice.encoder.delay :])
+class Acquainted(NamedTuple):
+    """What is known of each speaker from some minutes: the moments of frames `(speakers, 2 C)`, the middle octave."""
+
+    moments: Tensor
+    middles: Tensor
 
 
-def bound_of(voice: Voice, sung: Sung, posterior: Distribution, z: Tensor, noise: Tensor) -> Bound:
+@torch.no_grad()
+def acquainted(voice: Voice, corpus: Corpus, series: Series) -> Acquainted:
+    """Return what is known of each speaker of a corpus from recordings that may be trained on."""
+    moments, middles = [], []
+    for speaker in corpus.speakers:
+        own = spread_evenly([r for r in corpus.training if r.speaker == speaker], _GREETINGS)
+        moments.append(_moments(voice, own))
+        told = np.concatenate([series(recording) for recording in own])
+        voiced = told[told[:, 1] >= 0.5, 0]
+        middles.append(float(np.median(voiced)) if len(voiced) else 0.0)
+    return Acquainted(torch.stack(moments), torch.tensor(middles))
+
+
+def _moments(voice: Voice, recordings: Sequence[Recording]) -> Tensor:
+    """Return the moments of what is heard in some recordings, `(2 C,)`."""
+    shape = voice.shape
+    listener = Adaptation(shape.bands, voice.encoder.adaptation.channels - shape.bands, memory=math.inf)
+    state: State | None = None
+    for recording in recordings:
+        samples = torch.from_numpy(sound(recording, 0, round(_GREETING_S * shape.rate)))
+        frames = voice.heard(samples[: len(samples) // shape.hop * shape.hop][None, None])
+        _, state = listener(frames, state)
+    assert state is not None
+    return state[2][0, :, 0]
+
+
+def _encoded(voice: Voice, shapes: Tensor) -> Normal:
+    """Return the distribution of the latents of adapted frames."""
+    return gaussian(voice.encoder.layers(shapes)[0][:, :, voice.encoder.delay :].float())
+
+
+def _envelopes(voice: Voice, z: Tensor, sung: Sung) -> Tensor:
+    """Return what the decoder's network makes of latents, `(B, envelopes, n)`."""
+    return cast(Tensor, voice.decoder.network(z, None, sung.speaker, sung.prosody)[0].float())
+
+
+def _audible(voice: Voice, envelopes: Tensor, prosody: Tensor) -> Tensor:
+    """Return what can be heard of envelopes: no tone but where it is voiced, and nothing that is soft."""
+    _, voicing, loudness = prosody.chunk(PROSODY, 1)
+    tone, breath = envelopes[:, : voice.shape.points] * voicing, envelopes[:, voice.shape.points :]
+    return torch.cat([tone, breath], 1) * (loudness > loudness.amax(2, keepdim=True) + math.log(_SOFT))
+
+
+def bound_of(voice: Voice, sung: Sung, posterior: Distribution, z: Tensor, envelopes: Tensor, noise: Tensor) -> Bound:
     """Return the bound of what is sung with latents `z`, beginning at a place `(B, 1)` in the noise."""
-    state = (*voice.decoder.initial_state(z)[:-1], noise)
-    said, _ = voice.decoder(z, state, sung.speaker, sung.prosody)
-    return Bound(Spectra(said, z.shape[2]).log_prob(sung.sound), closed_kl(posterior, voice.prior(), z), z)
+    state = (*voice.decoder.initial_state(z)[-SOUNDING:-1], noise)
+    with _exactly(z):
+        said, _ = voice.decoder.sing(envelopes, state, sung.prosody, z.new_zeros(len(z), COLOUR))
+        likelihood = Spectra(said, z.shape[2]).log_prob(sung.sound)
+    return Bound(likelihood, closed_kl(posterior, voice.prior(), z), z)
 
 
-class _Reversed(torch.autograd.Function):
-    """A value whose gradient is turned around (Ganin et al. 2016)."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: float) -> Tensor:
-        ctx.weight = weight
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return -ctx.weight * gradient, None
-
-
-def _reversed(x: Tensor, weight: float) -> Tensor:
-    turned: Tensor = _Reversed.apply(x, weight)  # type: ignore[no-untyped-call]
-    return turned
+def _exactly(x: Tensor) -> torch.autocast:
+    """Return a context in which precision is whole, whatever the plan's is: sound is worth its 24 bits."""
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def _chance(batch: Batch, share: float) -> Tensor:
@@ -247,7 +363,8 @@ def train_voice(
 
     def write(step: int, scores: dict[str, float]) -> None:
         voice = copy.deepcopy(training.voice).cpu().eval()
-        save(folder.model, voice, _card(voice, plan, corpus, step, scores))
+        notes = {USUAL_PITCH: training.usual_hz, "instruments": list(plan.instruments)}
+        save(folder.model, voice, replace(_card(voice, plan, corpus, step, scores), notes=notes))
         if sample_s:
             write_sounds(_examples(voice, corpus, sample_s), plan.rate, folder.at / "samples" / f"step-{step:07d}")
 
@@ -275,5 +392,4 @@ def _card(voice: Voice, plan: VoicePlan, corpus: Corpus, step: int, scores: dict
         licence=corpus.licence,
         steps=step,
         scores=scores,
-        notes={"instruments": list(plan.instruments)} if plan.instruments else {},
     )

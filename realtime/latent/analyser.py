@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -17,40 +18,51 @@ _AT_ONCE = 1024
 
 
 class Analyser:
-    """Sound to frames by an encoder in two halves, which is `late` hops late.
+    """Sound to frames by an encoder, which is `late` hops late.
 
-    The `ear`, `(B, 1, T)` to spectra, is torch, for ONNX has no Fourier transform to offer; the `network` behind it,
-    which gives means and log scales `(B, 2 * latents, T / hop)`, is whatever is the quickest. A frame's latents are the
+    The `encoder`, `(B, 1, T)` to means and log scales `(B, 2 * latents, T / hop)`, is what clips are learnt by; `hear`
+    does the same live, and as quick as can be: a hop `(hop,)` to the means, `(latents,)`. A frame's latents are the
     means, and its power is that of the hop that they speak of.
     """
 
-    def __init__(self, ear: Streaming, network: Streaming, hop: int, late: int, latents: int, device: str) -> None:
-        self._ear, self._network = ear, network
+    def __init__(self, encoder: Streaming, hear: Callable[[Floats], Floats], hop: int, late: int, latents: int) -> None:
+        self._encoder, self._hear = encoder, hear
         self._hop, self._late, self._latents = hop, late, latents
-        self._hear = make(ear, channels=1, block=hop, device="cpu", kind="eager")
-        _, bands, frames = self._hear(np.zeros((1, 1, hop), np.float32)).shape
-        self._hear.reset()
-        self._encode = make(network, channels=bands, block=frames, device=device)
         self._powers = deque([0.0] * late)
 
     def frame(self, sound: Floats) -> Frame:
         """Return the next frame, for the next hop of sound."""
-        numbers = self._encode(self._hear(sound[None, None]))
-        self._powers.append(float(np.square(sound).mean()))
-        return Frame(numbers[0, : self._latents, 0], self._powers.popleft())
+        self._powers.append(float(sound @ sound) / len(sound))
+        return Frame(self._hear(sound), self._powers.popleft())
 
     @torch.inference_mode()
     def learn(self, sound: Floats) -> Series:
         """Return the frames of a whole sound `(T,)`, the last hop filled up with silence; the delay is taken out."""
         sound = np.pad(sound, (0, -len(sound) % self._hop))
         late = torch.from_numpy(np.pad(sound, (0, self._late * self._hop)))[None, None]
-        heard: State | None = None
-        known: State | None = None
+        state: State | None = None
         pieces = []
         for chunk in torch.split(late, _AT_ONCE * self._hop, 2):
-            spectra, heard = self._ear(chunk, heard)
-            numbers, known = self._network(spectra, known)
+            numbers, state = self._encoder(chunk, state)
             pieces.append(numbers[0, : self._latents].t())
         latents: Floats = torch.cat(pieces)[self._late :].numpy()
         powers: Floats = np.square(sound.reshape(-1, self._hop)).mean(axis=1)
         return Series(latents, powers)
+
+
+def by_executors(ear: Streaming, network: Streaming, hop: int, latents: int, device: str) -> Callable[[Floats], Floats]:
+    """Return what hears a hop by an encoder in two halves.
+
+    The `ear`, `(B, 1, T)` to spectra, is torch, for ONNX has no Fourier transform to offer; the `network` behind it,
+    which gives means and log scales, is whatever is the quickest.
+    """
+    spectra = make(ear, channels=1, block=hop, device="cpu", kind="eager")
+    _, bands, frames = spectra(np.zeros((1, 1, hop), np.float32)).shape
+    spectra.reset()
+    encode = make(network, channels=bands, block=frames, device=device)
+
+    def hear(sound: Floats) -> Floats:
+        means: Floats = encode(spectra(sound[None, None]))[0, :latents, 0]
+        return means
+
+    return hear

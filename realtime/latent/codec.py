@@ -13,8 +13,11 @@ from gramophone.models.parameters import Value
 from gramophone.realtime.stage import StageError
 from gramophone.realtime.wavenet.layout import Floats
 
-_CODECS = {"vlae": "gramophone.realtime.latent.vlae:VLAECodec"}
-"""Where the codec of each kind of latent model lives; it takes the model and the device."""
+_CODECS = {
+    "vlae": "gramophone.realtime.latent.vlae:VLAECodec",
+    "voice": "gramophone.realtime.latent.voice:VoiceCodec",
+}
+"""Where the codec of each kind of latent model lives; it takes the model, its card and the device."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +44,22 @@ class Codec(Protocol):
     """A latent model in the middle of its work, at `rate` Hz: a frame for every `hop` samples.
 
     `delay` is the number of samples by which what `synthesise` returns is later than what `analyse` was given for it.
+    `spare_s` is how long the one may be put off after the other, so that their work falls on two blocks.
     """
 
     rate: int
     hop: int
     delay: int
+    spare_s: float
 
     def analyse(self, sound: Floats) -> Frame:
         """Return the next frame, for the next hop of sound `(hop,)`."""
 
     def learn(self, sound: Floats) -> Series:
         """Return what the model makes of another sound `(T,)`, from silence; any thread may ask."""
+
+    def prepare(self) -> None:
+        """Do what can be done before the next hop is there; for a block that has time, for it completes none."""
 
     def synthesise(self, frame: Frame, speakers: Floats, values: Mapping[str, Value]) -> Floats:
         """Return the next hop of sound, `(hop,)`: a frame said with weights over the speakers, `(speakers,)`.
@@ -99,7 +107,7 @@ class Model:
         except CheckpointError as error:
             raise StageError(str(error)) from None
         module, _, name = _CODECS[self.kind].partition(":")
-        codec: Codec = getattr(importlib.import_module(module), name)(network, device)
+        codec: Codec = getattr(importlib.import_module(module), name)(network, self.card, device)
         return codec
 
     def _check(self) -> None:

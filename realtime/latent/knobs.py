@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from gramophone.models.parameters import Parameter
+from gramophone.realtime.latent.scales import KEYS, SCALES
 from gramophone.realtime.speakers import speaker_knobs
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 SCALE = "-scale"
 """What the name of a latent's second knob ends in; its first, the offset, is called as the latent is."""
+RANGES = ("off", "octaves", "free")
+AIR = Parameter("air", 0.0, "how much is let through, as it is, of what lies above the model's band", smoothing_ms=50)
 _STYLE = (
     Parameter("clip", "", "sound whose style is taken: any audio file"),
     Parameter("strength", 1.0, "how far the latents go towards the style of the clip", smoothing_ms=50),
@@ -22,13 +25,27 @@ _STYLE = (
     Parameter("freeze", False, "hold the latents of this moment; the other knobs go on"),
     Parameter("store", False, "when it is turned on, the latents of that moment are kept for recall"),
     Parameter("recall", 0.0, "from the latents as they are (0) to those kept (1)", smoothing_ms=50),
+    AIR,
 )
 _OWN = {
     "vlae": (
         Parameter("temperature", 1.0, "how freely it speaks: 0 always the likeliest, above 1 wilder", range=(0, 2)),
         Parameter("nucleus", 1.0, "how much of what is likely is drawn from: less leaves out the least likely"),
         Parameter("seed", 0.0, "another number draws another sound", range=(0, 9999), smoothing_ms=0),
-    )
+    ),
+    "voice": (
+        Parameter("pitch", 0.0, "how much higher it is sung", "semitones", (-24, 24), smoothing_ms=50),
+        Parameter("range", "off", "moves your usual pitch to the speaker's; octaves stay in key", choices=RANGES),
+        Parameter("scale", "off", "notes that pitch is drawn to", choices=tuple(SCALES)),
+        Parameter("key", "C", "the scale's first note", choices=KEYS),
+        Parameter("glide", 80.0, "time that it takes to be in tune", "ms", (0, 1000), smoothing_ms=0),
+        Parameter("vibrato", 0.0, "how far the pitch swings", "cents", (0, 200)),
+        Parameter("vibrato-rate", 5.5, "how fast it swings", "Hz", (2, 10)),
+        Parameter("voicing", 0.0, "from all whispered (-1) through as you do it (0) to all sung (1)", range=(-1, 1)),
+        Parameter("formant", 0.0, "a longer throat or a shorter one", "semitones", (-12, 12), smoothing_ms=50),
+        Parameter("breath", 0.0, "louder or softer noise beside the tone", "dB", (-24, 24), smoothing_ms=50),
+        Parameter("brightness", 0.0, "tilt of the spectrum", "dB/octave", (-6, 6), smoothing_ms=50),
+    ),
 }
 
 

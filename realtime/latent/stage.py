@@ -24,13 +24,13 @@ import numpy as np
 from gramophone.models.parameters import Value
 from gramophone.presets.models import SUFFIX
 from gramophone.realtime.background import Background, BackgroundStage
-from gramophone.realtime.latent.bridge import Bridge
-from gramophone.realtime.latent.codec import Codec, Model
-from gramophone.realtime.latent.knobs import knobs_of, latent_knobs
+from gramophone.realtime.latent.bridge import Bridge, Finish
+from gramophone.realtime.latent.codec import Codec, Frame, Model
+from gramophone.realtime.latent.knobs import AIR, knobs_of, latent_knobs
 from gramophone.realtime.latent.lesson import Lesson
 from gramophone.realtime.latent.transform import Transform
 from gramophone.realtime.model_key import model_path
-from gramophone.realtime.smoothing import Ramps
+from gramophone.realtime.smoothing import Fade, Ramps
 from gramophone.realtime.speakers import speaker_weights
 from gramophone.realtime.stage import Audio, Format, Keys, StageError
 from gramophone.realtime.wavenet.layout import Floats
@@ -74,12 +74,17 @@ class LatentStage(BackgroundStage[Lesson]):
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in knobs}
         self._speakers = model.card.speakers
         self._codec = codec = model.codec("cuda" if form.device == "cuda" else "cpu")
-        self._bridge = Bridge(form.rate, codec.rate, codec.hop, codec.delay)
+        self._bridge = Bridge(form.rate, codec.rate, codec.hop, codec.delay, codec.spare_s)
         self.delay = self._bridge.delay
+        self._worked = False
         # On a grid of hops: knobs move from frame to frame.
-        self._ramps = Ramps([knob for knob in knobs if knob.name not in _CLIPS], self._values, codec.rate, codec.hop)
+        turned = [knob for knob in knobs if knob.name not in (*_CLIPS, AIR.name)]
+        self._ramps = Ramps(turned, self._values, codec.rate, codec.hop)
+        self._air = Fade(float(self._values[AIR.name]), round(AIR.smoothing_ms * form.rate / 1000))
         lesson = _learn(codec, self._values)
-        self._transform = Transform(_latents(model), codec.hop / codec.rate, lesson, _stored(values, model))
+        self._transform = Transform(
+            _latents(model), codec.hop / codec.rate, lesson, _stored(values, model), _company(model)
+        )
         self.background = Background[Lesson]("latent-learner")
 
     def set(self, name: str, value: Value) -> None:
@@ -95,6 +100,8 @@ class LatentStage(BackgroundStage[Lesson]):
         self._values[name] = value
         if name in _CLIPS:
             self.background.ask(partial(_learn, self._codec, dict(self._values)))
+        elif name == AIR.name:
+            self._air.set(float(value))
         else:
             self._ramps.set(name, value)
         if name == "store" and value:
@@ -104,7 +111,11 @@ class LatentStage(BackgroundStage[Lesson]):
         """Return what the model says, `(channels, frames)` both, `delay` samples late."""
         self._look()
         mono = block[0] if len(block) == 1 else np.asarray(block.mean(axis=0), np.float32)
-        return np.repeat(self._bridge.process(mono, self._pass)[None], len(block), axis=0)
+        self._worked = False
+        said = self._bridge.process(mono, self._hear, self._air.next(len(mono)))
+        if not self._worked:
+            self._codec.prepare()
+        return np.repeat(said[None], len(block), axis=0)
 
     def snapshot(self) -> Mapping[str, Value]:
         """Return the latents that are stored, as a text."""
@@ -114,10 +125,15 @@ class LatentStage(BackgroundStage[Lesson]):
     def _enter(self, made: Lesson) -> None:
         self._transform.teach(made)
 
-    def _pass(self, sound: Floats) -> Floats:
-        """Take one hop through the model."""
+    def _hear(self, sound: Floats) -> Finish:
+        """Take one hop through the first half of the model; return the second, with the knobs as they are now."""
+        self._worked = True
         ((_, _, values),) = self._ramps.segments(len(sound))
         frame = self._transform.process(self._codec.analyse(sound), values)
+        return partial(self._say, frame, dict(values))
+
+    def _say(self, frame: Frame, values: Mapping[str, Value]) -> Floats:
+        self._worked = True
         return self._codec.synthesise(frame, speaker_weights(self._speakers, values), values)
 
 
@@ -130,6 +146,11 @@ def _learn(codec: Codec, values: Mapping[str, Value]) -> Lesson:
 
 def _latents(model: Model) -> tuple[str, ...]:
     return latent_knobs(model.card, model.shape.latents)
+
+
+def _company(model: Model) -> Floats | None:
+    """Return what turning each latent by one adds to all, where the model's card says it."""
+    return np.array(model.card.notes["company"], np.float32) if "company" in model.card.notes else None
 
 
 def _stored(values: Mapping[str, Value], model: Model) -> Floats | None:

@@ -21,10 +21,18 @@ _FADE_S = 0.1
 class Transform:
     """Turns frames, one every `frame_s`; `latents` are the names of their knobs. Counted in frames alone.
 
-    `stored` are the latents `(D,)` to go back to, None for none.
+    `stored` are the latents `(D,)` to go back to, None for none; `company`, `(D, D)`, is what turning each latent by
+    one adds to all, None if that is to the latent alone.
     """
 
-    def __init__(self, latents: Sequence[str], frame_s: float, lesson: Lesson, stored: Floats | None) -> None:
+    def __init__(
+        self,
+        latents: Sequence[str],
+        frame_s: float,
+        lesson: Lesson,
+        stored: Floats | None,
+        company: Floats | None = None,
+    ) -> None:
         self._latents = latents
         self._style_map = StyleMap(len(latents), frame_s)
         self._lesson = self._leaving = lesson
@@ -32,6 +40,7 @@ class Transform:
         self._held: Floats | None = None
         self._storing = False
         self._count = 0
+        self._company = np.eye(len(latents), dtype=np.float32) if company is None else company
         self.stored = stored
 
     def teach(self, lesson: Lesson) -> None:
@@ -53,7 +62,7 @@ class Transform:
         self._held = z = frame.latents
         z = self._style_map.move(z, self._lesson.style, float(values["strength"]), float(values["adaptation"]))
         z = z + np.float32(values["morph"]) * (self._second(z) - z)
-        z = z * self._each(values, SCALE) + self._each(values)
+        z = z * self._each(values, SCALE) + self._each(values) @ self._company
         if self._storing:
             self.stored, self._storing = z, False
         if self.stored is not None:

@@ -7,13 +7,14 @@ from typing import cast
 
 import numpy as np
 
+from gramophone.models.checkpoint import Card
 from gramophone.models.composition import Sequential
 from gramophone.models.convolution import CausalConv1d
 from gramophone.models.parameters import Value
 from gramophone.models.streaming import Streaming
 from gramophone.models.vlae import VLAE
 from gramophone.realtime.executor import make
-from gramophone.realtime.latent.analyser import Analyser
+from gramophone.realtime.latent.analyser import Analyser, by_executors
 from gramophone.realtime.latent.codec import Frame, Series
 from gramophone.realtime.wavenet.layout import Floats
 from gramophone.realtime.wavenet.sampler import Sampler
@@ -22,11 +23,14 @@ from gramophone.realtime.wavenet.sampler import Sampler
 class VLAECodec:
     """Sound drawn from the model's probabilities: from the same seed and frames always the same."""
 
-    def __init__(self, model: VLAE, device: str) -> None:
+    spare_s = 0.0
+
+    def __init__(self, model: VLAE, card: Card, device: str) -> None:
         shape = model.shape
         self.rate, self.hop, self.delay = shape.rate, shape.hop, model.delay
         ear, network = _halves(model.encoder)
-        self._analyser = Analyser(ear, network, shape.hop, model.encoder.delay, shape.latents, device)
+        hear = by_executors(ear, network, shape.hop, shape.latents, device)
+        self._analyser = Analyser(model.encoder, hear, shape.hop, model.encoder.delay, shape.latents)
         self._controls = [np.zeros((1, shape.speakers), np.float32)] if shape.speakers else []
         self._conditions = make(
             model.wavenet.conditions, channels=shape.latents, block=1, controls=self._controls, device=device
@@ -45,6 +49,9 @@ class VLAECodec:
     def learn(self, sound: Floats) -> Series:
         """Return another sound's frames."""
         return self._analyser.learn(sound)
+
+    def prepare(self) -> None:
+        """Nothing: what comes next is drawn sample by sample."""
 
     def synthesise(self, frame: Frame, speakers: Floats, values: Mapping[str, Value]) -> Floats:
         """Draw the next hop."""

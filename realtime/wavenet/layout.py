@@ -52,17 +52,17 @@ def weights_of(model: WaveNet) -> Weights:
     )
     dilations = np.array(shape.dilations, np.int64)
     return Weights(
-        entry=_packed(entry.weight if levels else torch.stack((_of(entry, "weight")[:, 0], _of(entry, "bias")))),
-        older=_packed(taps[:, 0]),
-        newer=_packed(taps[:, 1]),
-        gate_bias=_packed(torch.stack([_of(gate, "bias") for gate in model.gates])),
-        condition=_packed(condition.reshape(len(condition), shape.layers, 2 * shape.residual).transpose(0, 1)),
-        exits=_packed(torch.stack([_of(exit_, "weight").t() for exit_ in exits])),
-        exit_bias=_packed(torch.stack([_of(exit_, "bias") for exit_ in exits])),
-        hidden=_packed(_of(model.head[1], "weight").t()[None]),
-        hidden_bias=_packed(_of(model.head[1], "bias")),
-        output=_packed(_of(model.head[3], "weight").t()[None]),
-        output_bias=_packed(_of(model.head[3], "bias")),
+        entry=packed(entry.weight if levels else torch.stack((_of(entry, "weight")[:, 0], _of(entry, "bias")))),
+        older=packed(taps[:, 0]),
+        newer=packed(taps[:, 1]),
+        gate_bias=packed(torch.stack([_of(gate, "bias") for gate in model.gates])),
+        condition=packed(condition.reshape(len(condition), shape.layers, 2 * shape.residual).transpose(0, 1)),
+        exits=packed(torch.stack([_of(exit_, "weight").t() for exit_ in exits])),
+        exit_bias=packed(torch.stack([_of(exit_, "bias") for exit_ in exits])),
+        hidden=packed(_of(model.head[1], "weight").t()[None]),
+        hidden_bias=packed(_of(model.head[1], "bias")),
+        output=packed(_of(model.head[3], "weight").t()[None]),
+        output_bias=packed(_of(model.head[3], "bias")),
         dilations=dilations,
         starts=np.concatenate(([0], np.cumsum(dilations)[:-1])),
     )
@@ -81,7 +81,8 @@ def _of(module: Any, name: str) -> Tensor:
     return tensor
 
 
-def _packed(tensor: Any) -> Floats:
+def packed(tensor: Any) -> Floats:
+    """Return a tensor as float32 that begins on a cache line."""
     array = zeros(*tensor.shape)
     array[...] = tensor.detach().float().cpu().numpy()
     return array

@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gramophone.realtime.compiled import jit
 from gramophone.realtime.wavenet.layout import Floats
 
 Index = TypeVar("Index", int, NDArray[np.int64])
@@ -33,6 +34,7 @@ class Resampler:
         self._kernels = _kernels(self._phases, self._reach, cutoff)
         self._past: Floats = np.zeros(2 * self._reach - 1, np.float32)
         self._taken = self._made = 0
+        self.process(self._past[:0], 0)  # compiled now, not later
 
     def wanted(self, frames: int) -> int:
         """Return how many more input samples the next `frames` output samples take."""
@@ -52,16 +54,30 @@ class Resampler:
         known = np.concatenate((self._past, samples))
         first = self._taken - len(self._past)
         self._taken += len(samples)
-        position = np.arange(self._made, self._made + frames, dtype=np.int64) * self._step
-        whole, phase = np.divmod(position, self._phases)
-        taps = whole - self._reach + 1 - first + np.arange(2 * self._reach)[:, None]
-        weighed = known[taps] * self._kernels[:, phase]
         output = np.zeros(frames, np.float32)
-        for row in weighed:  # one after the other, so that a sample does not depend on how many are made with it
-            output += row
+        needed = _weigh(known, self._kernels, self._step, self._made, first + self._reach - 1, output)
         self._made += frames
-        self._past = known[taps[0, -1] :] if frames else known
+        self._past = known[needed:]
         return output
+
+
+@jit
+def _weigh(known: Floats, kernels: Floats, step: int, made: int, first: int, output: Floats) -> int:
+    """Write the next samples; `first` is the place in time of `known[0]`; return where in it the last one begins.
+
+    Products are summed one after the other, so that a sample does not depend on how many are made with it.
+    """
+    taps, phases = kernels.shape
+    start = 0
+    for n in range(len(output)):
+        position = (made + n) * step
+        start = position // phases - first
+        phase = position % phases
+        total = np.float32(0)
+        for tap in range(taps):
+            total += known[start + tap] * kernels[tap, phase]
+        output[n] = total
+    return start
 
 
 def _kernels(phases: int, reach: int, cutoff: float) -> NDArray[np.float32]:
@@ -69,4 +85,4 @@ def _kernels(phases: int, reach: int, cutoff: float) -> NDArray[np.float32]:
     distance = np.arange(phases) / phases - np.arange(1 - reach, reach + 1)[:, None]
     window = np.i0(_BETA * np.sqrt(np.clip(1 - (distance / reach) ** 2, 0, None))) / np.i0(_BETA)
     kernels = np.sinc(distance * cutoff * _ROLL_OFF) * window
-    return np.asarray(kernels / kernels.sum(0), np.float32)
+    return np.asfortranarray(kernels / kernels.sum(0), np.float32)
