@@ -75,7 +75,8 @@ def active_units(means: Tensor, threshold: float = 0.01) -> Tensor:
 
     The measure, and the threshold of 0.01 for a prior of unit variance, are those of Burda et al. 2016.
     """
-    return means.transpose(0, 1).flatten(1).var(1) > threshold
+    series = means.transpose(0, 1).flatten(1)
+    return (series - series.mean(1, keepdim=True)).square().mean(1) > threshold
 
 
 def ablations(z: Tensor, generator: torch.Generator) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,6 +90,20 @@ def speakers_moments(model: VLAE, corpus: Corpus) -> dict[str, dict[str, object]
         style = moments(torch.cat(frames)).gaussian()
         found[speaker] = {"mean": style.mean.tolist(), "covariance": style.covariance.tolist()}
     return found
+
+
+def company(about: Sequence[str], moments: Mapping[str, Mapping[str, object]]) -> list[list[float]]:
+    """Return what turning each latent by one adds to all, `(D, D)`: with a named one goes what goes with it in nature.
+
+    That is the others' expectation given the one, within speakers. A decoder may hear the same in several latents, and
+    then heeds one that moves alone but little.
+    """
+    covariance = np.mean([np.asarray(found["covariance"], np.float64) for found in moments.values()], axis=0)
+    expected = covariance / np.maximum(np.diag(covariance), 1e-12)[:, None]
+    alone = np.eye(len(about))
+    named = np.array([bool(name) for name in about])
+    rows: list[list[float]] = np.where(named[:, None] & ~alone.astype(bool), expected, alone).round(4).tolist()
+    return rows
 
 
 def some_of(recordings: Sequence[Recording], speaker: str) -> list[Recording]:

@@ -23,10 +23,12 @@ _SILENT_DB = -50.0
 
 
 def traversed(model: VLAE, card: Card, z: Tensor, latent: int, speaker: int) -> list[Audio]:
-    """Return clips, by their latents `(B, D, n)`, with one latent turned by each of `TURNED`: `(B, T)` each."""
+    """Return clips, by their latents `(B, D, n)`, with one latent turned by each of `TURNED`: `(B, T)` each.
+
+    What goes along with the latent is turned with it, as by the knob (`latent_meaning.company`).
+    """
     spread = float(card.notes["spread"][latent])
-    along = torch.zeros_like(z[:, :, :1])
-    along[:, latent] = spread
+    along = spread * torch.tensor(card.notes["company"][latent])[:, None]
     return [decoded(model, z + turned * along, speaker) for turned in TURNED]
 
 

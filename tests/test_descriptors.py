@@ -180,6 +180,8 @@ def test_correlations_pass_over_gaps():
 def explained():
     names = ("z1 loudness +", "z2 pitch +", "z3", "z4", "z5", "z6")
     notes = {"about": ["loudness", "pitch", "", "", "", ""], "r2": [0.9, 0.8] + [0.1] * 4, "spread": [0.7] * 6}
+    notes["company"] = np.eye(6).tolist()
+    notes["company"][1][4] = 0.5
     return Card(RATE, hop=32, latents=names, notes=notes, speakers=("ann", "bob"))
 
 
@@ -191,6 +193,7 @@ def test_turning_a_latent_adds_deviations_and_what_rises_with_it_is_counted(monk
     np.testing.assert_array_equal(turned[2], decoded(model, z, 0))
     louder = z.clone()
     louder[:, 1] += 0.7 * TURNED[-1]
+    louder[:, 4] += 0.35 * TURNED[-1]
     np.testing.assert_array_equal(turned[-1], decoded(model, louder, 0))
     levels = iter([[1, 2, 3, 4, 5], [1, 2, 2, 4, 5]])
 

@@ -119,3 +119,20 @@ def test_garble_talks_for_as_long_as_somebody_plays(name, voice):
     played, rest = output[:, : sound.shape[1]], output[:, sound.shape[1] + rate :]
     assert abs(decibels(rms(played) / rms(sound))) <= 9.0
     assert rms(rest) < 0.01 * rms(played)
+
+
+@pytest.mark.parametrize("name", ["sixteen-numbers", "someone-else"])
+def test_a_vlae_says_again_what_it_hears_when_it_hears_it_and_as_loud(name, voice):
+    sound, rate = voice
+    chain = Chain(complete(load(name)), Format(rate, 1))
+    silence = np.zeros((1, chain.delay), np.float32)
+    output = chain.process(np.concatenate([sound, silence], axis=1))[:, chain.delay :]
+    chain.close()
+    assert np.abs(output).max() <= 1.0
+    assert abs(decibels(rms(output) / rms(sound))) <= 6.0
+    length = rate // 20
+    heard, said = (
+        np.log(1e-3 + np.square(x[0, : x.shape[1] // length * length].reshape(-1, length)).mean(1) ** 0.5)
+        for x in (sound, output)
+    )
+    assert np.corrcoef(heard, said)[0, 1] >= 0.8

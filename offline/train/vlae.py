@@ -25,7 +25,7 @@ from gramophone.models.vae import closed_kl, gaussian, kl_per_dimension
 from gramophone.models.vlae import VLAE, VLAEShape
 from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.descriptors import DESCRIPTORS, kept_descriptors
-from gramophone.offline.latent_meaning import explain, speakers_moments
+from gramophone.offline.latent_meaning import company, explain, speakers_moments
 from gramophone.offline.resynthesis import resynthesised
 from gramophone.offline.train.crops import Batch, Crops, Cutter, Judged, Series
 from gramophone.offline.train.module import Training
@@ -255,7 +255,8 @@ def save_explained(path: Path, model: VLAE, card: Card, corpus: Corpus) -> None:
     """Write a model whose latents are arranged and named, with what is known of them."""
     if model.shape.latents:
         meaning = explain(model, corpus)
-        notes = {**card.notes, **meaning.notes(), "moments": speakers_moments(model, corpus)}
+        moments = speakers_moments(model, corpus)
+        notes = {**card.notes, **meaning.notes(), "moments": moments, "company": company(meaning.about, moments)}
         card = replace(card, latents=meaning.names, notes=notes)
     save(path, model, card)
 
