@@ -11,19 +11,35 @@ from gramophone.offline.cli_common import DeviceOption, JsonOption, print_json, 
 
 train = typer.Typer(help="Train a model on recordings; called again, a run goes on.", no_args_is_help=True)
 
+RunOption = Annotated[Path, typer.Option(metavar="RUN", help="The run's folder; with nothing else, that run goes on.")]
+DataArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[DATA...]", help="Folders of recordings, or voice:NAME.")
+]
+LayoutOption = Annotated[
+    str, typer.Option(help="How the folders are laid out: auto, vctk, magnatagatune, speakers or folder.")
+]
+SpeakersOption = Annotated[
+    list[str] | None, typer.Option("--speakers", metavar="NAME", help="Only this speaker; may be repeated.")
+]
+StepsOption = Annotated[int, typer.Option(min=1, help="Steps to take.")]
+MinutesOption = Annotated[float, typer.Option(min=0.0, help="Stop after so much time if steps take longer; 0: no.")]
+PeakOption = Annotated[float, typer.Option(min=0.0, help="Highest learning rate.")]
+EveryOption = Annotated[int, typer.Option(min=1, help="Steps between judging, samples and pictures.")]
+PrecisionOption = Annotated[str, typer.Option(help="bf16-mixed, 16-mixed or 32-true.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Everything random comes from it.")]
+SamplesOption = Annotated[
+    float, typer.Option("--samples", min=0.0, metavar="S", help="Seconds of sound per speaker when it is judged.")
+]
+DevicesOption = Annotated[int, typer.Option(min=1, help="Processes on each machine.")]
+NodesOption = Annotated[int, typer.Option(min=1, help="Machines; start the command on each (see docs/training.md).")]
+
 
 @train.command("wavenet")
 def train_wavenet(
-    out: Annotated[Path, typer.Option(metavar="RUN", help="The run's folder; with nothing else, that run goes on.")],
-    data: Annotated[
-        list[str] | None, typer.Argument(metavar="[DATA...]", help="Folders of recordings, or voice:NAME.")
-    ] = None,
-    layout: Annotated[
-        str, typer.Option(help="How the folders are laid out: auto, vctk, magnatagatune, speakers or folder.")
-    ] = "auto",
-    speaker: Annotated[
-        list[str] | None, typer.Option("--speakers", metavar="NAME", help="Only this speaker; may be repeated.")
-    ] = None,
+    out: RunOption,
+    data: DataArgument = None,
+    layout: LayoutOption = "auto",
+    speaker: SpeakersOption = None,
     size: Annotated[str, typer.Option(help="S, M or L.")] = "S",
     output: Annotated[str, typer.Option(help="What the next sample is drawn from: mulaw or logistics.")] = "mulaw",
     unconditional: Annotated[bool, typer.Option("--unconditional", help="Do not tell it who speaks.")] = False,
@@ -34,20 +50,18 @@ def train_wavenet(
     hop: Annotated[int, typer.Option(min=1, help="Samples per frame of that series.")] = 80,
     no_pauses: Annotated[bool, typer.Option("--no-pauses", help="Do not teach it silence: it sings on.")] = False,
     rate: Annotated[int, typer.Option(min=1000, metavar="HZ", help="Sample rate of the model.")] = 8000,
-    steps: Annotated[int, typer.Option(min=1, help="Steps to take.")] = 12_000,
-    minutes: Annotated[float, typer.Option(min=0.0, help="Stop after so much time if steps take longer; 0: no.")] = 0.0,
+    steps: StepsOption = 12_000,
+    minutes: MinutesOption = 0.0,
     batch: Annotated[int, typer.Option(min=1, help="Crops per step and process.")] = 4,
     crop: Annotated[int, typer.Option(min=2, help="Samples per crop.")] = 4096,
-    peak: Annotated[float, typer.Option(min=0.0, help="Highest learning rate.")] = 3e-3,
-    every: Annotated[int, typer.Option(min=1, help="Steps between judging, samples and pictures.")] = 1000,
-    precision: Annotated[str, typer.Option(help="bf16-mixed, 16-mixed or 32-true.")] = "bf16-mixed",
-    seed: Annotated[int, typer.Option(min=0, help="Everything random comes from it.")] = 0,
-    sample_s: Annotated[
-        float, typer.Option("--samples", min=0.0, metavar="S", help="Seconds of sound per speaker when it is judged.")
-    ] = 1.0,
+    peak: PeakOption = 3e-3,
+    every: EveryOption = 1000,
+    precision: PrecisionOption = "bf16-mixed",
+    seed: SeedOption = 0,
+    sample_s: SamplesOption = 1.0,
     device: DeviceOption = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="Processes on each machine.")] = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines; start the command on each (see docs/training.md).")] = 1,
+    devices: DevicesOption = 1,
+    nodes: NodesOption = 1,
     json: JsonOption = False,
 ) -> None:
     """Train a WaveNet on recordings, by speaker; killed at any moment, the same command goes on."""
@@ -101,11 +115,11 @@ def train_vae(
     binary: Annotated[bool, typer.Option(help="Draw black and white pixels from the grey levels.")] = False,
     free_nats: Annotated[float, typer.Option(min=0.0, help="Free bits per dimension, in nats.")] = 0.0,
     kl_warmup: Annotated[int, typer.Option(min=1, help="Steps over which the KL's weight rises to 1.")] = 200,
-    steps: Annotated[int, typer.Option(min=1, help="Steps to take.")] = 3000,
+    steps: StepsOption = 3000,
     batch: Annotated[int, typer.Option(min=2, help="Digits per step and process.")] = 100,
-    peak: Annotated[float, typer.Option(min=0.0, help="Highest learning rate.")] = 2e-3,
+    peak: PeakOption = 2e-3,
     every: Annotated[int, typer.Option(min=1, help="Steps between judging.")] = 500,
-    seed: Annotated[int, typer.Option(min=0, help="Everything random comes from it.")] = 0,
+    seed: SeedOption = 0,
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:
@@ -142,16 +156,10 @@ def train_vae(
 
 @train.command("vlae")
 def train_vlae(
-    out: Annotated[Path, typer.Option(metavar="RUN", help="The run's folder; with nothing else, that run goes on.")],
-    data: Annotated[
-        list[str] | None, typer.Argument(metavar="[DATA...]", help="Folders of recordings, or voice:NAME.")
-    ] = None,
-    layout: Annotated[
-        str, typer.Option(help="How the folders are laid out: auto, vctk, magnatagatune, speakers or folder.")
-    ] = "auto",
-    speaker: Annotated[
-        list[str] | None, typer.Option("--speakers", metavar="NAME", help="Only this speaker; may be repeated.")
-    ] = None,
+    out: RunOption,
+    data: DataArgument = None,
+    layout: LayoutOption = "auto",
+    speaker: SpeakersOption = None,
     latents: Annotated[int, typer.Option(min=0, help="Dimensions of the latents.")] = 16,
     unconditional: Annotated[
         bool, typer.Option("--unconditional", help="The twin without latents, to compare with: as --latents 0.")
@@ -165,20 +173,18 @@ def train_vlae(
     guide: Annotated[
         float, typer.Option(min=0.0, help="How strongly the first latents are drawn to loudness, pitch …; 0: not.")
     ] = 0.1,
-    steps: Annotated[int, typer.Option(min=1, help="Steps to take.")] = 12_000,
-    minutes: Annotated[float, typer.Option(min=0.0, help="Stop after so much time if steps take longer; 0: no.")] = 0.0,
+    steps: StepsOption = 12_000,
+    minutes: MinutesOption = 0.0,
     batch: Annotated[int, typer.Option(min=1, help="Crops per step and process.")] = 8,
     crop: Annotated[int, typer.Option(min=2, help="Samples per crop.")] = 2048,
-    peak: Annotated[float, typer.Option(min=0.0, help="Highest learning rate.")] = 3e-3,
-    every: Annotated[int, typer.Option(min=1, help="Steps between judging, samples and pictures.")] = 1000,
-    precision: Annotated[str, typer.Option(help="bf16-mixed, 16-mixed or 32-true.")] = "bf16-mixed",
-    seed: Annotated[int, typer.Option(min=0, help="Everything random comes from it.")] = 0,
-    sample_s: Annotated[
-        float, typer.Option("--samples", min=0.0, metavar="S", help="Seconds of sound per speaker when it is judged.")
-    ] = 3.0,
+    peak: PeakOption = 3e-3,
+    every: EveryOption = 1000,
+    precision: PrecisionOption = "bf16-mixed",
+    seed: SeedOption = 0,
+    sample_s: SamplesOption = 3.0,
     device: DeviceOption = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="Processes on each machine.")] = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines; start the command on each (see docs/training.md).")] = 1,
+    devices: DevicesOption = 1,
+    nodes: NodesOption = 1,
     json: JsonOption = False,
 ) -> None:
     """Train a Variational Lossy Autoencoder on recordings: sound as few, slow latents that one can turn."""
@@ -217,7 +223,7 @@ def train_vlae(
 
 @train.command("tagger")
 def train_tagger(
-    out: Annotated[Path, typer.Option(metavar="RUN", help="The run's folder; with nothing else, that run goes on.")],
+    out: RunOption,
     data: Annotated[
         Path | None, typer.Argument(metavar="[DATA]", help="annotations_final.csv and folders 0 to f of clips.")
     ] = None,
@@ -230,16 +236,16 @@ def train_tagger(
     mixed: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of chunks that are two clips at once, tags and all.")
     ] = 0.0,
-    steps: Annotated[int, typer.Option(min=1, help="Steps to take.")] = 6000,
-    minutes: Annotated[float, typer.Option(min=0.0, help="Stop after so much time if steps take longer; 0: no.")] = 0.0,
+    steps: StepsOption = 6000,
+    minutes: MinutesOption = 0.0,
     batch: Annotated[int, typer.Option(min=2, help="Chunks per step and process.")] = 16,
-    peak: Annotated[float, typer.Option(min=0.0, help="Highest learning rate.")] = 2e-3,
+    peak: PeakOption = 2e-3,
     every: Annotated[int, typer.Option(min=1, help="Steps between judging.")] = 500,
-    precision: Annotated[str, typer.Option(help="bf16-mixed, 16-mixed or 32-true.")] = "bf16-mixed",
-    seed: Annotated[int, typer.Option(min=0, help="Everything random comes from it.")] = 0,
+    precision: PrecisionOption = "bf16-mixed",
+    seed: SeedOption = 0,
     device: DeviceOption = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="Processes on each machine.")] = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines; start the command on each (see docs/training.md).")] = 1,
+    devices: DevicesOption = 1,
+    nodes: NodesOption = 1,
     json: JsonOption = False,
 ) -> None:
     """Train a tagger on MagnaTagATune, or on any tagged music in its layout."""
@@ -274,34 +280,28 @@ def train_tagger(
 
 @train.command("voice")
 def train_voice(
-    out: Annotated[Path, typer.Option(metavar="RUN", help="The run's folder; with nothing else, that run goes on.")],
+    out: RunOption,
     data: Annotated[
         list[str] | None, typer.Argument(metavar="[DATA...]", help="Folders, voice:NAME, or instrument:NAME.")
     ] = None,
-    layout: Annotated[
-        str, typer.Option(help="How the folders are laid out: auto, vctk, magnatagatune, speakers or folder.")
-    ] = "auto",
-    speaker: Annotated[
-        list[str] | None, typer.Option("--speakers", metavar="NAME", help="Only this speaker; may be repeated.")
-    ] = None,
+    layout: LayoutOption = "auto",
+    speaker: SpeakersOption = None,
     latents: Annotated[int, typer.Option(min=1, help="Dimensions of the latents.")] = 12,
     ahead: Annotated[int, typer.Option(min=0, max=2, help="Frames that are waited for; fewer are later known.")] = 2,
     rate: Annotated[int, typer.Option(min=8000, metavar="HZ", help="Sample rate of the model.")] = 16_000,
     kl: Annotated[float, typer.Option(min=0.0, help="Weight of the latents' cost.")] = 0.001,
     adversary: Annotated[float, typer.Option(min=0.0, help="How strongly speakers are kept out of the latents.")] = 0.2,
-    steps: Annotated[int, typer.Option(min=1, help="Steps to take.")] = 12_000,
-    minutes: Annotated[float, typer.Option(min=0.0, help="Stop after so much time if steps take longer; 0: no.")] = 0.0,
+    steps: StepsOption = 12_000,
+    minutes: MinutesOption = 0.0,
     batch: Annotated[int, typer.Option(min=2, help="Crops per step and process.")] = 8,
     crop: Annotated[int, typer.Option(min=2048, help="Samples per crop.")] = 16_384,
-    peak: Annotated[float, typer.Option(min=0.0, help="Highest learning rate.")] = 2e-3,
-    every: Annotated[int, typer.Option(min=1, help="Steps between judging, samples and pictures.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Everything random comes from it.")] = 0,
-    sample_s: Annotated[
-        float, typer.Option("--samples", min=0.0, metavar="S", help="Seconds of sound per speaker when it is judged.")
-    ] = 3.0,
+    peak: PeakOption = 2e-3,
+    every: EveryOption = 1000,
+    seed: SeedOption = 0,
+    sample_s: SamplesOption = 3.0,
     device: DeviceOption = "auto",
-    devices: Annotated[int, typer.Option(min=1, help="Processes on each machine.")] = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines; start the command on each (see docs/training.md).")] = 1,
+    devices: DevicesOption = 1,
+    nodes: NodesOption = 1,
     json: JsonOption = False,
 ) -> None:
     """Train a voice, to sing live as any of the speakers recorded, people and instruments."""
