@@ -119,6 +119,18 @@ def shape_of(path: Path) -> Any:
         raise CheckpointError(f"{path}: a shape that cannot be read ({error})") from None
 
 
+def numbers_of(path: Path) -> Mapping[str, Any]:
+    """Return the numbers that the shape of the model in a file was given, by name; unlike `shape_of` without torch.
+
+    Raises:
+        CheckpointError: as `load`.
+    """
+    try:
+        return dict(json.loads(_header(path)["shape"]))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: a shape that cannot be read ({error})") from None
+
+
 def card_of(path: Path) -> Card:
     """Return the card of a file without loading its weights.
 

@@ -6,12 +6,14 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from gramophone.models.checkpoint import Card, CheckpointError, card_of, kind_of, load, shape_of
+from gramophone.models.checkpoint import Card, CheckpointError, card_of, kind_of, load, numbers_of
 from gramophone.models.parameters import Value
 from gramophone.realtime.stage import StageError
-from gramophone.realtime.wavenet.layout import Floats
+
+if TYPE_CHECKING:
+    from gramophone.realtime.wavenet.layout import Floats
 
 _CODECS = {
     "vlae": "gramophone.realtime.latent.vlae:VLAECodec",
@@ -72,7 +74,7 @@ class Codec(Protocol):
 class Model:
     """What a checkpoint says of a latent model before its weights are read.
 
-    `shape` has `rate` in Hz, `hop` in samples, and the numbers of `latents` and `speakers`.
+    `latents` is how many it has. This is read without torch: whoever turns the knobs has no time for it.
 
     Raises:
         StageError: the file is no checkpoint of a latent model, or its card does not fit its shape.
@@ -80,7 +82,7 @@ class Model:
 
     path: Path
     kind: str
-    shape: Any
+    latents: int
     card: Card
 
     @staticmethod
@@ -90,36 +92,33 @@ class Model:
             kind = kind_of(path)
             if kind not in _CODECS:
                 raise StageError(f"{path}: a {kind} model; expected {' or '.join(_CODECS)}")
-            model = Model(path, kind, shape_of(path), card_of(path))
+            shape, card = numbers_of(path), card_of(path)
         except CheckpointError as error:
             raise StageError(str(error)) from None
-        model._check()
-        return model
+        latents = shape.get("latents")
+        if not isinstance(latents, int) or latents < 1:
+            raise StageError(f"{path}: a model without latents; expected one that has some to turn")
+        _demand_same(path, "rate", card.rate, shape.get("rate"))
+        _demand_same(path, "number of speakers", len(card.speakers), shape.get("speakers"))
+        _demand_same(path, "number of latents", len(card.latents) or latents, latents)
+        return Model(path, kind, latents, card)
 
     def codec(self, device: str) -> Codec:
         """Load the weights.
 
         Raises:
-            StageError: they do not fit.
+            StageError: they do not fit, or the card's hop is another than the model's.
         """
         try:
             network, _ = load(self.path, self.kind)
         except CheckpointError as error:
             raise StageError(str(error)) from None
+        _demand_same(self.path, "hop", self.card.hop, cast(Any, network).shape.hop)
         module, _, name = _CODECS[self.kind].partition(":")
         codec: Codec = getattr(importlib.import_module(module), name)(network, self.card, device)
         return codec
 
-    def _check(self) -> None:
-        shape, card = self.shape, self.card
-        if not shape.latents:
-            raise StageError(f"{self.path}: a model without latents; expected one that has some to turn")
-        pairs = [
-            ("rate", card.rate, shape.rate),
-            ("hop", card.hop, shape.hop),
-            ("number of speakers", len(card.speakers), shape.speakers),
-            ("number of latents", len(card.latents) or shape.latents, shape.latents),
-        ]
-        for what, said, found in pairs:
-            if said != found:
-                raise StageError(f"{self.path}: the card's {what} is {said}, the model's {found}; expected the same")
+
+def _demand_same(path: Path, what: str, said: object, found: object) -> None:
+    if said != found:
+        raise StageError(f"{path}: the card's {what} is {said}, the model's {found}; expected the same")

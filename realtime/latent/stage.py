@@ -18,29 +18,31 @@ import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gramophone.models.parameters import Value
 from gramophone.presets.models import SUFFIX
 from gramophone.realtime.background import Background, BackgroundStage
-from gramophone.realtime.latent.bridge import Bridge, Finish
 from gramophone.realtime.latent.codec import Codec, Frame, Model
 from gramophone.realtime.latent.knobs import AIR, knobs_of, latent_knobs
-from gramophone.realtime.latent.lesson import Lesson
-from gramophone.realtime.latent.transform import Transform
 from gramophone.realtime.model_key import model_path
 from gramophone.realtime.smoothing import Fade, Ramps
 from gramophone.realtime.speakers import speaker_weights
 from gramophone.realtime.stage import Audio, Format, Keys, StageError
-from gramophone.realtime.wavenet.layout import Floats
+
+if TYPE_CHECKING:
+    from gramophone.realtime.latent.bridge import Finish
+    from gramophone.realtime.latent.lesson import Lesson
+    from gramophone.realtime.wavenet.layout import Floats
 
 _LOG = logging.getLogger(__name__)
 _CLIPS = ("clip", "clip2")
 _SETTINGS = ("model", "stored")
 
 
-class LatentStage(BackgroundStage[Lesson]):
+class LatentStage(BackgroundStage["Lesson"]):
     """Plays what comes in through a latent model.
 
     Raises:
@@ -63,14 +65,17 @@ class LatentStage(BackgroundStage[Lesson]):
         if "stored" in values:
             settings["stored"] = str(values["stored"])
         return Keys(
-            knobs_of(model.kind, model.card, model.shape.latents),
+            knobs_of(model.kind, model.card, model.latents),
             settings,
-            hop_s=model.shape.hop / model.shape.rate,
+            hop_s=model.card.hop / model.card.rate,
         )
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
+        from gramophone.realtime.latent.bridge import Bridge
+        from gramophone.realtime.latent.transform import Transform
+
         model = Model.of(model_path(str(values.get("model", ""))))
-        knobs = knobs_of(model.kind, model.card, model.shape.latents)
+        knobs = knobs_of(model.kind, model.card, model.latents)
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in knobs}
         self._speakers = model.card.speakers
         self._codec = codec = model.codec("cuda" if form.device == "cuda" else "cpu")
@@ -85,7 +90,7 @@ class LatentStage(BackgroundStage[Lesson]):
         self._transform = Transform(
             _latents(model), codec.hop / codec.rate, lesson, _stored(values, model), _company(model)
         )
-        self.background = Background[Lesson]("latent-learner")
+        self.background = Background["Lesson"]("latent-learner")
 
     def set(self, name: str, value: Value) -> None:
         """Turn a knob, heard from the next frame on. A new clip is learnt in the background.
@@ -138,6 +143,8 @@ class LatentStage(BackgroundStage[Lesson]):
 
 
 def _learn(codec: Codec, values: Mapping[str, Value]) -> Lesson:
+    from gramophone.realtime.latent.lesson import Lesson
+
     lesson = Lesson.learn(codec, values)
     if lesson.remark:
         _LOG.warning("latent: %s", lesson.remark)
@@ -145,7 +152,7 @@ def _learn(codec: Codec, values: Mapping[str, Value]) -> Lesson:
 
 
 def _latents(model: Model) -> tuple[str, ...]:
-    return latent_knobs(model.card, model.shape.latents)
+    return latent_knobs(model.card, model.latents)
 
 
 def _company(model: Model) -> Floats | None:
@@ -164,6 +171,6 @@ def _stored(values: Mapping[str, Value], model: Model) -> Floats | None:
         numbers = [float(word) for word in text.split()]
     except ValueError:
         numbers = []
-    if text and not (len(numbers) == model.shape.latents and all(map(math.isfinite, numbers))):
-        raise StageError(f"stored = {text[:40]!r}: expected {model.shape.latents} numbers, one for each latent")
+    if text and not (len(numbers) == model.latents and all(map(math.isfinite, numbers))):
+        raise StageError(f"stored = {text[:40]!r}: expected {model.latents} numbers, one for each latent")
     return np.array(numbers, np.float32) if text else None
