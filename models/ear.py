@@ -18,14 +18,14 @@ MEMORY = 1000.0
 """Audible frames that a listener remembers: 8 s at 125 Hz."""
 _EXPECTED = 40.0
 """Frames that what is expected before anything was heard counts as."""
-_FAINTEST = 2.0
+FAINTEST = 2.0
 """Level, in nats, below which nothing counts as loud, or silence would be blown up: speech at -50 dBFS."""
-_PAUSE, _FADE = 8.0, 4.0
+PAUSE, FADE = 8.0, 4.0
 """Nats below the loudest at which a frame counts no more, and over which it fades to that: 35 and 17 dB."""
-_SOFTENING = 0.0024
+SOFTENING = 0.0024
 """Nats per frame by which the loudest fades: 1.3 dB/s at 125 Hz."""
-_LEAST_SPREAD = 0.05
-_MOST = 5.0
+LEAST_SPREAD = 0.05
+MOST = 5.0
 _AT_ONCE = 256
 
 
@@ -74,11 +74,11 @@ class Adaptation(Streaming):
 
     def initial_state(self, x: Tensor) -> State:
         """Nothing has been heard: a voice as usual is expected, and soon forgotten."""
-        return self.accustomed(self.usual.to(x).repeat(x.shape[0], 1), x.new_full((x.shape[0],), _FAINTEST), _EXPECTED)
+        return self.accustomed(self.usual.to(x).repeat(x.shape[0], 1), x.new_full((x.shape[0],), FAINTEST), _EXPECTED)
 
     def accustomed(self, moments: Tensor, loudest: Tensor, frames: float) -> State:
         """Return the state of who has heard so many frames of such moments `(B, 2 * channels)`."""
-        loudest = loudest.clamp_min(_FAINTEST)[:, None, None]
+        loudest = loudest.clamp_min(FAINTEST)[:, None, None]
         return loudest, torch.full_like(loudest, min(frames, self.memory)), moments[:, :, None]
 
     def level(self, frames: Tensor) -> Tensor:
@@ -97,21 +97,21 @@ class Adaptation(Streaming):
         """Return a few frames: what decays from each of them to each later one is a matrix."""
         level = self.level(frames)
         loudest = self._loudest(level, state[0])
-        audible = ((level - loudest + _PAUSE) / _FADE).clamp(0, 1)
+        audible = ((level - loudest + PAUSE) / FADE).clamp(0, 1)
         count = (state[1] + audible.cumsum(2)).clamp_max(self.memory)
         shapes = frames - level / SCALE
         moments = _running(torch.cat([shapes, shapes.square()], 1), audible / count, state[2])
         mean, square = moments.chunk(2, 1)
-        spread = (square - mean.square()).clamp_min(_LEAST_SPREAD**2).sqrt()
-        heard = ((shapes - mean) / spread).clamp(-_MOST, _MOST) * audible
+        spread = (square - mean.square()).clamp_min(LEAST_SPREAD**2).sqrt()
+        heard = ((shapes - mean) / spread).clamp(-MOST, MOST) * audible
         return heard, tuple(map(_last, state, (loudest, count, moments)))
 
     def _loudest(self, level: Tensor, old: Tensor) -> Tensor:
         """Return the level of the loudest frame so far, each the softer the longer ago."""
         since = torch.arange(level.shape[2] + 1, device=level.device, dtype=level.dtype)
         ago = since[1:, None] - since
-        known = torch.cat([old, level], 2)[:, :, None] - _SOFTENING * ago
-        return known.masked_fill(ago < 0, _FAINTEST).amax(3).clamp_min(_FAINTEST)
+        known = torch.cat([old, level], 2)[:, :, None] - SOFTENING * ago
+        return known.masked_fill(ago < 0, FAINTEST).amax(3).clamp_min(FAINTEST)
 
 
 def _last(old: Tensor, new: Tensor) -> Tensor:

@@ -63,6 +63,12 @@ class Corpus:
         return tuple(recording for recording in self.recordings if corpora.is_held_out(recording.name))
 
     @property
+    def examples(self) -> dict[str, Recording]:
+        """The first held-out recording of each speaker that has one, in the order of the alphabet."""
+        first = {recording.speaker: recording for recording in reversed(self.held_out)}
+        return {speaker: first[speaker] for speaker in self.speakers if speaker in first}
+
+    @property
     def fingerprint(self) -> str:
         """A hash of all that is trained and judged on, the same for the same sound by the same speakers."""
         lines = sorted(

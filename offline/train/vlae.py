@@ -144,8 +144,7 @@ class VLAETraining(Training):
     @property
     def judged_names(self) -> tuple[str, ...]:
         """The speakers that have held-out recordings."""
-        there = {recording.speaker for recording in self._corpus.held_out}
-        return tuple(speaker for speaker in self._corpus.speakers if speaker in there)
+        return tuple(self._corpus.examples)
 
     @property
     def averaged(self) -> VLAE:
@@ -264,11 +263,9 @@ def save_explained(path: Path, model: VLAE, card: Card, corpus: Corpus) -> None:
 def _examples(model: VLAE, corpus: Corpus, seconds: float) -> dict[str, Audio]:
     """Return the beginning of a held-out recording per speaker, said again."""
     frames = round(seconds * corpus.rate)
-    first = {recording.speaker: recording for recording in reversed(corpus.held_out)}
     return {
-        speaker: resynthesised(model, sound(first[speaker], 0, frames), corpus.speakers.index(speaker))
-        for speaker in corpus.speakers
-        if speaker in first
+        speaker: resynthesised(model, sound(recording, 0, frames), corpus.speakers.index(speaker))
+        for speaker, recording in corpus.examples.items()
     }
 
 

@@ -176,8 +176,7 @@ class VoiceTraining(Training):
     @property
     def judged_names(self) -> tuple[str, ...]:
         """The speakers that have held-out recordings."""
-        there = {recording.speaker for recording in self._corpus.held_out}
-        return tuple(speaker for speaker in self._corpus.speakers if speaker in there)
+        return tuple(self._corpus.examples)
 
     @property
     def voice(self) -> Voice:
@@ -374,10 +373,9 @@ def train_voice(
 def _examples(voice: Voice, corpus: Corpus, seconds: float) -> dict[str, Audio]:
     """Return the beginning of a held-out recording per speaker, sung again."""
     frames = round(seconds * corpus.rate)
-    first = {recording.speaker: recording for recording in reversed(corpus.held_out)}
     return {
         speaker: sung_again(voice, recording, voice.table[corpus.speakers.index(speaker)][None], frames)
-        for speaker, recording in sorted(first.items())
+        for speaker, recording in corpus.examples.items()
     }
 
 

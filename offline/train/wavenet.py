@@ -81,8 +81,7 @@ class WaveNetTraining(Training):
     @property
     def judged_names(self) -> tuple[str, ...]:
         """The speakers that have held-out recordings."""
-        there = {recording.speaker for recording in self._corpus.held_out}
-        return tuple(speaker for speaker in self._corpus.speakers if speaker in there)
+        return tuple(self._corpus.examples)
 
     @property
     def averaged(self) -> WaveNet:

@@ -115,12 +115,12 @@ def _habits_of(adaptation: ear.Adaptation) -> Habits:
         bands=adaptation.bands,
         scale=SCALE,
         memory=adaptation.memory,
-        faintest=ear._FAINTEST,
-        pause=ear._PAUSE,
-        fade=ear._FADE,
-        softening=ear._SOFTENING,
-        least_spread=ear._LEAST_SPREAD,
-        most=ear._MOST,
+        faintest=ear.FAINTEST,
+        pause=ear.PAUSE,
+        fade=ear.FADE,
+        softening=ear.SOFTENING,
+        least_spread=ear.LEAST_SPREAD,
+        most=ear.MOST,
     )
 
 
