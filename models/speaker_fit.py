@@ -12,27 +12,26 @@ from torch import Tensor
 from gramophone.models.spectral_loss import spectral_distance
 from gramophone.models.voice import Voice
 
-_FRAMES = 64
-"""Length of the pieces that a clip is cut into; half a second."""
+LEAST_FRAMES = 64
+"""Length of the pieces that a clip is cut into, and so of the shortest clip; half a second."""
 _AT_ONCE = 6
 _RATE = 0.02
 _LEASH = 0.05
 """How much it costs to be a vector's length away from the nearest known speaker, in distances."""
 
 
-def fit_speaker(voice: Voice, sound: Tensor, prosody: Tensor, steps: int = 100, seed: int = 0) -> Tensor:
-    """Return the vector `(1, speaker)` of who is heard in `sound` `(1, 1, T)` of whole hops, with its prosody.
+def fit_speaker(voice: Voice, z: Tensor, prosody: Tensor, sound: Tensor, steps: int = 100, seed: int = 0) -> Tensor:
+    """Return the vector `(1, speaker)` of who is heard in `sound` `(1, 1, T)` of whole hops.
+
+    `z` are its latents `(1, latents, T / hop)`, `prosody` how it is intoned `(1, PROSODY, T / hop)`.
 
     Raises:
         ValueError: the clip is shorter than half a second.
     """
-    if prosody.shape[2] < _FRAMES:
-        raise ValueError(f"a clip of {prosody.shape[2]} frames: expected {_FRAMES} or more")
-    with torch.no_grad():
-        z = voice.posterior(sound).mean
-    pieces = [
-        _pieces(part, width) for part, width in ((z, _FRAMES), (prosody, _FRAMES), (sound, _FRAMES * voice.shape.hop))
-    ]
+    if prosody.shape[2] < LEAST_FRAMES:
+        raise ValueError(f"a clip of {prosody.shape[2]} frames: expected {LEAST_FRAMES} or more")
+    widths = (LEAST_FRAMES, LEAST_FRAMES, LEAST_FRAMES * voice.shape.hop)
+    pieces = [_pieces(part, width) for part, width in zip((z, prosody, sound), widths, strict=True)]
     order = torch.Generator().manual_seed(seed)
     nearest = _nearest(voice, [part[_spread(len(part))] for part in pieces])
     vector = nearest.clone().requires_grad_()

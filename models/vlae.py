@@ -7,7 +7,6 @@ latents, so they must carry it. The prior over their series is autoregressive.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.nn import functional as F
 
+from gramophone.models.arrangement import Arrangement
 from gramophone.models.autoregressive import Autoregressive
 from gramophone.models.composition import Delay, Parallel, Sequential
 from gramophone.models.convolution import CausalConv1d, StridedConv1d
@@ -135,29 +135,17 @@ class VLAE(VAE):
         return self.frames.distribution(self.origin.expand(1, self.shape.latents, 1))
 
 
-@torch.no_grad()
-def arrange(model: VLAE, order: Sequence[int], signs: Sequence[int]) -> None:
-    """Let latent `i` be what latent `order[i]` was, times `signs[i]`; to sound it makes no difference.
-
-    Raises:
-        ValueError: not every latent is named once, or a sign is neither 1 nor -1.
-    """
-    latents = model.shape.latents
-    if sorted(order) != list(range(latents)) or len(signs) != latents or not set(signs) <= {1, -1}:
-        raise ValueError(f"order {list(order)}, signs {list(signs)}: expected each of {latents} latents once, 1 or -1")
-    places, turned = torch.tensor(order), torch.tensor(signs).to(model.origin)
-    both = torch.cat([places, places + latents])  # means, then log scales
-    scaled = torch.cat([turned, torch.ones_like(turned)])
-    ends = [cast(CausalConv1d, model.encoder.layers[-1])]
+def arrange(model: VLAE, arrangement: Arrangement) -> None:
+    """Put the latents in another order, some turned round; to sound it makes no difference."""
+    ends = [model.encoder.layers[-1]]
     starts = [_first(model.wavenet.conditions.series)]
     if model.frames is not None:
-        ends.append(cast(CausalConv1d, model.frames.layers.layers[-1]))
+        ends.append(model.frames.layers.layers[-1])
         starts.append(_first(model.frames.layers))
     for end in ends:
-        end.weight.copy_(end.weight[:, :, both] * scaled)
-        end.bias.copy_(end.bias[both] * scaled)
+        arrangement.give(cast(CausalConv1d, end))
     for start in starts:
-        start.weight[:, -latents:] = start.weight[:, -latents:][:, places] * turned[:, None]
+        arrangement.take(start.weight[:, -model.shape.latents :], 1)
 
 
 def encoder(shape: VLAEShape) -> Sequential:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn import functional as F
 
+from gramophone.models.arrangement import Arrangement
 from gramophone.models.composition import Delay, Sequential
 from gramophone.models.convolution import CausalConv1d
 from gramophone.models.decoder import residual_unit
@@ -134,6 +135,12 @@ class Voice(VAE):
         """Return the distribution of sound; a frame weighs as much as a distance of 1."""
         sound, _ = self.decoder(z, None, *given)
         return Spectra(sound, z.shape[2])
+
+
+def arrange(voice: Voice, arrangement: Arrangement) -> None:
+    """Put the latents in another order, some turned round; to sound it makes no difference."""
+    arrangement.give(cast(CausalConv1d, voice.encoder.layers.layers[-1]))
+    arrangement.take(voice.decoder.network.entry.weight[:, : voice.shape.latents], 1)
 
 
 class Encoder(Streaming):

@@ -116,12 +116,15 @@ def evaluate_voice(
         list[str] | None, typer.Option(metavar="DATA", help="People it never heard, to be learnt from 20 s each.")
     ] = None,
     phrases: Annotated[int, typer.Option(min=1, help="How many held-out phrases of each speaker.")] = 4,
+    likeness: Annotated[
+        float, typer.Option(min=0, max=1, help="How far latents of who sings as another are moved to the other's.")
+    ] = 1.0,
     json: JsonOption = False,
 ) -> None:
     """Judge whether a voice sings what it heard, and as whom: quality, words, pitch, likeness."""
     from gramophone.offline.evaluate_voice import run
 
-    run(model, data or [], unseen or [], phrases, json=json)
+    run(model, data or [], unseen or [], phrases, likeness, json=json)
 
 
 @evaluate.command("match")

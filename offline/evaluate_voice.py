@@ -19,20 +19,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gramophone.models.checkpoint import Card, load
-from gramophone.models.speaker_fit import fit_speaker
+from gramophone.models.gaussian import Gaussian
 from gramophone.models.streaming import State
+from gramophone.models.transport import transport
 from gramophone.models.voice import Voice
 from gramophone.offline.data.corpus import Corpus, gather, sound
 from gramophone.offline.data.recording import Recording, spread_evenly
+from gramophone.offline.evaluate_vlae import styles_of
 from gramophone.offline.evaluation import EvaluationError, need
+from gramophone.offline.judges.family import FAMILIES, family_of
 from gramophone.offline.judges.hearing import Sound
 from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
 from gramophone.offline.judges.voice import KnownVoices, need_voices
-from gramophone.offline.singing import accustomed, analysed, sung
-from gramophone.offline.speaker_probe import HEARD_BEFORE_S, Probed, clip, probed
+from gramophone.offline.singing import accustomed_to, clip, sung
+from gramophone.offline.speaker_probe import Probed, probed
 from gramophone.offline.train.plan import RunFolder, begun_plan
-from gramophone.offline.train.prosody import measured, prosody
+from gramophone.offline.train.prosody import prosody
 from gramophone.offline.train.voice import VoicePlan
+from gramophone.realtime.latent.guest import meet
+from gramophone.realtime.latent.likeness import MOMENTS
+from gramophone.realtime.latent.voice_whole import analysed
+from gramophone.realtime.pitch.whole import measured
 
 REFERENCES = 20
 """Held-out recordings by which the judge knows a speaker."""
@@ -52,6 +59,7 @@ TARGETS = {
     "conversion.cents": (30.0, "at most"),
     "one_shot.nearer": (0.80, "at least"),
     "instruments.cents": (20.0, "at most"),
+    "instruments.family": (0.80, "at least"),
 }
 
 
@@ -73,7 +81,8 @@ class Judged:
 
     `quality` is DNSMOS' overall score; `likeness` the cosine to the one who is to sing, `source` to the one who sang,
     `nearer` how often the first is larger; `words` the share of words wrong (NaN if none is known); `cents` the median
-    error of pitch. What was `lost` is against the recordings.
+    error of pitch; `family` how often a music tagger hears the instrument's (NaN for people, and for those that it does
+    not know). What was `lost` is against the recordings.
     """
 
     phrases: int
@@ -85,6 +94,7 @@ class Judged:
     words: float
     words_lost: float
     cents: float
+    family: float
 
 
 @dataclass(frozen=True)
@@ -105,10 +115,24 @@ class Report:
                 yield name, value
 
 
-class Stage:
-    """A voice, the recordings to judge it on, and judges who know its speakers."""
+@dataclass(frozen=True)
+class Performance:
+    """A phrase, to be sung with latents `z` as somebody, by name and vector, moved by so many octaves."""
 
-    def __init__(self, model: Path, data: Sequence[str], phrases: int) -> None:
+    phrase: Phrase
+    z: Tensor
+    target: str
+    vector: Tensor
+    octaves: float = 0.0
+
+
+class Stage:
+    """A voice, the recordings to judge it on, and judges who know its speakers.
+
+    Who sings as somebody else has latents moved so far to where the other's lie, as by the knob `likeness`.
+    """
+
+    def __init__(self, model: Path, data: Sequence[str], phrases: int, likeness: float = 1.0) -> None:
         need(("speechmos", "pocketsphinx"))
         need_voices()
         self.voice, self.card, self.corpus = opened(model, data)
@@ -117,16 +141,34 @@ class Stage:
         self.phrases = {name: phrases_of(self.voice, self.corpus, name, phrases) for name in self.card.speakers}
         self.middles = {name: middle_of(own) for name, own in self.phrases.items()}
         self.known = KnownVoices({name: references(self.corpus, name) for name in self.people}, self.corpus.rate)
+        self._likeness = likeness
+        self._usual = styles_of(self.card) if MOMENTS in self.card.notes else {}
 
     def vector(self, speaker: str) -> Tensor:
         """Return who a speaker is to the voice."""
         return self.voice.table[self.card.speakers.index(speaker)][None].detach()
 
-    def judge(
-        self, performances: Iterable[tuple[Phrase, str, Tensor, float]], known: KnownVoices | None = None
-    ) -> Judged | None:
-        """Judge phrases sung by somebody, by name and vector, moved by so many octaves; None if there are none."""
-        rows = [self._heard(*performance, known or self.known) for performance in performances]
+    def as_another(
+        self, phrase: Phrase, target: str, vector: Tensor, middle: float, usual: Gaussian | None
+    ) -> Performance:
+        """Return a phrase as sung by another, in the other's range, latents moved to where the other's usually lie."""
+        z = phrase.z
+        if usual and phrase.speaker in self._usual:
+            affine = transport(self._usual[phrase.speaker], usual).partly(self._likeness)
+            z = affine(z.transpose(1, 2)).transpose(1, 2)
+        return Performance(phrase, z, target, vector, middle - self.middles[phrase.speaker])
+
+    def crossed(self, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Performance]:
+        """Yield one phrase of every source for every other target."""
+        for source in sources:
+            for number, target in enumerate(name for name in targets if name != source):
+                phrase = self.phrases[source][number % len(self.phrases[source])]
+                usual = self._usual.get(target)
+                yield self.as_another(phrase, target, self.vector(target), self.middles[target], usual)
+
+    def judge(self, performances: Iterable[Performance], known: KnownVoices | None = None) -> Judged | None:
+        """Judge what is sung; None if there is nothing."""
+        rows = [self._heard(performance, known or self.known) for performance in performances]
         if not rows:
             return None
         found = {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
@@ -143,14 +185,15 @@ class Stage:
             float(wrong),
             float(wrong - wrong_was),
             float(np.nanmedian(found["cents"])),
+            _mean(found["family"]),
         )
 
-    def _heard(
-        self, phrase: Phrase, target: str, vector: Tensor, octaves: float, known: KnownVoices
-    ) -> Mapping[str, float]:
-        told = phrase.prosody + torch.tensor([octaves, 0.0, 0.0])[:, None]
-        said, rate = sung(self.voice, phrase.z, vector, told), self.corpus.rate
+    def _heard(self, performance: Performance, known: KnownVoices) -> Mapping[str, float]:
+        phrase, target = performance.phrase, performance.target
+        told = phrase.prosody + torch.tensor([performance.octaves, 0.0, 0.0])[:, None]
+        said, rate = sung(self.voice, performance.z, performance.vector, told), self.corpus.rate
         likeness = known.likeness(said)
+        family = FAMILIES.get(target)
         wrong, total = word_errors(phrase.text, recognise(said, rate)) if phrase.text else (0, 0)
         wrong_was, _ = word_errors(phrase.text, recognise(phrase.sound, rate)) if phrase.text else (0, 0)
         return {
@@ -162,18 +205,21 @@ class Stage:
             "wrong": wrong,
             "wrong_was": wrong_was,
             "total": total,
+            "family": float(family_of(said, rate) == family) if family else float("nan"),
         }
 
 
-def run(model: Path, data: Sequence[str], unseen: Sequence[str], phrases: int, *, json: bool) -> None:
+def run(model: Path, data: Sequence[str], unseen: Sequence[str], phrases: int, likeness: float, *, json: bool) -> None:
     """Judge a voice and print; `unseen` are places with people that it never heard, for the one-shot figures.
+
+    `likeness` is how far the latents of who sings as another are moved to where the other's lie.
 
     Raises:
         EvaluationError: a judge is not installed, or nobody says what to judge on.
         CheckpointError: the file is no voice.
         DataError: there are no held-out recordings of its speakers.
     """
-    found = report(model, data, unseen, phrases)
+    found = report(model, data, unseen, phrases, likeness)
     if json:
         print(json_format.dumps(asdict(found)), flush=True)
         return
@@ -187,53 +233,44 @@ def run(model: Path, data: Sequence[str], unseen: Sequence[str], phrases: int, *
         print(f"{name:26} {value:7.2f}  {side} {bound:g}  {'reached' if met else 'MISSED'}")
 
 
-def report(model: Path, data: Sequence[str], unseen: Sequence[str], phrases: int) -> Report:
+def report(model: Path, data: Sequence[str], unseen: Sequence[str], phrases: int, likeness: float = 1.0) -> Report:
     """Return what judges say of a voice, from so many phrases of each speaker."""
-    stage = Stage(model, data, phrases)
-    people, vector = stage.people, stage.vector
+    stage = Stage(model, data, phrases, likeness)
+    people = stage.people
     spoken = [phrase for name in people for phrase in stage.phrases[name]]
-    resynthesis = stage.judge((phrase, phrase.speaker, vector(phrase.speaker), 0.0) for phrase in spoken)
+    resynthesis = stage.judge(
+        Performance(phrase, phrase.z, phrase.speaker, stage.vector(phrase.speaker)) for phrase in spoken
+    )
     assert resynthesis is not None
     return Report(
         resynthesis,
-        stage.judge(_crossed(stage, people)),
-        stage.judge(_crossed(stage, stage.instruments)),
+        stage.judge(stage.crossed(people, people)),
+        stage.judge(stage.crossed(stage.card.speakers, stage.instruments)),
         one_shot(stage, unseen, phrases) if unseen else None,
         probed(stage.voice, stage.corpus, people),
     )
 
 
-def _crossed(stage: Stage, targets: Sequence[str]) -> Iterator[tuple[Phrase, str, Tensor, float]]:
-    """Yield one phrase of every person for every other target, at the target's own pitch."""
-    for source in stage.people:
-        for number, target in enumerate(name for name in targets if name != source):
-            phrase = stage.phrases[source][number % len(stage.phrases[source])]
-            yield phrase, target, stage.vector(target), stage.middles[target] - stage.middles[source]
-
-
 def one_shot(stage: Stage, unseen: Sequence[str], phrases: int) -> Judged | None:
     """Judge what everybody known sings as people whom the voice knows by 20 s of theirs only."""
     corpus = gather(unseen, stage.corpus.rate)
-    vectors = {name: fitted(stage.voice, corpus, name) for name in corpus.speakers}
-    middles = {name: middle_of(phrases_of(stage.voice, corpus, name, phrases)) for name in corpus.speakers}
+    guests = {name: meet(stage.voice, name, clip(corpus, name, _CLIP_S)) for name in corpus.speakers}
     everybody = {name: references(stage.corpus, name) for name in stage.people}
     known = KnownVoices(everybody | {name: references(corpus, name) for name in corpus.speakers}, corpus.rate)
     return stage.judge(
         (
-            (stage.phrases[source][0], target, vector, middles[target] - stage.middles[source])
-            for target, vector in vectors.items()
+            stage.as_another(
+                stage.phrases[source][0],
+                target,
+                torch.from_numpy(guest.vector)[None],
+                guest.octave,
+                Gaussian(torch.from_numpy(guest.mean).double(), torch.from_numpy(guest.covariance).double()),
+            )
+            for target, guest in guests.items()
             for source in stage.people
         ),
         known,
     )
-
-
-def fitted(voice: Voice, corpus: Corpus, speaker: str) -> Tensor:
-    """Return who a speaker is to a voice, by 20 s of recordings that are not held out."""
-    own = clip(corpus, speaker, _CLIP_S)
-    own = own[: len(own) // voice.shape.hop * voice.shape.hop]
-    _, told = analysed(voice, own)
-    return fit_speaker(voice, torch.from_numpy(own)[None, None], told)
 
 
 def opened(model: Path, data: Sequence[str]) -> tuple[Voice, Card, Corpus]:
@@ -262,7 +299,7 @@ def phrases_of(voice: Voice, corpus: Corpus, speaker: str, count: int) -> list[P
         raise EvaluationError(f"{speaker}: no held-out recording of {_SHORTEST_S:g} s or more")
     told = [r for r in own if r.found.text and r.heard.frames <= _LONGEST_S * corpus.rate and speaker == _ENGLISH]
     chosen = spread_evenly(told, _MORE * count) if told else spread_evenly(own, count)
-    heard = accustomed(voice, clip(corpus, speaker, HEARD_BEFORE_S))
+    heard = accustomed_to(voice, corpus, speaker)
     return [_phrase(voice, recording, recording.found.text if told else "", heard) for recording in chosen]
 
 

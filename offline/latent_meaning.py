@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from gramophone.models.arrangement import Arrangement
+from gramophone.models.checkpoint import Card
 from gramophone.models.gaussian import moments
-from gramophone.models.vlae import VLAE, arrange
-from gramophone.offline.data.corpus import Corpus, sound
+from gramophone.offline.data.corpus import Corpus
 from gramophone.offline.data.recording import Recording, spread_evenly
 from gramophone.offline.descriptors import DESCRIPTORS, kept_descriptors
-from gramophone.offline.resynthesis import encoded
 
+Encode = Callable[[Recording], Tensor]
+"""A recording's latents, `(D, n)`, a frame for each hop."""
 Doubles = NDArray[np.float64]
 LEAST_R2 = 0.25
 """Below this a latent is not named after a descriptor."""
@@ -42,10 +45,18 @@ class Meaning:
         return {"about": self.about, "r2": self.r2, "spread": self.spread}
 
 
-def explain(model: VLAE, corpus: Corpus) -> Meaning:
+def explained(card: Card, encode: Encode, arrange: Callable[[Arrangement], None], corpus: Corpus) -> Card:
+    """Arrange a model's latents, and return its card with their names and all that is known of them."""
+    meaning = explain(encode, arrange, corpus, card.hop)
+    known = speakers_moments(encode, corpus, card.hop)
+    notes = {**card.notes, **meaning.notes(), "moments": known, "company": company(meaning.about, known)}
+    return replace(card, latents=meaning.names, notes=notes)
+
+
+def explain(encode: Encode, arrange: Callable[[Arrangement], None], corpus: Corpus, hop: int) -> Meaning:
     """Measure a model's latents on held-out recordings, and arrange them: the best understood first, plus for more."""
     series = [
-        (encoded(model, sound(recording))[0].T.numpy(), kept_descriptors(recording, corpus.rate, model.shape.hop))
+        (encode(recording).T.numpy(), kept_descriptors(recording, corpus.rate, hop))
         for speaker in corpus.speakers
         for recording in some_of(corpus.held_out, speaker)
     ]
@@ -57,7 +68,7 @@ def explain(model: VLAE, corpus: Corpus) -> Meaning:
     r2 = np.square(found[np.arange(len(found)), best])
     order = np.argsort(-r2, kind="stable")
     signs = np.where(found[np.arange(len(found)), best] < 0, -1, 1)[order]
-    arrange(model, order.tolist(), signs.tolist())
+    arrange(Arrangement(order.tolist(), signs.tolist()))
     about = tuple(DESCRIPTORS[best[place]] if r2[place] >= LEAST_R2 else "" for place in order)
     return Meaning(
         tuple(f"z{number} {name} +" if name else f"z{number}" for number, name in enumerate(about, start=1)),
@@ -78,14 +89,14 @@ def correlations(z: Doubles, heard: NDArray[np.float32]) -> Doubles:
     return np.stack(columns, axis=1)
 
 
-def speakers_moments(model: VLAE, corpus: Corpus) -> dict[str, dict[str, object]]:
+def speakers_moments(encode: Encode, corpus: Corpus, hop: int) -> dict[str, dict[str, object]]:
     """Return mean and covariance of each speaker's latents over audible frames that may be trained on."""
     found: dict[str, dict[str, object]] = {}
     for speaker in corpus.speakers:
         frames = []
         for recording in some_of(corpus.training, speaker):
-            z = encoded(model, sound(recording))[0].t()
-            loudness = kept_descriptors(recording, corpus.rate, model.shape.hop)[:, 0]
+            z = encode(recording).t()
+            loudness = kept_descriptors(recording, corpus.rate, hop)[:, 0]
             frames.append(z[torch.from_numpy(loudness > _AUDIBLE_DB)])
         style = moments(torch.cat(frames)).gaussian()
         found[speaker] = {"mean": style.mean.tolist(), "covariance": style.covariance.tolist()}

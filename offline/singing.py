@@ -2,54 +2,44 @@
 
 from __future__ import annotations
 
-from typing import cast
+import functools
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from gramophone.models.streaming import State
 from gramophone.models.voice import Voice
-from gramophone.offline.data.corpus import sound
+from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.data.recording import Recording
-from gramophone.offline.train.prosody import measured, prosody
+from gramophone.offline.train.prosody import prosody
+from gramophone.realtime.latent.voice_whole import accustomed, analysed, latents
 from gramophone.realtime.stage import Audio
 
-
-@torch.no_grad()
-def accustomed(voice: Voice, samples: Audio) -> State:
-    """Return the state of an encoder that has heard a mono sound: it expects this voice from now on."""
-    state: State = voice.encoder(_hops(voice, samples))[1]
-    return state
+_HEARD_BEFORE_S = 10.0
+"""Seconds of a voice that the encoder hears before it is judged: on stage, it soon is accustomed to who sings."""
 
 
-@torch.no_grad()
-def latents(voice: Voice, samples: Audio, heard: State | None = None) -> Tensor:
-    """Return the latents' means of a mono sound, `(1, latents, n)`, behind what the encoder has `heard`."""
-    numbers, _ = voice.encoder(F.pad(_hops(voice, samples), (0, voice.delay)), heard)
-    return cast(Tensor, numbers[:, : voice.shape.latents, voice.encoder.delay :])
+def accustomed_to(voice: Voice, corpus: Corpus, speaker: str) -> State:
+    """Return the state of an encoder that has heard some seconds of a speaker."""
+    return accustomed(voice, clip(corpus, speaker, _HEARD_BEFORE_S))
 
 
-@torch.no_grad()
-def analysed(
-    voice: Voice, samples: Audio, intoned: Audio | None = None, heard: State | None = None
-) -> tuple[Tensor, Tensor]:
-    """Return the latents' means `(1, latents, n)` and the prosody `(1, PROSODY, n)` of a mono sound.
-
-    `intoned` are octaves and voicing, if they are known (`gramophone.offline.train.prosody`); the last hop is filled up
-    with silence. `heard` is what the encoder has heard before, if it has (`accustomed`).
-    """
-    shape = voice.shape
-    told = measured(samples, shape.rate, shape.hop) if intoned is None else intoned
-    pitch = torch.from_numpy(np.ascontiguousarray(told.T))[None]
-    loudness = voice.loudness_of(_hops(voice, samples))
-    return latents(voice, samples, heard), torch.cat([pitch, loudness], 1)
+def clip(corpus: Corpus, speaker: str, seconds: float) -> Audio:
+    """Return so many seconds of a speaker's recordings that are not held out."""
+    parts, missing = [], round(seconds * corpus.rate)
+    for recording in corpus.training:
+        if recording.speaker == speaker and missing > 0:
+            parts.append(sound(recording, 0, missing))
+            missing -= len(parts[-1])
+    return np.concatenate(parts)
 
 
-def _hops(voice: Voice, samples: Audio) -> Tensor:
-    """Return a mono sound as `(1, 1, T)`, the last hop filled up with silence."""
-    return torch.from_numpy(np.pad(samples, (0, -len(samples) % voice.shape.hop)))[None, None]
+def encoder_of(voice: Voice, corpus: Corpus) -> Callable[[Recording], Tensor]:
+    """Return what gives a recording's latents, `(D, n)`, as an encoder hears it that is accustomed to its speaker."""
+    known = functools.cache(lambda speaker: accustomed_to(voice, corpus, speaker))
+    return lambda recording: latents(voice, sound(recording), known(recording.speaker))[0]
 
 
 @torch.no_grad()

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -18,14 +17,12 @@ from torch.nn import functional as F
 from gramophone.models.voice import Voice
 from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.data.recording import Recording, spread_evenly
-from gramophone.offline.singing import accustomed, latents
-from gramophone.realtime.stage import Audio
+from gramophone.offline.singing import accustomed_to
+from gramophone.realtime.latent.voice_whole import latents
 
 _PER_SPEAKER = 60
 _LONGEST_S, _SHORTEST_S = 4.0, 1.0
 _RIDGE = 1e-3
-HEARD_BEFORE_S = 10.0
-"""Seconds of a voice that the encoder hears before it is judged: on stage, it soon is accustomed to who sings."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ def _examples(
     labels = []
     for place, speaker in enumerate(speakers):
         own = [r for r in recordings if r.speaker == speaker and r.heard.audible >= _SHORTEST_S * corpus.rate]
-        heard = accustomed(voice, clip(corpus, speaker, HEARD_BEFORE_S))
+        heard = accustomed_to(voice, corpus, speaker)
         for recording in spread_evenly(own, _PER_SPEAKER):
             samples = sound(recording, *_audible(recording, corpus.rate))
             samples = samples[: len(samples) // voice.shape.hop * voice.shape.hop]
@@ -61,16 +58,6 @@ def _examples(
             rows.append((_summary(latents(voice, samples, heard)), _summary(raw)))
             labels.append(place)
     return [torch.stack(kind) for kind in zip(*rows, strict=True)], torch.tensor(labels)
-
-
-def clip(corpus: Corpus, speaker: str, seconds: float) -> Audio:
-    """Return so many seconds of a speaker's recordings that are not held out."""
-    parts, missing = [], round(seconds * corpus.rate)
-    for recording in corpus.training:
-        if recording.speaker == speaker and missing > 0:
-            parts.append(sound(recording, 0, missing))
-            missing -= len(parts[-1])
-    return np.concatenate(parts)
 
 
 def _audible(recording: Recording, rate: int) -> tuple[int, int]:

@@ -19,6 +19,14 @@ def speaker_knobs(names: Sequence[str]) -> tuple[Parameter, ...]:
         Parameter("speaker", choices[0], "who is heard", choices=choices, smoothing_ms=0),
         Parameter("speaker2", choices[-1], "who else", choices=choices, smoothing_ms=0),
         Parameter("blend", 0.0, "from the first speaker (0) to the second (1)", smoothing_ms=50),
+        *(knob for number in (3, 4) if number <= len(names) for knob in _further(number, choices)),
+    )
+
+
+def _further(number: int, choices: tuple[str, ...]) -> tuple[Parameter, Parameter]:
+    return (
+        Parameter(f"speaker{number}", choices[number - 1], "who else", choices=choices, smoothing_ms=0),
+        Parameter(f"blend{number}", 0.0, f"from those before (0) to speaker {number} (1)", smoothing_ms=50),
     )
 
 
@@ -26,7 +34,9 @@ def speaker_weights(names: Sequence[str], values: Mapping[str, Value]) -> NDArra
     """Return how much of each speaker is heard, `(speakers,)`, 1 in sum."""
     weights = np.zeros(len(names), np.float32)
     if names:
-        blend = float(values["blend"])
-        for knob, share in (("speaker", 1 - blend), ("speaker2", blend)):
-            weights[names.index(str(values[knob]))] += share
+        weights[names.index(str(values["speaker"]))] = 1
+    for number, knob in ((2, "blend"), (3, "blend3"), (4, "blend4")):
+        if (share := np.float32(values.get(knob, 0.0))) > 0:
+            weights *= 1 - share
+            weights[names.index(str(values[f"speaker{number}"]))] += share
     return weights

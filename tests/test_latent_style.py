@@ -104,7 +104,7 @@ def test_a_lesson_holds_the_mean_and_the_covariance_of_what_is_audible_of_a_clip
     sound[SHAPE.hop * 100 : SHAPE.hop * 200] = 0
     clip = write(tmp_path / "clip.wav", sound)
     codec = VLAECodec(model, Card(SHAPE.rate), "cpu")
-    lesson = Lesson.learn(codec, {"clip": clip, "clip2": clip})
+    lesson = Lesson.learn(codec, {"clip": clip, "clip2": clip}, None)
     with torch.inference_mode():
         latents = model.posterior(torch.from_numpy(sound)[None, None]).mean[0].t().numpy()
     np.testing.assert_allclose(lesson.second, latents, atol=1e-5)

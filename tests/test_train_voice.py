@@ -8,20 +8,22 @@ import pytest
 import soundfile
 import torch
 
-from gramophone.models.checkpoint import load
+from gramophone.models.checkpoint import card_of, load
 from gramophone.models.speaker_fit import fit_speaker
 from gramophone.models.voice import Voice
 from gramophone.offline.data import instruments
 from gramophone.offline.data.corpus import gather
 from gramophone.offline.data.layouts import find
 from gramophone.offline.data.recording import DataError
-from gramophone.offline.singing import analysed, sung, sung_again
+from gramophone.offline.singing import sung, sung_again
 from gramophone.offline.speaker_probe import probed
 from gramophone.offline.train.disguise import disguised
 from gramophone.offline.train.plan import RunFolder, TrainingError
-from gramophone.offline.train.prosody import measured, mended, prosody
+from gramophone.offline.train.prosody import prosody
 from gramophone.offline.train.run import Machine, fit
 from gramophone.offline.train.voice import Probe, VoicePlan, VoiceTraining, train_voice
+from gramophone.realtime.latent.voice_whole import analysed
+from gramophone.realtime.pitch.whole import measured, mended
 
 RATE = 16_000
 
@@ -87,7 +89,7 @@ def test_it_learns_and_says_what_it_is(home, tmp_path):
     assert lines[-1]["held_out"]["mean"] < 0.9 * before
     voice, card = load(tmp_path / "model.safetensors", "voice")
     assert (card.speakers, card.hop, card.delay) == (("ann", "bob"), 128, 256)
-    assert card.latents == ("z1", "z2", "z3")
+    assert [name.split()[0] for name in card.latents] == ["z1", "z2", "z3"]
     assert card.notes["pitch_hz"] == pytest.approx({"ann": 225, "bob": 115}, rel=0.03)
     recording = gather(of.data, RATE).held_out[0]
     said = sung_again(voice, recording, voice.table[:1].detach())
@@ -210,11 +212,11 @@ def test_a_speaker_is_found_again_from_a_clip(home):
     z, told = analysed(voice, clip)
     target = voice.table[2:3] + 0.05 * torch.randn(1, 64)
     model = torch.from_numpy(sung(voice, z, target, told))[None, None]
-    found = fit_speaker(voice, model, told, steps=5)
+    found = fit_speaker(voice, z, told, model, steps=5)
     distance = (voice.table - found).norm(dim=1)
     assert int(distance.argmin()) == 2
     with pytest.raises(ValueError, match="expected 64 or more"):
-        fit_speaker(voice, model[:, :, :1280], told[:, :, :10])
+        fit_speaker(voice, z[:, :, :10], told[:, :, :10], model[:, :, :1280])
 
 
 def test_a_probe_tells_speakers_by_what_is_heard(home):
@@ -224,3 +226,13 @@ def test_a_probe_tells_speakers_by_what_is_heard(home):
     assert found.chance == 0.5
     assert found.heard == 1.0
     assert 0 <= found.latents <= 1
+
+
+def test_the_card_says_where_speakers_latents_lie_and_what_each_latent_is_about(home, tmp_path):
+    train(plan(home), tmp_path / "run")
+    card = card_of(tmp_path / "run" / "model.safetensors")
+    assert set(card.notes["moments"]) == {"ann", "bob"}
+    assert np.shape(card.notes["moments"]["ann"]["covariance"]) == (3, 3)
+    assert [len(card.notes[key]) for key in ("about", "r2", "spread", "company")] == [3, 3, 3, 3]
+    assert list(card.notes["r2"]) == sorted(card.notes["r2"], reverse=True)
+    assert [name.split()[0] for name in card.latents] == ["z1", "z2", "z3"]

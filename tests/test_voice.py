@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from gramophone.models.arrangement import Arrangement
 from gramophone.models.checkpoint import Card, load, save
 from gramophone.models.ear import Adaptation
 from gramophone.models.envelope import read
@@ -14,7 +15,7 @@ from gramophone.models.harmonics import HarmonicBank
 from gramophone.models.mel import hz_to_mel, mel_to_hz
 from gramophone.models.noise import NoiseBank
 from gramophone.models.spectral_loss import magnitudes, spectral_distance
-from gramophone.models.voice import COLOUR, SILENCE, Voice, VoiceShape
+from gramophone.models.voice import COLOUR, SILENCE, Voice, VoiceShape, arrange
 
 RATE, HOP = 16_000, 128
 SMALL = VoiceShape(bands=16, width=8, units=2, latents=3, layers=3, channels=8, speakers=3, speaker=5)
@@ -340,3 +341,16 @@ def test_the_default_shape_is_small():
     model = Voice(VoiceShape(speakers=20))
     assert sum(parameter.numel() for parameter in model.parameters()) * 4 < 12_000_000
     assert model.shape.rate / model.shape.hop == 125
+
+
+def test_latents_in_another_order_and_turned_round_make_no_difference_to_sound():
+    model, other = made(), made()
+    order, signs = [2, 0, 1], [1, -1, -1]
+    arrange(other, Arrangement(order, signs))
+    x = 0.1 * noise(1, 1, 20 * HOP)
+    before, after = model.posterior(x), other.posterior(x)
+    rearranged = before.mean[:, order] * torch.tensor(signs)[:, None]
+    torch.testing.assert_close(after.mean, rearranged)
+    torch.testing.assert_close(after.scale, before.scale[:, order])
+    told = given(model, 20)
+    torch.testing.assert_close(other.decoder(rearranged, None, *told)[0], model.decoder(before.mean, None, *told)[0])

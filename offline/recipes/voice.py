@@ -26,6 +26,8 @@ PLAN = VoicePlan(
     data=(*(f"voice:{name}" for name in PEOPLE), *(f"instrument:{name}" for name in INSTRUMENTS)),
     seed=1,
     steps=100_000,
+    every=2000,
+    kl=0.003,
 )
 _PHRASES = 4
 

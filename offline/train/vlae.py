@@ -8,9 +8,10 @@ it is where that is to be found and turned; the bound stays a bound, for it take
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -22,11 +23,11 @@ from torch.utils.data import Dataset
 
 from gramophone.models.checkpoint import Card, save
 from gramophone.models.vae import closed_kl, gaussian, kl_per_dimension
-from gramophone.models.vlae import VLAE, VLAEShape
+from gramophone.models.vlae import VLAE, VLAEShape, arrange
 from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.descriptors import DESCRIPTORS, kept_descriptors
-from gramophone.offline.latent_meaning import company, explain, speakers_moments
-from gramophone.offline.resynthesis import resynthesised
+from gramophone.offline.latent_meaning import explained
+from gramophone.offline.resynthesis import encoded, resynthesised
 from gramophone.offline.train.crops import Batch, Crops, Cutter, Judged, Series
 from gramophone.offline.train.module import Training
 from gramophone.offline.train.plan import Plan, RunFolder, TrainingError
@@ -253,10 +254,9 @@ def judged_parts(model: VLAE, judged: Judged, free_nats: float) -> dict[str, flo
 def save_explained(path: Path, model: VLAE, card: Card, corpus: Corpus) -> None:
     """Write a model whose latents are arranged and named, with what is known of them."""
     if model.shape.latents:
-        meaning = explain(model, corpus)
-        moments = speakers_moments(model, corpus)
-        notes = {**card.notes, **meaning.notes(), "moments": moments, "company": company(meaning.about, moments)}
-        card = replace(card, latents=meaning.names, notes=notes)
+        card = explained(
+            card, lambda recording: encoded(model, sound(recording))[0], functools.partial(arrange, model), corpus
+        )
     save(path, model, card)
 
 

@@ -14,6 +14,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -24,15 +25,16 @@ from torch.func import functional_call
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from gramophone.models.checkpoint import Card, save
+from gramophone.models.checkpoint import Card, load, save
 from gramophone.models.ear import Adaptation
 from gramophone.models.spectral_loss import Spectra
 from gramophone.models.streaming import State
 from gramophone.models.vae import Bound, closed_kl, gaussian
-from gramophone.models.voice import COLOUR, MIDDLE_HZ, PROSODY, SOUNDING, USUAL_PITCH, Voice, VoiceShape
+from gramophone.models.voice import COLOUR, MIDDLE_HZ, PROSODY, SOUNDING, USUAL_PITCH, Voice, VoiceShape, arrange
 from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.data.recording import Recording, spread_evenly
-from gramophone.offline.singing import sung_again
+from gramophone.offline.latent_meaning import explained
+from gramophone.offline.singing import encoder_of, sung_again
 from gramophone.offline.train.crops import Batch, Crops, Cutter, Judged, Series
 from gramophone.offline.train.disguise import disguised
 from gramophone.offline.train.module import Training
@@ -368,6 +370,14 @@ def train_voice(
             write_sounds(_examples(voice, corpus, sample_s), plan.rate, folder.at / "samples" / f"step-{step:07d}")
 
     fit(training, folder, machine, write, tell)
+    save_explained(folder.model, corpus)
+
+
+def save_explained(path: Path, corpus: Corpus) -> None:
+    """Name and arrange the latents of a voice in a file, and note where speakers' lie."""
+    loaded, card = load(path, "voice")
+    voice = cast(Voice, loaded)
+    save(path, voice, explained(card, encoder_of(voice, corpus), functools.partial(arrange, voice), corpus))
 
 
 def _examples(voice: Voice, corpus: Corpus, seconds: float) -> dict[str, Audio]:

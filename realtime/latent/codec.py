@@ -13,6 +13,7 @@ from gramophone.models.parameters import Value
 from gramophone.realtime.stage import StageError
 
 if TYPE_CHECKING:
+    from gramophone.realtime.latent.guest import Guest
     from gramophone.realtime.wavenet.layout import Floats
 
 _CODECS = {
@@ -68,6 +69,20 @@ class Codec(Protocol):
 
         `values` are the knobs, the codec's own among them (`knobs.py`).
         """
+
+
+class Host(Codec, Protocol):
+    """A codec that sings as speakers whom its model was not trained on, too."""
+
+    def meet(self, clip: str, sound: Floats) -> Guest:
+        """Return who is heard in a clip, its sound `(T,)`; any thread may ask.
+
+        Raises:
+            StageError: nobody is.
+        """
+
+    def welcome(self, guest: Guest) -> None:
+        """From now on, the last of the weights over speakers is the guest's."""
 
 
 @dataclass(frozen=True)

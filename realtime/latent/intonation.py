@@ -35,11 +35,18 @@ class Intonation:
 
     def __init__(self, frame_s: float, usual: Floats) -> None:
         self._frame_s = frame_s
-        self._known = np.isfinite(usual)
-        self._usual = np.nan_to_num(usual)
+        self._know(usual)
         self._range = _Range(frame_s)
         self._tuning = _Tuning(frame_s)
         self._vibrato = _Vibrato(frame_s)
+
+    def welcome(self, octave: float) -> None:
+        """Know another middle octave for the last of the speakers."""
+        self._know(np.append(np.where(self._known, self._usual, np.float32(np.nan))[:-1], np.float32(octave)))
+
+    def _know(self, usual: Floats) -> None:
+        self._known = np.isfinite(usual)
+        self._usual = np.nan_to_num(usual)
 
     def turn(self, octaves: float, voicing: float, speakers: Floats, values: Mapping[str, Value]) -> float:
         """Return the pitch in octaves that is sung, by weights over the speakers."""

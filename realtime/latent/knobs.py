@@ -27,6 +27,7 @@ _STYLE = (
     Parameter("recall", 0.0, "from the latents as they are (0) to those kept (1)", smoothing_ms=50),
     AIR,
 )
+_LIKENESS = Parameter("likeness", 0.0, "how far the latents move to where the speaker's usually lie", smoothing_ms=50)
 _OWN = {
     "vlae": (
         Parameter("temperature", 1.0, "how freely it speaks: 0 always the likeliest, above 1 wilder", range=(0, 2)),
@@ -34,6 +35,8 @@ _OWN = {
         Parameter("seed", 0.0, "another number draws another sound", range=(0, 9999), smoothing_ms=0),
     ),
     "voice": (
+        Parameter("guest", "", "a clip of 5 to 30 s: whoever is heard in it becomes a speaker"),
+        Parameter("guest-share", 1.0, "from the speakers (0) to the guest (1)", smoothing_ms=50),
         Parameter("pitch", 0.0, "how much higher it is sung", "semitones", (-24, 24), smoothing_ms=50),
         Parameter("range", "off", "moves your usual pitch to the speaker's; octaves stay in key", choices=RANGES),
         Parameter("scale", "off", "notes that pitch is drawn to", choices=tuple(SCALES)),
@@ -53,7 +56,8 @@ def knobs_of(kind: str, card: Card, latents: int) -> tuple[Parameter, ...]:
     """Return the knobs of a stage with a model of this kind, card and number of latents."""
     said = card.latents or latent_knobs(card, latents)
     dimensions = (knob for pair in zip(latent_knobs(card, latents), said, strict=True) for knob in _dimension(*pair))
-    return *speaker_knobs(card.speakers), *_STYLE, *dimensions, *_OWN[kind]
+    likeness = (_LIKENESS,) if "moments" in card.notes else ()
+    return *speaker_knobs(card.speakers), *likeness, *_STYLE, *dimensions, *_OWN[kind]
 
 
 def latent_knobs(card: Card, latents: int) -> tuple[str, ...]:

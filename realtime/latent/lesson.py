@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,7 +14,8 @@ from gramophone.models.gaussian import Gaussian, moments
 from gramophone.models.parameters import Value
 from gramophone.models.style import GATE, TINY
 from gramophone.realtime.clip import read_clip
-from gramophone.realtime.latent.codec import Codec, Series
+from gramophone.realtime.latent.codec import Codec, Host, Series
+from gramophone.realtime.latent.guest import Guest
 from gramophone.realtime.stage import StageError
 from gramophone.realtime.wavenet.layout import Floats
 
@@ -31,25 +34,28 @@ class Style:
 
 @dataclass(frozen=True)
 class Lesson:
-    """The style of `clip` and the latents `(n, D)` of `clip2`, None where there is nothing.
+    """The style of `clip`, the latents `(n, D)` of `clip2` and who is heard in `guest`, None where there is nothing.
 
-    `remark` is what people should know of it.
+    `remarks` are what people should know of it.
     """
 
     style: Style | None
     second: Floats | None
-    remark: str
+    guest: Guest | None
+    remarks: tuple[str, ...]
 
     @staticmethod
-    def learn(codec: Codec, values: Mapping[str, Value]) -> Lesson:
-        """Learn the clips that `values` name. Takes its time.
+    def learn(codec: Codec, values: Mapping[str, Value], known: Guest | None) -> Lesson:
+        """Learn the clips that `values` name; who is `known` need not be met again. Takes its time.
 
         Raises:
             StageError: a clip cannot be read, or has no sound in it.
         """
         first, second = (_frames(codec, str(values[name])) for name in ("clip", "clip2"))
         style, remark = _style(first, codec, str(values["clip"])) if first else (None, "")
-        return Lesson(style, second.latents if second else None, remark)
+        guest = _guest(codec, str(values.get("guest", "")), known)
+        remarks = (remark, guest.remark if guest and guest is not known else "")
+        return Lesson(style, second.latents if second else None, guest, tuple(filter(None, remarks)))
 
 
 def audible(power: float | Floats, peak: float) -> bool | np.ndarray:
@@ -57,10 +63,22 @@ def audible(power: float | Floats, peak: float) -> bool | np.ndarray:
     return power > max(peak * GATE, TINY)
 
 
+def _guest(codec: Codec, clip: str, known: Guest | None) -> Guest | None:
+    if not clip:
+        return None
+    if known and known.clip == Path(clip).name:
+        return known
+    return cast(Host, codec).meet(clip, _mono(clip, codec.rate))
+
+
+def _mono(clip: str, rate: int) -> Floats:
+    return np.asarray(read_clip(clip, rate).mean(axis=0), np.float32)
+
+
 def _frames(codec: Codec, clip: str) -> Series | None:
     if not clip:
         return None
-    series = codec.learn(np.asarray(read_clip(clip, codec.rate).mean(axis=0), np.float32))
+    series = codec.learn(_mono(clip, codec.rate))
     if not len(series.powers):
         raise StageError(f"clip: {clip}: no sound in it")
     return series

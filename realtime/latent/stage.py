@@ -18,14 +18,16 @@ import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from gramophone.models.checkpoint import numbers_of
 from gramophone.models.parameters import Value
 from gramophone.presets.models import SUFFIX
 from gramophone.realtime.background import Background, BackgroundStage
-from gramophone.realtime.latent.codec import Codec, Frame, Model
+from gramophone.realtime.latent.codec import Codec, Frame, Host, Model
+from gramophone.realtime.latent.guest import Guest
 from gramophone.realtime.latent.knobs import AIR, knobs_of, latent_knobs
 from gramophone.realtime.model_key import model_path
 from gramophone.realtime.smoothing import Fade, Ramps
@@ -38,8 +40,8 @@ if TYPE_CHECKING:
     from gramophone.realtime.wavenet.layout import Floats
 
 _LOG = logging.getLogger(__name__)
-_CLIPS = ("clip", "clip2")
-_SETTINGS = ("model", "stored")
+_CLIPS = ("clip", "clip2", "guest")
+_SETTINGS = ("model", "stored", "met")
 
 
 class LatentStage(BackgroundStage["Lesson"]):
@@ -62,8 +64,8 @@ class LatentStage(BackgroundStage["Lesson"]):
         model = Model.of(model_path(name, folder))
         _stored(values, model)
         settings = {"model": str(model.path) if name.endswith(SUFFIX) else name}
-        if "stored" in values:
-            settings["stored"] = str(values["stored"])
+        _met(values, model)
+        settings |= {name: str(values[name]) for name in ("stored", "met") if name in values}
         return Keys(
             knobs_of(model.kind, model.card, model.latents),
             settings,
@@ -72,6 +74,7 @@ class LatentStage(BackgroundStage["Lesson"]):
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         from gramophone.realtime.latent.bridge import Bridge
+        from gramophone.realtime.latent.likeness import MOMENTS, Likeness
         from gramophone.realtime.latent.transform import Transform
 
         model = Model.of(model_path(str(values.get("model", ""))))
@@ -86,7 +89,10 @@ class LatentStage(BackgroundStage["Lesson"]):
         turned = [knob for knob in knobs if knob.name not in (*_CLIPS, AIR.name)]
         self._ramps = Ramps(turned, self._values, codec.rate, codec.hop)
         self._air = Fade(float(self._values[AIR.name]), round(AIR.smoothing_ms * form.rate / 1000))
-        lesson = _learn(codec, self._values)
+        self._likeness = Likeness(model.card) if MOMENTS in model.card.notes else None
+        self._guest: Guest | None = None
+        lesson = _learn(codec, self._values, _met(values, model))
+        self._meet(lesson.guest)
         self._transform = Transform(
             _latents(model), codec.hop / codec.rate, lesson, _stored(values, model), _company(model)
         )
@@ -104,7 +110,7 @@ class LatentStage(BackgroundStage["Lesson"]):
             raise StageError(f"{name} says what the stage is made of: it changes with the preset, not while it plays")
         self._values[name] = value
         if name in _CLIPS:
-            self.background.ask(partial(_learn, self._codec, dict(self._values)))
+            self.background.ask(partial(_learn, self._codec, dict(self._values), self._guest))
         elif name == AIR.name:
             self._air.set(float(value))
         else:
@@ -123,32 +129,62 @@ class LatentStage(BackgroundStage["Lesson"]):
         return np.repeat(said[None], len(block), axis=0)
 
     def snapshot(self) -> Mapping[str, Value]:
-        """Return the latents that are stored, as a text."""
+        """Return the latents that are stored and who is a guest, each as a text."""
         stored = self._transform.stored
-        return {} if stored is None else {"stored": " ".join(f"{number:.6g}" for number in stored)}
+        kept: dict[str, Value] = {} if stored is None else {"stored": " ".join(f"{number:.6g}" for number in stored)}
+        return kept | {"met": self._guest.text()} if self._guest else kept
 
     def _enter(self, made: Lesson) -> None:
         self._transform.teach(made)
+        self._meet(made.guest)
+
+    def _meet(self, guest: Guest | None) -> None:
+        """Sing as a guest, or no longer."""
+        if guest and guest is not self._guest:
+            cast("Host", self._codec).welcome(guest)
+            if self._likeness:
+                self._likeness.welcome(guest)
+        self._guest = guest
 
     def _hear(self, sound: Floats) -> Finish:
         """Take one hop through the first half of the model; return the second, with the knobs as they are now."""
         self._worked = True
         ((_, _, values),) = self._ramps.segments(len(sound))
-        frame = self._transform.process(self._codec.analyse(sound), values)
-        return partial(self._say, frame, dict(values))
+        weights = self._weights(values)
+        usual = self._likeness.of(weights) if self._likeness and values["likeness"] else None
+        frame = self._transform.process(self._codec.analyse(sound), values, usual)
+        return partial(self._say, frame, weights, dict(values))
 
-    def _say(self, frame: Frame, values: Mapping[str, Value]) -> Floats:
+    def _say(self, frame: Frame, weights: Floats, values: Mapping[str, Value]) -> Floats:
         self._worked = True
-        return self._codec.synthesise(frame, speaker_weights(self._speakers, values), values)
+        return self._codec.synthesise(frame, weights, values)
+
+    def _weights(self, values: Mapping[str, Value]) -> Floats:
+        """Return how much of each speaker is heard and, where the model can have one, last of the guest."""
+        weights = speaker_weights(self._speakers, values)
+        if "guest-share" not in values:
+            return weights
+        share = np.float32(values["guest-share"] if self._guest else 0.0)
+        return np.append(weights * (1 - share), share)
 
 
-def _learn(codec: Codec, values: Mapping[str, Value]) -> Lesson:
+def _learn(codec: Codec, values: Mapping[str, Value], known: Guest | None) -> Lesson:
     from gramophone.realtime.latent.lesson import Lesson
 
-    lesson = Lesson.learn(codec, values)
-    if lesson.remark:
-        _LOG.warning("latent: %s", lesson.remark)
+    lesson = Lesson.learn(codec, values, known)
+    for remark in lesson.remarks:
+        _LOG.warning("latent: %s", remark)
     return lesson
+
+
+def _met(values: Mapping[str, Value], model: Model) -> Guest | None:
+    """Return the guest that a preset holds.
+
+    Raises:
+        StageError: it does not fit the model.
+    """
+    text = str(values.get("met", ""))
+    return Guest.of_text(text, numbers_of(model.path)) if text else None
 
 
 def _latents(model: Model) -> tuple[str, ...]:

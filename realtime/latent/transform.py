@@ -1,4 +1,7 @@
-"""What the knobs make of latents, frame after frame: freeze, style, morph, scale and offset, recall, in this order."""
+"""What the knobs make of latents, frame after frame.
+
+Freeze, likeness, style, morph, scale and offset, recall, in this order.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy as np
 from gramophone.models.parameters import Value
 from gramophone.realtime.latent.codec import Frame
 from gramophone.realtime.latent.knobs import SCALE
-from gramophone.realtime.latent.lesson import Lesson
+from gramophone.realtime.latent.lesson import Lesson, Style
 from gramophone.realtime.latent.style_map import StyleMap
 from gramophone.realtime.smoothing import Fade
 from gramophone.realtime.wavenet.layout import Floats
@@ -34,7 +37,7 @@ class Transform:
         company: Floats | None = None,
     ) -> None:
         self._latents = latents
-        self._style_map = StyleMap(len(latents), frame_s)
+        self._likeness, self._style = (StyleMap(len(latents), frame_s) for _ in range(2))
         self._lesson = self._leaving = lesson
         self._share = Fade(1.0, round(_FADE_S / frame_s))
         self._held: Floats | None = None
@@ -53,14 +56,13 @@ class Transform:
         """Keep the next frame's latents, to go back to."""
         self._storing = True
 
-    def process(self, frame: Frame, values: Mapping[str, Value]) -> Frame:
-        """Return the next frame with its latents as the knobs say."""
-        if values["freeze"]:
-            frame = replace(frame, latents=frame.latents if self._held is None else self._held)
-        else:
-            self._style_map.hear(frame)
-        self._held = z = frame.latents
-        z = self._style_map.move(z, self._lesson.style, float(values["strength"]), float(values["adaptation"]))
+    def process(self, frame: Frame, values: Mapping[str, Value], usual: Style | None = None) -> Frame:
+        """Return the next frame with its latents as the knobs say; `usual` is where the speaker's lie."""
+        if values["freeze"] and self._held is not None:
+            frame = replace(frame, latents=self._held)
+        self._held = frame.latents
+        frame = _moved(self._likeness, frame, usual, float(values["likeness"]) if usual else 0.0, values)
+        z = _moved(self._style, frame, self._lesson.style, float(values["strength"]), values).latents
         z = z + np.float32(values["morph"]) * (self._second(z) - z)
         z = z * self._each(values, SCALE) + self._each(values) @ self._company
         if self._storing:
@@ -81,3 +83,10 @@ class Transform:
 
     def _each(self, values: Mapping[str, Value], of: str = "") -> Floats:
         return np.array([values[name + of] for name in self._latents], np.float32)
+
+
+def _moved(way: StyleMap, frame: Frame, style: Style | None, strength: float, values: Mapping[str, Value]) -> Frame:
+    """Return a frame so far on its way to a style; what is held is not heard again."""
+    if not values["freeze"]:
+        way.hear(frame)
+    return replace(frame, latents=way.move(frame.latents, style, strength, float(values["adaptation"])))

@@ -12,6 +12,7 @@ from gramophone.models.parameters import Value
 from gramophone.models.voice import MIDDLE_HZ, USUAL_PITCH, Voice, VoiceShape
 from gramophone.realtime.latent.analyser import Analyser
 from gramophone.realtime.latent.codec import Frame, Series
+from gramophone.realtime.latent.guest import Guest, meet
 from gramophone.realtime.latent.intonation import Intonation
 from gramophone.realtime.latent.leveller import Leveller
 from gramophone.realtime.latent.voice_ear import LiveLoudness
@@ -46,8 +47,10 @@ class VoiceCodec:
         wait = max(self.delay - self._pitch.delay, 0)
         self.pitch_late = self._pitch.delay + wait - self.delay
         self._pitch.process(np.zeros(wait, np.float32))
-        self._table: Floats = model.table.detach().cpu().numpy()
-        self._intonation = Intonation(shape.hop / shape.rate, _usual(card))
+        self._model = model
+        # One row more than there are speakers: a guest's.
+        self._table: Floats = np.pad(model.table.detach().cpu().numpy(), ((0, 1), (0, 0)))
+        self._intonation = Intonation(shape.hop / shape.rate, np.append(_usual(card), np.float32(math.nan)))
         self._singer = singer_of(model.decoder, device)
         self._leveller = Leveller(shape.hop, shape.hop / shape.rate)
 
@@ -61,6 +64,15 @@ class VoiceCodec:
     def learn(self, sound: Floats) -> Series:
         """Return another sound's frames."""
         return self._analyser.learn(sound)
+
+    def meet(self, clip: str, sound: Floats) -> Guest:
+        """Return who is heard in a clip."""
+        return meet(self._model, clip, sound)
+
+    def welcome(self, guest: Guest) -> None:
+        """Sing as a guest by the last of the weights."""
+        self._table = np.concatenate([self._table[:-1], guest.vector[None]])
+        self._intonation.welcome(guest.octave)
 
     def prepare(self) -> None:
         """Work out what the past is to the next frame."""
