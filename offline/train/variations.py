@@ -5,7 +5,11 @@ A tagger that has heard few soundfonts, rooms and pieces learns them by heart; w
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
 
 from gramophone.models.tagger import RATE
 from gramophone.offline.judges.hearing import Sound
@@ -33,11 +37,18 @@ def at_length(sound: Sound, frames: int) -> Sound:
 
 def equalised(sound: Sound, chance: np.random.Generator) -> Sound:
     """Return a sound through a smooth equaliser drawn at random."""
-    gains = chance.normal(0, _SPREAD_DB, len(_KNOTS_HZ))
-    spectrum = np.fft.rfft(sound)
-    places = np.log(np.linspace(0, RATE / 2, len(spectrum)).clip(1))
-    curve = np.interp(places, np.log(_KNOTS_HZ), gains)
-    return np.fft.irfft(spectrum * 10 ** (curve / 20), len(sound)).astype(np.float32)
+    decibels = chance.normal(0, _SPREAD_DB, len(_KNOTS_HZ))
+    spectrum = fft.rfft(sound)
+    curve = np.interp(_octaves(len(spectrum)), np.log2(_KNOTS_HZ), decibels).astype(np.float32)
+    spectrum *= np.exp(curve * np.float32(np.log(10) / 20))
+    equal: Sound = fft.irfft(spectrum, len(sound))
+    return equal
+
+
+@lru_cache(maxsize=4)
+def _octaves(bins: int) -> NDArray[np.float32]:
+    """Return the frequencies of a spectrum's bins, in octaves above 1 Hz."""
+    return np.log2(np.linspace(0, RATE / 2, bins).clip(1)).astype(np.float32)
 
 
 def together(one: Sound, other: Sound, chance: np.random.Generator) -> Sound:
