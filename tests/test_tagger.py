@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 
 import librosa
 import numpy as np
@@ -185,6 +186,20 @@ def test_a_run_that_broke_goes_on_to_the_very_same_weights(home, tmp_path):
         train_tagger(long, RunFolder(out), Machine("cpu"), lambda _: None)
     found, expected = (load(out / "model.safetensors", "tagger")[0].state_dict() for out in (broken, whole))
     assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_training_says_how_many_clips_it_left_out_and_where_they_are_named(home, tmp_path):
+    music = tmp_path / "set"
+    shutil.copytree(home, music)
+    lost, broken = sorted((music / "0").iterdir())[:2]
+    lost.unlink()
+    broken.write_bytes(b"no sound")
+    said = []
+    train_tagger(plan(music, steps=1, every=1, batch=2), RunFolder(tmp_path / "run"), Machine("cpu"), said.append)
+    words = next(line["words"] for line in said if "words" in line)
+    assert "1 missing" in words
+    assert "1 broken" in words
+    assert broken.name in (tmp_path / "run" / "data.txt").read_text()
 
 
 def test_it_learns_and_the_model_says_what_it_learnt_from(home, trained):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +165,10 @@ def train_tagger(plan: TaggerPlan, folder: RunFolder, machine: Machine, tell: Ca
     folder.begin(plan, music.fingerprint)
     report = "\n".join(music.report()) + "\n"
     write_whole(folder.data.with_suffix(".txt"), lambda file: file.write(report.encode()))
+    if music.dropped:
+        kinds = Counter(item.kind for item in music.dropped).most_common()
+        counted = ", ".join(f"{count} {kind}" for kind, count in kinds)
+        tell({"words": f"clips left out: {counted}; they are named in {folder.data.with_suffix('.txt')}"})
     training = TaggerTraining(plan, music)
 
     def write(step: int, scores: dict[str, float]) -> None:

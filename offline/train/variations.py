@@ -48,7 +48,8 @@ def equalised(sound: Sound, chance: np.random.Generator) -> Sound:
 @lru_cache(maxsize=4)
 def _octaves(bins: int) -> NDArray[np.float32]:
     """Return the frequencies of a spectrum's bins, in octaves above 1 Hz."""
-    return np.log2(np.linspace(0, RATE / 2, bins).clip(1)).astype(np.float32)
+    found: NDArray[np.float32] = np.log2(np.linspace(0, RATE / 2, bins).clip(1)).astype(np.float32)
+    return found
 
 
 def together(one: Sound, other: Sound, chance: np.random.Generator) -> Sound:
