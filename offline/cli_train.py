@@ -289,8 +289,13 @@ def train_voice(
     latents: Annotated[int, typer.Option(min=1, help="Dimensions of the latents.")] = 12,
     ahead: Annotated[int, typer.Option(min=0, max=2, help="Frames that are waited for; fewer are later known.")] = 2,
     rate: Annotated[int, typer.Option(min=8000, metavar="HZ", help="Sample rate of the model.")] = 16_000,
-    kl: Annotated[float, typer.Option(min=0.0, help="Weight of the latents' cost.")] = 0.001,
-    adversary: Annotated[float, typer.Option(min=0.0, help="How strongly speakers are kept out of the latents.")] = 0.2,
+    kl: Annotated[float, typer.Option(min=0.0, help="Weight of the latents' cost.")] = 0.002,
+    adversary: Annotated[
+        float, typer.Option(min=0.0, help="How strongly a probe keeps speakers out of them.")
+    ] = 0.0,
+    start: Annotated[
+        Path | None, typer.Option(metavar="MODEL", help="A voice to begin with; its speakers may be others.")
+    ] = None,
     steps: StepsOption = 12_000,
     minutes: MinutesOption = 0.0,
     batch: Annotated[int, typer.Option(min=2, help="Crops per step and process.")] = 8,
@@ -330,6 +335,7 @@ def train_voice(
             ahead=ahead,
             kl=kl,
             adversary=adversary,
+            start=str(start.resolve()) if start else "",
         )
     else:
         plan = begun_plan(VoicePlan, folder)

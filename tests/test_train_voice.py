@@ -148,8 +148,8 @@ def test_a_disguise_moves_formants_and_bends_the_spectrum_by_example_and_not_by_
     torch.manual_seed(0)
     bend = disguised(torch.full((200, 96, 3), 1e-6), 64, RATE)
     peaks = (hidden - bend)[:, :64, 0].argmax(1).float()
-    assert float(peaks.min()) < 18
-    assert float(peaks.max()) > 22
+    assert float(peaks.min()) < 19
+    assert float(peaks.max()) > 21
 
 
 def test_a_probe_is_as_sure_whatever_the_scale_of_the_latents_and_at_rest_does_not_learn():
@@ -236,3 +236,18 @@ def test_the_card_says_where_speakers_latents_lie_and_what_each_latent_is_about(
     assert [len(card.notes[key]) for key in ("about", "r2", "spread", "company")] == [3, 3, 3, 3]
     assert list(card.notes["r2"]) == sorted(card.notes["r2"], reverse=True)
     assert [name.split()[0] for name in card.latents] == ["z1", "z2", "z3"]
+
+
+def test_a_voice_may_begin_as_another_and_learn_other_speakers(home, tmp_path):
+    train(plan(home), tmp_path / "first")
+    start = tmp_path / "first" / "model.safetensors"
+    known = load(start)[0].state_dict()
+    corpus = gather((str(home / "voices"),), RATE)
+    again = VoiceTraining(plan(home, start=str(start)), corpus).voice.state_dict()
+    assert all(torch.equal(again[name], known[name]) for name in known if name != "encoder.adaptation.usual")
+    alone = gather((str(home / "voices"),), RATE, speakers=("ann",))
+    other = VoiceTraining(plan(home, start=str(start), speakers=("ann",)), alone).voice
+    assert len(other.table) == 1
+    assert torch.equal(other.decoder.network.out.weight, known["decoder.network.out.weight"])
+    with pytest.raises(TrainingError, match="made otherwise"):
+        VoiceTraining(plan(home, start=str(start), channels=16), corpus)

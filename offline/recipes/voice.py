@@ -27,7 +27,6 @@ PLAN = VoicePlan(
     seed=1,
     steps=100_000,
     every=2000,
-    kl=0.003,
 )
 _PHRASES = 4
 

@@ -15,11 +15,11 @@ from gramophone.models.ear import FINE_BANDS
 from gramophone.models.envelope import between
 from gramophone.models.mel import hz_to_mel, mel_edges
 
-_FORMANTS = 0.3
+_FORMANTS = 0.15
 """Formants go up or down by so many octaves at most."""
-_BEND = 0.15
+_BEND = 0.1
 """Spread of each of the waves that bend the spectrum, in a channel's own spread: what is usual is never quite known."""
-_STRETCH = 0.12
+_STRETCH = 0.1
 """The same of those by which each channel's departure from the usual is larger or smaller, in nats."""
 _WAVES = 5
 

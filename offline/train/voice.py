@@ -1,10 +1,11 @@
 """How a voice learns: sound again from latents, pitch and loudness, with all that tells the speaker kept out of them.
 
-Six things keep it out. The encoder is accustomed to each voice, hearing only how it differs from its usual self; what
+Five things keep it out. The encoder is accustomed to each voice, hearing only how it differs from its usual self; what
 it hears is disguised (`gramophone.offline.train.disguise`), and it is to say the same without; latents cost
-something; a probe tries to tell the speaker from them, and the encoder is to leave it at a loss (Tzeng et al. 2015); a
-listener tries to tell who spoke when somebody else's voice says it, and is to hear that other (Li et al. 2021,
-StarGANv2-VC); instruments, which say nothing, play what others said.
+something; a listener tries to tell who spoke when somebody else's voice says it, and the decoder is to make it hear
+that other (Li et al. 2021, StarGANv2-VC); instruments, which say nothing, play what others said. A probe that tries to
+tell the speaker from the latents can be made the encoder's adversary (Tzeng et al. 2015), and is at rest by default:
+with a weight of 0.2, and a listener that taught the encoder as well, the latents came to say nothing at all.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ _OFF = 0.1
 _SOFT = 0.05
 """The gain, against a crop's largest, below which a frame tells no listener anything."""
 _LEAST_SPREAD = 1e-3
+_NEW = 0.3
+"""How far from the middle of those known a speaker who is to be learnt begins, in lengths of a vector."""
 _GREETINGS, _GREETING_S = 40, 4.0
 """Recordings by which a listener gets to know a voice, and seconds of each."""
 _BLUR = 0.02
@@ -69,6 +72,7 @@ _BLUR = 0.02
 class VoicePlan(Plan):
     """How to train a voice: what it is made of, as in `VoiceShape`, and what keeps speakers out of its latents.
 
+    `start` is a voice to begin with, its file; where it has other speakers, those to be learnt begin between them.
     `kl` is the weight of the latents' cost, `agreement` that of how far they are from those of the same sound in
     disguise, `adversary` that of what the probe can tell by them, in nats, `conversion` that of how little the listener
     takes the voice for whose it is to be, in nats.
@@ -83,16 +87,17 @@ class VoicePlan(Plan):
     steps: int = 12_000
     peak: float = 2e-3
     precision: str = "bf16-mixed"
+    start: str = ""
     hop: int = 128
     ahead: int = 2
     latents: int = 12
     width: int = 128
     channels: int = 160
     layers: int = 6
-    kl: float = 0.001
-    agreement: float = 0.1
-    adversary: float = 0.2
-    conversion: float = 0.2
+    kl: float = 0.002
+    agreement: float = 0.03
+    adversary: float = 0.0
+    conversion: float = 0.05
 
     def __post_init__(self) -> None:
         if self.crop % self.hop:
@@ -170,6 +175,8 @@ class VoiceTraining(Training):
         series = functools.cache(lambda recording: prosody(recording, plan.rate, plan.hop))
         known = acquainted(net.voice, corpus, series)
         silent = torch.tensor([speaker in plan.instruments for speaker in corpus.speakers])
+        if plan.start:
+            _begin_as(net.voice, Path(plan.start))
         net.voice.encoder.adaptation.usual.copy_(known.moments[~silent].mean(0))
         super().__init__(net, plan)
         self._corpus, self._acquainted, self._silent = corpus, known, silent
@@ -242,7 +249,8 @@ class VoiceTraining(Training):
         rise = middles[target] - middles[source] + _OFF * torch.randn_like(middles[target])
         prosody = sung.prosody[people] + F.pad(rise[:, None, None], (0, 0, 0, PROSODY - 1))
         as_other = Sung(sung.sound[people], voice.table[target], prosody, sung.shapes[people])
-        other = _audible(voice, _envelopes(voice, z[people], as_other), prosody)
+        # What is said is not the listener's business: with latents that learn from it, nothing is said in the end.
+        other = _audible(voice, _envelopes(voice, z[people].detach(), as_other), prosody)
         guessed = trainee.listener(torch.cat([own, other.detach()]))
         learnt = F.cross_entropy(guessed, torch.cat([speaker, source]))
         return learnt + self.plan.conversion * F.cross_entropy(trainee.listener.at_rest(other), target)
@@ -279,6 +287,24 @@ class VoiceTraining(Training):
             return known
         new = _chance(batch, _UNACCUSTOMED_SHARE)[:, None, None]
         return tuple(torch.where(new, *both) for both in zip(adaptation.initial_state(frames), known, strict=True))
+
+
+@torch.no_grad()
+def _begin_as(voice: Voice, start: Path) -> None:
+    """Give a voice the weights of another, whose speakers may be others.
+
+    Raises:
+        TrainingError: it is made otherwise.
+        CheckpointError: the file is no voice.
+    """
+    known, _ = load(start, "voice")
+    weights = known.state_dict()
+    if weights["table"].shape != voice.table.shape:
+        weights["table"] = weights["table"].mean(0) + _NEW * voice.table
+    try:
+        voice.load_state_dict(weights)
+    except RuntimeError as error:
+        raise TrainingError(f"{start}: a voice made otherwise than the plan says ({error})") from None
 
 
 class Acquainted(NamedTuple):
