@@ -290,9 +290,7 @@ def train_voice(
     ahead: Annotated[int, typer.Option(min=0, max=2, help="Frames that are waited for; fewer are later known.")] = 2,
     rate: Annotated[int, typer.Option(min=8000, metavar="HZ", help="Sample rate of the model.")] = 16_000,
     kl: Annotated[float, typer.Option(min=0.0, help="Weight of the latents' cost.")] = 0.002,
-    adversary: Annotated[
-        float, typer.Option(min=0.0, help="How strongly a probe keeps speakers out of them.")
-    ] = 0.0,
+    adversary: Annotated[float, typer.Option(min=0.0, help="How strongly a probe keeps speakers out of them.")] = 0.0,
     start: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="A voice to begin with; its speakers may be others.")
     ] = None,
