@@ -17,8 +17,8 @@ from gramophone.models.wavenet import SIZES, WaveNet
 from gramophone.offline.bench.timing import cold, hot, quantiles
 from gramophone.realtime.stage import Format
 from gramophone.realtime.wavenet.engines import TorchEngine
-from gramophone.realtime.wavenet.kernel import add_product
 from gramophone.realtime.wavenet.layout import weights_of, zeros
+from gramophone.realtime.wavenet.product import add_product
 from gramophone.realtime.wavenet.sampler import Sampler
 from gramophone.realtime.wavenet.stage import WaveNetStage
 

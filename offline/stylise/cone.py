@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gramophone.realtime.compiled import jit as inlined
-from gramophone.realtime.wavenet.kernel import State, add_product, exponentiate, predict, tanh
+from gramophone.realtime.wavenet.kernel import State, exponentiate, predict, tanh
 from gramophone.realtime.wavenet.layout import Floats, Weights, zeros
+from gramophone.realtime.wavenet.product import add_product
 
 Levels = NDArray[np.int64]
 Doubles = NDArray[np.float64]

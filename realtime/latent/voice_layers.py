@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from gramophone.realtime.compiled import jit
-from gramophone.realtime.wavenet.kernel import add_product
 from gramophone.realtime.wavenet.layout import Floats, packed, zeros
+from gramophone.realtime.wavenet.product import add_product
 
 TAPS = 3
 compiled = partial(jit, forceinline=False)

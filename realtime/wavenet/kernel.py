@@ -1,11 +1,9 @@
 """The CPU kernel: a whole chunk of samples per call, for several voices.
 
-A product takes eight inputs per pass over the outputs, so that the loop over outputs, which the compiler turns into
-vector instructions, reads and writes each sum once for eight weights. Weights are indexed by loop variables alone, and
-nothing is sliced: else the compiler guards every row of weights, which costs half of the speed. Voices take turns
-within a layer, while its weights are near. Sums are never reordered (`contract` alone of fast maths: multiply-adds), so
-a sample does not depend on the chunk that it is made in. All are functions of the module: numba keeps nothing else
-compiled from one start to the next.
+Voices take turns within a layer, while its weights are near. Weights are indexed by loop variables alone, and nothing
+is sliced: else the compiler guards every row of weights. Sums are never reordered (`contract` alone of fast maths:
+multiply-adds), so a sample does not depend on the chunk that it is made in. All are functions of the module: numba
+keeps nothing else compiled from one start to the next.
 """
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 
 from gramophone.realtime.compiled import jit
 from gramophone.realtime.wavenet.layout import Floats, Weights, zeros
+from gramophone.realtime.wavenet.product import add_product
 
 Doubles = NDArray[np.float64]
 Shares = NDArray[np.int32]
@@ -87,24 +86,6 @@ def tanh(x: Any) -> Any:
     q = q * s + _F(2.26843463243900e-03)
     q = q * s + _F(4.89352518554385e-03)
     return x * p / q
-
-
-@jit
-def add_product(y: Floats, v: int, x: Floats, u: int, w: Floats, layer: int) -> None:
-    """Add `x[u] @ w[layer]` to `y[v]`: `(·, n)`, `(·, m or more)`, `(L, m, n)`."""
-    inputs, outputs = w.shape[1:]
-    whole = inputs - inputs % 8
-    for i in range(0, whole, 8):
-        a, b, c, d = x[u, i], x[u, i + 1], x[u, i + 2], x[u, i + 3]
-        e, f, g, h = x[u, i + 4], x[u, i + 5], x[u, i + 6], x[u, i + 7]
-        for o in range(outputs):
-            left = w[layer, i, o] * a + w[layer, i + 1, o] * b + w[layer, i + 2, o] * c + w[layer, i + 3, o] * d
-            right = w[layer, i + 4, o] * e + w[layer, i + 5, o] * f + w[layer, i + 6, o] * g + w[layer, i + 7, o] * h
-            y[v, o] += left + right
-    for i in range(whole, inputs):
-        a = x[u, i]
-        for o in range(outputs):
-            y[v, o] += w[layer, i, o] * a
 
 
 @jit
