@@ -255,7 +255,7 @@ def match(
         raise typer.BadParameter(f"{out}: expected a name that ends in .toml", param_hint="--out")
     budget = Budget(minutes * 60, evaluations or float("inf"))
     options = Options(free or (), fix or (), excerpt, jobs=jobs, seed=seed)
-    run(dry, reference, _preset(chain, settings), out, budget, options, json=json)
+    run(dry, reference, _preset(chain, settings, "--chain"), out, budget, options, json=json)
 
 
 @app.command()
@@ -379,13 +379,13 @@ def _is_ours(error: Exception) -> bool:
     return type(error).__module__.startswith("gramophone.") or isinstance(error, OSError)
 
 
-def _preset(name: str, settings: list[str] | None) -> Any:
+def _preset(name: str, settings: list[str] | None, option: str = "--preset") -> Any:
     from gramophone.presets import PresetError, load, names
     from gramophone.realtime.table import complete, overridden
 
     if not name.endswith(".toml") and name not in names():
         hint = ", ".join(names())
-        raise typer.BadParameter(f"no preset {name!r}; expected a .toml file or one of {hint}", param_hint="--preset")
+        raise typer.BadParameter(f"no preset {name!r}; expected a .toml file or one of {hint}", param_hint=option)
     preset = load(name)
     try:
         changed = overridden(preset, _from_here(settings or []))

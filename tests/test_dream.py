@@ -135,6 +135,7 @@ def test_the_naive_way_ends_in_whiter_noise(tagger):
         (Target("lute"), "no tag 'lute'; the tagger knows flute, drums"),
         (Target(), "expected a tag or a layer"),
         (Target("flute", layer=1), "one of them"),
+        (Target("flute", channel=1), "channel 1 of tag 'flute': expected a layer"),
         (Target(layer=4), "no layer 4; the tagger has layers 1 to 3"),
         (Target(layer=1, channel=4), "no channel 4; layer 1 has channels 0 to 3"),
     ],

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+from pathlib import Path
 
 import librosa
 import numpy as np
@@ -23,6 +24,7 @@ from gramophone.offline.train.plan import RunFolder, TrainingError
 from gramophone.offline.train.run import Machine, fit
 from gramophone.offline.train.tagger import TaggedCrops, TaggerPlan, TaggerTraining, train_tagger
 from gramophone.offline.train.variations import at_length, drawn_speed, equalised, together
+from gramophone.presets import library
 
 SECONDS = 4.5
 networks = pytest.mark.parametrize("network", NETWORKS)
@@ -250,3 +252,18 @@ def test_evaluating_ranks_whole_clips_of_the_test_folders(trained):
     assert row["roc_auc"] > 0.9
     assert row["by_tag"].keys() == {"tone", "noise"}
     assert row["parameters"] == sum(p.numel() for p in Tagger(TaggerShape(("a", "b"), "end-to-end")).parameters())
+
+
+def test_the_tagger_that_ships_hears_what_plays_in_the_clips_that_ship():
+    clips = Path(library.__file__).parent / "clips"
+    played = ("cello", "choir", "drums", "flute")
+    found = json.loads(gramophone("tag", *(clips / f"{name}.flac" for name in played), "--top", "1", "--json").stdout)
+    assert tuple(next(iter(file["tags"])) for file in found["files"]) == played
+
+
+def test_a_set_says_what_it_is_made_of_and_by_which_licences(home, tmp_path):
+    shutil.copytree(home, tmp_path / "own")
+    (tmp_path / "own" / "LICENCE").write_text("birds: CC0-1.0\nwaves: CC-BY-4.0\nwind: CC0-1.0\n")
+    assert gather_tagged(home).sources == ("set: MagnaTagATune's licence",)
+    assert gather_tagged(tmp_path / "own").sources == ("birds: CC0-1.0", "waves: CC-BY-4.0", "wind: CC0-1.0")
+    assert gather_tagged(tmp_path / "own").licence == "CC0-1.0, CC-BY-4.0"

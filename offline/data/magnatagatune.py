@@ -27,7 +27,7 @@ from gramophone.realtime.files import SoundFileError
 ANNOTATIONS = "annotations_final.csv"
 _FIRST, _LAST = "clip_id", "mp3_path"
 LICENCE_FILE = "LICENCE"
-"""Where a set of one's own says in one line what its licence is."""
+"""Where a set of one's own says what its licence is, or line by line what it is made of: `SOURCE: LICENCE`."""
 
 _SYNONYMS = """
 beat/beats
@@ -94,7 +94,8 @@ class TaggedMusic:
     tags: tuple[str, ...]
     parts: Mapping[str, Clips]
     dropped: tuple[Dropped, ...]
-    source: str
+    sources: tuple[str, ...]
+    licence: str
 
     @property
     def fingerprint(self) -> str:
@@ -137,7 +138,7 @@ def gather_tagged(folder: Path, split: str = "folders", top: int = 50) -> Tagged
         if found := [place for place in chosen if place in heard]:
             parts[part] = Clips(tuple(heard[place] for place in found), annotations.labels[found])
     dropped = tuple(outcome for outcome in outcomes if isinstance(outcome, Dropped))
-    music = TaggedMusic(annotations.tags, parts, dropped, _source(folder))
+    music = TaggedMusic(annotations.tags, parts, dropped, *_sources(folder))
     if not {"training", "validation"} <= parts.keys():
         report = "\n".join(music.report())
         raise DataError(f"{folder}: no clip is left to train on or to validate by, split by {split}\n{report}")
@@ -222,7 +223,9 @@ def _attempt(folder: Path, path: str) -> Recording | Dropped:
     return Recording(Found(file, path), heard, sound)
 
 
-def _source(folder: Path) -> str:
+def _sources(folder: Path) -> tuple[tuple[str, ...], str]:
+    """Return what a set is made of, each source with its licence, and all the licences."""
     note = folder / LICENCE_FILE
-    said = note.read_text("utf-8").strip() if note.is_file() else "MagnaTagATune's licence"
-    return f"{folder.name}: {said}"
+    said = note.read_text("utf-8").strip().splitlines() if note.is_file() else ["MagnaTagATune's licence"]
+    sources = tuple(line if ": " in line else f"{folder.name}: {line}" for line in said)
+    return sources, ", ".join(dict.fromkeys(line.rpartition(": ")[2] for line in sources))

@@ -59,6 +59,8 @@ def _check(tagger: Tagger, target: Target) -> None:
     if bool(target.tag) == bool(target.layer):
         raise DreamError("expected a tag or a layer to dream of, one of them")
     if target.tag:
+        if target.channel is not None:
+            raise DreamError(f"channel {target.channel} of tag {target.tag!r}: expected a layer with a channel")
         if target.tag not in tagger.shape.tags:
             raise DreamError(f"no tag {target.tag!r}; the tagger knows {', '.join(tagger.shape.tags)}")
         return

@@ -100,10 +100,7 @@ def make(out: Path, clips: int, jobs: int, progress: Callable[[float], None]) ->
     rows += speech(out, round(clips * _SPEECH_SHARE / 10), "c", held_out=True)
     rows += speech(out, round(clips * _SPEECH_SHARE / 10), "def", held_out=True, skip=round(clips * _SPEECH_SHARE / 10))
     write_annotations(out, rows)
-    licences = sorted({licence for _, licence in [*MIDI.values(), *SOUNDFONTS.values()]} | {"CC-BY-SA-3.0", "GPL-2"})
-    (out / LICENCE_FILE).write_text(
-        f"rendered from Debian's MIDI files and soundfonts ({', '.join(licences)})\n", "utf-8"
-    )
+    (out / LICENCE_FILE).write_text("\n".join(_sources()) + "\n", "utf-8")
 
 
 def planned(clips: int) -> Iterator[Batch]:
@@ -185,10 +182,10 @@ def write_clip(path: Path, sound: Sound) -> None:
 
 
 def _sources() -> list[str]:
-    """Return what the set is made from, each with its licence."""
+    """Return what the set is made of, each source with its licence."""
     made = {**MIDI, **SOUNDFONTS}
     licences = {package: licence for package, (_, licence) in made.items()} | dict(corpora.LICENCES)
-    return [f"{package} ({licence})" for package, licence in licences.items()]
+    return [f"{package}: {licence}" for package, licence in licences.items()]
 
 
 def _said(recordings: Sequence[Path], chance: np.random.Generator) -> Sound:

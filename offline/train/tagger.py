@@ -173,7 +173,7 @@ def train_tagger(plan: TaggerPlan, folder: RunFolder, machine: Machine, tell: Ca
 
     def write(step: int, scores: dict[str, float]) -> None:
         ranks = training.scores()
-        card = Card(rate=RATE, data=(music.source,), steps=step, scores={**scores, **ranks})
+        card = Card(RATE, data=music.sources, licence=music.licence, steps=step, scores={**scores, **ranks})
         save(folder.model, training.averaged, card)
         tell({"step": step, "seconds": round(training.spent_s, 1), "held_out": ranks})
 
