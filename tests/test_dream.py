@@ -121,6 +121,17 @@ def test_a_prior_prefers_few_lasting_tones_to_noise_however_loud():
         assert float(Priors()(7 * noise)[name]) == pytest.approx(white, abs=1e-3)
 
 
+def test_to_a_prior_noise_in_the_colours_of_music_is_as_crowded_as_can_be():
+    noise = faint_noise(Spectrum(8 * RATE), 8 * RATE, 0)
+    # of a Gaussian's magnitudes, alike everywhere, the mean is so much of the root mean square
+    assert float(Priors()(noise)["crowded"]) == pytest.approx(np.log(np.pi / 4) / 2, abs=0.02)
+
+
+def test_next_to_nothing_of_a_canvas_is_too_low_to_be_heard():
+    power = np.abs(np.fft.rfft(faint_noise(Spectrum(8 * RATE), 8 * RATE, 0).numpy())) ** 2
+    assert power[: 8 * 20].mean() < 1e-2 * power[8 * 60 : 8 * 100].mean()
+
+
 def test_the_naive_way_ends_in_whiter_noise(tagger):
     sounds = {}
     for naive in (True, False):

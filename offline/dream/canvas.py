@@ -15,9 +15,11 @@ from torch import Tensor
 from gramophone.models.tagger import RATE
 
 _WINDOW, _HOP = 2048, 512
-_CORNER_HZ = 100.0
+_LOWEST_HZ, _CORNER_HZ = 50.0, 100.0
 _SLOPE = 1.0
-"""Amplitude falls as 1 / f above the corner: 6 dB an octave, as in music."""
+"""Amplitude falls as 1 / f above the corner: 6 dB an octave, as in music. Below the lowest there is next to nothing."""
+_STEEP, _INAUDIBLE = 3.0, 0.1
+"""How fast the level falls below the lowest frequency, and where it ends: at 0 Hz it is 60 dB down, not 0."""
 _FAINT = 0.05
 """Root mean square of the noise that a dream begins with: -26 dBFS."""
 
@@ -56,9 +58,8 @@ class Spectrum(Canvas):
     def __init__(self, frames: int) -> None:
         self._frames = frames
         self._window = torch.hann_window(_WINDOW)
-        hertz = torch.linspace(0, RATE / 2, _WINDOW // 2 + 1)
-        self._hertz = hertz[:, None, None]
-        self._scale = (hertz.clamp_min(_CORNER_HZ) / _CORNER_HZ).pow(-_SLOPE)[:, None]
+        self._hertz = _frequencies(_WINDOW // 2 + 1)[:, None, None]
+        self._scale = _audible(_WINDOW // 2 + 1)[:, None]
 
     def start(self, sound: Tensor) -> Tensor:
         """Return the spectrum of a sound."""
@@ -73,6 +74,20 @@ class Spectrum(Canvas):
     def open_to(self, hertz: float) -> Tensor:
         """Return 1 below the frequency and 0 above, `(F, 1, 1)`."""
         return (self._hertz <= hertz).float()
+
+
+def usual_level(bins: int) -> Tensor:
+    """Return the amplitude that music has on average at so many frequencies from 0 to half the rate."""
+    return (_frequencies(bins).clamp_min(_CORNER_HZ) / _CORNER_HZ).pow(-_SLOPE)
+
+
+def _audible(bins: int) -> Tensor:
+    """Return the same, but for what is too low to be heard."""
+    return usual_level(bins) * (_frequencies(bins) / _LOWEST_HZ).clamp(_INAUDIBLE, 1).pow(_STEEP)
+
+
+def _frequencies(bins: int) -> Tensor:
+    return torch.linspace(0, RATE / 2, bins)
 
 
 def faint_noise(canvas: Canvas, frames: int, seed: int) -> Tensor:

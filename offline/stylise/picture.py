@@ -31,6 +31,7 @@ def draw_transfer(sounds: Mapping[str, tuple[Audio, int]], descent: Descent, pic
             {"color": "black", "linewidth": 2} if name == "all" else {"linestyle": ":" if "content" in name else "-"}
         )
         last.plot(steps, [row[name] for row in descent.curve], label=name, **style)
-    last.set(title="losses", xlabel="steps", ylim=(0, None))
+    lowest = min(min(row.values()) for row in descent.curve)
+    last.set(title="losses", xlabel="steps", ylim=(0 if lowest >= 0 else None, None))
     last.legend(fontsize=8 if len(descent.curve[0]) < 16 else 4, ncols=1 + len(descent.curve[0]) // 24)
     figure.savefig(picture, format="png")
