@@ -153,10 +153,12 @@ def evaluate_stylise(
     methods: Annotated[list[str] | None, typer.Option("--method", help="Which to judge; all if not given.")] = None,
     pairs: Annotated[str, typer.Option(help="Which recordings: test, or dev to tune on.")] = "test",
     tagger: Annotated[str, typer.Option(metavar="M", help="By which tagger, if not by the usual.")] = "",
+    seconds: Annotated[float, typer.Option(min=1.0, max=10.0, metavar="S", help="How much of each content.")] = 4.0,
+    steps: Annotated[int, typer.Option(min=0, help="Slow methods: how many; 0 is the method's own.")] = 0,
     json: JsonOption = False,
 ) -> None:
     """Judge every method of style transfer on the same pairs of real recordings."""
-    from gramophone.offline.evaluate_stylise import LIVE, run
+    from gramophone.offline.evaluate_stylise import LIVE, Trial, run
     from gramophone.offline.stylise.method import METHODS
 
     known = [LIVE, *METHODS]
@@ -165,7 +167,7 @@ def evaluate_stylise(
             raise typer.BadParameter(f"{name!r}: expected one of {', '.join(known)}", param_hint="--method")
     if pairs not in ("test", "dev"):
         raise typer.BadParameter(f"{pairs!r}: expected test or dev", param_hint="--pairs")
-    run(out, methods or known, pairs, tagger, json=json)
+    run(out, methods or known, Trial(seconds, steps, tagger), pairs, json=json)
 
 
 @evaluate.command("descent")

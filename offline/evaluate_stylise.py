@@ -10,7 +10,7 @@ import json as json_format
 import os
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from gramophone.offline.stylise.method import METHODS
 from gramophone.offline.stylise.transfer import Request, transfer
 
 LIVE = "live"
-_CONTENT_S, _STYLE_S = 4.0, 10.0
+_STYLE_S = 10.0
 _FRAME = round(0.032 * RATE)
 _QUIET = 0.1
 _SILENCE_DB = -70.0
@@ -58,6 +58,12 @@ class Row:
     """Of content and style: `speech-music` and so on."""
 
     method: str
+    seconds: float
+    """Of the content."""
+
+    steps: int
+    """Of a slow method; 0: its own."""
+
     closeness: float
     second: float
     """Closeness to the style by the two pairs of taggers."""
@@ -73,12 +79,21 @@ class Row:
     cost: float
 
 
-def run(out: Path, methods: Sequence[str], which: str = "test", tagger: str = "", *, json: bool = False) -> None:
+@dataclass(frozen=True)
+class Trial:
+    """What is tried on each pair: `seconds` of the content, `steps` of slow methods (0: their own), which tagger."""
+
+    seconds: float = 4.0
+    steps: int = 0
+    tagger: str = ""
+
+
+def run(out: Path, methods: Sequence[str], trial: Trial, which: str = "test", *, json: bool = False) -> None:
     """Judge `methods` on the pairs of `which`; print, write JSON and picture to `out`, where a next call goes on.
 
     Raises:
         EvaluationError: the extra `evaluate` is not installed.
-        CheckpointError, PresetError: there is no such `tagger`.
+        CheckpointError, PresetError: there is no such tagger.
         CorporaError: the recordings cannot be had.
         WeightsError: the judges' weights cannot be had.
     """
@@ -88,11 +103,12 @@ def run(out: Path, methods: Sequence[str], which: str = "test", tagger: str = ""
     out.mkdir(parents=True, exist_ok=True)
     file = out / f"stylise-{which}.json"
     rows = _kept(file)
-    for pair in map(_short, load_pairs(which)):
-        for row in _judged(pair, [name for name in methods if (pair.name, name) not in _done(rows)], tagger):
+    for pair in load_pairs(which):
+        done = {row.method for row in rows if row.pair == pair.name and _is_of(row, trial)}
+        for row in _judged(_short(pair, trial.seconds), [name for name in methods if name not in done], trial):
             rows.append(row)
             file.write_text(json_format.dumps(_as_dict(rows), indent=1) + "\n", "utf-8")
-    rows = [row for row in rows if row.method in methods]
+    rows = [row for row in rows if row.method in methods and _is_of(row, trial)]
     draw(rows, file.with_suffix(".png"))
     if json:
         print(json_format.dumps(_as_dict(rows)), flush=True)
@@ -101,11 +117,11 @@ def run(out: Path, methods: Sequence[str], which: str = "test", tagger: str = ""
         print(f"{file}, {file.with_suffix('.png')}")
 
 
-def stylised(method: str, content: Sound, style: Sound, tagger: str = "") -> Sound:
-    """Return mono `content` in the style of mono `style`, by any method at its defaults, `tagger` by the one named."""
+def stylised(method: str, content: Sound, style: Sound, trial: Trial) -> Sound:
+    """Return mono `content` in the style of mono `style`, by any method at its defaults but for what `trial` says."""
     if method == LIVE:
         return restyle(live_style(), content, style)
-    request = Request(method, model=tagger if method == "tagger" else "")
+    request = Request(method, steps=trial.steps, model=trial.tagger if method == "tagger" else "")
     done = transfer((content[None], RATE), (style[None], RATE), request)
     return np.asarray(done.audio[0])
 
@@ -119,38 +135,40 @@ def noise_floor(content: Sound, sound: Sound) -> float:
     return float(max(10 * np.log10(np.mean((levels[quiet] / loudness) ** 2) + 1e-12), _SILENCE_DB))
 
 
-def _judged(pair: Pair, methods: Sequence[str], tagger: str) -> list[Row]:
+def _judged(pair: Pair, methods: Sequence[str], trial: Trial) -> Iterator[Row]:
     if not methods:
-        return []
+        return
     jury = Jury(pair.content, pair.style, RATE, speech=pair.speech)
     second = Jury(pair.content, pair.style, RATE, speech=False, taggers=SECOND_OPINION)
-    rows = []
     for method in methods:
         start = time.process_time()
-        output = stylised(method, pair.content, pair.style, tagger)
-        cost = (time.process_time() - start) / _CONTENT_S
+        output = stylised(method, pair.content, pair.style, trial)
+        cost = (time.process_time() - start) / trial.seconds
         verdict = jury.judge(output)
-        rows.append(
-            Row(
-                pair=pair.name,
-                kind=_kind(pair),
-                method=method,
-                closeness=verdict.closeness,
-                second=float(np.mean(list(second.closeness(output).values()))),
-                chroma=verdict.chroma,
-                onsets=verdict.onsets,
-                noise_db=noise_floor(pair.content, output),
-                noise_before_db=noise_floor(pair.content, pair.content),
-                quality_loss=verdict.quality_loss,
-                pasted=verdict.pasted,
-                cost=cost,
-            )
+        yield Row(
+            pair=pair.name,
+            kind=_kind(pair),
+            method=method,
+            seconds=trial.seconds,
+            steps=trial.steps if method != LIVE else 0,
+            closeness=verdict.closeness,
+            second=float(np.mean(list(second.closeness(output).values()))),
+            chroma=verdict.chroma,
+            onsets=verdict.onsets,
+            noise_db=noise_floor(pair.content, output),
+            noise_before_db=noise_floor(pair.content, pair.content),
+            quality_loss=verdict.quality_loss,
+            pasted=verdict.pasted,
+            cost=cost,
         )
-    return rows
 
 
-def _short(pair: Pair) -> Pair:
-    content, style = pair.content[: round(_CONTENT_S * RATE)], pair.style[: round(_STYLE_S * RATE)]
+def _is_of(row: Row, trial: Trial) -> bool:
+    return row.seconds == trial.seconds and (row.steps == trial.steps or row.method == LIVE)
+
+
+def _short(pair: Pair, seconds: float) -> Pair:
+    content, style = pair.content[: round(seconds * RATE)], pair.style[: round(_STYLE_S * RATE)]
     return Pair(pair.name, content, style, pair.more_style, pair.speech)
 
 
@@ -161,10 +179,6 @@ def _kind(pair: Pair) -> str:
 
 def _kept(file: Path) -> list[Row]:
     return [Row(**row) for row in json_format.loads(file.read_text("utf-8"))["rows"]] if file.exists() else []
-
-
-def _done(rows: Sequence[Row]) -> set[tuple[str, str]]:
-    return {(row.pair, row.method) for row in rows}
 
 
 def _as_dict(rows: Sequence[Row]) -> dict[str, Any]:
