@@ -20,10 +20,12 @@ from gramophone.offline.data.corpus import gather
 from gramophone.offline.data.recording import DataError
 from gramophone.offline.evaluate_vocoder import say_again
 from gramophone.offline.evaluate_wavenet import measure_bits, sexes_auc, summary
+from gramophone.offline.text import TextError
 from gramophone.offline.train.conditions import local_series
 from gramophone.offline.train.plan import RunFolder, TrainingError, begun_plan
 from gramophone.offline.train.run import Machine, fit, train_wavenet
 from gramophone.offline.train.wavenet import WaveNetPlan, WaveNetTraining
+from gramophone.realtime.executor import DeviceError
 
 RATE = 8000
 TINY = WaveNetShape(layers=3, cycle=3, residual=4, skip=4)
@@ -203,6 +205,11 @@ def test_plans_that_do_not_fit_are_refused(home, tmp_path, given, message):
         train(plan(home, **given), tmp_path)
 
 
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(DeviceError, match="'toaster': expected auto or one of"):
+        Machine("toaster")
+
+
 def test_several_clocks_are_refused(home, tmp_path):
     of = plan(home, minutes=1.0)
     with pytest.raises(TrainingError, match="--steps"):
@@ -224,11 +231,29 @@ def test_a_vocoder_is_told_frames_and_says_as_many_samples(home, tmp_path):
         train(plan(home, local="mel", hop=12), tmp_path / "other")
 
 
-def test_text_is_told_as_a_vector_and_words_without_one_are_reported(home, tmp_path):
-    voices = tmp_path / "voices"
+def speaking(home, voices):
+    """Write the recordings with transcripts."""
     shutil.copytree(home / "voices", voices)
     for sound in voices.rglob("*.wav"):
         sound.with_suffix(".txt").write_text("high sea" if sound.parent.name == "ann" else "low whale")
+
+
+def test_a_plan_by_which_nothing_was_learnt_may_be_mended(home, tmp_path):
+    voices, broken, whole = tmp_path / "voices", tmp_path / "broken.txt", tmp_path / "whole.txt"
+    speaking(home, voices)
+    broken.write_text("high 1 0\nlow 1\n")
+    whole.write_text("high 1 0\nlow 0 1\n")
+    told = plan(home, data=(str(voices),), text=f"glove:{whole}")
+    with pytest.raises(TextError, match="line 2: 1 numbers; expected 2"):
+        train(replace(told, text=f"glove:{broken}"), tmp_path / "run")
+    train(told, tmp_path / "run")
+    with pytest.raises(TrainingError, match="another run was begun here"):
+        train(replace(told, text=""), tmp_path / "run")
+
+
+def test_text_is_told_as_a_vector_and_words_without_one_are_reported(home, tmp_path):
+    voices = tmp_path / "voices"
+    speaking(home, voices)
     glove = tmp_path / "glove.txt"
     glove.write_text("high 1 0\nlow 0 1\nsea 1 1\n")
     lines = train(plan(home, data=(str(voices),), text=f"glove:{glove}", conditional=False), tmp_path / "run")

@@ -87,6 +87,10 @@ class RunFolder:
         """Return whether a run was begun here."""
         return self.plan.is_file()
 
+    def learnt(self) -> bool:
+        """Return whether anything was learnt here that a run of another plan would lose."""
+        return self.state.is_file() or self.model.is_file()
+
     def read(self) -> dict[str, Any]:
         """Return the plan that was begun here, as data.
 
@@ -102,13 +106,13 @@ class RunFolder:
         return found
 
     def begin(self, plan: Plan, fingerprint: str) -> None:
-        """Note the plan, or see that the one noted is the same.
+        """Note the plan, or where something was learnt already, see that the one noted is the same.
 
         Raises:
             TrainingError: another run was begun here; the message names the difference.
         """
         wanted = {**asdict(plan), "fingerprint": fingerprint}
-        if self.begun():
+        if self.begun() and self.learnt():
             found = {**asdict(type(plan)()), **self.read()}  # an option that did not exist then had its default
             other = [key for key in wanted if _listed(wanted[key]) != _listed(found.get(key))]
             if other:

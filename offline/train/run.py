@@ -22,16 +22,24 @@ from gramophone.offline.train.module import Training
 from gramophone.offline.train.plan import Plan, RunFolder, TrainingError
 from gramophone.offline.train.samples import write_sounds
 from gramophone.offline.train.wavenet import WaveNetPlan, WaveNetTraining, conditions_of
+from gramophone.realtime.executor import choose_device
 from gramophone.realtime.wavenet.sampler import Sampler
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What to train on: Lightning's accelerator (`auto`, `cpu`, `cuda`, `mps`), processes per machine, machines."""
+    """What to train on: a device (`auto`, `cpu`, `cuda` or `mps`), processes per machine, machines.
+
+    Raises:
+        DeviceError: there is no such device here.
+    """
 
     device: str = "auto"
     devices: int = 1
     nodes: int = 1
+
+    def __post_init__(self) -> None:
+        choose_device(self.device)
 
 
 def train_wavenet(plan: WaveNetPlan, folder: RunFolder, machine: Machine, sample_s: float, tell: Any = print) -> None:
