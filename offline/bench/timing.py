@@ -18,13 +18,18 @@ Times = dict[str, NDArray[np.float64]]
 
 def hot(rivals: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 20) -> Times:
     """Return the times of `rounds` calls of each, with caches as the call before left them."""
-    return _measure(rivals, rounds, warm_up, lambda: None)
+    return _measure(rivals, rounds, warm_up, lambda call: None)
+
+
+def warm(rivals: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 20) -> Times:
+    """Return the times of `rounds` calls of each, with caches as its own call just before left them."""
+    return _measure(rivals, rounds, warm_up, lambda call: call())
 
 
 def cold(rivals: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 20) -> Times:
     """Return the times of `rounds` calls of each, with caches emptied before every one, as live audio finds them."""
     junk = np.ones(_EVICT_BYTES // 8)
-    return _measure(rivals, rounds, warm_up, lambda: junk.__iadd__(1.0))
+    return _measure(rivals, rounds, warm_up, lambda call: junk.__iadd__(1.0))
 
 
 def quantiles(ms: NDArray[np.float64]) -> dict[str, float]:
@@ -33,7 +38,10 @@ def quantiles(ms: NDArray[np.float64]) -> dict[str, float]:
 
 
 def _measure(
-    rivals: Mapping[str, Callable[[], object]], rounds: int, warm_up: int, before: Callable[[], object]
+    rivals: Mapping[str, Callable[[], object]],
+    rounds: int,
+    warm_up: int,
+    before: Callable[[Callable[[], object]], object],
 ) -> Times:
     times = {name: np.zeros(rounds) for name in rivals}
     for call in rivals.values():
@@ -44,7 +52,7 @@ def _measure(
     try:
         for i in range(rounds):
             for name, call in rivals.items():
-                before()
+                before(call)
                 start = time.perf_counter_ns()
                 call()
                 times[name][i] = (time.perf_counter_ns() - start) / 1e6

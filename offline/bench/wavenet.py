@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gramophone.models.checkpoint import Card, save
 from gramophone.models.wavenet import SIZES, WaveNet
-from gramophone.offline.bench.timing import cold, hot, quantiles
+from gramophone.offline.bench.timing import cold, hot, quantiles, warm
 from gramophone.realtime.stage import Format
 from gramophone.realtime.wavenet.engines import TorchEngine
 from gramophone.realtime.wavenet.layout import weights_of, zeros
@@ -35,7 +35,8 @@ def measure() -> dict[str, object]:
     """Return the sampler's speed at 16 kHz on one core, each rival timed in turn with it, and the stage's block times.
 
     `real_time` is how many times quicker than the sound lasts, of the median chunk and of the quickest tenth, which
-    fewer other programs have disturbed; shares and ratios compare the quickest tenths.
+    fewer other programs have disturbed; shares and ratios compare the quickest tenths. A rival is timed right after a
+    call of its own: what it finds in the caches after the others is their doing (an eighth of M's time).
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -62,7 +63,7 @@ def _compare(size: str) -> dict[str, object]:
         "eight": lambda: eight.generate(samples // 4),
     }
     rivals |= {f"ceiling {shape}": _stream(megabytes * 1e6, samples, *shape) for shape in _CEILINGS}
-    times = {name: ms / 1000 for name, ms in hot(rivals, _ROUNDS).items()}
+    times = {name: ms / 1000 for name, ms in warm(rivals, _ROUNDS).items()}
     slow = hot({"naive": lambda: _naive(model), "eager": lambda: eager.generate(_EAGER_SAMPLES)}, 10, warm_up=1)
     per_sample = {name: _quick(s) / samples for name, s in times.items()} | {
         "eight": _quick(times["eight"]) / (samples // 4),
