@@ -390,7 +390,7 @@ def _preset(name: str, settings: list[str] | None, option: str = "--preset") -> 
     try:
         changed = overridden(preset, _from_here(settings or []))
     except PresetError as error:
-        raise typer.BadParameter(str(error), param_hint="--set") from None
+        raise typer.BadParameter(str(error), param_hint="--set" if settings else option) from None
     return complete(changed)
 
 

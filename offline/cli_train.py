@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from gramophone.offline.cli_common import DeviceOption, JsonOption, print_json, say
 
+if TYPE_CHECKING:
+    from gramophone.offline.train.plan import Plan, RunFolder
+
+P = TypeVar("P", bound="Plan")
 train = typer.Typer(help="Train a model on recordings; called again, a run goes on.", no_args_is_help=True)
 
 RunOption = Annotated[Path, typer.Option(metavar="RUN", help="The run's folder; with nothing else, that run goes on.")]
@@ -30,12 +34,15 @@ SeedOption = Annotated[int, typer.Option(min=0, help="Everything random comes fr
 SamplesOption = Annotated[
     float, typer.Option("--samples", min=0.0, metavar="S", help="Seconds of sound per speaker when it is judged.")
 ]
+_OF_ANY_RUN = {"out", "sample_s", "device", "devices", "nodes", "json"}
+"""What a run that goes on may be told: where and on what it runs, and what is shown of it."""
 DevicesOption = Annotated[int, typer.Option(min=1, help="Processes on each machine.")]
 NodesOption = Annotated[int, typer.Option(min=1, help="Machines; start the command on each (see docs/training.md).")]
 
 
 @train.command("wavenet")
 def train_wavenet(
+    context: typer.Context,
     out: RunOption,
     data: DataArgument = None,
     layout: LayoutOption = "auto",
@@ -68,7 +75,7 @@ def train_wavenet(
     from gramophone.offline.train.allocator import keep_freed_memory
 
     keep_freed_memory()
-    from gramophone.offline.train.plan import RunFolder, begun_plan
+    from gramophone.offline.train.plan import RunFolder
     from gramophone.offline.train.run import Machine, train_wavenet
     from gramophone.offline.train.wavenet import WaveNetPlan
 
@@ -96,12 +103,13 @@ def train_wavenet(
             pauses=not no_pauses,
         )
     else:
-        plan = begun_plan(WaveNetPlan, folder)
+        plan = _plan_that_goes_on(context, WaveNetPlan, folder)
     train_wavenet(plan, folder, Machine(device, devices, nodes), sample_s, print_json if json else _show)
 
 
 @train.command("vae")
 def train_vae(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(metavar="RUN", help="The run's folder; without --data, that run goes on.")],
     data: Annotated[
         str,
@@ -125,7 +133,7 @@ def train_vae(
 ) -> None:
     """Train a VAE of handwritten digits; scores and pictures lie beside the model."""
     from gramophone.offline.train.digits_report import report
-    from gramophone.offline.train.plan import RunFolder, begun_plan
+    from gramophone.offline.train.plan import RunFolder
     from gramophone.offline.train.run import Machine
     from gramophone.offline.train.vae import DigitsPlan, train_digits
 
@@ -148,7 +156,7 @@ def train_vae(
             seed=seed,
         )
     else:
-        plan = begun_plan(DigitsPlan, folder)
+        plan = _plan_that_goes_on(context, DigitsPlan, folder)
     train_digits(plan, folder, Machine(device), print_json if json else _show)
     scores = report(folder)
     print_json(scores) if json else print("  ".join(f"{name} {value:.2f}" for name, value in scores.items()))
@@ -156,6 +164,7 @@ def train_vae(
 
 @train.command("vlae")
 def train_vlae(
+    context: typer.Context,
     out: RunOption,
     data: DataArgument = None,
     layout: LayoutOption = "auto",
@@ -191,7 +200,7 @@ def train_vlae(
     from gramophone.offline.train.allocator import keep_freed_memory
 
     keep_freed_memory()
-    from gramophone.offline.train.plan import RunFolder, begun_plan
+    from gramophone.offline.train.plan import RunFolder
     from gramophone.offline.train.run import Machine
     from gramophone.offline.train.vlae import VLAEPlan, train_vlae
 
@@ -217,12 +226,13 @@ def train_vlae(
             guide=guide,
         )
     else:
-        plan = begun_plan(VLAEPlan, folder)
+        plan = _plan_that_goes_on(context, VLAEPlan, folder)
     train_vlae(plan, folder, Machine(device, devices, nodes), sample_s, print_json if json else _show)
 
 
 @train.command("tagger")
 def train_tagger(
+    context: typer.Context,
     out: RunOption,
     data: Annotated[
         Path | None, typer.Argument(metavar="[DATA]", help="annotations_final.csv and folders 0 to f of clips.")
@@ -252,7 +262,7 @@ def train_tagger(
     from gramophone.offline.train.allocator import keep_freed_memory
 
     keep_freed_memory()
-    from gramophone.offline.train.plan import RunFolder, begun_plan
+    from gramophone.offline.train.plan import RunFolder
     from gramophone.offline.train.run import Machine
     from gramophone.offline.train.tagger import TaggerPlan, train_tagger
 
@@ -274,12 +284,13 @@ def train_tagger(
             seed=seed,
         )
     else:
-        plan = begun_plan(TaggerPlan, folder)
+        plan = _plan_that_goes_on(context, TaggerPlan, folder)
     train_tagger(plan, folder, Machine(device, devices, nodes), print_json if json else _show)
 
 
 @train.command("voice")
 def train_voice(
+    context: typer.Context,
     out: RunOption,
     data: Annotated[
         list[str] | None, typer.Argument(metavar="[DATA...]", help="Folders, voice:NAME, or instrument:NAME.")
@@ -311,7 +322,7 @@ def train_voice(
     from gramophone.offline.train.allocator import keep_freed_memory
 
     keep_freed_memory()
-    from gramophone.offline.train.plan import RunFolder, begun_plan
+    from gramophone.offline.train.plan import RunFolder
     from gramophone.offline.train.run import Machine
     from gramophone.offline.train.voice import VoicePlan, train_voice
 
@@ -336,8 +347,29 @@ def train_voice(
             start=str(start.resolve()) if start else "",
         )
     else:
-        plan = begun_plan(VoicePlan, folder)
+        plan = _plan_that_goes_on(context, VoicePlan, folder)
     train_voice(plan, folder, Machine(device, devices, nodes), sample_s, print_json if json else _show)
+
+
+def _plan_that_goes_on(context: typer.Context, kind: type[P], folder: RunFolder) -> P:
+    """Return the plan begun in the folder; an option that says what to learn would be passed over in silence.
+
+    Raises:
+        BadParameter: there is such an option.
+        TrainingError: as `begun_plan`.
+    """
+    from gramophone.offline.train.plan import begun_plan
+
+    options = {str(parameter.name): parameter.opts[0] for parameter in context.command.params}
+    told = [option for name, option in options.items() if name not in _OF_ANY_RUN and _was_given(context, name)]
+    if told:
+        raise typer.BadParameter(f"{', '.join(told)}: a run goes on by its own plan; to begin one say what to train on")
+    return begun_plan(kind, folder)
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _show(line: dict[str, Any]) -> None:

@@ -205,6 +205,15 @@ def test_plans_that_do_not_fit_are_refused(home, tmp_path, given, message):
         train(plan(home, **given), tmp_path)
 
 
+def test_options_that_a_run_that_goes_on_would_pass_over_are_refused(home, tmp_path):
+    train(plan(home), tmp_path)
+    command = [sys.executable, str(home / "command.py"), "train", "wavenet", "--out", str(tmp_path)]
+    assert subprocess.run([*command, "--samples", "0", "--device", "cpu"], check=False).returncode == 0
+    refused = subprocess.run([*command, "--speakers", "ann"], check=False, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "--speakers: a run goes on by its own plan" in refused.stderr
+
+
 def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(DeviceError, match="'toaster': expected auto or one of"):
         Machine("toaster")
