@@ -79,16 +79,15 @@ def read_idx(path: Path) -> Bytes:
     except (OSError, EOFError, zlib.error) as error:
         raise MnistError(f"{path}: cannot be read, or is truncated ({error})") from None
     if len(content) < 4 or content[:3] != bytes([0, 0, _UNSIGNED_BYTES]) or len(content) < 4 + 4 * content[3]:
-        raise MnistError(
-            f"{path}: begins with {content[:4].hex() or 'nothing'}; expected an IDX file of bytes, 000008.."
-        )
+        found = f"{len(content)} bytes that begin with {content[:4].hex() or 'nothing'}"
+        raise MnistError(f"{path}: {found}; expected an IDX file of bytes (000008..): download it again")
     axes = content[3]
     shape = [int.from_bytes(content[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(axes)]
     body = content[4 + 4 * axes :]
     if len(body) != math.prod(shape):
         says = " x ".join(map(str, shape))
         raise MnistError(f"{path}: {len(body)} bytes; expected {math.prod(shape)} ({says}): download it again")
-    return np.frombuffer(body, np.uint8).reshape(shape)
+    return np.frombuffer(body, np.uint8).reshape(shape).copy()  # torch warns of what cannot be written
 
 
 def write_idx(path: Path, array: Bytes) -> None:

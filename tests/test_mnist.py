@@ -48,8 +48,8 @@ def test_the_official_files_are_read_packed_or_not_and_spelt_either_way(folder):
     [
         (lambda whole: whole[:-1], "60 x 28 x 28"),
         (lambda whole: whole + b"x", "47041 bytes; expected 47040"),
-        (lambda whole: whole[:9], "begins"),
-        (lambda whole: b"", "begins"),
+        (lambda whole: whole[:9], "9 bytes that begin with 00000803"),
+        (lambda whole: b"", "0 bytes that begin with nothing"),
         (lambda whole: gzip.compress(whole)[:-9], "truncated"),
         (lambda whole: gzip.compress(whole)[:3], "truncated"),
         (lambda whole: gzip.compress(whole)[:1000] + b"\0" * 1000, "truncated"),
