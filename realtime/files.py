@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import weakref
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -106,14 +107,15 @@ class Writer:
     def __init__(self, path: Path, rate: int, channels: int, frames: int) -> None:
         self.path = path
         self._part = path.with_name(f".{path.name}.part")
+        # Also where an interrupt comes between opening the file and the `with` block.
+        self._clear = weakref.finalize(self, _remove, self._part)
         name, subtype = FORMATS[path.suffix.lower()]
         if name == "WAV" and frames * channels * 4 > _WAV_LIMIT_BYTES:
             name = "RF64"
         try:
             self._file = soundfile.SoundFile(self._part, "w", rate, channels, subtype, format=name)
         except (soundfile.LibsndfileError, OSError) as error:
-            with suppress(OSError):
-                self._part.unlink()
+            self._clear()
             raise self._failure(error) from None
 
     def write(self, block: Audio) -> None:
@@ -142,7 +144,7 @@ class Writer:
         except (soundfile.LibsndfileError, OSError) as failure:
             raise self._failure(failure) from None
         finally:
-            self._part.unlink(missing_ok=True)
+            self._clear()
 
     def _check_whole(self, frames: int) -> None:
         """Read the length back: libsndfile swallows a full disk met while its buffers are flushed."""
@@ -151,13 +153,20 @@ class Writer:
             raise SoundFileError(f"only {found} of {frames} frames could be stored; is the disk full?")
 
     def _failure(self, error: Exception) -> SoundFileError:
-        if isinstance(error, soundfile.LibsndfileError):
+        if not self.path.parent.is_dir():
+            reason = "no such folder"
+        elif isinstance(error, soundfile.LibsndfileError):
             reason = error.error_string
         elif isinstance(error, AssertionError):
             reason = "not all frames could be stored; is the disk full?"
         else:
             reason = getattr(error, "strerror", None) or str(error)
         return SoundFileError(f"{self.path}: cannot be written: {reason}")
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
 
 
 def read(path: Path, seconds: float | None = None) -> tuple[Audio, int]:
