@@ -51,6 +51,9 @@ class Method(ABC):
     say: ClassVar[Mapping[str, float]] = {}
     """Terms that have more or less of a say than one."""
 
+    keeps_quiet: ClassVar[bool] = True
+    """Whether the result is nowhere louder than the content."""
+
     usual_model: ClassVar[str] = ""
     """The model that is taken if none is named, where one is needed."""
 

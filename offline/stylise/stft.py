@@ -23,6 +23,7 @@ class Stft(Method):
     rate = 22_050
     steps = 100
     balance = 0.5
+    keeps_quiet = False
 
     def __init__(self, content: Tensor, style: Tensor) -> None:
         self._length = len(content)

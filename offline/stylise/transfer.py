@@ -14,7 +14,8 @@ from gramophone.offline.hearable import demand_sound
 from gramophone.offline.judges.hearing import Sound, levelled, resampled
 from gramophone.offline.stylise.descent import Descent, descend
 from gramophone.offline.stylise.kept import restore, store
-from gramophone.offline.stylise.method import Method, load_method
+from gramophone.offline.stylise.method import load_method
+from gramophone.offline.stylise.quiet import kept_quiet
 from gramophone.realtime.stage import Audio
 
 Watch = Callable[[float, float], None]
@@ -81,13 +82,14 @@ def transfer(
     whole = descent.steps >= steps
     if whole and request.keep:
         request.keep.unlink(missing_ok=True)
-    return Transferred(_result(method, kind, descent, content, loudness), descent, whole)
+    sound = method.sound(descent.x).detach().cpu().numpy()
+    heard = kept_quiet(sound, mono, kind.rate) if kind.keeps_quiet else levelled(sound)
+    return Transferred(_result(heard * np.float32(loudness), kind.rate, content), descent, whole)
 
 
-def _result(method: Method, kind: type[Method], descent: Descent, content: tuple[Audio, int], loudness: float) -> Audio:
+def _result(sound: Sound, heard_at: int, content: tuple[Audio, int]) -> Audio:
     audio, rate = content
-    sound = levelled(method.sound(descent.x).detach().cpu().numpy()) * np.float32(loudness)
-    frames = resampled(sound, kind.rate, rate)[: audio.shape[1]]
+    frames = resampled(sound, heard_at, rate)[: audio.shape[1]]
     return np.tile(np.pad(frames, (0, audio.shape[1] - len(frames))), (len(audio), 1))
 
 
