@@ -13,9 +13,8 @@ from torch.nn import functional as F
 
 from gramophone.models.mel import MelBands
 
-_FLOOR = 1e-6
-"""Power told apart in a band of a sound at -20 dBFS: 40 dB below it. What is quieter is not heard beside the rest, and
-in a lower one pauses would say more of a style than what sounds."""
+_FLOOR = 1e-9
+"""Power told apart in a band of a sound at -20 dBFS: 70 dB below it."""
 
 
 class LogMel(nn.Module):

@@ -15,9 +15,11 @@ _TIMES = 4
 def kept_quiet(sound: Sound, content: Sound, rate: int) -> Sound:
     """Return `sound` (T,) nowhere louder than `content` (T,), which is in line with it, both at -20 dBFS.
 
-    Levels are those of frames of 32 ms; between frames the gain is a line. What is taken from loud frames makes the
-    whole louder when it is brought to its level again, so this is done a few times.
+    Levels are those of frames of 32 ms, and every frame that a sample lies in has its say. What is taken from loud
+    frames makes the whole louder when it is brought to its level again, so this is done a few times.
     """
+    from scipy.ndimage import minimum_filter1d
+
     frame = round(_FRAME_S * rate)
     hop = frame // 4
     allowed = _levels(levelled(content), frame, hop)
@@ -25,7 +27,8 @@ def kept_quiet(sound: Sound, content: Sound, rate: int) -> Sound:
     for _ in range(_TIMES):
         sound = levelled(sound)
         gains = np.minimum(1, (allowed + _LEAST) / (_levels(sound, frame, hop) + _LEAST))
-        sound = sound * np.interp(np.arange(len(sound)), places, gains).astype(np.float32)
+        least = minimum_filter1d(gains, 1 + frame // hop)
+        sound = sound * np.interp(np.arange(len(sound)), places, least).astype(np.float32)
     return levelled(sound)
 
 
