@@ -26,6 +26,7 @@ _RATE, _CROPS = 16_000, 4
 _STEPS, _ROUNDS = 4, 3
 _CASES = {
     "conv1d": ("conv1d", "fp32", False),
+    "conv1d_bf16": ("conv1d", "bf16", False),
     "products": ("products", "fp32", False),
     "products_bf16": ("products", "bf16", False),
     "products_bf16_allocator": ("products", "bf16", True),
