@@ -125,8 +125,10 @@ def _series(net: WaveNet, card: Card, request: Request) -> Tensor:
             raise GenerateError("the model follows no other sound; leave --like out")
         return torch.zeros(1, 0, 1)
     kind = str(card.notes.get("local"))
-    if request.like is None or kind not in _FOLLOWED:
-        raise GenerateError(f"the model follows a series of {kind}; expected --like FILE, and one of {_FOLLOWED}")
+    if kind not in _FOLLOWED:
+        raise GenerateError(f"the model follows a series of {kind}, which generate cannot take from a sound")
+    if request.like is None:
+        raise GenerateError(f"the model follows a series of {kind}; expected --like FILE")
     return _followed(request.like, card, net.shape.local, kind, request.seconds)
 
 

@@ -260,6 +260,32 @@ def test_a_plan_by_which_nothing_was_learnt_may_be_mended(home, tmp_path):
         train(replace(told, text=""), tmp_path / "run")
 
 
+def test_words_in_time_are_all_looked_up_before_anything_is_learnt(home, tmp_path):
+    voices, glove = tmp_path / "voices", tmp_path / "glove.txt"
+    speaking(home, voices)
+    glove.write_text("high 1 0\nlow 0 1\n")
+    sounds = sorted(voices.rglob("*.wav"))
+    for sound in sounds:
+        sound.with_suffix(".labels.txt").write_text("0.5\t1.0\thigh\n1.5\t2.0\twhale\n")
+    told = plan(home, data=(str(voices),), text=f"glove:{glove}", local="words", hop=8)
+    lines = train(told, tmp_path / "run")
+    assert lines[0] == {"words": f"1 words have no vector, met {len(sounds)} times; most often whale ({len(sounds)})"}
+    assert load(tmp_path / "run" / "model.safetensors", "wavenet")[0].shape.local == 2
+    sounds[0].with_suffix(".labels.txt").unlink()
+    with pytest.raises(DataError, match="not there"):
+        train(told, tmp_path / "other")
+    assert not (tmp_path / "other" / "state.ckpt").exists()
+
+
+def test_what_is_said_may_be_told_beside_a_series(home, tmp_path):
+    voices, glove = tmp_path / "voices", tmp_path / "glove.txt"
+    speaking(home, voices)
+    glove.write_text("high 1 0\nlow 0 1\n")
+    train(plan(home, data=(str(voices),), text=f"glove:{glove}", local="mel", hop=8, bands=5), tmp_path)
+    shape = load(tmp_path / "model.safetensors", "wavenet")[0].shape
+    assert (shape.vector, shape.local) == (2, 5)
+
+
 def test_text_is_told_as_a_vector_and_words_without_one_are_reported(home, tmp_path):
     voices = tmp_path / "voices"
     speaking(home, voices)

@@ -62,6 +62,9 @@ class WaveNetTraining(Training):
         width = channels = 0
         if plan.local:
             channels, series = local_series(plan.local, plan.rate, plan.hop, plan.bands, self.encoder)
+        if series and plan.local == "words":
+            for recording in corpus.recordings:  # what is amiss, and which words are unknown, is to be said at once
+                series(recording)
         elif self.encoder:
             width, vector = self.encoder.width, text_vectors(self.encoder, corpus.recordings)
         self.shape = _shape(plan, len(corpus.speakers), width, channels)
