@@ -4,7 +4,9 @@ Four voices of Debian packages, two women and two men, at 16 kHz: sound as 16 la
 that hears 16 ms; then its twin without latents for as many steps, in `RUN-twin`. About 80 core-minutes; killed at any
 moment, the same call goes on. The model is then `RUN/model.safetensors`; its scores are printed, and noted in its card.
 
-With `--sweep`, short trainings whose decoders hear 2, 8, 32 and 128 ms, each with its twin, and the table.
+With `--sweep`, short trainings whose decoders hear 2, 8, 32 and 128 ms, each with its twin, and the table. No latent is
+guided there, for a guided one says its descriptor whether the decoder needs it or not, and half of the steps are on the
+true bound.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ PHRASES, CLIPS = 24, 20
 HARDLY = 0.05
 """Share of words."""
 SWEPT_MS, SWEPT_STEPS = (2, 8, 32, 128), 1000
+SWEPT = replace(PLAN, steps=SWEPT_STEPS, every=SWEPT_STEPS, guide=0.0, kl_weight=1.0, kl_full=SWEPT_STEPS // 2)
 
 
 def main() -> None:
@@ -87,7 +90,7 @@ def sweep(out: Path) -> None:
     print("hears    bits     KL  together   twin  units", flush=True)
     for hears_ms in SWEPT_MS:
         layers = (hears_ms * PLAN.rate // 1000).bit_length() - 1
-        plan = replace(PLAN, layers=layers, steps=SWEPT_STEPS, every=SWEPT_STEPS)
+        plan = replace(SWEPT, layers=layers)
         folders = {latents: RunFolder(out / f"{hears_ms}ms-{latents}") for latents in (PLAN.latents, 0)}
         for latents, folder in folders.items():
             train_vlae(replace(plan, latents=latents), folder, Machine("auto"), 0.0, lambda _: None)
