@@ -127,6 +127,22 @@ def evaluate_voice(
     run(model, data or [], unseen or [], phrases, likeness, json=json)
 
 
+@evaluate.command("voice-peer")
+def evaluate_voice_peer(
+    model: Annotated[Path, typer.Argument(help="A codec in TorchScript with encode and decode, as RAVE exports it.")],
+    voice: Annotated[Path, typer.Argument(help="The voice on whose phrases it is judged, or the folder of its run.")],
+    data: Annotated[
+        list[str] | None, typer.Option(metavar="DATA", help="Recordings to judge on; else those of the voice's run.")
+    ] = None,
+    phrases: Annotated[int, typer.Option(min=1, help="How many held-out phrases of each speaker.")] = 4,
+    json: JsonOption = False,
+) -> None:
+    """Judge another maker's codec by the judges of `voice`, on the same phrases; say how fast and large it is."""
+    from gramophone.offline.evaluate_peer import run
+
+    run(model, voice, data or [], phrases, json=json)
+
+
 @evaluate.command("match")
 def evaluate_match(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results; a next call goes on there.")] = Path(

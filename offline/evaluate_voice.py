@@ -125,6 +125,11 @@ class Performance:
     vector: Tensor
     octaves: float = 0.0
 
+    @property
+    def prosody(self) -> Tensor:
+        """How it is to be intoned."""
+        return self.phrase.prosody + torch.tensor([self.octaves, 0.0, 0.0])[:, None]
+
 
 class Stage:
     """A voice, the recordings to judge it on, and judges who know its speakers.
@@ -166,6 +171,16 @@ class Stage:
                 usual = self._usual.get(target)
                 yield self.as_another(phrase, target, self.vector(target), self.middles[target], usual)
 
+    def as_themselves(self) -> Iterator[Performance]:
+        """Yield every phrase of people as they sing it."""
+        for name in self.people:
+            for phrase in self.phrases[name]:
+                yield Performance(phrase, phrase.z, name, self.vector(name))
+
+    def sung(self, performance: Performance) -> Sound:
+        """Return what is heard of a performance."""
+        return sung(self.voice, performance.z, performance.vector, performance.prosody)
+
     def judge(self, performances: Iterable[Performance], known: KnownVoices | None = None) -> Judged | None:
         """Judge what is sung; None if there is nothing."""
         rows = [self._heard(performance, known or self.known) for performance in performances]
@@ -190,8 +205,8 @@ class Stage:
 
     def _heard(self, performance: Performance, known: KnownVoices) -> Mapping[str, float]:
         phrase, target = performance.phrase, performance.target
-        told = phrase.prosody + torch.tensor([performance.octaves, 0.0, 0.0])[:, None]
-        said, rate = sung(self.voice, performance.z, performance.vector, told), self.corpus.rate
+        told = performance.prosody
+        said, rate = self.sung(performance), self.corpus.rate
         likeness = known.likeness(said)
         family = FAMILIES.get(target)
         wrong, total = word_errors(phrase.text, recognise(said, rate)) if phrase.text else (0, 0)
@@ -237,10 +252,7 @@ def report(model: Path, data: Sequence[str], unseen: Sequence[str], phrases: int
     """Return what judges say of a voice, from so many phrases of each speaker."""
     stage = Stage(model, data, phrases, likeness)
     people = stage.people
-    spoken = [phrase for name in people for phrase in stage.phrases[name]]
-    resynthesis = stage.judge(
-        Performance(phrase, phrase.z, phrase.speaker, stage.vector(phrase.speaker)) for phrase in spoken
-    )
+    resynthesis = stage.judge(stage.as_themselves())
     assert resynthesis is not None
     return Report(
         resynthesis,
