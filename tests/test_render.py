@@ -151,7 +151,7 @@ def test_an_interrupt_leaves_no_half_file(tmp_path, jobs):
         soundfile.write(tmp_path / f"{name}.wav", np.tile(VOICE[0], 60), RATE)
     out = tmp_path / "out"
     command = [sys.executable, "-m", "gramophone.offline.cli", "render", str(tmp_path), "--out", str(out)]
-    with subprocess.Popen([*command, "--jobs", str(jobs)], stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([*command, *QUIET, "--jobs", str(jobs)], stderr=subprocess.PIPE, text=True) as process:
         until = time.monotonic() + 60
         while not list(out.glob(".*.part")) and time.monotonic() < until:
             os.sched_yield()
