@@ -36,6 +36,7 @@ from gramophone.offline.resynthesis import decoded, encoded, resynthesised
 from gramophone.offline.train.plan import RunFolder, begun_plan
 from gramophone.offline.train.vlae import VLAEPlan, speakers_of
 from gramophone.offline.traversal import monotone_share
+from gramophone.realtime.latent.knobs import MOMENTS
 
 _BATCHES, _BATCH_S = 4, 2.0
 _CLIP_S = 1.5
@@ -185,7 +186,7 @@ def styles_of(card: Card) -> dict[str, Gaussian]:
     """Return each speaker's latents as a Gaussian."""
     return {
         name: Gaussian(torch.tensor(found["mean"]).double(), torch.tensor(found["covariance"]).double())
-        for name, found in card.notes["moments"].items()
+        for name, found in card.notes[MOMENTS].items()
     }
 
 

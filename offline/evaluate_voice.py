@@ -37,7 +37,7 @@ from gramophone.offline.train.plan import RunFolder, begun_plan
 from gramophone.offline.train.prosody import prosody
 from gramophone.offline.train.voice import VoicePlan
 from gramophone.realtime.latent.guest import meet
-from gramophone.realtime.latent.likeness import MOMENTS
+from gramophone.realtime.latent.knobs import MOMENTS
 from gramophone.realtime.latent.voice_whole import analysed
 from gramophone.realtime.pitch.whole import measured
 

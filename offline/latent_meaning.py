@@ -16,6 +16,7 @@ from gramophone.models.gaussian import moments
 from gramophone.offline.data.corpus import Corpus
 from gramophone.offline.data.recording import Recording, spread_evenly
 from gramophone.offline.descriptors import DESCRIPTORS, kept_descriptors
+from gramophone.realtime.latent.knobs import MOMENTS
 
 Encode = Callable[[Recording], Tensor]
 """A recording's latents, `(D, n)`, a frame for each hop."""
@@ -49,7 +50,7 @@ def explained(card: Card, encode: Encode, arrange: Callable[[Arrangement], None]
     """Arrange a model's latents, and return its card with their names and all that is known of them."""
     meaning = explain(encode, arrange, corpus, card.hop)
     known = speakers_moments(encode, corpus, card.hop)
-    notes = {**card.notes, **meaning.notes(), "moments": known, "company": company(meaning.about, known)}
+    notes = {**card.notes, **meaning.notes(), MOMENTS: known, "company": company(meaning.about, known)}
     return replace(card, latents=meaning.names, notes=notes)
 
 

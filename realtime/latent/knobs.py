@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SCALE = "-scale"
 """What the name of a latent's second knob ends in; its first, the offset, is called as the latent is."""
+MOMENTS = "moments"
+"""Under this a card notes each speaker's latents: mean `(D,)` and covariance `(D, D)`."""
 RANGES = ("off", "octaves", "free")
 AIR = Parameter("air", 0.0, "how much is let through, as it is, of what lies above the model's band", smoothing_ms=50)
 _STYLE = (
@@ -56,7 +58,7 @@ def knobs_of(kind: str, card: Card, latents: int) -> tuple[Parameter, ...]:
     """Return the knobs of a stage with a model of this kind, card and number of latents."""
     said = card.latents or latent_knobs(card, latents)
     dimensions = (knob for pair in zip(latent_knobs(card, latents), said, strict=True) for knob in _dimension(*pair))
-    likeness = (_LIKENESS,) if "moments" in card.notes else ()
+    likeness = (_LIKENESS,) if MOMENTS in card.notes else ()
     return *speaker_knobs(card.speakers), *likeness, *_STYLE, *dimensions, *_OWN[kind]
 
 

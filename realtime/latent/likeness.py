@@ -8,11 +8,9 @@ import torch
 from gramophone.models.checkpoint import Card
 from gramophone.models.gaussian import Gaussian
 from gramophone.realtime.latent.guest import Guest
+from gramophone.realtime.latent.knobs import MOMENTS
 from gramophone.realtime.latent.lesson import Style
 from gramophone.realtime.wavenet.layout import Floats
-
-MOMENTS = "moments"
-"""Under this a card notes each speaker's latents: mean `(D,)` and covariance `(D, D)`."""
 
 
 class Likeness:

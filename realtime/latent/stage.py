@@ -28,7 +28,7 @@ from gramophone.presets.models import SUFFIX
 from gramophone.realtime.background import Background, BackgroundStage
 from gramophone.realtime.latent.codec import Codec, Frame, Host, Model
 from gramophone.realtime.latent.guest import Guest
-from gramophone.realtime.latent.knobs import AIR, knobs_of, latent_knobs
+from gramophone.realtime.latent.knobs import AIR, MOMENTS, knobs_of, latent_knobs
 from gramophone.realtime.model_key import model_path
 from gramophone.realtime.smoothing import Fade, Ramps
 from gramophone.realtime.speakers import speaker_weights
@@ -74,7 +74,7 @@ class LatentStage(BackgroundStage["Lesson"]):
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         from gramophone.realtime.latent.bridge import Bridge
-        from gramophone.realtime.latent.likeness import MOMENTS, Likeness
+        from gramophone.realtime.latent.likeness import Likeness
         from gramophone.realtime.latent.transform import Transform
 
         model = Model.of(model_path(str(values.get("model", ""))))
