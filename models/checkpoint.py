@@ -22,6 +22,7 @@ _KINDS = {
     "vlae": ("gramophone.models.vlae", "VLAE", "VLAEShape"),
     "voice": ("gramophone.models.voice", "Voice", "VoiceShape"),
     "digits": ("gramophone.models.digits", "Digits", "DigitsShape"),
+    "phones": ("gramophone.models.phones", "Phones", "PhonesShape"),
     "tagger": ("gramophone.models.tagger", "Tagger", "TaggerShape"),
 }
 """Where each kind lives: module, class, and the class of its shape, which is all that the constructor takes."""

@@ -36,6 +36,7 @@ SamplesOption = Annotated[
 ]
 _OF_ANY_RUN = {"out", "sample_s", "device", "devices", "nodes", "json"}
 """What a run that goes on may be told: where and on what it runs, and what is shown of it."""
+_PHONES, _PHONES_HZ = "phones", 16_000
 DevicesOption = Annotated[int, typer.Option(min=1, help="Processes on each machine.")]
 NodesOption = Annotated[int, typer.Option(min=1, help="Machines; start the command on each (see docs/training.md).")]
 
@@ -288,6 +289,14 @@ def train_tagger(
     train_tagger(plan, folder, Machine(device, devices, nodes), print_json if json else _show)
 
 
+def _phones(asked: str | None, rate: int) -> str:
+    """Return the file of what tells phones to a voice of a rate, or nothing."""
+    from gramophone.presets.models import model_file
+
+    model = (_PHONES if rate == _PHONES_HZ else "") if asked is None else asked
+    return str(model_file(model)) if model else ""
+
+
 @train.command("voice")
 def train_voice(
     context: typer.Context,
@@ -302,6 +311,12 @@ def train_voice(
     rate: Annotated[int, typer.Option(min=8000, metavar="HZ", help="Sample rate of the model.")] = 16_000,
     kl: Annotated[float, typer.Option(min=0.0, help="Weight of the latents' cost.")] = 0.002,
     adversary: Annotated[float, typer.Option(min=0.0, help="How strongly a probe keeps speakers out of them.")] = 0.0,
+    phones: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="What tells which phones are to be kept; the factory's at 16 kHz, '': none."
+        ),
+    ] = None,
     start: Annotated[
         Path | None, typer.Option(metavar="MODEL", help="A voice to begin with; its speakers may be others.")
     ] = None,
@@ -344,6 +359,7 @@ def train_voice(
             ahead=ahead,
             kl=kl,
             adversary=adversary,
+            phones=_phones(phones, rate),
             start=str(start.resolve()) if start else "",
         )
     else:

@@ -8,7 +8,8 @@ import pytest
 import soundfile
 import torch
 
-from gramophone.models.checkpoint import card_of, load
+from gramophone.models.checkpoint import Card, card_of, load, save
+from gramophone.models.phones import Phones, PhonesShape
 from gramophone.models.speaker_fit import fit_speaker
 from gramophone.models.voice import Voice
 from gramophone.offline.data import instruments
@@ -21,7 +22,7 @@ from gramophone.offline.train.disguise import disguised
 from gramophone.offline.train.plan import RunFolder, TrainingError
 from gramophone.offline.train.prosody import prosody
 from gramophone.offline.train.run import Machine, fit
-from gramophone.offline.train.voice import Probe, VoicePlan, VoiceTraining, train_voice
+from gramophone.offline.train.voice import Probe, VoicePlan, VoiceTraining, at_rest, train_voice
 from gramophone.realtime.latent.voice_whole import analysed
 from gramophone.realtime.pitch.whole import measured, mended
 
@@ -157,11 +158,34 @@ def test_a_probe_is_as_sure_whatever_the_scale_of_the_latents_and_at_rest_does_n
     probe = Probe(3, 2)
     z = torch.randn(4, 3, 40, requires_grad=True)
     torch.testing.assert_close(probe(1000 * z + 5), probe(z), rtol=0, atol=0.02)
-    torch.testing.assert_close(probe.at_rest(z), probe(z))
-    probe.at_rest(z).square().sum().backward()
+    torch.testing.assert_close(at_rest(probe, z), probe(z))
+    at_rest(probe, z).square().sum().backward()
     assert z.grad is not None
     assert z.grad.any()
     assert all(value.grad is None for value in probe.parameters())
+
+
+def teacher(at, **card):
+    """What tells phones, untaught."""
+    torch.manual_seed(1)
+    save(at, Phones(PhonesShape(width=8, dilations=(1,))), Card(**{"rate": RATE, "hop": 128, **card}))
+    return str(at)
+
+
+def test_what_is_said_is_kept_by_who_tells_phones(home, tmp_path):
+    told = plan(home, phones=teacher(tmp_path / "phones.safetensors"))
+    training = VoiceTraining(told, gather(told.data, RATE))
+    batch = training.crops(0, 1)[0]
+    training.loss(training.net, batch).backward()
+    learnt = {name.split(".")[0] for name, value in training.net.named_parameters() if value.grad.any()}
+    assert {"voice", "reader", "hearer", "listener"} <= learnt
+    assert not any("teacher" in name for name in training.state_dict())  # it is no part of what is learnt
+
+
+def test_what_tells_phones_of_other_frames_is_refused(home, tmp_path):
+    strange = plan(home, phones=teacher(tmp_path / "phones.safetensors", hop=256))
+    with pytest.raises(TrainingError, match="at 16000 Hz in frames of 256 samples, the voice is of 16000 Hz and 128"):
+        VoiceTraining(strange, gather(strange.data, RATE))
 
 
 def test_who_speaks_is_known_by_what_was_recorded_of_them(home):

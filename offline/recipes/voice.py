@@ -1,9 +1,9 @@
 """The factory's voice, from packages to checkpoint: `python -m gramophone.offline.recipes.voice RUN`.
 
 Twelve people of Debian packages and six instruments of a free soundfont, at 16 kHz. Two more people are left out, to be
-learnt from 20 seconds each when the voice is judged. About ten core-hours, less with `--minutes`: what ships had
-74, and 20 of judging. Killed at any moment, the same call goes on. The model is then `RUN/model.safetensors`; what was
-judged is noted in its card.
+learnt from 20 seconds each when the voice is judged. About ten core-hours, less with `--minutes`; what ships had 74,
+then 75 more (`--start`), and 20 of judging. Killed at any moment, the same call goes on. The model is then
+`RUN/model.safetensors`; what was judged is noted in its card.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from gramophone.offline.train.allocator import keep_freed_memory
 from gramophone.offline.train.plan import RunFolder
 from gramophone.offline.train.run import Machine
 from gramophone.offline.train.voice import VoicePlan, train_voice
+from gramophone.presets.models import MODELS, SUFFIX
 
 UNSEEN = ("stamps-be", "stamps-ru")
 PEOPLE = tuple(voice for voice in VOICES if voice not in UNSEEN)
@@ -29,6 +30,8 @@ PLAN = VoicePlan(
     seed=1,
     steps=100_000,
     every=2000,
+    phones=str(MODELS / f"phones{SUFFIX}"),
+    conversion=0.1,
 )
 _PHRASES = 4
 
@@ -38,10 +41,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the factory's voice.")
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--minutes", type=float, default=0.0, help="stop after so much time; 0: no")
+    parser.add_argument("--start", type=Path, help="a voice to begin with")
     arguments = parser.parse_args()
     folder = RunFolder(arguments.run)
     keep_freed_memory()
-    train_voice(replace(PLAN, minutes=arguments.minutes), folder, Machine("auto"), 3.0, print)
+    start = str(arguments.start.resolve()) if arguments.start else ""
+    train_voice(replace(PLAN, minutes=arguments.minutes, start=start), folder, Machine("auto"), 3.0, print)
     voice, card = load(folder.model, "voice")
     found = asdict(report(folder.model, (), [f"voice:{name}" for name in UNSEEN], _PHRASES))
     scores = {

@@ -1,11 +1,12 @@
 """How a voice learns: sound again from latents, pitch and loudness, with all that tells the speaker kept out of them.
 
-Five things keep it out. The encoder is accustomed to each voice, hearing only how it differs from its usual self; what
+Six things keep it out. The encoder is accustomed to each voice, hearing only how it differs from its usual self; what
 it hears is disguised (`gramophone.offline.train.disguise`), and it is to say the same without; latents cost
 something; a listener tries to tell who spoke when somebody else's voice says it, and the decoder is to make it hear
-that other (Li et al. 2021, StarGANv2-VC); instruments, which say nothing, play what others said. A probe that tries to
-tell the speaker from the latents can be made the encoder's adversary (Tzeng et al. 2015), and is at rest by default:
-with a weight of 0.2, and a listener that taught the encoder as well, the latents came to say nothing at all.
+that other (Li et al. 2021, StarGANv2-VC); what another says is to be the same phones, as told by a network that hears
+them whoever speaks (`gramophone.models.phones`); instruments, which say nothing, play what others said. A probe that
+tries to tell the speaker from the latents can be made the encoder's adversary (Tzeng et al. 2015), and is at rest by
+default: with a weight of 0.2, and a listener that taught the encoder as well, the latents came to say nothing at all.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from torch.utils.data import Dataset
 
 from gramophone.models.checkpoint import Card, load, save
 from gramophone.models.ear import Adaptation
+from gramophone.models.phones import PHONES, Phones
 from gramophone.models.spectral_loss import Spectra
 from gramophone.models.streaming import State
 from gramophone.models.vae import Bound, closed_kl, gaussian
@@ -73,9 +75,11 @@ class VoicePlan(Plan):
     """How to train a voice: what it is made of, as in `VoiceShape`, and what keeps speakers out of its latents.
 
     `start` is a voice to begin with, its file; where it has other speakers, those to be learnt begin between them.
+    `phones` is the file of what tells phones, or empty.
     `kl` is the weight of the latents' cost, `agreement` that of how far they are from those of the same sound in
     disguise, `adversary` that of what the probe can tell by them, in nats, `conversion` that of how little the listener
-    takes the voice for whose it is to be, in nats.
+    takes the voice for whose it is to be, in nats, `said` that of how little the latents tell of the phones, and
+    `understood` that of how little is heard of them when somebody else says it, in nats a frame.
 
     Raises:
         TrainingError: the crop is no whole number of frames.
@@ -88,6 +92,7 @@ class VoicePlan(Plan):
     peak: float = 2e-3
     precision: str = "bf16-mixed"
     start: str = ""
+    phones: str = ""
     hop: int = 128
     ahead: int = 2
     latents: int = 12
@@ -98,6 +103,8 @@ class VoicePlan(Plan):
     agreement: float = 0.03
     adversary: float = 0.0
     conversion: float = 0.05
+    said: float = 0.3
+    understood: float = 0.4
 
     def __post_init__(self) -> None:
         if self.crop % self.hop:
@@ -130,6 +137,8 @@ class Trainee(nn.Module):
         self.voice = Voice(shape)
         self.probe = Probe(shape.latents, shape.speakers)
         self.listener = Probe(shape.envelopes, shape.speakers)
+        self.reader = Reader(shape.latents)
+        self.hearer = Reader(shape.envelopes)
 
 
 class Probe(nn.Module):
@@ -148,10 +157,26 @@ class Probe(nn.Module):
         told: Tensor = self.out(torch.cat([frames.mean(2), frames.std(2)], 1))
         return told
 
-    def at_rest(self, z: Tensor) -> Tensor:
-        """Judge without learning from it."""
-        weights = {name: value.detach() for name, value in self.named_parameters()}
-        return cast(Tensor, functional_call(self, weights, (z,)))
+
+class Reader(nn.Module):
+    """A series `(B, channels, n)` -> which of `PHONES` each frame says, logits `(B, len(PHONES), n)`."""
+
+    def __init__(self, channels: int, width: int = 96) -> None:
+        super().__init__()
+        layers = [nn.Conv1d(channels, width, 5, padding=2), nn.Conv1d(width, width, 5, padding=4, dilation=2)]
+        self.frames = nn.Sequential(*(part for layer in layers for part in (layer, nn.LeakyReLU(0.2))))
+        self.out = nn.Conv1d(width, len(PHONES), 1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Judge every frame by those beside it."""
+        mean, spread = z.mean((0, 2), keepdim=True).detach(), z.std((0, 2), keepdim=True).detach()
+        return cast(Tensor, self.out(self.frames((z - mean) / (spread + _LEAST_SPREAD))))
+
+
+def at_rest(judge: nn.Module, z: Tensor) -> Tensor:
+    """Return what a judge says, who does not learn from it."""
+    weights = {name: value.detach() for name, value in judge.named_parameters()}
+    return cast(Tensor, functional_call(judge, weights, (z,)))
 
 
 class Sung(NamedTuple):
@@ -180,6 +205,7 @@ class VoiceTraining(Training):
         net.voice.encoder.adaptation.usual.copy_(known.moments[~silent].mean(0))
         super().__init__(net, plan)
         self._corpus, self._acquainted, self._silent = corpus, known, silent
+        self._teacher = _hears_phones(plan)
         self._cutter = Cutter(corpus.speakers, plan.crop, 0, plan.hop, series=series, after=net.voice.delay)
 
     @property
@@ -215,11 +241,13 @@ class VoiceTraining(Training):
         bound = bound_of(voice, sung, posterior, said, envelopes, place.random_(1 << 17))
         apart = F.smooth_l1_loss(posterior.mean, plain.mean, reduction="none").sum(1).mean()
         heard = _audible(voice, envelopes.detach(), sung.prosody)
+        told = self._phones(sung.shapes)[:, :, voice.encoder.delay :]
         return (
             self._cost(bound)
             + self.plan.agreement * apart
             + self._probed(trainee, plain.mean[~silent], batch.speaker[~silent])
-            + self._converted(trainee, sung, z, heard, batch.speaker)
+            + self.plan.said * _misread(trainee.reader(z), told, ~silent)
+            + self._converted(trainee, sung, z, heard, told, batch.speaker)
         )
 
     def _cost(self, bound: Bound) -> Tensor:
@@ -231,13 +259,19 @@ class VoiceTraining(Training):
         if len(z) < 2:
             return z.new_zeros(())
         learnt = F.cross_entropy(trainee.probe(z.detach()), speaker)
-        told = trainee.probe.at_rest(z)[:, ~self._silent.to(z.device)].log_softmax(1)
+        told = at_rest(trainee.probe, z)[:, ~self._silent.to(z.device)].log_softmax(1)
         return learnt + self.plan.adversary * (-told.mean() - math.log(told.shape[1]))
 
-    def _converted(self, trainee: Trainee, sung: Sung, z: Tensor, own: Tensor, speaker: Tensor) -> Tensor:
-        """Return how wrong the listener is of who spoke, and how little those who speak as others pass for them.
+    def _phones(self, shapes: Tensor) -> Tensor:
+        """Return how likely each of `PHONES` is, by adapted frames: nothing where nobody can tell."""
+        if self._teacher is None:
+            return shapes.new_zeros(shapes.shape[0], len(PHONES), shapes.shape[2])
+        return self._teacher(F.pad(shapes, (0, shapes.shape[2] % 2)))[:, :, : shapes.shape[2]]
 
-        `own` is what is heard of all as themselves.
+    def _converted(self, trainee: Trainee, sung: Sung, z: Tensor, own: Tensor, told: Tensor, speaker: Tensor) -> Tensor:
+        """Return how wrong listeners are of who spoke and what, and how little those who speak as others pass for them.
+
+        `own` is what is heard of all as themselves, `told` which phones are said.
         """
         voice, count = trainee.voice, trainee.voice.shape.speakers
         people = ~self._silent.to(z.device)[speaker]
@@ -249,11 +283,15 @@ class VoiceTraining(Training):
         rise = middles[target] - middles[source] + _OFF * torch.randn_like(middles[target])
         prosody = sung.prosody[people] + F.pad(rise[:, None, None], (0, 0, 0, PROSODY - 1))
         as_other = Sung(sung.sound[people], voice.table[target], prosody, sung.shapes[people])
-        # What is said is not the listener's business: with latents that learn from it, nothing is said in the end.
+        # Who it is, is not what is said: with latents that learn from it, nothing is said in the end.
         other = _audible(voice, _envelopes(voice, z[people].detach(), as_other), prosody)
         guessed = trainee.listener(torch.cat([own, other.detach()]))
-        learnt = F.cross_entropy(guessed, torch.cat([speaker, source]))
-        return learnt + self.plan.conversion * F.cross_entropy(trainee.listener.at_rest(other), target)
+        learnt = F.cross_entropy(guessed, torch.cat([speaker, source])) + _misread(trainee.hearer(own), told, people)
+        taken = F.cross_entropy(at_rest(trainee.listener, other), target)
+        # What is said, is: they learn to say it in a way that serves whoever is to say it. An instrument cannot.
+        said = _audible(voice, _envelopes(voice, z[people], as_other), prosody)
+        misheard = _misread(at_rest(trainee.hearer, said), told[people], ~self._silent.to(z.device)[target])
+        return learnt + self.plan.conversion * taken + self.plan.understood * misheard
 
     def crops(self, rank: int, processes: int) -> Dataset[Batch]:
         """Return crops of the recordings that may be trained on."""
@@ -320,14 +358,14 @@ def acquainted(voice: Voice, corpus: Corpus, series: Series) -> Acquainted:
     moments, middles = [], []
     for speaker in corpus.speakers:
         own = spread_evenly([r for r in corpus.training if r.speaker == speaker], _GREETINGS)
-        moments.append(_moments(voice, own))
+        moments.append(moments_of(voice, own))
         told = np.concatenate([series(recording) for recording in own])
         voiced = told[told[:, 1] >= 0.5, 0]
         middles.append(float(np.median(voiced)) if len(voiced) else 0.0)
     return Acquainted(torch.stack(moments), torch.tensor(middles))
 
 
-def _moments(voice: Voice, recordings: Sequence[Recording]) -> Tensor:
+def moments_of(voice: Voice, recordings: Sequence[Recording]) -> Tensor:
     """Return the moments of what is heard in some recordings, `(2 C,)`."""
     shape = voice.shape
     listener = Adaptation(shape.bands, voice.encoder.adaptation.channels - shape.bands, memory=math.inf)
@@ -338,6 +376,31 @@ def _moments(voice: Voice, recordings: Sequence[Recording]) -> Tensor:
         _, state = listener(frames, state)
     assert state is not None
     return state[2][0, :, 0]
+
+
+def _hears_phones(plan: VoicePlan) -> Callable[[Tensor], Tensor] | None:
+    """Return what tells the phones of frames, if the plan has it.
+
+    Raises:
+        TrainingError: it hears other frames than the voice does.
+        CheckpointError: the file is no such thing.
+    """
+    if not plan.phones:
+        return None
+    phones, card = load(Path(plan.phones), "phones")
+    if (card.rate, card.hop) != (plan.rate, plan.hop):
+        raise TrainingError(
+            f"{plan.phones}: tells phones at {card.rate} Hz in frames of {card.hop} samples, "
+            f"the voice is of {plan.rate} Hz and {plan.hop}; expected the same"
+        )
+    frozen = cast(Phones, phones.eval().requires_grad_(False))
+    return lambda frames: frozen.to(frames.device).heard(frames)
+
+
+def _misread(logits: Tensor, told: Tensor, which: Tensor | None = None) -> Tensor:
+    """Return how wrong somebody is of the phones that are told, in nats a frame, of those examples."""
+    wrong = -(told * logits.log_softmax(1)).sum(1).mean(1)
+    return (wrong if which is None else wrong * which).mean()
 
 
 def _encoded(voice: Voice, shapes: Tensor) -> Normal:

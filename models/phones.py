@@ -1,0 +1,75 @@
+"""What is said, frame by frame: a network that hears the phones of any language in frames that say nothing of who.
+
+Voices learn from it what has to be kept when somebody else says it (phonetic posteriorgrams, Sun et al. 2016).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+SILENCE = "-"
+PHONES = (
+    SILENCE,
+    "a", "æ", "e", "ɪ", "i", "o", "u", "ɨ", "ə", "y",
+    "p", "b", "t", "d", "k", "ɡ", "f", "v", "s", "z",
+    "ʃ", "ʒ", "ts", "tʃ", "dʒ", "x", "θ", "ð", "m",
+    "n", "l", "r", "ɹ", "ʁ", "j", "w",
+)  # fmt: skip
+"""Silence and the phones that are told apart, over all languages: 36 broad classes by their IPA symbol."""
+
+
+@dataclass(frozen=True)
+class PhonesShape:
+    """Frames of `channels`, two at a time, through residual units of `width` channels, one of each of `dilations`."""
+
+    channels: int = 96
+    width: int = 192
+    dilations: tuple[int, ...] = (1, 2, 4, 1, 2, 4)
+
+
+class Phones(nn.Module):
+    """Adapted frames `(B, channels, n)`, `n` even -> the logits of `PHONES`, `(B, len(PHONES), n)`. Not causal."""
+
+    def __init__(self, shape: PhonesShape) -> None:
+        super().__init__()
+        self.shape = shape
+        width = shape.width
+        self.entry = nn.Conv1d(shape.channels, width, 4, 2, padding=1)
+        self.units = nn.ModuleList(
+            nn.Sequential(
+                nn.BatchNorm1d(width),
+                nn.LeakyReLU(0.2),
+                nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation),
+                nn.BatchNorm1d(width),
+                nn.LeakyReLU(0.2),
+                nn.Conv1d(width, width, 1),
+            )
+            for dilation in shape.dilations
+        )
+        self.out = nn.Sequential(nn.BatchNorm1d(width), nn.LeakyReLU(0.2), nn.Conv1d(width, len(PHONES), 1))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Judge every frame; two that are heard together say the same.
+
+        Raises:
+            ValueError: the number of frames is odd.
+        """
+        if frames.shape[2] % 2:
+            raise ValueError(f"{frames.shape[2]} frames: expected an even number")
+        return self.pairs(frames).repeat_interleave(2, 2)
+
+    def pairs(self, frames: Tensor) -> Tensor:
+        """Return the logits of every two frames, `(B, len(PHONES), n / 2)`."""
+        path = self.entry(frames)
+        for unit in self.units:
+            path = path + unit(path)
+        return cast(Tensor, self.out(path))
+
+    @torch.no_grad()
+    def heard(self, frames: Tensor) -> Tensor:
+        """Return how likely each phone is, `(B, len(PHONES), n)`."""
+        return self.forward(frames).softmax(1)
