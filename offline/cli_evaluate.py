@@ -119,12 +119,18 @@ def evaluate_voice(
     likeness: Annotated[
         float, typer.Option(min=0, max=1, help="How far latents of who sings as another are moved to the other's.")
     ] = 1.0,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PART", help="resynthesis, conversion, instruments, one_shot or probe; all if not given."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Judge whether a voice sings what it heard, and as whom: quality, words, pitch, likeness."""
-    from gramophone.offline.evaluate_voice import run
+    from gramophone.offline.evaluate_voice import PARTS, Request, run
 
-    run(model, data or [], unseen or [], phrases, likeness, json=json)
+    if strange := [name for name in part or () if name not in PARTS]:
+        raise typer.BadParameter(f"{strange[0]}: expected one of {', '.join(PARTS)}", param_hint="--part")
+    run(model, data or [], Request(phrases, unseen or [], likeness, part or PARTS), json=json)
 
 
 @evaluate.command("voice-peer")

@@ -48,6 +48,7 @@ _CLIP_S = 20.0
 _ENGLISH, _MORE = "english", 4
 """Whose words an English recogniser is asked for, and of how many times as many phrases."""
 _MODEL = "model.safetensors"
+PARTS = ("resynthesis", "conversion", "instruments", "one_shot", "probe")
 TARGETS = {
     "resynthesis.quality_lost": (0.15, "at most"),
     "resynthesis.words_lost": (0.10, "at most"),
@@ -99,13 +100,13 @@ class Judged:
 
 @dataclass(frozen=True)
 class Report:
-    """All that was judged; None where there was nothing to judge it on."""
+    """All that was judged; None where there was nothing to judge it on, or nobody asked."""
 
-    resynthesis: Judged
+    resynthesis: Judged | None
     conversion: Judged | None
     instruments: Judged | None
     one_shot: Judged | None
-    probe: Probed
+    probe: Probed | None
 
     def figures(self) -> Iterator[tuple[str, float]]:
         """Yield the figures that there are targets for, by name."""
@@ -113,6 +114,20 @@ class Report:
             part, _, figure = name.partition(".")
             if (judged := getattr(self, part)) is not None and not np.isnan(value := getattr(judged, figure)):
                 yield name, value
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to judge: so many `phrases` of each speaker, which of `PARTS`.
+
+    `unseen` are places with people that the voice never heard, for the one-shot figures; `likeness` is how far the
+    latents of who sings as another are moved to where the other's lie.
+    """
+
+    phrases: int = 4
+    unseen: Sequence[str] = ()
+    likeness: float = 1.0
+    parts: Sequence[str] = PARTS
 
 
 @dataclass(frozen=True)
@@ -224,42 +239,39 @@ class Stage:
         }
 
 
-def run(model: Path, data: Sequence[str], unseen: Sequence[str], phrases: int, likeness: float, *, json: bool) -> None:
-    """Judge a voice and print; `unseen` are places with people that it never heard, for the one-shot figures.
-
-    `likeness` is how far the latents of who sings as another are moved to where the other's lie.
+def run(model: Path, data: Sequence[str], request: Request, *, json: bool) -> None:
+    """Judge a voice and print.
 
     Raises:
         EvaluationError: a judge is not installed, or nobody says what to judge on.
         CheckpointError: the file is no voice.
         DataError: there are no held-out recordings of its speakers.
     """
-    found = report(model, data, unseen, phrases, likeness)
+    found = report(model, data, request)
     if json:
         print(json_format.dumps(asdict(found)), flush=True)
         return
     for name in ("resynthesis", "conversion", "instruments", "one_shot"):
         if judged := getattr(found, name):
             print(f"{name}: " + "  ".join(f"{key} {value:.3g}" for key, value in asdict(judged).items()))
-    print("probe: " + "  ".join(f"{key} {value:.1%}" for key, value in asdict(found.probe).items()))
+    if found.probe:
+        print("probe: " + "  ".join(f"{key} {value:.1%}" for key, value in asdict(found.probe).items()))
     for name, value in found.figures():
         bound, side = TARGETS[name]
         met = value <= bound if side == "at most" else value >= bound
         print(f"{name:26} {value:7.2f}  {side} {bound:g}  {'reached' if met else 'MISSED'}")
 
 
-def report(model: Path, data: Sequence[str], unseen: Sequence[str], phrases: int, likeness: float = 1.0) -> Report:
-    """Return what judges say of a voice, from so many phrases of each speaker."""
-    stage = Stage(model, data, phrases, likeness)
-    people = stage.people
-    resynthesis = stage.judge(stage.as_themselves())
-    assert resynthesis is not None
+def report(model: Path, data: Sequence[str], request: Request) -> Report:
+    """Return what judges say of a voice."""
+    stage = Stage(model, data, request.phrases, request.likeness)
+    people, asked = stage.people, request.parts
     return Report(
-        resynthesis,
-        stage.judge(stage.crossed(people, people)),
-        stage.judge(stage.crossed(stage.card.speakers, stage.instruments)),
-        one_shot(stage, unseen, phrases) if unseen else None,
-        probed(stage.voice, stage.corpus, people),
+        stage.judge(stage.as_themselves()) if "resynthesis" in asked else None,
+        stage.judge(stage.crossed(people, people)) if "conversion" in asked else None,
+        stage.judge(stage.crossed(stage.card.speakers, stage.instruments)) if "instruments" in asked else None,
+        one_shot(stage, request.unseen, request.phrases) if request.unseen and "one_shot" in asked else None,
+        probed(stage.voice, stage.corpus, people) if "probe" in asked else None,
     )
 
 

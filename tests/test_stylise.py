@@ -18,6 +18,7 @@ from gramophone.offline.judges.hearing import frame_levels, levelled
 from gramophone.offline.style_pairs import RATE as PAIR_RATE
 from gramophone.offline.stylise.descent import ROUND, descend
 from gramophone.offline.stylise.method import METHODS, load_method, share
+from gramophone.offline.stylise.onsets import onset_envelope, unlike
 from gramophone.offline.stylise.quiet import kept_quiet
 from gramophone.offline.stylise.transfer import Request, transfer
 from gramophone.realtime.files import read
@@ -152,6 +153,19 @@ def test_one_seed_makes_one_set_of_filters():
 def test_a_share_is_nothing_at_the_goal_and_one_at_the_start():
     here, there = torch.zeros(3), torch.ones(3)
     assert [float(share(x, there, here)) for x in (there, here, (here + there) / 2)] == [0.0, 1.0, 0.25]
+
+
+def test_onsets_are_where_bands_become_louder_however_loud_they_are():
+    levels = torch.zeros(3, 20)
+    levels[:, 5:] += 2
+    levels[0, 12:] += 3
+    levels[:, 15:] -= 4
+    envelope = onset_envelope(levels)
+    assert envelope.nonzero().flatten().tolist() == [4, 11]
+    torch.testing.assert_close(envelope[[4, 11]], torch.tensor([2.0, 1.0]))
+    assert float(unlike(envelope, envelope)) == pytest.approx(0, abs=1e-6)
+    assert float(unlike(2 * envelope + 1, envelope)) == pytest.approx(0, abs=1e-6)
+    assert float(unlike(envelope.roll(3), envelope)) > 0.9
 
 
 def test_the_result_has_the_contents_rate_length_and_channels(tmp_path):

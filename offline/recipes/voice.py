@@ -16,7 +16,7 @@ from pathlib import Path
 from gramophone.models.checkpoint import load, save
 from gramophone.offline.corpora import VOICES
 from gramophone.offline.data.instruments import INSTRUMENTS
-from gramophone.offline.evaluate_voice import report
+from gramophone.offline.evaluate_voice import Request, report
 from gramophone.offline.train.allocator import keep_freed_memory
 from gramophone.offline.train.plan import RunFolder
 from gramophone.offline.train.run import Machine
@@ -33,7 +33,6 @@ PLAN = VoicePlan(
     phones=str(MODELS / f"phones{SUFFIX}"),
     conversion=0.1,
 )
-_PHRASES = 4
 
 
 def main() -> None:
@@ -48,7 +47,7 @@ def main() -> None:
     start = str(arguments.start.resolve()) if arguments.start else ""
     train_voice(replace(PLAN, minutes=arguments.minutes, start=start), folder, Machine("auto"), 3.0, print)
     voice, card = load(folder.model, "voice")
-    found = asdict(report(folder.model, (), [f"voice:{name}" for name in UNSEEN], _PHRASES))
+    found = asdict(report(folder.model, (), Request(unseen=[f"voice:{name}" for name in UNSEEN])))
     scores = {
         f"{part}_{name}": value
         for part, figures in found.items()

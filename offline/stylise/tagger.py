@@ -17,13 +17,17 @@ from torch.nn import functional as F
 
 from gramophone.models import tagger
 from gramophone.models.gram import gram
+from gramophone.models.texture import LogMel
 from gramophone.offline.stylise.method import Method, share
+from gramophone.offline.stylise.onsets import onset_envelope, unlike
 from gramophone.offline.tagging import load_tagger
 
 _CONTENT, _STYLE = (1, 2), (0, 1, 2, 3)
 """Which layers say what is played, and which how; 0 is what the first one hears."""
 _LAGS = (0, 1, 4)
 _SPEEDS = (1, 2)
+_WINDOW, _HOP, _BANDS = 1024, 256, 80
+"""Of the frames in whose bands an onset shows."""
 _LEAST_S = 1.0
 """Of what is heard at any speed; silence follows what is shorter."""
 
@@ -33,7 +37,8 @@ class TaggerStyle(Method):
 
     rate = tagger.RATE
     steps = 100
-    balance = 0.8
+    balance = 0.65
+    say: ClassVar[Mapping[str, float]] = {"onsets": 6.0}
     usual_model = "tagger"
     network: ClassVar[tagger.Tagger]
 
@@ -50,15 +55,18 @@ class TaggerStyle(Method):
         self._content = content
         net = self.network.to(content.device)
         self._ears = {f"speed {speed}": _Ears(net, speed, content, style) for speed in _SPEEDS}
+        self._mel = LogMel(self.rate, _WINDOW, _HOP, _BANDS).to(content.device)
+        self._onsets = onset_envelope(self._mel(content))
 
     def start(self) -> Tensor:
         """Return the content."""
         return self._content.clone()
 
     def content_losses(self, x: Tensor) -> Mapping[str, Tensor]:
-        """Return by speed and layer how unlike the content's the activations move about their means."""
+        """Return by speed and layer how unlike the content's the activations move about their means, and the onsets."""
         losses = ((name, ears.content_losses(x)) for name, ears in self._ears.items())
-        return {f"{name}.{key}": loss for name, own in losses for key, loss in own.items()}
+        lost = {f"{name}.{key}": loss for name, own in losses for key, loss in own.items()}
+        return {"onsets": unlike(onset_envelope(self._mel(x)), self._onsets), **lost}
 
     def style_losses(self, x: Tensor) -> Mapping[str, Tensor]:
         """Return by speed and layer how far the activations' mean and lagged covariances are from the style's."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from gramophone.models.gram import gram
 from gramophone.models.texture import LogMel, RandomFilters
 from gramophone.offline.stylise.method import Method, share
+from gramophone.offline.stylise.onsets import onset_envelope, unlike
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Texture(Method):
 
     rate = 22_050
     steps = 100
-    balance = 0.8
+    balance = 0.65
+    say: ClassVar[Mapping[str, float]] = {"attacks.onsets": 6.0, "pitches.onsets": 6.0}
 
     def __init__(self, content: Tensor, style: Tensor) -> None:
         self._content = content
@@ -51,8 +54,12 @@ class Texture(Method):
         return self._content.clone()
 
     def content_losses(self, x: Tensor) -> Mapping[str, Tensor]:
-        """Return by resolution how unlike the content's the bands' levels move about their means."""
-        return {name: layer.content_loss(x) for name, layer in self._layers.items()}
+        """Return by resolution how unlike the content's the bands' levels move about their means, and the onsets."""
+        return {
+            f"{name}.{part}": loss
+            for name, layer in self._layers.items()
+            for part, loss in layer.content_losses(x).items()
+        }
 
     def style_losses(self, x: Tensor) -> Mapping[str, Tensor]:
         """Return by resolution how far the random features' mean and lagged covariances are from the style's."""
@@ -72,12 +79,16 @@ class _Layer:
         self._lags = resolution.lags
         before, wanted = self._mel(content), self._mel(style)
         self._filters.fit(torch.cat([before, wanted], 1))
-        self._movement = _about_mean(before)
+        self._movement, self._onsets = _about_mean(before), onset_envelope(before)
         self._before, self._wanted = self._moments(before), self._moments(wanted)
 
-    def content_loss(self, x: Tensor) -> Tensor:
-        moved = _about_mean(self._mel(x))
-        return share(moved, self._movement, torch.zeros_like(moved))
+    def content_losses(self, x: Tensor) -> dict[str, Tensor]:
+        levels = self._mel(x)
+        moved = _about_mean(levels)
+        return {
+            "movement": share(moved, self._movement, torch.zeros_like(moved)),
+            "onsets": unlike(onset_envelope(levels), self._onsets),
+        }
 
     def style_losses(self, x: Tensor) -> dict[str, Tensor]:
         found = self._moments(self._mel(x))
