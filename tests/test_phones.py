@@ -54,6 +54,7 @@ def test_texts_are_spoken_in_their_language(language, text, expected):
 @ESPEAK
 def test_what_nobody_wrote_down_says_nothing():
     assert texts.spoken(["", "no"], "en-us") == [[], [["n", "o", "u"]]]
+    assert texts.spoken(["-no"], "en-us") == [[["n", "o", "u"]]]  # no option either
 
 
 def test_a_machine_without_espeak_is_told_what_to_install(monkeypatch):

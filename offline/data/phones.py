@@ -129,7 +129,7 @@ def spoken(texts: Sequence[str], language: str) -> list[Words]:
 
 
 def _words(text: str, language: str) -> Words:
-    command = ["espeak-ng", "-q", "--ipa", "--sep=_", "-v", language, text]
+    command = ["espeak-ng", "-q", "--ipa", "--sep=_", "-v", language, "--", text]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CorporaError(f"espeak-ng -v {language}: {done.stderr.strip() or f'exit code {done.returncode}'}")

@@ -31,7 +31,6 @@ PLAN = VoicePlan(
     steps=100_000,
     every=2000,
     phones=str(MODELS / f"phones{SUFFIX}"),
-    conversion=0.1,
 )
 
 
@@ -41,22 +40,29 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--minutes", type=float, default=0.0, help="stop after so much time; 0: no")
     parser.add_argument("--start", type=Path, help="a voice to begin with")
+    parser.add_argument("--peak", type=float, default=PLAN.peak, help="highest learning rate")
     arguments = parser.parse_args()
     folder = RunFolder(arguments.run)
     keep_freed_memory()
     start = str(arguments.start.resolve()) if arguments.start else ""
-    train_voice(replace(PLAN, minutes=arguments.minutes, start=start), folder, Machine("auto"), 3.0, print)
-    voice, card = load(folder.model, "voice")
-    found = asdict(report(folder.model, (), Request(unseen=[f"voice:{name}" for name in UNSEEN])))
+    plan = replace(PLAN, minutes=arguments.minutes, start=start, peak=arguments.peak)
+    train_voice(plan, folder, Machine("auto"), 3.0, print)
+    for name, score in judge(folder.model).items():
+        print(f"{name:28} {score:.3f}")
+
+
+def judge(model: Path) -> dict[str, float]:
+    """Return all figures of a voice, which lies in its run's folder; they are noted in its card."""
+    voice, card = load(model, "voice")
+    found = asdict(report(model, (), Request(unseen=[f"voice:{name}" for name in UNSEEN])))
     scores = {
         f"{part}_{name}": value
         for part, figures in found.items()
         for name, value in (figures or {}).items()
         if not math.isnan(value)
     }
-    save(folder.model, voice, replace(card, scores={**card.scores, **scores}))
-    for name, score in scores.items():
-        print(f"{name:28} {score:.3f}")
+    save(model, voice, replace(card, scores={**card.scores, **scores}))
+    return scores
 
 
 if __name__ == "__main__":

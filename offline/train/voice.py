@@ -102,7 +102,7 @@ class VoicePlan(Plan):
     kl: float = 0.002
     agreement: float = 0.03
     adversary: float = 0.0
-    conversion: float = 0.05
+    conversion: float = 0.1
     said: float = 0.3
     understood: float = 0.4
 
