@@ -103,8 +103,8 @@ class VoicePlan(Plan):
     agreement: float = 0.03
     adversary: float = 0.0
     conversion: float = 0.1
-    said: float = 0.3
-    understood: float = 0.4
+    said: float = 0.1
+    understood: float = 0.2
 
     def __post_init__(self) -> None:
         if self.crop % self.hop:
