@@ -141,36 +141,43 @@ class Trainee(nn.Module):
         self.hearer = Reader(shape.envelopes)
 
 
-class Probe(nn.Module):
-    """A series `(B, channels, n)` -> what it tells of the speaker, logits `(B, speakers)`, whatever its scale."""
-
-    def __init__(self, channels: int, speakers: int, width: int = 96) -> None:
-        super().__init__()
-        layers = [nn.Conv1d(channels, width, 5, padding=2), nn.Conv1d(width, width, 5, padding=4, dilation=2)]
-        self.frames = nn.Sequential(*(part for layer in layers for part in (layer, nn.LeakyReLU(0.2))))
-        self.out = nn.Linear(2 * width, speakers)
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Judge by the mean and the spread of what is in the frames."""
-        mean, spread = z.mean((0, 2), keepdim=True).detach(), z.std((0, 2), keepdim=True).detach()
-        frames = self.frames((z - mean) / (spread + _LEAST_SPREAD))
-        told: Tensor = self.out(torch.cat([frames.mean(2), frames.std(2)], 1))
-        return told
-
-
-class Reader(nn.Module):
-    """A series `(B, channels, n)` -> which of `PHONES` each frame says, logits `(B, len(PHONES), n)`."""
+class Frames(nn.Module):
+    """A series `(B, channels, n)` -> what is told by each frame and those beside it, `(B, width, n)`, at any scale."""
 
     def __init__(self, channels: int, width: int = 96) -> None:
         super().__init__()
         layers = [nn.Conv1d(channels, width, 5, padding=2), nn.Conv1d(width, width, 5, padding=4, dilation=2)]
         self.frames = nn.Sequential(*(part for layer in layers for part in (layer, nn.LeakyReLU(0.2))))
+
+    def told(self, z: Tensor) -> Tensor:
+        """Judge every frame, by a spread of one."""
+        mean, spread = z.mean((0, 2), keepdim=True).detach(), z.std((0, 2), keepdim=True).detach()
+        return cast(Tensor, self.frames((z - mean) / (spread + _LEAST_SPREAD)))
+
+
+class Probe(Frames):
+    """A series `(B, channels, n)` -> what it tells of the speaker, logits `(B, speakers)`, whatever its scale."""
+
+    def __init__(self, channels: int, speakers: int, width: int = 96) -> None:
+        super().__init__(channels, width)
+        self.out = nn.Linear(2 * width, speakers)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Judge by the mean and the spread of what is in the frames."""
+        frames = self.told(z)
+        return cast(Tensor, self.out(torch.cat([frames.mean(2), frames.std(2)], 1)))
+
+
+class Reader(Frames):
+    """A series `(B, channels, n)` -> which of `PHONES` each frame says, logits `(B, len(PHONES), n)`."""
+
+    def __init__(self, channels: int, width: int = 96) -> None:
+        super().__init__(channels, width)
         self.out = nn.Conv1d(width, len(PHONES), 1)
 
     def forward(self, z: Tensor) -> Tensor:
         """Judge every frame by those beside it."""
-        mean, spread = z.mean((0, 2), keepdim=True).detach(), z.std((0, 2), keepdim=True).detach()
-        return cast(Tensor, self.out(self.frames((z - mean) / (spread + _LEAST_SPREAD))))
+        return cast(Tensor, self.out(self.told(z)))
 
 
 def at_rest(judge: nn.Module, z: Tensor) -> Tensor:
