@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gramophone.models.gaussian import Gaussian, moments
 from gramophone.models.transport import transport
-from gramophone.offline.evaluate_voice import Judged, Performance, Phrase, Stage
+from gramophone.offline.evaluate_voice import Judged, Performance, Phrase, Stage, show
 from gramophone.offline.evaluation import EvaluationError
 from gramophone.offline.judges.hearing import Sound
 from gramophone.offline.singing import clip
@@ -167,7 +167,5 @@ def run(model: Path, voice: Path, data: Sequence[str], phrases: int, *, json: bo
     if json:
         print(json_format.dumps(asdict(found)), flush=True)
         return
-    for name in ("resynthesis", "conversion", "instruments", "speed"):
-        if figures := getattr(found, name):
-            print(f"{name}: " + "  ".join(f"{key} {value:.3g}" for key, value in asdict(figures).items()))
+    show(found, ("resynthesis", "conversion", "instruments", "speed"))
     print(f"{found.parameters:,} parameters, {found.file_mb:.1f} MB")

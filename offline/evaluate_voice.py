@@ -11,7 +11,7 @@ import json as json_format
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -251,15 +251,20 @@ def run(model: Path, data: Sequence[str], request: Request, *, json: bool) -> No
     if json:
         print(json_format.dumps(asdict(found)), flush=True)
         return
-    for name in ("resynthesis", "conversion", "instruments", "one_shot"):
-        if judged := getattr(found, name):
-            print(f"{name}: " + "  ".join(f"{key} {value:.3g}" for key, value in asdict(judged).items()))
+    show(found, ("resynthesis", "conversion", "instruments", "one_shot"))
     if found.probe:
         print("probe: " + "  ".join(f"{key} {value:.1%}" for key, value in asdict(found.probe).items()))
     for name, value in found.figures():
         bound, side = TARGETS[name]
         met = value <= bound if side == "at most" else value >= bound
         print(f"{name:26} {value:7.2f}  {side} {bound:g}  {'reached' if met else 'MISSED'}")
+
+
+def show(found: Any, names: Sequence[str]) -> None:
+    """Print the figures of those parts of a report that there are."""
+    for name in names:
+        if part := getattr(found, name):
+            print(f"{name}: " + "  ".join(f"{key} {value:.3g}" for key, value in asdict(part).items()))
 
 
 def report(model: Path, data: Sequence[str], request: Request) -> Report:

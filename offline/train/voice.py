@@ -295,6 +295,8 @@ class VoiceTraining(Training):
         guessed = trainee.listener(torch.cat([own, other.detach()]))
         learnt = F.cross_entropy(guessed, torch.cat([speaker, source])) + _misread(trainee.hearer(own), told, people)
         taken = F.cross_entropy(at_rest(trainee.listener, other), target)
+        if self._teacher is None:
+            return learnt + self.plan.conversion * taken
         # What is said, is: they learn to say it in a way that serves whoever is to say it. An instrument cannot.
         said = _audible(voice, _envelopes(voice, z[people], as_other), prosody)
         misheard = _misread(at_rest(trainee.hearer, said), told[people], ~self._silent.to(z.device)[target])
