@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 SILENCE = "-"
@@ -68,8 +67,3 @@ class Phones(nn.Module):
         for unit in self.units:
             path = path + unit(path)
         return cast(Tensor, self.out(path))
-
-    @torch.no_grad()
-    def heard(self, frames: Tensor) -> Tensor:
-        """Return how likely each phone is, `(B, len(PHONES), n)`."""
-        return self.forward(frames).softmax(1)

@@ -16,9 +16,9 @@ ESPEAK = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is 
 
 def test_frames_become_as_many_logits():
     phones = Phones(PhonesShape(channels=6, width=8, dilations=(1, 2)))
-    assert phones(torch.randn(2, 6, 10)).shape == (2, len(PHONES), 10)
-    told = phones.eval().heard(torch.randn(2, 6, 10))
-    torch.testing.assert_close(told.sum(1), torch.ones(2, 10))
+    logits = phones(torch.randn(2, 6, 10))
+    assert logits.shape == (2, len(PHONES), 10)
+    torch.testing.assert_close(logits[:, :, ::2], logits[:, :, 1::2])
 
 
 def test_an_odd_number_of_frames_is_refused():

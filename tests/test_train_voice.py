@@ -9,7 +9,7 @@ import soundfile
 import torch
 
 from gramophone.models.checkpoint import Card, card_of, load, save
-from gramophone.models.phones import Phones, PhonesShape
+from gramophone.models.phones import PHONES, Phones, PhonesShape
 from gramophone.models.speaker_fit import fit_speaker
 from gramophone.models.voice import Voice
 from gramophone.offline.data import instruments
@@ -82,7 +82,7 @@ def test_a_run_that_is_killed_goes_on_to_the_very_same_weights(home, tmp_path):
 
 
 def test_it_learns_and_says_what_it_is(home, tmp_path):
-    of = plan(home, steps=70, every=70, peak=1e-2, average=0.9)
+    of = plan(home, steps=140, every=140, peak=1e-2, average=0.9)
     training = VoiceTraining(of, gather(of.data, RATE)).eval()
     with torch.no_grad():
         before = float(np.mean([training.loss(training.net, batch) for batch in training.judged()]))
@@ -140,14 +140,14 @@ def test_a_disguise_moves_formants_and_bends_the_spectrum_by_example_and_not_by_
     torch.manual_seed(0)
     frames = torch.full((200, 96, 3), 1e-6)
     frames[:, 20] = 1.0
-    hidden = disguised(frames, 64, RATE)
+    hidden = disguised(frames, 64, RATE, 0.15)
     torch.testing.assert_close(hidden[..., 0], hidden[..., 2])
-    level = disguised(torch.full((200, 96, 1), 1e-6), 64, RATE)[:, :64, 0]
+    level = disguised(torch.full((200, 96, 1), 1e-6), 64, RATE, 0.15)[:, :64, 0]
     assert 0.1 < float(level.std()) < 0.6
     assert abs(float(level.mean())) < 0.1
-    assert not disguised(torch.zeros(200, 96, 3), 64, RATE).any()  # a pause stays one
+    assert not disguised(torch.zeros(200, 96, 3), 64, RATE, 0.15).any()  # a pause stays one
     torch.manual_seed(0)
-    bend = disguised(torch.full((200, 96, 3), 1e-6), 64, RATE)
+    bend = disguised(torch.full((200, 96, 3), 1e-6), 64, RATE, 0.15)
     peaks = (hidden - bend)[:, :64, 0].argmax(1).float()
     assert float(peaks.min()) < 19
     assert float(peaks.max()) > 21
@@ -178,8 +178,31 @@ def test_what_is_said_is_kept_by_who_tells_phones(home, tmp_path):
     batch = training.crops(0, 1)[0]
     training.loss(training.net, batch).backward()
     learnt = {name.split(".")[0] for name, value in training.net.named_parameters() if value.grad.any()}
-    assert {"voice", "reader", "hearer", "listener"} <= learnt
+    assert {"voice", "reader", "listener"} <= learnt
     assert not any("teacher" in name for name in training.state_dict())  # it is no part of what is learnt
+
+
+def test_what_another_says_is_heard_again_and_teaches_the_decoder_alone(home):
+    of = plan(home)
+    training = VoiceTraining(of, gather(of.data, RATE))
+    batch = training.crops(0, 1)[0]
+    voice, sung = training.net.voice, training._sung(training.net.voice, batch)
+    told = torch.zeros(2, len(PHONES), 16)
+    same = training._kept(voice, sung.shapes[:, :, :16], z := encoded(voice, sung.shapes[:, :, :16]), told)
+    assert float(same.detach()) == pytest.approx(0, abs=1e-6)  # nothing is lost of what is heard as it was said
+    envelopes = voice.decoder.network(z, None, sung.speaker, sung.prosody[:, :, :16])[0]
+    shapes = training._heard_again(voice, envelopes, sung.prosody[:, :, :16], batch.speaker)
+    training._kept(voice, shapes, z, told).backward()
+    learnt = {name.split(".")[0] for name, value in voice.named_parameters() if value.grad is not None}
+    assert learnt == {"table", "decoder"}
+
+
+def encoded(voice, shapes):
+    """Latents of frames, as many, the last ones unknown."""
+    numbers, _ = voice.encoder.layers(shapes)
+    mean = numbers[:, : voice.shape.latents].detach()
+    late = voice.encoder.delay
+    return torch.cat([mean[:, :, late:], mean[:, :, -late:]], 2)
 
 
 def test_what_tells_phones_of_other_frames_is_refused(home, tmp_path):

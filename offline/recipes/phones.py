@@ -37,6 +37,8 @@ _CROP, _BATCH = 256, 16
 _EPOCHS = (6, 3, 3, 4, 8)
 """Times that all is heard, between one alignment and the next; the first by who is aligned already."""
 _PEAK = 2e-3
+_FORMANTS = 0.15
+"""Octaves by which formants are moved at most."""
 _IGNORED = -100
 _SMOOTHING = 0.05
 _GREETINGS = 40
@@ -174,7 +176,7 @@ def _learn(phones: Phones, examples: Sequence[Example], epochs: int) -> None:
         frames, labels = zip(
             *(_crop(examples[n]) for n in torch.multinomial(lengths, _BATCH, replacement=True)), strict=True
         )
-        heard = disguised(torch.stack(frames), VoiceShape.bands, _RATE)
+        heard = disguised(torch.stack(frames), VoiceShape.bands, _RATE, _FORMANTS)
         with torch.autocast("cpu", torch.bfloat16):
             logits = phones.pairs(heard)
         loss = F.cross_entropy(logits.float(), torch.stack(labels), ignore_index=_IGNORED, label_smoothing=_SMOOTHING)

@@ -15,8 +15,6 @@ from gramophone.models.ear import FINE_BANDS
 from gramophone.models.envelope import between
 from gramophone.models.mel import hz_to_mel, mel_edges
 
-_FORMANTS = 0.15
-"""Formants go up or down by so many octaves at most."""
 _BEND = 0.1
 """Spread of each of the waves that bend the spectrum, in a channel's own spread: what is usual is never quite known."""
 _STRETCH = 0.1
@@ -24,19 +22,22 @@ _STRETCH = 0.1
 _WAVES = 5
 
 
-def disguised(frames: Tensor, bands: int, rate: int) -> Tensor:
-    """Return frames `(B, bands + others, n)`, as `Adaptation` gives them, each example as of somebody else."""
+def disguised(frames: Tensor, bands: int, rate: int, formants: float) -> Tensor:
+    """Return frames `(B, bands + others, n)`, as `Adaptation` gives them, each example as of somebody else.
+
+    `formants` is by how many octaves they go up or down at most.
+    """
     batch, channels, count = frames.shape
     coarse, fine = frames[:, :bands], frames[:, bands:]
-    moved = torch.cat([between(coarse, _places(batch, bands, rate).expand(-1, -1, count)), fine], 1)
+    moved = torch.cat([between(coarse, _places(batch, bands, rate, formants).expand(-1, -1, count)), fine], 1)
     bend, stretch = (_curves(batch, bands, channels - bands) * spread for spread in (_BEND, _STRETCH))
     audible = frames.abs().amax(1, keepdim=True) > 0
     return (moved * stretch.exp() + bend) * audible
 
 
-def _places(batch: int, bands: int, rate: int) -> Tensor:
+def _places(batch: int, bands: int, rate: int, formants: float) -> Tensor:
     """Return from where in the bands each band is taken, `(B, bands, 1)`."""
-    factor = torch.exp2((torch.rand(batch, 1) * 2 - 1) * _FORMANTS)
+    factor = torch.exp2((torch.rand(batch, 1) * 2 - 1) * formants)
     edges = mel_edges(bands, 0.0, rate / 2).float()
     step = float(hz_to_mel(edges[1]))
     return (hz_to_mel(edges[1:-1] * factor) / step - 1)[..., None]

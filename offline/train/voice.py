@@ -3,10 +3,11 @@
 Six things keep it out. The encoder is accustomed to each voice, hearing only how it differs from its usual self; what
 it hears is disguised (`gramophone.offline.train.disguise`), and it is to say the same without; latents cost
 something; a listener tries to tell who spoke when somebody else's voice says it, and the decoder is to make it hear
-that other (Li et al. 2021, StarGANv2-VC); what another says is to be the same phones, as told by a network that hears
-them whoever speaks (`gramophone.models.phones`); instruments, which say nothing, play what others said. A probe that
-tries to tell the speaker from the latents can be made the encoder's adversary (Tzeng et al. 2015), and is at rest by
-default: with a weight of 0.2, and a listener that taught the encoder as well, the latents came to say nothing at all.
+that other (Li et al. 2021, StarGANv2-VC); what another says is heard again, and the decoder is to make the encoder hear
+the latents that it was told, and a network that hears phones whoever speaks (`gramophone.models.phones`) the same
+phones (cycle consistency, Zhu et al. 2017); instruments, which say nothing, play what others said. A probe that tries
+to tell the speaker from the latents can be made the encoder's adversary (Tzeng et al. 2015), and is at rest by default:
+with a weight of 0.2, and a listener that taught the encoder as well, the latents came to say nothing at all.
 """
 
 from __future__ import annotations
@@ -76,10 +77,13 @@ class VoicePlan(Plan):
 
     `start` is a voice to begin with, its file; where it has other speakers, those to be learnt begin between them.
     `phones` is the file of what tells phones, or empty.
+    `formants` is by how many octaves the disguise moves them at most: a latent that must not know where they are cannot
+    tell vowels, and with 0.15 a quarter of the words were lost (docs/voice.md).
     `kl` is the weight of the latents' cost, `agreement` that of how far they are from those of the same sound in
     disguise, `adversary` that of what the probe can tell by them, in nats, `conversion` that of how little the listener
     takes the voice for whose it is to be, in nats, `said` that of how little the latents tell of the phones, and
-    `understood` that of how little is heard of them when somebody else says it, in nats a frame.
+    `understood` that of how little is heard of them when somebody else says it, in nats a frame; `returned` is that of
+    how far the latents of what somebody else says are from those it was said with, in spreads.
 
     Raises:
         TrainingError: the crop is no whole number of frames.
@@ -99,12 +103,14 @@ class VoicePlan(Plan):
     width: int = 128
     channels: int = 160
     layers: int = 6
+    formants: float = 0.05
     kl: float = 0.002
-    agreement: float = 0.03
+    agreement: float = 0.01
     adversary: float = 0.0
-    conversion: float = 0.1
+    conversion: float = 0.15
     said: float = 0.1
-    understood: float = 0.2
+    understood: float = 0.5
+    returned: float = 0.2
 
     def __post_init__(self) -> None:
         if self.crop % self.hop:
@@ -138,7 +144,6 @@ class Trainee(nn.Module):
         self.probe = Probe(shape.latents, shape.speakers)
         self.listener = Probe(shape.envelopes, shape.speakers)
         self.reader = Reader(shape.latents)
-        self.hearer = Reader(shape.envelopes)
 
 
 class Frames(nn.Module):
@@ -180,10 +185,10 @@ class Reader(Frames):
         return cast(Tensor, self.out(self.told(z)))
 
 
-def at_rest(judge: nn.Module, z: Tensor) -> Tensor:
+def at_rest(judge: nn.Module, z: Tensor) -> Any:
     """Return what a judge says, who does not learn from it."""
     weights = {name: value.detach() for name, value in judge.named_parameters()}
-    return cast(Tensor, functional_call(judge, weights, (z,)))
+    return functional_call(judge, weights, (z,))
 
 
 class Sung(NamedTuple):
@@ -239,7 +244,7 @@ class VoiceTraining(Training):
         place = torch.zeros(len(batch.sound), 1, dtype=torch.int64, device=batch.sound.device)
         if not self.training:
             return self._cost(bound_of(voice, sung, plain, plain.mean, _envelopes(voice, plain.mean, sung), place))
-        posterior = _encoded(voice, disguised(sung.shapes, voice.shape.bands, voice.shape.rate))
+        posterior = _encoded(voice, disguised(sung.shapes, voice.shape.bands, voice.shape.rate, self.plan.formants))
         z = posterior.rsample()
         silent = self._silent.to(z.device)[batch.speaker]
         others = silent & _chance(batch, _OTHERS_SHARE)
@@ -248,13 +253,13 @@ class VoiceTraining(Training):
         bound = bound_of(voice, sung, posterior, said, envelopes, place.random_(1 << 17))
         apart = F.smooth_l1_loss(posterior.mean, plain.mean, reduction="none").sum(1).mean()
         heard = _audible(voice, envelopes.detach(), sung.prosody)
-        told = self._phones(sung.shapes)[:, :, voice.encoder.delay :]
+        told = self._told(sung.shapes)[:, :, voice.encoder.delay :]
         return (
             self._cost(bound)
             + self.plan.agreement * apart
             + self._probed(trainee, plain.mean[~silent], batch.speaker[~silent])
             + self.plan.said * _misread(trainee.reader(z), told, ~silent)
-            + self._converted(trainee, sung, z, heard, told, batch.speaker)
+            + self._converted(trainee, sung, plain.mean.detach(), heard, told, batch.speaker)
         )
 
     def _cost(self, bound: Bound) -> Tensor:
@@ -266,19 +271,21 @@ class VoiceTraining(Training):
         if len(z) < 2:
             return z.new_zeros(())
         learnt = F.cross_entropy(trainee.probe(z.detach()), speaker)
-        told = at_rest(trainee.probe, z)[:, ~self._silent.to(z.device)].log_softmax(1)
+        told: Tensor = at_rest(trainee.probe, z)[:, ~self._silent.to(z.device)].log_softmax(1)
         return learnt + self.plan.adversary * (-told.mean() - math.log(told.shape[1]))
 
-    def _phones(self, shapes: Tensor) -> Tensor:
+    @torch.no_grad()
+    def _told(self, shapes: Tensor) -> Tensor:
         """Return how likely each of `PHONES` is, by adapted frames: nothing where nobody can tell."""
         if self._teacher is None:
             return shapes.new_zeros(shapes.shape[0], len(PHONES), shapes.shape[2])
-        return self._teacher(F.pad(shapes, (0, shapes.shape[2] % 2)))[:, :, : shapes.shape[2]]
+        return self._teacher(shapes).softmax(1)
 
     def _converted(self, trainee: Trainee, sung: Sung, z: Tensor, own: Tensor, told: Tensor, speaker: Tensor) -> Tensor:
-        """Return how wrong listeners are of who spoke and what, and how little those who speak as others pass for them.
+        """Return how wrong the listener is of who spoke, and how little those who speak as others pass for them.
 
-        `own` is what is heard of all as themselves, `told` which phones are said.
+        `own` is what is heard of all as themselves, `told` which phones are said. None of it teaches the encoder: with
+        latents that learn from it, nothing is said in the end.
         """
         voice, count = trainee.voice, trainee.voice.shape.speakers
         people = ~self._silent.to(z.device)[speaker]
@@ -290,17 +297,39 @@ class VoiceTraining(Training):
         rise = middles[target] - middles[source] + _OFF * torch.randn_like(middles[target])
         prosody = sung.prosody[people] + F.pad(rise[:, None, None], (0, 0, 0, PROSODY - 1))
         as_other = Sung(sung.sound[people], voice.table[target], prosody, sung.shapes[people])
-        # Who it is, is not what is said: with latents that learn from it, nothing is said in the end.
-        other = _audible(voice, _envelopes(voice, z[people].detach(), as_other), prosody)
+        envelopes = _envelopes(voice, z[people], as_other)
+        other = _audible(voice, envelopes, prosody)
         guessed = trainee.listener(torch.cat([own, other.detach()]))
-        learnt = F.cross_entropy(guessed, torch.cat([speaker, source])) + _misread(trainee.hearer(own), told, people)
+        learnt = F.cross_entropy(guessed, torch.cat([speaker, source]))
         taken = F.cross_entropy(at_rest(trainee.listener, other), target)
-        if self._teacher is None:
+        # An instrument says nothing.
+        speaks = ~self._silent.to(z.device)[target]
+        if not speaks.any():
             return learnt + self.plan.conversion * taken
-        # What is said, is: they learn to say it in a way that serves whoever is to say it. An instrument cannot.
-        said = _audible(voice, _envelopes(voice, z[people], as_other), prosody)
-        misheard = _misread(at_rest(trainee.hearer, said), told[people], ~self._silent.to(z.device)[target])
-        return learnt + self.plan.conversion * taken + self.plan.understood * misheard
+        shapes = self._heard_again(voice, envelopes[speaks], prosody[speaks], target[speaks])
+        kept = self._kept(voice, shapes, z[people][speaks], told[people][speaks])
+        return learnt + self.plan.conversion * taken + kept * speaks.float().mean()
+
+    def _heard_again(self, voice: Voice, envelopes: Tensor, prosody: Tensor, speaker: Tensor) -> Tensor:
+        """Return adapted frames of what is sung, as by who knows the voices of those who sing."""
+        with _exactly(envelopes):
+            said = _sounding(voice, envelopes, prosody, torch.zeros_like(speaker)[:, None].random_(1 << 17))
+            frames, _ = voice.encoder.ear(said)
+            moments, level = self._acquainted.moments.to(frames)[speaker], voice.encoder.adaptation.level(frames)
+            known = voice.encoder.adaptation.accustomed(moments, level.detach().amax((1, 2)), math.inf)
+            return cast(Tensor, voice.encoder.adaptation(frames, known)[0])
+
+    def _kept(self, voice: Voice, shapes: Tensor, z: Tensor, told: Tensor) -> Tensor:
+        """Return how little of what was to be said, latents and phones, is heard in frames, without the last ones."""
+        late = voice.encoder.delay
+        z, told = z[:, :, :-late] if late else z, told[:, :, :-late] if late else told
+        heard = gaussian(at_rest(voice.encoder.layers, shapes)[0][:, :, late:].float()).mean
+        spread = z.std((0, 2), keepdim=True) + _LEAST_SPREAD
+        changed = F.smooth_l1_loss(heard / spread, z / spread, reduction="none").sum(1).mean()
+        if self._teacher is None:
+            return self.plan.returned * changed
+        misheard = _misread(self._teacher(shapes)[:, :, late:], told)
+        return self.plan.returned * changed + self.plan.understood * misheard
 
     def crops(self, rank: int, processes: int) -> Dataset[Batch]:
         """Return crops of the recordings that may be trained on."""
@@ -388,7 +417,7 @@ def moments_of(voice: Voice, recordings: Sequence[Recording]) -> Tensor:
 
 
 def _hears_phones(plan: VoicePlan) -> Callable[[Tensor], Tensor] | None:
-    """Return what tells the phones of frames, if the plan has it.
+    """Return what gives the logits of `PHONES` by adapted frames, if the plan has it.
 
     Raises:
         TrainingError: it hears other frames than the voice does.
@@ -403,7 +432,12 @@ def _hears_phones(plan: VoicePlan) -> Callable[[Tensor], Tensor] | None:
             f"the voice is of {plan.rate} Hz and {plan.hop}; expected the same"
         )
     frozen = cast(Phones, phones.eval().requires_grad_(False))
-    return lambda frames: frozen.to(frames.device).heard(frames)
+
+    def logits(frames: Tensor) -> Tensor:
+        even = F.pad(frames, (0, frames.shape[2] % 2))
+        return cast(Tensor, frozen.to(frames.device)(even)).float()[:, :, : frames.shape[2]]
+
+    return logits
 
 
 def _misread(logits: Tensor, told: Tensor, which: Tensor | None = None) -> Tensor:
@@ -424,18 +458,23 @@ def _envelopes(voice: Voice, z: Tensor, sung: Sung) -> Tensor:
 
 def _audible(voice: Voice, envelopes: Tensor, prosody: Tensor) -> Tensor:
     """Return what can be heard of envelopes: no tone but where it is voiced, and nothing that is soft."""
-    _, voicing, loudness = prosody.chunk(PROSODY, 1)
-    tone, breath = envelopes[:, : voice.shape.points] * voicing, envelopes[:, voice.shape.points :]
+    tone, breath = envelopes[:, : voice.shape.points] * prosody[:, 1:2], envelopes[:, voice.shape.points :]
+    loudness = prosody[:, 2:]
     return torch.cat([tone, breath], 1) * (loudness > loudness.amax(2, keepdim=True) + math.log(_SOFT))
 
 
 def bound_of(voice: Voice, sung: Sung, posterior: Distribution, z: Tensor, envelopes: Tensor, noise: Tensor) -> Bound:
     """Return the bound of what is sung with latents `z`, beginning at a place `(B, 1)` in the noise."""
-    state = (*voice.decoder.initial_state(z)[-SOUNDING:-1], noise)
     with _exactly(z):
-        said, _ = voice.decoder.sing(envelopes, state, sung.prosody, z.new_zeros(len(z), COLOUR))
-        likelihood = Spectra(said, z.shape[2]).log_prob(sung.sound)
+        likelihood = Spectra(_sounding(voice, envelopes, sung.prosody, noise), z.shape[2]).log_prob(sung.sound)
     return Bound(likelihood, closed_kl(posterior, voice.prior(), z), z)
+
+
+def _sounding(voice: Voice, envelopes: Tensor, prosody: Tensor, noise: Tensor) -> Tensor:
+    """Return the sound of envelopes, beginning at a place `(B, 1)` in the noise, `(B, 1, T)`."""
+    state = (*voice.decoder.initial_state(envelopes)[-SOUNDING:-1], noise)
+    said, _ = voice.decoder.sing(envelopes, state, prosody, envelopes.new_zeros(len(envelopes), COLOUR))
+    return said
 
 
 def _exactly(x: Tensor) -> torch.autocast:
