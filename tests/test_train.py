@@ -226,6 +226,12 @@ def test_several_clocks_are_refused(home, tmp_path):
     assert not Path(tmp_path / "model.safetensors").exists()
 
 
+def test_machines_that_nobody_tells_where_to_meet_do_not_wait(home, tmp_path, monkeypatch):
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    with pytest.raises(TrainingError, match="MASTER_ADDR"):
+        train_wavenet(plan(home), RunFolder(tmp_path), Machine("cpu", nodes=2), 0, print)
+
+
 def test_a_vocoder_is_told_frames_and_says_as_many_samples(home, tmp_path):
     vocoder = plan(home, local="mel", hop=8, bands=5)
     lines = train(vocoder, tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ from gramophone.offline.train.samples import write_sounds
 from gramophone.offline.train.wavenet import WaveNetPlan, WaveNetTraining, conditions_of
 from gramophone.realtime.executor import choose_device
 from gramophone.realtime.wavenet.sampler import Sampler
+
+
+_MEETING = frozenset({"MASTER_ADDR", "SLURM_NTASKS"})
+"""What tells a process where others are to be met: one's own word, or Slurm."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,11 @@ def fit(
     plan = training.plan
     if plan.minutes and machine.devices * machine.nodes > 1:
         raise TrainingError("--minutes: the clocks of several processes differ; expected --steps alone")
+    if machine.nodes > 1 and not _MEETING.intersection(os.environ):
+        raise TrainingError(
+            f"--nodes {machine.nodes}: nobody says where the machines meet; expected MASTER_ADDR and NODE_RANK in the "
+            "environment, as in docs/training.md"
+        )
     warnings.filterwarnings("ignore", module="lightning")  # they advise on loaders and loggers that are as meant
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     journal = Journal(folder, tell)
