@@ -141,7 +141,7 @@ def is_held_out(name: str) -> bool:
 
 
 def recordings(voice: str) -> dict[str, Path]:
-    """Return a voice's recordings by name, in the order of their names, without tones, silence and monkeys.
+    """Return a voice's recordings by name, in the order of their names: no tones, silence, monkeys or empty files.
 
     Raises:
         CorporaError: its package is not unpacked.
@@ -149,7 +149,8 @@ def recordings(voice: str) -> dict[str, Path]:
     at = VOICES[voice]
     folder = _only((_root() / at.package).glob(at.folder), f"{at.package}/{at.folder}")
     names = {str(path.relative_to(folder).with_suffix("")).replace("/", "__"): path for path in folder.glob(at.pattern)}
-    return {name: names[name] for name in sorted(names) if not name.startswith(_NOT_SPEECH)}
+    spoken = {name: names[name] for name in sorted(names) if not name.startswith(_NOT_SPEECH)}
+    return {name: path for name, path in spoken.items() if path.stat().st_size}
 
 
 def held_out_music(piece: str) -> Path:

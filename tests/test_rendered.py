@@ -74,6 +74,15 @@ def test_every_instrument_is_heard_and_none_but_drums_far_more_often_than_others
     assert min(counts.values()) > 4
 
 
+def test_an_excerpt_does_without_programs():
+    sitar = frozenset(INSTRUMENTS["sitar"].programs)
+    without = sitar | {DRUMS, 0, 33}  # the last two as written
+    excerpts = [arranged([PIECE], 0, number, without) for number in range(400)]
+    played = {part.program for excerpt in excerpts for part in excerpt}
+    assert not played & without
+    assert {NAMES[program] for program in played} == INSTRUMENTS.keys() - {"sitar", "drums"}
+
+
 def test_a_part_that_stops_half_way_is_not_a_tag():
     short = Piece("short", (line(0, 60, 12.0), line(40, 72, 2.0)), 12.0)
     for number in range(50):

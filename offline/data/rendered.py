@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -154,8 +154,8 @@ def read_piece(path: Path) -> Piece:
     return Piece(path.stem, parts, now)
 
 
-def arranged(pieces: Sequence[Piece], seed: int, number: int) -> Excerpt:
-    """Return excerpt `number`.
+def arranged(pieces: Sequence[Piece], seed: int, number: int, without: Set[int] = frozenset()) -> Excerpt:
+    """Return excerpt `number`, `without` some programs.
 
     Raises:
         DataError: no place was found in the pieces where anything sounds all the time.
@@ -165,12 +165,13 @@ def arranged(pieces: Sequence[Piece], seed: int, number: int) -> Excerpt:
         piece = pieces[int(chance.integers(len(pieces)))]
         tempo = float(np.exp(chance.uniform(np.log(0.8), np.log(1.25))))
         start = chance.uniform(0, max(piece.seconds - SECONDS * tempo, 0))
-        playing = [part for part in (_cut(part, start, tempo) for part in piece.parts) if _sounds_throughout(part)]
+        parts = [part for part in piece.parts if part.program != DRUMS or DRUMS not in without]
+        playing = [part for part in (_cut(part, start, tempo) for part in parts) if _sounds_throughout(part)]
         if playing:
             count = min(1 + int(chance.choice(len(_PARTS), p=_PARTS)), len(playing))
             chosen = [playing[index] for index in chance.permutation(len(playing))[:count]]
             key = int(chance.integers(-4, 5))
-            return tuple(_orchestrated(part, key, chance) for part in chosen)
+            return tuple(_orchestrated(part, key, without, chance) for part in chosen)
     raise DataError(f"{len(pieces)} pieces: expected some in which an instrument plays for {SECONDS:g} s")
 
 
@@ -258,16 +259,17 @@ def _sounds_throughout(part: Part) -> bool:
     return True
 
 
-def _orchestrated(part: Part, key: int, chance: np.random.Generator) -> Part:
+def _orchestrated(part: Part, key: int, without: Set[int], chance: np.random.Generator) -> Part:
     """Return a cut part for an instrument that has a name: in its range, at a level."""
     level, force = chance.uniform(_QUIETEST_DB, 0), chance.uniform(0.7, 1.1)
     notes = [replace(note, velocity=int(np.clip(note.velocity * force, 30, 127))) for note in part.notes]
     if part.program == DRUMS:
         return Part(DRUMS, tuple(notes), level)
     program = part.program
-    if program not in NAMES or chance.random() > _KEPT_AS_WRITTEN:
-        melodic = [name for name in INSTRUMENTS if name != "drums"]
-        program = int(chance.choice(INSTRUMENTS[melodic[chance.integers(len(melodic))]].programs))
+    if program not in NAMES or program in without or chance.random() > _KEPT_AS_WRITTEN:
+        there = ([p for p in one.programs if p not in without | {DRUMS}] for one in INSTRUMENTS.values())
+        melodic = [programs for programs in there if programs]
+        program = int(chance.choice(melodic[chance.integers(len(melodic))]))
     middle = INSTRUMENTS[NAMES[program]].middle
     shift = key + 12 * round((middle - float(np.median([note.pitch for note in notes]))) / 12)
     moved = (replace(note, pitch=int(np.clip(note.pitch + shift, 12, 115))) for note in notes)

@@ -1,7 +1,7 @@
 """Tagged music in MagnaTagATune's layout, made here: `python -m gramophone.offline.recipes.tagger OUT`.
 
 MIDI files of Debian packages, arranged anew and played by soundfonts (`gramophone.offline.data.rendered`), and real
-recordings of people who speak. Folders 0 to b are for training, by two soundfonts; c are pieces that are never trained
+recordings of people who speak. Folders 0 to b are for training, by four soundfonts; c are pieces that are never trained
 on, by the same soundfonts; d to f are those pieces by a soundfont that nothing else is played by. Speech is split as
 everywhere (`gramophone.offline.corpora.is_held_out`). Called again, it goes on. Then train on it:
 
@@ -25,6 +25,7 @@ from gramophone.offline import corpora
 from gramophone.offline.data.decoded import write_whole
 from gramophone.offline.data.magnatagatune import ANNOTATIONS, LICENCE_FILE
 from gramophone.offline.data.rendered import (
+    DRUMS,
     INSTRUMENTS,
     SECONDS,
     SPEECH,
@@ -42,11 +43,35 @@ MIDI = {
     "planetblupi-music-midi": ("usr/share/planetblupi/music", "GPL-3"),
 }
 """Packages of MIDI files: folder and licence."""
-SOUNDFONTS = {
-    "fluid-soundfont-gm": ("usr/share/sounds/sf2/FluidR3_GM.sf2", "MIT"),
-    "musescore-general-soundfont-small": ("usr/share/sounds/sf3/MuseScore_General_Lite.sf3", "MIT"),
-}
-"""Packages of soundfonts for training: file and licence. csound-soundfont has TimGM6mb's samples, so it is none."""
+_IN_GENERALUSER = frozenset({31, 34, 79, 91, 101, 111, 115, DRUMS})
+_IN_A320U = frozenset(
+    {5, 6, 8, 9, 10, 13, 16, 17, 19, 26, 31, 35, 39, 46, 47, 57, 58, 61, 74, 91, 110, 120, 125, DRUMS}
+)
+"""Found by looking for pieces of TimGM6mb's samples, and by notes of both that correlate by more than 0.9."""
+
+
+@dataclass(frozen=True)
+class Soundfont:
+    """A package's soundfont, and the programs that it plays with samples of the one that is held out."""
+
+    package: str
+    file: str
+    licence: str
+    shared: frozenset[int] = frozenset()
+
+
+SOUNDFONTS = (
+    Soundfont("fluid-soundfont-gm", "usr/share/sounds/sf2/FluidR3_GM.sf2", "MIT"),
+    Soundfont(
+        "minuet-data",
+        "usr/share/minuet/soundfonts/GeneralUser-v1.47.sf2",
+        "GeneralUser GS licence 2.0 (free for any use)",
+        _IN_GENERALUSER,
+    ),
+    Soundfont("musescore-general-soundfont-small", "usr/share/sounds/sf3/MuseScore_General_Lite.sf3", "MIT"),
+    Soundfont("denemo-data", "usr/share/sounds/sf2/A320U.sf2", "GPL-2", _IN_A320U),
+)
+"""Soundfonts for training. Most of csound-soundfont's samples are TimGM6mb's, so it is none."""
 HELD_OUT_SOUNDFONT = ("timgm6mb-soundfont", "usr/share/sounds/sf2/TimGM6mb.sf2")
 _BATCH = 50
 """Excerpts that one run of FluidSynth plays."""
@@ -61,6 +86,7 @@ class Batch:
     numbers: range
     pieces: tuple[Piece, ...]
     soundfont: Path
+    without: frozenset[int]
     folders: str
 
     @property
@@ -109,12 +135,12 @@ def planned(clips: int) -> Iterator[Batch]:
     Raises:
         CorporaError, DataError: as `make`.
     """
-    corpora.fetch([*MIDI, *SOUNDFONTS, HELD_OUT_SOUNDFONT[0]])
+    corpora.fetch([*MIDI, *(font.package for font in SOUNDFONTS), HELD_OUT_SOUNDFONT[0]])
     pieces = read_pieces()
     learnt = tuple(piece for piece in pieces if not corpora.is_held_out(piece.name))
     held_out = tuple(piece for piece in pieces if corpora.is_held_out(piece.name))
-    fonts = [corpora.unpacked_file(package, file) for package, (file, _) in SOUNDFONTS.items()]
-    other = corpora.unpacked_file(*HELD_OUT_SOUNDFONT)
+    fonts = [(corpora.unpacked_file(font.package, font.file), font.shared) for font in SOUNDFONTS]
+    other = corpora.unpacked_file(*HELD_OUT_SOUNDFONT), frozenset[int]()
     first = 0
     for count, chosen, by, folders in (
         (clips, learnt, fonts, _HEX[:12]),
@@ -123,7 +149,7 @@ def planned(clips: int) -> Iterator[Batch]:
     ):
         for index, start in enumerate(range(first, first + count, _BATCH)):
             numbers = range(start, min(start + _BATCH, first + count))
-            yield Batch(numbers, chosen, by[index % len(by)], folders)
+            yield Batch(numbers, chosen, *by[index % len(by)], folders)
         first += count
 
 
@@ -137,7 +163,7 @@ def read_pieces() -> list[Piece]:
 
 def render(out: Path, batch: Batch) -> Rows:
     """Write the clips of a batch, unless they are there, and return their rows."""
-    excerpts = [arranged(batch.pieces, 0, number) for number in batch.numbers]
+    excerpts = [arranged(batch.pieces, 0, number, batch.without) for number in batch.numbers]
     paths = [_path(batch.folders, number) for number in batch.numbers]
     if not all((out / path).is_file() for path in paths):
         for path, sound in zip(paths, play(excerpts, batch.soundfont, batch.seed), strict=True):
@@ -183,8 +209,8 @@ def write_clip(path: Path, sound: Sound) -> None:
 
 def _sources() -> list[str]:
     """Return what the set is made of, each source with its licence."""
-    made = {**MIDI, **SOUNDFONTS}
-    licences = {package: licence for package, (_, licence) in made.items()} | dict(corpora.LICENCES)
+    midi = {package: licence for package, (_, licence) in MIDI.items()}
+    licences = midi | {font.package: font.licence for font in SOUNDFONTS} | dict(corpora.LICENCES)
     return [f"{package}: {licence}" for package, licence in licences.items()]
 
 

@@ -26,7 +26,6 @@ from gramophone.offline.train.wavenet import WaveNetPlan, WaveNetTraining, condi
 from gramophone.realtime.executor import choose_device
 from gramophone.realtime.wavenet.sampler import Sampler
 
-
 _MEETING = frozenset({"MASTER_ADDR", "SLURM_NTASKS"})
 """What tells a process where others are to be met: one's own word, or Slurm."""
 
