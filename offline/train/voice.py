@@ -107,10 +107,10 @@ class VoicePlan(Plan):
     kl: float = 0.002
     agreement: float = 0.01
     adversary: float = 0.0
-    conversion: float = 0.15
+    conversion: float = 0.1
     said: float = 0.1
-    understood: float = 0.5
-    returned: float = 0.2
+    understood: float = 0.2
+    returned: float = 0.05
 
     def __post_init__(self) -> None:
         if self.crop % self.hop:
