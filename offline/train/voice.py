@@ -315,9 +315,7 @@ class VoiceTraining(Training):
         with _exactly(envelopes):
             said = _sounding(voice, envelopes, prosody, torch.zeros_like(speaker)[:, None].random_(1 << 17))
             frames, _ = voice.encoder.ear(said)
-            moments, level = self._acquainted.moments.to(frames)[speaker], voice.encoder.adaptation.level(frames)
-            known = voice.encoder.adaptation.accustomed(moments, level.detach().amax((1, 2)), math.inf)
-            return cast(Tensor, voice.encoder.adaptation(frames, known)[0])
+            return cast(Tensor, voice.encoder.adaptation(frames, self._knowing(voice, frames.detach(), speaker))[0])
 
     def _kept(self, voice: Voice, shapes: Tensor, z: Tensor, told: Tensor) -> Tensor:
         """Return how little of what was to be said, latents and phones, is heard in frames, without the last ones."""
@@ -355,14 +353,20 @@ class VoiceTraining(Training):
 
     def _accustomed(self, voice: Voice, frames: Tensor, batch: Batch) -> State:
         """Return the state of who knows each crop's voice well; while training, now and then not at all."""
-        adaptation = voice.encoder.adaptation
-        moments = self._acquainted.moments.to(frames)[batch.speaker]
-        loudest = adaptation.level(frames).amax((1, 2))
-        known = adaptation.accustomed(moments, loudest, adaptation.memory)
+        known = self._knowing(voice, frames, batch.speaker)
         if not self.training:
             return known
-        new = _chance(batch, _UNACCUSTOMED_SHARE)[:, None, None]
-        return tuple(torch.where(new, *both) for both in zip(adaptation.initial_state(frames), known, strict=True))
+        new, strange = (
+            _chance(batch, _UNACCUSTOMED_SHARE)[:, None, None],
+            voice.encoder.adaptation.initial_state(frames),
+        )
+        return tuple(torch.where(new, *both) for both in zip(strange, known, strict=True))
+
+    def _knowing(self, voice: Voice, frames: Tensor, speaker: Tensor) -> State:
+        """Return the state of who knows each speaker's voice well."""
+        adaptation = voice.encoder.adaptation
+        loudest = adaptation.level(frames).amax((1, 2))
+        return adaptation.accustomed(self._acquainted.moments.to(frames)[speaker], loudest, adaptation.memory)
 
 
 @torch.no_grad()
