@@ -19,6 +19,8 @@ from gramophone.models.mel import MelBands
 
 RATE = 16_000
 """Hz that the networks hear."""
+LOWEST_HZ = 30.0
+"""From here up are the bands of `short-chunk`."""
 _WINDOW, _HOP = 1024, 512
 _RANGE = 18.4
 """Of log power down to where noise is heard, below a chunk's loudest band: 80 dB."""
@@ -36,7 +38,7 @@ class TaggerShape:
     tags: tuple[str, ...] = ()
     network: str = "short-chunk"
     bands: int = 64
-    widths: tuple[int, ...] = (16, 32, 64, 96, 128, 192)
+    widths: tuple[int, ...] = (24, 48, 80, 112, 160, 224)
 
 
 class Tagger(nn.Module):
@@ -58,7 +60,11 @@ class Tagger(nn.Module):
 
     def forward(self, sound: Tensor) -> Tensor:
         """Return the logits."""
-        *_, last = self.activations(sound)
+        return self.judged(self.front(sound))
+
+    def judged(self, heard: Tensor) -> Tensor:
+        """Return the logits by what the `front` makes of a sound."""
+        *_, last = self._through(heard)
         logits: Tensor = self.head(last)
         return logits
 
@@ -67,11 +73,13 @@ class Tagger(nn.Module):
         return torch.sigmoid(self(sound))
 
     def activations(self, sound: Tensor) -> Iterator[Tensor]:
-        """Yield every layer's activations, `(B, C, …, n)`, time last; sound may be longer than a chunk."""
-        x = self.front(sound)
+        """Return every layer's activations, `(B, C, …, n)`, time last; sound may be longer than a chunk."""
+        return self._through(self.front(sound))
+
+    def _through(self, heard: Tensor) -> Iterator[Tensor]:
         for layer in self.layers:
-            x = layer(x)
-            yield x
+            heard = layer(heard)
+            yield heard
 
 
 class Levelled(nn.Module):
@@ -94,13 +102,21 @@ class LogMelImage(nn.Module):
     def __init__(self, bands: int) -> None:
         super().__init__()
         self.register_buffer("window", torch.hann_window(_WINDOW), persistent=False)
-        self.mel = MelBands(RATE, _WINDOW, bands, low=30.0, floor=_SILENCE)
+        self.mel = MelBands(RATE, _WINDOW, bands, low=LOWEST_HZ, floor=_SILENCE)
 
     def forward(self, sound: Tensor) -> Tensor:
         """Return the image, a frame every 32 ms."""
+        return self.image(self.levels(sound))
+
+    def levels(self, sound: Tensor) -> Tensor:
+        """Return the log power in nats of every band, `(B, bands, n)`."""
         spectra = torch.stft(sound, _WINDOW, _HOP, window=self.window, center=False, return_complex=True)
-        levels = self.mel(spectra.transpose(1, 2)).transpose(1, 2)[:, None]
-        below = levels - levels.amax((2, 3), keepdim=True)
+        found: Tensor = self.mel(spectra.transpose(1, 2)).transpose(1, 2)
+        return found
+
+    def image(self, levels: Tensor) -> Tensor:
+        """Return levels as an image."""
+        below = (levels - levels.amax((1, 2), keepdim=True))[:, None]
         # a soft floor, so that a descent finds its way out of silence
         return 1 + torch.logaddexp(below, below.new_full((), -_RANGE)) / _RANGE
 

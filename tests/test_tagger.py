@@ -22,8 +22,17 @@ from gramophone.offline.ranking import pr_auc, roc_auc
 from gramophone.offline.tagging import chunks, probabilities
 from gramophone.offline.train.plan import RunFolder, TrainingError
 from gramophone.offline.train.run import Machine, fit
-from gramophone.offline.train.tagger import TaggedCrops, TaggerPlan, TaggerTraining, train_tagger
-from gramophone.offline.train.variations import at_length, drawn_speed, equalised, together
+from gramophone.offline.train.tagger import LevelCrops, SoundCrops, TaggerPlan, TaggerTraining, train_tagger
+from gramophone.offline.train.variations import (
+    at_length,
+    both,
+    coloured,
+    drawn_speed,
+    equalised,
+    spaced,
+    together,
+    transposed,
+)
 from gramophone.presets import library
 
 SECONDS = 4.5
@@ -142,19 +151,28 @@ def test_a_tag_that_all_or_none_have_has_no_area():
     assert np.isnan(pr_auc(labels, np.zeros((2, 2)))).tolist() == [False, True]
 
 
-def test_a_step_has_the_same_chunks_always_and_processes_share_them(home):
+def crops(kind, home, rank=0, processes=1, **given):
     clips = gather_tagged(home).parts["training"]
-    alone = TaggedCrops(clips, 1000, plan(home, batch=4), 0, 1)
-    shares = [TaggedCrops(clips, 1000, plan(home, batch=2), rank, 2) for rank in range(2)]
+    front = () if kind is SoundCrops else (LogMelImage(64),)
+    return kind(clips, 16_000, plan(home, **given), rank, processes, *front)
+
+
+kinds = pytest.mark.parametrize("kind", [SoundCrops, LevelCrops])
+
+
+@kinds
+def test_a_step_has_the_same_chunks_always_and_processes_share_them(home, kind):
+    alone = crops(kind, home, batch=4)
+    shares = [crops(kind, home, rank, 2, batch=2) for rank in range(2)]
     for step in (0, 7):
         for whole, *parts in zip(alone[step], *(share[step] for share in shares), strict=True):
             assert torch.equal(whole, torch.cat(parts))
     assert not torch.equal(alone[0][0], alone[1][0])
 
 
-def test_mixed_chunks_have_the_tags_of_both(home):
-    clips = gather_tagged(home).parts["training"]
-    tags = {mixed: TaggedCrops(clips, 1000, plan(home, batch=64, mixed=mixed), 0, 1)[0][1].sum(1) for mixed in (0, 1)}
+@kinds
+def test_mixed_chunks_have_the_tags_of_both(home, kind):
+    tags = {mixed: crops(kind, home, batch=64, mixed=mixed)[0][1].sum(1) for mixed in (0, 1)}
     assert set(tags[0].tolist()) == {1.0}
     assert set(tags[1].tolist()) == {1.0, 2.0}
 
@@ -168,8 +186,54 @@ def test_a_sound_is_varied_in_pitch_and_colour_and_two_are_about_equally_loud():
     white = chance.normal(0, 1, RATE).astype(np.float32)
     shaped = [librosa.power_to_db(np.abs(np.fft.rfft(equalised(white, chance) / white.std())) ** 2) for _ in range(9)]
     assert np.std([[one[:500].mean(), one[4000:].mean()] for one in shaped], axis=0).min() > 1
-    both = together(sound, 100 * white[: len(sound)].repeat(2), chance) - sound
-    assert 0.49 < np.sqrt(np.mean(both**2) / np.mean(sound**2)) < 2.01
+    mixed = together(sound, 100 * white[: len(sound)].repeat(2), chance) - sound
+    assert 0.49 < np.sqrt(np.mean(mixed**2) / np.mean(sound**2)) < 2.01
+
+
+def levels_of(sound):
+    return LogMelImage(64).levels(torch.from_numpy(sound.astype(np.float32))[None])[0].numpy()
+
+
+def plucked(hz, every_s, seconds=4.0):
+    t = np.arange(round(seconds * RATE)) / RATE
+    partials = sum(np.sin(2 * np.pi * hz * number * t) / number for number in range(1, 9))
+    return partials * np.exp(-6 * (t % every_s) / every_s)
+
+
+def image_of(levels):
+    return LogMelImage(64).image(torch.from_numpy(levels.astype(np.float32))[None]).numpy()
+
+
+def test_levels_are_varied_as_the_sound_would_be():
+    was = levels_of(plucked(440, 0.5))
+    assert np.array_equal(spaced(was, 7, 1.0, 50), was[:, 7:57])
+    np.testing.assert_allclose(transposed(was, 1.0), was, atol=1e-4)
+    for found, wanted in (
+        (transposed(was, 1.1), levels_of(plucked(484, 0.5))),
+        (spaced(was, 0, 1.1, 100), levels_of(plucked(440, 0.5 / 1.1))[:, :100]),
+    ):
+        before = np.abs(image_of(was[:, : found.shape[1]]) - image_of(wanted)).mean()
+        assert np.abs(image_of(found) - image_of(wanted)).mean() < before / 2
+
+
+def test_levels_are_coloured_smoothly_and_two_are_about_equally_loud():
+    chance = np.random.default_rng(0)
+    one, other = levels_of(noise(1)), levels_of(tone(1))
+    curves = np.array([(coloured(one, chance) - one).mean(1) for _ in range(30)])
+    assert curves.std() > 2 * np.abs(np.diff(curves, axis=1)).mean()
+    mixed = [both(one, other + gain, np.random.default_rng(3)) for gain in (-9, 0, 9)]
+    np.testing.assert_allclose(mixed[0], mixed[2], atol=1e-3)
+    assert (mixed[1] >= one - 1e-4).all()
+
+
+def test_a_network_on_log_mel_learns_from_levels_what_it_hears_in_sound(home):
+    training = TaggerTraining(plan(home, network="short-chunk", batch=8), gather_tagged(home))
+    heard, labels = training.crops(0, 1)[0]
+    assert heard.shape[:2] == (8, 64)
+    assert training.loss(training.net, (heard, labels)).isfinite()
+    net = training.net.eval()
+    sound = torch.from_numpy(noise(2))[None, : net.chunk]
+    torch.testing.assert_close(net.judged(net.front.image(net.front.levels(sound))), net(sound))
 
 
 def test_a_run_that_broke_goes_on_to_the_very_same_weights(home, tmp_path):

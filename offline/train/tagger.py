@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from gramophone.models.checkpoint import Card, save
-from gramophone.models.tagger import RATE, Tagger, TaggerShape
+from gramophone.models.tagger import RATE, LogMelImage, Tagger, TaggerShape
 from gramophone.offline.data.corpus import sound
 from gramophone.offline.data.decoded import write_whole
 from gramophone.offline.data.magnatagatune import Clips, TaggedMusic, gather_tagged
@@ -28,7 +30,17 @@ from gramophone.offline.ranking import pr_auc, roc_auc
 from gramophone.offline.train.module import Training
 from gramophone.offline.train.plan import Plan, RunFolder
 from gramophone.offline.train.run import Machine, fit
-from gramophone.offline.train.variations import at_length, drawn_speed, equalised, together
+from gramophone.offline.train.variations import (
+    FASTEST,
+    at_length,
+    both,
+    coloured,
+    drawn_speed,
+    equalised,
+    spaced,
+    together,
+    transposed,
+)
 
 JUDGED = 256
 """Validation clips that are judged while training; one chunk of each."""
@@ -74,11 +86,18 @@ class TaggerTraining(Training):
     def loss(self, net: nn.Module, batch: Any) -> Tensor:
         """Return the cross-entropy, the mean over tags."""
         heard, labels = batch
-        return F.binary_cross_entropy_with_logits(net(heard).float(), labels) / math.log(2)
+        tagger = cast(Tagger, net)
+        is_levels = heard.dim() == 3
+        logits = tagger.judged(cast(LogMelImage, tagger.front).image(heard)) if is_levels else tagger(heard)
+        return F.binary_cross_entropy_with_logits(logits.float(), labels) / math.log(2)
 
     def crops(self, rank: int, processes: int) -> Dataset[Any]:
         """Return the batches by step."""
-        return TaggedCrops(self._music.parts["training"], self._chunk, self.plan, rank, processes)
+        drawn = self._music.parts["training"], self._chunk, self.plan, rank, processes
+        front = cast(Tagger, self.net).front
+        if isinstance(front, LogMelImage):
+            return LevelCrops(*drawn, LogMelImage(self.plan.bands))
+        return SoundCrops(*drawn)
 
     def judged(self) -> Dataset[Any]:
         """Return a chunk of each of some validation clips, as one batch."""
@@ -98,14 +117,14 @@ class TaggerTraining(Training):
 
 
 class TaggedCrops(Dataset[tuple[Tensor, Tensor]]):
-    """Batch number `step`: chunks `(B, T)` from anywhere in clips drawn alike, and their tags, `(B, K)` of 0 and 1.
+    """Batch number `step`: chunks from anywhere in clips drawn alike, and their tags, `(B, K)` of 0 and 1.
 
-    No chunk is heard twice: each has another speed and equaliser, and some are mixed.
+    No chunk is heard twice: each is varied, and some are mixed.
     """
 
     def __init__(self, clips: Clips, chunk: int, plan: TaggerPlan, rank: int, processes: int) -> None:
-        self._clips, self._chunk, self._plan = clips, chunk, plan
-        self._rank, self._processes = rank, processes
+        self.clips, self.chunk = clips, chunk
+        self._plan, self._rank, self._processes = plan, rank, processes
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         """Return this process' share of a step's chunks."""
@@ -113,21 +132,72 @@ class TaggedCrops(Dataset[tuple[Tensor, Tensor]]):
         chunks, labels = zip(*(self._drawn(number) for number in range(first, first + self._plan.batch)), strict=True)
         return torch.from_numpy(np.stack(chunks)), torch.from_numpy(np.stack(labels).astype(np.float32))
 
+    @abstractmethod
+    def varied(self, place: int, chance: np.random.Generator) -> Sound:
+        """Return a chunk from anywhere in a clip, as it was never heard before."""
+
+    @abstractmethod
+    def mixed(self, one: Sound, other: Sound, chance: np.random.Generator) -> Sound:
+        """Return two chunks at once."""
+
     def _drawn(self, number: int) -> tuple[Sound, NDArray[np.bool_]]:
         chance = np.random.Generator(np.random.Philox(key=self._plan.seed, counter=[0, 0, 0, number]))
-        chunk, labels = self._varied(chance)
+        chunk, labels = self._tagged(chance)
         if chance.random() < self._plan.mixed:
-            other, more = self._varied(chance)
-            return together(chunk, other, chance), labels | more
+            other, more = self._tagged(chance)
+            return self.mixed(chunk, other, chance), labels | more
         return chunk, labels
 
-    def _varied(self, chance: np.random.Generator) -> tuple[Sound, NDArray[np.bool_]]:
-        place = int(chance.integers(len(self._clips.recordings)))
-        recording = self._clips.recordings[place]
-        size = round(self._chunk * drawn_speed(chance))
+    def _tagged(self, chance: np.random.Generator) -> tuple[Sound, NDArray[np.bool_]]:
+        place = int(chance.integers(len(self.clips.recordings)))
+        return self.varied(place, chance), np.asarray(self.clips.labels[place])
+
+
+class SoundCrops(TaggedCrops):
+    """Chunks of sound, `(B, T)`, each at another speed and through another equaliser."""
+
+    def varied(self, place: int, chance: np.random.Generator) -> Sound:
+        """Return a chunk from anywhere in a clip."""
+        recording = self.clips.recordings[place]
+        size = round(self.chunk * drawn_speed(chance))
         start = int(chance.integers(max(recording.heard.frames - size, 0) + 1))
-        chunk = at_length(cut(recording, start, size), self._chunk)
-        return equalised(chunk, chance), np.asarray(self._clips.labels[place])
+        return equalised(at_length(cut(recording, start, size), self.chunk), chance)
+
+    def mixed(self, one: Sound, other: Sound, chance: np.random.Generator) -> Sound:
+        """Return two chunks at once."""
+        return together(one, other, chance)
+
+
+class LevelCrops(TaggedCrops):
+    """Chunks of log-mel levels, `(B, bands, n)`, each in another key and tempo and through another equaliser.
+
+    Of each clip that was drawn the levels are kept, in half precision: 24 KB of 6 s.
+    """
+
+    def __init__(
+        self, clips: Clips, chunk: int, plan: TaggerPlan, rank: int, processes: int, front: LogMelImage
+    ) -> None:
+        super().__init__(clips, chunk, plan, rank, processes)
+        self._front = front
+        self._frames = front.levels(torch.zeros(1, chunk)).shape[2]
+        self._known = functools.cache(self._levels)
+
+    def varied(self, place: int, chance: np.random.Generator) -> Sound:
+        """Return a chunk from anywhere in a clip."""
+        levels = self._known(place).astype(np.float32)
+        tempo, key = drawn_speed(chance), drawn_speed(chance)
+        start = chance.uniform(0, max(levels.shape[1] - 1 - tempo * (self._frames - 1), 0))
+        return coloured(transposed(spaced(levels, start, tempo, self._frames), key), chance)
+
+    def mixed(self, one: Sound, other: Sound, chance: np.random.Generator) -> Sound:
+        """Return two chunks at once."""
+        return both(one, other, chance)
+
+    @torch.inference_mode()
+    def _levels(self, place: int) -> NDArray[np.float16]:
+        recording = self.clips.recordings[place]
+        whole = cut(recording, 0, max(recording.heard.frames, round(self.chunk * FASTEST)))
+        return self._front.levels(torch.from_numpy(whole)[None])[0].numpy().astype(np.float16)
 
 
 class JudgedChunks(Dataset[tuple[Tensor, Tensor]]):
