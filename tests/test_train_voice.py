@@ -22,7 +22,15 @@ from gramophone.offline.train.disguise import disguised
 from gramophone.offline.train.plan import RunFolder, TrainingError
 from gramophone.offline.train.prosody import prosody
 from gramophone.offline.train.run import Machine, fit
-from gramophone.offline.train.voice import Probe, VoicePlan, VoiceTraining, at_rest, train_voice
+from gramophone.offline.train.voice import (
+    Probe,
+    VoicePlan,
+    VoiceTraining,
+    _adapted,
+    _heard_again,
+    at_rest,
+    train_voice,
+)
 from gramophone.realtime.latent.voice_whole import analysed
 from gramophone.realtime.pitch.whole import measured, mended
 
@@ -191,7 +199,8 @@ def test_what_another_says_is_heard_again_and_teaches_the_decoder_alone(home):
     same = training._kept(voice, sung.shapes[:, :, :16], z := encoded(voice, sung.shapes[:, :, :16]), told)
     assert float(same.detach()) == pytest.approx(0, abs=1e-6)  # nothing is lost of what is heard as it was said
     envelopes = voice.decoder.network(z, None, sung.speaker, sung.prosody[:, :, :16])[0]
-    shapes = training._heard_again(voice, envelopes, sung.prosody[:, :, :16], batch.speaker)
+    frames = _heard_again(voice, envelopes, sung.prosody[:, :, :16])
+    shapes = _adapted(voice, frames, training._knowing(voice, frames.detach(), batch.speaker))
     training._kept(voice, shapes, z, told).backward()
     learnt = {name.split(".")[0] for name, value in voice.named_parameters() if value.grad is not None}
     assert learnt == {"table", "decoder"}

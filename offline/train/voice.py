@@ -60,8 +60,6 @@ _UNACCUSTOMED_SHARE = 0.15
 """How often a voice is heard as by who has never heard it."""
 _OFF = 0.1
 """Octaves by which the pitch of who speaks as somebody else is off the middle of theirs."""
-_SOFT = 0.05
-"""The gain, against a crop's largest, below which a frame tells no listener anything."""
 _LEAST_SPREAD = 1e-3
 _NEW = 0.3
 """How far from the middle of those known a speaker who is to be learnt begins, in lengths of a vector."""
@@ -142,7 +140,7 @@ class Trainee(nn.Module):
         super().__init__()
         self.voice = Voice(shape)
         self.probe = Probe(shape.latents, shape.speakers)
-        self.listener = Probe(shape.envelopes, shape.speakers)
+        self.listener = Probe(self.voice.encoder.adaptation.channels, shape.speakers)
         self.reader = Reader(shape.latents)
 
 
@@ -192,12 +190,16 @@ def at_rest(judge: nn.Module, z: Tensor) -> Any:
 
 
 class Sung(NamedTuple):
-    """A batch as the voice is told it: the sound to be sung `(B, 1, T)`, speakers' vectors, prosody, adapted frames."""
+    """A batch as the voice is told it: the sound to be sung `(B, 1, T)`, speakers' vectors, prosody, adapted frames.
+
+    `frames` are those of the ear, that nobody is accustomed to.
+    """
 
     sound: Tensor
     speaker: Tensor
     prosody: Tensor
     shapes: Tensor
+    frames: Tensor
 
 
 class VoiceTraining(Training):
@@ -243,23 +245,23 @@ class VoiceTraining(Training):
         plain = _encoded(voice, sung.shapes)
         place = torch.zeros(len(batch.sound), 1, dtype=torch.int64, device=batch.sound.device)
         if not self.training:
-            return self._cost(bound_of(voice, sung, plain, plain.mean, _envelopes(voice, plain.mean, sung), place))
+            envelopes = _envelopes(voice, plain.mean, sung.speaker, sung.prosody)
+            return self._cost(bound_of(voice, sung, plain, plain.mean, envelopes, place))
         posterior = _encoded(voice, disguised(sung.shapes, voice.shape.bands, voice.shape.rate, self.plan.formants))
         z = posterior.rsample()
         silent = self._silent.to(z.device)[batch.speaker]
         others = silent & _chance(batch, _OTHERS_SHARE)
         said = torch.where(others[:, None, None], z.roll(1, 0).detach(), z)
-        envelopes = _envelopes(voice, said, sung)
+        envelopes = _envelopes(voice, said, sung.speaker, sung.prosody)
         bound = bound_of(voice, sung, posterior, said, envelopes, place.random_(1 << 17))
         apart = F.smooth_l1_loss(posterior.mean, plain.mean, reduction="none").sum(1).mean()
-        heard = _audible(voice, envelopes.detach(), sung.prosody)
         told = self._told(sung.shapes)[:, :, voice.encoder.delay :]
         return (
             self._cost(bound)
             + self.plan.agreement * apart
             + self._probed(trainee, plain.mean[~silent], batch.speaker[~silent])
             + self.plan.said * _misread(trainee.reader(z), told, ~silent)
-            + self._converted(trainee, sung, plain.mean.detach(), heard, told, batch.speaker)
+            + self._converted(trainee, sung, plain.mean.detach(), told, batch.speaker)
         )
 
     def _cost(self, bound: Bound) -> Tensor:
@@ -281,11 +283,11 @@ class VoiceTraining(Training):
             return shapes.new_zeros(shapes.shape[0], len(PHONES), shapes.shape[2])
         return self._teacher(shapes).softmax(1)
 
-    def _converted(self, trainee: Trainee, sung: Sung, z: Tensor, own: Tensor, told: Tensor, speaker: Tensor) -> Tensor:
+    def _converted(self, trainee: Trainee, sung: Sung, z: Tensor, told: Tensor, speaker: Tensor) -> Tensor:
         """Return how wrong the listener is of who spoke, and how little those who speak as others pass for them.
 
-        `own` is what is heard of all as themselves, `told` which phones are said. None of it teaches the encoder: with
-        latents that learn from it, nothing is said in the end.
+        `told` is which phones are said. None of it teaches the encoder: with latents that learn from it, nothing is
+        said in the end.
         """
         voice, count = trainee.voice, trainee.voice.shape.speakers
         people = ~self._silent.to(z.device)[speaker]
@@ -296,26 +298,19 @@ class VoiceTraining(Training):
         middles = self._acquainted.middles.to(z.device)
         rise = middles[target] - middles[source] + _OFF * torch.randn_like(middles[target])
         prosody = sung.prosody[people] + F.pad(rise[:, None, None], (0, 0, 0, PROSODY - 1))
-        as_other = Sung(sung.sound[people], voice.table[target], prosody, sung.shapes[people])
-        envelopes = _envelopes(voice, z[people], as_other)
-        other = _audible(voice, envelopes, prosody)
-        guessed = trainee.listener(torch.cat([own, other.detach()]))
+        frames = _heard_again(voice, _envelopes(voice, z[people], voice.table[target], prosody), prosody)
+        own, other = _as_by_a_stranger(voice, sung.frames), _as_by_a_stranger(voice, frames)
+        guessed = trainee.listener(torch.cat([own[:, :, : other.shape[2]], other.detach()]))
         learnt = F.cross_entropy(guessed, torch.cat([speaker, source]))
         taken = F.cross_entropy(at_rest(trainee.listener, other), target)
         # An instrument says nothing.
         speaks = ~self._silent.to(z.device)[target]
         if not speaks.any():
             return learnt + self.plan.conversion * taken
-        shapes = self._heard_again(voice, envelopes[speaks], prosody[speaks], target[speaks])
+        known = self._knowing(voice, frames[speaks].detach(), target[speaks])
+        shapes = _adapted(voice, frames[speaks], known)
         kept = self._kept(voice, shapes, z[people][speaks], told[people][speaks])
         return learnt + self.plan.conversion * taken + kept * speaks.float().mean()
-
-    def _heard_again(self, voice: Voice, envelopes: Tensor, prosody: Tensor, speaker: Tensor) -> Tensor:
-        """Return adapted frames of what is sung, as by who knows the voices of those who sing."""
-        with _exactly(envelopes):
-            said = _sounding(voice, envelopes, prosody, torch.zeros_like(speaker)[:, None].random_(1 << 17))
-            frames, _ = voice.encoder.ear(said)
-            return cast(Tensor, voice.encoder.adaptation(frames, self._knowing(voice, frames.detach(), speaker))[0])
 
     def _kept(self, voice: Voice, shapes: Tensor, z: Tensor, told: Tensor) -> Tensor:
         """Return how little of what was to be said, latents and phones, is heard in frames, without the last ones."""
@@ -349,7 +344,7 @@ class VoiceTraining(Training):
             frames, _ = voice.encoder.ear(x)
             shapes, _ = voice.encoder.adaptation(frames, self._accustomed(voice, frames, batch))
             loudness = voice.loudness(x)[0][:, :, voice.encoder.delay :]
-        return Sung(x[:, :, : self.plan.crop], speaker, torch.cat([intoned, loudness], 1), shapes)
+        return Sung(x[:, :, : self.plan.crop], speaker, torch.cat([intoned, loudness], 1), shapes, frames)
 
     def _accustomed(self, voice: Voice, frames: Tensor, batch: Batch) -> State:
         """Return the state of who knows each crop's voice well; while training, now and then not at all."""
@@ -455,16 +450,30 @@ def _encoded(voice: Voice, shapes: Tensor) -> Normal:
     return gaussian(voice.encoder.layers(shapes)[0][:, :, voice.encoder.delay :].float())
 
 
-def _envelopes(voice: Voice, z: Tensor, sung: Sung) -> Tensor:
+def _envelopes(voice: Voice, z: Tensor, speaker: Tensor, prosody: Tensor) -> Tensor:
     """Return what the decoder's network makes of latents, `(B, envelopes, n)`."""
-    return cast(Tensor, voice.decoder.network(z, None, sung.speaker, sung.prosody)[0].float())
+    return cast(Tensor, voice.decoder.network(z, None, speaker, prosody)[0].float())
 
 
-def _audible(voice: Voice, envelopes: Tensor, prosody: Tensor) -> Tensor:
-    """Return what can be heard of envelopes: no tone but where it is voiced, and nothing that is soft."""
-    tone, breath = envelopes[:, : voice.shape.points] * prosody[:, 1:2], envelopes[:, voice.shape.points :]
-    loudness = prosody[:, 2:]
-    return torch.cat([tone, breath], 1) * (loudness > loudness.amax(2, keepdim=True) + math.log(_SOFT))
+def _heard_again(voice: Voice, envelopes: Tensor, prosody: Tensor) -> Tensor:
+    """Return the ear's frames of what is sung, `(B, channels, n)`."""
+    with _exactly(envelopes):
+        place = torch.zeros(len(envelopes), 1, dtype=torch.int64, device=envelopes.device).random_(1 << 17)
+        return cast(Tensor, voice.encoder.ear(_sounding(voice, envelopes, prosody, place))[0])
+
+
+def _as_by_a_stranger(voice: Voice, frames: Tensor) -> Tensor:
+    """Return frames adapted as by who knows people, but nobody of them."""
+    adaptation = voice.encoder.adaptation
+    loudest = adaptation.level(frames.detach()).amax((1, 2))
+    usual = adaptation.usual.to(frames).repeat(len(frames), 1)
+    return _adapted(voice, frames, adaptation.accustomed(usual, loudest, adaptation.memory))
+
+
+def _adapted(voice: Voice, frames: Tensor, known: State) -> Tensor:
+    """Return frames as heard by who knows so much."""
+    with _exactly(frames):
+        return cast(Tensor, voice.encoder.adaptation(frames, known)[0])
 
 
 def bound_of(voice: Voice, sung: Sung, posterior: Distribution, z: Tensor, envelopes: Tensor, noise: Tensor) -> Bound:
