@@ -27,6 +27,7 @@ from gramophone.offline.train.variations import (
     at_length,
     both,
     coloured,
+    contrasted,
     drawn_speed,
     equalised,
     spaced,
@@ -216,11 +217,15 @@ def test_levels_are_varied_as_the_sound_would_be():
         assert np.abs(image_of(found) - image_of(wanted)).mean() < before / 2
 
 
-def test_levels_are_coloured_smoothly_and_two_are_about_equally_loud():
+def test_levels_are_coloured_contrasted_and_two_are_about_equally_loud():
     chance = np.random.default_rng(0)
     one, other = levels_of(noise(1)), levels_of(tone(1))
     curves = np.array([(coloured(one, chance) - one).mean(1) for _ in range(30)])
-    assert curves.std() > 2 * np.abs(np.diff(curves, axis=1)).mean()
+    assert 0.5 < curves.std() < 2  # nats: 4 dB and more, as drawn
+    assert curves.std() > 1.5 * np.abs(np.diff(curves, axis=1)).mean()  # neighbours go together
+    spreads = np.array([contrasted(one, chance).std() for _ in range(30)]) / one.std()
+    assert 0.8 < spreads.min() < 0.9 < 1.1 < spreads.max() < 1.25
+    assert contrasted(one, chance).max() == one.max()
     mixed = [both(one, other + gain, np.random.default_rng(3)) for gain in (-9, 0, 9)]
     np.testing.assert_allclose(mixed[0], mixed[2], atol=1e-3)
     assert (mixed[1] >= one - 1e-4).all()

@@ -35,6 +35,7 @@ from gramophone.offline.train.variations import (
     at_length,
     both,
     coloured,
+    contrasted,
     drawn_speed,
     equalised,
     spaced,
@@ -169,9 +170,10 @@ class SoundCrops(TaggedCrops):
 
 
 class LevelCrops(TaggedCrops):
-    """Chunks of log-mel levels, `(B, bands, n)`, each in another key and tempo and through another equaliser.
+    """Chunks of log-mel levels, `(B, bands, n)`, each varied by itself.
 
-    Of each clip that was drawn the levels are kept, in half precision: 24 KB of 6 s.
+    It is in another key and tempo, through another equaliser, with more or less dynamics. Of each clip that was drawn
+    the levels are kept, in half precision: 24 KB of 6 s.
     """
 
     def __init__(
@@ -187,7 +189,7 @@ class LevelCrops(TaggedCrops):
         levels = self._known(place).astype(np.float32)
         tempo, key = drawn_speed(chance), drawn_speed(chance)
         start = chance.uniform(0, max(levels.shape[1] - 1 - tempo * (self._frames - 1), 0))
-        return coloured(transposed(spaced(levels, start, tempo, self._frames), key), chance)
+        return contrasted(coloured(transposed(spaced(levels, start, tempo, self._frames), key), chance), chance)
 
     def mixed(self, one: Sound, other: Sound, chance: np.random.Generator) -> Sound:
         """Return two chunks at once."""

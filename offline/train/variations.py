@@ -23,6 +23,10 @@ FASTEST = 2 ** (_SEMITONES / 12)
 _KNOTS_HZ = np.geomspace(60, RATE / 2, 8)
 _SPREAD_DB = 4.0
 """Of the equaliser's gain at each of its knots."""
+_FINE_KNOTS_HZ, _FINE_SPREAD_DB = np.geomspace(60, RATE / 2, 24), 2.5
+"""The same of the finer equaliser of levels: one recording of an instrument differs from the next by as much."""
+_CONTRAST = 0.2
+"""Logarithm of how much more or less of a decibel there is in levels, at most."""
 _APART_DB = 6.0
 """How much louder one of two sounds is at most."""
 _LEAST = 1e-9
@@ -78,10 +82,17 @@ def transposed(levels: Sound, ratio: float) -> Sound:
 
 
 def coloured(levels: Sound, chance: np.random.Generator) -> Sound:
-    """Return levels `(bands, n)` through a smooth equaliser drawn at random."""
-    decibels = chance.normal(0, _SPREAD_DB, len(_KNOTS_HZ))
-    curve = np.interp(np.log2(_centres_hz(len(levels))), np.log2(_KNOTS_HZ), decibels)
+    """Return levels `(bands, n)` through an equaliser drawn at random: a smooth curve, and a finer one."""
+    octaves, curve = np.log2(_centres_hz(len(levels))), np.zeros(len(levels))
+    for knots_hz, spread in ((_KNOTS_HZ, _SPREAD_DB), (_FINE_KNOTS_HZ, _FINE_SPREAD_DB)):
+        curve += np.interp(octaves, np.log2(knots_hz), chance.normal(0, spread, len(knots_hz)))
     return levels + np.float32(_NATS_PER_DB) * curve.astype(np.float32)[:, None]
+
+
+def contrasted(levels: Sound, chance: np.random.Generator) -> Sound:
+    """Return levels as of a sound with more or less dynamics: further from the loudest, or nearer to it."""
+    loudest, factor = levels.max(), np.float32(np.exp(chance.uniform(-_CONTRAST, _CONTRAST)))
+    return np.asarray(loudest + factor * (levels - loudest))
 
 
 def both(one: Sound, other: Sound, chance: np.random.Generator) -> Sound:
