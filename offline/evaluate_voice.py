@@ -23,7 +23,9 @@ from gramophone.models.gaussian import Gaussian
 from gramophone.models.streaming import State
 from gramophone.models.transport import transport
 from gramophone.models.voice import Voice
+from gramophone.offline.corpora import VOICES
 from gramophone.offline.data.corpus import Corpus, gather, sound
+from gramophone.offline.data.phones import language_of
 from gramophone.offline.data.recording import Recording, spread_evenly
 from gramophone.offline.evaluate_vlae import styles_of
 from gramophone.offline.evaluation import EvaluationError, need
@@ -48,6 +50,7 @@ _CLIP_S = 20.0
 _ENGLISH, _MORE = "english", 4
 """Whose words an English recogniser is asked for, and of how many times as many phrases."""
 _MODEL = "model.safetensors"
+_LANGUAGES = {name: language_of(name).partition("-")[0] for name in VOICES}
 PARTS = ("resynthesis", "conversion", "instruments", "one_shot", "probe")
 TARGETS = {
     "resynthesis.quality_lost": (0.15, "at most"),
@@ -276,7 +279,7 @@ def report(model: Path, data: Sequence[str], request: Request) -> Report:
         stage.judge(stage.crossed(people, people)) if "conversion" in asked else None,
         stage.judge(stage.crossed(stage.card.speakers, stage.instruments)) if "instruments" in asked else None,
         one_shot(stage, request.unseen, request.phrases) if request.unseen and "one_shot" in asked else None,
-        probed(stage.voice, stage.corpus, people) if "probe" in asked else None,
+        probed(stage.voice, stage.corpus, people, _LANGUAGES) if "probe" in asked else None,
     )
 
 

@@ -278,10 +278,14 @@ def test_a_speaker_is_found_again_from_a_clip(home):
 def test_a_probe_tells_speakers_by_what_is_heard(home):
     of = plan(home)
     corpus = gather(of.data, RATE)
-    found = probed(Voice(of.shape(2)).eval().requires_grad_(False), corpus, corpus.speakers)
+    voice = Voice(of.shape(2)).eval().requires_grad_(False)
+    found = probed(voice, corpus, corpus.speakers, {"ann": "en", "bob": "fr"})
     assert found.chance == 0.5
     assert found.heard == 1.0
     assert 0 <= found.latents <= 1
+    assert np.isnan([found.latents_alike, found.heard_alike]).all()
+    alike = probed(voice, corpus, corpus.speakers, {"ann": "en", "bob": "en"})
+    assert (alike.latents_alike, alike.heard_alike) == (alike.latents, alike.heard)  # there are only these two
 
 
 def test_the_card_says_where_speakers_latents_lie_and_what_each_latent_is_about(home, tmp_path):
