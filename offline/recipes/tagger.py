@@ -5,7 +5,7 @@ recordings of people who speak. Folders 0 to b are for training, by four soundfo
 on, by the same soundfonts; d to f are those pieces by a soundfont that nothing else is played by. Speech is split as
 everywhere (`gramophone.offline.corpora.is_held_out`). Called again, it goes on. Then train on it:
 
-    gramophone train tagger OUT --out RUN --mixed 0.3
+    gramophone train tagger OUT --out RUN --mixed 0.4
 """
 
 from __future__ import annotations
