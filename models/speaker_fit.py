@@ -15,9 +15,7 @@ from gramophone.models.voice import Voice
 LEAST_FRAMES = 64
 """Length of the pieces that a clip is cut into, and so of the shortest clip; half a second."""
 _AT_ONCE = 6
-_RATE = 0.02
-_LEASH = 0.05
-"""How much it costs to be a vector's length away from the nearest known speaker, in distances."""
+_RATE = 0.05
 
 
 def fit_speaker(voice: Voice, z: Tensor, prosody: Tensor, sound: Tensor, steps: int = 100, seed: int = 0) -> Tensor:
@@ -33,12 +31,11 @@ def fit_speaker(voice: Voice, z: Tensor, prosody: Tensor, sound: Tensor, steps: 
     widths = (LEAST_FRAMES, LEAST_FRAMES, LEAST_FRAMES * voice.shape.hop)
     pieces = [_pieces(part, width) for part, width in zip((z, prosody, sound), widths, strict=True)]
     order = torch.Generator().manual_seed(seed)
-    nearest = _nearest(voice, [part[_spread(len(part))] for part in pieces])
-    vector = nearest.clone().requires_grad_()
+    vector = _nearest(voice, [part[_spread(len(part))] for part in pieces]).requires_grad_()
     search = torch.optim.Adam([vector], _RATE)
     for _ in range(steps):
         chosen = torch.randint(len(pieces[0]), (_AT_ONCE,), generator=order)
-        loss = _distance(voice, vector, [part[chosen] for part in pieces]) + _LEASH * (vector - nearest).square().sum()
+        loss = _distance(voice, vector, [part[chosen] for part in pieces])
         (vector.grad,) = torch.autograd.grad(loss, [vector])
         search.step()
     return vector.detach()
@@ -48,7 +45,7 @@ def _nearest(voice: Voice, pieces: list[Tensor]) -> Tensor:
     """Return the known speaker who sings some pieces most like the clip."""
     with torch.no_grad():
         distances = [_distance(voice, row[None], pieces) for row in voice.table]
-    return voice.table[int(torch.stack(distances).argmin())][None].detach()
+    return voice.table[int(torch.stack(distances).argmin())][None].detach().clone()
 
 
 def _distance(voice: Voice, vector: Tensor, pieces: list[Tensor]) -> Tensor:
