@@ -118,7 +118,7 @@ def evaluate_voice(
     phrases: Annotated[int, typer.Option(min=1, help="How many held-out phrases of each speaker.")] = 4,
     likeness: Annotated[
         float, typer.Option(min=0, max=1, help="How far latents of who sings as another are moved to the other's.")
-    ] = 1.0,
+    ] = 0.0,
     part: Annotated[
         list[str] | None,
         typer.Option(metavar="PART", help="resynthesis, conversion, instruments, one_shot or probe; all if not given."),

@@ -129,7 +129,7 @@ class Request:
 
     phrases: int = 4
     unseen: Sequence[str] = ()
-    likeness: float = 1.0
+    likeness: float = 0.0
     parts: Sequence[str] = PARTS
 
 
@@ -155,7 +155,7 @@ class Stage:
     Who sings as somebody else has latents moved so far to where the other's lie, as by the knob `likeness`.
     """
 
-    def __init__(self, model: Path, data: Sequence[str], phrases: int, likeness: float = 1.0) -> None:
+    def __init__(self, model: Path, data: Sequence[str], phrases: int, likeness: float = Request.likeness) -> None:
         need(("speechmos", "pocketsphinx"))
         need_voices()
         self.voice, self.card, self.corpus = opened(model, data)
