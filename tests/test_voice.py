@@ -321,9 +321,12 @@ def test_a_checkpoint_gives_the_same_voice_again(tmp_path):
     model = made()
     save(tmp_path / "voice.safetensors", model, Card(RATE, hop=HOP, delay=model.delay, speakers=("a", "b", "c")))
     again, card = load(tmp_path / "voice.safetensors", "voice")
+    weights = model.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in again.state_dict().items())
     z, (speaker, pitch) = noise(1, 3, 8), given(model, 8)
+    # Where tensors lie in memory decides which product a processor takes, and so how the last bit is rounded.
     torch.testing.assert_close(
-        again.decoder(z, None, speaker, pitch)[0], model.decoder(z, None, speaker, pitch)[0], rtol=0, atol=0
+        again.decoder(z, None, speaker, pitch)[0], model.decoder(z, None, speaker, pitch)[0], rtol=0, atol=1e-6
     )
     assert card.speakers == ("a", "b", "c")
 

@@ -1,9 +1,9 @@
 """The factory's voice, from packages to checkpoint: `python -m gramophone.offline.recipes.voice RUN`.
 
 Twelve people of Debian packages and six instruments of a free soundfont, at 16 kHz. Two more people are left out, to be
-learnt from 20 seconds each when the voice is judged. About ten core-hours, less with `--minutes`; what ships had 74, 18
-and 12, one after the other (`--start`), and 20 of judging. Killed at any moment, the same call goes on. The model is
-then `RUN/model.safetensors`; what was judged is noted in its card.
+learnt from 20 seconds each when the voice is judged. About ten core-hours, less with `--minutes`; what ships had 74,
+18, 12 and 55, one after the other (`--start`), and 20 of judging. Killed at any moment, the same call goes on. The
+model is then `RUN/model.safetensors`; what was judged is noted in its card.
 """
 
 from __future__ import annotations
