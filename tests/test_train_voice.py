@@ -200,7 +200,7 @@ def test_what_another_says_is_heard_again_and_teaches_the_decoder_alone(home):
     assert float(same.detach()) == pytest.approx(0, abs=1e-6)  # nothing is lost of what is heard as it was said
     envelopes = voice.decoder.network(z, None, sung.speaker, sung.prosody[:, :, :16])[0]
     frames = _heard_again(voice, envelopes, sung.prosody[:, :, :16])
-    shapes = _adapted(voice, frames, training._knowing(voice, frames.detach(), batch.speaker))
+    shapes = _adapted(voice, frames, training._knowing(voice, frames, batch.speaker))
     training._kept(voice, shapes, z, told).backward()
     learnt = {name.split(".")[0] for name, value in voice.named_parameters() if value.grad is not None}
     assert learnt == {"table", "decoder"}

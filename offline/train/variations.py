@@ -7,12 +7,14 @@ same can be done to a sound's log-mel levels, in a twentieth of the time; there,
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import fft
 
+from gramophone.models.envelope import between
 from gramophone.models.mel import hz_to_mel, mel_edges
 from gramophone.models.tagger import LOWEST_HZ, RATE
 from gramophone.offline.judges.hearing import Sound
@@ -70,7 +72,7 @@ def together(one: Sound, other: Sound, chance: np.random.Generator) -> Sound:
 
 def spaced(levels: Sound, start: float, speed: float, frames: int) -> Sound:
     """Return `frames` of levels `(bands, n)` from `start` on, as often as one passes at a speed."""
-    return _between(levels.T, start + speed * np.arange(frames)).T
+    return _read(levels.T, start + speed * np.arange(frames)).T
 
 
 def transposed(levels: Sound, ratio: float) -> Sound:
@@ -78,7 +80,7 @@ def transposed(levels: Sound, ratio: float) -> Sound:
     hz = _centres_hz(len(levels))
     lowest, highest = hz_to_mel(torch.from_numpy(hz[[0, -1]])).tolist()
     places = (hz_to_mel(torch.from_numpy(hz / ratio)).numpy() - lowest) * (len(hz) - 1) / (highest - lowest)
-    return _between(levels, places)
+    return _read(levels, places)
 
 
 def coloured(levels: Sound, chance: np.random.Generator) -> Sound:
@@ -101,12 +103,11 @@ def both(one: Sound, other: Sound, chance: np.random.Generator) -> Sound:
     return np.asarray(np.logaddexp(one, other + np.float32(ratio)))
 
 
-def _between(rows: Sound, places: Sound) -> Sound:
+def _read(rows: Sound, places: NDArray[np.floating[Any]]) -> Sound:
     """Return what is at places between rows; the first and the last reach on."""
-    places = places.clip(0, len(rows) - 1)
-    lower = np.minimum(places.astype(int), len(rows) - 2)
-    share = (places - lower)[:, None].astype(np.float32)
-    return np.asarray(rows[lower] + share * (rows[lower + 1] - rows[lower]))
+    columns = torch.from_numpy(places.astype(np.float32))[None, :, None].expand(-1, -1, rows.shape[1])
+    read: Sound = between(torch.from_numpy(rows)[None], columns)[0].numpy()
+    return read
 
 
 @lru_cache(maxsize=4)

@@ -307,8 +307,7 @@ class VoiceTraining(Training):
         speaks = ~self._silent.to(z.device)[target]
         if not speaks.any():
             return learnt + self.plan.conversion * taken
-        known = self._knowing(voice, frames[speaks].detach(), target[speaks])
-        shapes = _adapted(voice, frames[speaks], known)
+        shapes = _adapted(voice, frames[speaks], self._knowing(voice, frames[speaks], target[speaks]))
         kept = self._kept(voice, shapes, z[people][speaks], told[people][speaks])
         return learnt + self.plan.conversion * taken + kept * speaks.float().mean()
 
@@ -342,7 +341,7 @@ class VoiceTraining(Training):
             intoned = torch.cat([octaves, voicing * ~_chance(batch, _WHISPERED_SHARE)[:, None, None]], 1)
         with torch.no_grad(), _exactly(x):
             frames, _ = voice.encoder.ear(x)
-            shapes, _ = voice.encoder.adaptation(frames, self._accustomed(voice, frames, batch))
+            shapes = _adapted(voice, frames, self._accustomed(voice, frames, batch))
             loudness = voice.loudness(x)[0][:, :, voice.encoder.delay :]
         return Sung(x[:, :, : self.plan.crop], speaker, torch.cat([intoned, loudness], 1), shapes, frames)
 
@@ -359,9 +358,7 @@ class VoiceTraining(Training):
 
     def _knowing(self, voice: Voice, frames: Tensor, speaker: Tensor) -> State:
         """Return the state of who knows each speaker's voice well."""
-        adaptation = voice.encoder.adaptation
-        loudest = adaptation.level(frames).amax((1, 2))
-        return adaptation.accustomed(self._acquainted.moments.to(frames)[speaker], loudest, adaptation.memory)
+        return _expecting(voice, frames, self._acquainted.moments.to(frames)[speaker])
 
 
 @torch.no_grad()
@@ -464,10 +461,15 @@ def _heard_again(voice: Voice, envelopes: Tensor, prosody: Tensor) -> Tensor:
 
 def _as_by_a_stranger(voice: Voice, frames: Tensor) -> Tensor:
     """Return frames adapted as by who knows people, but nobody of them."""
+    usual = voice.encoder.adaptation.usual.to(frames).repeat(len(frames), 1)
+    return _adapted(voice, frames, _expecting(voice, frames, usual))
+
+
+def _expecting(voice: Voice, frames: Tensor, moments: Tensor) -> State:
+    """Return the state of who is well used to such moments `(B, 2 * channels)`, and to how loud frames are."""
     adaptation = voice.encoder.adaptation
     loudest = adaptation.level(frames.detach()).amax((1, 2))
-    usual = adaptation.usual.to(frames).repeat(len(frames), 1)
-    return _adapted(voice, frames, adaptation.accustomed(usual, loudest, adaptation.memory))
+    return adaptation.accustomed(moments, loudest, adaptation.memory)
 
 
 def _adapted(voice: Voice, frames: Tensor, known: State) -> Tensor:
