@@ -110,7 +110,8 @@ def evaluate_vlae(
 def evaluate_voice(
     model: Annotated[Path, typer.Argument(help="A voice, or the folder of its run.")],
     data: Annotated[
-        list[str] | None, typer.Option(metavar="DATA", help="Recordings to judge on; else those of its run.")
+        list[str] | None,
+        typer.Option(metavar="DATA", help="Recordings to judge on, by whoever is heard there; else those of its run."),
     ] = None,
     unseen: Annotated[
         list[str] | None, typer.Option(metavar="DATA", help="People it never heard, to be learnt from 20 s each.")

@@ -91,7 +91,7 @@ class PeerStage(Stage):
     def __init__(self, peer: Peer, voice: Path, data: Sequence[str], phrases: int) -> None:
         super().__init__(voice, data, phrases)
         self._peer = peer
-        self._lie = {name: peer.usual(clip(self.corpus, name, _USUAL_S)) for name in self.card.speakers}
+        self._lie = {name: peer.usual(clip(self.corpus, name, _USUAL_S)) for name in self.speakers}
 
     def as_another(
         self, phrase: Phrase, target: str, vector: Tensor, middle: float, usual: Gaussian | None
@@ -159,7 +159,7 @@ def run(model: Path, voice: Path, data: Sequence[str], phrases: int, *, json: bo
     found = Report(
         resynthesis,
         stage.judge(stage.crossed(stage.people, stage.people)),
-        stage.judge(stage.crossed(stage.card.speakers, stage.instruments)),
+        stage.judge(stage.crossed(stage.speakers, stage.instruments)),
         peer.parameters,
         model.stat().st_size / 1e6,
         speed(peer, stage.corpus.rate),

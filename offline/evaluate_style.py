@@ -158,7 +158,7 @@ def run(out: Path, *, json: bool = False, which: str = "test") -> None:
     Raises:
         EvaluationError: the extra `evaluate` is not installed.
         CorporaError: the recordings cannot be had.
-        WeightsError: the judges' weights cannot be had.
+        PackageError: the judges' weights cannot be had.
     """
     need(_LIBRARIES)
     corpora.fetch()

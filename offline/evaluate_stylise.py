@@ -95,7 +95,7 @@ def run(out: Path, methods: Sequence[str], trial: Trial, which: str = "test", *,
         EvaluationError: the extra `evaluate` is not installed.
         CheckpointError, PresetError: there is no such tagger.
         CorporaError: the recordings cannot be had.
-        WeightsError: the judges' weights cannot be had.
+        PackageError: the judges' weights cannot be had.
     """
     need(_LIBRARIES)
     corpora.fetch()

@@ -150,7 +150,7 @@ class Performance:
 
 
 class Stage:
-    """A voice, the recordings to judge it on, and judges who know its speakers.
+    """A voice, the recordings to judge it on, and judges who know those of its speakers who are heard in them.
 
     Who sings as somebody else has latents moved so far to where the other's lie, as by the knob `likeness`.
     """
@@ -159,9 +159,10 @@ class Stage:
         need(("speechmos", "pocketsphinx"))
         need_voices()
         self.voice, self.card, self.corpus = opened(model, data)
-        self.instruments = tuple(self.card.notes.get("instruments", ()))
-        self.people = tuple(name for name in self.card.speakers if name not in self.instruments)
-        self.phrases = {name: phrases_of(self.voice, self.corpus, name, phrases) for name in self.card.speakers}
+        self.speakers = tuple(name for name in self.card.speakers if name in self.corpus.speakers)
+        self.instruments = tuple(name for name in self.speakers if name in self.card.notes.get("instruments", ()))
+        self.people = tuple(name for name in self.speakers if name not in self.instruments)
+        self.phrases = {name: phrases_of(self.voice, self.corpus, name, phrases) for name in self.speakers}
         self.middles = {name: middle_of(own) for name, own in self.phrases.items()}
         self.known = KnownVoices({name: references(self.corpus, name) for name in self.people}, self.corpus.rate)
         self._likeness = likeness
@@ -277,7 +278,7 @@ def report(model: Path, data: Sequence[str], request: Request) -> Report:
     return Report(
         stage.judge(stage.as_themselves()) if "resynthesis" in asked else None,
         stage.judge(stage.crossed(people, people)) if "conversion" in asked else None,
-        stage.judge(stage.crossed(stage.card.speakers, stage.instruments)) if "instruments" in asked else None,
+        stage.judge(stage.crossed(stage.speakers, stage.instruments)) if "instruments" in asked else None,
         one_shot(stage, request.unseen, request.phrases) if request.unseen and "one_shot" in asked else None,
         probed(stage.voice, stage.corpus, people, _LANGUAGES) if "probe" in asked else None,
     )
@@ -309,7 +310,7 @@ def opened(model: Path, data: Sequence[str]) -> tuple[Voice, Card, Corpus]:
     """Return a voice, its card, and what to judge it on: `data`, else its run's.
 
     Raises:
-        EvaluationError: nobody says what to judge on.
+        EvaluationError: nobody says what to judge on, or the voice knows nobody there.
     """
     path = model / _MODEL if model.is_dir() else model
     loaded, card = load(path, "voice")
@@ -317,7 +318,11 @@ def opened(model: Path, data: Sequence[str]) -> tuple[Voice, Card, Corpus]:
     places = tuple(data) or (begun_plan(VoicePlan, folder).data if folder.begun() else ())
     if not places:
         raise EvaluationError(f"{path}: no recordings to judge it on; expected --data")
-    return cast(Voice, loaded.requires_grad_(False)), card, gather(places, card.rate, speakers=card.speakers)
+    corpus = gather(places, card.rate)
+    if not set(corpus.speakers) & set(card.speakers):
+        there = ", ".join(corpus.speakers)
+        raise EvaluationError(f"{path}: knows nobody of {there}; expected some of {', '.join(card.speakers)}")
+    return cast(Voice, loaded.requires_grad_(False)), card, corpus
 
 
 def phrases_of(voice: Voice, corpus: Corpus, speaker: str, count: int) -> list[Phrase]:

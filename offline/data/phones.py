@@ -123,17 +123,26 @@ def spoken(texts: Sequence[str], language: str) -> list[Words]:
     Raises:
         CorporaError: eSpeak NG is not installed, or does not know the language.
     """
-    if not shutil.which("espeak-ng"):
-        raise CorporaError("espeak-ng, which tells how texts are spoken, is not installed: apt-get install espeak-ng")
     return [_words(text, language) if text else [] for text in texts]
 
 
-def _words(text: str, language: str) -> Words:
-    command = ["espeak-ng", "-q", "--ipa", "--sep=_", "-v", language, "--", text]
+def ipa(text: str, language: str, joint: str) -> str:
+    """Return a text in the International Phonetic Alphabet; `joint` says how phones are set apart or together.
+
+    Raises:
+        CorporaError: eSpeak NG is not installed, or does not know the language.
+    """
+    if not shutil.which("espeak-ng"):
+        raise CorporaError("espeak-ng, which tells how texts are spoken, is not installed: apt-get install espeak-ng")
+    command = ["espeak-ng", "-q", "--ipa", joint, "-v", language, "--", text]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CorporaError(f"espeak-ng -v {language}: {done.stderr.strip() or f'exit code {done.returncode}'}")
-    return [phones for word in done.stdout.split() if (phones := _phones(word))]
+    return done.stdout
+
+
+def _words(text: str, language: str) -> Words:
+    return [phones for word in ipa(text, language, "--sep=_").split() if (phones := _phones(word))]
 
 
 def _phones(word: str) -> list[str]:

@@ -28,7 +28,7 @@ def family_of(sound: Sound, rate: int) -> str:
     """Return the family whose likeliest tag is the likeliest of all.
 
     Raises:
-        WeightsError: the tagger cannot be had.
+        PackageError: the tagger cannot be had.
     """
     tags = load_tags("MTT")
     likely = load_tagger("MTT_musicnn").tags(patches(heard(sound, rate))).mean(0)

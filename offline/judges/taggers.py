@@ -115,7 +115,7 @@ def load_tagger(name: str) -> Tagger:
     """Return one of MTT_musicnn, MTT_vgg, MSD_musicnn and MSD_vgg.
 
     Raises:
-        WeightsError: its weights cannot be had.
+        PackageError: its weights cannot be had.
     """
     weights = {key: torch.from_numpy(value.copy()) for key, value in load_weights(name).items()}
     return Musicnn(weights) if name.endswith("musicnn") else Vgg(weights)

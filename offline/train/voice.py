@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,7 +74,7 @@ _BLUR = 0.02
 class VoicePlan(Plan):
     """How to train a voice: what it is made of, as in `VoiceShape`, and what keeps speakers out of its latents.
 
-    `start` is a voice to begin with, its file; where it has other speakers, those to be learnt begin between them.
+    `start` is a voice to begin with, its file; speakers that it does not know by name begin between those it does.
     `phones` is the file of what tells phones, or empty.
     `formants` is by how many octaves the disguise moves them at most: a latent that must not know where they are cannot
     tell vowels, and with 0.15 a quarter of the words were lost (docs/voice.md).
@@ -117,7 +118,15 @@ class VoicePlan(Plan):
     @property
     def instruments(self) -> tuple[str, ...]:
         """The speakers that say nothing: `instrument:NAME` among the data."""
-        return tuple(name for kind, _, name in (place.partition(":") for place in self.data) if kind == "instrument")
+        return self._named("instrument")
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """The speakers that say the same in time with each other: `spoken:NAME` among the data."""
+        return self._named("spoken")
+
+    def _named(self, kind: str) -> tuple[str, ...]:
+        return tuple(name for found, _, name in (place.partition(":") for place in self.data) if found == kind)
 
     def shape(self, speakers: int) -> VoiceShape:
         """Return the model for so many speakers."""
@@ -215,7 +224,7 @@ class VoiceTraining(Training):
         known = acquainted(net.voice, corpus, series)
         silent = torch.tensor([speaker in plan.instruments for speaker in corpus.speakers])
         if plan.start:
-            _begin_as(net.voice, Path(plan.start))
+            _begin_as(net.voice, Path(plan.start), corpus.speakers)
         net.voice.encoder.adaptation.usual.copy_(known.moments[~silent].mean(0))
         super().__init__(net, plan)
         self._corpus, self._acquainted, self._silent = corpus, known, silent
@@ -259,9 +268,9 @@ class VoiceTraining(Training):
         return (
             self._cost(bound)
             + self.plan.agreement * apart
-            + self._probed(trainee, plain.mean[~silent], batch.speaker[~silent])
+            + self._probed(trainee, plain.mean[~silent], batch.told[~silent])
             + self.plan.said * _misread(trainee.reader(z), told, ~silent)
-            + self._converted(trainee, sung, plain.mean.detach(), told, batch.speaker)
+            + self._converted(trainee, sung, plain.mean.detach(), told, batch.told)
         )
 
     def _cost(self, bound: Bound) -> Tensor:
@@ -324,8 +333,17 @@ class VoiceTraining(Training):
         return self.plan.returned * changed + self.plan.understood * misheard
 
     def crops(self, rank: int, processes: int) -> Dataset[Batch]:
-        """Return crops of the recordings that may be trained on."""
-        return Crops(self._corpus.training, self._cutter, self.plan.batch, self.plan.seed, rank, processes)
+        """Return crops of the recordings that may be trained on; of the cast any who say the same in time are heard."""
+        together: defaultdict[str, list[Recording]] = defaultdict(list)
+        for recording in self._corpus.training:
+            if recording.speaker in self.plan.spoken:
+                together[recording.name].append(recording)
+
+        def chorus(recording: Recording) -> Sequence[Recording]:
+            return together[recording.name] if recording.speaker in self.plan.spoken else ()
+
+        drawn = self._corpus.training, self._cutter
+        return Crops(*drawn, self.plan.batch, self.plan.seed, rank, processes, chorus)
 
     def judged(self) -> Judged:
         """Return crops of the held-out recordings, a batch per speaker."""
@@ -333,21 +351,27 @@ class VoiceTraining(Training):
 
     def _sung(self, voice: Voice, batch: Batch) -> Sung:
         """Return what the voice hears and is told; while training, louder or softer, blurred, or whispered."""
-        x, intoned, speaker = batch.sound[:, :, 1:], batch.local, voice.table[batch.speaker]
+        x, heard, intoned, speaker = (
+            batch.sound[:, :, 1:],
+            batch.heard[:, :, 1:],
+            batch.local,
+            voice.table[batch.speaker],
+        )
         if self.training:
-            x = x * (torch.rand(len(x), 1, 1, device=x.device) * (_LOUDER + _SOFTER) - _SOFTER).exp()
+            gain = (torch.rand(len(x), 1, 1, device=x.device) * (_LOUDER + _SOFTER) - _SOFTER).exp()
+            x, heard = x * gain, heard * gain
             speaker = speaker + _BLUR * torch.randn_like(speaker)
             octaves, voicing = intoned.chunk(2, 1)
             intoned = torch.cat([octaves, voicing * ~_chance(batch, _WHISPERED_SHARE)[:, None, None]], 1)
         with torch.no_grad(), _exactly(x):
-            frames, _ = voice.encoder.ear(x)
+            frames, _ = voice.encoder.ear(heard)
             shapes = _adapted(voice, frames, self._accustomed(voice, frames, batch))
             loudness = voice.loudness(x)[0][:, :, voice.encoder.delay :]
         return Sung(x[:, :, : self.plan.crop], speaker, torch.cat([intoned, loudness], 1), shapes, frames)
 
     def _accustomed(self, voice: Voice, frames: Tensor, batch: Batch) -> State:
         """Return the state of who knows each crop's voice well; while training, now and then not at all."""
-        known = self._knowing(voice, frames, batch.speaker)
+        known = self._knowing(voice, frames, batch.told)
         if not self.training:
             return known
         new, strange = (
@@ -362,17 +386,23 @@ class VoiceTraining(Training):
 
 
 @torch.no_grad()
-def _begin_as(voice: Voice, start: Path) -> None:
-    """Give a voice the weights of another, whose speakers may be others.
+def _begin_as(voice: Voice, start: Path, speakers: Sequence[str]) -> None:
+    """Give a voice of some speakers the weights of another: it knows those that the other knows by name.
 
     Raises:
         TrainingError: it is made otherwise.
         CheckpointError: the file is no voice.
     """
-    known, _ = load(start, "voice")
+    known, card = load(start, "voice")
     weights = known.state_dict()
-    if weights["table"].shape != voice.table.shape:
-        weights["table"] = weights["table"].mean(0) + _NEW * voice.table
+    table = weights["table"]
+    strangers = table.mean(0) + _NEW * voice.table
+    weights["table"] = torch.stack(
+        [
+            table[card.speakers.index(name)] if name in card.speakers else stranger
+            for name, stranger in zip(speakers, strangers, strict=True)
+        ]
+    )
     try:
         voice.load_state_dict(weights)
     except RuntimeError as error:
