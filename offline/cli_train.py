@@ -302,7 +302,8 @@ def train_voice(
     context: typer.Context,
     out: RunOption,
     data: Annotated[
-        list[str] | None, typer.Argument(metavar="[DATA...]", help="Folders, voice:NAME, or instrument:NAME.")
+        list[str] | None,
+        typer.Argument(metavar="[DATA...]", help="Folders, voice:NAME, instrument:NAME, or spoken:NAME."),
     ] = None,
     layout: LayoutOption = "auto",
     speaker: SpeakersOption = None,

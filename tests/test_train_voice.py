@@ -207,6 +207,25 @@ def test_what_another_says_is_heard_again_and_teaches_the_decoder_alone(home):
     assert learnt == {"table", "decoder"}
 
 
+def test_people_are_heard_as_others_say_it_and_learn_to_say_it_themselves(home):
+    of = plan(home, batch=16, data=(str(home / "voices"),), relayed=1.0)
+    training = VoiceTraining(of, gather(of.data, RATE))
+    voice, batch = training.net.voice, training.crops(0, 1)[0]
+    torch.manual_seed(2)
+    sung = training._sung(voice, batch)
+    other = sung.who != batch.speaker
+    assert bool(other.any())
+    assert not bool(other.all())  # now and then one is heard as oneself
+    assert sung.shapes.shape == sung.said.shape
+    assert bool((sung.shapes - sung.said).abs().flatten(1).amax(1).gt(0.1).all())
+    training.loss(training.net, batch).backward()
+    assert bool(voice.table.grad.isfinite().all())
+    training.eval()
+    judged = training._sung(voice, batch)
+    assert torch.equal(judged.shapes, judged.said)
+    assert torch.equal(judged.who, batch.speaker)
+
+
 def encoded(voice, shapes):
     """Latents of frames, as many, the last ones unknown."""
     numbers, _ = voice.encoder.layers(shapes)

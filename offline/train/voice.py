@@ -82,7 +82,8 @@ class VoicePlan(Plan):
     disguise, `adversary` that of what the probe can tell by them, in nats, `conversion` that of how little the listener
     takes the voice for whose it is to be, in nats, `said` that of how little the latents tell of the phones, and
     `understood` that of how little is heard of them when somebody else says it, in nats a frame; `returned` is that of
-    how far the latents of what somebody else says are from those it was said with, in spreads.
+    how far the latents of what somebody else says are from those it was said with, in spreads. `relayed` is how often
+    people are heard as the voice itself says what they say in another's throat, and are to be said as themselves.
 
     Raises:
         TrainingError: the crop is no whole number of frames.
@@ -106,10 +107,11 @@ class VoicePlan(Plan):
     kl: float = 0.002
     agreement: float = 0.01
     adversary: float = 0.0
-    conversion: float = 0.1
+    conversion: float = 0.2
     said: float = 0.1
     understood: float = 0.2
     returned: float = 0.05
+    relayed: float = 0.3
 
     def __post_init__(self) -> None:
         if self.crop % self.hop:
@@ -201,14 +203,17 @@ def at_rest(judge: nn.Module, z: Tensor) -> Any:
 class Sung(NamedTuple):
     """A batch as the voice is told it: the sound to be sung `(B, 1, T)`, speakers' vectors, prosody, adapted frames.
 
-    `frames` are those of the ear, that nobody is accustomed to.
+    `who` `(B,)` is whose voice the frames are heard in. `frames` are those of the ear of what was recorded, that nobody
+    is accustomed to, and `said` they adapted.
     """
 
     sound: Tensor
     speaker: Tensor
     prosody: Tensor
     shapes: Tensor
+    who: Tensor
     frames: Tensor
+    said: Tensor
 
 
 class VoiceTraining(Training):
@@ -264,11 +269,11 @@ class VoiceTraining(Training):
         envelopes = _envelopes(voice, said, sung.speaker, sung.prosody)
         bound = bound_of(voice, sung, posterior, said, envelopes, place.random_(1 << 17))
         apart = F.smooth_l1_loss(posterior.mean, plain.mean, reduction="none").sum(1).mean()
-        told = self._told(sung.shapes)[:, :, voice.encoder.delay :]
+        told = self._told(sung.said)[:, :, voice.encoder.delay :]
         return (
             self._cost(bound)
             + self.plan.agreement * apart
-            + self._probed(trainee, plain.mean[~silent], batch.told[~silent])
+            + self._probed(trainee, plain.mean[~silent], sung.who[~silent])
             + self.plan.said * _misread(trainee.reader(z), told, ~silent)
             + self._converted(trainee, sung, plain.mean.detach(), told, batch.told)
         )
@@ -304,10 +309,7 @@ class VoiceTraining(Training):
             return z.new_zeros(())
         source = speaker[people]
         target = (source + torch.randint(1, count, source.shape, device=z.device)) % count
-        middles = self._acquainted.middles.to(z.device)
-        rise = middles[target] - middles[source] + _OFF * torch.randn_like(middles[target])
-        prosody = sung.prosody[people] + F.pad(rise[:, None, None], (0, 0, 0, PROSODY - 1))
-        frames = _heard_again(voice, _envelopes(voice, z[people], voice.table[target], prosody), prosody)
+        frames = self._as_another(voice, z[people], sung.prosody[people], source, target)
         own, other = _as_by_a_stranger(voice, sung.frames), _as_by_a_stranger(voice, frames)
         guessed = trainee.listener(torch.cat([own[:, :, : other.shape[2]], other.detach()]))
         learnt = F.cross_entropy(guessed, torch.cat([speaker, source]))
@@ -365,9 +367,34 @@ class VoiceTraining(Training):
             intoned = torch.cat([octaves, voicing * ~_chance(batch, _WHISPERED_SHARE)[:, None, None]], 1)
         with torch.no_grad(), _exactly(x):
             frames, _ = voice.encoder.ear(heard)
-            shapes = _adapted(voice, frames, self._accustomed(voice, frames, batch))
+            said = _adapted(voice, frames, self._accustomed(voice, frames, batch))
             loudness = voice.loudness(x)[0][:, :, voice.encoder.delay :]
-        return Sung(x[:, :, : self.plan.crop], speaker, torch.cat([intoned, loudness], 1), shapes, frames)
+        told = torch.cat([intoned, loudness], 1)
+        shapes, who = self._relayed(voice, said, told, batch) if self.training else (said, batch.told)
+        return Sung(x[:, :, : self.plan.crop], speaker, told, shapes, who, frames, said)
+
+    @torch.no_grad()
+    def _relayed(self, voice: Voice, said: Tensor, prosody: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return adapted frames, some of them of what people say as the voice says it as another, and as whom."""
+        people = (~self._silent).nonzero()[:, 0].to(batch.told.device)
+        which = torch.isin(batch.told, people) & _chance(batch, self.plan.relayed)
+        if not which.any():
+            return said, batch.told
+        source = batch.told[which]
+        target = people[torch.randint(len(people), source.shape, device=people.device)]
+        frames = self._as_another(voice, _encoded(voice, said[which]).mean, prosody[which], source, target)
+        frames = F.pad(frames, (0, voice.encoder.delay), mode="replicate")
+        shapes, who = said.clone(), batch.told.clone()
+        shapes[which] = _adapted(voice, frames, self._knowing(voice, frames, target))
+        who[which] = target
+        return shapes, who
+
+    def _as_another(self, voice: Voice, z: Tensor, prosody: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        """Return the ear's frames of what one says, sung by another at about the other's pitch."""
+        middles = self._acquainted.middles.to(z.device)
+        rise = middles[target] - middles[source] + _OFF * torch.randn_like(middles[target])
+        prosody = prosody + F.pad(rise[:, None, None], (0, 0, 0, PROSODY - 1))
+        return _heard_again(voice, _envelopes(voice, z, voice.table[target], prosody), prosody)
 
     def _accustomed(self, voice: Voice, frames: Tensor, batch: Batch) -> State:
         """Return the state of who knows each crop's voice well; while training, now and then not at all."""
