@@ -15,6 +15,7 @@ import gzip
 import os
 import shutil
 import subprocess
+import tempfile
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gramophone.offline.judges.hearing import Sound, resampled
+from gramophone.offline.packages import filled
 
 _ASTERISK = "usr/share/asterisk/sounds"
 _STAMPS_PACKAGE = "tuxpaint-stamps-default"
@@ -106,16 +108,13 @@ def fetch(packages: Iterable[str] = PACKAGES) -> None:
         return
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         raise CorporaError(f"{', '.join(missing)}: not in {_root()}, and apt-get, which would fetch them, is not here")
-    archives = _root() / ".deb"
-    archives.mkdir(parents=True, exist_ok=True)
-    _run(["apt-get", "download", *missing], archives)
-    for package in missing:
-        archive = max(archives.glob(f"{package}_*.deb"), key=lambda path: path.stat().st_mtime)
-        part = _root() / f".{package}.part"
-        shutil.rmtree(part, ignore_errors=True)
-        _run(["dpkg-deb", "--extract", str(archive), str(part)], archives)
-        part.rename(_root() / package)
-        archive.unlink()
+    _root().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_root(), prefix=".") as archives:
+        _run(["apt-get", "download", *missing], Path(archives))
+        for package in missing:
+            (archive,) = Path(archives).glob(f"{package}_*.deb")
+            with filled(_root() / package) as part:
+                _run(["dpkg-deb", "--extract", str(archive), str(part)], Path(archives))
 
 
 def unpacked(packages: Iterable[str] = PACKAGES) -> bool:

