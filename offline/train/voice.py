@@ -79,11 +79,12 @@ class VoicePlan(Plan):
     `formants` is by how many octaves the disguise moves them at most: a latent that must not know where they are cannot
     tell vowels, and with 0.15 a quarter of the words were lost (docs/voice.md).
     `kl` is the weight of the latents' cost, `agreement` that of how far they are from those of the same sound in
-    disguise, `adversary` that of what the probe can tell by them, in nats, `conversion` that of how little the listener
-    takes the voice for whose it is to be, in nats, `said` that of how little the latents tell of the phones, and
-    `understood` that of how little is heard of them when somebody else says it, in nats a frame; `returned` is that of
-    how far the latents of what somebody else says are from those it was said with, in spreads. `relayed` is how often
-    people are heard as the voice itself says what they say in another's throat, and are to be said as themselves.
+    disguise or in another's throat, `adversary` that of what the probe can tell by them, in nats, `conversion` that of
+    how little the listener takes the voice for whose it is to be, in nats, `said` that of how little the latents tell
+    of the phones, and `understood` that of how little is heard of them when somebody else says it, in nats a frame;
+    `returned` is that of how far the latents of what somebody else says are from those it was said with, in spreads.
+    `relayed` is how often people are heard as the voice itself says what they say in the throat of one of the cast
+    (`spoken:NAME`), and the decoder is to say it as themselves.
 
     Raises:
         TrainingError: the crop is no whole number of frames.
@@ -107,11 +108,11 @@ class VoicePlan(Plan):
     kl: float = 0.002
     agreement: float = 0.01
     adversary: float = 0.0
-    conversion: float = 0.2
+    conversion: float = 0.1
     said: float = 0.1
     understood: float = 0.2
     returned: float = 0.05
-    relayed: float = 0.3
+    relayed: float = 0.2
 
     def __post_init__(self) -> None:
         if self.crop % self.hop:
@@ -203,17 +204,17 @@ def at_rest(judge: nn.Module, z: Tensor) -> Any:
 class Sung(NamedTuple):
     """A batch as the voice is told it: the sound to be sung `(B, 1, T)`, speakers' vectors, prosody, adapted frames.
 
-    `who` `(B,)` is whose voice the frames are heard in. `frames` are those of the ear of what was recorded, that nobody
-    is accustomed to, and `said` they adapted.
+    `frames` are those of the ear of what was recorded, that nobody is accustomed to, and `said` they adapted; `relayed`
+    `(B,)` is where `shapes` are not `said`.
     """
 
     sound: Tensor
     speaker: Tensor
     prosody: Tensor
     shapes: Tensor
-    who: Tensor
     frames: Tensor
     said: Tensor
+    relayed: Tensor
 
 
 class VoiceTraining(Training):
@@ -228,11 +229,12 @@ class VoiceTraining(Training):
         series = functools.cache(lambda recording: prosody(recording, plan.rate, plan.hop))
         known = acquainted(net.voice, corpus, series)
         silent = torch.tensor([speaker in plan.instruments for speaker in corpus.speakers])
+        spoken = torch.tensor([speaker in plan.spoken for speaker in corpus.speakers])
         if plan.start:
             _begin_as(net.voice, Path(plan.start), corpus.speakers)
         net.voice.encoder.adaptation.usual.copy_(known.moments[~silent].mean(0))
         super().__init__(net, plan)
-        self._corpus, self._acquainted, self._silent = corpus, known, silent
+        self._corpus, self._acquainted, self._silent, self._spoken = corpus, known, silent, spoken
         self._teacher = _hears_phones(plan)
         self._cutter = Cutter(corpus.speakers, plan.crop, 0, plan.hop, series=series, after=net.voice.delay)
 
@@ -256,13 +258,14 @@ class VoiceTraining(Training):
         """Return the bound's loss per frame; while training, of what is disguised, and with the probe's."""
         trainee = cast(Trainee, net)
         voice, sung = trainee.voice, self._sung(trainee.voice, batch)
-        plain = _encoded(voice, sung.shapes)
+        plain = _encoded(voice, sung.said)
         place = torch.zeros(len(batch.sound), 1, dtype=torch.int64, device=batch.sound.device)
         if not self.training:
             envelopes = _envelopes(voice, plain.mean, sung.speaker, sung.prosody)
             return self._cost(bound_of(voice, sung, plain, plain.mean, envelopes, place))
         posterior = _encoded(voice, disguised(sung.shapes, voice.shape.bands, voice.shape.rate, self.plan.formants))
         z = posterior.rsample()
+        z = torch.where(sung.relayed[:, None, None], z.detach(), z)  # what is not clearly said teaches no hearing
         silent = self._silent.to(z.device)[batch.speaker]
         others = silent & _chance(batch, _OTHERS_SHARE)
         said = torch.where(others[:, None, None], z.roll(1, 0).detach(), z)
@@ -273,7 +276,7 @@ class VoiceTraining(Training):
         return (
             self._cost(bound)
             + self.plan.agreement * apart
-            + self._probed(trainee, plain.mean[~silent], sung.who[~silent])
+            + self._probed(trainee, plain.mean[~silent], batch.told[~silent])
             + self.plan.said * _misread(trainee.reader(z), told, ~silent)
             + self._converted(trainee, sung, plain.mean.detach(), told, batch.told)
         )
@@ -370,24 +373,29 @@ class VoiceTraining(Training):
             said = _adapted(voice, frames, self._accustomed(voice, frames, batch))
             loudness = voice.loudness(x)[0][:, :, voice.encoder.delay :]
         told = torch.cat([intoned, loudness], 1)
-        shapes, who = self._relayed(voice, said, told, batch) if self.training else (said, batch.told)
-        return Sung(x[:, :, : self.plan.crop], speaker, told, shapes, who, frames, said)
+        relayed = self._to_be_relayed(batch) if self.training else torch.zeros_like(batch.told, dtype=torch.bool)
+        shapes = self._relayed(voice, said, told, batch.told, relayed)
+        return Sung(x[:, :, : self.plan.crop], speaker, told, shapes, frames, said, relayed)
+
+    def _to_be_relayed(self, batch: Batch) -> Tensor:
+        """Return for each crop whether it is to be heard in one of the cast's throats."""
+        if not self._spoken.any():
+            return torch.zeros_like(batch.told, dtype=torch.bool)
+        recorded = ~(self._silent | self._spoken)
+        return recorded.to(batch.told.device)[batch.told] & _chance(batch, self.plan.relayed)
 
     @torch.no_grad()
-    def _relayed(self, voice: Voice, said: Tensor, prosody: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return adapted frames, some of them of what people say as the voice says it as another, and as whom."""
-        people = (~self._silent).nonzero()[:, 0].to(batch.told.device)
-        which = torch.isin(batch.told, people) & _chance(batch, self.plan.relayed)
+    def _relayed(self, voice: Voice, said: Tensor, prosody: Tensor, speaker: Tensor, which: Tensor) -> Tensor:
+        """Return adapted frames, some of them of what the voice makes one of the cast say."""
         if not which.any():
-            return said, batch.told
-        source = batch.told[which]
-        target = people[torch.randint(len(people), source.shape, device=people.device)]
+            return said
+        source, throats = speaker[which], self._spoken.nonzero()[:, 0].to(speaker.device)
+        target = throats[torch.randint(len(throats), source.shape, device=throats.device)]
         frames = self._as_another(voice, _encoded(voice, said[which]).mean, prosody[which], source, target)
         frames = F.pad(frames, (0, voice.encoder.delay), mode="replicate")
-        shapes, who = said.clone(), batch.told.clone()
+        shapes = said.clone()
         shapes[which] = _adapted(voice, frames, self._knowing(voice, frames, target))
-        who[which] = target
-        return shapes, who
+        return shapes
 
     def _as_another(self, voice: Voice, z: Tensor, prosody: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """Return the ear's frames of what one says, sung by another at about the other's pitch."""
