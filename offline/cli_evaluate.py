@@ -120,6 +120,9 @@ def evaluate_voice(
     likeness: Annotated[
         float, typer.Option(min=0, max=1, help="How far latents of who sings as another are moved to the other's.")
     ] = 0.0,
+    character: Annotated[
+        float, typer.Option(min=0, max=2, help="How far from nobody who is sung as is: 1, as they are.")
+    ] = 1.0,
     part: Annotated[
         list[str] | None,
         typer.Option(metavar="PART", help="resynthesis, conversion, instruments, one_shot or probe; all if not given."),
@@ -131,7 +134,7 @@ def evaluate_voice(
 
     if strange := [name for name in part or () if name not in PARTS]:
         raise typer.BadParameter(f"{strange[0]}: expected one of {', '.join(PARTS)}", param_hint="--part")
-    run(model, data or [], Request(phrases, unseen or [], likeness, part or PARTS), json=json)
+    run(model, data or [], Request(phrases, unseen or [], likeness, character, part or PARTS), json=json)
 
 
 @evaluate.command("voice-peer")

@@ -40,6 +40,7 @@ from gramophone.offline.train.prosody import prosody
 from gramophone.offline.train.voice import VoicePlan
 from gramophone.realtime.latent.guest import meet
 from gramophone.realtime.latent.knobs import MOMENTS
+from gramophone.realtime.latent.voice import in_character, nobody
 from gramophone.realtime.latent.voice_whole import analysed
 from gramophone.realtime.pitch.whole import measured
 
@@ -124,12 +125,13 @@ class Request:
     """What to judge: so many `phrases` of each speaker, which of `PARTS`.
 
     `unseen` are places with people that the voice never heard, for the one-shot figures; `likeness` is how far the
-    latents of who sings as another are moved to where the other's lie.
+    latents of who sings as another are moved to where the other's lie, `character` how far from nobody the other is.
     """
 
     phrases: int = 4
     unseen: Sequence[str] = ()
     likeness: float = 0.0
+    character: float = 1.0
     parts: Sequence[str] = PARTS
 
 
@@ -152,10 +154,18 @@ class Performance:
 class Stage:
     """A voice, the recordings to judge it on, and judges who know those of its speakers who are heard in them.
 
-    Who sings as somebody else has latents moved so far to where the other's lie, as by the knob `likeness`.
+    Who sings as somebody else has latents moved so far to where the other's lie, as by the knob `likeness`, and the
+    other is so far from nobody, as by the knob `character`.
     """
 
-    def __init__(self, model: Path, data: Sequence[str], phrases: int, likeness: float = Request.likeness) -> None:
+    def __init__(
+        self,
+        model: Path,
+        data: Sequence[str],
+        phrases: int,
+        likeness: float = Request.likeness,
+        character: float = Request.character,
+    ) -> None:
         need(("speechmos", "pocketsphinx"))
         need_voices()
         self.voice, self.card, self.corpus = opened(model, data)
@@ -165,7 +175,8 @@ class Stage:
         self.phrases = {name: phrases_of(self.voice, self.corpus, name, phrases) for name in self.speakers}
         self.middles = {name: middle_of(own) for name, own in self.phrases.items()}
         self.known = KnownVoices({name: references(self.corpus, name) for name in self.people}, self.corpus.rate)
-        self._likeness = likeness
+        self._likeness, self._character = likeness, character
+        self._nobody = nobody(self.voice.table.numpy(), self.card)
         self._usual = styles_of(self.card) if MOMENTS in self.card.notes else {}
 
     def vector(self, speaker: str) -> Tensor:
@@ -180,7 +191,8 @@ class Stage:
         if usual and phrase.speaker in self._usual:
             affine = transport(self._usual[phrase.speaker], usual).partly(self._likeness)
             z = affine(z.transpose(1, 2)).transpose(1, 2)
-        return Performance(phrase, z, target, vector, middle - self.middles[phrase.speaker])
+        who = torch.from_numpy(in_character(vector.numpy(), self._nobody, self._character))
+        return Performance(phrase, z, target, who, middle - self.middles[phrase.speaker])
 
     def crossed(self, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Performance]:
         """Yield one phrase of every source for every other target."""
@@ -273,7 +285,7 @@ def show(found: Any, names: Sequence[str]) -> None:
 
 def report(model: Path, data: Sequence[str], request: Request) -> Report:
     """Return what judges say of a voice."""
-    stage = Stage(model, data, request.phrases, request.likeness)
+    stage = Stage(model, data, request.phrases, request.likeness, request.character)
     people, asked = stage.people, request.parts
     return Report(
         stage.judge(stage.as_themselves()) if "resynthesis" in asked else None,

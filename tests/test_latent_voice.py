@@ -17,7 +17,7 @@ from gramophone.realtime.latent.bridge import Bridge
 from gramophone.realtime.latent.intonation import Intonation
 from gramophone.realtime.latent.knobs import knobs_of
 from gramophone.realtime.latent.leveller import Leveller
-from gramophone.realtime.latent.voice import VoiceCodec, tracker_of, voiced_as
+from gramophone.realtime.latent.voice import VoiceCodec, in_character, nobody, tracker_of, voiced_as
 from gramophone.realtime.latent.voice_singer import LiveSinger, ModuleSinger
 from gramophone.realtime.pitch.tracker import PitchTracker
 
@@ -205,13 +205,43 @@ def test_after_what_it_can_hardly_say_nothing_bursts_out():
     assert abs(loudness[-1]) < 3.1
 
 
+def test_without_character_all_are_nobody_and_with_more_everybody_is_further_from_them(model):
+    sound = sung()
+    heard = {
+        (speaker, character): play(stage(model, RATE, speaker=speaker, character=character), sound, [256])
+        for speaker in ("anna", "bob")
+        for character in (0.0, 0.5, 1.0, 2.0)
+    }
+    np.testing.assert_allclose(heard["anna", 0.0], heard["bob", 0.0], atol=1e-5)
+    assert np.array_equal(heard["anna", 1.0], play(stage(model, RATE, speaker="anna"), sound, [256]))
+    apart = [np.abs(heard["anna", character] - heard["bob", character]).mean() for character in (0.5, 1.0, 2.0)]
+    assert apart == sorted(apart)
+    assert apart[2] > 1.5 * apart[1] > 2 * apart[0] > 0
+
+
+def test_nobody_is_in_the_middle_of_people_whatever_instruments_are_like():
+    table = np.array([[1, 0], [3, 0], [0, 50]], np.float32)
+    known = Card(RATE, HOP, speakers=SPEAKERS, notes={"instruments": ["flute"]})
+    assert nobody(table, known).tolist() == [2, 0]
+    assert nobody(table[2:], replace(known, speakers=("flute",))).tolist() == [0, 50]
+    assert in_character(table[1], nobody(table, known), 2.0).tolist() == [4, 0]
+
+
 def test_silence_stays_silent(model):
     assert not play(stage(model, RATE, breath=24.0, voicing=1.0), np.zeros((1, RATE), np.float32), [256]).any()
 
 
 @pytest.mark.parametrize(
     ("knob", "to"),
-    [("pitch", 12.0), ("formant", 7.0), ("breath", 12.0), ("brightness", 4.0), ("voicing", -1.0), ("blend", 1.0)],
+    [
+        ("pitch", 12.0),
+        ("formant", 7.0),
+        ("breath", 12.0),
+        ("brightness", 4.0),
+        ("voicing", -1.0),
+        ("blend", 1.0),
+        ("character", 2.0),
+    ],
 )
 def test_no_turn_clicks(model, knob, to):
     """What changes fastest while a knob is turned is hardly faster than before or after."""

@@ -39,6 +39,7 @@ _OWN = {
     "voice": (
         Parameter("guest", "", "a clip of 5 to 30 s: whoever is heard in it becomes a speaker"),
         Parameter("guest-share", 1.0, "from the speakers (0) to the guest (1)", smoothing_ms=50),
+        Parameter("character", 1.0, "from nobody (0) through the speaker (1) on", range=(0, 2), smoothing_ms=50),
         Parameter("pitch", 0.0, "how much higher it is sung", "semitones", (-24, 24), smoothing_ms=50),
         Parameter("range", "off", "moves your usual pitch to the speaker's; octaves stay in key", choices=RANGES),
         Parameter("scale", "off", "notes that pitch is drawn to", choices=tuple(SCALES)),

@@ -50,6 +50,7 @@ class VoiceCodec:
         self._model = model
         # One row more than there are speakers: a guest's.
         self._table: Floats = np.pad(model.table.detach().cpu().numpy(), ((0, 1), (0, 0)))
+        self._nobody = nobody(self._table[:-1], card)
         self._intonation = Intonation(shape.hop / shape.rate, np.append(_usual(card), np.float32(math.nan)))
         self._singer = singer_of(model.decoder, device)
         self._leveller = Leveller(shape.hop, shape.hop / shape.rate)
@@ -85,7 +86,8 @@ class VoiceCodec:
         octaves = self._intonation.turn(octaves, voicing, speakers, values)
         voicing = voiced_as(voicing, float(values["voicing"]))
         prosody = np.array([octaves, voicing, min(loudness, _LOUDEST)], np.float32)
-        said = self._singer.sing(frame.latents, speakers @ self._table, prosody, _colour(values))
+        who = in_character(speakers @ self._table, self._nobody, float(values["character"]))
+        said = self._singer.sing(frame.latents, who, prosody, _colour(values))
         levelled: Floats = self._leveller.level(said, frame.power)
         return levelled
 
@@ -105,6 +107,18 @@ def tracker_of(shape: VoiceShape) -> PitchTracker:
 def voiced_as(voicing: float, knob: float) -> float:
     """Return the voicing that is sung: as heard at 0, whispered at -1, always voiced at 1."""
     return voicing * (1 + knob) if knob < 0 else voicing + (1 - voicing) * knob
+
+
+def nobody(table: Floats, card: Card) -> Floats:
+    """Return the middle of those in a table of speakers' vectors `(speakers, width)` who are people, or else of all."""
+    people = [name not in card.notes.get("instruments", ()) for name in card.speakers]
+    middle: Floats = table[people if any(people) else slice(None)].mean(0)
+    return middle
+
+
+def in_character(who: Floats, middle: Floats, character: float) -> Floats:
+    """Return a speaker's vector so far from nobody's, as it is at 1: what tells them from others said less or more."""
+    return who if character == 1 else middle + np.float32(character) * (who - middle)
 
 
 def _usual(card: Card) -> Floats:
