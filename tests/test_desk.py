@@ -27,14 +27,14 @@ class Sink:
     def __getattr__(self, name):
         return lambda *arguments: None
 
-desk = Desk(load("default"), Sink())
+desk = Desk(load("hall"), Sink())
 surface = Surface(desk)
 space = AddressSpace(desk, surface=surface)
 for number, name in enumerate(names()):
     surface.receive(Program(1, number))
     assert desk.name == name
     tree(space)
-    Morph(load("default"), load(name)).at(0.5)
+    Morph(load("hall"), load(name)).at(0.5)
 assert not surface.troubles
 print([name for name in ("torch", "onnxruntime", "numba", "librosa") if name in sys.modules])
 """
@@ -65,8 +65,8 @@ def test_the_control_process_never_imports_what_takes_seconds():
 
 
 def test_after_a_preset_that_cannot_be_played_the_desk_shows_what_still_plays():
-    session = Session(load("default"))
-    desk = Desk(load("default"), session)
+    session = Session(load("hall"))
+    desk = Desk(load("hall"), session)
     layouts = []
     desk.listen_layout(lambda: layouts.append(desk.name))
     desk.set("style.strength", 0.1)
@@ -76,15 +76,15 @@ def test_after_a_preset_that_cannot_be_played_the_desk_shows_what_still_plays():
     session.go_back(desk)
     assert desk.preset == before
     assert desk.parameters == knobs
-    assert layouts == ["broken", "default"]
+    assert layouts == ["broken", "hall"]
     desk.set("style.strength", 0.2)
     assert session.playing.stage("style").values["strength"] == 0.2
 
 
 def test_a_name_and_mappings_that_came_later_are_there_again_as_well(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    session = Session(load("default"))
-    desk = Desk(load("default"), session)
+    session = Session(load("hall"))
+    desk = Desk(load("hall"), session)
     saved = save_own(desk.preset, "mine")
     desk.rename(saved)
     desk.keep_midi((ControlMapping("style.strength", number=7).row(),))
@@ -99,8 +99,8 @@ def test_a_name_and_mappings_that_came_later_are_there_again_as_well(tmp_path, m
 
 
 def test_a_refusal_that_comes_when_another_preset_is_chosen_already_changes_nothing():
-    session = Session(load("default"))
-    desk = Desk(load("default"), session)
+    session = Session(load("hall"))
+    desk = Desk(load("hall"), session)
     desk.change("wide")
     desk.change("robot")
     shown = desk.preset

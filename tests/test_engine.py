@@ -56,7 +56,7 @@ def test_any_blocks_equal_one_pass(seed):
 
 
 def test_render_is_the_stream_with_its_latency_trimmed():
-    engine = Engine.load("default", RATE, 1)
+    engine = Engine.load("hall", RATE, 1)
     audio = VOICE[:1, :50_000]
     padded = np.pad(audio, ((0, 0), (0, engine.delay)))
     streamed = np.concatenate(list(engine.stream(cut(padded, [777] * 100))), axis=1)[:, engine.delay :]
@@ -66,12 +66,12 @@ def test_render_is_the_stream_with_its_latency_trimmed():
 
 
 def test_rendering_twice_gives_the_same_samples():
-    engine = Engine.load("default", VOICE_RATE, 1)
+    engine = Engine.load("hall", VOICE_RATE, 1)
     assert np.array_equal(engine.render(VOICE[:1]), engine.render(VOICE[:1]))
 
 
 @pytest.mark.parametrize("rate", [44_100, 48_000, 96_000])
-@pytest.mark.parametrize("name", ["default", "processed-vocals"])
+@pytest.mark.parametrize("name", ["hall", "processed-vocals"])
 def test_the_impulse_arrives_when_the_latency_says(rate, name):
     """Every stage bypassed: what is left of a chain is its dry path, late by its latency."""
     chain = load(name)
@@ -156,7 +156,7 @@ def hostile(frames):
 
 @pytest.mark.parametrize("kind", hostile(301))
 def test_nothing_blows_up(kind):
-    engine = Engine.load("default", RATE)
+    engine = Engine.load("hall", RATE)
     audio = hostile(3 * RATE)[kind]
     for block in cut(audio, [1, 0, 8191] + [4096] * 40):
         output = engine.process(block)
@@ -181,7 +181,7 @@ def test_the_report_counts_and_names():
 
 
 def test_input_blocks_are_left_as_they_were():
-    engine = Engine.load("default", RATE)
+    engine = Engine.load("hall", RATE)
     audio = sine(5000)
     before = audio.copy()
     engine.process(audio)

@@ -265,12 +265,12 @@ def test_what_is_refused_behind_a_new_order_takes_no_value_along():
 
 def test_a_morph_goes_by_names_then_by_position_alone():
     talk = Talk(load("robot"))
-    talk.hear("/gramophone/morph", "robot", "default", 0.0)
+    talk.hear("/gramophone/morph", "robot", "hall", 0.0)
     talk.say()
     start = talk.desk.get("level.gain")
     talk.hear("/gramophone/morph", 1.0)
     talk.say()
-    assert talk.desk.preset.name == "default"
+    assert talk.desk.preset.name == "hall"
     assert start == 7.5
     assert talk.desk.get("level.gain") != start
     assert not talk.faults

@@ -91,7 +91,7 @@ def test_a_factory_preset_is_never_written_over(own):
 
 
 def test_what_plays_comes_back_with_values_mappings_and_clips(own):
-    setup = Setup(load("default"), hands=True)
+    setup = Setup(load("hall"), hands=True)
     setup.desk.set("hall.wet", 0.33)
     setup.surface.mappings = [ControlMapping("style.strength", number=21, channel=3, mode="pickup")]
     setup.saver.save("Late Night")

@@ -16,7 +16,7 @@ from gramophone.offline.cli import app
 from gramophone.presets import CLIPS
 from gramophone.realtime.files import read
 
-QUIET = ["--preset", "default", "--set", "style.strength=0.5"]
+QUIET = ["--preset", "hall", "--set", "style.strength=0.5"]
 VOICE, RATE = read(CLIPS / "voice.flac")
 
 
