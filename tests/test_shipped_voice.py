@@ -72,6 +72,13 @@ def test_it_is_in_tune_with_who_sings(speaker):
     assert abs(np.median(cents(160 * 2 ** heard[40:, 0][voiced], 196.0))) < 20
 
 
+@pytest.mark.parametrize(("model", "most_ms"), [("voice", 40), ("voice-quick", 20)])
+def test_it_is_no_later_than_it_says(model, most_ms):
+    playing = stage(model, 48_000)
+    assert playing.delay <= most_ms * 48
+    playing.close()
+
+
 def test_its_card_names_at_least_twelve_people_six_instruments_and_where_their_latents_lie():
     card = card_of(model_file("voice"))
     instruments = card.notes["instruments"]

@@ -3,8 +3,9 @@
 Twelve people of Debian packages, sixteen voices in which a network says texts of seven languages, and six instruments
 of a free soundfont, at 16 kHz. Two more people are left out, to be learnt from 20 seconds each when the voice is
 judged. About ten core-hours, less with `--minutes`; what ships had 74, 18, 12 and 55 without the sixteen, 82 with them
-and 12 with little of the listener (`--conversion 0.02`), one after the other (`--start`), and 20 of judging. Killed at
-any moment, the same call goes on. The model is then `RUN/model.safetensors`; what was judged is noted in its card.
+and 12 with little of the listener (`--conversion 0.02`), one after the other (`--start`), and 20 of judging; the quick
+one 15 from there (`--ahead 1`). Killed at any moment, the same call goes on. The model is then `RUN/model.safetensors`;
+what was judged is noted in its card.
 """
 
 from __future__ import annotations
@@ -45,11 +46,19 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="a voice to begin with")
     parser.add_argument("--peak", type=float, default=PLAN.peak, help="highest learning rate")
     parser.add_argument("--conversion", type=float, default=PLAN.conversion, help="how much the listener teaches")
+    parser.add_argument("--ahead", type=int, default=PLAN.ahead, help="frames of 8 ms that it waits for")
     arguments = parser.parse_args()
     folder = RunFolder(arguments.run)
     keep_freed_memory()
     start = str(arguments.start.resolve()) if arguments.start else ""
-    plan = replace(PLAN, minutes=arguments.minutes, start=start, peak=arguments.peak, conversion=arguments.conversion)
+    plan = replace(
+        PLAN,
+        minutes=arguments.minutes,
+        start=start,
+        peak=arguments.peak,
+        conversion=arguments.conversion,
+        ahead=arguments.ahead,
+    )
     train_voice(plan, folder, Machine("auto"), 3.0, print)
     for name, score in judge(folder.model).items():
         print(f"{name:28} {score:.3f}")
