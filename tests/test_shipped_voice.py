@@ -73,7 +73,7 @@ def test_it_is_in_tune_with_who_sings(speaker):
 
 
 @pytest.mark.parametrize(("model", "most_ms"), [("voice", 40), ("voice-quick", 20)])
-def test_it_is_no_later_than_it_says(model, most_ms):
+def test_it_is_no_later_than_is_asked_of_it(model, most_ms):
     playing = stage(model, 48_000)
     assert playing.delay <= most_ms * 48
     playing.close()

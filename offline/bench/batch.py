@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gramophone.offline.bench.timing import LONG_CHAIN
 from gramophone.offline.render import Plan, Request, render_all, render_file
 from gramophone.presets import CLIPS, load
 from gramophone.realtime.chain import Chain
@@ -22,12 +23,13 @@ _BLOCK = 4096
 _HOUR = """
 import json, resource, sys
 from pathlib import Path
+from gramophone.offline.bench.timing import LONG_CHAIN
 from gramophone.offline.render import Request, render_file
 from gramophone.presets import load
 from gramophone.realtime.engine import Engine
-Engine(load("hall"), 48000, 2).close()
+Engine(load(LONG_CHAIN), 48000, 2).close()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-render_file(Path(sys.argv[1]), Path(sys.argv[2]), Request(load("hall")), lambda seconds: None)
+render_file(Path(sys.argv[1]), Path(sys.argv[2]), Request(load(LONG_CHAIN)), lambda seconds: None)
 print(json.dumps([before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
 """
 
@@ -50,7 +52,7 @@ def _sound(path: Path, seconds: int) -> Path:
 
 
 def _against_bare_loop(folder: Path, rounds: int = 5) -> dict[str, object]:
-    source, preset = _sound(folder / "minute.wav", 60), load("hall")
+    source, preset = _sound(folder / "minute.wav", 60), load(LONG_CHAIN)
     times: dict[str, list[float]] = {"render": [], "bare": []}
     for _ in range(rounds):
         start = time.perf_counter()
@@ -74,7 +76,7 @@ def _against_bare_loop(folder: Path, rounds: int = 5) -> dict[str, object]:
 
 def _jobs(folder: Path, files: int = 6, seconds: int = 300) -> dict[str, object]:
     sources = [_sound(folder / f"file{i}.wav", seconds) for i in range(files)]
-    request = Request(load("hall"), _BLOCK)
+    request = Request(load(LONG_CHAIN), _BLOCK)
     took = {}
     for jobs in (1, 2):
         out = folder / f"jobs{jobs}"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gramophone.offline.bench.timing import cold, hot, quantiles
+from gramophone.offline.bench.timing import LONG_CHAIN, cold, hot, quantiles
 from gramophone.presets import CLIPS, Preset, StageSettings
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.files import read
@@ -15,8 +15,6 @@ from gramophone.realtime.stage import Audio
 
 _RATE, _BLOCK = 48_000, 256
 _ROUNDS = 1500
-_LONG_CHAIN = "hall"
-"""A factory preset of six stages, all but one of them quick."""
 _BLOCK_MS = 1000 * _BLOCK / _RATE
 
 
@@ -41,7 +39,7 @@ def measure() -> dict[str, object]:
 
 def _overhead(feed: _Feed) -> dict[str, float]:
     """Return the engine's time per block beyond the time that its stages take."""
-    engine = Engine.load(_LONG_CHAIN, _RATE)
+    engine = Engine.load(LONG_CHAIN, _RATE)
     inside = [0]
     for slot in engine._chain:
         slot.stage.process = _timed(slot.stage.process, inside)  # type: ignore[assignment,method-assign]

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+LONG_CHAIN = "hall"
+"""A factory preset of six stages, all but one of them quick: what an engine itself costs shows in it."""
 _EVICT_BYTES = 64 << 20
 """More than the last level of cache holds."""
 
