@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 .PHONY: demo test bench lint format clean
 
 demo: .venv/installed
-	$(BIN)/python -m gramophone.offline.demo
+	$(BIN)/python -m gramophone.offline.commands.demo
 
 test: .venv/installed-dev lint
 	$(BIN)/python -m pytest

@@ -18,12 +18,12 @@ if TYPE_CHECKING:  # a card is read where torch is too slow to come by: by whoev
 
 VERSION = 1
 _KINDS = {
-    "wavenet": ("gramophone.models.wavenet", "WaveNet", "WaveNetShape"),
-    "vlae": ("gramophone.models.vlae", "VLAE", "VLAEShape"),
-    "voice": ("gramophone.models.voice", "Voice", "VoiceShape"),
-    "digits": ("gramophone.models.digits", "Digits", "DigitsShape"),
-    "phones": ("gramophone.models.phones", "Phones", "PhonesShape"),
-    "tagger": ("gramophone.models.tagger", "Tagger", "TaggerShape"),
+    "wavenet": ("gramophone.models.nets.wavenet", "WaveNet", "WaveNetShape"),
+    "vlae": ("gramophone.models.nets.vlae", "VLAE", "VLAEShape"),
+    "voice": ("gramophone.models.nets.voice", "Voice", "VoiceShape"),
+    "digits": ("gramophone.models.nets.digits", "Digits", "DigitsShape"),
+    "phones": ("gramophone.models.nets.phone_classifier", "Phones", "PhonesShape"),
+    "tagger": ("gramophone.models.nets.tagger", "Tagger", "TaggerShape"),
 }
 """Where each kind lives: module, class, and the class of its shape, which is all that the constructor takes."""
 

@@ -5,7 +5,9 @@ One table of these generates OSC addresses, MIDI scaling, web controls, preset v
 
 from __future__ import annotations
 
+import difflib
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -144,3 +146,21 @@ class Parameter:
     def _demand_choices(self) -> None:
         if not self.choices:
             raise ParameterError(f"{self.name} takes a file name: it has no position between 0 and 1")
+
+
+def lookup(knobs: Mapping[str, Parameter], address: str) -> Parameter:
+    """Return the parameter at `address`.
+
+    Raises:
+        ParameterError: there is none; the message names the nearest ones.
+    """
+    if address not in knobs:
+        raise ParameterError(f"no parameter {address!r}; {suggest(address, knobs)}")
+    return knobs[address]
+
+
+def suggest(key: str, known: Iterable[str]) -> str:
+    """Return a hint for an unknown `key`: the nearest of those `known`, or all of them."""
+    options = list(known)
+    near = difflib.get_close_matches(key, options, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"expected one of {', '.join(options)}"

@@ -16,7 +16,7 @@ def main() -> None:
         from gramophone.realtime.live.ahead import start_ahead
 
         ahead = start_ahead()
-    from gramophone.offline.cli import main as run
+    from gramophone.offline.cli.main import main as run
 
     run(ahead)
 

@@ -156,7 +156,7 @@ def render_file(source: Path, target: Path, request: Request, tick: Tick) -> Ren
                     writer.write(block)
                     tick(block.shape[1] / reader.rate)
             if request.picture:
-                from gramophone.offline.picture import draw_render
+                from gramophone.offline.plotting.spectrograms import draw_render
 
                 draw_render(source, target, engine.preset, target.with_suffix(".png"))
             return Rendered(reader.frames / reader.rate, engine.report().non_finite)

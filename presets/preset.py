@@ -14,8 +14,8 @@
     control = "cc"
     number = 7
 
-What a kind's keys may hold is the parameter table's business (`gramophone.realtime.table`), not the file format's; what
-a `[[midi]]` table may hold is `gramophone.realtime.midi`'s.
+What a kind's keys may hold is the parameter table's business (`realtime.parameter_table`), not the file format's; what
+a `[[midi]]` table may hold is `gramophone.realtime.control.midi`'s.
 """
 
 from __future__ import annotations

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from gramophone.models.parameters import Value
+from gramophone.models.parameters import Value, lookup
 from gramophone.presets import Preset, PresetError
-from gramophone.realtime.delay_line import DelayLine
-from gramophone.realtime.kinds import make_stage
-from gramophone.realtime.meters import Timings
-from gramophone.realtime.smoothing import Fade, crossfade
+from gramophone.realtime.dsp.delay_line import DelayLine
+from gramophone.realtime.dsp.meters import Timings
+from gramophone.realtime.dsp.smoothing import Fade, crossfade
+from gramophone.realtime.parameter_table import COMMON, complete, table
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
-from gramophone.realtime.table import COMMON, complete, lookup, table
+from gramophone.realtime.stage_registry import make_stage
 
 _BYPASS, _MIX = COMMON
 

@@ -17,11 +17,11 @@ import numpy as np
 from gramophone.models.parameters import Parameter, Value
 from gramophone.presets import Preset, PresetError, load
 from gramophone.realtime.chain import Chain
-from gramophone.realtime.delay_line import DelayLine
-from gramophone.realtime.meters import Level, Meter, Timings
-from gramophone.realtime.smoothing import Fade, crossfade
+from gramophone.realtime.dsp.delay_line import DelayLine
+from gramophone.realtime.dsp.meters import Level, Meter, Timings
+from gramophone.realtime.dsp.smoothing import Fade, crossfade
+from gramophone.realtime.parameter_table import overridden
 from gramophone.realtime.stage import Audio, Format
-from gramophone.realtime.table import overridden
 
 _CHANGE_MS = 50.0
 _RENDER_BLOCK = 4096

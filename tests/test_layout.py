@@ -3,6 +3,9 @@
 import ast
 import subprocess
 import sys
+import tomllib
+from collections import defaultdict
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -51,10 +54,59 @@ def test_no_folder_shadows_the_namespace():
         assert (ROOT / ".links" / "gramophone" / room).resolve() == ROOT / room
 
 
+def test_every_folder_of_code_is_a_package_that_is_installed():
+    configured = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]
+    folders = {path.parent.relative_to(ROOT) for room in MAY_IMPORT for path in sources(room)}
+    assert sorted(configured) == sorted(f"gramophone.{'.'.join(folder.parts)}" for folder in folders)
+    assert all((ROOT / folder / "__init__.py").exists() for folder in folders)
+
+
+def modules():
+    """Every module of the rooms by its dotted name."""
+    for room in MAY_IMPORT:
+        for path in sources(room):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            yield "gramophone." + ".".join(parts).removesuffix(".__init__"), path
+
+
+def arrows():
+    """Every import between two modules of the rooms, those within functions included."""
+    known = dict(modules())
+    for module, path in known.items():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                targets = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+                targets = [name if name in known else node.module for name in names]
+            else:
+                continue
+            yield from ((module, target) for target in targets if target in known)
+
+
+def folder_of(module):
+    """A file at the top of a room tells its story and stands for itself; any other file is part of its folder."""
+    path = dict(modules())[module].relative_to(ROOT)
+    return str(path if len(path.parts) == 2 else path.parent)
+
+
+@pytest.mark.parametrize("node_of", [str, folder_of], ids=["files", "folders"])
+def test_nothing_imports_in_a_circle(node_of):
+    graph = defaultdict(set)
+    nodes = {module: node_of(module) for module, _ in modules()}
+    for module, target in arrows():
+        if nodes[module] != nodes[target]:
+            graph[nodes[module]].add(nodes[target])
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"imports in a circle: {' <- '.join(error.args[1])}")
+
+
 def test_help_imports_nothing_heavy():
     code = (
         "import sys; sys.argv = ['gramophone', '--help']\n"
-        "from gramophone.offline.cli import main\n"
+        "from gramophone.offline.cli.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "print([name for name in ('torch', 'numpy', 'pedalboard', 'matplotlib', 'librosa') if name in sys.modules])"

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.realtime.live.jack import load_jack
-from gramophone.realtime.live.priority import belong_to_parent, settle
+from gramophone.realtime.live.devices.jack import load_jack
+from gramophone.realtime.system.realtime_priority import belong_to_parent, settle
 
 _NOISE = 1 << 16
 """Samples of noise, repeated: more than any latency that is measured."""

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gramophone.models.composition import Residual, Sequential
-from gramophone.models.convolution import CausalConv1d, TransposedConv1d
-from gramophone.models.decoder import CausalDecoder
-from gramophone.models.streaming import Pointwise
+from gramophone.models.layers.composition import Residual, Sequential
+from gramophone.models.layers.convolution import CausalConv1d, TransposedConv1d
+from gramophone.models.layers.streaming import Pointwise
+from gramophone.models.nets.decoder import CausalDecoder
 from gramophone.offline.bench.timing import Times, cold, hot, quantiles
-from gramophone.realtime.executor import Executor, make
+from gramophone.realtime.kernels.executor import Executor, make
 
 _ROUNDS = 600
 _BURST = 40

@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 import torch
 
-from gramophone.models.wavenet import WaveNet, WaveNetShape
+from gramophone.models.nets.wavenet import WaveNet, WaveNetShape
 from gramophone.offline.stylise.wavenet import WaveNetStyle
 
 _RATE = 16_000

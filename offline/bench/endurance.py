@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from gramophone.models.checkpoint import Card, save
-from gramophone.models.wavenet import SIZES, WaveNet
+from gramophone.models.nets.wavenet import SIZES, WaveNet
 from gramophone.offline.bench.companions import run_bare, run_source
 from gramophone.offline.bench.jack_server import jack_server
 from gramophone.presets import CLIPS, DEFAULT, Preset, StageSettings, load
 from gramophone.realtime.files import read
-from gramophone.realtime.live.child import Child
 from gramophone.realtime.live.session import Session, SessionSettings
-from gramophone.realtime.table import complete
+from gramophone.realtime.parameter_table import complete
+from gramophone.realtime.system.process_handle import Child
 
 _RATE, _MODEL_RATE = 48_000, 16_000
 _STALLS_MS = (1, 5, 50)

@@ -41,7 +41,7 @@ def jack_server(name: str, block: int, rate: int = 48_000) -> Iterator[None]:
 
 def _answers(server: subprocess.Popen[bytes], name: str) -> bool:
     """Wait until the server takes clients; return False once it has ended instead."""
-    from gramophone.realtime.live.jack import load_jack
+    from gramophone.realtime.live.devices.jack import load_jack
 
     jack = load_jack()
     deadline = time.monotonic() + _PATIENCE_S

@@ -17,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 
 from gramophone.models.checkpoint import Card, save
+from gramophone.models.nets.vlae import VLAE, VLAEShape
+from gramophone.models.nets.voice import Voice, VoiceShape
 from gramophone.models.parameters import Value
-from gramophone.models.vlae import VLAE, VLAEShape
-from gramophone.models.voice import Voice, VoiceShape
 from gramophone.offline.bench.timing import cold, hot, quantiles
 from gramophone.presets import CLIPS
-from gramophone.realtime.latent.stage import LatentStage
 from gramophone.realtime.stage import Audio, Format
+from gramophone.realtime.stages.latent.stage import LatentStage
 
 _RATE = 48_000
 _BLOCKS = 3

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from gramophone.models.parameters import Value
 from gramophone.presets import CLIPS, Preset, StageSettings, load
-from gramophone.realtime.desk import Desk
+from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.control.morph import Morph
+from gramophone.realtime.control.morph import play as play_preset
 from gramophone.realtime.files import read
 from gramophone.realtime.live.player import Player
-from gramophone.realtime.live.priority import share_heap
-from gramophone.realtime.morph import Morph
-from gramophone.realtime.morph import play as play_preset
+from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.stage import Audio, Format
-from gramophone.realtime.table import complete
+from gramophone.realtime.system.realtime_priority import share_heap
 
 _RATE, _BLOCK = 48_000, 4096
 _SCENE_S = 5.0

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gramophone.offline.bench.jack_server import jack_server
 from gramophone.presets import DEFAULT
-from gramophone.realtime.live.jack import load_jack
+from gramophone.realtime.live.devices.jack import load_jack
 
 _RUNS = 7
 _BLOCK, _RATE = 256, 48_000

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gramophone.models.wavenet import SIZES, WaveNet, WaveNetShape
+from gramophone.models.nets.wavenet import SIZES, WaveNet, WaveNetShape
 from gramophone.offline.train.allocator import SETTINGS
 
 _RATE, _CROPS = 16_000, 4

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.offline import corpora
+from gramophone.offline.data import corpora
 from gramophone.offline.data.decoded import FULL_SCALE, decoded
 from gramophone.offline.data.layouts import Source, find
 from gramophone.offline.data.recording import DataError, Dropped, Found, Heard, Recording

@@ -17,9 +17,9 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.offline import corpora
+from gramophone.offline.data import corpora
+from gramophone.offline.data.mono_audio import Sound, audible, frame_levels, resampled
 from gramophone.offline.data.recording import Heard
-from gramophone.offline.judges.hearing import Sound, audible, frame_levels, resampled
 from gramophone.realtime import files
 
 _VERSION = 1

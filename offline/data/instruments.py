@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from gramophone.offline import corpora
+from gramophone.offline.data import corpora
+from gramophone.offline.data.packages import filled
 from gramophone.offline.data.recording import DataError
-from gramophone.offline.packages import filled
 
 PACKAGE, LICENCE = "fluid-soundfont-gm", "MIT"
 PHRASES, PHRASE_S = 32, 15.0

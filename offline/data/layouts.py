@@ -1,9 +1,8 @@
 """Where the recordings are in the layouts that data sets come in, and who speaks in them.
 
 VCTK in its official layouts (0.80 and 0.92), MagnaTagATune's audio, a folder per speaker, any folder of sound files,
-the voices that Debian packages carry (`gramophone.offline.corpora`), written `voice:NAME`, instruments played by rule
-(`gramophone.offline.data.instruments`), written `instrument:NAME`, and texts that a network says
-(`gramophone.offline.data.spoken`), written `spoken:NAME`.
+the voices that Debian packages carry (`corpora`), written `voice:NAME`, instruments played by rule (`instruments`),
+written `instrument:NAME`, and texts that a network says (`spoken`), written `spoken:NAME`.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gramophone.offline import corpora
-from gramophone.offline.data import instruments, spoken
+from gramophone.offline.data import corpora, instruments, spoken
 from gramophone.offline.data.recording import DataError, Found
 from gramophone.realtime.files import EXTENSIONS
 

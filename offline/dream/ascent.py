@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gramophone.models.tagger import RATE, Tagger
+from gramophone.models.nets.tagger import RATE, Tagger
 from gramophone.offline.dream.canvas import Canvas, Samples, Spectrum, faint_noise
 from gramophone.offline.dream.priors import Priors
 from gramophone.offline.dream.target import Goal, Target

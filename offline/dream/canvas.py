@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from gramophone.models.tagger import RATE
+from gramophone.models.nets.tagger import RATE
 
 _WINDOW, _HOP = 2048, 512
 _LOWEST_HZ, _CORNER_HZ = 50.0, 100.0

@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gramophone.models.tagger import RATE
+from gramophone.models.nets.tagger import RATE
+from gramophone.offline.commands.tag import load_tagger, probabilities
+from gramophone.offline.data.audibility import demand_sound
+from gramophone.offline.data.mono_audio import Sound, levelled, resampled
 from gramophone.offline.dream.ascent import Dream, Dreamer
 from gramophone.offline.dream.target import DreamError
-from gramophone.offline.hearable import demand_sound
-from gramophone.offline.judges.hearing import Sound, levelled, resampled
 from gramophone.offline.loss_progress import LossProgress
 from gramophone.offline.stylise.descent import Descent
-from gramophone.offline.stylise.kept import restore, store
 from gramophone.offline.stylise.picture import draw_transfer
-from gramophone.offline.tagging import load_tagger, probabilities
+from gramophone.offline.stylise.saved_descent import restore, store
 from gramophone.realtime.files import Writer, read
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gramophone.models.tagger import Tagger
+from gramophone.models.nets.tagger import Tagger
 
 _LEAST = 1e-6
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gramophone.offline.judges.hearing import Sound, heard
+from gramophone.offline.data.mono_audio import Sound, heard
 from gramophone.offline.judges.taggers import load_tagger, patches
 
 JUDGES = ("MTT_musicnn", "MSD_vgg")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from gramophone.offline.judges.hearing import Sound, heard
+from gramophone.offline.data.mono_audio import Sound, heard
 from gramophone.offline.judges.taggers import load_tagger, patches
 from gramophone.offline.judges.weights import load_tags
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.offline.judges.hearing import Sound, audible, frame_levels, resampled
+from gramophone.offline.data.mono_audio import Sound, audible, frame_levels, resampled
 
 _RATE = 22_050
 _HOP = 512

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.offline.judges.hearing import RATE, Sound, heard
+from gramophone.offline.data.mono_audio import RATE, Sound, heard
 
 _WINDOW, _HOP = 512, 128
 _WINDOW_S = 0.5

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gramophone.offline.judges.hearing import RATE, Sound, heard
+from gramophone.offline.data.mono_audio import RATE, Sound, heard
 
 _ONES = [
     "zero",

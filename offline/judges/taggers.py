@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gramophone.offline.judges.hearing import RATE, Sound
+from gramophone.offline.data.mono_audio import RATE, Sound
 from gramophone.offline.judges.weights import load_weights
 
 PATCH = 187

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gramophone.offline.data.mono_audio import Sound
 from gramophone.offline.judges.closeness import JUDGES, Closeness
-from gramophone.offline.judges.hearing import Sound
 from gramophone.offline.judges.music import chroma_correlation, onset_correlation
 from gramophone.offline.judges.paste import pasted
 from gramophone.offline.judges.speech import speech_quality

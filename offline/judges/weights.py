@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.offline.corpora import cache_folder
+from gramophone.offline.data.corpora import cache_folder
+from gramophone.offline.data.packages import PackageError, from_pypi
 from gramophone.offline.judges.tensorflow_bundle import read_bundle
-from gramophone.offline.packages import PackageError, from_pypi
 
 _REQUIREMENT = "musicnn==0.1.0"
 _WHEEL = "musicnn-0.1.0-py3-none-any.whl"

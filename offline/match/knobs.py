@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from gramophone.models.parameters import Parameter, Value
 from gramophone.presets import Preset, PresetError
-from gramophone.realtime.table import COMMON, table
+from gramophone.realtime.parameter_table import COMMON, table
 
 FEW = 4
 """Up to so many choices are tried out; knobs with more stay as the preset has them unless they are asked for."""

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from gramophone.offline.judges.hearing import Sound, audible, frame_levels
-from gramophone.offline.match.hearing import overall
+from gramophone.offline.data.mono_audio import Sound, audible, frame_levels
 from gramophone.offline.match.search import Budget, Found, Watch, search
+from gramophone.offline.match.style_distance import overall
 from gramophone.offline.match.task import LEVEL, leveller
 from gramophone.offline.match.trial import Task, Trial
 from gramophone.offline.match.workers import Workers
 from gramophone.presets import Preset, StageSettings
+from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.stage import Audio
-from gramophone.realtime.table import complete
 
 _FRAME_S = 0.1
 
@@ -113,7 +113,7 @@ def levelled_by(preset: Preset, gain_db: float) -> Preset:
 
 
 def _in_range(gain_db: float) -> float:
-    from gramophone.realtime.effect_table import EFFECTS
+    from gramophone.realtime.stages.effects.table import EFFECTS
 
     low, high = EFFECTS["gain"].parameters[0].range
     return round(min(max(gain_db, low), high), 1)

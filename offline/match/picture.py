@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gramophone.offline.match.hearing import overall
 from gramophone.offline.match.matching import Match
+from gramophone.offline.match.style_distance import overall
 from gramophone.offline.match.trial import Task
-from gramophone.offline.panels import draw_sound
+from gramophone.offline.plotting.panels import draw_sound
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

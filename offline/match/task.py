@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gramophone.offline.hearable import demand_sound
-from gramophone.offline.judges.hearing import frame_levels
+from gramophone.offline.data.audibility import demand_sound
+from gramophone.offline.data.mono_audio import frame_levels
 from gramophone.offline.match.knobs import Knobs
 from gramophone.offline.match.trial import Task
 from gramophone.presets import Preset

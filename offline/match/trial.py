@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gramophone.offline.judges.hearing import Sound, resampled
-from gramophone.offline.match.hearing import Style
+from gramophone.offline.data.mono_audio import Sound, resampled
 from gramophone.offline.match.knobs import Knobs
+from gramophone.offline.match.style_distance import Style
 from gramophone.presets import Preset
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.stage import Audio

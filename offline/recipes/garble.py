@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import cast
 
 from gramophone.models.checkpoint import Card, load, save
-from gramophone.models.wavenet import WaveNet
-from gramophone.offline.evaluate_wavenet import listen, measure_bits
+from gramophone.models.nets.wavenet import WaveNet
+from gramophone.offline.evaluate.wavenet import listen, measure_bits
 from gramophone.offline.train.allocator import keep_freed_memory
 from gramophone.offline.train.plan import RunFolder
 from gramophone.offline.train.run import Machine, train_wavenet

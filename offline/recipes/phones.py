@@ -20,14 +20,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gramophone.models.checkpoint import Card, save
-from gramophone.models.phones import PHONES, Phones, PhonesShape
-from gramophone.models.voice import Voice, VoiceShape
-from gramophone.offline.corpora import is_held_out
+from gramophone.models.nets.phone_classifier import PHONES, Phones, PhonesShape
+from gramophone.models.nets.voice import Voice, VoiceShape
+from gramophone.offline.data.corpora import is_held_out
 from gramophone.offline.data.corpus import Corpus, gather, sound
-from gramophone.offline.data.phones import Words, said, timed
+from gramophone.offline.data.phone_transcripts import Words, said, timed
 from gramophone.offline.data.recording import spread_evenly
 from gramophone.offline.recipes.voice import PEOPLE
-from gramophone.offline.train.disguise import disguised
+from gramophone.offline.train.speaker_disguise import disguised
 from gramophone.offline.train.voice import moments_of
 from gramophone.realtime.stage import Audio
 

@@ -1,8 +1,8 @@
 """The speech detector's numbers, fitted again: `python -m gramophone.offline.recipes.speech CORPORA`.
 
-CORPORA holds the unpacked Debian packages, one folder each (see `gramophone.offline.corpora`). It prints the weights
-and the bias for `gramophone.models.speech`, fitted on recordings that are not held out, and how often they are right on
-those that are.
+CORPORA holds the unpacked Debian packages, one folder each (see `gramophone.offline.data.corpora`). It prints the
+weights and the bias for `gramophone.models.style.speech_detector`, fitted on recordings that are not held out, and how
+often they are right on those that are.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gramophone.models.mel import MelBands
-from gramophone.models.speech import BANDS, RANGE_HZ, SpeechDetector
-from gramophone.models.stft import STFT, low_delay_windows
-from gramophone.offline.corpora import HELD_OUT_MUSIC, VOICES, Voice, is_held_out, load
-from gramophone.offline.judges.hearing import Sound
+from gramophone.models.layers.mel import MelBands
+from gramophone.models.layers.stft import STFT, low_delay_windows
+from gramophone.models.style.speech_detector import BANDS, RANGE_HZ, SpeechDetector
+from gramophone.offline.data.corpora import HELD_OUT_MUSIC, VOICES, Voice, is_held_out, load
+from gramophone.offline.data.mono_audio import Sound
 
 RATE = 48_000
 HOP, SYNTHESIS, ANALYSIS = 256, 1024, 2048
-"""The frames of `gramophone.models.style.StyleFilter` at this rate."""
+"""The frames of `gramophone.models.style.style.StyleFilter` at this rate."""
 LENGTH_S = 10.0
 LOOKS_S = (5.0, 10.0)
 """How long the detector has listened when it is asked."""

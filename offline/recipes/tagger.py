@@ -3,7 +3,7 @@
 MIDI files of Debian packages, arranged anew and played by soundfonts (`gramophone.offline.data.rendered`), and real
 recordings of people who speak. Folders 0 to b are for training, by four soundfonts; c are pieces that are never trained
 on, by the same soundfonts; d to f are those pieces by a soundfont that nothing else is played by. Speech is split as
-everywhere (`gramophone.offline.corpora.is_held_out`). Called again, it goes on. Then train on it:
+everywhere (`gramophone.offline.data.corpora.is_held_out`). Called again, it goes on. Then train on it:
 
     gramophone train tagger OUT --out RUN --mixed 0.4
 """
@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from gramophone.models.tagger import RATE
-from gramophone.offline import corpora
+from gramophone.models.nets.tagger import RATE
+from gramophone.offline.data import corpora
 from gramophone.offline.data.decoded import write_whole
 from gramophone.offline.data.magnatagatune import ANNOTATIONS, LICENCE_FILE
+from gramophone.offline.data.mono_audio import Sound
 from gramophone.offline.data.rendered import (
     DRUMS,
     INSTRUMENTS,
@@ -36,7 +37,6 @@ from gramophone.offline.data.rendered import (
     tags_of,
     treated,
 )
-from gramophone.offline.judges.hearing import Sound
 
 MIDI = {
     "openttd-openmsx": ("usr/share/games/openttd/baseset/openmsx", "GPL-2"),

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gramophone.models.checkpoint import card_of, save
-from gramophone.offline.evaluate_vlae import collapse, converted, opened, retold, traversal
+from gramophone.offline.evaluate.vlae import collapse, converted, opened, retold, traversal
 from gramophone.offline.train.allocator import keep_freed_memory
 from gramophone.offline.train.plan import RunFolder
 from gramophone.offline.train.run import Machine

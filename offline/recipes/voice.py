@@ -16,10 +16,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from gramophone.models.checkpoint import load, save
-from gramophone.offline.corpora import VOICES
+from gramophone.offline.data.corpora import VOICES
 from gramophone.offline.data.instruments import INSTRUMENTS
 from gramophone.offline.data.spoken import CAST
-from gramophone.offline.evaluate_voice import Request, report
+from gramophone.offline.evaluate.voice import Request, report
 from gramophone.offline.train.allocator import keep_freed_memory
 from gramophone.offline.train.plan import RunFolder
 from gramophone.offline.train.run import Machine

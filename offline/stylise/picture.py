@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from gramophone.offline.panels import draw_sound
+from gramophone.offline.plotting.panels import draw_sound
 from gramophone.offline.stylise.descent import Descent
 from gramophone.realtime.stage import Audio
 

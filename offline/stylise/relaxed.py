@@ -15,7 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gramophone.models import mulaw
+from gramophone.models.layers import mulaw
 from gramophone.offline.stylise.method import Method
 from gramophone.offline.stylise.wavenet import WaveNetStyle
 

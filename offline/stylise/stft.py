@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from gramophone.models.gram import gram
+from gramophone.models.style.gram import gram
 from gramophone.offline.stylise.method import Method, share
 
 _WINDOW, _HOP = 2048, 512

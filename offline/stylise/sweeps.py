@@ -15,11 +15,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from gramophone.models import mulaw
-from gramophone.offline.stylise.aims import Aims, change, compare, count_grams, decide, tally_of
-from gramophone.offline.stylise.cone import Doubles, Known, Levels, know, known_of, own_costs, room_of
-from gramophone.realtime.wavenet.kernel import state_of
-from gramophone.realtime.wavenet.layout import Floats, Weights
+from gramophone.models.layers import mulaw
+from gramophone.offline.stylise.objective_change import Aims, change, compare, count_grams, decide, tally_of
+from gramophone.offline.stylise.receptive_field import Doubles, Known, Levels, know, known_of, own_costs, room_of
+from gramophone.realtime.kernels.arrays import Floats, Weights
+from gramophone.realtime.stages.wavenet.kernel import state_of
 
 _BATCH = 64
 """Sites whose cones are kept at a time."""

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gramophone.models import tagger
-from gramophone.models.gram import gram
-from gramophone.models.texture import LogMel
+from gramophone.models.nets import tagger
+from gramophone.models.style.gram import gram
+from gramophone.models.style.texture import LogMel
+from gramophone.offline.commands.tag import load_tagger
 from gramophone.offline.stylise.method import Method, share
 from gramophone.offline.stylise.onsets import onset_envelope, unlike
-from gramophone.offline.tagging import load_tagger
 
 _CONTENT, _STYLE = (1, 2), (0, 1, 2, 3)
 """Which layers say what is played, and which how; 0 is what the first one hears."""

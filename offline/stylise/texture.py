@@ -13,8 +13,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gramophone.models.gram import gram
-from gramophone.models.texture import LogMel, RandomFilters
+from gramophone.models.style.gram import gram
+from gramophone.models.style.texture import LogMel, RandomFilters
 from gramophone.offline.stylise.method import Method, share
 from gramophone.offline.stylise.onsets import onset_envelope, unlike
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gramophone.offline.hearable import demand_sound
-from gramophone.offline.judges.hearing import Sound, levelled, resampled
+from gramophone.offline.data.audibility import demand_sound
+from gramophone.offline.data.mono_audio import Sound, levelled, resampled
 from gramophone.offline.stylise.descent import Descent, descend
-from gramophone.offline.stylise.kept import restore, store
+from gramophone.offline.stylise.level_gate import kept_quiet
 from gramophone.offline.stylise.method import load_method
-from gramophone.offline.stylise.quiet import kept_quiet
+from gramophone.offline.stylise.saved_descent import restore, store
 from gramophone.realtime.stage import Audio
 
 Watch = Callable[[float, float], None]

@@ -16,17 +16,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gramophone.models import mulaw
 from gramophone.models.checkpoint import load
-from gramophone.models.gram import gram
-from gramophone.models.outputs import Categorical
-from gramophone.models.wavenet import WaveNet, one_hot_speaker
-from gramophone.offline.stylise.aims import Aims
-from gramophone.offline.stylise.cone import Levels
+from gramophone.models.layers import mulaw
+from gramophone.models.nets.output_distributions import Categorical
+from gramophone.models.nets.wavenet import WaveNet, one_hot_speaker
+from gramophone.models.style.gram import gram
 from gramophone.offline.stylise.method import Method, StyliseError, apart_by, share
+from gramophone.offline.stylise.objective_change import Aims
+from gramophone.offline.stylise.receptive_field import Levels
 from gramophone.offline.stylise.sweeps import Sweeper
 from gramophone.presets.models import model_file
-from gramophone.realtime.wavenet.layout import Floats, Weights, weights_of
+from gramophone.realtime.kernels.arrays import Floats, Weights, weights_of
 
 _SEED = 2016
 

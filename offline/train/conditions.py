@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gramophone.models.features import LogMel, aligned_log_mel, pitch_channels
+from gramophone.models.layers.vocoder_features import LogMel, aligned_log_mel, pitch_channels
 from gramophone.offline.data.corpus import sound
 from gramophone.offline.data.decoded import write_whole
+from gramophone.offline.data.pyin import pitch
 from gramophone.offline.data.recording import DataError, Recording
-from gramophone.offline.pitch import pitch
-from gramophone.offline.text import TextEncoder, read_words, word_series
+from gramophone.offline.data.text import TextEncoder, read_words, word_series
 
 Floats = NDArray[np.float32]
 SERIES = ("mel", "mel+pitch", "words")

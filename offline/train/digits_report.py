@@ -7,10 +7,10 @@ import json
 import torch
 
 from gramophone.models.checkpoint import load
-from gramophone.models.digits import Digits
+from gramophone.models.nets.digits import Digits
 from gramophone.offline.data.decoded import write_whole
-from gramophone.offline.digit_pictures import draw, manifold, reconstructions, samples
-from gramophone.offline.digit_scores import score
+from gramophone.offline.plotting.digits import draw, manifold, reconstructions, samples
+from gramophone.offline.train.digit_scores import score
 from gramophone.offline.train.plan import RunFolder, begun_plan
 from gramophone.offline.train.vae import DigitsPlan, judged_digits, read_digits
 

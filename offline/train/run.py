@@ -17,14 +17,14 @@ import torch
 from gramophone.models.checkpoint import Card, save
 from gramophone.offline.data.corpus import Corpus, gather
 from gramophone.offline.data.decoded import write_whole
-from gramophone.offline.text import unknown_words
+from gramophone.offline.data.text import unknown_words
 from gramophone.offline.train.callbacks import Journal, KeepModel, KeepState
 from gramophone.offline.train.module import Training
 from gramophone.offline.train.plan import Plan, RunFolder, TrainingError
 from gramophone.offline.train.samples import write_sounds
 from gramophone.offline.train.wavenet import WaveNetPlan, WaveNetTraining, conditions_of
-from gramophone.realtime.executor import choose_device
-from gramophone.realtime.wavenet.sampler import Sampler
+from gramophone.realtime.kernels.executor import choose_device
+from gramophone.realtime.stages.wavenet.sampler import Sampler
 
 _MEETING = frozenset({"MASTER_ADDR", "SLURM_NTASKS"})
 """What tells a process where others are to be met: one's own word, or Slurm."""

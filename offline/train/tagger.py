@@ -20,17 +20,13 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from gramophone.models.checkpoint import Card, save
-from gramophone.models.tagger import RATE, LogMelImage, Tagger, TaggerShape
+from gramophone.models.nets.tagger import RATE, LogMelImage, Tagger, TaggerShape
 from gramophone.offline.data.corpus import sound
 from gramophone.offline.data.decoded import write_whole
 from gramophone.offline.data.magnatagatune import Clips, TaggedMusic, gather_tagged
+from gramophone.offline.data.mono_audio import Sound
 from gramophone.offline.data.recording import Recording
-from gramophone.offline.judges.hearing import Sound
-from gramophone.offline.ranking import pr_auc, roc_auc
-from gramophone.offline.train.module import Training
-from gramophone.offline.train.plan import Plan, RunFolder
-from gramophone.offline.train.run import Machine, fit
-from gramophone.offline.train.variations import (
+from gramophone.offline.train.augmentation import (
     FASTEST,
     at_length,
     both,
@@ -42,6 +38,10 @@ from gramophone.offline.train.variations import (
     together,
     transposed,
 )
+from gramophone.offline.train.module import Training
+from gramophone.offline.train.plan import Plan, RunFolder
+from gramophone.offline.train.ranking_metrics import pr_auc, roc_auc
+from gramophone.offline.train.run import Machine, fit
 
 JUDGED = 256
 """Validation clips that are judged while training; one chunk of each."""

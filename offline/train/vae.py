@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from gramophone.models.checkpoint import Card, save
-from gramophone.models.digits import NATS, Digits, DigitsShape
-from gramophone.models.vae import Bound
-from gramophone.offline import mnist
-from gramophone.offline.digit_scores import drawn, grey
+from gramophone.models.nets.digits import NATS, Digits, DigitsShape
+from gramophone.models.nets.vae import Bound
+from gramophone.offline.data import mnist
+from gramophone.offline.train.digit_scores import drawn, grey
 from gramophone.offline.train.module import Training
 from gramophone.offline.train.plan import Plan, RunFolder, TrainingError
 from gramophone.offline.train.run import Machine, fit

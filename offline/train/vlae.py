@@ -22,17 +22,17 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from gramophone.models.checkpoint import Card, save
-from gramophone.models.vae import closed_kl, gaussian, kl_per_dimension
-from gramophone.models.vlae import VLAE, VLAEShape, arrange
+from gramophone.models.nets.vae import closed_kl, gaussian, kl_per_dimension
+from gramophone.models.nets.vlae import VLAE, VLAEShape, arrange
 from gramophone.offline.data.corpus import Corpus, sound
-from gramophone.offline.descriptors import DESCRIPTORS, kept_descriptors
-from gramophone.offline.latent_meaning import explained
-from gramophone.offline.resynthesis import encoded, resynthesised
+from gramophone.offline.data.descriptors import DESCRIPTORS, kept_descriptors
 from gramophone.offline.train.crops import Batch, Crops, Cutter, Judged, Series
+from gramophone.offline.train.latent_names import explained
 from gramophone.offline.train.module import Training
 from gramophone.offline.train.plan import Plan, RunFolder, TrainingError
 from gramophone.offline.train.run import Machine, fit, gathered
 from gramophone.offline.train.samples import write_sounds
+from gramophone.offline.train.vlae_resynthesis import encoded, resynthesised
 from gramophone.offline.train.wavenet import JUDGED, bits_along
 from gramophone.realtime.stage import Audio
 

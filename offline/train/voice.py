@@ -1,10 +1,10 @@
 """How a voice learns: sound again from latents, pitch and loudness, with all that tells the speaker kept out of them.
 
 Six things keep it out. The encoder is accustomed to each voice, hearing only how it differs from its usual self; what
-it hears is disguised (`gramophone.offline.train.disguise`), and it is to say the same without; latents cost
+it hears is disguised (`gramophone.offline.train.speaker_disguise`), and it is to say the same without; latents cost
 something; a listener tries to tell who spoke when somebody else's voice says it, and the decoder is to make it hear
 that other (Li et al. 2021, StarGANv2-VC); what another says is heard again, and the decoder is to make the encoder hear
-the latents that it was told, and a network that hears phones whoever speaks (`gramophone.models.phones`) the same
+the latents that it was told, and a network that hears phones whoever speaks (`phone_classifier`) the same
 phones (cycle consistency, Zhu et al. 2017); instruments, which say nothing, play what others said. A probe that tries
 to tell the speaker from the latents can be made the encoder's adversary (Tzeng et al. 2015), and is at rest by default:
 with a weight of 0.2, and a listener that taught the encoder as well, the latents came to say nothing at all.
@@ -30,23 +30,23 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from gramophone.models.checkpoint import Card, load, save
-from gramophone.models.ear import Adaptation
-from gramophone.models.phones import PHONES, Phones
-from gramophone.models.spectral_loss import Spectra
-from gramophone.models.streaming import State
-from gramophone.models.vae import Bound, closed_kl, gaussian
-from gramophone.models.voice import COLOUR, MIDDLE_HZ, PROSODY, SOUNDING, USUAL_PITCH, Voice, VoiceShape, arrange
+from gramophone.models.layers.spectral_loss import Spectra
+from gramophone.models.layers.streaming import State
+from gramophone.models.nets.phone_classifier import PHONES, Phones
+from gramophone.models.nets.vae import Bound, closed_kl, gaussian
+from gramophone.models.nets.voice import COLOUR, MIDDLE_HZ, PROSODY, SOUNDING, USUAL_PITCH, Voice, VoiceShape, arrange
+from gramophone.models.nets.voice_features import Adaptation
 from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.data.recording import Recording, spread_evenly
-from gramophone.offline.latent_meaning import explained
-from gramophone.offline.singing import encoder_of, sung_again
 from gramophone.offline.train.crops import Batch, Crops, Cutter, Judged, Series
-from gramophone.offline.train.disguise import disguised
+from gramophone.offline.train.latent_names import explained
 from gramophone.offline.train.module import Training
+from gramophone.offline.train.pitch_cache import prosody
 from gramophone.offline.train.plan import Plan, RunFolder, TrainingError
-from gramophone.offline.train.prosody import prosody
 from gramophone.offline.train.run import Machine, fit, gathered
 from gramophone.offline.train.samples import write_sounds
+from gramophone.offline.train.speaker_disguise import disguised
+from gramophone.offline.train.voice_resynthesis import encoder_of, sung_again
 from gramophone.realtime.stage import Audio
 
 JUDGED = 8

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from gramophone.models import mulaw
-from gramophone.models.wavenet import SIZES, WaveNet, WaveNetShape
+from gramophone.models.layers import mulaw
+from gramophone.models.nets.wavenet import SIZES, WaveNet, WaveNetShape
 from gramophone.offline.data.corpus import Corpus
 from gramophone.offline.data.recording import Recording
-from gramophone.offline.text import text_encoder
+from gramophone.offline.data.text import text_encoder
 from gramophone.offline.train.conditions import local_series, text_vectors
 from gramophone.offline.train.crops import Batch, Crops, Cutter, Judged, stacked
 from gramophone.offline.train.module import Training
@@ -31,7 +31,7 @@ _STRIDE = 4
 class WaveNetPlan(Plan):
     """How to train a WaveNet: its `size`, what it puts out, and what it is conditioned on.
 
-    With `conditional` it knows the speaker. `text` is an encoder's name (`gramophone.offline.text`): then it knows what
+    With `conditional` it knows the speaker. `text` is an encoder's name (`offline.data.text`): then it knows what
     is said. `local` is a series of conditions (`gramophone.offline.train.conditions`) with a frame every `hop` samples,
     and `bands` the bands of log-mel in it. Without `pauses` it is not taught how long to be silent: left to itself, a
     model that was is mostly that, for from a silence longer than it hears it cannot tell when to go on.

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gramophone.realtime.live.child import Child
-from gramophone.realtime.live.wake import Wake, make_wake
 from gramophone.realtime.live.worker_process import run_worker
+from gramophone.realtime.system.process_handle import Child
+from gramophone.realtime.system.wakeup import Wake, make_wake
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:  # whoever only starts processes need not wait for what these load
     from gramophone.models.parameters import Value
     from gramophone.presets import Preset
-    from gramophone.realtime.live.shared import Shared
+    from gramophone.realtime.live.shared_state import Shared
     from gramophone.realtime.stage import Format
 
 
@@ -118,11 +118,6 @@ class LeftOut:
     """From a worker: why stages are left out of the sound, by name; told whenever that changes."""
 
     why: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Stop:
-    """To any process: end."""
 
 
 @dataclass(frozen=True)

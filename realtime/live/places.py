@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from gramophone.models.parameters import Parameter
 from gramophone.presets import Preset
-from gramophone.realtime.live.shared import BYPASS, MUTE, PANIC
+from gramophone.realtime.live.shared_state import BYPASS, MUTE, PANIC
 
 Place = tuple[str, type]
 """A knob's address, and what it takes: float, bool or str."""

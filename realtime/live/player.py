@@ -11,9 +11,9 @@ import numpy as np
 from gramophone.models.parameters import Parameter, Value
 from gramophone.presets import Preset
 from gramophone.realtime.chain import Chain
+from gramophone.realtime.dsp.history import History
+from gramophone.realtime.dsp.smoothing import Fade, crossfade
 from gramophone.realtime.engine import Engine
-from gramophone.realtime.live.history import History
-from gramophone.realtime.smoothing import Fade, crossfade
 from gramophone.realtime.stage import Audio, Format
 
 _SWITCH_MS = 10.0

@@ -21,7 +21,7 @@ import numpy as np
 from gramophone.presets import Preset, save
 from gramophone.realtime.files import Writer
 from gramophone.realtime.live.messages import Event
-from gramophone.realtime.live.shared import Shared
+from gramophone.realtime.live.shared_state import Shared
 from gramophone.realtime.stage import Format
 
 INPUT, OUTPUT, PRESET, EVENTS = "input.wav", "output.wav", "preset.toml", "events.jsonl"

@@ -16,8 +16,8 @@ from gramophone.realtime.chain import Chain
 from gramophone.realtime.files import Reader, Writer
 from gramophone.realtime.live.player import Player
 from gramophone.realtime.live.record import EVENTS, INPUT, PRESET, RecordError
+from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.stage import Audio, Format
-from gramophone.realtime.table import complete
 
 
 def is_recording(folder: Path) -> bool:

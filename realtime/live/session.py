@@ -18,10 +18,8 @@ from typing import Self
 
 from gramophone.models.parameters import Value
 from gramophone.presets import Preset
-from gramophone.realtime.kinds import keys_of
+from gramophone.realtime.dsp.channel_matrix import Route
 from gramophone.realtime.live.ahead import Ahead, start_ahead
-from gramophone.realtime.live.figures import meters, report
-from gramophone.realtime.live.layouts import Layouts
 from gramophone.realtime.live.messages import (
     Ask,
     AudioSettings,
@@ -35,11 +33,13 @@ from gramophone.realtime.live.messages import (
     Text,
 )
 from gramophone.realtime.live.places import SWITCHES
-from gramophone.realtime.live.routes import Routes
-from gramophone.realtime.live.routing import Route
-from gramophone.realtime.live.shared import INPUTS, OUTPUTS, PANIC, Shared
+from gramophone.realtime.live.preset_generations import Layouts
+from gramophone.realtime.live.session_routes import Routes
+from gramophone.realtime.live.shared_state import INPUTS, OUTPUTS, PANIC, Shared
+from gramophone.realtime.live.status_report import meters, report
 from gramophone.realtime.live.supervisor import Supervisor
 from gramophone.realtime.stage import Format
+from gramophone.realtime.stage_registry import keys_of
 
 _PATIENCE_S = 2.0
 _NOT_LAID_OUT = -1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gramophone.realtime.live.memory import Memory
+from gramophone.realtime.system.shared_memory import Memory
 
 PACKETS = ("received", "lost", "late", "reordered", "duplicate", "concealed", "refused")
 """What became of the packets of a device that is a network; see `osc.jitter.Arrivals`."""

@@ -10,12 +10,12 @@ from typing import Protocol
 
 from gramophone.presets import PresetError
 from gramophone.realtime.live.ahead import Ahead, spawn_worker
-from gramophone.realtime.live.audio import run_audio
-from gramophone.realtime.live.backend import AudioError
-from gramophone.realtime.live.child import Child
+from gramophone.realtime.live.audio_process import run_audio
+from gramophone.realtime.live.devices.backend import AudioError
 from gramophone.realtime.live.messages import AudioSettings, Complaint, Event, Failed, Lost, Opened, Play
-from gramophone.realtime.live.shared import Shared
+from gramophone.realtime.live.shared_state import Shared
 from gramophone.realtime.stage import Format
+from gramophone.realtime.system.process_handle import Child
 
 _LOOK_S = 0.2
 HANGING_S = 6.0

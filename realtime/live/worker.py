@@ -22,7 +22,6 @@ from gramophone.models.parameters import ParameterError, Value
 from gramophone.presets import Preset, PresetError
 from gramophone.realtime.chain import Chain
 from gramophone.realtime.engine import Report
-from gramophone.realtime.live.knobs import Knobs
 from gramophone.realtime.live.messages import (
     Ask,
     Change,
@@ -33,14 +32,15 @@ from gramophone.realtime.live.messages import (
     LeftOut,
     Play,
     Refused,
-    Stop,
     Text,
 )
+from gramophone.realtime.live.parameter_reader import Knobs
 from gramophone.realtime.live.places import SWITCHES, places, values_at
 from gramophone.realtime.live.player import Player
-from gramophone.realtime.live.priority import SOUND, real_time, settle
-from gramophone.realtime.live.wake import Wake
 from gramophone.realtime.stage import Audio, StageError
+from gramophone.realtime.system.process_handle import Stop
+from gramophone.realtime.system.realtime_priority import SOUND, real_time, settle
+from gramophone.realtime.system.wakeup import Wake
 
 _PATIENCE_S = 0.1
 """How far behind the worker still catches up block by block; further, and it goes on with the newest."""

@@ -6,8 +6,8 @@ import gc
 from multiprocessing.connection import Connection
 
 from gramophone.realtime.live.messages import Failed, Play, Warm
-from gramophone.realtime.live.priority import HELPERS, belong_to_parent, real_time, share_heap
-from gramophone.realtime.live.wake import Wake
+from gramophone.realtime.system.realtime_priority import HELPERS, belong_to_parent, real_time, share_heap
+from gramophone.realtime.system.wakeup import Wake
 
 
 def run_worker(wake: Wake, control: Connection) -> None:
@@ -17,7 +17,7 @@ def run_worker(wake: Wake, control: Connection) -> None:
     gc.disable()  # loading makes much that stays and little that goes: looking through it took a fifth of the time
     import torch
 
-    import gramophone.realtime.style_player  # noqa: F401 - with it comes all else that takes time to load
+    import gramophone.realtime.stages.style.processor  # noqa: F401 - with it comes all else that takes time to load
     from gramophone.presets import PresetError
     from gramophone.realtime.live.player import Player
     from gramophone.realtime.live.worker import Worker

@@ -16,10 +16,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
-from gramophone.models.parameters import Parameter, ParameterError, Value
-from gramophone.presets import Preset, PresetError
+from gramophone.models.parameters import Parameter, ParameterError, Value, lookup
+from gramophone.presets import Preset
 from gramophone.realtime.midi.clock import SYNCED_UNITS
-from gramophone.realtime.table import lookup, open_stages, table
 
 ACTIONS = ("bypass", "mute", "panic")
 """What a mapping can work beside the knobs of the chain."""
@@ -128,27 +127,6 @@ def from_row(row: Mapping[str, Value]) -> ControlMapping:
         if key not in known:
             raise ParameterError(f"unknown key {key!r}; expected {', '.join(known)}")
     return ControlMapping(**{"knob": "", **row})  # type: ignore[arg-type]
-
-
-def mappings_of(preset: Preset) -> tuple[ControlMapping, ...]:
-    """Return the mappings that a preset brings, each checked against the chain.
-
-    Raises:
-        PresetError: a table is not a mapping, or its knob is not one that a control can turn.
-    """
-    if not preset.midi:
-        return ()
-    knobs, unasked = table(preset), open_stages(preset)
-    found = []
-    for number, row in enumerate(preset.midi, 1):
-        try:
-            mapping = from_row(row)
-            if mapping.knob in knobs or mapping.knob.partition(".")[0] not in unasked:
-                check_knob(mapping, knobs)
-        except ParameterError as error:
-            raise PresetError(f"{preset.where}: midi {number} ({row.get('knob', '?')}): {error}") from None
-        found.append(mapping)
-    return tuple(found)
 
 
 def with_mappings(preset: Preset, mappings: Iterable[ControlMapping]) -> Preset:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gramophone.realtime.osc.faults import RefusedError
+from gramophone.realtime.osc.error_log import RefusedError
 from gramophone.realtime.osc.packet import Message
 
 _NUMBERS = frozenset("ifhd")

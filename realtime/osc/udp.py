@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Collection
 
-from gramophone.realtime.osc.allowance import Allowance, AllowanceError, is_loopback
+from gramophone.realtime.osc.allow_list import Allowance, AllowanceError, is_loopback
 
 
 class ListenError(OSError):

@@ -1,0 +1,1 @@
+"""Streaming layers: convolutions, spectra, mel bands, and what they are composed of."""

@@ -1,0 +1,87 @@
+"""What a stream has shown of itself, and where to aim next; none of it on the path of the sound."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gramophone.models.style.gaussian import Gaussian, Moments
+from gramophone.models.style.speech_detector import SpeechDetector
+from gramophone.models.style.style import Style, StyleBands
+from gramophone.models.style.transport import transport
+
+_PRIOR_S = 1.0
+"""Seconds of content that the first belief, that it varies as the style does, is worth."""
+_FLOOR_DB2 = 1.0
+"""Variance added to both sides: features that hardly vary are not blown up."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """Where to go: `matrix` `(B, B)`, `vectors` `(4, B)` and how sure it is that the content is speech, 0 to 1.
+
+    The vectors are the offset of the map, the offset of the map that only shifts the mean, how noise-like the style is
+    (0 to 1) and its flatness. Frames are rows: `frame @ matrix + vectors[0]`.
+    """
+
+    matrix: Tensor
+    vectors: Tensor
+    speech: float
+
+    @staticmethod
+    def at_rest(bands: int) -> Aim:
+        """Return the aim that changes nothing."""
+        return Aim(torch.eye(bands), torch.zeros(4, bands), 1.0)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Moments of the content so far, the weight in frames of the prior belief, and whether it sounds like speech."""
+
+    moments: Moments
+    prior: float
+    speech: SpeechDetector
+
+    @staticmethod
+    def new(shape: StyleBands) -> Listener:
+        """Return a listener that has heard nothing."""
+        rate = shape.frames(1.0)
+        return Listener(Moments.nothing(shape.bands), _PRIOR_S * rate, SpeechDetector.new(rate))
+
+    def after(self, frames: Tensor, guard: Tensor, loud: Tensor, decay: float) -> Listener:
+        """Return the listener once frames have passed: `(n, B)` in dB, `(n, 16)` powers, and which are no pause.
+
+        `decay` is what one frame more makes of the weight of those before it, as in `Moments.after`.
+        """
+        heard = frames[loud]
+        prior = self.prior * decay ** len(heard)
+        return Listener(self.moments.after(heard, decay), prior, self.speech.after(guard))
+
+    def aim(self, shape: StyleBands, style: Style | None, tilt: float, guard: float) -> Aim:
+        """Return where to aim: at `style`; nowhere without one or before anything was heard.
+
+        `tilt` as in `transport`; `guard` 0 to 1 is how much it matters that content is speech.
+        """
+        weight = self.moments.weight
+        if style is None or not weight:
+            return Aim.at_rest(shape.bands)
+        target = style.gaussian
+        own = self.moments.gaussian().covariance
+        content = Gaussian(
+            self.moments.mean, _raised((weight * own + self.prior * target.covariance) / (weight + self.prior))
+        )
+        affine = transport(content, Gaussian(target.mean, _raised(target.covariance)), tilt)
+        vectors = (affine.offset, target.mean - self.moments.mean, shape.noise_like(style), style.flatness)
+        return Aim(affine.matrix.float(), torch.stack(vectors).float(), guard * self.speech.certainty)
+
+
+def decay_per_frame(shape: StyleBands, seconds: float) -> float:
+    """Return the decay that forgets with a time constant of `seconds`."""
+    return math.exp(-1 / shape.frames(seconds))
+
+
+def _raised(covariance: Tensor) -> Tensor:
+    return covariance + _FLOOR_DB2 * torch.eye(len(covariance)).to(covariance)

@@ -1,0 +1,1 @@
+"""The command line: every command with its options; what a command does is imported when it is called."""

@@ -1,0 +1,1 @@
+"""Commands of one file each: generate, tag, doctor, listings, demo, models."""

@@ -1,0 +1,146 @@
+"""`gramophone tag`: which tags sound files have, by a trained tagger, as bars, JSON or CSV.
+
+A file is heard in chunks that overlap by half, and its tags are the mean over them. Silent chunks do not count.
+"""
+
+from __future__ import annotations
+
+import csv
+import json as json_format
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from gramophone.models.checkpoint import load
+from gramophone.models.nets.tagger import RATE, Tagger
+from gramophone.offline.data.audibility import NothingToHearError
+from gramophone.offline.data.mono_audio import Sound, resampled
+from gramophone.presets.models import model_file
+from gramophone.realtime.files import SoundFileError, read
+
+_BATCH = 8
+_BAR = 30
+_SILENCE = 1e-4
+"""Loudest sample, -80 dBFS."""
+
+
+class TagError(ValueError):
+    """A tag or a model cannot be used; the message says what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """Tags of a file with their probabilities, likeliest first, and how long the file is."""
+
+    file: str
+    seconds: float
+    tags: Mapping[str, float]
+
+
+def run(files: Sequence[Path], model: str, wanted: Sequence[str], top: int, form: str, device: str) -> bool:
+    """Print the `top` tags of files, or the `wanted` ones, as `bars`, `json` or `csv`; return whether all were heard.
+
+    Raises:
+        PresetError, CheckpointError, TagError: the model or a tag is not known.
+    """
+    tagger = load_tagger(model, device)
+    unknown = [tag for tag in wanted if tag not in tagger.shape.tags]
+    if unknown:
+        raise TagError(f"no tag {', '.join(map(repr, unknown))}; {model} knows {', '.join(tagger.shape.tags)}")
+    done, failed = [], {}
+    for file in files:
+        try:
+            done.append(_chosen(tag_file(tagger, file), wanted, top))
+        except (SoundFileError, NothingToHearError) as error:
+            failed[str(file)] = str(error)
+            print(f"error: {error}", file=sys.stderr)
+    _PRINT[form](done, failed)
+    return not failed
+
+
+def load_tagger(model: str, device: str = "cpu") -> Tagger:
+    """Return a tagger by name or path.
+
+    Raises:
+        PresetError, CheckpointError: there is no such model, or it is none that tags.
+    """
+    return cast(Tagger, load(model_file(model), "tagger")[0]).to(device)
+
+
+def tag_file(tagger: Tagger, file: Path) -> Tagged:
+    """Return all tags of a file.
+
+    Raises:
+        SoundFileError: it cannot be read.
+        NothingToHearError: it is silent or broken.
+    """
+    audio, rate = read(file)
+    sound = np.ascontiguousarray(resampled(audio.mean(axis=0), rate, RATE))
+    if not np.isfinite(sound).all():
+        raise NothingToHearError(f"{file} holds samples that are NaN or infinite: export it again")
+    if float(np.abs(sound).max(initial=0)) < _SILENCE:
+        raise NothingToHearError(f"{file} is silent: expected a sound")
+    found = probabilities(tagger, sound)
+    order = np.argsort(-found, kind="stable")
+    tags = {tagger.shape.tags[place]: float(found[place]) for place in order}
+    return Tagged(str(file), audio.shape[1] / rate, tags)
+
+
+@torch.inference_mode()
+def probabilities(tagger: Tagger, sound: Sound) -> NDArray[np.float32]:
+    """Return the probability of every tag, `(tags,)`: the mean over the chunks of a sound `(T,)` at 16 kHz."""
+    heard = torch.from_numpy(chunks(sound, tagger.chunk)).to(next(tagger.parameters()).device)
+    found = torch.cat([tagger.probabilities(part) for part in torch.split(heard, _BATCH)])
+    mean: NDArray[np.float32] = found.mean(0).cpu().numpy()
+    return mean
+
+
+def chunks(sound: Sound, size: int) -> Sound:
+    """Return a sound `(T,)` as `(n, size)`, half a chunk apart, the last at its end; a short sound is repeated.
+
+    Silent chunks are left out, unless all are.
+    """
+    if len(sound) < size:
+        return np.resize(sound, size)[None]
+    starts = [*range(0, len(sound) - size, size // 2), len(sound) - size]
+    found = np.stack([sound[start : start + size] for start in starts])
+    loud = np.abs(found).max(axis=1) >= _SILENCE
+    return found[loud] if loud.any() else found
+
+
+def _chosen(tagged: Tagged, wanted: Sequence[str], top: int) -> Tagged:
+    names = wanted or list(tagged.tags)[:top]
+    return Tagged(tagged.file, tagged.seconds, {name: tagged.tags[name] for name in tagged.tags if name in names})
+
+
+def _print_bars(done: Sequence[Tagged], failed: Mapping[str, str]) -> None:
+    console = Console(highlight=False)
+    for tagged in done:
+        table = Table("tag", "", "", box=None, pad_edge=False, show_header=False)
+        for name, probability in tagged.tags.items():
+            table.add_row(name, "█" * round(_BAR * probability), f"{probability:.2f}")
+        console.print(f"{tagged.file}, {tagged.seconds:.1f} s", markup=False, soft_wrap=True)
+        console.print(table)
+
+
+def _print_json(done: Sequence[Tagged], failed: Mapping[str, str]) -> None:
+    files = [{"file": tagged.file, "seconds": tagged.seconds, "tags": tagged.tags} for tagged in done]
+    print(json_format.dumps({"files": files, "failed": failed}), flush=True)
+
+
+def _print_csv(done: Sequence[Tagged], failed: Mapping[str, str]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["file", "tag", "probability"])
+    for tagged in done:
+        writer.writerows([tagged.file, name, f"{probability:.6f}"] for name, probability in tagged.tags.items())
+
+
+_PRINT = {"bars": _print_bars, "json": _print_json, "csv": _print_csv}

@@ -1,0 +1,188 @@
+"""`gramophone evaluate descent`: the ways to a WaveNet's style side by side, on the same pairs, with one objective.
+
+The objective is that of valid levels, whatever a way moves in between. Distances in dB are those of `gramophone match`:
+Gaussians of log-mel frames, which none of them descends in. The arg-max of the marginals and one gradient a symbol are
+what was tried in 2016; the latter has as much time as the sweeps took.
+"""
+
+from __future__ import annotations
+
+import json as json_format
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from torch.nn import functional as F
+
+from gramophone.models.layers import mulaw
+from gramophone.offline.data import corpora
+from gramophone.offline.data.mono_audio import Sound, levelled, resampled
+from gramophone.offline.evaluate.style_pairs import RATE, load_pairs
+from gramophone.offline.match.style_distance import Style
+from gramophone.offline.stylise.relaxed import RelaxedWaveNetStyle, levels_of
+from gramophone.offline.stylise.wavenet import WaveNetStyle
+
+_CONTENT_S, _STYLE_S = 1.0, 5.0
+_HOT = 0.05
+_SURE = 6.0
+"""Logit of the level that the marginals begin with, the others' being 0."""
+_RATE_OF_MARGINALS, _STEPS_OF_MARGINALS = 0.3, 60
+_SEED = 2016
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one way made of one pair."""
+
+    pair: str
+    way: str
+    objective: float
+    before_rounding: float | None
+    """Where levels are not what it moves in: the objective until they were."""
+
+    seconds: float
+    to_style_db: float
+    to_content_db: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """One pair, heard by each method, and how many sweeps there are."""
+
+    sweeping: WaveNetStyle
+    annealed: WaveNetStyle
+    relaxed: RelaxedWaveNetStyle
+    strength: float
+    sweeps: int
+
+
+Way = Callable[[Case, float], tuple[Tensor, float | None]]
+"""Makes levels of a case, given the seconds that the sweeps took."""
+
+
+def run(model: str, pairs: int, sweeps: int, *, json: bool = False) -> None:
+    """Judge every way on so many pairs of held-out speech and music, at the defaults but for the number of `sweeps`.
+
+    Raises:
+        CheckpointError, PresetError, StyliseError: there is no such model, or it does not suit.
+        CorporaError: the recordings cannot be had.
+    """
+    corpora.fetch()
+    sweeping, relaxed = WaveNetStyle.told(model), RelaxedWaveNetStyle.told(model)
+    annealed: type[WaveNetStyle] = type("Annealed", (sweeping,), {"hot": _HOT, "steps": sweeps})
+    rows: list[Row] = []
+    for number, pair in enumerate(load_pairs("test")):
+        if number == pairs:
+            break
+        content, style = (
+            levelled(resampled(sound[: round(seconds * RATE)], RATE, sweeping.rate))
+            for sound, seconds in ((pair.content, _CONTENT_S), (pair.style, _STYLE_S))
+        )
+        pair_of = torch.from_numpy(content), torch.from_numpy(style)
+        case = Case(sweeping(*pair_of), annealed(*pair_of), relaxed(*pair_of), sweeping.balance, sweeps)
+        rows += judged(case, pair.name, content, style)
+    load = os.getloadavg()[0]
+    if json:
+        print(json_format.dumps({"load": load, "rows": [asdict(row) for row in rows]}), flush=True)
+    else:
+        _show(rows)
+        print(f"{os.cpu_count()} cores, load {load:.1f}")
+
+
+def judged(case: Case, name: str, content: Sound, style: Sound) -> list[Row]:
+    """Return what every way makes of a case."""
+    to_style, to_content = Style(style, case.sweeping.rate), Style(content, case.sweeping.rate)
+    rows: list[Row] = []
+    for way, make in WAYS.items():
+        begun = time.perf_counter()
+        budget = next((row.seconds for row in rows if row.way == _SWEEPS), 0.0)
+        levels, before = make(case, budget)
+        seconds = time.perf_counter() - begun
+        sound = mulaw.decode(levels).numpy()
+        objective = case.sweeping.objective(levels, case.strength)
+        rows.append(Row(name, way, objective, before, seconds, to_style(sound), to_content(sound)))
+    return rows
+
+
+def _untouched(case: Case, _seconds: float) -> tuple[Tensor, float | None]:
+    return case.sweeping.start(), None
+
+
+def _sweeps(case: Case, _seconds: float) -> tuple[Tensor, float | None]:
+    return case.sweeping.advanced(case.sweeping.start(), case.strength, 0, case.sweeps), None
+
+
+def _annealed(case: Case, _seconds: float) -> tuple[Tensor, float | None]:
+    return case.annealed.advanced(case.annealed.start(), case.strength, 0, case.sweeps), None
+
+
+def _relaxed(case: Case, _seconds: float) -> tuple[Tensor, float | None]:
+    x = case.relaxed.start()
+    for done in range(0, case.relaxed.steps, case.relaxed.round_steps):
+        x = case.relaxed.advanced(x, case.strength, done, case.relaxed.round_steps)
+    return levels_of(x), case.relaxed.objective(x, case.strength)
+
+
+def _relaxed_then_sweeps(case: Case, seconds: float) -> tuple[Tensor, float | None]:
+    levels, _ = _relaxed(case, seconds)
+    return case.sweeping.advanced(levels, case.strength, 0, case.sweeps // 2), None
+
+
+def _marginals(case: Case, _seconds: float) -> tuple[Tensor, float | None]:
+    """Each symbol a distribution of its own, all moved by gradients together, and then the likeliest of each."""
+    method = case.sweeping
+    table = method.hearing.network.get_parameter("entry.weight")
+    logits = (_SURE * F.one_hot(method.start(), mulaw.LEVELS).float()).requires_grad_()
+    optimiser = torch.optim.Adam([logits], _RATE_OF_MARGINALS)
+    for _ in range(_STEPS_OF_MARGINALS):
+        optimiser.zero_grad()
+        chances = logits.softmax(1)
+        activations, costs = method.hearing.entered(chances @ table, method.layers)
+        loss = method.loss_of(activations, (costs.t() * chances[1:]).sum(), case.strength)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    return logits.argmax(1), float(loss.detach())
+
+
+def _one_at_a_time(case: Case, seconds: float) -> tuple[Tensor, float | None]:
+    """For each symbol one full gradient, and the level that it says is best if the objective then falls."""
+    method, strength = case.sweeping, case.strength
+    table = method.hearing.network.get_parameter("entry.weight")
+    x, end = method.start(), time.perf_counter() + seconds
+    objective = method.objective(x, strength)
+    for site in np.random.default_rng(_SEED).permutation(len(x)):
+        if time.perf_counter() >= end:
+            break
+        tried = x.clone()
+        tried[site] = int((table @ torch.from_numpy(method.slopes(x.numpy(), strength))[site]).argmin())
+        found = method.objective(tried, strength)
+        if found < objective:
+            x, objective = tried, found
+    return x, None
+
+
+_SWEEPS = "sweeps"
+WAYS: dict[str, Way] = {
+    "untouched": _untouched,
+    _SWEEPS: _sweeps,
+    "sweeps, annealed": _annealed,
+    "relaxed": _relaxed,
+    "relaxed, then half the sweeps": _relaxed_then_sweeps,
+    "arg-max of marginals": _marginals,
+    "one gradient a symbol": _one_at_a_time,
+}
+
+
+def _show(rows: list[Row]) -> None:
+    table = Table("pair", "way", "objective", "before rounding", "seconds", "to style dB", "to content dB")
+    for row in rows:
+        before = "" if row.before_rounding is None else f"{row.before_rounding:.3f}"
+        figures = (f"{row.seconds:.1f}", f"{row.to_style_db:.2f}", f"{row.to_content_db:.2f}")
+        table.add_row(row.pair, row.way, f"{row.objective:.3f}", before, *figures)
+    Console(width=130).print(table)

@@ -1,0 +1,145 @@
+"""Which recordings judge the style stage: pairs of content and style, and English speech for counting words.
+
+All are held out. They come in two sets that share no recording: `dev` to tune on, `test` for the figures. A pair is
+fit for judging when its style recording is clearly closer to itself than to the content; that was looked at before any
+output was made, for both taggers.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from gramophone.offline.data.corpora import english_transcripts, held_out_music, is_held_out, load, recordings
+from gramophone.offline.data.mono_audio import Sound
+
+RATE = 48_000
+SETS = ("dev", "test")
+
+_CONTENT_S, _STYLE_S, _MORE_S = 10.0, 25.0, 10.0
+_READING_S = 30.0
+_PAUSE_S = 0.25
+_SHORTEST_S = 0.8
+
+PAIRS = {
+    "dev": """
+        english@0                     moscow@0
+        italian@0                     english@40
+        moscow@90                     french@0
+        english@12                    wesnoth/elvish-theme@20
+        moscow@60                     muldjord/chaos_god/song@30
+        english@25                    singularity/Awakening@40
+        french@40                     sectoid/Feelings/song@30
+        wesnoth/loyalists@25          big-fish@30
+        singularity/Nebula@30         italian@30
+        wesnoth/sad@20                muldjord/armygeddon/song@30
+        sectoid/Metal madness/guitar@30   wesnoth/northerners@20
+        singularity/Coherence@40      wesnoth/traveling_minstrels@15
+        """,
+    "test": """
+        english@0                     big-fish@0
+        moscow@0                      italian@0
+        french@0                      moscow@30
+        english@12                    wesnoth/battle@20
+        italian@40                    sectoid/War of freedom/song@90
+        english@25                    singularity/Through Space@40
+        russian@40                    wesnoth/love_theme@20
+        wesnoth/the_deep_path@25      moscow@60
+        singularity/By-Product@30     french@40
+        wesnoth/knalgan_theme@20      muldjord/mutilated_mime/song@80
+        sectoid/Escape from chaosland/guitar@30   wesnoth/the_dangerous_symphony@20
+        singularity/Orbital Elevator@40   wesnoth/breaking_the_chains@20
+        """,
+}
+"""Content and style, each as voice or piece `@` the second to start from."""
+
+READINGS = {
+    "dev": ("moscow@120", "wesnoth/loyalists@25", "singularity/Nebula@30", "muldjord/armygeddon/song@30"),
+    "test": ("big-fish@60", "wesnoth/battle@20", "singularity/Through Space@40", "sectoid/War of freedom/song@90"),
+}
+"""The style of each reading."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A content and a style recording, mono at 48 kHz."""
+
+    name: str
+    content: Sound
+    style: Sound
+    more_style: Sound
+    """Another ten seconds of the style recording: what closeness 1 sounds like."""
+
+    speech: bool
+    """Whether the content is speech."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Half a minute of English, what it says, and a style to give it."""
+
+    speech: Sound
+    text: str
+    style: Sound
+
+
+def load_pairs(which: str) -> Iterator[Pair]:
+    """Yield the pairs of `dev` or `test` in order.
+
+    Raises:
+        CorporaError: the recordings are not there.
+    """
+    for line in PAIRS[which].strip().splitlines():
+        content, style = (spot.strip() for spot in line.strip().split("  ", 1))
+        sound = _cut(style, which, _STYLE_S + 1 + _MORE_S)
+        yield Pair(
+            name=f"{content} > {style}",
+            content=_cut(content, which, _CONTENT_S),
+            style=sound[: round(_STYLE_S * RATE)],
+            more_style=sound[round((_STYLE_S + 1) * RATE) :],
+            speech="/" not in content,
+        )
+
+
+def load_readings(which: str) -> Iterator[Reading]:
+    """Yield the readings of `dev` or `test`, one after another from the English held-out prompts.
+
+    Raises:
+        CorporaError: the recordings are not there.
+    """
+    texts = english_transcripts()
+    prompts = ((sound, texts[name]) for name, sound in _speech("english", which) if name in texts)
+    for style in READINGS[which]:
+        speech, text = _joined(prompts, _READING_S)
+        yield Reading(speech, text, _cut(style, which, _STYLE_S))
+
+
+def _cut(spot: str, which: str, seconds: float) -> Sound:
+    """Return `seconds` of a voice or a piece of music from the second after `@`."""
+    name, _, start = spot.partition("@")
+    if "/" in name:
+        return load(held_out_music(name), RATE, float(start), seconds)
+    sound, _ = _joined(((prompt, "") for _, prompt in _speech(name, which)), float(start) + seconds)
+    return sound[round(float(start) * RATE) :][: round(seconds * RATE)]
+
+
+def _speech(voice: str, which: str) -> Iterator[tuple[str, Sound]]:
+    """Yield name and sound of a voice's held-out recordings; the next bit of the checksum tells dev from test."""
+    for name, path in recordings(voice).items():
+        if is_held_out(name) and zlib.crc32(name.encode()) // 4 % 2 == SETS.index(which):
+            sound = load(path, RATE)
+            if len(sound) >= _SHORTEST_S * RATE:
+                yield name, sound
+
+
+def _joined(prompts: Iterator[tuple[Sound, str]], seconds: float) -> tuple[Sound, str]:
+    """Return as many prompts as fill `seconds`, with pauses between, and what they say."""
+    sounds: list[Sound] = []
+    texts: list[str] = []
+    while sum(map(len, sounds)) < seconds * RATE and (prompt := next(prompts, None)):
+        sounds += [prompt[0], np.zeros(round(_PAUSE_S * RATE), np.float32)]
+        texts.append(prompt[1])
+    return np.concatenate(sounds), " ".join(texts)

@@ -1,0 +1,231 @@
+"""`gramophone evaluate stylise`: every method of style transfer on the same pairs of held-out recordings, judged alike.
+
+The style is judged by music taggers, which no method descends in. Kept: how chroma and onsets correlate.
+Noise: how loud the result is where the content is quietest. Cost: CPU seconds per second of sound, on one core.
+"""
+
+from __future__ import annotations
+
+import json as json_format
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from gramophone.offline.data import corpora
+from gramophone.offline.data.mono_audio import Sound, frame_levels, levelled
+from gramophone.offline.evaluate.style import live_style, restyle
+from gramophone.offline.evaluate.style_pairs import RATE, Pair, load_pairs
+from gramophone.offline.judges.base import need
+from gramophone.offline.judges.closeness import SECOND_OPINION
+from gramophone.offline.judges.verdict import Jury
+from gramophone.offline.stylise.method import METHODS
+from gramophone.offline.stylise.transfer import Request, transfer
+
+LIVE = "live"
+_STYLE_S = 10.0
+_FRAME = round(0.032 * RATE)
+_QUIET = 0.1
+_SILENCE_DB = -70.0
+_LIBRARIES = ("av", "speechmos", "requests")
+_COLUMNS = {
+    "closeness": "closeness",
+    "second": "second opinion",
+    "chroma": "chroma",
+    "onsets": "onsets",
+    "noise_db": "noise dB",
+    "noise_before_db": "content's dB",
+    "quality_loss": "DNSMOS lost",
+    "pasted": "pasted",
+    "cost": "CPU s per s",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one method made of one pair, as the judges found it."""
+
+    pair: str
+    kind: str
+    """Of content and style: `speech-music` and so on."""
+
+    method: str
+    seconds: float
+    """Of the content."""
+
+    steps: int
+    """Of a slow method; 0: its own."""
+
+    closeness: float
+    second: float
+    """Closeness to the style by the two pairs of taggers."""
+
+    chroma: float
+    onsets: float
+    noise_db: float
+    noise_before_db: float
+    """Level in the content's quietest tenth of frames, of the result and of the content, below their loudness."""
+
+    quality_loss: float | None
+    pasted: float
+    cost: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is tried on each pair: `seconds` of the content, `steps` of slow methods (0: their own), which tagger."""
+
+    seconds: float = 4.0
+    steps: int = 0
+    tagger: str = ""
+
+
+def run(out: Path, methods: Sequence[str], trial: Trial, which: str = "test", *, json: bool = False) -> None:
+    """Judge `methods` on the pairs of `which`; print, write JSON and picture to `out`, where a next call goes on.
+
+    Raises:
+        EvaluationError: the extra `evaluate` is not installed.
+        CheckpointError, PresetError: there is no such tagger.
+        CorporaError: the recordings cannot be had.
+        PackageError: the judges' weights cannot be had.
+    """
+    need(_LIBRARIES)
+    corpora.fetch()
+    torch.set_num_threads(1)
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / f"stylise-{which}.json"
+    rows = _kept(file)
+    for pair in load_pairs(which):
+        done = {row.method for row in rows if row.pair == pair.name and _is_of(row, trial)}
+        for row in _judged(_short(pair, trial.seconds), [name for name in methods if name not in done], trial):
+            rows.append(row)
+            file.write_text(json_format.dumps(_as_dict(rows), indent=1) + "\n", "utf-8")
+    rows = [row for row in rows if row.method in methods and _is_of(row, trial)]
+    draw(rows, file.with_suffix(".png"))
+    if json:
+        print(json_format.dumps(_as_dict(rows)), flush=True)
+    else:
+        _show(rows)
+        print(f"{file}, {file.with_suffix('.png')}")
+
+
+def stylised(method: str, content: Sound, style: Sound, trial: Trial) -> Sound:
+    """Return mono `content` in the style of mono `style`, by any method at its defaults but for what `trial` says."""
+    if method == LIVE:
+        return restyle(live_style(), content, style)
+    request = Request(method, steps=trial.steps, model=trial.tagger if method == "tagger" else "")
+    done = transfer((content[None], RATE), (style[None], RATE), request)
+    return np.asarray(done.audio[0])
+
+
+def noise_floor(content: Sound, sound: Sound) -> float:
+    """Return the level of `sound` in dB below its own loudness, where `content`, in line with it, is quietest."""
+    reference, levels = (frame_levels(levelled(x), _FRAME, _FRAME) for x in (content, sound))
+    frames = min(len(reference), len(levels))
+    quiet = np.argsort(reference[:frames])[: max(round(_QUIET * frames), 1)]
+    loudness = np.sqrt(np.mean(levels**2))
+    return float(max(10 * np.log10(np.mean((levels[quiet] / loudness) ** 2) + 1e-12), _SILENCE_DB))
+
+
+def _judged(pair: Pair, methods: Sequence[str], trial: Trial) -> Iterator[Row]:
+    if not methods:
+        return
+    jury = Jury(pair.content, pair.style, RATE, speech=pair.speech)
+    second = Jury(pair.content, pair.style, RATE, speech=False, taggers=SECOND_OPINION)
+    for method in methods:
+        start = time.process_time()
+        output = stylised(method, pair.content, pair.style, trial)
+        cost = (time.process_time() - start) / trial.seconds
+        verdict = jury.judge(output)
+        yield Row(
+            pair=pair.name,
+            kind=_kind(pair),
+            method=method,
+            seconds=trial.seconds,
+            steps=trial.steps if method != LIVE else 0,
+            closeness=verdict.closeness,
+            second=float(np.mean(list(second.closeness(output).values()))),
+            chroma=verdict.chroma,
+            onsets=verdict.onsets,
+            noise_db=noise_floor(pair.content, output),
+            noise_before_db=noise_floor(pair.content, pair.content),
+            quality_loss=verdict.quality_loss,
+            pasted=verdict.pasted,
+            cost=cost,
+        )
+
+
+def _is_of(row: Row, trial: Trial) -> bool:
+    return row.seconds == trial.seconds and (row.steps == trial.steps or row.method == LIVE)
+
+
+def _short(pair: Pair, seconds: float) -> Pair:
+    content, style = pair.content[: round(seconds * RATE)], pair.style[: round(_STYLE_S * RATE)]
+    return Pair(pair.name, content, style, pair.more_style, pair.speech)
+
+
+def _kind(pair: Pair) -> str:
+    content, _, style = pair.name.partition(" > ")
+    return "-".join("music" if "/" in name else "speech" for name in (content, style))
+
+
+def _kept(file: Path) -> list[Row]:
+    return [Row(**row) for row in json_format.loads(file.read_text("utf-8"))["rows"]] if file.exists() else []
+
+
+def _as_dict(rows: Sequence[Row]) -> dict[str, Any]:
+    return {
+        "machine": f"{platform.platform()}, {os.cpu_count()} cores",
+        "medians": {method: _medians(rows, method) for method in dict.fromkeys(row.method for row in rows)},
+        "rows": [asdict(row) for row in rows],
+    }
+
+
+def _medians(rows: Sequence[Row], method: str) -> Mapping[str, float]:
+    own = [asdict(row) for row in rows if row.method == method]
+    columns = {key: [row[key] for row in own if row[key] is not None] for key in _COLUMNS}
+    return {key: float(np.median(values)) for key, values in columns.items() if values}
+
+
+def _show(rows: Sequence[Row]) -> None:
+    console = Console(width=150)
+    table = Table("pair", "kind", "method", *_COLUMNS.values())
+    for row in rows:
+        values = (getattr(row, key) for key in _COLUMNS)
+        table.add_row(row.pair, row.kind, row.method, *("" if value is None else f"{value:.2f}" for value in values))
+    table.add_section()
+    for method, medians in _as_dict(rows)["medians"].items():
+        table.add_row("median", "", method, *(f"{medians[key]:.2f}" if key in medians else "" for key in _COLUMNS))
+    console.print(table)
+
+
+def draw(rows: Sequence[Row], picture: Path) -> None:
+    """Draw closeness over what is kept of the content and over added noise: pairs as dots, medians as large ones.
+
+    Raises:
+        OSError: the picture cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(14, 4.6), layout="constrained")
+    shown = {"chroma": "chroma kept", "onsets": "onsets kept", "noise": "noise added (dB)"}
+    for axis, (key, label) in zip(figure.subplots(1, len(shown), sharey=True), shown.items(), strict=True):
+        for index, method in enumerate(dict.fromkeys([LIVE, *METHODS, *(row.method for row in rows)])):
+            own = [row for row in rows if row.method == method]
+            if own:
+                x = [row.noise_db - row.noise_before_db if key == "noise" else getattr(row, key) for row in own]
+                y = [row.closeness for row in own]
+                axis.plot(x, y, ".", color=f"C{index}", alpha=0.35)
+                axis.plot(np.median(x), np.median(y), "o", color=f"C{index}", markersize=11, label=method)
+        axis.set(xlabel=label)
+    axis.legend()
+    figure.supylabel("closeness to the style")
+    figure.savefig(picture, format="png")

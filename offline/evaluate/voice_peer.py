@@ -1,0 +1,171 @@
+"""`gramophone evaluate voice-peer`: another maker's codec, on the phrases and by the judges that a voice is judged by.
+
+The codec is a TorchScript file with methods `encode` and `decode`, as RAVE (Caillon and Esling 2021) exports it and nn~
+takes it. Nobody tells it pitch, loudness or speaker. Who is to sound like another has latents moved from where the
+one's usually lie to where the other's do, by the optimal-transport map between Gaussians; pitch stays where it was.
+"""
+
+from __future__ import annotations
+
+import json as json_format
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gramophone.models.style.gaussian import Gaussian, moments
+from gramophone.models.style.transport import transport
+from gramophone.offline.data.mono_audio import Sound
+from gramophone.offline.evaluate.voice import Judged, Performance, Phrase, Stage, show
+from gramophone.offline.judges.base import EvaluationError
+from gramophone.offline.train.voice_resynthesis import clip
+
+_USUAL_S = 120.0
+"""Seconds of a speaker's training recordings that say where the latents usually lie."""
+_TIMED_S, _WARM = 10.0, 8
+"""Seconds of sound that are timed in blocks, and how many blocks go before them."""
+
+
+class Peer:
+    """A codec in TorchScript that is told nothing but sound; a latent frame is of `hop` samples.
+
+    Raises:
+        EvaluationError: the file is no such codec of mono sound.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            model = torch.jit.load(path, "cpu").eval()  # type: ignore[no-untyped-call]
+            channels, _, self.latents, self.hop = (int(number) for number in model.encode_params)
+            self._model, self._encode, self._decode = model, model.encode, model.decode
+        except (OSError, RuntimeError, ValueError, AttributeError) as error:
+            why = str(error).strip().partition("\n")[0]
+            raise EvaluationError(
+                f"{path}: expected TorchScript with encode and decode, as nn~ takes ({why})"
+            ) from None
+        if channels != 1:
+            raise EvaluationError(f"{path}: a codec of {channels} channels; expected 1")
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learnt."""
+        return sum(parameter.numel() for parameter in self._model.parameters())
+
+    @torch.no_grad()
+    def encode(self, samples: Sound) -> Tensor:
+        """Return the latents of a sound, `(n, D)`; what it draws at random is the same each time."""
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(0)
+            z: Tensor = self._encode(torch.from_numpy(np.pad(samples, (0, -len(samples) % self.hop)))[None, None])
+        return z[0].t()
+
+    @torch.no_grad()
+    def decode(self, z: Tensor) -> Sound:
+        """Return the sound of latents `(n, D)`, `(n * hop,)`."""
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(0)
+            said: Tensor = self._decode(z.t()[None])
+        samples: Sound = said[0, 0].clamp(-1, 1).numpy()
+        return samples
+
+    def usual(self, samples: Sound) -> Gaussian:
+        """Return where the latents of a sound lie."""
+        return moments(self.encode(samples)).gaussian()
+
+    def said_again(self, samples: Sound) -> Sound:
+        """Return a sound through the codec and back, as long as it was."""
+        return self.decode(self.encode(samples))[: len(samples)]
+
+    def moved(self, samples: Sound, source: Gaussian, target: Gaussian) -> Sound:
+        """Return a sound whose latents go to where the target's lie, from where the source's do."""
+        return self.decode(transport(source, target)(self.encode(samples)))[: len(samples)]
+
+
+class PeerStage(Stage):
+    """A peer in the place of a voice, on whose phrases it is judged."""
+
+    def __init__(self, peer: Peer, voice: Path, data: Sequence[str], phrases: int) -> None:
+        super().__init__(voice, data, phrases)
+        self._peer = peer
+        self._lie = {name: peer.usual(clip(self.corpus, name, _USUAL_S)) for name in self.speakers}
+
+    def as_another(
+        self, phrase: Phrase, target: str, vector: Tensor, middle: float, usual: Gaussian | None
+    ) -> Performance:
+        """Return a phrase as sung by another at the pitch that it has."""
+        return Performance(phrase, phrase.z, target, vector)
+
+    def sung(self, performance: Performance) -> Sound:
+        """Return what the peer makes of a performance."""
+        phrase, target = performance.phrase, performance.target
+        if target == phrase.speaker:
+            return self._peer.said_again(phrase.sound)
+        return self._peer.moved(phrase.sound, self._lie[phrase.speaker], self._lie[target])
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a codec is in blocks, fed as live sound is: times real time, and the slowest 5 % against their block."""
+
+    block: int
+    times_real: float
+    slow: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """What judges say of a peer, how large it is, and how fast on one core."""
+
+    resynthesis: Judged
+    conversion: Judged | None
+    instruments: Judged | None
+    parameters: int
+    file_mb: float
+    speed: Speed
+
+
+def speed(peer: Peer, rate: int) -> Speed:
+    """Return how fast a codec is on one core in blocks of a latent frame, the least that it takes."""
+    blocks = np.random.default_rng(0).normal(0, 0.05, (round(_TIMED_S * rate / peer.hop) + _WARM, peer.hop))
+    threads, spent = torch.get_num_threads(), []
+    torch.set_num_threads(1)
+    try:
+        for block in blocks.astype(np.float32):
+            began = time.perf_counter()
+            peer.decode(peer.encode(block))
+            spent.append(time.perf_counter() - began)
+    finally:
+        torch.set_num_threads(threads)
+    shares = np.array(spent[_WARM:]) * rate / peer.hop
+    return Speed(peer.hop, float(1 / shares.mean()), float(np.quantile(shares, 0.95)))
+
+
+def run(model: Path, voice: Path, data: Sequence[str], phrases: int, *, json: bool) -> None:
+    """Judge a peer on a voice's phrases and print.
+
+    Raises:
+        EvaluationError: the file is no codec, a judge is not installed, or nobody says what to judge on.
+        CheckpointError: the voice is none.
+        DataError: there are no held-out recordings of its speakers.
+    """
+    peer = Peer(model)
+    stage = PeerStage(peer, voice, data, phrases)
+    resynthesis = stage.judge(stage.as_themselves())
+    assert resynthesis is not None
+    found = Report(
+        resynthesis,
+        stage.judge(stage.crossed(stage.people, stage.people)),
+        stage.judge(stage.crossed(stage.speakers, stage.instruments)),
+        peer.parameters,
+        model.stat().st_size / 1e6,
+        speed(peer, stage.corpus.rate),
+    )
+    if json:
+        print(json_format.dumps(asdict(found)), flush=True)
+        return
+    show(found, ("resynthesis", "conversion", "instruments", "speed"))
+    print(f"{found.parameters:,} parameters, {found.file_mb:.1f} MB")

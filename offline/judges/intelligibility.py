@@ -1,0 +1,60 @@
+"""How much of what was said is there in what was said again: words, quality, pitch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramophone.offline.data.mono_audio import Sound
+from gramophone.offline.data.pyin import pitch
+from gramophone.offline.data.recording import Recording, spread_evenly
+from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
+
+_SHORTEST_S = 1.5
+
+
+@dataclass(frozen=True)
+class Retelling:
+    """What judges hear in phrases said again.
+
+    `word_errors` is the share of all words that an English recogniser gets wrong, NaN without a transcript; `quality`
+    DNSMOS' overall score; `pitch_correlation` that of the logarithm of the pitch where both are voiced.
+    """
+
+    phrases: int
+    word_errors: float
+    quality: float
+    pitch_correlation: float
+
+
+def retelling(phrases: Iterable[tuple[Sound, Sound, str]], rate: int) -> Retelling:
+    """Judge phrases: what was said, what is said again, and the words, at `rate` Hz."""
+    words, quality, logs = [(0, 0)], [], []
+    for was, said, text in phrases:
+        words.append(word_errors(text, recognise(said, rate)) if text else (0, 0))
+        quality.append(speech_quality(said, rate))
+        logs.append(_both_voiced(pitch(said, rate), pitch(was, rate)))
+    wrong, total = np.sum(words, axis=0)
+    said_logs, was_logs = np.concatenate(logs, axis=1)
+    return Retelling(
+        len(quality),
+        float(wrong / total) if total else float("nan"),
+        float(np.mean(quality)),
+        float(np.corrcoef(said_logs, was_logs).flat[1]) if len(was_logs) > 1 else float("nan"),
+    )
+
+
+def phrases_of(recordings: Sequence[Recording], rate: int, count: int) -> list[Recording]:
+    """Return up to `count` recordings that are long enough to judge, spread over all that have a transcript."""
+    known = [r for r in recordings if r.found.text and r.heard.audible >= _SHORTEST_S * rate]
+    return spread_evenly(known, count)
+
+
+def _both_voiced(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the logarithms of two pitch tracks where both are voiced, `(2, n)`."""
+    frames = min(len(first), len(second))
+    tracks = np.stack([first[:frames], second[:frames]])
+    return np.asarray(np.log(tracks[:, (tracks > 0).all(axis=0)]), np.float64)

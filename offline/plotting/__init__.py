@@ -1,0 +1,1 @@
+"""Pictures: spectrograms side by side, panels, digits."""

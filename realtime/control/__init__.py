@@ -1,0 +1,1 @@
+"""Control: the controller, which every control surface writes to, and the protocols that reach it."""

@@ -1,0 +1,386 @@
+"""A controller's surface on the desk: events in, knobs turned, positions out to be shown. No ports, no threads.
+
+One thread calls `receive` and `tick`; any thread may learn, unlearn and ask.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gramophone.models.parameters import ParameterError, Value, lookup
+from gramophone.presets import PresetError, names
+from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.control.midi import feedback
+from gramophone.realtime.control.midi.learn import Learner
+from gramophone.realtime.control.midi.takeover import Turning
+from gramophone.realtime.midi.clock import Clock, from_beats
+from gramophone.realtime.midi.decoder import TOP_7, TOP_14, Beat, Event, Moved, Program, Stepped
+from gramophone.realtime.midi.mapping import ACTIONS, ControlMapping, check_knob, with_mappings
+from gramophone.realtime.parameter_table import mappings_of
+
+LAST_BPM = 1000.0
+"""The fastest tempo that can be set by hand."""
+
+_log = logging.getLogger(__name__)
+_MOST_TROUBLES = 100
+_CLOCK_GONE_S = 2.0
+
+Learned = Callable[[ControlMapping], None]
+"""Called with a mapping that was learned; must not block."""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A message for the controllers whose name contains `port`."""
+
+    port: str
+    message: bytes
+
+
+@dataclass(eq=False)
+class _Mapped:
+    """A mapping at work."""
+
+    mapping: ControlMapping
+    turning: Turning = field(init=False)
+    echo: feedback.Echo = field(default_factory=feedback.Echo)
+    channel: int = 1
+    shown: int | None = None
+
+    def __post_init__(self) -> None:
+        self.turning = Turning(self.mapping)
+        self.channel = self.mapping.channel or 1
+
+
+class Surface:
+    """Mappings at work on a desk. Without `mappings`, those of the desk's preset, and of each preset that brings some.
+
+    They are kept with the preset that plays, so that it is saved with them. `programs` are the presets that program
+    changes 0, 1, ... call; all there are, as `presets.names` orders them, unless given.
+
+    Raises:
+        PresetError: the preset's mappings do not fit.
+    """
+
+    def __init__(
+        self, desk: Desk, mappings: Iterable[ControlMapping] | None = None, programs: Sequence[str] | None = None
+    ) -> None:
+        self._desk = desk
+        self._lock = threading.RLock()
+        self._given_programs = programs
+        self._follows_presets = mappings is None
+        self._actions: dict[str, bool] = dict.fromkeys(ACTIONS, False)
+        self._learner: Learner | None = None
+        self._learned: Learned | None = None
+        self._clocks: dict[str, Clock] = {}
+        self._leader = ""
+        self._bpm: float | None = None
+        self._runs = False
+        self._troubles: dict[str, int] = {}
+        self._own: tuple[int, _Mapped | None] | None = None
+        self._moved: dict[tuple[str, _Mapped | None], None] = {}
+        self._has_new_layout = False
+        self._listeners: list[Callable[[], None]] = []
+        self._take(mappings_of(desk.preset) if mappings is None else mappings)
+        self._ends = (desk.listen(self._note_move), desk.listen_layout(self._note_layout))
+
+    @property
+    def mappings(self) -> tuple[ControlMapping, ...]:
+        """The mappings at work."""
+        with self._lock:
+            return tuple(mapped.mapping for mapped in self._mapped)
+
+    @mappings.setter
+    def mappings(self, mappings: Iterable[ControlMapping]) -> None:
+        with self._lock:
+            self._take(mappings)
+
+    @property
+    def controls(self) -> Mapping[str, str]:
+        """What is mapped to each knob, in words."""
+        return self._controls
+
+    @property
+    def learning(self) -> str:
+        """The address of the knob that a control is being learned for; empty when none is."""
+        with self._lock:
+            return self._learner.address if self._learner else ""
+
+    @property
+    def bpm(self) -> float | None:
+        """The tempo, from MIDI clock or set by hand, in quarter notes a minute; None while none is known."""
+        return self._bpm
+
+    @property
+    def runs(self) -> bool:
+        """Whether the clock's transport was started and not stopped."""
+        return self._runs
+
+    @property
+    def troubles(self) -> dict[str, int]:
+        """What could not be done, in words, and how often."""
+        return dict(self._troubles)
+
+    @property
+    def hint(self) -> str | None:
+        """What the performer should do so that a control is learned; None when nothing is being learned."""
+        with self._lock:
+            return self._learner.hint if self._learner else None
+
+    def learn(self, address: str, done: Learned | None = None) -> None:
+        """Map the next control that is really moved to the knob at `address`, in place of those mapped to it so far.
+
+        Until then controls turn nothing. `done` is called with the new mapping.
+
+        Raises:
+            ParameterError: there is no such knob, or no control can turn it.
+        """
+        self.demand_learnable(address)
+        with self._lock:
+            self._learner = Learner(address, self._desk.parameters.get(address))
+            self._learned = done
+        self._tell()
+
+    def demand_learnable(self, address: str) -> None:
+        """Check that a control can be learned for the knob at `address`.
+
+        Raises:
+            ParameterError: there is no such knob, or no control can turn it.
+        """
+        check_knob(ControlMapping(address), self._desk.parameters)
+
+    def stop_learning(self) -> None:
+        """Learn nothing; controls turn their knobs again."""
+        with self._lock:
+            self._learner = self._learned = None
+        self._tell()
+
+    def unlearn(self, address: str) -> bool:
+        """Take every control off the knob at `address`; return whether there was one."""
+        with self._lock:
+            self._catch_up()
+            left = [mapping for mapping in self.mappings if mapping.knob != address]
+            had = len(left) < len(self.mappings)
+            self._take(left)
+        return had
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Tell `listener` whenever mappings, tempo, or what is being learned may have changed; it must not block."""
+        self._listeners.append(listener)
+
+    def set_tempo(self, bpm: float) -> None:
+        """Set the tempo by hand, in quarter notes a minute; synced knobs follow, and MIDI clock overrides it.
+
+        Raises:
+            ParameterError: the tempo is not a number from 1 to 1000.
+        """
+        if not 1 <= bpm <= LAST_BPM:
+            raise ParameterError(f"tempo = {bpm}: expected a number from 1 to {LAST_BPM:g} quarter notes a minute")
+        with self._lock:
+            self._bpm = bpm
+            self._sync()
+        self._tell()
+
+    def receive(self, event: Event, port: str = "", time_s: float = 0.0) -> None:
+        """Do what was played on `port` at `time_s`, on any clock that runs evenly. Never raises."""
+        try:
+            with self._lock:
+                self._receive(event, port, time_s)
+        except (ParameterError, PresetError) as error:
+            self.trouble(str(error))
+        except Exception as error:  # whatever it is, the next control must still be heard
+            self.trouble(f"{event}: {error!r}")
+
+    def tick(self) -> list[Outgoing]:
+        """Return what is to be shown on the controllers since the last call; call it some 50 times a second."""
+        try:
+            with self._lock:
+                self._catch_up()
+                return self._show_moved()
+        except (ParameterError, PresetError) as error:
+            self.trouble(str(error))
+            return []
+
+    def show_all(self) -> None:
+        """Show every knob on the controllers with the next `tick`: for one that was just plugged in."""
+        with self._lock:
+            for mapped in self._mapped:
+                mapped.shown = None
+                self._moved[mapped.mapping.knob, None] = None
+
+    def trouble(self, text: str) -> None:
+        """Count something that could not be done, and say it the first time."""
+        if text not in self._troubles:
+            if len(self._troubles) >= _MOST_TROUBLES:
+                text = "further errors"
+            if text not in self._troubles:
+                _log.warning("MIDI: %s", text)
+        self._troubles[text] = self._troubles.get(text, 0) + 1
+
+    def close(self) -> None:
+        """Listen to the desk no more."""
+        for end in self._ends:
+            end()
+
+    def _take(self, mappings: Iterable[ControlMapping]) -> None:
+        self._mapped = [_Mapped(mapping) for mapping in mappings]
+        self._by_control: dict[tuple[str, int], list[_Mapped]] = {}
+        for mapped in self._mapped:
+            self._by_control.setdefault((mapped.mapping.control, mapped.mapping.number), []).append(mapped)
+        self._keep()
+        self.show_all()
+        self._sync()
+
+    def _keep(self) -> None:
+        """Keep the mappings where they are saved from and shown."""
+        self._desk.keep_midi(with_mappings(self._desk.preset, self.mappings).midi)
+        controls: dict[str, list[str]] = {}
+        for mapping in self.mappings:
+            controls.setdefault(mapping.knob, []).append(mapping.words)
+        self._controls = {address: ", ".join(words) for address, words in controls.items()}
+        self._tell()
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+    def _receive(self, event: Event, port: str, time_s: float) -> None:
+        if isinstance(event, Beat):
+            self._beat(event, port, time_s)
+        elif self._learner:
+            hint = self._learner.hint
+            if mapping := self._learner.hear(event):
+                self._learn(mapping)
+            elif hint != self._learner.hint:
+                self._tell()
+        elif isinstance(event, Program):
+            self._program(event.number)
+        else:
+            for mapped in self._by_control.get((event.control.kind, event.control.number), ()):
+                if mapped.mapping.hears(event.control.channel, port):
+                    mapped.channel, mapped.shown = event.control.channel, None
+                    self._turn(mapped, event)
+
+    def _learn(self, mapping: ControlMapping) -> None:
+        learned, self._learner, self._learned = self._learned, None, None
+        self._catch_up()
+        others = [other for other in self.mappings if other.knob != mapping.knob]
+        self._take([*others, mapping])
+        if learned:
+            learned(mapping)
+
+    def _program(self, number: int) -> None:
+        programs = names() if self._given_programs is None else self._given_programs
+        if number >= len(programs):
+            raise PresetError(f"program {number}: there are {len(programs)} presets, from program 0")
+        self._desk.change(programs[number])
+
+    def _turn(self, mapped: _Mapped, event: Moved | Stepped) -> None:
+        if mapped.echo.is_echo(event):
+            return
+        address = mapped.mapping.knob
+        position = self._position(address)
+        if position is None or (goal := mapped.turning.turn(event, position)) is None:
+            return
+        self._own = threading.get_ident(), mapped
+        try:
+            self._put(address, goal)
+        finally:
+            self._own = None
+        mapped.turning.left(self._position(address) or 0.0)
+
+    def _position(self, address: str) -> float | None:
+        """Where the knob is, 0 to 1; None if the preset that plays has no such knob, or it is a file name."""
+        if address in self._actions:
+            return float(self._actions[address])
+        knob = self._desk.parameters.get(address)
+        if knob is None or (isinstance(knob.default, str) and not knob.choices):
+            return None
+        return self._desk.get_0to1(address)
+
+    def _put(self, address: str, position: float) -> None:
+        if address not in self._actions:
+            self._desk.set_0to1(address, position)
+            return
+        before, self._actions[address] = self._actions[address], position >= 0.5
+        if self._actions[address] == before:
+            return
+        if address == "mute":
+            self._desk.mute(not before)
+        elif address == "bypass":
+            self._desk.bypass(not before)
+        elif not before:
+            self._desk.panic()
+        self._note_move(address, not before)
+
+    def _note_move(self, address: str, value: Value) -> None:
+        """Note that a knob was moved, and whether by one of our own controls. Runs in any thread; takes no lock."""
+        own = self._own
+        self._moved[address, own[1] if own and own[0] == threading.get_ident() else None] = None
+
+    def _note_layout(self) -> None:
+        self._has_new_layout = True
+
+    def _catch_up(self) -> None:
+        if self._has_new_layout:
+            self._has_new_layout = False
+            self._follow_layout()
+
+    def _follow_layout(self) -> None:
+        """Take over the mappings of a new preset; one that brings none leaves those that there are."""
+        mappings = mappings_of(self._desk.preset)
+        if mappings == self.mappings:  # only the name is another: what has been picked up stays so
+            self._keep()
+            self.show_all()
+        else:
+            self._take(mappings if mappings and self._follows_presets else self.mappings)
+
+    def _show_moved(self) -> list[Outgoing]:
+        outgoing: list[Outgoing] = []
+        for _ in range(len(self._moved)):  # not until there are none: other hands may be faster
+            (address, by), _ = self._moved.popitem()
+            for mapped in self._mapped:
+                if mapped.mapping.knob == address and not (mapped is by and feedback.shows_itself(mapped.mapping)):
+                    outgoing += self._show(mapped)
+        return outgoing
+
+    def _show(self, mapped: _Mapped) -> list[Outgoing]:
+        position = self._position(mapped.mapping.knob)
+        value = None if position is None else feedback.shown(mapped.mapping, position)
+        if value is None or value == mapped.shown:
+            return []
+        mapped.shown = value
+        messages = feedback.messages(mapped.mapping, mapped.channel, value)
+        if feedback.shows_itself(mapped.mapping):
+            mapped.echo.sent(value, TOP_7 if mapped.mapping.control in ("cc", "note") else TOP_14)
+        return [Outgoing(mapped.mapping.port, message) for message in messages]
+
+    def _beat(self, event: Beat, port: str, time_s: float) -> None:
+        clock = self._clocks.setdefault(port, Clock())
+        if self._leader != port:
+            leader = self._clocks.get(self._leader)
+            if leader and time_s - leader.last_s < _CLOCK_GONE_S:
+                return
+            self._leader = port
+        if event.kind == "tick":
+            if bpm := clock.tick(time_s):
+                self._bpm = bpm
+                self._sync()
+                self._tell()
+            return
+        self._runs = event.kind != "stop"
+        if self._runs:
+            clock.restart()
+
+    def _sync(self) -> None:
+        """Bring every knob that is mapped to the clock to its time at the tempo."""
+        if self._bpm is None:
+            return
+        for mapped in self._mapped:
+            mapping = mapped.mapping
+            if mapping.control == "clock" and mapping.knob in self._desk.parameters:
+                knob = lookup(self._desk.parameters, mapping.knob)
+                self._desk.set(mapping.knob, from_beats(knob, mapping.beats, self._bpm))

@@ -1,0 +1,206 @@
+"""The address space: every OSC address of what plays, shared by all who speak OSC (UDP, WebSockets)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from gramophone.models.parameters import Parameter, Value
+from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.control.midi.controller_map import Surface
+from gramophone.realtime.control.osc.commands import MorphCommand, OrderCommand, Panic, PresetCommand, Toggle
+from gramophone.realtime.control.osc.library import Shelf
+from gramophone.realtime.control.osc.meter import MeterMethod, Meters, meter_path
+from gramophone.realtime.control.osc.method import Method
+from gramophone.realtime.control.osc.midi_learn import Learn, Tempo, Unlearn
+from gramophone.realtime.control.osc.parameter_methods import Knob, Position
+from gramophone.realtime.control.osc.read_only_methods import Display, News
+from gramophone.realtime.control.osc.routing_methods import Router, route_commands
+from gramophone.realtime.control.osc.saving import Save
+from gramophone.realtime.control.preset_saver import Saver
+from gramophone.realtime.midi.mapping import ACTIONS
+from gramophone.realtime.osc.address_pattern import PatternError, is_pattern, matcher
+from gramophone.realtime.osc.error_log import Faults, RefusedError
+
+ROOT = "/gramophone"
+NORMALISED = f"{ROOT}/n"
+_PATTERNS_KEPT = 256
+
+
+class Built(NamedTuple):
+    """The methods by address for one layout of the desk, and what patterns were found to match."""
+
+    layout: int
+    methods: Mapping[str, Method]
+    matched: dict[str, tuple[Method, ...]]
+
+
+class AddressSpace:
+    """The methods of a desk, rebuilt when another preset brings other knobs. Any thread may call.
+
+    `meters` returns levels by name, always the same names; `shelf` holds what may be named over the network (the
+    library's presets and clips, and the preset that plays now, if none is given); `faults` counts what goes wrong.
+    With a `surface` controls are learned, with a `saver` presets saved, with a `router` inputs and outputs connected.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        meters: Meters | None = None,
+        shelf: Shelf | None = None,
+        faults: Faults | None = None,
+        surface: Surface | None = None,
+        saver: Saver | None = None,
+        router: Router | None = None,
+    ) -> None:
+        self.faults = faults or Faults()
+        self.shelf = shelf or Shelf([desk.preset])
+        self.news = News(f"{ROOT}/news", self._changed)
+        self._desk, self._surface, self._saver, self._router = desk, surface, saver, router
+        self._meters: Meters = meters or dict
+        self._version = 0
+        self._fixed = self._commands()
+        self._built = self._build()
+        self._end = desk.listen(lambda _address, _value: self._changed())
+        if surface:
+            surface.listen(self._changed)
+
+    def close(self) -> None:
+        """Stop listening to the desk."""
+        self._end()
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """What is another one whenever a value or the layout may have changed."""
+        return self._version, self.layout
+
+    @property
+    def layout(self) -> int:
+        """What is another one whenever addresses may have come or gone."""
+        return self._current().layout
+
+    @property
+    def methods(self) -> Mapping[str, Method]:
+        """Every method by its address."""
+        return self._current().methods
+
+    def find(self, address: str) -> tuple[Method, ...]:
+        """Return the methods that an address or a pattern means; patterns mean knobs and meters only.
+
+        Raises:
+            RefusedError: there are none.
+        """
+        built = self._current()
+        method = built.methods.get(address)
+        if method:
+            return (method,)
+        if not is_pattern(address):
+            raise RefusedError("unknown address", f"{address}: there is no such address")
+        found = built.matched.get(address)
+        if found is None:
+            found = self._matching(built.methods, address)
+            if len(built.matched) >= _PATTERNS_KEPT:
+                built.matched.clear()
+            built.matched[address] = found
+        return found
+
+    def meters(self) -> dict[str, float]:
+        """Return the meters' levels by address."""
+        return {meter_path(ROOT, name): value for name, value in self._meters().items()}
+
+    def turn(self, changes: Mapping[str, Value]) -> None:
+        """Turn several knobs, mute, bypass and panic at once, by their methods' keys.
+
+        Raises:
+            ParameterError: there is no such knob any more; none is turned.
+        """
+        self._desk.set_many(changes)
+
+    def _matching(self, methods: Mapping[str, Method], pattern: str) -> tuple[Method, ...]:
+        try:
+            matches = matcher(pattern)
+        except PatternError as error:
+            raise RefusedError("malformed pattern", str(error)) from None
+        normalised = pattern.startswith(f"{NORMALISED}/")
+        found = tuple(
+            method
+            for path, method in methods.items()
+            if isinstance(method, Position if normalised else Knob | MeterMethod) and matches(path)
+        )
+        if not found:
+            raise RefusedError("unknown address", f"{pattern}: no knob or meter matches")
+        return found
+
+    def _current(self) -> Built:
+        built = self._built
+        if built.layout != self._desk.layout:
+            built = self._built = self._build()
+        return built
+
+    def _build(self) -> Built:
+        layout, parameters = self._desk.layout, self._desk.parameters
+        methods: dict[str, Method] = {method.path: method for method in self._meter_methods()} | self._fixed
+        order = OrderCommand(f"{ROOT}/order", self._desk)
+        methods[order.path] = order
+        for address, parameter in parameters.items():
+            path = address.replace(".", "/")
+            methods[f"{ROOT}/{path}"] = Knob(f"{ROOT}/{path}", address, parameter, self._desk, self.shelf)
+            if parameter.choices or not isinstance(parameter.default, str):
+                methods[f"{NORMALISED}/{path}"] = Position(f"{NORMALISED}/{path}", address, parameter, self._desk)
+        methods |= {method.path: method for method in self._mapped(parameters)}
+        return Built(layout, methods, {})
+
+    def _mapped(self, parameters: Mapping[str, Parameter]) -> Iterator[Method]:
+        """Yield what shows, for every knob that a control can turn, which one does."""
+        surface = self._surface
+        if not surface:
+            return
+        for address in (*ACTIONS, *parameters):
+            knob = parameters.get(address)
+            if not knob or knob.choices or not isinstance(knob.default, str):
+                path = f"{ROOT}/midi/control/{address.replace('.', '/')}"
+                shown = functools.partial(lambda of: (surface.controls.get(of, ""),), address)
+                yield Display(path, "s", "the control that turns it", shown)
+
+    def _meter_methods(self) -> Iterator[Method]:
+        try:
+            for name in self._meters():
+                yield MeterMethod(meter_path(ROOT, name), name, self._meters)
+        except Exception as error:  # meters are foreign code; knobs are not to suffer
+            self.faults.add("internal", f"meters: {type(error).__name__}: {error}")
+
+    def _commands(self) -> dict[str, Method]:
+        methods = [
+            PresetCommand(f"{ROOT}/preset", self._desk, self.shelf),
+            MorphCommand(f"{ROOT}/morph", self._desk, self.shelf),
+            Toggle(
+                f"{ROOT}/bypass", "bypass", "let the dry sound through", self._desk.bypass, lambda: self._desk.bypassed
+            ),
+            Toggle(f"{ROOT}/mute", "mute", "silence the output", self._desk.mute, lambda: self._desk.muted),
+            Panic(f"{ROOT}/panic", self._desk),
+            self.news,
+        ]
+        if self._surface:
+            methods += self._learning(self._surface)
+        if self._saver:
+            methods.append(Save(f"{ROOT}/save", self._saver))
+        if self._router:
+            methods += route_commands(ROOT, self._router)
+        return {method.path: method for method in methods}
+
+    def _learning(self, surface: Surface) -> Iterator[Method]:
+        yield Learn(f"{ROOT}/midi/learn", surface, self._learned)
+        yield Unlearn(f"{ROOT}/midi/unlearn", surface, self._learned)
+        yield Display(
+            f"{ROOT}/midi/hint", "s", "what to do so that a control is learned", lambda: (surface.hint or "",)
+        )
+        yield Tempo(f"{ROOT}/tempo", surface)
+
+    def _learned(self, address: str, words: str) -> None:
+        self.news.say(f"{address}: {words}" if words else f"{address}: no control any more")
+        if self._saver:
+            self._saver.keep_mappings()
+
+    def _changed(self) -> None:
+        self._version += 1

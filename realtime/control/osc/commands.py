@@ -1,0 +1,166 @@
+"""Commands over OSC: preset, morph, order, bypass, mute, panic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from gramophone.presets import Preset
+from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.control.morph import Morph, play
+from gramophone.realtime.control.osc.library import Shelf
+from gramophone.realtime.control.osc.method import Answer, Method, Ranges
+from gramophone.realtime.osc import arguments
+from gramophone.realtime.osc.error_log import RefusedError
+from gramophone.realtime.osc.packet import Message
+
+
+class PresetCommand(Method):
+    """Fade over to a preset of the shelf, by name."""
+
+    types = "s"
+    changes_layout = True
+
+    def __init__(self, path: str, desk: Desk, shelf: Shelf) -> None:
+        super().__init__(path, path, "fade over to a preset, by name")
+        self._desk, self._shelf = desk, shelf
+
+    @property
+    def ranges(self) -> Ranges:
+        """The presets that there are now."""
+        return ({"VALS": self._shelf.presets},)
+
+    def check(self, message: Message) -> Preset:
+        """Return the preset that the message names."""
+        return self._shelf.preset(arguments.text(message))
+
+    def write(self, checked: Preset) -> None:
+        """Fade over to it."""
+        self._desk.change(checked)
+
+    def read(self) -> Answer:
+        """Return the name of the preset that plays."""
+        return (self._desk.name,)
+
+
+class MorphCommand(Method):
+    """Go part of the way from one preset to another; with a position alone, along the way chosen last."""
+
+    types = "ssf"
+    changes_layout = True
+
+    def __init__(self, path: str, desk: Desk, shelf: Shelf) -> None:
+        super().__init__(path, path, "from one preset (0) to another (1); a position alone moves along the same way")
+        self._desk, self._shelf = desk, shelf
+        self._names: tuple[str, str] | None = None
+        self._position = 0.0
+        self._morph: tuple[tuple[Preset, Preset], Morph] | None = None
+
+    @property
+    def ranges(self) -> Ranges:
+        """The presets that there are now, twice, and the way between."""
+        return ({"VALS": self._shelf.presets}, {"VALS": self._shelf.presets}, {"MIN": 0.0, "MAX": 1.0})
+
+    def check(self, message: Message) -> tuple[tuple[str, str], float]:
+        """Return the two presets' names and the position."""
+        if message.types[:2] == "ss":
+            first, second = message.arguments[:2]
+            self._shelf.preset(first)
+            self._shelf.preset(second)
+            names = first, second
+        elif len(message.types) == 1 and self._names:
+            names = self._names
+        else:
+            raise arguments.mistyped(message, "two presets and a position; then positions alone")
+        where = Message(message.address, message.types[-1:], message.arguments[-1:])
+        position = arguments.number(where)
+        if len(message.types) not in (1, 3) or not 0 <= position <= 1:
+            raise RefusedError(
+                "refused value", f"{message.address}: position {position:g}: expected a number from 0 to 1"
+            )
+        self._names = names
+        return names, position
+
+    def write(self, checked: tuple[tuple[str, str], float]) -> None:
+        """Go there."""
+        names, self._position = checked
+        ends = self._shelf.preset(names[0]), self._shelf.preset(names[1])
+        if not self._morph or self._morph[0] != ends:
+            self._morph = ends, Morph(*ends)
+        play(self._desk, self._morph[1].at(self._position))
+
+    def read(self) -> Answer:
+        """Return the two presets and the position gone to last."""
+        return (*self._names, self._position) if self._names else ()
+
+
+class OrderCommand(Method):
+    """Put the stages into another order and fade over to it."""
+
+    changes_layout = True
+
+    def __init__(self, path: str, desk: Desk) -> None:
+        super().__init__(path, path, "the stages in the order that the sound takes; send them all in another order")
+        self._desk = desk
+        self.types = "s" * len(self.read())
+
+    def check(self, message: Message) -> tuple[str, ...]:
+        """Return the names in their new order."""
+        names = message.arguments
+        if sorted(map(str, names)) != sorted(str(name) for name in self.read()) or set(message.types) != {"s"}:
+            raise arguments.mistyped(message, f"each of {', '.join(map(str, self.read()))} once")
+        return names
+
+    def write(self, checked: tuple[str, ...]) -> None:
+        """Fade over to the new order."""
+        preset = self._desk.preset
+        self._desk.change(replace(preset, stages=tuple(preset.stage(name) for name in checked)))
+
+    def read(self) -> Answer:
+        """Return the stages' names in order."""
+        return tuple(dict.fromkeys(address.partition(".")[0] for address in self._desk.parameters))
+
+
+class Toggle(Method):
+    """Something on or off, which the desk calls `key`: bypass, mute."""
+
+    types = "T"
+    together = True
+
+    def __init__(
+        self, path: str, key: str, description: str, turn: Callable[[bool], None], state: Callable[[], bool]
+    ) -> None:
+        super().__init__(path, key, description)
+        self._turn, self._state = turn, state
+
+    def check(self, message: Message) -> bool:
+        """Return on or off."""
+        return arguments.switch(message)
+
+    def write(self, checked: bool) -> None:
+        """Turn it on or off."""
+        self._turn(checked)
+
+    def read(self) -> Answer:
+        """Return whether it is on."""
+        return (self._state(),)
+
+
+class Panic(Method):
+    """Forget all sound under way. A button's release (0, false) does nothing."""
+
+    types = "I"
+    readable = False
+    together = True
+
+    def __init__(self, path: str, desk: Desk) -> None:
+        super().__init__(path, "panic", "forget all sound under way: tails, echoes, frozen rooms")
+        self._desk = desk
+
+    def check(self, message: Message) -> bool | None:
+        """Return true where the button was pressed."""
+        return message.types in ("", "I", "N") or arguments.switch(message) or None
+
+    def write(self, checked: bool) -> None:
+        """Panic."""
+        self._desk.panic()

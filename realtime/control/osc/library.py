@@ -1,0 +1,81 @@
+"""The shelf: the presets and clips that may be asked for over a network, by name and never by path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from gramophone.presets import CLIPS, Preset, names, path_of, read
+from gramophone.realtime.osc.error_log import RefusedError
+
+
+class _Read(NamedTuple):
+    """A preset of the library, and when its file was written, in ns."""
+
+    preset: Preset
+    written: int
+
+
+class Shelf:
+    """The presets of the library, `extra` ones (say the one that play began with), and the bundled clips."""
+
+    def __init__(self, extra: Iterable[Preset] = ()) -> None:
+        self._extra = {preset.name: preset for preset in extra if not _is_in_library(preset)}
+        self._clips = {clip.name: clip for clip in sorted(CLIPS.iterdir())}
+        self._read: dict[str, _Read] = {}
+
+    @property
+    def presets(self) -> list[str]:
+        """The presets by name, in alphabetical order."""
+        return sorted({*names(), *self._extra})
+
+    @property
+    def clips(self) -> list[str]:
+        """The clips by name, in alphabetical order."""
+        return list(self._clips)
+
+    def preset(self, name: str) -> Preset:
+        """Return a preset by name.
+
+        Raises:
+            RefusedError: it is not on the shelf.
+            PresetError: its file is no preset any more.
+        """
+        known = self._read.get(name)
+        if known and _written(known) == known.written:  # a morph asks for the same ones again and again
+            return known.preset
+        if name in names():
+            path = path_of(name)
+            self._read[name] = _Read(read(path), path.stat().st_mtime_ns)
+            return self._read[name].preset
+        if name not in self._extra:
+            raise RefusedError("unknown preset", f"preset {name[:80]!r}: expected one of {', '.join(self.presets)}")
+        return self._extra[name]
+
+    def clip(self, name: str) -> str:
+        """Return the file of a clip by name; "" is none.
+
+        Raises:
+            RefusedError: it is not on the shelf.
+        """
+        if name and name not in self._clips:
+            raise RefusedError("unknown clip", f"clip {name[:80]!r}: expected one of {', '.join(self.clips)}")
+        return str(self._clips[name].resolve()) if name else ""
+
+
+def _written(known: _Read) -> int | None:
+    """Return when a preset's file was written last; None if it is gone."""
+    try:
+        return known.preset.path.stat().st_mtime_ns if known.preset.path else None
+    except OSError:
+        return None
+
+
+def _is_in_library(preset: Preset) -> bool:
+    return preset.name in names() and preset.path == path_of(preset.name)
+
+
+def shown(file: str) -> str:
+    """Return what the network may see of a file: its name, not where it lies."""
+    return Path(file).name

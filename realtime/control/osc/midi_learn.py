@@ -1,0 +1,99 @@
+"""MIDI over OSC: learning and forgetting what turns a knob, and the tempo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gramophone.models.parameters import ParameterError
+from gramophone.realtime.control.midi.controller_map import LAST_BPM, Surface
+from gramophone.realtime.control.osc.method import Answer, Method, Ranges
+from gramophone.realtime.osc import arguments
+from gramophone.realtime.osc.error_log import RefusedError
+from gramophone.realtime.osc.packet import Message
+
+Learned = Callable[[str, str], None]
+"""Called with a knob's address and what turns it now, in words; empty where nothing does."""
+
+
+class Learn(Method):
+    """Map the control that is moved next to a knob; an empty text ends the waiting."""
+
+    types = "s"
+
+    def __init__(self, path: str, surface: Surface, learned: Learned) -> None:
+        super().__init__(path, path, "map the control moved next to this knob (stage.parameter, bypass, mute, panic)")
+        self._surface, self._learned = surface, learned
+
+    def check(self, message: Message) -> str:
+        """Return the knob's address."""
+        address = arguments.text(message)
+        try:
+            if address:
+                self._surface.demand_learnable(address)
+        except ParameterError as error:
+            raise RefusedError("refused value", f"{message.address}: {str(error)[:200]}") from None
+        return address
+
+    def write(self, checked: str) -> None:
+        """Wait for a control, or no more."""
+        if checked:
+            self._surface.learn(checked, lambda mapping: self._learned(mapping.knob, mapping.words))
+        else:
+            self._surface.stop_learning()
+
+    def read(self) -> Answer:
+        """Return the address of the knob that waits for a control; an empty text if none does."""
+        return (self._surface.learning,)
+
+
+class Unlearn(Method):
+    """Take every control off a knob."""
+
+    types = "s"
+    readable = False
+
+    def __init__(self, path: str, surface: Surface, learned: Learned) -> None:
+        super().__init__(path, path, "take every control off this knob (stage.parameter, bypass, mute, panic)")
+        self._surface, self._learned = surface, learned
+
+    def check(self, message: Message) -> str:
+        """Return the knob's address."""
+        address = arguments.text(message)
+        if address not in self._surface.controls:
+            raise RefusedError("refused value", f"{message.address}: no control is mapped to {address[:80]!r}")
+        return address
+
+    def write(self, checked: str) -> None:
+        """Forget."""
+        if self._surface.unlearn(checked):
+            self._learned(checked, "")
+
+
+class Tempo(Method):
+    """The tempo that synced knobs follow."""
+
+    unit = "bpm"
+
+    def __init__(self, path: str, surface: Surface) -> None:
+        super().__init__(path, path, "quarter notes a minute, for knobs that follow the tempo; MIDI clock overrides it")
+        self._surface = surface
+
+    @property
+    def ranges(self) -> Ranges:
+        """From the slowest to the fastest."""
+        return ({"MIN": 1.0, "MAX": LAST_BPM},)
+
+    def check(self, message: Message) -> float:
+        """Return the tempo."""
+        bpm = arguments.number(message)
+        if not 1 <= bpm <= LAST_BPM:
+            raise RefusedError("refused value", f"{message.address}: {bpm:g}: expected a number from 1 to {LAST_BPM:g}")
+        return bpm
+
+    def write(self, checked: float) -> None:
+        """Set it."""
+        self._surface.set_tempo(checked)
+
+    def read(self) -> Answer:
+        """Return the tempo, if one is known."""
+        return () if self._surface.bpm is None else (self._surface.bpm,)

@@ -1,0 +1,72 @@
+"""Routing over OSC: which inputs of the device the chain hears, and on which outputs it plays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from gramophone.realtime.control.osc.method import Answer, Method
+from gramophone.realtime.dsp.channel_matrix import Route, RouteError, as_text, check_route, parse_route
+from gramophone.realtime.osc import arguments
+from gramophone.realtime.osc.error_log import RefusedError
+from gramophone.realtime.osc.packet import Message
+
+
+class Router(Protocol):
+    """What connects the device's sockets to the channels of the chain: the session."""
+
+    @property
+    def inputs(self) -> Route:
+        """The inputs that each channel hears."""
+
+    @property
+    def outputs(self) -> Route:
+        """The outputs that each channel plays on."""
+
+    @property
+    def sockets(self) -> tuple[int, int]:
+        """How many inputs and outputs there are."""
+
+    def route_inputs(self, route: Route) -> None:
+        """Let the channels hear other inputs."""
+
+    def route_outputs(self, route: Route) -> None:
+        """Let the channels play on other outputs."""
+
+
+class RouteCommand(Method):
+    """Connect one side of the device, by a text such as `1,1`, `3,4` or `1+2,0`, or a number for each channel."""
+
+    types = "s"
+
+    def __init__(
+        self, path: str, side: str, now: Callable[[], Route], most: Callable[[], int], plug: Callable[[Route], None]
+    ) -> None:
+        super().__init__(path, path, f"{side}s of the device, for each channel: 1,2 or 1+2,0")
+        self._side, self._now, self._most, self._plug = side, now, most, plug
+
+    def check(self, message: Message) -> Route:
+        """Return the route that the message means."""
+        written = ",".join(map(str, message.arguments)) if set(message.types) == {"i"} else arguments.text(message)
+        try:
+            route = parse_route(written)
+            check_route(route, len(self._now()), self._most(), self._side)
+        except RouteError as error:
+            raise RefusedError("refused value", f"{message.address}: {error}") from None
+        return route
+
+    def write(self, checked: Route) -> None:
+        """Connect it, faded."""
+        self._plug(checked)
+
+    def read(self) -> Answer:
+        """Return the route as it is written."""
+        return (as_text(self._now()),)
+
+
+def route_commands(root: str, router: Router) -> Iterator[Method]:
+    """Yield the commands for both sides of the device."""
+    yield RouteCommand(f"{root}/inputs", "input", lambda: router.inputs, lambda: router.sockets[0], router.route_inputs)
+    yield RouteCommand(
+        f"{root}/outputs", "output", lambda: router.outputs, lambda: router.sockets[1], router.route_outputs
+    )

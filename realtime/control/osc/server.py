@@ -1,0 +1,164 @@
+"""The OSC server: one thread, one UDP socket, around a conversation.
+
+Emptying the socket comes before everything else, after every packet that is heard: the system keeps what came first and
+drops the newest when its buffer is full, the opposite of what a knob needs. Where that is allowed the thread runs with
+real-time priority: at the usual one, other programs keep it from running for longer than a small buffer lasts.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from gramophone.realtime.control.osc.address_space import AddressSpace
+from gramophone.realtime.control.osc.coalescing_queue import Backlog
+from gramophone.realtime.control.osc.dispatcher import Conversation
+from gramophone.realtime.osc.allow_list import AllowanceError
+from gramophone.realtime.osc.receive_buffer import dropped, enlarge
+from gramophone.realtime.osc.udp import ListenError, allowance, listen
+from gramophone.realtime.system.realtime_priority import HANDS, real_time
+
+Address = tuple[Any, ...]
+
+_LARGEST = 65_536
+_EMPTIED_AT_ONCE = 2_000
+_HEARD_AT_ONCE = 100
+_BACKLOG_BYTES = 64 << 20
+_WRITE_EVERY_S = 0.004
+_LOOK_EVERY_S = 1.0
+
+
+class OscError(OSError):
+    """The OSC server cannot start; the message says why and what to do."""
+
+
+@contextmanager
+def osc_server(
+    space: AddressSpace, port: int, host: str = "127.0.0.1", allow: Iterable[str] = ()
+) -> Iterator[OscServer]:
+    """Serve the address space over UDP while the context lasts.
+
+    Port 0 takes any free one (see `OscServer.port`). `host` other than this machine's own needs `allow`: the
+    addresses (`192.168.1.20`) or networks (`192.168.1.0/24`) of the peers that are heard.
+
+    Raises:
+        OscError: the port cannot be had, or who may speak is not clear.
+    """
+    server = OscServer(space, port, host, allow)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class OscServer:
+    """A UDP socket and the thread that serves it.
+
+    `port` is where it listens, `received` counts the packets heard, `buffer_bytes` is what the system holds of them and
+    `real_time` whether the thread has priority over other programs.
+    """
+
+    def __init__(self, space: AddressSpace, port: int, host: str, allow: Iterable[str]) -> None:
+        self._space = space
+        try:
+            self._allowance = allowance(host, tuple(allow))
+            self._socket = listen(host, port)
+        except AllowanceError as error:
+            raise OscError(f"OSC: {error}") from None
+        except ListenError as error:
+            raise OscError(f"OSC {error}; choose another with --osc-port") from None
+        self.port: int = self._socket.getsockname()[1]
+        self.buffer_bytes = enlarge(self._socket)
+        self._conversation: Conversation[Address] = Conversation(space, _at_port)
+        self._backlog: Backlog[Address] = Backlog(lambda: space.methods)
+        self.received = 0
+        self.real_time = False
+        self._written_at = self._looked_at = 0.0
+        self._dropped = 0
+        self._wake, self._woken = socket.socketpair()
+        self._running = True
+        self._thread = threading.Thread(target=self._run, name="osc", daemon=True)
+
+    def start(self) -> None:
+        """Start to listen."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop listening and give the port back."""
+        self._running = False
+        self._wake.send(b"\0")
+        self._thread.join()
+        for sock in (self._socket, self._wake, self._woken):
+            sock.close()
+
+    def _run(self) -> None:
+        self.real_time = real_time(HANDS, inherited=False)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            while self._running:
+                selector.select(self._wait_s())
+                try:
+                    self._turn()
+                except Exception as error:  # never a stopped thread
+                    self._space.faults.add("internal", f"{type(error).__name__}: {error}")
+
+    def _wait_s(self) -> float | None:
+        return 0.0 if self._backlog else self._conversation.wait_s(time.monotonic())
+
+    def _turn(self) -> None:
+        self._empty_socket()
+        now = time.monotonic()
+        for _ in range(_HEARD_AT_ONCE):
+            if self._backlog:
+                self._conversation.receive(*self._backlog.take(), now)
+                self._empty_socket()
+        if not self._backlog or now - self._written_at > _WRITE_EVERY_S:
+            self._conversation.advance(now)
+            self._written_at = now
+            self._send()
+            self._look_for_drops(now)
+
+    def _empty_socket(self) -> None:
+        for _ in range(_EMPTIED_AT_ONCE):
+            if self._backlog.bytes > _BACKLOG_BYTES:
+                return
+            try:
+                data, peer = self._socket.recvfrom(_LARGEST)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:  # Windows reports here that an earlier answer could not be delivered
+                continue
+            if peer[0] in self._allowance:
+                self._backlog.put(data, peer)
+                self.received += 1
+            else:
+                self._space.faults.add("stranger", f"packet from {peer[0]}, who is not on the allow-list")
+
+    def _send(self) -> None:
+        outgoing = self._conversation.outgoing
+        while outgoing:
+            packet, peer = outgoing.popleft()
+            try:
+                self._socket.sendto(packet, peer)
+            except OSError as error:
+                self._space.faults.add("answer dropped", f"to {peer[0]}: {error.strerror}")
+
+    def _look_for_drops(self, now: float) -> None:
+        if now - self._looked_at > _LOOK_EVERY_S:
+            self._looked_at = now
+            lost = dropped(self._socket) - self._dropped
+            if lost > 0:
+                self._dropped += lost
+                text = f"{lost} packets came faster than the system's buffer of {self.buffer_bytes} bytes could hold"
+                self._space.faults.add("packets lost", f"{text}; raise net.core.rmem_max", "buffer", lost)
+
+
+def _at_port(peer: Address, port: int) -> Address:
+    return (peer[0], port, *peer[2:])

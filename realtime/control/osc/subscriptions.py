@@ -1,0 +1,116 @@
+"""Subscriptions: who is told of values and meters, how often, and until when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from gramophone.models.parameters import ParameterError
+from gramophone.realtime.control.osc.address_space import AddressSpace
+from gramophone.realtime.control.osc.meter import MeterMethod
+from gramophone.realtime.control.osc.method import Answer, Method
+from gramophone.realtime.control.osc.parameter_methods import Knob, Position
+from gramophone.realtime.osc.encode import encode
+from gramophone.realtime.osc.error_log import RefusedError
+
+P = TypeVar("P")
+
+LIFETIME_S = 60.0
+USUAL_HZ = 30.0
+_SLOWEST_HZ, _FASTEST_HZ = 0.1, 100.0
+_MOST = 32
+
+
+@dataclass
+class _Subscription(Generic[P]):
+    owner: P
+    period_s: float
+    ends_at: float
+    next_at: float
+    seen: tuple[int, int] | None = None
+    sent: dict[str, Answer] = field(default_factory=dict)
+
+
+class Subscriptions(Generic[P]):
+    """Whom to tell. Each is told of what differs from what it was told last or has set itself, and of all meters."""
+
+    def __init__(self, space: AddressSpace) -> None:
+        self._space = space
+        self._all: dict[tuple[P, bool], _Subscription[P]] = {}
+
+    @property
+    def next_at(self) -> float | None:
+        """When somebody is to be told next; None where nobody is."""
+        return min((each.next_at for each in self._all.values()), default=None)
+
+    def add(self, owner: P, target: P, normalised: bool, rate_hz: float, now: float) -> None:
+        """Tell `target`, at `rate_hz` for the next minute, of what `owner` has not set itself.
+
+        Raises:
+            RefusedError: the rate is not possible, or there are too many subscribers.
+        """
+        if not _SLOWEST_HZ <= rate_hz <= _FASTEST_HZ:
+            expected = f"expected a number from {_SLOWEST_HZ:g} to {_FASTEST_HZ:g} Hz"
+            raise RefusedError("refused value", f"subscription at {rate_hz:g} Hz: {expected}")
+        known = self._all.get((target, normalised))
+        if not known and len(self._all) >= _MOST:
+            raise RefusedError(
+                "too many subscribers", f"more than {_MOST}; each ends {LIFETIME_S:g} s after its last call"
+            )
+        if known:
+            known.owner, known.period_s, known.ends_at = owner, 1 / rate_hz, now + LIFETIME_S
+        else:
+            self._all[target, normalised] = _Subscription(owner, 1 / rate_hz, now + LIFETIME_S, now)
+
+    def remove(self, target: P, normalised: bool | None = None) -> None:
+        """Tell `target` no more."""
+        for key in [key for key in self._all if key[0] == target and normalised in (None, key[1])]:
+            del self._all[key]
+
+    def has_set(self, owner: P, method: Method, taken: bool) -> None:
+        """Note that `owner` knows a value since it has set it; or, where it was not taken, that it does not."""
+        for (_, normalised), each in self._all.items():
+            if each.owner == owner and isinstance(method, Position) == normalised:
+                if taken:
+                    each.sent[method.path] = _read(method)
+                else:
+                    each.sent.pop(method.path, None)
+                    each.seen = None
+
+    def tick(self, now: float) -> Iterator[tuple[P, bytes]]:
+        """Yield what is to be told now, and to whom."""
+        meters: list[bytes] | None = None
+        for (target, normalised), each in list(self._all.items()):
+            if now >= each.ends_at:
+                del self._all[target, normalised]
+            elif now >= each.next_at:
+                each.next_at = max(each.next_at + each.period_s, now)
+                if meters is None:
+                    meters = [encode(path, (float(level),)) for path, level in self._space.meters().items()]
+                yield from ((target, packet) for packet in (*self._news(each, normalised), *meters))
+
+    def _news(self, each: _Subscription[P], normalised: bool) -> Iterator[bytes]:
+        version = self._space.version
+        if version == each.seen:
+            return
+        each.seen = version
+        methods = [method for method in self._space.methods.values() if _belongs(method, normalised)]
+        each.sent = {method.path: each.sent[method.path] for method in methods if method.path in each.sent}
+        for method in methods:
+            answer = _read(method)
+            if answer and each.sent.get(method.path) != answer:
+                each.sent[method.path] = answer
+                yield encode(method.path, answer)
+
+
+def _belongs(method: Method, normalised: bool) -> bool:
+    """Knobs come in their unit or as positions, as was asked for; the rest comes either way."""
+    return method.readable and not isinstance(method, MeterMethod | (Knob if normalised else Position))
+
+
+def _read(method: Method) -> Answer:
+    try:
+        return method.read()
+    except ParameterError:  # another preset has just come
+        return ()

@@ -1,0 +1,116 @@
+"""The web application: the OSCQuery tree, WebSockets, and the control page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from gramophone.realtime.control.osc.address_space import AddressSpace
+from gramophone.realtime.control.oscquery.auth import Guard
+from gramophone.realtime.control.oscquery.tree import ATTRIBUTES, Node, node_at
+from gramophone.realtime.control.oscquery.websockets import Client, Room
+
+PAGE = Path(__file__).parent / "page"
+_PARTS = ("page.css", "page.js")
+_POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
+_SAFE = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; "
+    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+}
+
+
+def make_app(space: AddressSpace, room: Room, guard: Guard, info: Node) -> Starlette:
+    """Return the application; `info` is HOST_INFO."""
+
+    async def page(request: Request) -> Response:
+        return _refused(request) or FileResponse(PAGE / "index.html", headers=_SAFE)
+
+    async def query(request: Request) -> Response:
+        return _refused(request) or _answer(space, info, request.url.path, _attributes(request))
+
+    async def talk(socket: WebSocket) -> None:
+        if _refusal(guard, socket) or room.is_full:
+            await socket.close(_TRY_AGAIN_LATER if room.is_full else _POLICY_VIOLATION)
+            return
+        await socket.accept()
+        await _serve(room, socket)
+
+    def _refused(request: Request) -> Response | None:
+        refusal = _refusal(guard, request)
+        return PlainTextResponse(f"Gramophone: {refusal}\n", 403, headers=_SAFE) if refusal else None
+
+    parts = [Route(f"/ui/{name}", _part(name)) for name in _PARTS]
+    routes = [Route("/ui", page), *parts, Route("/{path:path}", query), WebSocketRoute("/{path:path}", talk)]
+    return Starlette(routes=routes)
+
+
+def _part(name: str) -> Callable[[Request], Awaitable[Response]]:
+    """Return what serves a part of the page; the parts hold no secrets and come without a token."""
+
+    async def part(request: Request) -> Response:
+        return FileResponse(PAGE / name, headers=_SAFE)
+
+    return part
+
+
+def _refusal(guard: Guard, connection: HTTPConnection) -> str:
+    return guard.refusal(connection.headers, connection.query_params.get("token", ""))
+
+
+def _attributes(request: Request) -> list[str]:
+    return [name for name, _ in parse_qsl(request.url.query, keep_blank_values=True) if name != "token"]
+
+
+def _answer(space: AddressSpace, info: Node, path: str, attributes: list[str]) -> Response:
+    if "HOST_INFO" in attributes:
+        return JSONResponse(info, headers=_SAFE)
+    for name in attributes:
+        if name not in ATTRIBUTES:
+            return PlainTextResponse(f"attribute {name[:40]!r}: expected {', '.join(ATTRIBUTES)}\n", 400, headers=_SAFE)
+    node = node_at(space, path)
+    if node is None:
+        return PlainTextResponse("there is no such address\n", 404, headers=_SAFE)
+    if "VALUE" in attributes and not node["ACCESS"] & 1:
+        return Response(status_code=204, headers=_SAFE)
+    return JSONResponse({name: node[name] for name in attributes or node if name in node}, headers=_SAFE)
+
+
+async def _serve(room: Room, socket: WebSocket) -> None:
+    client = room.enter()
+    tasks = [
+        asyncio.ensure_future(each) for each in (_hear(room, client, socket), _send(client, socket), client.left.wait())
+    ]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        room.leave(client)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _hear(room: Room, client: Client, socket: WebSocket) -> None:
+    while True:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        frame = message.get("bytes")
+        room.hear(client, message["text"] if frame is None else frame)
+        await asyncio.sleep(0)  # let the others have their turn
+
+
+async def _send(client: Client, socket: WebSocket) -> None:
+    while True:
+        frame = await client.queue.get()
+        await (socket.send_text(frame) if isinstance(frame, str) else socket.send_bytes(frame))

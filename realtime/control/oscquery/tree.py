@@ -1,0 +1,95 @@
+"""The OSCQuery tree: an address space as JSON (https://github.com/Vidvox/OSCQueryProposal)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gramophone.models.parameters import ParameterError
+from gramophone.realtime.control.osc.address_space import AddressSpace
+from gramophone.realtime.control.osc.method import Answer, Method
+
+Node = dict[str, Any]
+
+ATTRIBUTES = (
+    "FULL_PATH",
+    "CONTENTS",
+    "TYPE",
+    "ACCESS",
+    "VALUE",
+    "RANGE",
+    "DESCRIPTION",
+    "UNIT",
+    "CLIPMODE",
+    "DEFAULT_VALUE",
+)
+"""What a node may hold; DEFAULT_VALUE is libossia's addition to the proposal."""
+
+_READ, _WRITE = 1, 2
+_UNITS = {"Hz": "time.hz", "ms": "time.ms", "s": "time.second", "dB": "gain.db-raw"}
+
+
+def host_info(name: str, osc_port: int) -> Node:
+    """Return HOST_INFO: what this server is called, where OSC goes, and which attributes and commands it knows."""
+    optional = (*ATTRIBUTES[3:-1], "LISTEN", "PATH_CHANGED", "OSC_STREAMING")
+    return {
+        "NAME": name,
+        "OSC_PORT": osc_port,
+        "OSC_TRANSPORT": "UDP",
+        "EXTENSIONS": dict.fromkeys(optional, True),
+    }
+
+
+def node_at(space: AddressSpace, path: str) -> Node | None:
+    """Return the node at a path with all below it; None where there is none."""
+    node = tree(space)
+    for name in path.split("/"):
+        if name:
+            node = node.get("CONTENTS", {}).get(name)
+            if node is None:
+                return None
+    return node
+
+
+def tree(space: AddressSpace) -> Node:
+    """Return the root node with all below it."""
+    root: Node = {"FULL_PATH": "/", "ACCESS": 0, "DESCRIPTION": "Gramophone", "CONTENTS": {}}
+    for path, method in space.methods.items():
+        node = root
+        for name in path.split("/")[1:]:
+            contents = node.setdefault("CONTENTS", {})
+            under = node["FULL_PATH"].rstrip("/")
+            node = contents.setdefault(name, {"FULL_PATH": f"{under}/{name}", "ACCESS": 0})
+        node.update(_described(method))
+    return root
+
+
+def _described(method: Method) -> Node:
+    node: Node = {
+        "TYPE": method.types,
+        "ACCESS": _READ * method.readable + _WRITE * method.writable,
+        "DESCRIPTION": method.description,
+    }
+    value = _value(method) if method.readable else ()
+    if value:
+        node["VALUE"] = list(value)
+    if method.default:
+        node["DEFAULT_VALUE"] = list(method.default)
+    if method.ranges:
+        node["RANGE"] = list(method.ranges)
+        node["CLIPMODE"] = [_clip_mode(method, each) for each in method.ranges]
+    if method.unit:
+        node["UNIT"] = [_UNITS.get(method.unit, method.unit)]
+    return node
+
+
+def _clip_mode(method: Method, bounds: Any) -> str | None:
+    if not bounds or "MIN" not in bounds:
+        return None
+    return "both" if method.clips else "none"
+
+
+def _value(method: Method) -> Answer:
+    try:
+        return method.read()
+    except ParameterError:  # another preset has just come
+        return ()

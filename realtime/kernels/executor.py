@@ -1,0 +1,314 @@
+"""Executors: one streaming module, run block after block, as fast as the machine allows.
+
+All take and give numpy and keep the state themselves. `EagerExecutor` is the oracle that the others are
+tested against. `OnnxExecutor` is the quickest on a CPU: at small blocks most of a step's time is between the
+operations. `GraphExecutor` replays a captured CUDA graph, so that a step costs one launch.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gramophone.models.layers.streaming import Streaming
+from gramophone.realtime.kernels.onnx_export import export, fingerprint, store
+
+Block = NDArray[np.float32]
+"""float32 `(batch, channels, samples)`."""
+
+Kind = Literal["auto", "eager", "onnx", "graph"]
+
+CACHE = Path.home() / ".cache" / "gramophone" / "onnx"
+"""Where exported modules are kept, by what they compute."""
+
+_TOLERANCE = 1e-4
+"""How far an exported module's output may stray from the eager one's, in full scale (or of a louder peak)."""
+
+
+class DeviceError(RuntimeError):
+    """A device that this machine has not; the message names it and those there are."""
+
+
+class ExecutorError(RuntimeError):
+    """A module cannot be run in the way asked for; the message says why."""
+
+
+def choose_device(device: str = "auto") -> str:
+    """Return the device that `device` (auto, cpu, cuda or mps) stands for here; auto prefers a GPU.
+
+    Raises:
+        DeviceError: there is no such device.
+    """
+    present = ["cpu"]
+    if torch.backends.mps.is_available():
+        present.insert(0, "mps")
+    if torch.cuda.is_available():
+        present.insert(0, "cuda")
+    if device == "auto":
+        return present[0]
+    if device not in present:
+        raise DeviceError(f"device {device!r}: expected auto or one of {', '.join(present)}")
+    return device
+
+
+def make(
+    module: Streaming,
+    *,
+    channels: int,
+    block: int,
+    batch: int = 1,
+    controls: Sequence[NDArray[Any]] = (),
+    device: str = "auto",
+    kind: Kind = "auto",
+    cache: Path = CACHE,
+) -> Executor:
+    """Return an executor of `module` for blocks `(batch, channels, block)` and controls shaped like `controls`.
+
+    The executor has its own copy of the weights. Kind auto is a graph on CUDA and ONNX on a CPU, and eager,
+    with a warning, where those cannot be had.
+
+    Raises:
+        DeviceError: there is no such device.
+        ExecutorError: the module cannot run in blocks of this size, or not as the kind that was asked for.
+    """
+    device = choose_device(device)
+    if block < 1 or block % module.hop:
+        raise ExecutorError(f"block {block}: expected a multiple of the model's hop {module.hop}")
+    module = copy.deepcopy(module).eval().requires_grad_(False)
+    examples = [np.zeros((batch, channels, block), np.float32), *map(np.asarray, controls)]
+
+    def build(kind: str) -> Executor:
+        if kind == "onnx":
+            return OnnxExecutor(module, examples, cache)
+        return (GraphExecutor if kind == "graph" else EagerExecutor)(module, examples, device)
+
+    if kind != "auto":
+        return build(kind)
+    try:
+        return build({"cuda": "graph", "cpu": "onnx"}.get(device, "eager"))
+    except ExecutorError as error:
+        warnings.warn(f"{type(module).__name__} runs as plain torch, which is slower: {error}", stacklevel=2)
+        return build("eager")
+
+
+class Executor(ABC):
+    """A module, its state, and blocks of one shape. `delay` is the module's, in output samples.
+
+    `examples` are a block and the controls, for their shapes and types.
+    """
+
+    def __init__(self, module: Streaming, examples: Sequence[NDArray[Any]]) -> None:
+        self.delay = module.delay
+        self._shapes = [example.shape for example in examples]
+
+    def __call__(self, x: Block, *controls: NDArray[Any]) -> Block:
+        """Return the output for the next block, an array of its own.
+
+        Raises:
+            ValueError: an input is not of the shape that the executor was made for.
+        """
+        inputs = (x, *controls)
+        shapes = [value.shape for value in inputs]
+        if shapes != self._shapes:
+            raise ValueError(f"shapes {shapes}: this executor was made for {self._shapes}")
+        return self._run(inputs)
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Go back to silence."""
+
+    @abstractmethod
+    def _run(self, inputs: Sequence[NDArray[Any]]) -> Block:
+        """Run one block of checked shape."""
+
+
+class EagerExecutor(Executor):
+    """Plain torch, one operation after the other: the oracle."""
+
+    def __init__(self, module: Streaming, examples: Sequence[NDArray[Any]], device: str = "cpu") -> None:
+        super().__init__(module, examples)
+        self._module = module.to(device)
+        self._device = device
+        with torch.inference_mode():
+            self._silence = module.initial_state(torch.tensor(examples[0], device=device))
+        self._state = self._silence
+
+    def reset(self) -> None:
+        """Go back to silence."""
+        self._state = self._silence
+
+    @torch.inference_mode()
+    def _run(self, inputs: Sequence[NDArray[Any]]) -> Block:
+        x, *controls = (torch.tensor(np.ascontiguousarray(value), device=self._device) for value in inputs)
+        y, self._state = self._module.step(x, self._state, *controls)
+        return np.array(y.cpu().numpy(), order="C")
+
+
+class GraphExecutor(Executor):
+    """The step on buffers that never move, captured as a CUDA graph; without CUDA the same step, run eagerly.
+
+    The state is written back inside the step, so a replay needs nothing from Python but the input.
+
+    Raises:
+        ExecutorError: the module does something that cannot be captured.
+    """
+
+    def __init__(self, module: Streaming, examples: Sequence[NDArray[Any]], device: str) -> None:
+        super().__init__(module, examples)
+        self._module = module.to(device)
+        pin = device == "cuda"  # so that copies need no staging
+        self._host = [torch.tensor(value, pin_memory=pin) for value in examples]
+        self._inputs = [value.to(device, copy=True) for value in self._host]
+        with torch.inference_mode():
+            self._silence = module.initial_state(self._inputs[0])
+            self._state = tuple(tensor.clone() for tensor in self._silence)
+            y, _ = module.step(self._inputs[0], self._state, *self._inputs[1:])
+            self._output = y.clone(memory_format=torch.contiguous_format)
+        self._host_output = torch.empty(y.shape, dtype=y.dtype, pin_memory=pin)
+        self._replay = self._capture() if device == "cuda" else self._step
+        self._wait = torch.cuda.synchronize if device == "cuda" else _no_wait
+        self.reset()
+
+    @torch.inference_mode()
+    def reset(self) -> None:
+        """Go back to silence."""
+        _overwrite(self._state, self._silence)
+
+    @torch.inference_mode()
+    def _run(self, inputs: Sequence[NDArray[Any]]) -> Block:
+        for host, value in zip(self._host, inputs, strict=True):
+            host.numpy()[...] = value
+        _overwrite(self._inputs, self._host)
+        self._replay()
+        self._host_output.copy_(self._output, non_blocking=True)
+        self._wait()
+        return self._host_output.numpy().copy()
+
+    @torch.inference_mode()
+    def _step(self) -> None:
+        x, *controls = self._inputs
+        y, state = self._module.step(x, self._state, *controls)
+        # A state that is a view of an old one must not be overwritten before it is read.
+        fixed = {tensor.untyped_storage().data_ptr() for tensor in (*self._state, *self._inputs)}
+        state = tuple(new.clone() if new.untyped_storage().data_ptr() in fixed else new for new in state)
+        self._output.copy_(y)
+        _overwrite(self._state, state)
+
+    def _capture(self) -> Callable[[], None]:
+        """Return the step as a graph; what it allocates and tunes at first is done before, on a side stream."""
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream())
+        try:
+            with torch.cuda.stream(side):
+                for _ in range(3):
+                    self._step()
+            torch.cuda.current_stream().wait_stream(side)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                self._step()
+        except RuntimeError as error:
+            raise ExecutorError(f"it cannot be captured in a CUDA graph: {error}") from error
+        return graph.replay
+
+
+class OnnxExecutor(Executor):
+    """ONNX Runtime on one CPU thread, on bound buffers: two sets of states take turns as input and output.
+
+    The exported model is kept in `cache`, and compared with the module before it is.
+
+    Raises:
+        ExecutorError: the module cannot be exported, or its export does not do as it does.
+    """
+
+    def __init__(self, module: Streaming, examples: Sequence[NDArray[Any]], cache: Path = CACHE) -> None:
+        super().__init__(module, examples)
+        with torch.inference_mode():
+            self._silence = [tensor.numpy() for tensor in module.initial_state(torch.tensor(examples[0]))]
+        self._inputs = [np.array(example, order="C") for example in examples]
+        self._states = [[tensor.copy() for tensor in self._silence] for _ in range(2)]
+        path = cache / f"{fingerprint(module, examples)}.onnx"
+        try:
+            self._load(path.read_bytes())
+        except Exception:  # not there, or nothing that this runtime reads; its errors have no class in common
+            self._export(module, examples, path)
+
+    def reset(self) -> None:
+        """Go back to silence."""
+        for state, silence in zip(self._states[0], self._silence, strict=True):
+            state[...] = silence
+        self._turns = cycle(self._bindings)
+
+    def _run(self, inputs: Sequence[NDArray[Any]]) -> Block:
+        for buffer, value in zip(self._inputs, inputs, strict=True):
+            buffer[...] = value
+        self._session.run_with_iobinding(next(self._turns))
+        return self._output.copy()
+
+    def _export(self, module: Streaming, examples: Sequence[NDArray[Any]], path: Path) -> None:
+        try:
+            model = export(module, examples)
+            self._load(model)
+        except Exception as error:
+            raise ExecutorError(str(error)) from error
+        self._compare(EagerExecutor(module, examples))
+        store(path, model)
+
+    def _load(self, model: bytes) -> None:
+        """Start a session and bind every buffer once: from the first states to the second, and back."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        # Decaying tails would otherwise reach numbers so small that the processor slows down a hundredfold.
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._output = np.zeros(self._session.get_outputs()[0].shape, np.float32)
+        first, second = self._states
+        self._bindings = [self._bind(first, second), self._bind(second, first)]
+        self.reset()
+
+    def _bind(self, old: list[NDArray[Any]], new: list[NDArray[Any]]) -> Any:
+        binding = self._session.io_binding()
+        sources = {f"in{i}": value for i, value in enumerate(self._inputs)}
+        sources |= {f"old{i}": value for i, value in enumerate(old)}
+        for entry in self._session.get_inputs():  # what the module does not use is not there
+            binding.bind_ortvalue_input(entry.name, _shared(sources[entry.name]))
+        binding.bind_ortvalue_output("out", _shared(self._output))
+        for i, value in enumerate(new):
+            binding.bind_ortvalue_output(f"new{i}", _shared(value))
+        return binding
+
+    def _compare(self, oracle: EagerExecutor) -> None:
+        """Run noise through both: a trace keeps as constants whatever the module computed in Python."""
+        noise = np.random.default_rng(0)
+        controls = [value.copy() for value in self._inputs[1:]]
+        for _ in range(3):
+            x = noise.uniform(-1, 1, self._inputs[0].shape).astype(np.float32)
+            truth = oracle(x, *controls)
+            error = np.abs(self(x, *controls) - truth).max()
+            if not error <= _TOLERANCE * max(1.0, np.abs(truth).max()):
+                raise ExecutorError(f"its ONNX export is off by {error:.2g}")
+        self.reset()
+
+
+def _shared(array: NDArray[Any]) -> onnxruntime.OrtValue:
+    """Return a value on the array's own memory, which the caller keeps."""
+    return onnxruntime.OrtValue.ortvalue_from_numpy(array)
+
+
+def _overwrite(kept: Sequence[Tensor], new: Sequence[Tensor]) -> None:
+    for target, source in zip(kept, new, strict=True):
+        target.copy_(source, non_blocking=True)
+
+
+def _no_wait() -> None:
+    """Return at once: on a CPU a copy is done when it returns."""

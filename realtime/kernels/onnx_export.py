@@ -1,0 +1,126 @@
+"""A streaming module's step as an ONNX model, and the name under which its export is kept.
+
+The model takes `in0` (the block), `in1`... (the controls) and `old0`... (the state), and gives `out` and
+`new0`...
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import tempfile
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gramophone import models
+from gramophone.models.layers.streaming import Streaming
+
+_OPSET = 17
+
+
+class ExportError(RuntimeError):
+    """A module that does not translate to ONNX, or no exporter to do it with; the message says which."""
+
+
+def export(module: Streaming, examples: Sequence[NDArray[Any]]) -> bytes:
+    """Return the step of `module` for a block and controls like `examples`, as an ONNX file's content.
+
+    Raises:
+        ExportError: the module does not translate, or the `onnx` package is missing.
+    """
+    inputs = [torch.tensor(example) for example in examples]
+    # The exporter that traces, for it is ten times as quick as the one that analyses, needs only `onnx`, and
+    # a step has no control flow to lose. What it may get wrong the executor finds by comparing.
+    with torch.no_grad(), warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")
+        file = Path(folder) / "step.onnx"
+        state = module.initial_state(inputs[0])
+        try:
+            torch.onnx.export(
+                _FlatStep(module, len(inputs)),
+                (*inputs, *state),
+                file,
+                input_names=_numbered("in", inputs) + _numbered("old", state),
+                output_names=["out", *_numbered("new", state)],
+                opset_version=_OPSET,
+                dynamo=False,
+            )
+        except Exception as error:  # the exporter's own, the tracer's and the module's are all of other kinds
+            reason = str(error).strip().partition("\n")[0]
+            raise ExportError(f"{type(module).__name__} cannot be exported to ONNX: {reason}") from error
+        return file.read_bytes()
+
+
+def fingerprint(module: Streaming, examples: Sequence[NDArray[Any]]) -> str:
+    """Return a name for the step of `module` on such blocks: another one whenever the export might differ.
+
+    It covers weights, settings and source of all parts, the shapes, and the version of torch.
+    """
+    digest = hashlib.sha256(repr((torch.__version__, _OPSET)).encode())
+    for example in examples:
+        digest.update(repr((example.shape, example.dtype.str)).encode())
+    for name, part in module.named_modules():
+        settings = {k: v for k, v in vars(part).items() if not k.startswith("_") and _is_plain(v)}
+        digest.update(repr((name, type(part).__qualname__, sorted(settings.items()))).encode())
+    for name, tensor in chain(module.named_parameters(), module.named_buffers()):
+        digest.update(repr((name, tensor.shape, tensor.dtype)).encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    for source in _sources(module):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+def store(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; a cache that cannot be written is a slow start, not an error."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            Path(name).replace(path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+
+
+class _FlatStep(nn.Module):
+    """A step with block, controls and state in one row."""
+
+    def __init__(self, module: Streaming, inputs: int) -> None:
+        super().__init__()
+        self.module = module
+        self.inputs = inputs
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        x, *controls = tensors[: self.inputs]
+        y, state = self.module.step(x, tensors[self.inputs :], *controls)
+        return (y, *state)
+
+
+def _numbered(name: str, tensors: Sequence[Tensor]) -> list[str]:
+    return [f"{name}{i}" for i in range(len(tensors))]
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _sources(module: Streaming) -> list[Path]:
+    """Return the files that the parts are written in (but torch's), and all of `models`, which they may call."""
+    files = set(Path(next(iter(models.__path__))).glob("*.py"))
+    for kind in {type(part) for part in module.modules()}:
+        if kind.__module__.partition(".")[0] != "torch":
+            with suppress(TypeError):  # written at a prompt
+                files.add(Path(inspect.getfile(kind)))
+    return sorted(file for file in files if file.is_file())

@@ -1,0 +1,101 @@
+"""The audio process: opens the device, relays its blocks, and opens it again when it comes back after going away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from multiprocessing.connection import Connection
+
+from gramophone.realtime.live.audio_callback import Relay
+from gramophone.realtime.live.devices.backend import AudioError, Backend, open_backend
+from gramophone.realtime.live.latency_budget import depth
+from gramophone.realtime.live.messages import AudioSettings, Complaint, Failed, Lost, Opened
+from gramophone.realtime.live.shared_state import LONGEST_BLOCK, Shared
+from gramophone.realtime.live.status import Status
+from gramophone.realtime.system.realtime_priority import HELPERS, belong_to_parent, real_time, settle
+from gramophone.realtime.system.wakeup import Wake
+
+_LOOK_S = 0.1
+_RETRY_S = 0.5
+
+
+def run_audio(shared: Shared, wake: Wake, settings: AudioSettings, control: Connection) -> None:
+    """Be the audio process, until anything is sent over `control` or the parent is gone."""
+    belong_to_parent()
+    backend: Backend | None
+    try:
+        backend = _open(settings)
+    except AudioError as error:
+        control.send(Failed(str(error)))
+        return
+    settle()
+    real_time(HELPERS)
+    while backend is not None:
+        _play(backend, shared, wake, settings, control)
+        if not backend.lost.is_set():
+            return
+        shared.status["rate"] = 0
+        control.send(Lost(backend.name))
+        same = replace(settings, choice=f"{backend.kind}:{settings.choice.partition(':')[2]}")
+        backend = _wait_for_device(same, control)
+
+
+def _open(settings: AudioSettings) -> Backend:
+    backend = open_backend(settings.choice, settings.sockets, settings.block)
+    if backend.block > LONGEST_BLOCK:
+        backend.close()
+        raise AudioError(f"{backend.name}: block of {backend.block} frames: expected at most {LONGEST_BLOCK}")
+    return backend
+
+
+def _play(backend: Backend, shared: Shared, wake: Wake, settings: AudioSettings, control: Connection) -> None:
+    """Relay until the device is lost or the end is asked for."""
+    if not _known(backend, control):
+        backend.close()
+        return
+    status = shared.status
+    status["rate"], status["block"] = backend.rate, backend.block
+    control.send(Opened(backend.name, backend.rate, backend.block, backend.inputs, backend.outputs))
+    before = {name: status[name] for name in ("xruns", *backend.figures)}
+    try:
+        backend.start(Relay(shared, wake, settings.channels, settings.spare).process)
+        while not control.poll(_LOOK_S) and not backend.lost.is_set():
+            _write_figures(backend, status, before)
+            _tell(backend, control)
+            backend.state_latency(depth(status, settings.spare, backend.block) * backend.block + int(status["delay"]))
+        _tell(backend, control)
+    except AudioError as error:
+        control.send(Failed(str(error)))
+    finally:
+        backend.close()
+
+
+def _known(backend: Backend, control: Connection) -> bool:
+    """Wait until the device knows rate and block; return False when the end is asked for before."""
+    while not control.poll():
+        _tell(backend, control)
+        if backend.wait_until_known(_LOOK_S):
+            return True
+    return False
+
+
+def _write_figures(backend: Backend, status: Status, before: Mapping[str, float]) -> None:
+    """Bring the status up to date; the backend counts from nothing, the status from `before`."""
+    status["block"], status["held"] = backend.block, backend.held
+    for name, count in {"xruns": backend.xruns, **backend.figures}.items():
+        status[name] = before[name] + count
+
+
+def _tell(backend: Backend, control: Connection) -> None:
+    for news in backend.news():
+        control.send(Complaint(news))
+
+
+def _wait_for_device(settings: AudioSettings, control: Connection) -> Backend | None:
+    """Return the device when it is back; None when the end is asked for before."""
+    while not control.poll(_RETRY_S):
+        try:
+            return _open(settings)
+        except AudioError:
+            continue
+    return None

@@ -1,0 +1,129 @@
+"""What `gramophone play` shows: meters and knobs in a terminal, else a line a second, JSON, or nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from rich.bar import Bar
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from gramophone.realtime.control.controller import Desk
+
+_FLOOR_DB = -60.0
+_METER_WIDTH = 40
+_NEWS_KEPT = 4
+
+
+class QuietView:
+    """Shows nothing but news."""
+
+    interval_s = 1.0
+
+    def show(self, report: dict[str, Any], desk: Desk) -> None:
+        """Show nothing."""
+
+    def tell(self, news: str) -> None:
+        """Print a sentence to standard error."""
+        print(news, file=sys.stderr, flush=True)
+
+
+class JsonView(QuietView):
+    """Prints one JSON object a second."""
+
+    def show(self, report: dict[str, Any], desk: Desk) -> None:
+        """Print the figures."""
+        print(json.dumps(report), flush=True)
+
+
+class LineView(QuietView):
+    """Prints a line a second."""
+
+    def show(self, report: dict[str, Any], desk: Desk) -> None:
+        """Print the figures that matter most."""
+        print(f"{report['time_s']:8.1f} s  {_levels(report)}  {_figures(report)}", flush=True)
+
+
+class TerminalView:
+    """Draws meters, figures, knobs and the last news in place, while the `with` block lasts."""
+
+    interval_s = 0.1
+
+    def __init__(self) -> None:
+        self._news: list[str] = []
+        self._drawn: RenderableType = Text("opening the device …")
+        self._live = Live(self._drawn, auto_refresh=False, transient=True)
+
+    def show(self, report: dict[str, Any], desk: Desk) -> None:
+        """Draw the figures and the knobs as they are."""
+        self._drawn = Group(_meters(report), Text(_figures(report)), _knobs(desk, report["left_out"]))
+        self._draw()
+
+    def tell(self, news: str) -> None:
+        """Draw a sentence below."""
+        self._news = [*self._news, news][-_NEWS_KEPT:]
+        self._draw()
+
+    def __enter__(self) -> Self:
+        self._live.start(refresh=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+        for news in self._news:
+            print(news, file=sys.stderr)
+
+    def _draw(self) -> None:
+        self._live.update(Group(self._drawn, Text("\n".join(self._news), style="yellow")), refresh=True)
+
+
+def _levels(report: dict[str, Any]) -> str:
+    return f"in {report['input']['rms_db']:6.1f} dB  out {report['output']['rms_db']:6.1f} dB"
+
+
+def _figures(report: dict[str, Any]) -> str:
+    wet = "" if report["playing"] else "  DRY"
+    return (
+        f"{report['device']}  {report['rate']} Hz, block {report['block']}  "
+        f"latency {report['latency_samples']} samples ({report['latency_ms']} ms)  load {report['load']:.0%}  "
+        f"underruns {report['underruns']}  xruns {report['xruns']}{wet}"
+    )
+
+
+def _meters(report: dict[str, Any]) -> Table:
+    grid = Table.grid(padding=(0, 1))
+    for name in ("input", "output"):
+        level = report[name]
+        share = min(max(1 - level["rms_db"] / _FLOOR_DB, 0.0), 1.0)
+        colour = "red" if level["peak_db"] >= 0 else "yellow" if level["peak_db"] > -6 else "green"
+        bar = Bar(1.0, 0.0, share, width=_METER_WIDTH, color=colour, bgcolor="grey23")
+        grid.add_row(name, bar, f"{level['rms_db']:6.1f} dB, peak {level['peak_db']:6.1f}")
+    return grid
+
+
+def _knobs(desk: Desk, left_out: Mapping[str, str]) -> Table:
+    """Draw the knobs that the preset's chain has, a stage a row, and why a stage is left out."""
+    grid = Table.grid(padding=(0, 2))
+    for stage in desk.preset.stages:
+        shown = [f"{key} {_short(value)}" for key, value in stage.values.items() if key not in ("bypass", "mix")]
+        off = " (bypassed)" if stage.values.get("bypass") else ""
+        grid.add_row(Text(stage.name + off, style="bold"), Text("  ".join(shown), overflow="fold"))
+        if stage.name in left_out:
+            grid.add_row("", Text(left_out[stage.name], style="red", overflow="fold"))
+    return grid
+
+
+def _short(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value).rpartition("/")[2] or "-"

@@ -1,0 +1,1 @@
+"""Audio devices: JACK, PortAudio and sound over OSC behind one interface."""

@@ -1,0 +1,116 @@
+"""JACK: ports `gramophone:in_1 …` and `out_1 …`, connected to the sound card, in time with every other client."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from gramophone.realtime.live.devices.backend import AudioError, Backend, Process
+
+
+class JackBackend(Backend):
+    """A client of the running server (never starts one). The block is the server's; asking for another sets it there.
+
+    Raises:
+        AudioError: JACK is not installed, or no server runs under this name.
+    """
+
+    kind = "jack"
+
+    def __init__(self, name: str, channels: int, block: int | None) -> None:
+        jack = load_jack()
+        try:
+            self._client = jack.Client("gramophone", no_start_server=True, servername=name or None)
+        except jack.JackOpenError:
+            where = f"no JACK server {name!r} runs" if name else "no JACK server runs"
+            raise AudioError(f"{where} (start one with jackd or qjackctl)") from None
+        if block and block != self._client.blocksize:
+            self._set_block(jack, block)
+        self.name = f"JACK client {self._client.name}"
+        self.rate, self.block = self._client.samplerate, self._client.blocksize
+        self.lost = threading.Event()
+        self._xruns = 0
+        self._inputs = [self._client.inports.register(f"in_{i + 1}") for i in range(channels)]
+        self._outputs = [self._client.outports.register(f"out_{i + 1}") for i in range(channels)]
+        self._latency: Any = None
+
+    @property
+    def xruns(self) -> int:
+        """How often the server missed its time, whoever's fault it was."""
+        return self._xruns
+
+    def start(self, process: Process) -> None:
+        """Go live, and connect to the sound card's ports one by one."""
+        from gramophone.realtime.live.devices.jack_latency import JackLatency
+
+        inputs, outputs = self._inputs, self._outputs
+        buffers: dict[int, Any] = {}
+
+        def on_block(frames: int) -> None:
+            block = buffers.get(frames)
+            if block is None:
+                block = buffers[frames] = np.zeros((len(inputs), frames), np.float32)
+            for row, port in zip(block, inputs, strict=True):
+                row[:] = port.get_array()
+            for row, port in zip(process(block), outputs, strict=True):
+                port.get_array()[:] = row
+
+        def on_block_size(frames: int) -> None:
+            self.block = frames
+
+        def on_xrun(_delay_us: float) -> None:
+            self._xruns += 1
+
+        def on_shutdown(_status: object, _reason: str) -> None:
+            self.lost.set()
+
+        self._client.set_process_callback(on_block)
+        self._client.set_blocksize_callback(on_block_size)
+        self._client.set_xrun_callback(on_xrun)
+        self._client.set_shutdown_callback(on_shutdown)
+        self._latency = JackLatency(self._client, inputs, outputs)
+        self._client.activate()
+        self._connect()
+
+    def state_latency(self, samples: int) -> None:
+        """Let the server tell every client how late our sound is."""
+        self._latency.state(samples)
+
+    def close(self) -> None:
+        """Leave the server."""
+        if not self.lost.is_set():
+            self._client.deactivate()
+        self._client.close()
+
+    def _set_block(self, jack: Any, block: int) -> None:
+        try:
+            self._client.blocksize = block
+        except jack.JackError:
+            self._client.close()
+            raise AudioError(f"JACK block of {block} frames: the server refuses; expected a power of two") from None
+
+    def _connect(self) -> None:
+        """Connect to the sound card; of a mono one every input hears the same."""
+        sources = self._client.get_ports(is_audio=True, is_output=True, is_physical=True)
+        targets = self._client.get_ports(is_audio=True, is_input=True, is_physical=True)
+        for i, port in enumerate(self._inputs if sources else ()):
+            self._client.connect(sources[min(i, len(sources) - 1)], port)
+        for port, target in zip(self._outputs, targets, strict=False):
+            self._client.connect(port, target)
+
+
+def load_jack() -> Any:
+    """Return the JACK-Client library, made quiet.
+
+    Raises:
+        AudioError: it or JACK itself is not installed.
+    """
+    try:
+        import jack
+    except (ImportError, OSError) as error:
+        raise AudioError(f"JACK is not installed ({error})") from None
+    jack.set_error_function(lambda _message: None)
+    jack.set_info_function(lambda _message: None)
+    return jack

@@ -1,0 +1,163 @@
+"""The board: the newest value of every knob in shared memory. However fast knobs are turned, nothing queues.
+
+Knobs have places in the order of the chain. Another preset has other knobs: it gets the next generation of places, so
+that what is meant for the coming chain never turns a knob of the one that still plays. Switches that lie behind any
+chain have places from the end, -1, -2, and so on, and stand alike in every generation: so they turn at once whichever
+chain plays, and yet together with its knobs.
+
+Values that are set together are read together. Each change is a whole new edition of the values, written beside the
+last ones and sealed by a checksum of what it is and holds: a reader that meets an edition half written, or whose parts
+reached it in another order than they were written in (which some processors allow), finds that the seal does not fit
+and keeps to what it knows until it looks again.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramophone.realtime.system.shared_memory import Memory
+
+Changes = list[tuple[int, float]]
+"""Place and newest value of every knob that has been turned."""
+
+_BANKS = 8
+"""Generations whose places are kept; one that is older has been overtaken and is heard no more."""
+_EDITIONS = 4
+"""Editions kept of each: the newest can be read while the writer, or one that was held up, is at the next."""
+_LOOKS = 8
+"""How often a reader looks for a whole edition before it goes on with what it knows."""
+
+
+class Board:
+    """Values of `size` knobs for each of the last generations, and of `switches` that belong to all of them.
+
+    One thread at a time writes, others read changes.
+    """
+
+    def __init__(self, size: int, switches: int = 0) -> None:
+        self.size = size
+        self._bind(
+            Memory(
+                {
+                    "generations": ("int64", (_BANKS,)),
+                    "counts": ("int64", (_BANKS,)),
+                    "newest": ("int64", (_BANKS,)),
+                    "seals": ("int64", (_BANKS, _EDITIONS)),
+                    "switches": ("float64", (switches,)),
+                    "values": ("float64", (_BANKS, _EDITIONS, size + switches)),
+                }
+            )
+        )
+        self._generations[:] = -1
+
+    def lay_out(self, generation: int, values: Sequence[float] | NDArray[np.float64]) -> None:
+        """Give the knobs of a new chain their places and first values.
+
+        Raises:
+            ValueError: there are more knobs than places.
+        """
+        if len(values) > self.size:
+            raise ValueError(f"{len(values)} knobs: expected at most {self.size}")
+        bank = generation % _BANKS
+        self._generations[bank] = -1
+        self._counts[bank] = len(values) + len(self._switches)
+        self._publish(bank, generation, np.concatenate((values, self._switches)))
+        self._generations[bank] = generation
+
+    def set(self, generation: int, changes: Mapping[int, float]) -> None:
+        """Turn the knobs and switches at these places, all at once; if their generation is gone, only the switches."""
+        switched = {place: value for place, value in changes.items() if place < 0}
+        self._turn(generation, changes)
+        if switched:
+            self._switches[list(switched)] = list(switched.values())
+            for other in self._generations[self._generations != generation].tolist():
+                self._turn(other, switched)
+
+    def switch(self, place: int) -> float:
+        """Return how the switch at `place` stands."""
+        return float(self._switches[place])
+
+    def reader(self, generation: int, values: Sequence[float] | NDArray[np.float64]) -> BoardReader:
+        """Return what tells of changes from `values`, those of the switches behind those of the knobs, on."""
+        return BoardReader(self, generation, values)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._memory.close()
+
+    def __getstate__(self) -> tuple[int, Memory]:
+        return self.size, self._memory
+
+    def __setstate__(self, state: tuple[int, Memory]) -> None:
+        self.size, memory = state
+        self._bind(memory)
+
+    def _bind(self, memory: Memory) -> None:
+        self._memory = memory
+        self._generations, self._counts, self._newest, self._seals, self._switches, self._values = (
+            memory.array(name) for name in ("generations", "counts", "newest", "seals", "switches", "values")
+        )
+
+    def _turn(self, generation: int, changes: Mapping[int, float]) -> None:
+        bank = generation % _BANKS
+        if generation >= 0 and self._generations[bank] == generation:
+            values = self._newest_of(bank).copy()
+            values[list(changes)] = list(changes.values())
+            self._publish(bank, generation, values)
+
+    def _newest_of(self, bank: int) -> NDArray[np.float64]:
+        return self._values[bank, self._newest[bank] % _EDITIONS, : self._counts[bank]]
+
+    def _publish(self, bank: int, generation: int, values: NDArray[np.float64]) -> None:
+        edition = int(self._newest[bank]) + 1
+        slot = edition % _EDITIONS
+        self._values[bank, slot, : len(values)] = values
+        self._seals[bank, slot] = _seal(generation, edition, values)
+        self._newest[bank] = edition
+
+    def _read(self, generation: int, seen: int) -> tuple[int, NDArray[np.float64]] | None:
+        """Return the newest edition and its values; None if it is `seen`, not whole yet, or the generation is gone."""
+        bank = generation % _BANKS
+        for _ in range(_LOOKS):
+            edition = int(self._newest[bank])
+            if edition == seen or self._generations[bank] != generation:
+                return None
+            slot = edition % _EDITIONS
+            values = self._values[bank, slot, : self._counts[bank]].copy()
+            if self._seals[bank, slot] == _seal(generation, edition, values):
+                return edition, values
+        return None
+
+
+class BoardReader:
+    """One generation of knobs, and the switches, as its reader knows them: `known`."""
+
+    def __init__(self, board: Board, generation: int, values: Sequence[float] | NDArray[np.float64]) -> None:
+        self._board, self._generation = board, generation
+        self.known = np.array(values, np.float64)
+        self._seen = -1
+
+    def changes(self, ready: Callable[[Changes], bool] = lambda _changes: True) -> Changes:
+        """Return place and newest value of every knob, then every switch, turned since the last call.
+
+        What was set at once is told at once. `ready` may put all of it off to the next call.
+        """
+        news = self._board._read(self._generation, self._seen)
+        if news is None:
+            return []
+        edition, values = news
+        knobs = len(values) - len(self._board._switches)
+        turned = [int(index) for index in np.flatnonzero(values != self.known)]
+        changes = [(index if index < knobs else index - len(values), float(values[index])) for index in turned]
+        if not ready(changes):
+            return []
+        self._seen, self.known = edition, values
+        return changes
+
+
+def _seal(generation: int, edition: int, values: NDArray[np.float64]) -> int:
+    return zlib.crc32(values.tobytes(), zlib.crc32(b"%d %d" % (generation, edition)))

@@ -1,0 +1,131 @@
+"""`gramophone play` on a live device, from the first moment to the last."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Protocol, Self
+
+from gramophone.presets import Preset
+from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.live.ahead import Ahead
+from gramophone.realtime.live.record import Recorder
+from gramophone.realtime.live.session import Session, SessionSettings
+
+Controls = Callable[[Desk, Session], Iterable[AbstractContextManager[object]]]
+"""Makes every hand on the desk (OSC, web page, MIDI), each open while the sound plays."""
+
+
+class View(Protocol):
+    """Whoever shows how it goes."""
+
+    interval_s: float
+
+    def show(self, report: dict[str, object], desk: Desk) -> None:
+        """Take in the figures of now."""
+
+    def tell(self, news: str) -> None:
+        """Say a sentence to people."""
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What is asked for: on what to play, for how long (None: until Ctrl-C), and where to record (None: nowhere)."""
+
+    settings: SessionSettings
+    duration_s: float | None = None
+    record: Path | None = None
+
+
+def no_controls(_desk: Desk, _session: Session) -> Iterable[AbstractContextManager[object]]:
+    """No hands but the command line's."""
+    return ()
+
+
+def perform(
+    performance: Performance,
+    find_preset: Callable[[], Preset],
+    view: View,
+    controls: Controls = no_controls,
+    ahead: Ahead | None = None,
+) -> None:
+    """Play until the duration is over, or until Ctrl-C or SIGTERM, which is a good end.
+
+    `find_preset` returns the complete preset; the processes start while it looks, unless a worker is `ahead` already.
+
+    Raises:
+        AudioError: there is no device.
+        PresetError: the preset cannot be played.
+        RecordError, SoundFileError: it cannot be recorded.
+    """
+    with ExitStack() as stack:
+        signals, session = stack.enter_context(_Signals()), stack.enter_context(Session(performance.settings, ahead))
+        recording, hands = stack.enter_context(ExitStack()), stack.enter_context(ExitStack())
+        recorder = Recorder(performance.record, session.shared) if performance.record else None
+        session.on_event = recorder.take if recorder else session.on_event
+        session.on_news = view.tell
+        preset = find_preset()
+        session.start(preset)
+        desk = Desk(preset, session)
+        for control in controls(desk, session):
+            hands.enter_context(control)
+        session.wait_until_open()
+        if recorder:
+            recording.callback(lambda: view.tell(recorder.trouble) if recorder.trouble else None)
+            recording.enter_context(recorder.writing(session.format, performance.duration_s))
+            recording.callback(session.end)  # so that the recorder hears the last words
+        session.wait_until_playing()
+        _watch(session, desk, view, signals.stopped, performance.duration_s)
+
+
+def _watch(session: Session, desk: Desk, view: View, stopped: threading.Event, duration_s: float | None) -> None:
+    """Show how it goes until it ends."""
+    began = time.monotonic()
+    end = began + duration_s if duration_s is not None else math.inf
+    while (left := end - time.monotonic()) > 0 and not stopped.wait(min(view.interval_s, left)):
+        session.check()
+        view.show({"time_s": round(time.monotonic() - began, 3), **session.report()}, desk)
+
+
+class _Signals:
+    """Ctrl-C and SIGTERM while the `with` block lasts: what has not begun is broken off, what plays comes to an end.
+
+    `stopped` is set by the first signal once somebody waits for it; any other raises KeyboardInterrupt.
+    """
+
+    def __init__(self) -> None:
+        self.stopped = _Awaited()
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._stop)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        if not self.stopped.awaited or self.stopped.is_set():
+            raise KeyboardInterrupt
+        self.stopped.set()
+
+
+class _Awaited(threading.Event):
+    """An event that knows whether anybody has waited for it yet."""
+
+    awaited = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.awaited = True
+        return super().wait(timeout)

@@ -1,0 +1,76 @@
+"""Every hand on the desk of a live session: OSC, OSCQuery with the control page, and MIDI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import dataclass
+
+from gramophone.presets import Preset
+from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.control.midi.controller_map import Surface
+from gramophone.realtime.control.midi.ports import MidiError, midi_controls
+from gramophone.realtime.control.preset_saver import Saver
+from gramophone.realtime.live.session import Session
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Hands:
+    """Which controls are open. Ports: None is closed; `host` other than this machine needs `allow` (OSC peers).
+
+    `midi`: names of inputs, none for every one that is plugged in; None is closed. `token` guards the page beyond this
+    machine.
+    """
+
+    osc_port: int | None = 9000
+    http_port: int | None = 9001
+    host: str = "127.0.0.1"
+    allow: tuple[str, ...] = ()
+    token: str = ""
+    midi: tuple[str, ...] | None = ()
+
+    def on(self, desk: Desk, session: Session, tell: Tell) -> Iterator[AbstractContextManager[object]]:
+        """Yield the controls, to be opened one after the other; `tell` shows people what is wrong, and what was saved.
+
+        Raises:
+            OSError: a port is taken, or the host is open to others without a list of those allowed.
+        """
+        from gramophone.realtime.control.osc import AddressSpace, Faults, osc_server
+
+        def say(news: str) -> None:
+            tell(news)
+            space.news.say(news)
+
+        def go_back(_playing: Preset) -> None:
+            space.news.say(f"{desk.name} cannot be played; the terminal says why")
+            desk.revert(lambda: session.preset)
+
+        surface = Surface(desk)
+        saver = Saver(desk, session.snapshot, say)
+        space = AddressSpace(desk, session.meters, faults=Faults(tell), surface=surface, saver=saver, router=session)
+        session.on_refused = go_back
+        for part in (surface, space, saver):
+            yield closing(part)
+        if self.osc_port is not None:
+            yield osc_server(space, self.osc_port, self.host, self.allow)
+        if self.http_port is not None:
+            from gramophone.realtime.control.oscquery import oscquery_server
+
+            yield oscquery_server(space, self.http_port, self.osc_port or 0, self.host, token=self.token)
+        if self.midi is not None:
+            yield _midi(surface, self.midi, tell)
+
+
+@contextmanager
+def _midi(surface: Surface, names: tuple[str, ...], tell: Tell) -> Iterator[None]:
+    """Let MIDI controllers play; a machine without MIDI plays on without, unless a device was asked for by name."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(midi_controls(surface, names or None))
+        except MidiError as error:
+            if names:
+                raise
+            tell(str(error))
+        yield

@@ -1,0 +1,142 @@
+"""The parameter table: every knob of a chain by its address, `stage.parameter`.
+
+Presets, `--set`, OSC, MIDI, the web page and the docs all go through here; a value that passes fits its parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from gramophone.models.parameters import Parameter, ParameterError, Value, lookup, suggest
+from gramophone.presets import Preset, PresetError, StageSettings
+from gramophone.realtime.midi.mapping import ControlMapping, check_knob, from_row
+from gramophone.realtime.stage import Keys, StageError
+from gramophone.realtime.stage_registry import KindError, keys_of
+
+COMMON = (
+    Parameter("bypass", False, "leave the sound as it is, with the stage's latency kept", smoothing_ms=10),
+    Parameter("mix", 1.0, "how much of the stage is heard: 0 dry, 1 wet; the dry sound is aligned"),
+)
+"""What every stage has beside its own parameters."""
+
+
+def table(preset: Preset) -> dict[str, Parameter]:
+    """Return the parameters of the preset's chain by address, in the order of the chain.
+
+    Raises:
+        PresetError: a stage's kind is unknown, or its settings do not make a stage.
+    """
+    return {f"{stage.name}.{knob.name}": knob for stage in preset.stages for knob in _keys(preset, stage).knobs}
+
+
+def complete(preset: Preset) -> Preset:
+    """Return `preset` with every parameter's value present, checked, and every file found.
+
+    Raises:
+        PresetError: a kind, key, value or mapping does not fit; the message names the file, the key and what was
+            expected.
+    """
+    changes: dict[tuple[str, str], Value] = {}
+    for stage in preset.stages:
+        keys = _keys(preset, stage)
+        knobs = {knob.name: knob for knob in keys.knobs}
+        for key in stage.values:
+            if not keys.open and key not in knobs and key not in keys.settings:
+                hint = suggest(key, [*knobs, *keys.settings])
+                raise PresetError(f"{preset.where}: stage {stage.name!r} ({stage.kind}) has no key {key!r}; {hint}")
+        for key, knob in knobs.items():
+            changes[stage.name, key] = _checked(preset, stage, knob)
+        for key, setting in keys.settings.items():
+            changes[stage.name, key] = setting
+    mappings_of(preset)
+    return preset.with_values(changes)
+
+
+def open_stages(preset: Preset) -> set[str]:
+    """Return the stages that may have more knobs than the table knows: they could not be asked.
+
+    Raises:
+        PresetError: a stage's kind is unknown, or its settings do not make a stage.
+    """
+    return {stage.name for stage in preset.stages if _keys(preset, stage).open}
+
+
+def concise(preset: Preset, written: Preset | None = None) -> Preset:
+    """Return a complete preset without the values that would be the same unsaid, but with those that `written` says."""
+    knobs = table(preset)
+    said = {(stage.name, key) for stage in written.stages for key in stage.values} if written else set()
+
+    def is_news(stage: str, key: str, value: Value) -> bool:
+        knob = knobs.get(f"{stage}.{key}")
+        return knob is None or value != knob.default or (stage, key) in said
+
+    stages = tuple(
+        replace(stage, values={key: value for key, value in stage.values.items() if is_news(stage.name, key, value)})
+        for stage in preset.stages
+    )
+    return replace(preset, stages=stages)
+
+
+def overridden(preset: Preset, settings: Iterable[str]) -> Preset:
+    """Return `preset` with `settings`, each of the form `stage.parameter=value` as on the command line, in place.
+
+    Raises:
+        PresetError: an address or a value does not fit; the message says what was expected.
+    """
+    knobs = table(preset)
+    changes: dict[tuple[str, str], Value] = {}
+    for setting in settings:
+        address, equals, text = setting.partition("=")
+        if not equals:
+            raise PresetError(f"--set {setting}: expected stage.parameter=value")
+        try:
+            stage, _, key = address.partition(".")
+            changes[stage, key] = lookup(knobs, address).parse(text)
+        except ParameterError as error:
+            raise PresetError(f"--set {setting}: {error}") from None
+    return preset.with_values(changes)
+
+
+def mappings_of(preset: Preset) -> tuple[ControlMapping, ...]:
+    """Return the mappings that a preset brings, each checked against the chain.
+
+    Raises:
+        PresetError: a table is not a mapping, or its knob is not one that a control can turn.
+    """
+    if not preset.midi:
+        return ()
+    knobs, unasked = table(preset), open_stages(preset)
+    found = []
+    for number, row in enumerate(preset.midi, 1):
+        try:
+            mapping = from_row(row)
+            if mapping.knob in knobs or mapping.knob.partition(".")[0] not in unasked:
+                check_knob(mapping, knobs)
+        except ParameterError as error:
+            raise PresetError(f"{preset.where}: midi {number} ({row.get('knob', '?')}): {error}") from None
+        found.append(mapping)
+    return tuple(found)
+
+
+def _keys(preset: Preset, stage: StageSettings) -> Keys:
+    folder = preset.path.parent if preset.path else None
+    try:
+        keys = keys_of(stage.kind, stage.values, folder)
+    except (KindError, StageError) as error:
+        raise PresetError(f"{preset.where}: stage {stage.name!r}: {error}") from None
+    return replace(keys, knobs=(*COMMON, *keys.knobs))
+
+
+def _checked(preset: Preset, stage: StageSettings, knob: Parameter) -> Value:
+    value = stage.values.get(knob.name, knob.default)
+    try:
+        checked = knob.check(value)
+    except ParameterError as error:
+        raise PresetError(f"{preset.where}: stage {stage.name!r}: {error}") from None
+    if isinstance(checked, str) and not knob.choices and checked:
+        try:
+            return str(preset.find_file(checked))
+        except PresetError as error:
+            raise PresetError(f"{error} (key {stage.name}.{knob.name})") from None
+    return checked

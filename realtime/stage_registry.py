@@ -1,0 +1,63 @@
+"""Kinds of stage by name: the built-in effects, and what is loaded only when a chain asks for it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from gramophone.models.parameters import Value
+from gramophone.realtime.stage import Format, Keys, Stage
+from gramophone.realtime.stages.effects.table import EFFECTS, REFUSED
+
+_LOADED = {
+    "latent": "gramophone.realtime.stages.latent.stage:LatentStage",
+    "plugin": "gramophone.realtime.stages.plugins.stage:PluginStage",
+    "style": "gramophone.realtime.stages.style.stage:StyleStage",
+    "wavenet": "gramophone.realtime.stages.wavenet.stage:WaveNetStage",
+}
+
+
+class KindError(ValueError):
+    """No stage is of this kind; the message lists those there are, or says why it cannot be."""
+
+
+def kinds() -> list[str]:
+    """Return every kind of stage by name."""
+    return sorted([*_LOADED, *EFFECTS])
+
+
+def keys_of(kind: str, values: Mapping[str, Value], folder: Path | None) -> Keys:
+    """Return what a stage of this kind with these `values`, in a preset in `folder`, may hold.
+
+    Raises:
+        KindError: there is no such kind.
+        StageError: its settings do not make a stage; the message says why.
+    """
+    if kind in EFFECTS:
+        return Keys(EFFECTS[kind].parameters)
+    return _stage_class(kind).keys(values, folder)
+
+
+def make_stage(kind: str, form: Format, values: Mapping[str, Value]) -> Stage:
+    """Return a stage of this kind for audio of this format.
+
+    Raises:
+        KindError: there is no such kind.
+        StageError: the stage cannot be made; the message says why.
+    """
+    return _stage_class(kind)(form, values)
+
+
+def _stage_class(kind: str) -> type[Stage]:
+    if kind in _LOADED:
+        module, _, name = _LOADED[kind].partition(":")
+        return cast("type[Stage]", getattr(importlib.import_module(module), name))
+    if kind in EFFECTS:
+        from gramophone.realtime.stages.effects.stage import effect_stage
+
+        return effect_stage(kind)
+    if kind in REFUSED:
+        raise KindError(f"kind {kind!r} cannot be played live: {REFUSED[kind]}")
+    raise KindError(f"unknown kind {kind!r}; expected one of {', '.join(kinds())}")

@@ -1,0 +1,1 @@
+"""The stages of a chain, a folder for each kind, and what they share."""

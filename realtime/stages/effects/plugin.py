@@ -1,0 +1,121 @@
+"""One instance of a built-in effect that streams: any block sizes, any channels, at a constant latency.
+
+Left alone, pedalboard 0.9 does not stream in general: a plugin starts afresh when a block is longer than any before,
+takes a block with fewer frames than channels for another layout, and leaves channels beyond its number untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+
+import numpy as np
+import pedalboard
+
+from gramophone.models.parameters import Value
+from gramophone.realtime.dsp.fifo import Fifo
+from gramophone.realtime.stage import Audio, Format, StageError
+from gramophone.realtime.stages.effects.spec import Effect
+
+_SILENCE = 8192
+"""Samples of silence that an instance hears first: its longest block."""
+
+_SILENCE_IN_HOPS = 4096
+"""The same for one that is fed with hops: past any latency there is."""
+
+
+class Pedal:
+    """An effect with values, after some silence. Call it with blocks `(channels, frames)`, frames >= 1.
+
+    `delay` is its latency in samples, at least `delay` of the constructor.
+
+    Raises:
+        StageError: pedalboard is too old, or refuses the rate, channels or a value; the message names the effect.
+    """
+
+    def __init__(self, effect: Effect, form: Format, values: Mapping[str, Value], delay: int = 0) -> None:
+        self._effect = effect
+        self._rate, self._channels = form.rate, form.channels
+        self._knobs = {knob.parameter.name: knob for knob in effect.knobs}
+        self.values = dict(values)
+        arguments = effect.constants(form.rate)
+        arguments |= {k.attribute: k.convert(values[name], form.rate) for name, k in self._knobs.items()}
+        plugin = getattr(pedalboard, effect.plugin, None)
+        if plugin is None:
+            raise StageError(f"{effect.plugin}: not in pedalboard {version('pedalboard')}; upgrade it")
+        starts = range(0, form.channels, effect.width)
+        self._lanes = [slice(start, start + effect.width) for start in starts]
+        try:
+            self._chains = [_chain(plugin(**arguments), effect.makeup_db) for _ in self._lanes]
+            owed, most_owed = self._hear_silence(form.channels)
+        except (ValueError, RuntimeError, TypeError) as error:
+            raise StageError(f"{effect.plugin} at {form.rate} Hz, {form.channels} channels: {error}") from None
+        own = most_owed + effect.slack(values, form.rate)
+        self._fifo = Fifo(form.channels, effect.hop) if effect.hop > 1 else None
+        hop_delay = self._fifo.delay if self._fifo else 0
+        self._debt = max(own, delay - hop_delay)
+        self.delay = self._debt + hop_delay
+        self._kept = np.zeros((form.channels, self._debt - owed), np.float32)
+
+    def __call__(self, block: Audio) -> Audio:
+        """Return the effect's output for `block`, both `(channels, frames)`."""
+        return self._pull(block) if self._fifo is None else self._fifo.process(block, self._pull)
+
+    def set(self, name: str, value: Value) -> None:
+        """Set a value at once, however it sounds."""
+        knob = self._knobs[name]
+        self.values[name] = value
+        converted = knob.convert(value, self._rate)
+        for chain in self._chains:
+            setattr(chain[1], knob.attribute, converted)
+
+    def restart(self) -> None:
+        """Forget the sound heard so far; for effects that owe nothing."""
+        for chain in self._chains:
+            chain[1].reset()
+        self._hear_silence(self._channels)  # `reset` also forgets the longest block
+
+    def _hear_silence(self, channels: int) -> tuple[int, int]:
+        """Run in silence; return how many samples have not come back at the end, and how many at most."""
+        in_hops = self._effect.hop > 1
+        size = self._effect.hop if in_hops else self._effect.longest_block
+        silence = np.zeros((channels, size), np.float32)
+        owed = most_owed = 0
+        for _ in range(0, _SILENCE_IN_HOPS if in_hops else _SILENCE, size):
+            owed += size - self._run(silence).shape[1]
+            most_owed = max(most_owed, owed)
+        return owed, most_owed
+
+    def _pull(self, block: Audio) -> Audio:
+        """Return as many samples as came in, from what the plugin returned before and now."""
+        frames = block.shape[1]
+        if self._effect.hop == 1:
+            return self._run(block)
+        pieces = [self._pull_hop(block[:, i : i + self._effect.hop]) for i in range(0, frames, self._effect.hop)]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
+
+    def _pull_hop(self, block: Audio) -> Audio:
+        made = np.concatenate((self._kept, self._run(block)), axis=1)
+        frames = block.shape[1]
+        if made.shape[1] < frames:
+            raise StageError(f"{self._effect.plugin} fell behind its latency of {self.delay} samples")
+        self._kept = made[:, frames:]
+        return made[:, :frames]
+
+    def _run(self, block: Audio) -> Audio:
+        size = self._effect.longest_block
+        if len(self._chains) == 1:
+            return pedalboard.process(block, self._rate, self._chains[0], size, False)
+        made = [
+            pedalboard.process(block[lane], self._rate, chain, size, False)
+            for lane, chain in zip(self._lanes, self._chains, strict=True)
+        ]
+        return np.concatenate(made, axis=0)
+
+
+def _chain(plugin: pedalboard.Plugin, makeup_db: float) -> list[pedalboard.Plugin]:
+    """Return the plugin behind a gain of 0 dB, which remembers the layout of the channels where not all others do."""
+    chain: list[pedalboard.Plugin] = [pedalboard.Gain(0.0), plugin]
+    if makeup_db:
+        chain.append(pedalboard.Gain(makeup_db))
+    return chain

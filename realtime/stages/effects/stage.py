@@ -1,0 +1,197 @@
+"""The effect stage: a built-in effect whose knobs never click and whose blocks may have any size.
+
+Setting pedalboard's parameters steps the output, and a staircase of small steps is no better: in trials each step of
+a moving threshold or cutoff left a click of its own. So a change is a fade between two instances of the effect, one
+with the old values and one with the new. Filter modes change the same way, and impulse responses, too, once they have
+been loaded in the background. What comes while a fade is under way waits for its end; a knob that keeps moving is thus
+followed in straight lines, one smoothing time long each. Only what moves smoothly by itself (`Knob.direct`) is set at
+once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import cache, partial
+from typing import ClassVar
+
+import numpy as np
+
+from gramophone.models.parameters import Value
+from gramophone.realtime.dsp.smoothing import Fade, crossfade
+from gramophone.realtime.stage import Audio, Format, Stage, StageError
+from gramophone.realtime.stages.background import Background, BackgroundStage
+from gramophone.realtime.stages.effects.delay import EchoStage
+from gramophone.realtime.stages.effects.plugin import Pedal
+from gramophone.realtime.stages.effects.spec import Effect
+from gramophone.realtime.stages.effects.table import EFFECTS, REFUSED
+
+_LOG = logging.getLogger(__name__)
+
+_HOLD_MS = 3.0
+"""How long an instance with new values runs unheard at least, until what the step did to it has died away."""
+
+
+class EffectStage(Stage):
+    """One of pedalboard's effects. `effect_stage` makes a class of this for each row of the table.
+
+    Values that are not given take their defaults.
+
+    Raises:
+        StageError: the effect cannot run in this format, or a file it needs cannot be read.
+    """
+
+    kind: ClassVar[str]
+    effect: ClassVar[Effect]
+
+    def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
+        self._form = form
+        self._knobs = {knob.parameter.name: knob for knob in self.effect.knobs}
+        self._targets = {name: values.get(name, k.parameter.default) for name, k in self._knobs.items()}
+        slowest = {**self._targets, **self.effect.slowest}
+        self._least_delay = Pedal(self.effect, form, slowest).delay if self.effect.slowest else 0
+        self._main = self._pedal(self._targets)
+        self.delay = self._main.delay
+        fades = not all(knob.direct for knob in self.effect.knobs)
+        self._twin = self._pedal(self._targets) if fades and self.effect.change == "twin" else None
+        self._coming: Pedal | None = None
+        self._warm_up = 0
+        self._fade = Fade(1.0, 1)
+
+    def set(self, name: str, value: Value) -> None:
+        """Set a target, heard from the next block on.
+
+        Raises:
+            StageError: there is no such parameter.
+        """
+        knob = self._knobs.get(name)
+        if knob is None:
+            raise StageError(f"{self.kind}: no parameter {name!r}, expected one of {', '.join(self._knobs)}")
+        if value == self._targets[name]:
+            return
+        if knob.direct:
+            for pedal in (self._main, self._twin):
+                if pedal is not None:
+                    pedal.set(name, value)
+        self._targets[name] = value
+
+    def process(self, block: Audio) -> Audio:
+        """Return the effect of `block`, `(channels, frames)` both, `delay` samples later."""
+        frames = block.shape[1]
+        pieces = []
+        start = 0
+        while start < frames:
+            self._begin()
+            stop = min(frames, start + self._run_length(frames))
+            pieces.append(self._run(block[:, start:stop]))
+            start = stop
+        if len(pieces) == 1:
+            return pieces[0]
+        return np.concatenate(pieces, axis=1) if pieces else block.copy()
+
+    def _pedal(self, values: Mapping[str, Value]) -> Pedal:
+        return Pedal(self.effect, self._form, values, self._least_delay)
+
+    def _begin(self) -> None:
+        """Start a fade if there is something to fade to and none is under way."""
+        if self._coming is not None or self._main.values == self._targets:
+            return
+        changed = [name for name, value in self._targets.items() if self._main.values[name] != value]
+        if self._twin is None:
+            self._coming = self._make_next()
+            self._warm_up = self.delay
+        else:
+            self._coming = self._twin
+            for name in changed:
+                self._coming.set(name, self._targets[name])
+            if self.effect.memory == "short":
+                self._twin.restart()
+            self._warm_up = round(_HOLD_MS * self._form.rate / 1000)
+        longest_ms = max(self._knobs[name].parameter.smoothing_ms for name in changed)
+        self._fade = Fade(0.0, round(longest_ms * self._form.rate / 1000))
+        self._fade.set(1.0)
+
+    def _make_next(self) -> Pedal:
+        """Return an instance with the new values, where there is no twin to take them."""
+        return self._pedal(self._targets)
+
+    def _run_length(self, frames: int) -> int:
+        """How many samples may pass before something else happens than now."""
+        if self._coming is None:
+            return frames
+        return self._warm_up or self._fade.left
+
+    def _run(self, block: Audio) -> Audio:
+        old = self._main(block)
+        if self._coming is None:
+            if self._twin is not None and self.effect.memory == "long":
+                self._twin(block)
+            return old
+        new = self._coming(block)
+        if self._warm_up:
+            self._warm_up -= block.shape[1]
+            return old
+        mixed = crossfade(old, new, self._fade.next(block.shape[1]))
+        if not self._fade.left:
+            self._arrive(self._coming)
+        return mixed
+
+    def _arrive(self, coming: Pedal) -> None:
+        """Make the new instance the main one, and the old one, with the same values now, its twin."""
+        if self._twin is not None:
+            self._twin = self._main
+            for name, value in coming.values.items():
+                if self._twin.values[name] != value:
+                    self._twin.set(name, value)
+        self._main, self._coming = coming, None
+
+
+class LoadedStage(BackgroundStage[Pedal], EffectStage):
+    """An effect whose knobs name files, which are loaded in the background.
+
+    A file that cannot be used is named in the log, and the old one stays.
+    """
+
+    def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
+        super().__init__(form, values)
+        self.background = Background[Pedal](f"{self.kind}-loader")
+        self._loaded = self._main
+
+    def set(self, name: str, value: Value) -> None:
+        """Load a file, to be faded over to when it is ready.
+
+        Raises:
+            StageError: there is no such parameter.
+        """
+        if name not in self._knobs:
+            super().set(name, value)
+        self.background.ask(partial(self._pedal, {**self._targets, name: value}))
+
+    def process(self, block: Audio) -> Audio:
+        """Return the effect of `block`, `(channels, frames)` both, `delay` samples later."""
+        if self._coming is None:
+            self._look()
+        return super().process(block)
+
+    def _enter(self, made: Pedal) -> None:
+        self._loaded, self._targets = made, dict(made.values)
+
+    def _make_next(self) -> Pedal:
+        return self._loaded
+
+
+@cache
+def effect_stage(kind: str) -> type[Stage]:
+    """Return the stage class of the built-in effect `kind`, a key of `EFFECTS`.
+
+    Raises:
+        StageError: there is no such effect, or it cannot stream; the message says why.
+    """
+    if kind in REFUSED:
+        raise StageError(f"{kind}: cannot be played live, {REFUSED[kind]}")
+    if kind not in EFFECTS:
+        raise StageError(f"{kind}: no such effect, expected one of {', '.join(EFFECTS)}")
+    effect = EFFECTS[kind]
+    base = EchoStage if effect.plugin == "Echo" else LoadedStage if effect.change == "load" else EffectStage
+    body = {"kind": kind, "effect": effect, "parameters": effect.parameters, "__doc__": effect.description}
+    return type(f"{effect.plugin}Stage", (base,), body)

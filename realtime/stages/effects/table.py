@@ -1,0 +1,296 @@
+"""The built-in effects as data: what each is called, which knobs it has, and what they set in pedalboard.
+
+To add an effect, add a row to `EFFECTS`. Nothing here imports pedalboard before a stage is made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from gramophone.models.parameters import Curve, Parameter
+from gramophone.realtime.stages.effects.impulse_response import read_impulse
+from gramophone.realtime.stages.effects.spec import Convert, Effect, Knob, as_it_is
+
+
+def _below_nyquist(hz: float, rate: int) -> float:
+    """Beyond half the rate a filter's poles leave the unit circle."""
+    return min(hz, 0.45 * rate)
+
+
+def _number(switch: bool, rate: int) -> float:
+    return float(switch)
+
+
+def _ladder_mode(name: str, rate: int) -> object:
+    import pedalboard
+
+    kind, slope = name.split("-")
+    return getattr(pedalboard.LadderFilter.Mode, {"low": "LPF", "high": "HPF", "band": "BPF"}[kind] + slope)
+
+
+def _resample_rate(hz: str, rate: int) -> float:
+    return min(float(hz), float(rate))
+
+
+def _resample_quality(aliasing: bool, rate: int) -> object:
+    import pedalboard
+
+    quality = pedalboard.Resample.Quality
+    return quality.ZeroOrderHold if aliasing else quality.WindowedSinc8
+
+
+def _resample_slack(values: Mapping[str, Any], rate: int) -> int:
+    """Return one sample of the lower rate, by which the rounding of its position can shift its count."""
+    return math.ceil(rate / _resample_rate(values["rate"], rate)) + 1
+
+
+def _knob(
+    name: str,
+    attribute: str,
+    default: float,
+    bounds: tuple[float, float],
+    description: str,
+    unit: str = "",
+    curve: Curve = "linear",
+    *,
+    smoothing_ms: float = 20.0,
+    convert: Convert = as_it_is,
+    direct: bool = False,
+) -> Knob:
+    parameter = Parameter(name, default, description, unit, bounds, curve, smoothing_ms)
+    return Knob(parameter, attribute, convert, direct)
+
+
+def _attack(default: float) -> Knob:
+    return _knob("attack", "attack_ms", default, (0.1, 200), "how fast it takes hold", "ms", "log")
+
+
+def _release(default: float) -> Knob:
+    return _knob("release", "release_ms", default, (5, 2000), "how fast it lets go", "ms", "log")
+
+
+def _frequency(default: float, description: str, attribute: str = "cutoff_frequency_hz") -> Knob:
+    bounds = (20.0, 20000.0)
+    return _knob("frequency", attribute, default, bounds, description, "Hz", "log", convert=_below_nyquist)
+
+
+def _equaliser(frequency: float, description: str) -> tuple[Knob, ...]:
+    return (
+        _frequency(frequency, description),
+        _knob("gain", "gain_db", 0.0, (-24, 24), "how much is added or taken away", "dB"),
+        _knob("q", "q", 0.7071, (0.1, 10), "how narrow, or how steep", curve="log"),
+    )
+
+
+_RATE = _knob("rate", "rate_hz", 1.0, (0.01, 20), "sweeps per second", "Hz", "log", direct=True)
+_DEPTH = _knob("depth", "depth", 0.25, (0, 1), "how far it sweeps", direct=True)
+_SWEEP_FEEDBACK = _knob("feedback", "feedback", 0.0, (-0.9, 0.9), "how sharply it rings", direct=True)
+_SWEEP_WET = _knob("wet", "mix", 0.5, (0, 1), "share of the swept sound", direct=True)
+
+EFFECTS: Mapping[str, Effect] = {
+    "gain": Effect(
+        "Gain", "louder or softer", (_knob("gain", "gain_db", 0.0, (-60, 24), "how much", "dB"),), memory="none"
+    ),
+    "invert": Effect("Invert", "turns the wave upside down", memory="none"),
+    "compressor": Effect(
+        "Compressor",
+        "evens out loud and soft",
+        (
+            _knob("threshold", "threshold_db", -20.0, (-60, 0), "level above which it acts", "dB"),
+            _knob("ratio", "ratio", 4.0, (1, 20), "dB in for one dB out, above the threshold", curve="log"),
+            _attack(5.0),
+            _release(100.0),
+        ),
+    ),
+    "limiter": Effect(
+        "Limiter",
+        "dense and loud: pushes what lies at the threshold up to full scale",
+        (
+            _knob("threshold", "threshold_db", -10.0, (-40, 0), "level that becomes full scale", "dB"),
+            _release(100.0),
+        ),
+    ),
+    "brickwall": Effect(
+        "BrickwallLimiter",
+        "lets no peak above the ceiling, by looking 5 ms ahead",
+        (_knob("ceiling", "ceiling_db", -1.0, (-24, 0), "highest level let out", "dB"), _release(100.0)),
+    ),
+    "noise-gate": Effect(
+        "NoiseGate",
+        "shuts when the sound falls below the threshold",
+        (
+            _knob("threshold", "threshold_db", -50.0, (-90, 0), "level below which it shuts", "dB"),
+            _knob("ratio", "ratio", 10.0, (1, 20), "how far it shuts", curve="log"),
+            _attack(1.0),
+            _release(100.0),
+        ),
+    ),
+    "reverb": Effect(
+        "Reverb",
+        "a room around the sound, for each pair of channels",
+        (
+            _knob("room", "room_size", 0.5, (0, 1), "size of the room", direct=True),
+            _knob("damping", "damping", 0.5, (0, 1), "how fast high notes die away", direct=True),
+            _knob("wet", "wet_level", 0.33, (0, 1), "level of the room", direct=True),
+            _knob("dry", "dry_level", 0.4, (0, 1), "level of the sound itself", direct=True),
+            _knob("width", "width", 1.0, (0, 1), "from mono to wide", direct=True),
+            Knob(Parameter("freeze", False, "holds the room for ever"), "freeze_mode", _number, direct=True),
+        ),
+        width=2,
+    ),
+    "delay": Effect(
+        "Echo",
+        "echoes",
+        (
+            _knob(
+                "time",
+                "time",
+                300.0,
+                (1, 2000),
+                "from one echo to the next",
+                "ms",
+                "log",
+                smoothing_ms=40.0,
+                direct=True,
+            ),
+            _knob("feedback", "feedback", 0.3, (0, 0.95), "how much each echo leaves to the next", direct=True),
+            _knob("wet", "wet", 0.35, (0, 1), "share of the echoes", direct=True),
+        ),
+    ),
+    "chorus": Effect(
+        "Chorus",
+        "several at once, slightly apart",
+        (
+            _RATE,
+            _DEPTH,
+            _knob("centre", "centre_delay_ms", 7.0, (1, 50), "how far apart", "ms", "log"),
+            _SWEEP_FEEDBACK,
+            _SWEEP_WET,
+        ),
+    ),
+    "phaser": Effect(
+        "Phaser",
+        "notches that sweep through the sound",
+        (
+            _RATE,
+            _DEPTH,
+            _knob(
+                "centre",
+                "centre_frequency_hz",
+                1300.0,
+                (50, 10000),
+                "where the notches are",
+                "Hz",
+                "log",
+                convert=_below_nyquist,
+            ),
+            _SWEEP_FEEDBACK,
+            _SWEEP_WET,
+        ),
+    ),
+    "distortion": Effect(
+        "Distortion",
+        "drives a soft (tanh) clipper",
+        (_knob("drive", "drive_db", 20.0, (0, 60), "level into the clipper", "dB"),),
+        memory="none",
+    ),
+    "clipping": Effect(
+        "Clipping",
+        "cuts off the peaks",
+        (_knob("threshold", "threshold_db", -6.0, (-60, 0), "level at which they are cut", "dB"),),
+        memory="none",
+    ),
+    "bitcrush": Effect(
+        "Bitcrush",
+        "rounds samples to few bits",
+        (_knob("bits", "bit_depth", 8.0, (1, 24), "bits kept", "bits"),),
+        memory="none",
+    ),
+    "highpass": Effect("HighpassFilter", "takes away the low, 6 dB per octave", (_frequency(80.0, "where it starts"),)),
+    "lowpass": Effect(
+        "LowpassFilter",
+        "takes away the high, 6 dB per octave",
+        (_frequency(8000.0, "where it starts"),),
+        memory="short",
+    ),
+    "lowshelf": Effect("LowShelfFilter", "bass", _equaliser(200.0, "below which it acts"), memory="short"),
+    "peak": Effect(
+        "PeakFilter", "one band of an equaliser", _equaliser(1000.0, "around which it acts"), memory="short"
+    ),
+    "highshelf": Effect("HighShelfFilter", "treble", _equaliser(5000.0, "above which it acts"), memory="short"),
+    "ladder": Effect(
+        "LadderFilter",
+        "a synthesiser's resonant filter",
+        (
+            Knob(
+                Parameter(
+                    "mode",
+                    "low-12",
+                    "what is let through, and dB per octave",
+                    choices=("low-12", "high-12", "band-12", "low-24", "high-24", "band-24"),
+                ),
+                "mode",
+                _ladder_mode,
+            ),
+            _frequency(2000.0, "where it turns", "cutoff_hz"),
+            _knob("resonance", "resonance", 0.0, (0, 1), "how much it rings there"),
+            _knob("drive", "drive", 1.0, (1, 10), "level into its own saturation", curve="log"),
+        ),
+        memory="short",
+    ),
+    "convolution": Effect(
+        "Convolution",
+        "the sound of a room, speaker or thing whose impulse response is in a file",
+        (
+            Knob(
+                Parameter("impulse", "", "impulse response (any audio file)", smoothing_ms=50.0),
+                "impulse_response_filename",
+                read_impulse,
+            ),
+        ),
+        change="load",
+        width=2,
+        longest_block=256,  # it partitions the response by this size, and pays for the whole of it in each call
+        makeup_db=20 * math.log10(8),  # it scales every response to an energy of 1/64
+        constants=lambda rate: {"sample_rate": float(rate)},
+    ),
+    "resample": Effect(
+        "Resample",
+        "to a lower sample rate and back",
+        (
+            Knob(
+                Parameter(
+                    "rate",
+                    "8000",
+                    "the lower rate in Hz",
+                    choices=("4000", "6000", "8000", "11025", "16000", "22050", "32000"),
+                ),
+                "target_sample_rate",
+                _resample_rate,
+            ),
+            Knob(Parameter("aliasing", False, "folds the high back down"), "quality", _resample_quality),
+        ),
+        change="new",
+        hop=64,
+        slack=_resample_slack,
+        slowest={"rate": "4000", "aliasing": False},
+    ),
+    "mp3": Effect(
+        "MP3Compressor",
+        "the artefacts of MP3, at 8 to 48 kHz",
+        (_knob("quality", "vbr_quality", 5.0, (0, 9.5), "from best to worst", smoothing_ms=40.0),),
+        change="new",
+        width=2,
+        hop=64,
+    ),
+}
+
+REFUSED: Mapping[str, str] = {
+    "pitch-shift": "pedalboard's PitchShift returns nothing when it streams "
+    "(https://github.com/spotify/pedalboard/issues/415)",
+    "gsm": "pedalboard's GSMFullRateCompressor goes silent when it streams, like its PitchShift "
+    "(https://github.com/spotify/pedalboard/issues/415); try resample at 8000 Hz with mp3 or bitcrush",
+}
+"""What pedalboard has and a stream cannot use, and why."""

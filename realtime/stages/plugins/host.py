@@ -1,0 +1,122 @@
+"""The host's side of a plug-in in a child process: one round trip a block, within a bounded time.
+
+The sound goes there and back within the block that it is in, so the child adds no latency; what it costs is the time
+of two wake-ups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing, suppress
+
+import numpy as np
+
+from gramophone.models.parameters import Value
+from gramophone.realtime.stage import Audio, Format
+from gramophone.realtime.stages.plugins.child_main import Source, play_in_child
+from gramophone.realtime.stages.plugins.child_process import CONTEXT, Child
+from gramophone.realtime.stages.plugins.description import encoded
+from gramophone.realtime.stages.plugins.errors import PluginFailedError
+from gramophone.realtime.stages.plugins.pipe_signal import POLLS, Bell, BellError
+from gramophone.realtime.stages.plugins.shared_memory import LONGEST_BLOCK, STATE, SharedMemory
+
+PATIENCE_S = 5.0
+"""How long a block may take: a plug-in that is only slow on a busy machine must come through."""
+
+_LIVE_PATIENCE_S = 1.0
+"""The same with real-time priority, where no other program can be the reason."""
+
+
+class Host:
+    """A plug-in, called `name` in errors, playing in a child process. `delay` is its latency in samples.
+
+    Raises:
+        PluginError: the plug-in cannot be what the preset means.
+        PluginFailedError: it did not load within `load_s` seconds, or crashed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        form: Format,
+        values: Mapping[str, Value],
+        load_s: float,
+        *,
+        polls: bool = POLLS,
+    ) -> None:
+        self._name = name
+        memory = SharedMemory(CONTEXT, form.channels)
+        ours, theirs = CONTEXT.Pipe()
+        self._bell = Bell(ours, polls)
+        with closing(theirs):
+            self._child = Child(
+                name, play_in_child, theirs, polls, memory, source, form.rate, form.channels, dict(values)
+            )
+        try:
+            self._child.wait_until_up()
+            knobs, self.delay = self._child.expect(load_s, "loading")
+        except Exception:
+            self.close()
+            raise
+        self.pid = self._child.pid
+        self._knobs = {knob.parameter.name: (i, knob) for i, knob in enumerate(knobs)}
+        self._view = memory.view()
+        self._view.knobs[: len(knobs)] = encoded(knobs, values)
+        self._patience_s = 0.0
+
+    def set(self, name: str, value: Value) -> None:
+        """Set a knob's target; heard from the next block on."""
+        index, knob = self._knobs[name]
+        self._view.knobs[index] = knob.encode(value)
+
+    def process(self, block: Audio) -> Audio:
+        """Return the plug-in's output for `block`, both `(channels, frames)`, `delay` samples later.
+
+        Raises:
+            PluginFailedError: the plug-in hung or crashed.
+        """
+        if not self._patience_s:  # the first block: only now is it known which thread feeds the plug-in
+            self._patience_s = _LIVE_PATIENCE_S if self._child.match_priority() else PATIENCE_S
+        frames = block.shape[1]
+        output = np.empty_like(block)
+        for start in range(0, frames, LONGEST_BLOCK):
+            stop = min(frames, start + LONGEST_BLOCK)
+            self._view.input[:, : stop - start] = block[:, start:stop]
+            self._ask(stop - start)
+            output[:, start:stop] = self._view.output[:, : stop - start]
+        return output
+
+    def state(self) -> bytes:
+        """Return the plug-in's state. The sound waits meanwhile, so it is waited for as for a block.
+
+        Raises:
+            PluginFailedError: the plug-in hung or crashed.
+        """
+        self._view.order[0] = STATE
+        self._ring()
+        state: bytes = self._child.expect(PATIENCE_S, "telling its state")
+        self._wait()
+        return state
+
+    def close(self) -> None:
+        """End the child process."""
+        self._bell.close()
+        self._child.close()
+
+    def _ask(self, frames: int) -> None:
+        self._view.order[0] = frames
+        self._ring()
+        self._wait()
+
+    def _ring(self) -> None:
+        with suppress(BellError):  # waiting for the answer will notice, and finds out why
+            self._bell.ring()
+
+    def _wait(self) -> None:
+        patience_s = self._patience_s or PATIENCE_S
+        try:
+            if not self._bell.wait(patience_s):
+                raise PluginFailedError(f"{self._name}: while playing: no answer after {patience_s:g} s")
+        except BellError:
+            self._child.expect(PATIENCE_S, "playing")

@@ -1,0 +1,151 @@
+"""Loading a plug-in with pedalboard and reading its parameters. Runs in the child process only."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from gramophone.models.parameters import Curve, Parameter
+from gramophone.realtime.stages.plugins.description import Description, PluginKnob, Reading, knob_name
+
+_MOST_CHOICES = 128
+_FINEST_STEPS = 200
+"""A parameter with more steps than this moves smoothly."""
+
+_SMOOTHING_MS = 20.0
+
+
+def load(path: str, plugin_name: str, state: bytes) -> Any:
+    """Return the plug-in in `path`, the one called `plugin_name` where there are several, in `state` where given.
+
+    Raises:
+        ImportError: it cannot be loaded. ValueError: it is not clear which is meant, or it makes no effect.
+    """
+    from pedalboard import _pedalboard
+
+    plugin: Any = _pedalboard.load_plugin(path, plugin_name=plugin_name or None)
+    if not plugin.is_effect:
+        raise ValueError(f"{plugin.name} takes no sound in: it is an instrument, not an effect")
+    _renew(plugin)
+    if state:
+        plugin.raw_state = state
+    return plugin
+
+
+def describe(plugin: Any) -> Description:
+    """Return what a plug-in says of itself. Plays silence through it.
+
+    Raises:
+        ValueError: it takes neither mono nor stereo.
+    """
+    widths = tuple(width for width in (1, 2) if takes(plugin, width))
+    if not widths:
+        raise ValueError(f"{plugin.name} takes neither mono nor stereo sound")
+    return Description(
+        name=plugin.name,
+        maker=plugin.manufacturer_name,
+        version=plugin.version,
+        category=plugin.category,
+        latency_samples=plugin.reported_latency_samples,
+        widths=widths,
+        knobs=read_knobs(plugin),
+    )
+
+
+def takes(plugin: Any, width: int) -> bool:
+    """Return whether a plug-in takes so many channels at once."""
+    try:
+        plugin.process(np.zeros((width, 64), np.float32), 48000.0, reset=False)
+    except ValueError:
+        return False
+    return True
+
+
+def read_knobs(plugin: Any) -> tuple[PluginKnob, ...]:
+    """Return those parameters of a plug-in that a host may automate: the rest are meters and its own window's."""
+    knobs: dict[str, PluginKnob] = {}
+    for key, parameter in plugin.parameters.items():
+        if parameter.is_automatable and len(parameter.valid_values) > 1:
+            name = knob_name(parameter.name, parameter.index, knobs)
+            knobs[name] = _knob(name, key, parameter, getattr(plugin, key))
+    return tuple(knobs.values())
+
+
+def converter(knob: PluginKnob, parameter: Any) -> Callable[[float], float]:
+    """Return the way from a knob's encoded value to the plug-in's 0..1: as pedalboard goes, without its long search."""
+    if knob.reading == "choice":
+        positions = [parameter.get_raw_value_for(choice) for choice in knob.parameter.choices]
+        return lambda number: float(positions[round(number)])
+    if knob.reading != "value":
+        return float
+    spans = {value: span for span, value in parameter.ranges.items()}
+    values = sorted(spans)
+
+    def position(number: float) -> float:
+        reported = float(parameter.get_raw_value_for_text(str(number)))
+        low, high = spans[values[_nearest(values, number)]]
+        return reported if low <= reported <= high else float(low)
+
+    return position
+
+
+def _renew(plugin: Any) -> None:
+    """Put a new instance in the plug-in's place.
+
+    When pedalboard loads a plug-in, it plays random noise through it, to find out whether a reset would silence that.
+    What it takes for silence can be the beginning of an echo, and the sound would never be the same twice.
+    """
+    with suppress(AttributeError):  # pedalboard's own business, which may change
+        plugin._reload_type = type(plugin._reload_type).PersistsAudioOnReset
+    plugin.reset()
+
+
+def _knob(name: str, key: str, parameter: Any, shown: Any) -> PluginKnob:
+    """Return the knob for a parameter that shows the value `shown`."""
+    reading = _reading(parameter)
+    start = min(max(float(parameter.raw_value), 0.0), 1.0)
+    steps = reading in ("switch", "choice") or parameter.num_steps <= _FINEST_STEPS
+    smoothing_ms = 0.0 if steps else _SMOOTHING_MS
+    said = str(parameter.name)
+    if reading == "switch":
+        ours = Parameter(name, start >= 0.5, said, smoothing_ms=0.0)
+    elif reading == "choice":
+        choices = tuple(str(value) for value in parameter.valid_values)
+        default = str(shown) if str(shown) in choices else choices[0]
+        ours = Parameter(name, default, said, smoothing_ms=0.0, choices=choices)
+    elif reading == "position":
+        ours = Parameter(name, start, said, smoothing_ms=smoothing_ms)
+    else:
+        low, high = float(parameter.min_value), float(parameter.max_value)
+        unit = str(parameter.label or "").strip()
+        default_value = min(max(float(shown), low), high)
+        ours = Parameter(name, default_value, said, unit, (low, high), _curve(parameter, low, high), smoothing_ms)
+    return PluginKnob(ours, key, reading)
+
+
+def _reading(parameter: Any) -> Reading:
+    values = parameter.valid_values
+    if parameter.type is bool or (parameter.num_steps == 2 and set(values) == {0.0, 1.0}):
+        return "switch"
+    if parameter.type is float:
+        return "value" if math.isfinite(parameter.min_value) and math.isfinite(parameter.max_value) else "position"
+    return "choice" if len(set(values)) == len(values) <= _MOST_CHOICES else "position"
+
+
+def _curve(parameter: Any, low: float, high: float) -> Curve:
+    """Return "log" where the middle of the knob is nearer to the geometric mean of its range than to the other."""
+    if low <= 0:
+        return "linear"
+    middle = next(float(value) for (start, stop), value in parameter.ranges.items() if start <= 0.5 < stop)
+    return "log" if abs(middle - math.sqrt(low * high)) < abs(middle - (low + high) / 2) else "linear"
+
+
+def _nearest(values: Sequence[float], number: float) -> int:
+    after = bisect_left(values, number)
+    around = [i for i in (after - 1, after) if 0 <= i < len(values)]
+    return min(around, key=lambda i: abs(values[i] - number))

@@ -1,0 +1,93 @@
+"""Finding plug-ins: the standard folders of each platform, and a plug-in in them by name.
+
+Nothing is loaded here; a plug-in's name is its file's until `probe` has asked it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gramophone.realtime.stages.plugins.errors import PluginError
+
+_SUFFIXES = {".vst3": "VST3", ".component": "Audio Unit"}
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A plug-in in the standard folders: what a preset calls it, its format, and its file or bundle."""
+
+    name: str
+    format: str
+    path: Path
+
+
+def folders(platform: str = sys.platform, environment: Mapping[str, str] = os.environ) -> list[Path]:
+    """Return the folders in which plug-ins are installed on a platform, the user's own first."""
+    home = Path.home()
+    if platform == "darwin":
+        places = [root / "Library/Audio/Plug-Ins" for root in (home, Path("/"))]
+        return [place / kind for kind in ("VST3", "Components") for place in places]
+    if platform == "win32":
+        own = Path(environment.get("LOCALAPPDATA", home / "AppData/Local")) / "Programs/Common"
+        return [own / "VST3", Path(environment.get("COMMONPROGRAMFILES", "C:/Program Files/Common Files")) / "VST3"]
+    shared = [Path("/usr/local/lib/vst3"), Path("/usr/lib/vst3"), Path("/usr/lib64/vst3")]
+    return [home / ".vst3", *shared, *sorted(Path("/usr/lib").glob("*-linux-*/vst3"))]
+
+
+def installed(places: list[Path] | None = None) -> list[Installed]:
+    """Return the plug-ins in `places` (default: the standard folders) by name; the first of a name is the one used."""
+    found: dict[str, Installed] = {}
+    for place in folders() if places is None else places:
+        for path in _bundles(place):
+            found.setdefault(path.stem.lower(), Installed(path.stem, _SUFFIXES[path.suffix.lower()], path))
+    return sorted(found.values(), key=lambda plugin: plugin.name.lower())
+
+
+def is_path(plugin: str) -> bool:
+    """Return whether a preset's `plugin` is a path rather than a name."""
+    return "/" in plugin or "\\" in plugin or Path(plugin).suffix.lower() in _SUFFIXES
+
+
+def find(plugin: str, places: list[Path] | None = None) -> Path:
+    """Return the file or bundle of a plug-in given by name (in any case) or by path.
+
+    Raises:
+        PluginError: there is none; the message names the nearest ones.
+    """
+    if is_path(plugin):
+        path = Path(plugin).expanduser()
+        if not path.exists():
+            raise PluginError(f"plugin = {plugin!r}: no such file")
+        return path
+    known = installed(places)
+    for one in known:
+        if one.name.lower() == plugin.lower():
+            return one.path
+    names = [one.name for one in known]
+    near = difflib.get_close_matches(plugin, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {len(names)} in the standard plug-in folders"
+    raise PluginError(f"plugin = {plugin!r}: no plug-in of that name is installed; {hint}")
+
+
+def stamp(path: Path) -> int:
+    """Return when a plug-in last changed, in ns: of a bundle, the newest of its binaries."""
+    binaries = [*path.glob("Contents/*/*")] if path.is_dir() else []
+    return max(one.stat().st_mtime_ns for one in [path, *binaries])
+
+
+def _bundles(folder: Path) -> Iterator[Path]:
+    """Yield the plug-ins below a folder, vendors' subfolders too; never looks into a bundle."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return
+    for entry in entries:
+        if entry.suffix.lower() in _SUFFIXES:
+            yield entry
+        elif entry.is_dir() and not entry.is_symlink():
+            yield from _bundles(entry)

@@ -1,0 +1,60 @@
+"""The CPU engine: numba's kernel and its state."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramophone.models.nets.wavenet import WaveNet
+from gramophone.realtime.kernels.arrays import Floats, weights_of
+from gramophone.realtime.stages.wavenet import kernel
+from gramophone.realtime.stages.wavenet.engines import SamplerEngine, silence_of
+
+
+class Engine(SamplerEngine):
+    """Voices on one core; the interpreter's lock is given back while they sing."""
+
+    def __init__(self, model: WaveNet, voices: int) -> None:
+        self._weights = weights_of(model)
+        self._state = kernel.state_of(self._weights, voices, silence_of(model))
+        self._now = 0
+
+    def generate(self, conditions: Floats, uniforms: NDArray[np.float64], temperature: float, nucleus: float) -> Floats:
+        """Draw a chunk in one call."""
+        voices, samples = uniforms.shape[:2]
+        drawn, nothing = np.empty((voices, samples), np.float32), np.empty((voices, 0), np.float32)
+        self._sing(conditions, nothing, uniforms, temperature, nucleus, drawn, np.empty((voices, 0, 0), np.float32))
+        self._now += samples
+        return drawn
+
+    def predict(self, conditions: Floats, given: Floats) -> Floats:
+        """Say what comes next all along a chunk in one call."""
+        predicted = np.empty((*given.shape, len(self._weights.output_bias)), np.float32)
+        self._sing(conditions, given, np.empty((len(given), 0, 1)), 1.0, 1.0, np.empty_like(given[:, :0]), predicted)
+        self._now += given.shape[1]
+        return predicted
+
+    def _sing(
+        self,
+        conditions: Floats,
+        given: Floats,
+        uniforms: NDArray[np.float64],
+        temperature: float,
+        nucleus: float,
+        drawn: Floats,
+        predicted: Floats,
+    ) -> None:
+        voices, frames, channels = conditions.shape
+        rows = conditions.reshape(voices * frames, channels)
+        kernel.sing(
+            self._weights,
+            self._state,
+            self._now,
+            rows,
+            given,
+            uniforms,
+            float(temperature),
+            float(nucleus),
+            drawn,
+            predicted,
+        )

@@ -1,0 +1,102 @@
+"""Who computes a WaveNet's samples: numba on the CPU or a GPU, or torch, sample by sample, where neither works."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gramophone.models.layers import mulaw
+from gramophone.models.nets.output_distributions import Categorical
+from gramophone.models.nets.wavenet import WaveNet
+from gramophone.realtime.kernels.arrays import Floats
+
+_LOG = logging.getLogger(__name__)
+_PLACES = {
+    "cpu": "gramophone.realtime.stages.wavenet.cpu",
+    "cuda": "gramophone.realtime.stages.wavenet.cuda",
+}
+
+
+class EngineError(RuntimeError):
+    """An engine cannot run here, or cannot run this model; the message says why."""
+
+
+class SamplerEngine(ABC):
+    """Some voices of a model and what they have heard so far. Symbols are float32, mu-law levels included."""
+
+    @abstractmethod
+    def __init__(self, model: WaveNet, voices: int) -> None: ...
+
+    @abstractmethod
+    def generate(self, conditions: Floats, uniforms: NDArray[np.float64], temperature: float, nucleus: float) -> Floats:
+        """Return the next symbols, `(V, T)`, for conditions `(V, n, C)` and uniform numbers `(V, T, uniforms)`."""
+
+    @abstractmethod
+    def predict(self, conditions: Floats, given: Floats) -> Floats:
+        """Return what is said of the symbol after each of those `given`, `(V, T)`: `(V, T, width)`."""
+
+
+class TorchEngine(SamplerEngine):
+    """The model itself, one step per sample: slow, and what the others are tested against."""
+
+    def __init__(self, model: WaveNet, voices: int) -> None:
+        self._model = model
+        self._last = torch.full((voices, 1, 1), silence_of(model))
+        self._state = model.initial_state(self._last)
+
+    @torch.inference_mode()
+    def generate(self, conditions: Floats, uniforms: NDArray[np.float64], temperature: float, nucleus: float) -> Floats:
+        """Step, draw, and step again from what was drawn."""
+        held = torch.from_numpy(conditions).transpose(1, 2)
+        hold = uniforms.shape[1] // held.shape[2]
+        drawn = []
+        for t in range(uniforms.shape[1]):
+            predicted = self._step(self._last, held[:, :, t // hold, None])[:, :, 0]
+            uniform = torch.from_numpy(uniforms[:, t])
+            symbols = self._model.output.draw(predicted, uniform, temperature, nucleus)
+            self._last = symbols.float()[:, None, None]
+            drawn.append(symbols.float())
+        return torch.stack(drawn, 1).numpy()
+
+    @torch.inference_mode()
+    def predict(self, conditions: Floats, given: Floats) -> Floats:
+        """Run the model over all that is given at once."""
+        predicted = self._step(torch.from_numpy(given)[:, None], torch.from_numpy(conditions).transpose(1, 2))
+        return predicted.transpose(1, 2).contiguous().numpy()
+
+    def _step(self, symbols: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
+        if isinstance(self._model.output, Categorical):
+            symbols = symbols.long()
+        controls = (conditions,) if self._model.shape.condition else ()
+        predicted, self._state = self._model.step(symbols, self._state, *controls)
+        return predicted
+
+
+def silence_of(model: WaveNet) -> float:
+    """Return the symbol of silence."""
+    return float(mulaw.SILENCE) if isinstance(model.output, Categorical) else 0.0
+
+
+def engine_for(model: WaveNet, voices: int, device: str = "cpu") -> SamplerEngine:
+    """Return the quickest engine that works here: on the GPU if that is the `device`, else numba's on the CPU.
+
+    Only when neither works it is torch's, and a warning says why and how slow that is.
+    """
+    reasons = []
+    for place in ("cuda", "cpu") if device == "cuda" else ("cpu",):
+        try:
+            return _engine(place)(model, voices)
+        except (ImportError, OSError, EngineError) as error:
+            reasons.append(f"{place}: {error}")
+    _LOG.warning("WaveNet runs in torch, some eighty times slower, for numba does not work (%s)", "; ".join(reasons))
+    return TorchEngine(model, voices)
+
+
+def _engine(place: str) -> type[SamplerEngine]:
+    engine: type[SamplerEngine] = importlib.import_module(_PLACES[place]).Engine
+    return engine

@@ -1,0 +1,308 @@
+"""The CPU kernel: a whole chunk of samples per call, for several voices.
+
+Voices take turns within a layer, while its weights are near. Weights are indexed by loop variables alone, and nothing
+is sliced: else the compiler guards every row of weights. Sums are never reordered (`contract` alone of fast maths:
+multiply-adds), so a sample does not depend on the chunk that it is made in. All are functions of the module: numba
+keeps nothing else compiled from one start to the next.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramophone.realtime.kernels.arrays import Floats, Weights, zeros
+from gramophone.realtime.kernels.jit import jit
+from gramophone.realtime.kernels.matvec import add_product
+
+Doubles = NDArray[np.float64]
+Shares = NDArray[np.int32]
+_BLOCK = 16
+"""Levels whose probabilities are summed at a time."""
+_WHOLE = 2**22
+"""The likeliest's share where shares are whole numbers: 256 of them still fit 31 bits."""
+_F = np.float32
+_LOG2_E, _LN_2_HIGH, _LN_2_LOW = _F(1.44269504), _F(0.693359375), _F(-2.12194440e-4)
+_ROUND = _F(1.5 * 2**23)
+"""Added and taken away again, it leaves the nearest whole number."""
+_LEAST_EXPONENT = _F(-87.0)
+_LEAST_LOG_SCALE = -9.0
+
+
+class State(NamedTuple):
+    """What voices remember, and room to work in; arrays on cache lines as in `Weights`.
+
+    `rings` `(V * N, R)`: each voice's and layer's past; `last` `(V,)`, the symbols drawn last; `biases` `(V * L, 2R)`,
+    the gates' in the current frame; `sums` `(V, R + S)`: the residual path and the skip paths' sum.
+    """
+
+    rings: Floats
+    last: Floats
+    biases: Floats
+    sums: Floats
+    both: Floats
+    gated: Floats
+    skips: Floats
+    hidden: Floats
+    predicted: Floats
+    mass: Floats
+    shares: Shares
+
+
+def state_of(weights: Weights, voices: int, silence: float) -> State:
+    """Return silence."""
+    layers, residual, exits = weights.exits.shape
+    skip, width = exits - residual, len(weights.output_bias)
+    return State(
+        rings=zeros(voices * int(weights.dilations.sum()), residual),
+        last=np.full(voices, silence, np.float32),
+        biases=zeros(voices * layers, 2 * residual),
+        sums=zeros(voices, exits),
+        both=zeros(1, 2 * residual),
+        gated=zeros(1, residual),
+        skips=zeros(1, skip),
+        hidden=zeros(1, skip),
+        predicted=zeros(1, width),
+        mass=zeros(width),
+        shares=zeros(width).view(np.int32),
+    )
+
+
+@jit
+def tanh(x: Any) -> Any:
+    """Return tanh within 3e-7, as a ratio of polynomials on the range where float32 does not round it to 1."""
+    x = min(max(x, _F(-7.9)), _F(7.9))
+    s = x * x
+    p = s * _F(-2.76076847742355e-16) + _F(2.00018790482477e-13)
+    p = p * s + _F(-8.60467152213735e-11)
+    p = p * s + _F(5.12229709037114e-08)
+    p = p * s + _F(1.48572235717979e-05)
+    p = p * s + _F(6.37261928875436e-04)
+    p = p * s + _F(4.89352455891786e-03)
+    q = s * _F(1.19825839466702e-06) + _F(1.18534705686654e-04)
+    q = q * s + _F(2.26843463243900e-03)
+    q = q * s + _F(4.89352518554385e-03)
+    return x * p / q
+
+
+@jit
+def _condition(weights: Weights, state: State, conditions: Floats, first: int, step: int) -> None:
+    """Make the gates' biases of a frame; voice `v`'s conditions are `conditions[first + v * step]`."""
+    layers, width = weights.gate_bias.shape
+    for layer in range(layers):
+        for v in range(len(state.last)):
+            row = v * layers + layer
+            for i in range(width):
+                state.biases[row, i] = weights.gate_bias[layer, i]
+            add_product(state.biases, row, conditions, first + v * step, weights.condition, layer)
+
+
+@jit
+def _enter(weights: Weights, state: State, v: int) -> None:
+    """Begin the residual path with what the last symbol is to the first layer; nothing has been skipped yet."""
+    residual = weights.entry.shape[1]
+    symbol = state.last[v]
+    for i in range(residual):
+        if len(weights.entry) == 2:
+            state.sums[v, i] = weights.entry[0, i] * symbol + weights.entry[1, i]
+        else:
+            state.sums[v, i] = weights.entry[int(symbol), i]
+    for i in range(residual, state.sums.shape[1]):
+        state.sums[v, i] = _F(0)
+
+
+@jit
+def _hear(weights: Weights, state: State, now: int) -> None:
+    """Take in the voices' last symbols: `state.sums`."""
+    layers, residual, exits = weights.exits.shape
+    voices = len(state.last)
+    past = len(state.rings) // voices
+    for v in range(voices):
+        _enter(weights, state, v)
+    for layer in range(layers):
+        slot = weights.starts[layer] + (now & (weights.dilations[layer] - 1))
+        for v in range(voices):
+            for i in range(2 * residual):
+                state.both[0, i] = state.biases[v * layers + layer, i]
+            add_product(state.both, 0, state.rings, v * past + slot, weights.older, layer)
+            add_product(state.both, 0, state.sums, v, weights.newer, layer)
+            for i in range(residual):
+                state.rings[v * past + slot, i] = state.sums[v, i]
+            for i in range(residual):
+                sigmoid = _F(0.5) + _F(0.5) * tanh(_F(0.5) * state.both[0, residual + i])
+                state.gated[0, i] = tanh(state.both[0, i]) * sigmoid
+            for i in range(exits):
+                state.sums[v, i] += weights.exit_bias[layer, i]
+            add_product(state.sums, v, state.gated, 0, weights.exits, layer)
+
+
+@jit
+def predict(weights: Weights, state: State, v: int) -> None:
+    """Turn a voice's sum of the skip paths into `state.predicted`."""
+    residual = weights.exits.shape[1]
+    for i in range(state.skips.shape[1]):
+        state.skips[0, i] = max(state.sums[v, residual + i], _F(0))
+        state.hidden[0, i] = weights.hidden_bias[i]
+    add_product(state.hidden, 0, state.skips, 0, weights.hidden, 0)
+    for i in range(state.hidden.shape[1]):
+        state.hidden[0, i] = max(state.hidden[0, i], _F(0))
+    for i in range(state.predicted.shape[1]):
+        state.predicted[0, i] = weights.output_bias[i]
+    add_product(state.predicted, 0, state.hidden, 0, weights.output, 0)
+
+
+@jit
+def exponentiate(state: State, n: int, largest: Any, inverse: Any) -> None:
+    """Put exp((logit - largest) * inverse) of the first `n` predicted into `state.mass`; `largest` is no less than any.
+
+    exp(x) is 2 ** k exp(r), r within ln 2 / 2 of zero, with Taylor's series of exp(r) up to r ** 6 / 720: within 2e-7.
+    """
+    for i in range(n):
+        x = max((state.predicted[0, i] - largest) * inverse, _LEAST_EXPONENT)
+        k = (x * _LOG2_E + _ROUND) - _ROUND
+        r = (x - k * _LN_2_HIGH) - k * _LN_2_LOW
+        p = r * _F(1 / 720) + _F(1 / 120)
+        p = p * r + _F(1 / 24)
+        p = p * r + _F(1 / 6)
+        p = p * r + _F(0.5)
+        p = p * r + _F(1)
+        state.mass[i] = p * r + _F(1)
+        state.shares[i] = (np.int32(k) + np.int32(127)) << np.int32(23)
+    powers = state.shares.view(np.float32)
+    for i in range(n):
+        state.mass[i] *= powers[i]
+
+
+@jit
+def _soften(state: State, n: int, temperature: float) -> None:
+    """Put exp((logit - the largest) / temperature) of the first `n` predicted into `state.mass`."""
+    largest = state.predicted[0, 0]
+    for i in range(n):
+        largest = max(largest, state.predicted[0, i])
+    exponentiate(state, n, largest, _F(1 / temperature))
+
+
+@jit
+def _above(shares: Shares, n: int, least: int) -> Any:
+    total: Any = 0
+    for i in range(n):
+        total += shares[i] if shares[i] > least else np.int32(0)
+    return total
+
+
+@jit
+def _keep_likeliest(mass: Floats, shares: Shares, n: int, nucleus: float) -> None:
+    """Make all of `mass`, at most 1 each, zero but the likeliest, which together reach `nucleus`; of equals the first.
+
+    The least share that is still kept is found by halving, on whole numbers: their sums can be vector instructions.
+    """
+    for i in range(n):
+        shares[i] = np.int32(mass[i] * _F(_WHOLE))
+    enough = nucleus * _above(shares, n, 0)
+    low, high = 0, _WHOLE  # all that is above `high` is less than enough
+    while low < high:
+        middle = (low + high) // 2
+        if _above(shares, n, middle) < enough:
+            high = middle
+        else:
+            low = middle + 1
+    reached = _above(shares, n, high)
+    for i in range(n):
+        if shares[i] == high and reached < enough:
+            reached += high
+        elif shares[i] <= high:
+            mass[i] = _F(0)
+
+
+@jit
+def _total(mass: Floats, start: int, stop: int) -> float:
+    total = 0.0
+    for i in range(start, stop):
+        total += mass[i]
+    return total
+
+
+@jit
+def _choose(state: State, n: int, uniform: float, temperature: float, nucleus: float) -> int:
+    """Choose one of the first `n` by their logits: walk up until their probability exceeds the uniform number."""
+    _soften(state, n, temperature)
+    if nucleus < 1:
+        _keep_likeliest(state.mass, state.shares, n, nucleus)
+    total = 0.0
+    for start in range(0, n, _BLOCK):
+        total += _total(state.mass, start, min(start + _BLOCK, n))
+    reached, start = 0.0, 0
+    while start + _BLOCK < n:
+        block = _total(state.mass, start, start + _BLOCK)
+        if reached + block > uniform * total:
+            break
+        reached += block
+        start += _BLOCK
+    for i in range(start, n):
+        reached += state.mass[i]
+        if reached > uniform * total:
+            return i
+    return n - 1
+
+
+@jit
+def _draw_level(state: State, uniform: float, temperature: float, nucleus: float) -> Any:
+    """Draw from the categorical distribution that was predicted; `Categorical.draw` is the same, slower."""
+    if temperature <= 0:
+        return int(np.argmax(state.predicted))
+    return _choose(state, state.predicted.shape[1], uniform, temperature, nucleus)
+
+
+@jit
+def _draw_logistic(state: State, uniform: float, place: float, temperature: float, nucleus: float) -> Any:
+    """Draw from the mixture of logistics that was predicted; `Logistics.draw` is the same, slower."""
+    n = state.predicted.shape[1] // 3
+    chosen = _choose(state, n, uniform, max(temperature, 1e-3), nucleus)
+    place = min(max(place, 1e-5), 1 - 1e-5)
+    log_scale = max(float(state.predicted[0, 2 * n + chosen]), _LEAST_LOG_SCALE)
+    spread = math.exp(log_scale) * temperature
+    sample = state.predicted[0, n + chosen] + spread * (math.log(place) - math.log1p(-place))
+    return min(max(sample, -1.0), 1.0)
+
+
+@jit
+def sing(
+    weights: Weights,
+    state: State,
+    now: int,
+    conditions: Floats,
+    given: Floats,
+    uniforms: Doubles,
+    temperature: float,
+    nucleus: float,
+    drawn: Floats,
+    predicted: Floats,
+) -> None:
+    """Draw the next samples, `drawn` `(V, T)`, or where symbols are `given`, `(V, T)`, say what comes after each.
+
+    `now` is the number of samples before; `conditions` `(V * n, C)`, voice after voice, with `T` a multiple of `n`;
+    `uniforms` `(V, T, 1)`, for logistics 2; `predicted` `(V, T, W)`. What is not used has a `T` of 0.
+    """
+    voices, forced = len(state.last), given.shape[1] > 0
+    samples = given.shape[1] if forced else drawn.shape[1]
+    frames = len(conditions) // voices
+    for t in range(samples):
+        if t % (samples // frames) == 0:
+            _condition(weights, state, conditions, t // (samples // frames), frames)
+        if forced:
+            for v in range(voices):
+                state.last[v] = given[v, t]
+        _hear(weights, state, now + t)
+        for v in range(voices):
+            predict(weights, state, v)
+            if forced:
+                predicted[v, t] = state.predicted[0]
+                continue
+            if uniforms.shape[2] == 1:
+                drawn[v, t] = _draw_level(state, uniforms[v, t, 0], temperature, nucleus)
+            else:
+                drawn[v, t] = _draw_logistic(state, uniforms[v, t, 0], uniforms[v, t, 1], temperature, nucleus)
+            state.last[v] = drawn[v, t]

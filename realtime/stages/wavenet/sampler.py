@@ -1,0 +1,97 @@
+"""The sampler: voices of a WaveNet, drawn a chunk at a time, the same from a seed however they are cut."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramophone.models.layers import mulaw
+from gramophone.models.nets.output_distributions import Categorical
+from gramophone.models.nets.wavenet import WaveNet
+from gramophone.realtime.kernels.arrays import Floats
+from gramophone.realtime.stages.wavenet.engines import SamplerEngine, engine_for
+
+
+class SamplerError(ValueError):
+    """What was asked for does not fit the model; the message says what was expected."""
+
+
+class Sampler:
+    """Some voices of a model, from silence on.
+
+    Voice `v` draws from a random stream of its own (Philox, Salmon et al. 2011, keyed by seed and voice), a fixed
+    number of uniform numbers a sample: neither the chunks nor the other voices change what it sings.
+    """
+
+    def __init__(
+        self,
+        model: WaveNet,
+        voices: int = 1,
+        seed: int = 0,
+        device: str = "cpu",
+        engine: type[SamplerEngine] | None = None,
+    ) -> None:
+        if voices < 1:
+            raise SamplerError(f"{voices} voices: expected at least 1")
+        self.engine = engine(model, voices) if engine else engine_for(model, voices, device)
+        self._voices = voices
+        self._condition = model.shape.condition
+        self._uniforms = model.output.uniforms
+        self._levels = _levels() if isinstance(model.output, Categorical) else None
+        self.seed(seed)
+
+    def seed(self, seed: int) -> None:
+        """Begin the voices' random streams anew; what they have sung stays in their ears."""
+        streams = (np.random.Philox(key=[seed, voice]) for voice in range(self._voices))
+        self._streams = [np.random.Generator(stream) for stream in streams]
+
+    def generate(
+        self, samples: int, conditions: Floats | None = None, temperature: float = 1.0, nucleus: float = 1.0
+    ) -> Floats:
+        """Return the next samples of sound, `(voices, samples)`.
+
+        `conditions` are the model's, `(voices, condition, n)` with `samples` a multiple of `n`, or `(1, …)` for all
+        voices alike. `temperature` below 1 makes the likely likelier; `nucleus` leaves out the least likely
+        (`models/nets/output_distributions.py`).
+
+        Raises:
+            SamplerError: the conditions do not fit the model or the number of samples.
+        """
+        held = self._held(conditions, samples)
+        if not samples:
+            return np.zeros((self._voices, 0), np.float32)
+        uniforms = np.stack([stream.random((samples, self._uniforms)) for stream in self._streams])
+        symbols = self.engine.generate(held, uniforms, temperature, nucleus)
+        return symbols if self._levels is None else self._levels[symbols.astype(np.intp)]
+
+    def predict(self, symbols: NDArray[np.float32 | np.int64], conditions: Floats | None = None) -> Floats:
+        """Return what the model says after each of the next symbols, `(voices, T)`: `(voices, width, T)`.
+
+        The symbols are heard in place of what would have been drawn (teacher forcing).
+
+        Raises:
+            SamplerError: as `generate`.
+        """
+        given = np.ascontiguousarray(symbols, np.float32)
+        return self.engine.predict(self._held(conditions, given.shape[1]), given).transpose(0, 2, 1)
+
+    def _held(self, conditions: Floats | None, samples: int) -> Floats:
+        """Return conditions frame by frame, `(voices, n, condition)`."""
+        given = np.zeros((1, 0, 1), np.float32) if conditions is None else conditions
+        batch, channels, frames = given.shape
+        if channels != self._condition or batch not in (1, self._voices) or not frames or samples % frames:
+            raise SamplerError(
+                f"conditions {given.shape} for {samples} samples: expected (1 or {self._voices}, {self._condition}, n) "
+                "with n a divisor of the samples"
+            )
+        series = np.broadcast_to(given, (self._voices, channels, frames)).transpose(0, 2, 1)
+        # Copied in any case: what is read-only is another type to numba, and would be compiled for once more.
+        return np.array(series, np.float32, order="C")
+
+
+def _levels() -> Floats:
+    """Return the sound of every mu-law level."""
+    import torch
+
+    levels: Floats = mulaw.decode(torch.arange(mulaw.LEVELS)).float().numpy()
+    return levels

@@ -1,0 +1,89 @@
+"""A child process and the pipe to it. Saying something to it never waits, even if it hangs or is gone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Any
+
+_PATIENCE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Stop:
+    """To any process: end."""
+
+
+class Child:
+    """A spawned process that runs `target(*arguments, connection)`."""
+
+    def __init__(self, name: str, target: Callable[..., None], *arguments: Any) -> None:
+        context = get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=target, args=(*arguments, theirs), name=name, daemon=True)
+        self._process.start()
+        theirs.close()
+        self._words: SimpleQueue[object] = SimpleQueue()
+        threading.Thread(target=_pass_on, args=(self._words, self.connection), name=f"to {name}", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def sentinel(self) -> int:
+        """What `multiprocessing.connection.wait` takes; ready once the process has ended."""
+        return self._process.sentinel
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.is_alive()
+
+    def send(self, message: object) -> None:
+        """Say something to the process, in order, at once or as soon as it listens."""
+        self._words.put(message)
+
+    def heard(self) -> list[object]:
+        """Return what the process has said since the last call."""
+        messages = []
+        try:
+            while self.connection.poll():
+                messages.append(self.connection.recv())
+        except (EOFError, OSError):
+            pass  # it has ended; its sentinel tells
+        return messages
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+
+    def stop(self) -> list[object]:
+        """End the process, by force if it takes too long; return its last words."""
+        self.send(Stop())
+        last: list[object] = []
+        deadline = _PATIENCE_S
+        while self.alive and deadline > 0:
+            self._process.join(0.02)
+            last += self.heard()
+            deadline -= 0.02
+        if self.alive:
+            self._process.kill()
+            self._process.join()
+        last += self.heard()
+        self._words.put(None)
+        return last
+
+
+def _pass_on(words: SimpleQueue[object], connection: Connection) -> None:
+    try:
+        while (word := words.get()) is not None:
+            connection.send(word)
+    except OSError:
+        pass  # nobody listens any more

@@ -1,0 +1,279 @@
+"""Real ports, another process: mido over JACK plays, Gramophone turns; devices and servers come and go."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from support.jack_server import (
+    BACKEND,
+    SERVER,
+    server,  # noqa: F401 - fixtures
+    start_server,
+    stop,
+    until,
+)
+from support.osc import Setup
+
+from gramophone.presets import Preset, StageSettings, load
+from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.control.midi import ControlMapping, MidiError, Surface, backends, devices, midi_controls
+from gramophone.realtime.control.midi.ports import device_of
+from gramophone.realtime.control.osc import osc_server
+
+pytest.importorskip("rtmidi", reason="needs python-rtmidi: pip install python-rtmidi")
+
+CHAIN = Preset("test", (StageSettings("delay", "delay"), StageSettings("gain", "gain")))
+
+PEER = """
+import json, sys, time
+import mido
+backend = mido.Backend("mido.backends.rtmidi/UNIX_JACK")
+ports = {}
+def answer(what):
+    print(json.dumps(what), flush=True)
+for line in sys.stdin:
+    command, *rest = json.loads(line)
+    if command == "plug":
+        ports[rest[0]] = backend.open_output("knobs", virtual=True, client_name=rest[0])
+        answer(None)
+    elif command == "unplug":
+        ports.pop(rest[0]).close()
+        answer(None)
+    elif command == "connect":
+        ports[rest[0]] = (backend.open_input if rest[1] == "in" else backend.open_output)(rest[0])
+        answer(None)
+    elif command == "send":
+        for data in rest[1]:
+            ports[rest[0]].send(mido.Message.from_bytes(data))
+        answer(None)
+    elif command == "receive":
+        answer([message.bytes() for message in ports[rest[0]].iter_pending()])
+    elif command == "clock":
+        port, bpm, beats = rest
+        start, times = time.perf_counter(), []
+        for k in range(beats * 24):
+            time.sleep(max(0.0, start + k * 2.5 / bpm - time.perf_counter()))
+            ports[port].send(mido.Message("clock"))
+            times.append(time.perf_counter())
+        answer(2.5 * (len(times) - 1) / (times[-1] - times[0]))
+    elif command == "names":
+        answer([backend.get_input_names(), backend.get_output_names()])
+"""
+
+
+class Heard:
+    """A sink that keeps what the desk hands on."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __getattr__(self, name):
+        return lambda *arguments: self.calls.append((name, *arguments))
+
+
+class Peer:
+    """Another process with a MIDI device."""
+
+    def __init__(self):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen([sys.executable, "-c", PEER], text=True, **pipes)
+
+    def __call__(self, *command):
+        print(json.dumps(command), file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        assert answer, f"the peer died at {command}"
+        return json.loads(answer)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(10)
+
+
+@pytest.fixture
+def on_server(server, monkeypatch):
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", SERVER)
+    monkeypatch.setenv("JACK_NO_START_SERVER", "1")
+
+
+@pytest.fixture
+def peer(on_server):
+    peer = Peer()
+    yield peer
+    peer.close()
+
+
+def plugged(controls, name):
+    return any(name in port for port in controls.inputs)
+
+
+def desk(sink=None):
+    return Desk(CHAIN, sink or Heard())
+
+
+def test_a_device_that_is_there_or_plugged_in_later_turns_knobs_and_may_be_pulled_out(peer):
+    mappings = [ControlMapping("gain.mix", number=7), ControlMapping("mute", "note", 60, mode="momentary")]
+    heard = Heard()
+    knobs = desk(heard)
+    peer("plug", "first")
+    with midi_controls(Surface(knobs, mappings), backend=BACKEND) as controls:
+        until(lambda: plugged(controls, "first"))
+        peer("send", "first", [[0xB0, 7, 0]])
+        until(lambda: knobs.get("gain.mix") == 0.0)
+        peer("plug", "second")
+        until(lambda: plugged(controls, "second"))
+        peer("send", "second", [[0xB0, 7, 127], [0x90, 60, 1]])
+        until(lambda: heard.calls[-1] == ("mute", True))
+        assert knobs.get("gain.mix") == 1.0
+        peer("unplug", "second")
+        until(lambda: not plugged(controls, "second"))
+        assert heard.calls[-1] == ("mute", False)  # the key that was held is let go
+        peer("send", "first", [[0xB0, 7, 0]])
+        until(lambda: knobs.get("gain.mix") == 0.0)
+        assert not controls.surface.troubles
+    inputs, outputs = peer("names")
+    assert not any("gramophone" in name for name in inputs + outputs)
+
+
+def test_only_devices_that_are_named_are_heard(peer):
+    peer("plug", "wanted")
+    peer("plug", "other")
+    with midi_controls(Surface(desk()), names=["WANT"], backend=BACKEND) as controls:
+        until(lambda: plugged(controls, "wanted"))
+        assert not plugged(controls, "other")
+    assert sorted(devices(BACKEND)) == ["other:knobs", "wanted:knobs"]
+
+
+def test_our_own_port_hears_and_shows_the_whole_of_a_flood(peer):
+    knobs = desk()
+    with midi_controls(Surface(knobs, [ControlMapping("gain.mix", "cc14", 7)]), backend=BACKEND) as controls:
+        peer("connect", "gramophone-midi:gramophone", "out")
+        peer("connect", "gramophone-lamps:gramophone", "in")
+        knobs.set("gain.mix", 0.5)
+        until(lambda: [0xB0, 7, 64] in peer("receive", "gramophone-lamps:gramophone"))
+        flood = [[0xB0, 7 + 32 * (k % 2), k // 2 % 128] for k in range(10_000)]
+        flood += [[0xF0, *[5] * 1000, 0xF7]] * 20 + [[0xB0, 7, 33], [0xB0, 39, 44]]
+        for start in range(0, len(flood), 200):
+            peer("send", "gramophone-midi:gramophone", flood[start : start + 200])
+        until(lambda: knobs.get("gain.mix") == (33 << 7 | 44) / 16383)
+        until(lambda: not peer("receive", "gramophone-lamps:gramophone"))  # what came in is not sent back
+        knobs.set("gain.mix", 0.0)
+        until(lambda: [0xB0, 7, 0] in peer("receive", "gramophone-lamps:gramophone"))
+        assert not controls.surface.troubles
+        assert controls.inputs == ("gramophone",)  # what is connected to it is not listened to twice
+
+
+def test_a_control_is_learned_from_a_real_port(peer):
+    learned, knobs = [], desk()
+    with midi_controls(Surface(knobs), backend=BACKEND) as controls:
+        peer("plug", "box")
+        until(lambda: plugged(controls, "box"))
+        controls.surface.learn("delay.feedback", learned.append)
+        peer("send", "box", [[0xB2, 21, value] for value in range(10, 60, 4)])
+        until(lambda: learned)
+        assert learned == [ControlMapping("delay.feedback", number=21, channel=3, mode="pickup")]
+        assert knobs.preset.midi[0]["number"] == 21
+
+
+def test_the_tempo_of_another_process_is_followed(peer):
+    knobs = desk()
+    with midi_controls(Surface(knobs, [ControlMapping("delay.time", "clock")]), backend=BACKEND) as controls:
+        peer("plug", "drums")
+        until(lambda: plugged(controls, "drums"))
+
+        def is_followed():  # once at least: this machine, or JACK, may stall while the other process plays
+            played = peer("clock", "drums", 180, 4)
+            return controls.surface.bpm and abs(controls.surface.bpm - played) < 1.0
+
+        until(is_followed)
+        assert knobs.get("delay.time") == pytest.approx(60_000 / controls.surface.bpm)
+
+
+def test_a_server_that_is_restarted_is_found_again(on_server, monkeypatch):
+    pytest.importorskip("jack", reason="needs JACK-Client to notice that the server is gone: pip install JACK-Client")
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", name := f"{SERVER}-b")
+    server, peer, knobs = start_server(name), Peer(), desk()
+    with midi_controls(Surface(knobs, [ControlMapping("gain.mix", number=7)]), backend=BACKEND) as controls:
+        peer("plug", "box")
+        until(lambda: plugged(controls, "box"))
+        stop(server)
+        until(lambda: not controls.inputs)
+        peer.close()
+        again, other = start_server(name), Peer()
+        try:
+            other("plug", "new")
+            until(lambda: plugged(controls, "new"))
+            other("send", "new", [[0xB0, 7, 0]])
+            until(lambda: knobs.get("gain.mix") == 0.0)
+        finally:
+            other.close()
+            stop(again)
+
+
+def test_a_machine_without_midi_is_told_so(monkeypatch):
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", "nonesuch")
+    monkeypatch.setenv("JACK_NO_START_SERVER", "1")
+    with (
+        pytest.raises(MidiError, match="no MIDI backend 'TELEGRAPH'; expected one of"),
+        midi_controls(Surface(desk()), backend="TELEGRAPH"),
+    ):
+        pass
+    if BACKEND in backends():
+        with pytest.raises(MidiError, match="MIDI cannot be opened"), midi_controls(Surface(desk()), backend=BACKEND):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("system:midi_capture_3", "system:midi_playback_3"),
+        (
+            "a2j:nanoKONTROL2 [20] (capture): nanoKONTROL2 MIDI 1",
+            "a2j:nanoKONTROL2 [20] (playback): nanoKONTROL2 MIDI 1",
+        ),
+        ("MIDIIN2 (Launchpad) 1", "MIDIOUT2 (Launchpad) 4"),
+        ("nanoKONTROL2:nanoKONTROL2 MIDI 1 20:0", "nanoKONTROL2:nanoKONTROL2 MIDI 1 20:0"),
+        ("X-Touch Mini In", "X-Touch Mini Out"),
+    ],
+)
+def test_the_two_ports_of_a_device_are_paired(one, other):
+    assert device_of(one) == device_of(other)
+
+
+def test_two_devices_are_not_paired():
+    assert device_of("system:midi_capture_3") != device_of("system:midi_playback_4")
+    assert device_of("nanoKONTROL2 1") != device_of("nanoPAD2 1")
+
+
+def test_a_control_is_learned_by_osc_from_a_real_device_and_saved(peer, tmp_path, monkeypatch):
+    """Three processes: oscsend asks, a device on JACK is moved, and the preset in the user's folder has the mapping."""
+    if not shutil.which("oscsend"):
+        pytest.skip("needs oscsend: apt-get install liblo-tools")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    setup = Setup(CHAIN, hands=True)
+
+    def say(*words):
+        subprocess.run(["oscsend", "localhost", str(server.port), *words], check=True)
+
+    with osc_server(setup.space, 0) as server, midi_controls(setup.surface, backend=BACKEND) as controls:
+        peer("plug", "box")
+        until(lambda: plugged(controls, "box"))
+        say("/gramophone/midi/learn", "s", "delay.feedback")
+        until(lambda: setup.surface.learning == "delay.feedback")
+        peer("send", "box", [[0xB2, 21, value] for value in range(10, 60, 4)])
+        until(lambda: setup.surface.controls == {"delay.feedback": "CC 21 ch 3"})
+        say("/gramophone/save", "s", "With Knobs")
+        until(lambda: setup.desk.name == "with-knobs")
+        assert load("with-knobs").midi[0] == {
+            "knob": "delay.feedback",
+            "control": "cc",
+            "number": 21,
+            "channel": 3,
+            "mode": "pickup",
+        }
+        say("/gramophone/midi/unlearn", "s", "delay.feedback")
+        until(lambda: not setup.surface.mappings)
+        setup.saved()
+        assert load("with-knobs").midi == ()
+        assert not setup.faults

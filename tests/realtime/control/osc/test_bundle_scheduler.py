@@ -1,0 +1,138 @@
+"""The messages of one bundle are one change: nobody who looks between two blocks sees half of it."""
+
+import multiprocessing
+
+import pytest
+from support.dispatcher import Talk, bundle
+from support.osc import Setup, Sink, make_preset
+
+from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.control.osc import AddressSpace
+from gramophone.realtime.control.osc.dispatcher import Conversation
+from gramophone.realtime.live.parameter_memory import Board
+from gramophone.realtime.live.places import SWITCHES
+from gramophone.realtime.live.shared_state import PANIC
+from gramophone.realtime.osc.encode import encode
+
+KNOBS = ("hall.room", "hall.damping", "hall.wet", "drive.mix", "level.mix")
+BUNDLES = 1500
+
+
+class BoardSink(Sink):
+    """A sink that keeps five knobs, and the switches, on a board in shared memory, as a session does."""
+
+    def __init__(self, board):
+        super().__init__()
+        self.board = board
+        board.lay_out(0, [0.0] * len(KNOBS))
+
+    def set(self, address, value):
+        self.set_many({address: value})
+
+    def set_many(self, changes):
+        places = {address: place for place, address in enumerate(KNOBS)} | SWITCHES
+        if "panic" in changes:
+            changes = {**changes, "panic": self.board.switch(PANIC) + 1}
+        self.board.set(0, {places[address]: float(value) for address, value in changes.items()})
+
+
+def look(board, ready, seen):
+    """Be another process that looks at the board block after block, without a pause."""
+    now = [0.0] * (len(KNOBS) + len(SWITCHES))
+    reader = board.reader(0, now)
+    states = [tuple(now)]
+    ready.set()
+    while now[0] != 1.0:
+        changes = reader.changes()
+        for place, value in changes:
+            now[place] = value
+        if changes:
+            states.append(tuple(now))
+    seen.put(states)
+
+
+def test_what_is_in_one_bundle_is_never_heard_apart():
+    """The truth: after the k-th bundle all knobs stand at k steps, mute and bypass are on in every second, third.
+
+    Thousands of them without a pause, in any order inside; each with a panic, which are counted.
+    """
+    processes = multiprocessing.get_context("spawn")
+    ready, seen = processes.Event(), processes.Queue()
+    board = Board(len(KNOBS), len(SWITCHES))
+    desk = Desk(make_preset(), BoardSink(board))
+    conversation = Conversation(AddressSpace(desk))
+    for knob in KNOBS:
+        desk.set_0to1(knob, 0.0)
+    reader = processes.Process(target=look, args=(board, ready, seen))
+    reader.start()
+    ready.wait(30)
+    paths = ["/gramophone/n/" + knob.replace(".", "/") for knob in KNOBS]
+    for k in range(1, BUNDLES + 1):
+        packets = [encode(path, (k / BUNDLES,)) for path in (*paths[k % 5 :], *paths[: k % 5])]
+        packets.insert(k % 7, encode("/gramophone/hall/room"))
+        packets.insert(k % 5, encode("/gramophone/panic"))
+        packets.insert(k % 3, encode("/gramophone/mute", (k % 2 == 0,)))
+        packets.insert(k % 8, encode("/gramophone/bypass", (k % 3 == 0,)))
+        conversation.receive(bundle(0, *packets), "peer", 0.0)
+        conversation.advance(0.0)
+        conversation.outgoing.clear()
+    states = seen.get(timeout=60)
+    reader.join()
+    board.close()
+    for *knobs, muted, bypassed, panics in states[1:]:
+        assert len(set(knobs)) == 1
+        assert round(knobs[0] * BUNDLES) == panics
+        assert (muted, bypassed) == (panics % 2 == 0, panics % 3 == 0)
+    assert [state[0] for state in states] == sorted(state[0] for state in states)
+
+
+def test_mute_bypass_and_panic_are_told_with_the_knobs_of_their_bundle():
+    talk = Talk()
+    switches = encode("/gramophone/mute", (True,)), encode("/gramophone/panic"), encode("/gramophone/bypass", (1,))
+    talk.receive(bundle(0, *switches, encode("/gramophone/hall/room", (0.25,))))
+    talk.say()
+    assert talk.sink.together == [{"hall.room": 0.25, "mute": True, "panic": True, "bypass": True}]
+    assert (talk.desk.muted, talk.desk.bypassed) == (True, True)
+
+
+def test_what_is_asked_inside_a_bundle_is_answered_when_all_of_it_is_set():
+    talk = Talk()
+    ask = encode("/gramophone/hall/room")
+    talk.receive(bundle(0, encode("/gramophone/hall/damping", (0.9,)), ask, encode("/gramophone/hall/room", (0.25,))))
+    assert talk.told()["/gramophone/hall/room"] == (0.25,)
+    assert talk.sink.together == [{"hall.damping": pytest.approx(0.9), "hall.room": 0.25}]
+
+
+def test_a_bundle_of_later_is_one_change_as_well():
+    talk = Talk()
+    packets = [
+        encode("/gramophone/hall/room", (0.25,)),
+        encode("/gramophone/subscribe"),
+        encode("/gramophone/hall/wet", (0.1,)),
+    ]
+    talk.receive(bundle(1.8e9 + 1.0, *packets))
+    talk.say(0.5)
+    assert talk.sink.together == []
+    talk.say(0.6)
+    assert talk.sink.together == [{"hall.room": 0.25, "hall.wet": 0.1}]
+
+
+def test_one_value_that_is_refused_does_not_take_the_others_with_it():
+    talk = Talk()
+    wrong = encode("/gramophone/hall/damping", (7.0,))
+    talk.receive(bundle(0, encode("/gramophone/hall/room", (0.25,)), wrong, encode("/gramophone/hall/wet", (0.1,))))
+    talk.say()
+    assert talk.sink.together == [{"hall.room": 0.25, "hall.wet": 0.1}]
+    assert talk.faults == {"refused value": 1}
+
+
+def test_a_change_of_many_is_all_or_nothing():
+    setup = Setup()
+    with pytest.raises(ValueError, match="damping"):
+        setup.desk.set_many({"hall.room": 0.1, "hall.damping": 3.0})
+    assert setup.sink.calls == []
+    heard = []
+    setup.desk.listen(lambda *change: heard.append(change))
+    setup.desk.set_many({"hall.room": 0.1, "hall.damping": setup.desk.get("hall.damping")})
+    assert heard == [("hall.room", 0.1)]
+    assert setup.sink.together == [{"hall.room": 0.1}]

@@ -1,0 +1,61 @@
+"""The backlog keeps what a sender faster than the knobs has sent as short as it can without changing what is done."""
+
+import struct
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.dispatcher import Talk
+
+from gramophone.realtime.control.osc.coalescing_queue import Backlog
+from gramophone.realtime.osc.encode import encode
+
+ADDRESSES = ("/gramophone/hall/room", "/gramophone/n/hall/room", "/gramophone/level/gain", "/gramophone/filter/mode")
+NUMBERS = st.one_of(st.floats(-1, 2, width=32), st.integers(-2, 2), st.booleans())
+TURNS = st.builds(lambda address, value: encode(address, (value,)), st.sampled_from(ADDRESSES), NUMBERS)
+OTHERS = st.sampled_from(
+    [
+        *map(encode, ADDRESSES),
+        encode("/gramophone/h*/room", (0.75,)),
+        encode("/gramophone/mute", (True,)),
+        encode("/gramophone/order", ("level", "hall", "filter", "drive", "space")),
+        encode("/gramophone/hall/room", (0.5, 0.5)),
+        encode("/gramophone/hall/room", (0.5,)) + b"\0\0\0\0",
+        encode(ADDRESSES[0], (0.5,))[:-4] + struct.pack(">f", float("nan")),
+        encode("/gramophone/hall/rooms", (0.5,)),
+        b"junk",
+        b"",
+    ]
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(TURNS, TURNS, TURNS, OTHERS), max_size=30))
+def test_what_is_left_out_changes_no_answer_no_fault_and_no_knob(packets):
+    """The truth: a conversation that hears every packet, one by one."""
+    whole, short = Talk(), Talk()
+    backlog = Backlog(lambda: short.space.methods)
+    for packet in packets:
+        whole.receive(packet)
+        backlog.put(packet, "a")
+    heard = []
+    while backlog:
+        heard.append(backlog.take()[0])
+        short.receive(heard[-1])
+    assert whole.say() == short.say()
+    assert whole.desk.preset == short.desk.preset
+    assert whole.desk.muted == short.desk.muted
+    assert whole.faults == short.faults
+    assert [packet for packet in heard if packet not in packets] == []
+    assert backlog.bytes == 0
+
+
+def test_a_flood_of_knobs_is_as_long_as_there_are_knobs():
+    setup = Talk()
+    backlog = Backlog(lambda: setup.space.methods)
+    for i in range(1000):
+        for address in ADDRESSES[:3]:
+            backlog.put(encode(address, (i / 1000,)), i % 2)
+    assert len(backlog) == 2, "one knob has two addresses"
+    assert backlog.take() == (encode(ADDRESSES[1], (0.999,)), 1)
+    assert backlog.take() == (encode(ADDRESSES[2], (0.999,)), 1)
+    assert (len(backlog), backlog.bytes) == (0, 0)

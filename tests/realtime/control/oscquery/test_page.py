@@ -1,0 +1,186 @@
+"""The control page in a real browser: it shows what is, turns knobs, and follows what others turn."""
+
+import base64
+import contextlib
+import json
+import shutil
+import subprocess
+import time
+
+import pytest
+from support.osc import Setup
+from websockets.sync.client import connect
+
+from gramophone.presets import load
+from gramophone.realtime.control.oscquery import oscquery_server
+from gramophone.realtime.midi.decoder import Control, Moved
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(not BROWSER, reason="needs chromium: apt-get install chromium")
+
+
+class Page:
+    """A page in a headless browser, driven over its own debugging protocol."""
+
+    def __init__(self, socket):
+        self._socket = socket
+        self._count = 0
+        self.problems = []
+
+    def call(self, method, **params):
+        self._count += 1
+        self._socket.send(json.dumps({"id": self._count, "method": method, "params": params}))
+        while True:
+            answer = json.loads(self._socket.recv(30))
+            if answer.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
+                self.problems.append(answer["params"])
+            if answer.get("id") == self._count:
+                return answer["result"]
+
+    def tell(self, expression):
+        """Return what an expression is in the page."""
+        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
+
+    def wait_for(self, expression, seconds=20):
+        end = time.monotonic() + seconds
+        while not self.tell(expression):
+            assert time.monotonic() < end, (expression, self.problems)
+            time.sleep(0.05)
+
+    def drag(self, selector, up):
+        """Drag an element by its middle, `up` pixels upwards."""
+        box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
+        x, y = self.tell(f"{box}.x + {box}.width / 2"), self.tell(f"{box}.y + {box}.height / 2")
+        for kind, where in (("mousePressed", y), ("mouseMoved", y - up), ("mouseReleased", y - up)):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=where, button="left", buttons=1, clickCount=1)
+
+    def picture(self, path, width, height):
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
+        time.sleep(0.3)  # let it be drawn; nothing is asserted about it
+        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+
+
+@contextlib.contextmanager
+def opened(url, folder):
+    browser = subprocess.Popen(
+        [
+            BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-port=0",
+            "--remote-allow-origins=*", "--window-size=1200,900", f"--user-data-dir={folder}", "about:blank",
+        ],
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        port_file = folder / "DevToolsActivePort"
+        for _ in range(600):
+            if port_file.is_file() and len(lines := port_file.read_text().splitlines()) == 2:
+                break
+            time.sleep(0.05)
+        with connect(f"ws://127.0.0.1:{lines[0]}{lines[1]}", proxy=None, max_size=None) as whole:
+            whole.send(json.dumps({"id": 1, "method": "Target.createTarget", "params": {"url": "about:blank"}}))
+            target = json.loads(whole.recv(30))["result"]["targetId"]
+        address = f"ws://127.0.0.1:{lines[0]}/devtools/page/{target}"
+        with connect(address, proxy=None, max_size=None) as socket:
+            page = Page(socket)
+            for domain in ("Page", "Runtime", "Log"):
+                page.call(f"{domain}.enable")
+            page.call("Page.navigate", url=url)
+            page.wait_for("document.getElementById('light')?.className === 'on'")
+            yield page
+    finally:
+        browser.kill()
+        browser.wait()
+
+
+def test_the_page_turns_knobs_and_follows_others(tmp_path):
+    setup = Setup(load("stack"), meters=lambda: {"input.peak_db": -9.0, "output.peak_db": -20.0, "load": 0.3})
+    with oscquery_server(setup.space, 0, 9000, advertise=False) as server, opened(server.url, tmp_path) as page:
+        stages = [stage.name for stage in setup.desk.preset.stages]
+        assert page.tell("[...document.querySelectorAll('.stage h2')].map(h => h.firstChild.data)") == [
+            name.replace("-", " ") for name in stages
+        ]
+        dials = page.tell("document.querySelectorAll('.knob svg').length")
+        assert dials == sum(knob.is_number for knob in setup.desk.parameters.values())
+
+        before = setup.desk.get("style.strength")
+        page.drag("[aria-label=strength]", -40)
+        dragged = ("set", "style.strength", pytest.approx(before - 40 / 180, abs=0.01))
+        setup.sink.wait_for(lambda calls: dragged in calls)
+
+        setup.desk.set("style.strength", 0.25)
+        page.wait_for("document.querySelector('[aria-label=strength]').getAttribute('aria-valuetext') === '0.25'")
+        page.wait_for("document.querySelector('#meters output').textContent === '-9.0 dB'")
+
+        page.tell("document.getElementById('mute').click(); document.getElementById('panic').click()")
+        setup.sink.wait_for(lambda calls: ("mute", True) in calls and ("panic",) in calls)
+
+        keep_pictures(page, tmp_path)
+        page.tell("const p = document.getElementById('preset'); p.value = 'robot'; p.onchange()")
+        setup.sink.wait_for(lambda calls: ("change", "robot") in calls)
+        page.wait_for("[...document.querySelectorAll('.stage h2')].some(h => h.firstChild.data === 'throat')")
+        assert page.problems == []
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return tmp_path / "config" / "gramophone" / "presets"
+
+
+def test_a_control_is_learned_and_the_preset_saved_on_the_page(tmp_path, own):
+    setup = Setup(load("stack"), hands=True)
+    with oscquery_server(setup.space, 0, 9000, advertise=False) as server, opened(server.url, tmp_path) as page:
+        chip = "document.querySelectorAll('.stage .knob .chip')[1]"
+        page.tell("document.getElementById('learn').click()")
+        address = page.tell(f"{chip}.getAttribute('aria-label').split(':')[0]")
+        page.tell(f"{chip}.click()")
+        page.wait_for(f"{chip}.classList.contains('waiting')")
+        page.wait_for("document.getElementById('news').textContent.includes('move a control')")
+        page.call("Input.dispatchKeyEvent", type="keyDown", key="Escape")
+        page.wait_for(f"{chip}.textContent === 'learn'")
+        assert setup.surface.learning == ""
+
+        page.tell(f"{chip}.click()")
+        page.wait_for(f"{chip}.classList.contains('waiting')")
+        page.picture(tmp_path / "learning.png", 1200, 900)
+        page.picture(tmp_path / "learning-phone.png", 390, 844)
+        for value in range(10, 60, 4):
+            setup.surface.receive(Moved(Control("cc", 3, 21), value))
+        page.wait_for(f"{chip}.textContent === 'CC 21 ch 3'")
+        assert [mapping.knob for mapping in setup.surface.mappings] == [address.replace(" ", ".", 1)]
+        page.wait_for("document.getElementById('news').textContent.includes('CC 21 ch 3')")
+
+        page.tell("document.getElementById('save').click()")
+        page.picture(tmp_path / "saving.png", 1200, 900)
+        page.tell("document.getElementById('name').value = 'Late Night'; document.getElementById('keep').click()")
+        page.wait_for("document.getElementById('preset').value === 'late-night'")
+        page.wait_for("document.getElementById('news').textContent === 'saved as late-night'")
+        assert load(own / "late-night.toml").midi[0]["number"] == 21
+        page.picture(tmp_path / "saved.png", 1200, 900)
+
+        page.tell(f"{chip}.nextSibling.click()")
+        page.wait_for(f"{chip}.textContent === 'learn'")
+        setup.saved()
+        assert load(own / "late-night.toml").midi == ()
+        assert page.problems == []
+
+
+def test_the_page_opens_with_its_token_from_elsewhere(tmp_path):
+    setup = Setup()
+    with oscquery_server(setup.space, 0, 9000, "0.0.0.0", advertise=False) as server:
+        url = f"http://127.0.0.1:{server.port}/ui?token={server.token}"
+        with opened(url, tmp_path) as page:
+            page.tell("document.getElementById('bypass').click()")
+            setup.sink.wait_for(lambda calls: ("bypass", True) in calls)
+            assert page.problems == []
+
+
+def keep_pictures(page, folder):
+    """For human eyes: pytest keeps the folder of the last three runs."""
+    page.picture(folder / "page.png", 1200, 900)
+    page.picture(folder / "phone.png", 390, 844)
+    page.tell("document.getElementById('morph').open = true")
+    page.picture(folder / "morph.png", 820, 900)

@@ -1,0 +1,108 @@
+"""The desk shows what plays: also when a preset could not be played, was saved, or several hands turn at once."""
+
+import subprocess
+import sys
+
+from support.osc import Sink, make_preset
+
+from gramophone.presets import load, save_own
+from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.control.midi import ControlMapping
+from gramophone.realtime.parameter_table import complete
+
+CODE = """
+import sys
+from gramophone.presets import load, names
+from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.live.surfaces import Hands
+from gramophone.realtime.live.run import perform
+from gramophone.realtime.live.console_view import TerminalView
+from gramophone.realtime.control.midi import Surface
+from gramophone.realtime.midi.decoder import Program
+from gramophone.realtime.control.morph import Morph
+from gramophone.realtime.control.osc import AddressSpace
+from gramophone.realtime.control.oscquery.tree import tree
+
+class Sink:
+    def __getattr__(self, name):
+        return lambda *arguments: None
+
+desk = Desk(load("hall"), Sink())
+surface = Surface(desk)
+space = AddressSpace(desk, surface=surface)
+for number, name in enumerate(names()):
+    surface.receive(Program(1, number))
+    assert desk.name == name
+    tree(space)
+    Morph(load("hall"), load(name)).at(0.5)
+assert not surface.troubles
+print([name for name in ("torch", "onnxruntime", "numba", "librosa") if name in sys.modules])
+"""
+
+
+class Session(Sink):
+    """A sink that knows what it was given last, with values, and may be asked to go back to what it had before."""
+
+    def __init__(self, preset):
+        super().__init__()
+        self.playing = self.before = complete(preset)
+
+    def set(self, address, value):
+        stage, _, key = address.partition(".")
+        self.playing = self.playing.with_values({(stage, key): value})
+
+    def change(self, preset):
+        self.before, self.playing = self.playing, preset
+
+    def go_back(self, desk):
+        self.playing = self.before
+        desk.revert(lambda: self.playing)
+
+
+def test_the_control_process_never_imports_what_takes_seconds():
+    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_after_a_preset_that_cannot_be_played_the_desk_shows_what_still_plays():
+    session = Session(load("hall"))
+    desk = Desk(load("hall"), session)
+    layouts = []
+    desk.listen_layout(lambda: layouts.append(desk.name))
+    desk.set("style.strength", 0.1)
+    before, knobs = desk.preset, dict(desk.parameters)
+    desk.change(make_preset("broken"))
+    desk.set("hall.room", 0.9)
+    session.go_back(desk)
+    assert desk.preset == before
+    assert desk.parameters == knobs
+    assert layouts == ["broken", "hall"]
+    desk.set("style.strength", 0.2)
+    assert session.playing.stage("style").values["strength"] == 0.2
+
+
+def test_a_name_and_mappings_that_came_later_are_there_again_as_well(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    session = Session(load("hall"))
+    desk = Desk(load("hall"), session)
+    saved = save_own(desk.preset, "mine")
+    desk.rename(saved)
+    desk.keep_midi((ControlMapping("style.strength", number=7).row(),))
+    before = desk.preset
+    desk.change("wide")
+    session.go_back(desk)
+    assert desk.preset == before
+    assert desk.name == "mine"
+    desk.change("robot")
+    session.go_back(desk)  # once more, though the session still knows it by its first name
+    assert desk.preset == before
+
+
+def test_a_refusal_that_comes_when_another_preset_is_chosen_already_changes_nothing():
+    session = Session(load("hall"))
+    desk = Desk(load("hall"), session)
+    desk.change("wide")
+    desk.change("robot")
+    shown = desk.preset
+    desk.revert(lambda: session.playing)
+    assert desk.preset == shown

@@ -1,0 +1,38 @@
+"""The product that the kernels share is NumPy's, whatever the shape, and touches nothing but its sums."""
+
+import numpy as np
+import pytest
+
+from gramophone.realtime.kernels.arrays import zeros
+from gramophone.realtime.kernels.jit import jit
+from gramophone.realtime.kernels.matvec import add_product
+
+
+@jit
+def add(y, v, x, u, w, layer):
+    add_product(y, v, x, u, w, layer)
+
+
+def drawn(*shape, seed=0):
+    array = zeros(*shape)
+    array[...] = np.random.default_rng(seed).normal(size=shape)
+    return array
+
+
+@pytest.mark.parametrize("inputs", [0, 1, 7, 8, 33])
+@pytest.mark.parametrize("outputs", [1, 15, 16, 17, 64, 96, 131])
+def test_a_product_is_added_to_its_row_alone(inputs, outputs):
+    y, x, w = drawn(3, outputs), drawn(4, inputs + 2, seed=1), drawn(2, inputs, outputs, seed=2)
+    before = y.astype(np.float64)
+    add(y, 1, x, 3, w, 1)
+    np.testing.assert_allclose(y[1], before[1] + x[3, :inputs].astype(np.float64) @ w[1], atol=1e-5)
+    np.testing.assert_array_equal(y[[0, 2]], before[[0, 2]])
+
+
+def test_a_sum_is_the_same_to_the_bit_wherever_it_lies():
+    y, x, w = drawn(1, 131), drawn(1, 33, seed=1), drawn(1, 33, 131, seed=2)
+    alone = [y[:, o : o + 1].copy() for o in range(131)]
+    add(y, 0, x, 0, w, 0)
+    for o, one in enumerate(alone):
+        add(one, 0, x, 0, np.ascontiguousarray(w[:, :, o : o + 1]), 0)
+        assert one[0, 0] == y[0, o]

@@ -1,0 +1,400 @@
+"""The whole engine on a real JACK server: latency to the sample, against a bare client, through deaths and restarts."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gramophone.presets import Preset, StageSettings
+from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.dsp.channel_matrix import RouteError, parse_route
+from gramophone.realtime.files import read
+from gramophone.realtime.live.record import OUTPUT
+from gramophone.realtime.live.replay import replayed
+from gramophone.realtime.live.session import Session, SessionSettings
+from gramophone.realtime.parameter_table import complete
+from gramophone.realtime.stages.plugins import scan
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("jackd") and shutil.which("jack_iodelay")),
+    reason="needs jackd and jack_iodelay (Debian: apt install jackd2 jack-example-tools)",
+)
+
+needs_zam = pytest.mark.skipif(
+    not {"ZamCompX2", "ZamVerb"} <= {plugin.name for plugin in scan.installed()},
+    reason="needs zam-plugins as VST3 (apt install zam-plugins)",
+)
+
+SERVER = f"gramophone-test-{os.getpid()}"
+OTHER_SERVER = f"gramophone-again-{os.getpid()}"
+ENVIRONMENT = {**os.environ, "JACK_DEFAULT_SERVER": SERVER, "OMP_NUM_THREADS": "1"}
+GRAMOPHONE = [sys.executable, "-m", "gramophone.offline"]
+PATIENCE_S = 60.0
+PRESET = """
+title = "Half as loud"
+description = "A gain and nothing else."
+
+[[stages]]
+name = "level"
+kind = "gain"
+gain = -6.0
+"""
+
+
+def until(reached: Callable[[], object]) -> None:
+    """Wait for what other processes will do; fail if they never do."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not reached():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def tool(*command: str, server: str = SERVER) -> str:
+    environment = {**ENVIRONMENT, "JACK_DEFAULT_SERVER": server}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S).stdout
+
+
+@contextmanager
+def jack_server(name: str = SERVER) -> Iterator[subprocess.Popen[bytes]]:
+    """A server without a sound card, with real-time priority where that is allowed."""
+    for priority in (["-R", "-P", "70"], ["-r"]):
+        command = ["jackd", *priority, "-n", name, "-d", "dummy", "-r", "48000", "-p", "256"]
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(lambda s=server: s.poll() is not None or "system:playback_1" in tool("jack_lsp", server=name))
+        if server.poll() is None:
+            break
+    else:
+        pytest.fail("jackd does not start here")
+    yield server
+    server.terminate()
+    server.wait(PATIENCE_S)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[None]:
+    with jack_server():
+        yield
+
+
+@pytest.fixture(scope="module")
+def session(server: None) -> Iterator[Session]:
+    """A chain with a latency of its own that leaves the sound as it is."""
+    stages = (StageSettings("style", "style", {"strength": 0.0}), StageSettings("level", "gain", {"gain": 0.0}))
+    preset = complete(Preset("transparent", stages))
+    with Session(SessionSettings(f"jack:{SERVER}")) as session:
+        session.start(preset)
+        session.wait_until_playing()
+        yield session
+        assert session.report()["errors"] == 0
+
+
+def set_block(block: int) -> None:
+    code = f"import jack; c = jack.Client('setter', servername={SERVER!r}); c.blocksize = {block}; c.close()"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_S)
+
+
+def measured_latency() -> int:
+    """What jack_iodelay reads, in samples, once it reads the same three times in a row."""
+    command = ["stdbuf", "-oL", "jack_iodelay"]
+    with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as meter:
+        assert meter.stdout
+        until(lambda: "jack_delay:in" in tool("jack_lsp"))
+        tool("jack_connect", "jack_delay:out", "gramophone:in_1")
+        tool("jack_connect", "gramophone:out_1", "jack_delay:in")
+        deadline, readings = time.monotonic() + PATIENCE_S, [0.0, 1.0, 2.0]
+        while len(set(readings[-3:])) > 1:
+            assert time.monotonic() < deadline, f"no steady reading: {readings}"
+            found = re.match(r"\s*([\d.]+) frames .* total roundtrip", meter.stdout.readline())
+            if found:
+                readings.append(round(float(found[1]), 1))
+        meter.terminate()
+    assert readings[-1] == round(readings[-1])
+    return int(readings[-1])
+
+
+@pytest.mark.parametrize("block", [64, 128, 256, 512])
+def test_the_latency_reported_is_what_jack_iodelay_reads(session: Session, block: int) -> None:
+    set_block(block)
+    until(lambda: session.report()["block"] == block)
+    report = session.report()
+    delay = int(session.shared.status["delay"])
+    assert delay > 0
+    spare = math.ceil(256 / block)  # the style stage works in hops of 256 samples
+    assert report["latency_samples"] == (2 + spare) * block + delay == measured_latency()
+
+
+def test_jack_is_told_the_latency(session: Session) -> None:
+    def latencies() -> list[str]:
+        listing = tool("jack_lsp", "-l").split("gramophone:out_1")[1]
+        return re.findall(r"capture latency = \[ (\d+) (\d+) \]", listing)[0]
+
+    block, delay = session.report()["block"], int(session.shared.status["delay"])
+    card = 512  # the dummy's own capture latency is its block, which the test before has left at this
+    assert block == card
+    spare = block  # of one block, as the style stage's hop fits into it
+    until(lambda: latencies() == (str(card + block + spare + delay),) * 2)
+
+
+@pytest.mark.parametrize("stall_ms", [1, 5, 50])
+def test_a_stall_leaves_the_latency_as_it_was(session: Session, stall_ms: int) -> None:
+    before = measured_latency()
+    for _ in range(3):
+        assert session.worker_pid
+        os.kill(session.worker_pid, signal.SIGSTOP)
+        time.sleep(stall_ms / 1000)
+        os.kill(session.worker_pid, signal.SIGCONT)
+    assert measured_latency() == before == session.report()["latency_samples"]
+
+
+def test_no_underruns_beyond_those_of_a_bare_client(session: Session) -> None:
+    """At the same time on the same server; a stall that costs the bare client a block may cost us its neighbours."""
+    set_block(256)
+    until(lambda: session.report()["block"] == 256)
+    measured_latency()  # the change of block is over
+    bare = (
+        "import jack, time\n"
+        f"client, missed = jack.Client('bare', servername={SERVER!r}), []\n"
+        "source, target = client.inports.register('in_1'), client.outports.register('out_1')\n"
+        "def relay(frames): target.get_array()[:] = source.get_array()\n"
+        "client.set_process_callback(relay)\n"
+        "client.set_xrun_callback(missed.append)\n"
+        "with client: time.sleep(6)\n"
+        "print(len(missed))"
+    )
+    before = session.report()
+    missed = int(subprocess.run([sys.executable, "-c", bare], capture_output=True, text=True, timeout=60).stdout)
+    after = session.report()
+    blocks, underruns = (int(str(after[name])) - int(str(before[name])) for name in ("blocks", "underruns"))
+    assert blocks > 500
+    assert underruns <= 4 * missed + blocks // 50
+
+
+def test_a_killed_worker_is_replaced_with_the_same_values(session: Session) -> None:
+    desk = Desk(complete(session_preset(session)), session)
+    desk.set("level.gain", -6.0)
+    until(lambda: session.report()["playing"])
+    pid, restarts = session.worker_pid, session.restarts
+    assert pid
+    latency = session.report()["latency_samples"]
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: session.worker_pid != pid and session.playing)
+    assert session.restarts == restarts + 1
+    assert session.report()["latency_samples"] == latency == measured_latency()
+    assert abs(level_of_loop() - -6.0) < 0.1
+    desk.set("level.gain", 0.0)
+    until(lambda: abs(level_of_loop()) < 0.1)
+
+
+def test_the_desk_mutes_bypasses_panics_and_changes_presets(session: Session) -> None:
+    desk = Desk(session_preset(session), session)
+    quieter = complete(Preset("quieter", (StageSettings("volume", "gain", {"gain": -12.0}),)))
+    desk.change(quieter)
+    until(lambda: abs(level_of_loop() - -12.0) < 0.1)
+    assert session.report()["latency_samples"] == measured_latency()
+    desk.set("volume.gain", -18.0)
+    until(lambda: abs(level_of_loop() - -18.0) < 0.1)
+    desk.bypass(True)
+    until(lambda: abs(level_of_loop()) < 0.1)
+    desk.mute(True)
+    until(lambda: level_of_loop() < -100)
+    desk.bypass(False)
+    desk.mute(False)
+    desk.panic()
+    until(lambda: abs(level_of_loop() - -18.0) < 0.1)
+
+
+def test_a_preset_that_cannot_be_played_leaves_the_knobs_of_the_one_that_can(session: Session, tmp_path: Path) -> None:
+    refused: list[Preset] = []
+    session.on_refused = refused.append
+    playing, gone = session_preset(session), tmp_path / "gone.wav"
+    gone.touch()
+    broken = complete(Preset("broken", (StageSettings("style", "style", {"clip": str(gone)}),)))
+    gone.unlink()
+    session.change(broken)
+    until(lambda: refused)
+    assert refused[0] == session.preset == playing
+    session.set("volume.gain", -24.0)
+    until(lambda: abs(level_of_loop() - -24.0) < 0.1)
+
+
+@needs_zam
+def test_a_snapshot_holds_what_plugins_hold_and_the_report_names_those_left_out(server: None) -> None:
+    """ZamVerb hangs while it loads. The worker that is stopped cannot be asked, nor one that is dead."""
+    stages = (
+        StageSettings("comp", "plugin", {"plugin": "ZamCompX2", "ratio": 8.0}),
+        StageSettings("verb", "plugin", {"plugin": "ZamVerb", "load_timeout": 1.0}),
+        StageSettings("level", "gain", {}),
+    )
+    preset = complete(Preset("plugins", stages))
+    with Session(SessionSettings(f"jack:{SERVER}")) as session:
+        session.start(preset)
+        session.wait_until_playing()
+        until(lambda: session.report()["left_out"])
+        (why,) = session.report()["left_out"].items()
+        assert why[0] == "verb"
+        assert "ZamVerb" in why[1]
+        assert why[1].endswith("bypassed")
+        session.set_many({"comp.ratio": 4.0, "level.gain": -3.0})
+        known, held = session.preset, session.snapshot()
+        assert known
+        assert held.stage("comp").values["state"]
+        assert not known.stage("comp").values["state"]
+        assert held == known.with_values({("comp", "state"): held.stage("comp").values["state"]})
+        assert held.stage("comp").values["ratio"] == 4.0
+        pid = session.worker_pid
+        assert pid
+        os.kill(pid, signal.SIGSTOP)
+        assert session.snapshot() == known
+        os.kill(pid, signal.SIGKILL)
+        assert session.snapshot() == known
+
+
+def test_inputs_and_outputs_are_those_that_were_asked_for_and_can_be_changed() -> None:
+    preset = complete(Preset("plain", (StageSettings("level", "gain", {"gain": -6.0}),)))
+    settings = SessionSettings(f"jack:{OTHER_SERVER}", inputs=parse_route("3,2"), outputs=parse_route("4,0"), sockets=4)
+    with jack_server(OTHER_SERVER), Session(settings) as session:
+        session.start(preset)
+        session.wait_until_playing()
+        until(lambda: abs(level_of_loop(OTHER_SERVER, "in_3", "out_4") - -6.0) < 0.1)
+        session.route_inputs(parse_route("1,1"))
+        session.route_outputs(parse_route("2,2+3"))
+        until(lambda: abs(level_of_loop(OTHER_SERVER, "in_1", "out_2")) < 0.1)  # both channels, half as loud each
+        assert abs(level_of_loop(OTHER_SERVER, "in_1", "out_3") - -6.0) < 0.1
+        assert level_of_loop(OTHER_SERVER, "in_3", "out_4") < -100
+        assert session.worker_pid
+        os.kill(session.worker_pid, signal.SIGSTOP)  # dry, the same way
+        assert abs(level_of_loop(OTHER_SERVER, "in_1", "out_3")) < 0.1
+        with pytest.raises(RouteError, match="no output 5; expected 1 to 4"):
+            session.route_outputs(parse_route("1,5"))
+
+
+def test_a_route_that_the_chain_cannot_take_is_refused_at_the_start(server: None, preset_file: Path) -> None:
+    command = [*GRAMOPHONE, "play", "--audio", "jack", "--preset", str(preset_file)]
+    for option, code, said in (("1,2,3", 1, "3 channels; expected 2"), ("left", 2, "expected numbers up to 64")):
+        done = subprocess.run(
+            [*command, "--inputs", option], env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE_S
+        )
+        assert done.returncode == code
+        assert said in done.stderr
+
+
+def session_preset(session: Session) -> Preset:
+    assert session.preset
+    return session.preset
+
+
+def level_of_loop(server: str = SERVER, source: str = "in_1", target: str = "out_1") -> float:
+    """How much louder a sine comes out of gramophone than it goes in, in dB."""
+    code = (
+        "import jack, numpy as np, time\n"
+        f"client, heard = jack.Client('loop', servername={server!r}), []\n"
+        "source, target = client.inports.register('in'), client.outports.register('out')\n"
+        "phase = [0]\n"
+        "def relay(frames):\n"
+        "    heard.append(source.get_array().copy())\n"
+        "    target.get_array()[:] = 0.1 * np.sin((phase[0] + np.arange(frames)) * 0.05)\n"
+        "    phase[0] += frames\n"
+        "client.set_process_callback(relay)\n"
+        "with client:\n"
+        f"    client.connect('loop:out', 'gramophone:{source}'); client.connect('gramophone:{target}', 'loop:in')\n"
+        "    time.sleep(0.8)\n"
+        "peaks = [np.abs(block).max() for block in heard[-40:]]\n"
+        "print(20 * np.log10(max(np.median(peaks), 1e-9) / 0.1))"
+    )
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stdout)
+
+
+def lines_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def preset_file(tmp_path: Path) -> Path:
+    path = tmp_path / "half.toml"
+    path.write_text(PRESET)
+    return path
+
+
+def test_devices_lists_the_server(server: None) -> None:
+    command = [*GRAMOPHONE, "devices", "--json"]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE_S)
+    (listed,) = lines_of(done)
+    jack = listed["devices"][0]
+    assert (jack["audio"], jack["rate"], jack["inputs"], jack["default"]) == ("jack", 48000, 2, True)
+
+
+def test_play_records_what_is_replayed_bit_for_bit(server: None, preset_file: Path, tmp_path: Path) -> None:
+    take = tmp_path / "take"
+    command = [*GRAMOPHONE, "play", "--preset", str(preset_file), "--json", "--duration", "2.5", "--record", str(take)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE_S)
+    reports = lines_of(done)
+    assert len(reports) >= 2
+    assert {"latency_samples", "load", "underruns", "input", "output", "time_s"} <= reports[0].keys()
+    assert reports[-1]["latency_samples"] == 2 * reports[-1]["block"]
+    output, rate = read(take / OUTPUT)
+    assert rate == 48000
+    assert output.shape[1] > rate
+    np.testing.assert_array_equal(np.concatenate(list(replayed(take)), axis=1), output)
+
+
+def test_portaudio_plays_too_until_it_is_told_to_stop(server: None, preset_file: Path) -> None:
+    """PortAudio counts JACK among its devices. SIGTERM is a good end and leaves nothing behind."""
+    command = [*GRAMOPHONE, "play", "--preset", str(preset_file), "--json", "--audio", "portaudio:system"]
+    with subprocess.Popen(
+        [*command, "--block", "512"], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as play:
+        assert play.stdout
+        assert play.stderr
+        first = play.stdout.readline()
+        play.terminate()
+        play.wait(PATIENCE_S)
+        said = play.stderr.read()
+    if "PortAudio" in said:
+        pytest.skip(f"PortAudio here does not know JACK (Debian: apt install libportaudio2): {said}")
+    assert (play.returncode, said) == (0, "")
+    report = json.loads(first)
+    assert report["playing"]
+    assert (report["block"], report["latency_samples"]) == (512, 1024)
+
+
+def test_without_a_device_the_error_says_what_to_do(preset_file: Path) -> None:
+    environment = {**ENVIRONMENT, "JACK_DEFAULT_SERVER": "no-such-server"}
+    command = [*GRAMOPHONE, "play", "--audio", "jack", "--preset", str(preset_file)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 1
+    assert "error: no JACK server runs" in done.stderr
+
+
+def test_a_restarted_server_is_found_again() -> None:
+    news: list[str] = []
+    preset = complete(Preset("half", (StageSettings("level", "gain", {"gain": -6.0}),)))
+    with ExitStack() as stack:
+        with jack_server(OTHER_SERVER) as server:
+            session = stack.enter_context(Session(SessionSettings(f"jack:{OTHER_SERVER}")))
+            session.on_news = news.append
+            session.start(preset)
+            session.wait_until_playing()
+            server.kill()
+            server.wait(PATIENCE_S)
+            until(lambda: session.report()["rate"] == 0)
+        with jack_server(OTHER_SERVER):
+            until(lambda: session.report()["rate"] == 48000)
+            blocks = session.report()["blocks"]
+            until(lambda: session.report()["blocks"] > blocks)
+            until(lambda: abs(level_of_loop(OTHER_SERVER) - -6.0) < 0.1)
+    assert "gone" in news[0]

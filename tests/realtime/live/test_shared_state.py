@@ -1,0 +1,277 @@
+"""What the live processes share: rings against a list, boards that keep the newest value, bells of both makes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gramophone.models.parameters import Parameter
+from gramophone.realtime.dsp.history import History
+from gramophone.realtime.live.block_ring import BlockRing
+from gramophone.realtime.live.messages import Text
+from gramophone.realtime.live.parameter_memory import Board
+from gramophone.realtime.live.parameter_reader import Knobs
+from gramophone.realtime.live.places import SWITCHES
+from gramophone.realtime.live.status import Status
+from gramophone.realtime.system.wakeup import EventWake, SemaphoreWake, make_wake
+
+SPAWN = get_context("spawn")
+BELLS = [SemaphoreWake, *([EventWake] if sys.platform == "linux" else [])]
+LONG_S = 60
+
+
+def block(number: int, frames: int) -> np.ndarray:
+    return np.full((2, frames), number, np.float32)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.integers(1, 5),
+    st.lists(st.tuples(st.integers(1, 3), st.integers(1, 8)), max_size=20),
+)
+def test_a_ring_holds_the_newest_blocks_and_no_other(slots: int, writes: list[tuple[int, int]]) -> None:
+    """The truth is a dict of all that was ever written; numbers may jump, as after a skip."""
+    ring = BlockRing(2, slots, 8)
+    assert ring.newest == -1
+    number, truth = -1, {}
+    for step, frames in writes:
+        number += step
+        ring.write(number, block(number, frames), delay=frames)
+        truth = {n: f for n, f in truth.items() if n % slots != number % slots} | {number: frames}
+        assert ring.newest == number
+        for asked in range(number + 3):
+            taken = ring.read(asked)
+            assert (taken is not None) == (asked in truth)
+            if taken:
+                assert taken.delay == truth[asked]
+                np.testing.assert_array_equal(taken.sound, block(asked, truth[asked]))
+    ring.close()
+
+
+def write_many(ring: BlockRing, blocks: int) -> None:
+    for number in range(blocks):
+        ring.write(number, block(number, 64))
+
+
+def test_a_reader_in_another_process_never_sees_half_a_block() -> None:
+    ring, blocks = BlockRing(2, 2, 64), 30_000
+    writer = SPAWN.Process(target=write_many, args=(ring, blocks))
+    writer.start()
+    whole = 0
+    while ring.newest < blocks - 1:
+        assert writer.is_alive() or ring.newest == blocks - 1
+        taken = ring.read(number := ring.newest)
+        if taken:
+            np.testing.assert_array_equal(taken.sound, block(number, 64))
+            whole += 1
+    writer.join(LONG_S)
+    assert whole
+    ring.close()
+
+
+def test_a_board_tells_each_change_once() -> None:
+    board = Board(8)
+    board.lay_out(0, [1.0, 2.0, 3.0])
+    reader = board.reader(0, [1.0, 2.0, 3.0])
+    assert reader.changes() == []
+    board.set(0, {1: 5.0})
+    board.set(0, {2: 6.0})
+    assert reader.changes() == [(1, 5.0), (2, 6.0)]
+    assert reader.changes() == []
+    board.set(0, {1: 7.0})
+    board.set(0, {1: 5.0})
+    assert reader.changes() == []
+    board.close()
+
+
+def test_knobs_of_a_coming_chain_do_not_turn_those_of_the_playing_one() -> None:
+    board = Board(8)
+    board.lay_out(0, [1.0])
+    playing = board.reader(0, [1.0])
+    for generation in range(1, 20):
+        board.lay_out(generation, [50.0, 60.0])
+        board.set(generation, {0: 70.0})
+        assert playing.changes() == []
+    coming = board.reader(19, [50.0, 60.0])
+    assert coming.changes() == [(0, 70.0)]
+    board.set(0, {0: 99.0})
+    assert coming.changes() == []
+    with pytest.raises(ValueError, match="at most 8"):
+        board.lay_out(20, [0.0] * 9)
+    board.close()
+
+
+def test_a_switch_is_turned_in_every_generation_and_with_the_knobs_of_the_newest() -> None:
+    """The chain that still plays hears it at once; a chain that comes later finds it turned."""
+    board = Board(8, switches=2)
+    board.set(-1, {-2: 3.0})
+    board.lay_out(0, [1.0])
+    playing = board.reader(0, [1.0, 3.0, 0.0])
+    board.lay_out(1, [50.0, 60.0])
+    coming = board.reader(1, [50.0, 60.0, 3.0, 0.0])
+    board.set(1, {0: 70.0, -1: 5.0})
+    assert playing.changes() == [(-1, 5.0)]
+    assert coming.changes() == [(0, 70.0), (-1, 5.0)]
+    board.lay_out(2, [0.0])
+    assert board.reader(2, [0.0, 0.0, 0.0]).changes() == [(-2, 3.0), (-1, 5.0)]
+    assert (board.switch(-2), board.switch(-1)) == (3.0, 5.0)
+    board.close()
+
+
+def flood(board: Board, times: int) -> None:
+    for value in range(times):
+        for place in range(4):
+            board.set(0, {place: float(value)})
+
+
+def test_a_flood_from_another_process_ends_at_the_newest_values() -> None:
+    board, times = Board(4), 50_000 // 4
+    board.lay_out(0, [-1.0] * 4)
+    reader = board.reader(0, [-1.0] * 4)
+    writer = SPAWN.Process(target=flood, args=(board, times))
+    writer.start()
+    known = dict.fromkeys(range(4), -1.0)
+    while writer.is_alive():
+        for place, value in reader.changes():
+            assert value > known[place]
+            known[place] = value
+    writer.join(LONG_S)
+    known |= dict(reader.changes())
+    assert known == dict.fromkeys(range(4), float(times - 1))
+    board.close()
+
+
+def chords(board: Board, places: list[int], times: int) -> None:
+    for value in range(times):
+        board.set(0, dict.fromkeys(places, float(value)))
+        board.set(0, {1: float(-value)})
+
+
+def test_what_is_set_at_once_is_read_at_once_by_another_process() -> None:
+    """The reader looks as often as it can, the writer writes as often as it can; knob 1 is turned by itself."""
+    board, times = Board(64), 15_000
+    places = [place for place in range(64) if place != 1]
+    board.lay_out(0, [-1.0] * 64)
+    reader = board.reader(0, [-1.0] * 64)
+    writer = SPAWN.Process(target=chords, args=(board, places, times))
+    writer.start()
+    seen, alive = 0, True
+    while alive:
+        alive = writer.is_alive()  # asked first: what was written before the end is read in this round
+        changed = dict(reader.changes())
+        changed.pop(1, None)
+        assert not changed or changed.keys() == set(places)
+        assert len(set(changed.values())) <= 1
+        seen += bool(changed)
+    writer.join(LONG_S)
+    assert seen > 1
+    assert reader.known[0] == times - 1
+    board.close()
+
+
+def test_an_edition_that_is_not_whole_is_not_read_until_it_is() -> None:
+    """As a reader may meet it: while it is written, or on a processor whose writes arrive in another order."""
+    board = Board(4)
+    board.lay_out(0, [1.0] * 4)
+    reader = board.reader(0, [1.0] * 4)
+    assert reader.changes() == []
+    board.set(0, {0: 2.0, 3: 2.0})
+    newest = board._newest_of(0)
+    newest[3] = 1.0
+    assert reader.changes() == []
+    newest[3] = 2.0
+    assert reader.changes() == [(0, 2.0), (3, 2.0)]
+    board.close()
+
+
+def test_a_text_holds_back_what_was_set_with_it_until_it_is_there() -> None:
+    knobs = {
+        "a.clip": Parameter("clip", "", "a file"),
+        "a.gain": Parameter("gain", 0.0, "loudness"),
+        "a.on": Parameter("on", False, "switch"),
+    }
+    board = Board(3, len(SWITCHES))
+    board.lay_out(0, [0.0, 0.0, 0.0])
+    heard = Knobs(board)
+    heard.lay_out(knobs, 0, [0.0, 0.0, 0.0])
+    board.set(0, {0: 1.0, 1: 0.5, 2: 1.0})
+    assert heard.changes() == []
+    heard.hear(Text(1, "choir"))
+    assert heard.changes() == [("a.clip", "choir"), ("a.gain", 0.5), ("a.on", True)]
+    for number in range(2, 50):
+        heard.hear(Text(number, f"clip {number}"))
+        board.set(0, {0: float(number)})
+    assert heard.changes() == [("a.clip", "clip 49")]
+    assert len(heard._texts) == 1, "texts that were overtaken are dropped"
+    heard.lay_out(knobs, 0, [1.0, 0.5, 1.0])  # a fresh chain, made when the first text was heard
+    assert heard.changes() == [("a.clip", "clip 49")]
+    board.close()
+
+
+def test_status_is_the_same_in_another_process() -> None:
+    status = Status()
+    writer = SPAWN.Process(target=Status.__setitem__, args=(status, "load", 0.25))
+    writer.start()
+    writer.join(LONG_S)
+    assert status["load"] == 0.25
+    with pytest.raises(KeyError):
+        status["no-such-figure"]
+    status.close()
+
+
+def answer(question: SemaphoreWake, reply: SemaphoreWake, times: int) -> None:
+    for _ in range(times):
+        question.wait()
+        reply.ring()
+
+
+@pytest.mark.parametrize("kind", BELLS)
+def test_a_bell_wakes_another_process_every_time(kind: type) -> None:
+    question, reply, times = kind(), kind(), 200
+    other = SPAWN.Process(target=answer, args=(question, reply, times), daemon=True)
+    other.start()
+    for _ in range(times):
+        question.ring()
+        reply.wait()
+    other.join(LONG_S)
+    assert other.exitcode == 0
+    question.close()
+    reply.close()
+
+
+@pytest.mark.parametrize("kind", BELLS)
+def test_rings_while_nobody_waits_are_kept_as_one(kind: type) -> None:
+    bell, reply = kind(), kind()
+    for _ in range(1000):
+        bell.ring()
+    bell.wait()
+    other = SPAWN.Process(target=answer, args=(bell, reply, 1), daemon=True)
+    other.start()
+    other.join(0.3)
+    assert other.is_alive()
+    bell.ring()
+    reply.wait()
+    other.join(LONG_S)
+    assert other.exitcode == 0
+
+
+def test_the_quickest_bell_is_the_system_s_own() -> None:
+    assert type(make_wake()).__name__ == ("EventWake" if hasattr(os, "eventfd") else "SemaphoreWake")
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 16), min_size=1, max_size=20), st.integers(0, 40))
+def test_history_gives_any_block_again_at_any_delay(cuts: list[int], delay: int) -> None:
+    sound = np.arange(1, sum(cuts) + 1, dtype=np.float32)[None]
+    history, heard = History(1, 64), np.zeros((1, 64), np.float32)
+    for start, frames in zip(np.cumsum([0, *cuts]), cuts, strict=False):
+        history.write(sound[:, start : start + frames])
+        heard = np.concatenate((heard, sound[:, start : start + frames]), axis=1)
+        end = heard.shape[1] - min(delay, 64 - frames)
+        np.testing.assert_array_equal(history.read(frames, delay), heard[:, end - frames : end])

@@ -1,0 +1,87 @@
+"""A whole session on JACK with its hands: what OSC asks for is played, together, and shown as it is played."""
+
+import os
+import shutil
+import time
+from collections import defaultdict
+from contextlib import ExitStack
+
+import pytest
+from support.dispatcher import bundle
+from support.jack_server import start_server, stop, until
+from support.osc import peer_of
+
+from gramophone.presets import load
+from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.live.session import Session, SessionSettings
+from gramophone.realtime.live.surfaces import Hands
+from gramophone.realtime.osc.encode import encode
+from gramophone.realtime.parameter_table import complete
+
+SERVER = f"gramophone-hands-{os.getpid()}"
+BUNDLES = 200
+
+
+@pytest.fixture
+def play(monkeypatch, tmp_path):
+    """Return the port of OSC, the desk, what happened to the player, and what was said to people."""
+    if not shutil.which("jackd") or not shutil.which("jack_wait"):
+        pytest.skip("needs jackd: apt install jackd2")
+    pytest.importorskip("jack", reason="needs JACK-Client: pip install JACK-Client")
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", SERVER)
+    monkeypatch.setenv("JACK_NO_START_SERVER", "1")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    server = start_server(SERVER)
+    events, said = [], []
+    with ExitStack() as stack:
+        stack.callback(stop, server)
+        session = stack.enter_context(Session(SessionSettings("jack")))
+        session.on_event, session.on_news = events.append, said.append
+        preset = complete(load("cathedral"))
+        session.start(preset)
+        desk = Desk(preset, session)
+        for hand in Hands(osc_port=0, http_port=None, midi=None).on(desk, session, said.append):
+            opened = stack.enter_context(hand)
+        session.wait_until_playing()
+        yield opened.port, desk, events, said
+
+
+def test_a_bundle_is_heard_in_one_block_and_a_preset_that_cannot_be_played_leaves_no_trace(play, tmp_path):
+    port, desk, events, said = play
+    knobs = [address for address, knob in desk.parameters.items() if knob.is_number][:5]
+    with peer_of(port) as peer:
+        for k in range(1, BUNDLES + 1):
+            paths = ["/gramophone/n/" + knob.replace(".", "/") for knob in knobs]
+            peer.send(
+                bundle(time.time() - 1, *(encode(path, (k / BUNDLES,)) for path in (*paths[k % 5 :], *paths[: k % 5])))
+            )
+            peer.send(encode(paths[0]))
+            peer.receive_until(paths[0])
+        sets = defaultdict(set)
+
+        def has_heard_the_last():
+            sets.clear()
+            for event in [event for event in events if event.name == "set"]:
+                sets[event.block].add(event.address)
+            return events[-1].name == "set" and events[-1].value == desk.get(events[-1].address)
+
+        until(has_heard_the_last)
+        assert len(sets) > 1
+        assert all(addresses == set(knobs) for addresses in sets.values())
+
+        peer.send(encode("/gramophone/save", ("Mine",)))
+        until(lambda: desk.name == "mine")
+        before = desk.preset
+        folder = tmp_path / "gramophone" / "presets"
+        (folder / "noise.wav").write_text("no sound at all")
+        (folder / "broken.toml").write_text('title = "x"\n[[stages]]\nkind = "style"\nclip = "noise.wav"\n')
+        peer.send(encode("/gramophone/preset", ("broken",)))
+        until(lambda: any("noise.wav" in news for news in said))
+        until(lambda: desk.preset == before)
+        assert sum("noise.wav" in news for news in said) == 1
+        peer.send(encode("/gramophone/news"))
+        news = peer.receive_until("/gramophone/news").arguments[1]
+        assert news == "broken cannot be played; the terminal says why"
+        peer.send(encode("/gramophone/preset", ("wide",)))
+        until(lambda: any(event.name == "change" and event.value.name == "wide" for event in events))
+        assert desk.name == "wide"

@@ -1,0 +1,41 @@
+"""An OSC dispatcher without sockets, and bundles to feed it."""
+
+import struct
+
+from gramophone.realtime.control.osc.dispatcher import Conversation
+from gramophone.realtime.osc.encode import encode
+from gramophone.realtime.osc.packet import decode
+from gramophone.realtime.osc.timetag import time_tag
+from support.osc import Setup
+
+WALL = 1.8e9
+
+
+class Talk(Setup):
+    """A conversation with two peers, on a clock that the test sets."""
+
+    def __init__(self, preset=None, meters=None, hands=False):
+        super().__init__(preset, meters, hands)
+        self.now = 0.0
+        self.conversation = Conversation(self.space, lambda peer, port: f"{peer}:{port}", lambda: WALL + self.now)
+
+    def hear(self, address, *arguments, peer="a"):
+        self.receive(encode(address, arguments), peer)
+
+    def receive(self, packet, peer="a"):
+        self.conversation.receive(packet, peer, self.now)
+
+    def say(self, seconds=0.0):
+        """Let time pass, do what is due, and return what is said to whom."""
+        self.now += seconds
+        self.conversation.advance(self.now)
+        said = [(peer, decode(packet)) for packet, peer in self.conversation.outgoing]
+        self.conversation.outgoing.clear()
+        return said
+
+    def told(self, seconds=0.0, peer="a"):
+        return {message.address: message.arguments for each, message in self.say(seconds) if each == peer}
+
+
+def bundle(wall, *packets):
+    return b"#bundle\0" + struct.pack(">Q", time_tag(wall)) + b"".join(struct.pack(">i", len(p)) + p for p in packets)
