@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gramophone.presets import Preset
-from gramophone.realtime.files import EXTENSIONS, Reader, SoundFileError, Writer
+from gramophone.realtime.files import EXTENSIONS, AudioReader, AudioWriter, SoundFileError
 from gramophone.realtime.live.replay import is_recording
 
 Tick = Callable[[float], None]
@@ -20,7 +20,7 @@ Tick = Callable[[float], None]
 
 
 @dataclass(frozen=True)
-class Plan:
+class RenderPlan:
     """What to do with every input: `render` into a target; `done` before; `failed` already, with the reason."""
 
     render: tuple[tuple[Path, Path], ...]
@@ -41,7 +41,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Request:
+class RenderRequest:
     """How every file of a run is rendered; travels to the worker processes."""
 
     preset: Preset
@@ -70,7 +70,7 @@ def find_inputs(names: Iterable[str]) -> tuple[list[Path], dict[Path, str]]:
     return list(found.values()), failed
 
 
-def plan(inputs: Sequence[Path], out: Path, *, suffix: str | None = ".wav", overwrite: bool = False) -> Plan:
+def plan(inputs: Sequence[Path], out: Path, *, suffix: str | None = ".wav", overwrite: bool = False) -> RenderPlan:
     """Decide the target `out/<stem><suffix>` of every input (`suffix=None`: the input's own ending).
 
     Inputs that would become one file are refused, every one of them: whichever were taken, the other would be lost.
@@ -94,19 +94,19 @@ def plan(inputs: Sequence[Path], out: Path, *, suffix: str | None = ".wav", over
             done.append(sources[0])
         else:
             render.append((sources[0], target))
-    return Plan(tuple(render), tuple(done), failed)
+    return RenderPlan(tuple(render), tuple(done), failed)
 
 
-def announced_seconds(work: Plan) -> float:
+def announced_seconds(work: RenderPlan) -> float:
     """Return how much sound the headers of the files to render announce, in s; those that cannot be read count 0."""
     total = 0.0
     for source, _ in work.render:
-        with suppress(SoundFileError), Reader(source) as reader:
+        with suppress(SoundFileError), AudioReader(source) as reader:
             total += reader.frames / reader.rate
     return total
 
 
-def render_all(work: Plan, request: Request, jobs: int, tick: Tick) -> Outcome:
+def render_all(work: RenderPlan, request: RenderRequest, jobs: int, tick: Tick) -> Outcome:
     """Render every file of `work` with `jobs` processes; what fails is named in the outcome and the others go on.
 
     KeyboardInterrupt ends the workers and leaves no part of a file behind.
@@ -134,7 +134,7 @@ class Rendered:
     non_finite: int
 
 
-def render_file(source: Path, target: Path, request: Request, tick: Tick) -> Rendered:
+def render_file(source: Path, target: Path, request: RenderRequest, tick: Tick) -> Rendered:
     """Render one file block by block: of its length, rate and channels, lined up to the sample.
 
     A recording of `gramophone play` is played again with its own preset, to the samples that were heard.
@@ -148,10 +148,10 @@ def render_file(source: Path, target: Path, request: Request, tick: Tick) -> Ren
 
     from gramophone.realtime.engine import Engine
 
-    with Reader(source) as reader:
+    with AudioReader(source) as reader:
         engine = Engine(request.preset, reader.rate, reader.channels, request.device)
         try:
-            with Writer(target, reader.rate, reader.channels, reader.frames) as writer:
+            with AudioWriter(target, reader.rate, reader.channels, reader.frames) as writer:
                 for block in engine.aligned(reader.blocks(request.block)):
                     writer.write(block)
                     tick(block.shape[1] / reader.rate)
@@ -168,7 +168,7 @@ def _replay(recording: Path, target: Path, tick: Tick) -> Rendered:
     from gramophone.realtime.live.replay import replay
 
     replay(recording, target)
-    with Reader(target) as reader:
+    with AudioReader(target) as reader:
         seconds = reader.frames / reader.rate
     tick(seconds)
     return Rendered(seconds, 0)
@@ -177,7 +177,7 @@ def _replay(recording: Path, target: Path, tick: Tick) -> Rendered:
 _Result = tuple[Path, Path, Rendered | Exception]
 
 
-def _in_turn(work: Plan, request: Request, tick: Tick) -> Iterator[_Result]:
+def _in_turn(work: RenderPlan, request: RenderRequest, tick: Tick) -> Iterator[_Result]:
     for source, target in work.render:
         try:
             yield source, target, render_file(source, target, request, tick)
@@ -185,7 +185,7 @@ def _in_turn(work: Plan, request: Request, tick: Tick) -> Iterator[_Result]:
             yield source, target, error
 
 
-def _side_by_side(work: Plan, request: Request, jobs: int, tick: Tick) -> Iterator[_Result]:
+def _side_by_side(work: RenderPlan, request: RenderRequest, jobs: int, tick: Tick) -> Iterator[_Result]:
     # spawn: a fork would copy the parent's threads' locks; macOS and Windows spawn anyway.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(jobs, len(work.render)), context, initializer=_start_worker)
@@ -224,7 +224,7 @@ def _end_worker(*_: object) -> None:
     raise SystemExit(1)  # unwinds the open Writer, which removes its part
 
 
-def _render_in_worker(source: Path, target: Path, request: Request) -> Rendered:
+def _render_in_worker(source: Path, target: Path, request: RenderRequest) -> Rendered:
     return render_file(source, target, request, lambda seconds: None)
 
 

@@ -28,7 +28,7 @@ _RENDER_BLOCK = 4096
 
 
 @dataclass(frozen=True)
-class Report:
+class EngineReport:
     """What the engine did since the last report; times in ms per block."""
 
     latency_samples: int
@@ -201,11 +201,11 @@ class Engine:
         """Forget all sound: the next block follows silence. Values stay."""
         self.restart(self.prepare(self.preset))
 
-    def report(self) -> Report:
+    def report(self) -> EngineReport:
         """Return meters and timings since the last report."""
         seconds = self._played / self._form.rate
         stages = {"engine": self._timings} | {slot.name: slot.timings for slot in self._chain}
-        report = Report(
+        report = EngineReport(
             latency_samples=self.delay,
             load=round(self._spent_ns / 1e9 / seconds, 4) if seconds else 0.0,
             stages={

@@ -37,7 +37,7 @@ class SoundFileError(OSError):
     """A sound file cannot be read or written; the message names the file and what was found."""
 
 
-class Reader:
+class AudioReader:
     """An open sound file: `rate` in Hz, `channels`, `frames` as its header announces them.
 
     Raises:
@@ -95,7 +95,7 @@ class Reader:
         )
 
 
-class Writer:
+class AudioWriter:
     """A sound file being written: it appears under its name when the `with` block ends well, else not at all.
 
     The name's ending decides the format; WAV is 32-bit float, so that nothing clips, and RF64 beyond 4 GB.
@@ -173,9 +173,9 @@ def read(path: Path, seconds: float | None = None) -> tuple[Audio, int]:
     """Return a whole file, or its first `seconds`, as `(channels, frames)` and its rate in Hz.
 
     Raises:
-        SoundFileError: as `Reader`.
+        SoundFileError: as `AudioReader`.
     """
-    with Reader(path) as reader:
+    with AudioReader(path) as reader:
         if seconds is not None:
             return next(reader.blocks(max(round(seconds * reader.rate), 1))), reader.rate
         return np.concatenate(list(reader.blocks(1 << 16)), axis=1), reader.rate

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from gramophone.presets import Preset
-from gramophone.realtime.engine import Engine, Report
-from gramophone.realtime.files import Reader, Writer
+from gramophone.realtime.engine import Engine, EngineReport
+from gramophone.realtime.files import AudioReader, AudioWriter
 from gramophone.realtime.stage import Audio
 
 Show = Callable[[dict[str, object]], None]
@@ -37,12 +37,12 @@ def play_file(
         PresetError: the preset does not fit.
     """
     with ExitStack() as stack:
-        reader = stack.enter_context(Reader(source))
+        reader = stack.enter_context(AudioReader(source))
         rate, channels = reader.rate, reader.channels
         frames = reader.frames if duration is None else round(duration * rate)
         engine = Engine(preset, rate, channels, device)
         stack.callback(engine.close)
-        writer = stack.enter_context(Writer(target, rate, channels, frames)) if target else None
+        writer = stack.enter_context(AudioWriter(target, rate, channels, frames)) if target else None
         shown = played = 0
         for sound in _looped(source, block, frames):
             output = engine.process(sound)
@@ -54,7 +54,7 @@ def play_file(
                 show({"time_s": round(played / rate, 3), **as_json(engine.report())})
 
 
-def as_json(report: Report) -> dict[str, object]:
+def as_json(report: EngineReport) -> dict[str, object]:
     """Return a report as plain numbers by name. A file never runs dry, so `underruns` is 0."""
     plain = asdict(report)
     return {**plain, "input": report.input.as_dict(), "output": report.output.as_dict(), "underruns": 0}
@@ -65,7 +65,7 @@ def _looped(source: Path, block: int, frames: int) -> Iterator[Audio]:
     held: list[Audio] = []
     waiting, left = 0, frames
     while left:
-        with Reader(source) as reader:
+        with AudioReader(source) as reader:
             for piece in reader.blocks(block):
                 held.append(piece)
                 waiting += piece.shape[1]

@@ -38,7 +38,7 @@ class DigitsShape:
     couplings: int = 0
 
 
-class Digits(VAE):
+class DigitsVAE(VAE):
     """Digits `(B, 784)`, 0 to 1: grey levels where pixels are independent, 0 or 1 where they hear each other."""
 
     maps = 4

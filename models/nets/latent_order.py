@@ -12,7 +12,7 @@ from gramophone.models.layers.convolution import CausalConv1d
 
 
 @dataclass(frozen=True)
-class Arrangement:
+class LatentOrder:
     """Latent `i` is to be what latent `order[i]` was, times `signs[i]`.
 
     Raises:

@@ -22,7 +22,7 @@ PHONES = (
 
 
 @dataclass(frozen=True)
-class PhonesShape:
+class PhoneClassifierShape:
     """Frames of `channels`, two at a time, through residual units of `width` channels, one of each of `dilations`."""
 
     channels: int = 96
@@ -30,10 +30,10 @@ class PhonesShape:
     dilations: tuple[int, ...] = (1, 2, 4, 1, 2, 4)
 
 
-class Phones(nn.Module):
+class PhoneClassifier(nn.Module):
     """Adapted frames `(B, channels, n)`, `n` even -> the logits of `PHONES`, `(B, len(PHONES), n)`. Not causal."""
 
-    def __init__(self, shape: PhonesShape) -> None:
+    def __init__(self, shape: PhoneClassifierShape) -> None:
         super().__init__()
         self.shape = shape
         width = shape.width

@@ -20,7 +20,7 @@ _NAT = 1 / math.log(2)
 
 
 @dataclass(frozen=True)
-class Latents:
+class LatentUsage:
     """What was measured. Bits are per element of what is encoded: per sample, per pixel.
 
     `kl` `(D,)` nats per dimension (and per frame); `active` `(D,)` by the variance of the posterior's mean; `kl_bits`
@@ -44,7 +44,7 @@ class Latents:
 
 
 @torch.no_grad()
-def measure(vae: VAE, batches: Iterable[Sequence[Tensor]], generator: torch.Generator) -> Latents:
+def measure(vae: VAE, batches: Iterable[Sequence[Tensor]], generator: torch.Generator) -> LatentUsage:
     """Measure over batches `(x, *given)` of at least two examples each.
 
     Raises:
@@ -62,7 +62,7 @@ def measure(vae: VAE, batches: Iterable[Sequence[Tensor]], generator: torch.Gene
     if not kls:
         raise ValueError("no batches to measure the latents on")
     kl = torch.cat(kls)
-    return Latents(
+    return LatentUsage(
         kl_per_dimension(kl),
         active_units(torch.cat(means)),
         kl.sum().item() * _NAT / elements,

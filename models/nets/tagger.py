@@ -121,7 +121,7 @@ class LogMelImage(nn.Module):
         return 1 + torch.logaddexp(below, below.new_full((), -_RANGE)) / _RANGE
 
 
-class Residual(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions around which the input goes by, at half the resolution: He et al. 2016."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -153,7 +153,7 @@ _Parts = tuple[int, nn.Module, list[nn.Module], nn.Module]
 
 
 def _short_chunk(shape: TaggerShape) -> _Parts:
-    layers: list[nn.Module] = [Residual(*widths) for widths in pairwise((1, *shape.widths))]
+    layers: list[nn.Module] = [ResidualBlock(*widths) for widths in pairwise((1, *shape.widths))]
     last = shape.widths[-1]
     head = nn.Sequential(
         MeanAndMax(), nn.Linear(2 * last, last), nn.ReLU(), nn.Dropout(0.3), nn.Linear(last, len(shape.tags))

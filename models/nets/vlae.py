@@ -22,7 +22,7 @@ from gramophone.models.layers.streaming import State, Streaming
 from gramophone.models.layers.vocoder_features import LogMel
 from gramophone.models.nets.autoregressive import Autoregressive
 from gramophone.models.nets.decoder import residual_unit
-from gramophone.models.nets.latent_order import Arrangement
+from gramophone.models.nets.latent_order import LatentOrder
 from gramophone.models.nets.output_distributions import Output
 from gramophone.models.nets.prior_series import SeriesPrior
 from gramophone.models.nets.vae import VAE, gaussian
@@ -95,7 +95,7 @@ class VLAE(VAE):
         super().__init__()
         self.shape = shape
         self.encoder = encoder(shape)
-        self.decoder = Decoder(WaveNet(shape.wavenet), shape.hop, shape.emphasis)
+        self.decoder = VLAEDecoder(WaveNet(shape.wavenet), shape.hop, shape.emphasis)
         self.frames = SeriesPrior(shape.latents, shape.prior) if shape.prior and shape.latents else None
 
     @property
@@ -135,7 +135,7 @@ class VLAE(VAE):
         return self.frames.distribution(self.origin.expand(1, self.shape.latents, 1))
 
 
-def arrange(model: VLAE, arrangement: Arrangement) -> None:
+def arrange(model: VLAE, arrangement: LatentOrder) -> None:
     """Put the latents in another order, some turned round; to sound it makes no difference."""
     ends = [model.encoder.layers[-1]]
     starts = [_first(model.wavenet.conditions.series)]
@@ -162,7 +162,7 @@ def encoder(shape: VLAEShape) -> Sequential:
     )
 
 
-class Decoder(Streaming):
+class VLAEDecoder(Streaming):
     """Latents `(B, latents, n)` -> sound `(B, 1, n * hop)`, sample by sample, delay 0.
 
     Controls: weights over the speakers, if there are any, then uniform random numbers within [0, 1), `(B, uniforms, n *
@@ -214,7 +214,7 @@ class Decoder(Streaming):
 class _Sound(Autoregressive):
     """Sound `(B, 1, T)` of given conditions: its log probability by sample, `(B, T)`, as symbols."""
 
-    def __init__(self, decoder: Decoder, conditions: Tensor, time: int) -> None:
+    def __init__(self, decoder: VLAEDecoder, conditions: Tensor, time: int) -> None:
         wavenet = decoder.wavenet
         self._decoder, self._output = decoder, wavenet.output
         silence = wavenet.output.symbols(conditions.new_zeros(len(conditions), 1))
@@ -231,7 +231,7 @@ class _Sound(Autoregressive):
         return super().log_prob(self._output.symbols(emphasised)[:, 0])
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = torch.Size()) -> Tensor:  # noqa: B008
-        """Draw sound; `Decoder` draws it with less work."""
+        """Draw sound; `VLAEDecoder` draws it with less work."""
         sound: Tensor = self._decoder.deemphasis(self._output.sound(super().sample(sample_shape))[:, None])[0]
         return sound
 

@@ -23,9 +23,16 @@ from gramophone.models.layers.noise import NoiseBank
 from gramophone.models.layers.spectral_loss import Spectra
 from gramophone.models.layers.streaming import State, Streaming
 from gramophone.models.nets.decoder import residual_unit
-from gramophone.models.nets.latent_order import Arrangement
+from gramophone.models.nets.latent_order import LatentOrder
 from gramophone.models.nets.vae import VAE, gaussian
-from gramophone.models.nets.voice_features import FINE, FINE_BANDS, SILENCE, Adaptation, Ear, Loudness
+from gramophone.models.nets.voice_features import (
+    FINE,
+    FINE_BANDS,
+    SILENCE,
+    Loudness,
+    SpeakerNormalisation,
+    VoiceFeatures,
+)
 
 MIDDLE_HZ = 160.0
 """Pitch is told in octaves above this."""
@@ -94,8 +101,8 @@ class Voice(VAE):
         super().__init__()
         self.shape = shape
         self.table = nn.Parameter(torch.randn(shape.speakers, shape.speaker) / shape.speaker**0.5)
-        self.encoder = Encoder(shape)
-        self.decoder = Decoder(shape)
+        self.encoder = VoiceEncoder(shape)
+        self.decoder = VoiceDecoder(shape)
         # Known one frame late at the earliest: where less is waited for, it is of a little before.
         self.loudness = Sequential(Loudness(shape.hop), Delay(max(shape.ahead - 1, 0)))
 
@@ -137,20 +144,20 @@ class Voice(VAE):
         return Spectra(sound, z.shape[2])
 
 
-def arrange(voice: Voice, arrangement: Arrangement) -> None:
+def arrange(voice: Voice, arrangement: LatentOrder) -> None:
     """Put the latents in another order, some turned round; to sound it makes no difference."""
     arrangement.give(cast(CausalConv1d, voice.encoder.layers.layers[-1]))
     arrangement.take(voice.decoder.network.entry.weight[:, : voice.shape.latents], 1)
 
 
-class Encoder(Streaming):
+class VoiceEncoder(Streaming):
     """Sound `(B, 1, T)` -> means and log scales of latents, `(B, 2 * latents, T / hop)`."""
 
     def __init__(self, shape: VoiceShape) -> None:
         super().__init__()
         self.hop, self.delay = shape.hop, shape.ahead
-        self.ear = Ear(shape.rate, shape.hop, shape.bands)
-        self.adaptation = Adaptation(shape.bands, FINE * FINE_BANDS)
+        self.ear = VoiceFeatures(shape.rate, shape.hop, shape.bands)
+        self.adaptation = SpeakerNormalisation(shape.bands, FINE * FINE_BANDS)
         self.layers = Sequential(
             CausalConv1d(shape.bands + FINE * FINE_BANDS, shape.width, 3),
             *(residual_unit(shape.width, 3, 2**unit) for unit in range(shape.units)),
@@ -171,7 +178,7 @@ class Encoder(Streaming):
         return numbers, (*heard, *accustomed, *known)
 
 
-class Decoder(Streaming):
+class VoiceDecoder(Streaming):
     """Latents `(B, latents, n)` -> sound `(B, 1, n * hop)`, delay 0.
 
     Controls: the speaker's vector `(B, speaker)`, the prosody `(B, PROSODY, n)` at the end of each frame's hop, and, if
@@ -186,7 +193,7 @@ class Decoder(Streaming):
         super().__init__()
         self.shape = shape
         self.up = shape.hop
-        self.network = Network(shape)
+        self.network = VoiceDecoderNetwork(shape)
         self.harmonics = HarmonicBank(shape.rate, shape.hop, shape.harmonics)
         self.noise = NoiseBank(shape.hop // shape.grains, shape.noise_bands)
         hz = torch.linspace(0, shape.rate / 2, shape.noise_bands)
@@ -248,7 +255,7 @@ class Decoder(Streaming):
         return glide.flatten(2), known[:, :, -1:].clone()
 
 
-class Network(Streaming):
+class VoiceDecoderNetwork(Streaming):
     """Latents -> envelopes, `(B, latents, n)` -> `(B, envelopes, n)`, for a speaker and a prosody (the controls)."""
 
     def __init__(self, shape: VoiceShape) -> None:

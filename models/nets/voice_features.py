@@ -29,7 +29,7 @@ MOST = 5.0
 _AT_ONCE = 256
 
 
-class Ear(Streaming):
+class VoiceFeatures(Streaming):
     """Sound `(B, 1, T)` -> log-mel frames, `(B, bands + FINE * FINE_BANDS, T / hop)`.
 
     The bands look at a window of four hops that ends with the frame's; the fine bands, a group for each part of the
@@ -54,7 +54,7 @@ class Ear(Streaming):
         return torch.cat([coarse, parts], 1), (*heard, *heard_finely)
 
 
-class Adaptation(Streaming):
+class SpeakerNormalisation(Streaming):
     """Frames `(B, bands + others, n)` as of nobody in particular: their level, long-term mean and spread are taken out.
 
     What is left says how a frame differs from what this voice, in this room, is usually like: 0 on average with a

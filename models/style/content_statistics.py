@@ -38,7 +38,7 @@ class Aim:
 
 
 @dataclass(frozen=True)
-class Listener:
+class ContentStatistics:
     """Moments of the content so far, the weight in frames of the prior belief, and whether it sounds like speech."""
 
     moments: Moments
@@ -46,19 +46,19 @@ class Listener:
     speech: SpeechDetector
 
     @staticmethod
-    def new(shape: StyleBands) -> Listener:
+    def new(shape: StyleBands) -> ContentStatistics:
         """Return a listener that has heard nothing."""
         rate = shape.frames(1.0)
-        return Listener(Moments.nothing(shape.bands), _PRIOR_S * rate, SpeechDetector.new(rate))
+        return ContentStatistics(Moments.nothing(shape.bands), _PRIOR_S * rate, SpeechDetector.new(rate))
 
-    def after(self, frames: Tensor, guard: Tensor, loud: Tensor, decay: float) -> Listener:
+    def after(self, frames: Tensor, guard: Tensor, loud: Tensor, decay: float) -> ContentStatistics:
         """Return the listener once frames have passed: `(n, B)` in dB, `(n, 16)` powers, and which are no pause.
 
         `decay` is what one frame more makes of the weight of those before it, as in `Moments.after`.
         """
         heard = frames[loud]
         prior = self.prior * decay ** len(heard)
-        return Listener(self.moments.after(heard, decay), prior, self.speech.after(guard))
+        return ContentStatistics(self.moments.after(heard, decay), prior, self.speech.after(guard))
 
     def aim(self, shape: StyleBands, style: Style | None, tilt: float, guard: float) -> Aim:
         """Return where to aim: at `style`; nowhere without one or before anything was heard.

@@ -17,7 +17,7 @@ _FLOOR = 1e-9
 """Power told apart in a band of a sound at -20 dBFS: 70 dB below it."""
 
 
-class LogMel(nn.Module):
+class TextureLogMel(nn.Module):
     """Natural log of the power in mel bands: sound `(T,)` at `rate` Hz to levels `(bands, T // hop + 1)`."""
 
     window: Tensor

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from gramophone.offline.bench.timing import LONG_CHAIN
-from gramophone.offline.render import Plan, Request, render_all, render_file
+from gramophone.offline.render import RenderPlan, RenderRequest, render_all, render_file
 from gramophone.presets import CLIPS, load
 from gramophone.realtime.chain import Chain
-from gramophone.realtime.files import Reader, Writer, read
+from gramophone.realtime.files import AudioReader, AudioWriter, read
 from gramophone.realtime.stage import Format
 
 _RATE = 48_000
@@ -45,7 +45,7 @@ def _sound(path: Path, seconds: int) -> Path:
 
     voice, rate = read(CLIPS / "voice.flac")
     minute = np.resize(soxr.resample(voice[0], rate, _RATE), 60 * _RATE).astype(np.float32)
-    with Writer(path, _RATE, 2, seconds * _RATE) as writer:
+    with AudioWriter(path, _RATE, 2, seconds * _RATE) as writer:
         for start in range(0, seconds, 60):
             writer.write(np.repeat(minute[None, : (seconds - start) * _RATE], 2, axis=0))
     return path
@@ -56,11 +56,11 @@ def _against_bare_loop(folder: Path, rounds: int = 5) -> dict[str, object]:
     times: dict[str, list[float]] = {"render": [], "bare": []}
     for _ in range(rounds):
         start = time.perf_counter()
-        render_file(source, folder / "result.wav", Request(preset, _BLOCK), lambda seconds: None)
+        render_file(source, folder / "result.wav", RenderRequest(preset, _BLOCK), lambda seconds: None)
         times["render"].append(time.perf_counter() - start)
         start = time.perf_counter()
         chain = Chain(preset, Format(_RATE, 2, "auto"))
-        with Reader(source) as reader:
+        with AudioReader(source) as reader:
             for block in reader.blocks(_BLOCK):
                 for slot in chain:
                     block = slot.stage.process(block)
@@ -76,12 +76,12 @@ def _against_bare_loop(folder: Path, rounds: int = 5) -> dict[str, object]:
 
 def _jobs(folder: Path, files: int = 6, seconds: int = 300) -> dict[str, object]:
     sources = [_sound(folder / f"file{i}.wav", seconds) for i in range(files)]
-    request = Request(load(LONG_CHAIN), _BLOCK)
+    request = RenderRequest(load(LONG_CHAIN), _BLOCK)
     took = {}
     for jobs in (1, 2):
         out = folder / f"jobs{jobs}"
         out.mkdir()
-        work = Plan(tuple((source, out / source.name) for source in sources), (), {})
+        work = RenderPlan(tuple((source, out / source.name) for source in sources), (), {})
         start = time.perf_counter()
         outcome = render_all(work, request, jobs, lambda seconds: None)
         took[jobs] = time.perf_counter() - start

@@ -49,7 +49,7 @@ class Bare:
         self.xruns += 1
 
 
-class Source:
+class BurstSource:
     """A client that plays `music` `(frames,)` into Gramophone, and listens to what comes out."""
 
     def __init__(self, server: str, music: NDArray[np.float32]) -> None:
@@ -114,7 +114,7 @@ def run_bare(server: str, control: Connection) -> None:
 def run_source(server: str, music: NDArray[np.float32], control: Connection) -> None:
     """Be a source; answer anything but `Stop` with the latency of now in samples."""
     belong_to_parent()
-    client = Source(server, music)
+    client = BurstSource(server, music)
     settle()
     control.send(None)
     while control.recv() == "latency":

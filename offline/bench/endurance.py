@@ -24,7 +24,7 @@ from gramophone.presets import CLIPS, DEFAULT, Preset, StageSettings, load
 from gramophone.realtime.files import read
 from gramophone.realtime.live.session import Session, SessionSettings
 from gramophone.realtime.parameter_table import complete
-from gramophone.realtime.system.process_handle import Child
+from gramophone.realtime.system.process_handle import ChildProcess
 
 _RATE, _MODEL_RATE = 48_000, 16_000
 _STALLS_MS = (1, 5, 50)
@@ -115,11 +115,11 @@ class _Case:
 
     def __init__(self, session: Session, stack: ExitStack, server: str) -> None:
         self._session = session
-        self._bare = Child("bare client", run_bare, server)
+        self._bare = ChildProcess("bare client", run_bare, server)
         stack.callback(self._bare.stop)
         _answer(self._bare)
         voice, rate = read(CLIPS / "voice.flac")
-        self._source = Child("source", run_source, server, _at_rate(voice[0], rate))
+        self._source = ChildProcess("source", run_source, server, _at_rate(voice[0], rate))
         stack.callback(self._source.stop)
         _answer(self._source)
 
@@ -155,12 +155,12 @@ def _pid_of(name: str) -> int:
     return found
 
 
-def _ask(child: Child, what: str) -> Any:
+def _ask(child: ChildProcess, what: str) -> Any:
     child.send(what)
     return _answer(child)
 
 
-def _answer(child: Child) -> Any:
+def _answer(child: ChildProcess) -> Any:
     """Return what a companion says next.
 
     Raises:

@@ -72,12 +72,12 @@ def _learning() -> float:
     import tempfile
     from pathlib import Path
 
-    from gramophone.realtime.files import Writer
+    from gramophone.realtime.files import AudioWriter
 
     noise = np.random.default_rng(0).normal(0, 0.1, (2, 60 * _RATE)).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "minute.wav"
-        with Writer(clip, _RATE, 2, noise.shape[1]) as writer:
+        with AudioWriter(clip, _RATE, 2, noise.shape[1]) as writer:
             writer.write(noise)
         preset = Preset("bench", (StageSettings("style", "style", {"clip": str(clip)}),))
         times = []

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gramophone.models.parameters import Value
 from gramophone.presets import CLIPS, Preset, StageSettings, load
-from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.morph import Morph
 from gramophone.realtime.control.morph import play as play_preset
 from gramophone.realtime.files import read
@@ -89,7 +89,7 @@ class _Performer:
     def __init__(self, preset: Preset, seconds: float) -> None:
         self._home, self._away = preset, _light("other", 0.6)
         self._player = Player(preset, Format(_RATE, 2, "cpu"))
-        self._desk = Desk(preset, _Direct(self._player))
+        self._controller = Controller(preset, _Direct(self._player))
         self._sound, self._heard = _sound(), np.zeros((2, 0), np.float32)
         self._frames = round(seconds * _RATE)
         self._random = np.random.default_rng(0)
@@ -138,47 +138,47 @@ class _Performer:
         self.did[name] = self.did.get(name, 0) + 1
 
     def _turn(self) -> None:
-        numbers = [address for address, knob in self._desk.parameters.items() if knob.is_number]
+        numbers = [address for address, knob in self._controller.parameters.items() if knob.is_number]
         for address in self._random.choice(numbers, 3):
-            self._desk.set_0to1(str(address), float(self._random.uniform()))
+            self._controller.set_0to1(str(address), float(self._random.uniform()))
 
     def _bypass(self) -> None:
-        stage = self._random.choice([stage.name for stage in self._desk.preset.stages])
-        self._desk.set(f"{stage}.bypass", bool(self._random.integers(2)))
+        stage = self._random.choice([stage.name for stage in self._controller.preset.stages])
+        self._controller.set(f"{stage}.bypass", bool(self._random.integers(2)))
 
     def _morph(self) -> None:
-        start, end = self._desk.preset, self._home
+        start, end = self._controller.preset, self._home
         way = Morph(start, end)
         for step in range(1, _MORPH_STEPS + 1):
-            play_preset(self._desk, way.at(step / _MORPH_STEPS))
+            play_preset(self._controller, way.at(step / _MORPH_STEPS))
             self._play(_SCENE_S / _MORPH_STEPS)
 
     def _clip(self) -> None:
-        if "style.clip" in self._desk.parameters:
-            self._desk.set("style.clip", str(CLIPS / self._random.choice(_CLIPS)))
+        if "style.clip" in self._controller.parameters:
+            self._controller.set("style.clip", str(CLIPS / self._random.choice(_CLIPS)))
 
     def _switch(self) -> None:
-        for switch in (self._desk.mute, self._desk.bypass):
+        for switch in (self._controller.mute, self._controller.bypass):
             switch(True)
             self._play(0.5)
             switch(False)
 
     def _panic(self) -> None:
-        self._desk.panic()
+        self._controller.panic()
         self._play(0.1)
         self._player.refresh(self._player.prepare(self._player.engine.preset))
 
     def _change(self) -> None:
         self._home, self._away = self._away, self._home
-        self._desk.change(self._home)
+        self._controller.change(self._home)
 
     def _check(self) -> None:
         """Compare input and output with the chain in place and transparent, then leave all as it was."""
-        before = self._desk.preset
+        before = self._controller.preset
         for stage in before.stages:
-            self._desk.set(f"{stage.name}.bypass", stage.name != "style")
+            self._controller.set(f"{stage.name}.bypass", stage.name != "style")
         for address, value in (("strength", 0.0), ("gain", 0.0), ("mix", 1.0)):
-            self._desk.set(f"style.{address}", value)
+            self._controller.set(f"style.{address}", value)
         self._play(_SETTLING_S)
         start = self.played
         output = self._play(_COMPARED_S)
@@ -187,7 +187,7 @@ class _Performer:
         self.lags.append(lag - self._player.delay)
         in_step = self._sound[:, (np.arange(output.shape[1]) + start - self._player.delay) % self._sound.shape[1]]
         self.differences.append(float(np.abs(output - in_step).max()))
-        play_preset(self._desk, before)
+        play_preset(self._controller, before)
 
     def _play(self, seconds: float) -> Audio:
         """Play on for whole blocks; return the output."""

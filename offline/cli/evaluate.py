@@ -130,11 +130,11 @@ def evaluate_voice(
     json: JsonOption = False,
 ) -> None:
     """Judge whether a voice sings what it heard, and as whom: quality, words, pitch, likeness."""
-    from gramophone.offline.evaluate.voice import PARTS, Request, run
+    from gramophone.offline.evaluate.voice import PARTS, VoiceRequest, run
 
     if strange := [name for name in part or () if name not in PARTS]:
         raise typer.BadParameter(f"{strange[0]}: expected one of {', '.join(PARTS)}", param_hint="--part")
-    run(model, data or [], Request(phrases, unseen or [], likeness, character, part or PARTS), json=json)
+    run(model, data or [], VoiceRequest(phrases, unseen or [], likeness, character, part or PARTS), json=json)
 
 
 @evaluate.command("voice-peer")
@@ -184,7 +184,7 @@ def evaluate_stylise(
     json: JsonOption = False,
 ) -> None:
     """Judge every method of style transfer on the same pairs of real recordings."""
-    from gramophone.offline.evaluate.stylise import LIVE, Trial, run
+    from gramophone.offline.evaluate.stylise import LIVE, StyliseTrial, run
     from gramophone.offline.stylise.method import METHODS
 
     known = [LIVE, *METHODS]
@@ -193,7 +193,7 @@ def evaluate_stylise(
             raise typer.BadParameter(f"{name!r}: expected one of {', '.join(known)}", param_hint="--method")
     if pairs not in ("test", "dev"):
         raise typer.BadParameter(f"{pairs!r}: expected test or dev", param_hint="--pairs")
-    run(out, methods or known, Trial(seconds, steps, tagger), pairs, json=json)
+    run(out, methods or known, StyliseTrial(seconds, steps, tagger), pairs, json=json)
 
 
 @evaluate.command("descent")

@@ -14,7 +14,7 @@ from gramophone.offline.cli.train import train
 
 if TYPE_CHECKING:
     from gramophone.realtime.dsp.channel_matrix import Route
-    from gramophone.realtime.live.ahead import Ahead
+    from gramophone.realtime.live.ahead import StandbyWorker
 
 app = typer.Typer(
     help="Play one sound in the style of another, live.",
@@ -30,7 +30,7 @@ _INTERRUPTED = 130
 """How typer ends on Ctrl-C."""
 
 
-def main(ahead: Ahead | None = None) -> None:
+def main(ahead: StandbyWorker | None = None) -> None:
     """Run the command line: exit code 0 done, 1 something failed and is named, 2 usage.
 
     `ahead` is a worker process for `play`, where one was started before.
@@ -62,9 +62,9 @@ def render(
     json: JsonOption = False,
 ) -> None:
     """Push files through a preset; each result has its input's length, rate and channels, in line to the sample."""
-    from gramophone.offline.render import Request, announced_seconds, find_inputs, plan, render_all
+    from gramophone.offline.render import RenderRequest, announced_seconds, find_inputs, plan, render_all
 
-    request = Request(_preset(preset, settings), block, device, picture)
+    request = RenderRequest(_preset(preset, settings), block, device, picture)
     files, missing = find_inputs(inputs)
     work = plan(files, out, suffix=None if keep_format else ".wav", overwrite=overwrite)
     work.failed.update(missing)
@@ -142,9 +142,9 @@ def play(
     if source or out:
         raise typer.BadParameter("INPUT and --out go with --audio file", param_hint="--audio")
     from gramophone.realtime.live.devices.osc.options import reachable
-    from gramophone.realtime.live.run import Performance, perform
+    from gramophone.realtime.live.run import LiveRun, perform
     from gramophone.realtime.live.session import SessionSettings
-    from gramophone.realtime.live.surfaces import Hands
+    from gramophone.realtime.live.surfaces import Surfaces
 
     if audio.partition(":")[0] == "osc":
         audio = reachable(audio, host, allow or ())
@@ -158,14 +158,14 @@ def play(
         outputs=_route(outputs, "--outputs"),
         sockets=sockets,
     )
-    performance = Performance(session, duration, record)
-    hands = Hands(osc_port or None, http_port or None, host, tuple(allow or ()), token, tuple(midi or ()))
+    performance = LiveRun(session, duration, record)
+    hands = Surfaces(osc_port or None, http_port or None, host, tuple(allow or ()), token, tuple(midi or ()))
     with _view(json=json, quiet=quiet) as view:
         perform(
             performance,
             lambda: _preset(preset, settings),
             view,
-            lambda desk, session: hands.on(desk, session, view.tell),
+            lambda controller, session: hands.on(controller, session, view.tell),
             context.obj,
         )
 
@@ -222,13 +222,13 @@ def stylise(
         return
     from gramophone.offline.stylise.command import run
     from gramophone.offline.stylise.method import METHODS
-    from gramophone.offline.stylise.transfer import Request
+    from gramophone.offline.stylise.transfer import TransferRequest
     from gramophone.realtime.kernels.executor import choose_device
 
     if method not in METHODS:
         raise typer.BadParameter(f"{method!r}: expected live, {', '.join(METHODS)}", param_hint="--method")
     keep = out.with_name(f"{out.name}.descent.npz")
-    run(content, style, out, Request(method, strength, steps, choose_device(device), keep, model), json=json)
+    run(content, style, out, TransferRequest(method, strength, steps, choose_device(device), keep, model), json=json)
 
 
 @app.command()
@@ -283,13 +283,13 @@ def generate(
     json: JsonOption = False,
 ) -> None:
     """Let a WaveNet sing by itself; the same model, speaker and seed give the same sound."""
-    from gramophone.offline.commands.generate import Request
+    from gramophone.offline.commands.generate import GenerateRequest
     from gramophone.offline.commands.generate import generate as sing
     from gramophone.realtime.kernels.executor import choose_device
 
     if out.suffix.lower() not in _extensions():
         raise typer.BadParameter(f"{out}: expected {', '.join(_extensions())}", param_hint="--out")
-    request = Request(seconds, speaker, seed, temperature, nucleus, like, choose_device(device))
+    request = GenerateRequest(seconds, speaker, seed, temperature, nucleus, like, choose_device(device))
     done = sing(model, out, request)
     print_json(done) if json else say(f"{done['file']}: {done['seconds']:.2f} s at {done['rate']} Hz")
 
@@ -333,13 +333,13 @@ def dream(
 ) -> None:
     """Make what a tagger hears as TAG, from noise or a clip; Ctrl-C keeps the best so far, calling again goes on."""
     from gramophone.offline.dream.ascent import Dream
-    from gramophone.offline.dream.command import Request, run
-    from gramophone.offline.dream.target import Target
+    from gramophone.offline.dream.command import DreamRequest, run
+    from gramophone.offline.dream.target import DreamTarget
 
     if out.suffix.lower() not in _extensions():
         raise typer.BadParameter(f"{out}: expected {', '.join(_extensions())}", param_hint="--out")
-    wanted = Dream(Target(tag, layer, channel), steps, naive, seed=seed)
-    run(out, Request(wanted, clip, seconds, model), json=json)
+    wanted = Dream(DreamTarget(tag, layer, channel), steps, naive, seed=seed)
+    run(out, DreamRequest(wanted, clip, seconds, model), json=json)
 
 
 @app.command()
@@ -412,14 +412,14 @@ def _extensions() -> tuple[str, ...]:
 
 
 def _stylise_live(content: Path, style: Path, out: Path, strength: float, device: str, *, json: bool) -> None:
-    from gramophone.offline.render import Request, render_file
+    from gramophone.offline.render import RenderRequest, render_file
     from gramophone.presets import Preset, PresetError, StageSettings
 
     if not style.is_file():
         raise PresetError(f"{style}: no such style file")
     stage = StageSettings("style", "style", {"clip": str(style.resolve()), "strength": strength})
     with _progress(json) as progress:
-        render_file(content, out, Request(Preset("stylise", (stage,)), device=device), progress)
+        render_file(content, out, RenderRequest(Preset("stylise", (stage,)), device=device), progress)
     if json:
         print_json({"out": str(out)})
 

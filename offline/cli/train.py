@@ -10,9 +10,9 @@ import typer
 from gramophone.offline.cli.common import DeviceOption, JsonOption, print_json, say
 
 if TYPE_CHECKING:
-    from gramophone.offline.train.plan import Plan, RunFolder
+    from gramophone.offline.train.plan import RunFolder, TrainingPlan
 
-P = TypeVar("P", bound="Plan")
+P = TypeVar("P", bound="TrainingPlan")
 train = typer.Typer(help="Train a model on recordings; called again, a run goes on.", no_args_is_help=True)
 
 RunOption = Annotated[Path, typer.Option(metavar="RUN", help="The run's folder; with nothing else, that run goes on.")]

@@ -8,7 +8,7 @@ from pathlib import Path
 from gramophone.offline.plotting.spectrograms import draw_render
 from gramophone.presets import CLIPS, DEFAULT, load
 from gramophone.realtime.engine import Engine
-from gramophone.realtime.files import Reader, Writer, read
+from gramophone.realtime.files import AudioReader, AudioWriter, read
 
 _BLOCK = 256
 _OUT = Path("out")
@@ -19,10 +19,10 @@ def main() -> None:
     source, result, picture = CLIPS / "voice.flac", _OUT / "demo.wav", _OUT / "demo.png"
     _OUT.mkdir(exist_ok=True)
     preset = load(DEFAULT)
-    with Reader(source) as reader:
+    with AudioReader(source) as reader:
         engine = Engine(preset, reader.rate, reader.channels)
         start = time.perf_counter()
-        with Writer(result, reader.rate, reader.channels, reader.frames) as writer:
+        with AudioWriter(result, reader.rate, reader.channels, reader.frames) as writer:
             for block in engine.aligned(reader.blocks(_BLOCK)):
                 writer.write(block)
         speed = reader.frames / reader.rate / (time.perf_counter() - start)

@@ -19,7 +19,7 @@ from gramophone.models.layers.vocoder_features import LogMel, aligned_log_mel, p
 from gramophone.models.nets.wavenet import WaveNet
 from gramophone.offline.data.pyin import pitch
 from gramophone.presets.models import model_file, model_names
-from gramophone.realtime.files import Writer, read
+from gramophone.realtime.files import AudioWriter, read
 from gramophone.realtime.stages.wavenet.sampler import Sampler
 
 _CHUNK_S = 1.0
@@ -32,7 +32,7 @@ class GenerateError(ValueError):
 
 
 @dataclass(frozen=True)
-class Request:
+class GenerateRequest:
     """What to sing: how long in seconds (0: as long as `like`), who, after which sound, and how freely."""
 
     seconds: float = 0.0
@@ -44,7 +44,7 @@ class Request:
     device: str = "cpu"
 
 
-def generate(model: str, out: Path, request: Request) -> dict[str, object]:
+def generate(model: str, out: Path, request: GenerateRequest) -> dict[str, object]:
     """Write what the model called `model` sings to `out`, one channel at the model's rate; return what was done.
 
     Raises:
@@ -63,7 +63,7 @@ def generate(model: str, out: Path, request: Request) -> dict[str, object]:
     if frames < 1:
         raise GenerateError("expected --seconds above 0")
     sampler = Sampler(net, seed=request.seed, device=request.device)
-    with Writer(out, card.rate, 1, frames) as writer:
+    with AudioWriter(out, card.rate, 1, frames) as writer:
         for samples, told in _chunks(held, frames, card.rate, net.shape.hop):
             writer.write(sampler.generate(samples, told, request.temperature, request.nucleus))
     return {"file": str(out), "seconds": frames / card.rate, "rate": card.rate, "seed": request.seed}
@@ -116,7 +116,7 @@ def _weight(text: str, part: str) -> float:
     return weight
 
 
-def _series(net: WaveNet, card: Card, request: Request) -> Tensor:
+def _series(net: WaveNet, card: Card, request: GenerateRequest) -> Tensor:
     """Return the local series, `(1, local, n)`, taken from the sound to be like; `(1, 0, 1)` for a model without."""
     if net.shape.vector:
         raise GenerateError("the model is told what is said, as a vector; generate has no text to tell it")

@@ -14,7 +14,7 @@ from gramophone.models.checkpoint import Card
 from gramophone.models.nets.vlae import VLAE
 from gramophone.offline.data.descriptors import DESCRIPTORS, describe
 from gramophone.offline.train.vlae_resynthesis import decoded, encoded
-from gramophone.realtime.files import Writer
+from gramophone.realtime.files import AudioWriter
 from gramophone.realtime.stage import Audio
 
 TURNED = (-2.0, -1.0, 0.0, 1.0, 2.0)
@@ -55,7 +55,7 @@ def write_traversal(model: VLAE, card: Card, clip: Audio, speaker: int, out: Pat
             continue
         rows[name] = np.concatenate([sounds[0] for sounds in traversed(model, card, z, latent, speaker)])
         path = out / f"{name.removesuffix(' +').replace(' ', '-')}.wav"
-        with Writer(path, card.rate, 1, len(rows[name])) as file:
+        with AudioWriter(path, card.rate, 1, len(rows[name])) as file:
             file.write(rows[name][None])
         written.append(path)
     if rows:

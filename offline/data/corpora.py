@@ -41,7 +41,7 @@ class CorporaError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Voice:
+class VoiceCorpus:
     """One speaker: the package, the sound folder in it, which files there are this speaker's, and whether a woman."""
 
     package: str
@@ -51,20 +51,22 @@ class Voice:
 
 
 VOICES = {
-    "english": Voice("asterisk-core-sounds-en-g722", f"{_ASTERISK}/en_US_f_Allison", "**/*.g722", female=True),
-    "french": Voice("asterisk-core-sounds-fr-g722", f"{_ASTERISK}/fr_*", "**/*.g722", female=True),
-    "italian": Voice("asterisk-core-sounds-it-g722", f"{_ASTERISK}/it_IT_m_Carlo", "**/*.g722", female=False),
-    "russian": Voice("asterisk-core-sounds-ru-g722", f"{_ASTERISK}/ru_*", "**/*.g722", female=True),
-    "moscow": Voice("festvox-ru", "usr/share/festival/voices/russian/msu_ru_nsh_clunits/wav", "*.wav", female=False),
-    "big-fish": Voice("fillets-ng-data-cs", _FILLETS, "**/*-v-*.ogg", female=False),
-    "small-fish": Voice("fillets-ng-data-cs", _FILLETS, "**/*-m-*.ogg"),
-    "stamps-be": Voice(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_be.ogg", female=True),
-    "stamps-bg": Voice(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_bg.ogg", female=False),
-    "stamps-el": Voice(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_el.ogg", female=True),
-    "stamps-es": Voice(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_es.ogg", female=True),
-    "stamps-fr": Voice(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_fr.ogg", female=False),
-    "stamps-ro": Voice(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_ro.ogg", female=True),
-    "stamps-ru": Voice(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_ru.ogg", female=False),
+    "english": VoiceCorpus("asterisk-core-sounds-en-g722", f"{_ASTERISK}/en_US_f_Allison", "**/*.g722", female=True),
+    "french": VoiceCorpus("asterisk-core-sounds-fr-g722", f"{_ASTERISK}/fr_*", "**/*.g722", female=True),
+    "italian": VoiceCorpus("asterisk-core-sounds-it-g722", f"{_ASTERISK}/it_IT_m_Carlo", "**/*.g722", female=False),
+    "russian": VoiceCorpus("asterisk-core-sounds-ru-g722", f"{_ASTERISK}/ru_*", "**/*.g722", female=True),
+    "moscow": VoiceCorpus(
+        "festvox-ru", "usr/share/festival/voices/russian/msu_ru_nsh_clunits/wav", "*.wav", female=False
+    ),
+    "big-fish": VoiceCorpus("fillets-ng-data-cs", _FILLETS, "**/*-v-*.ogg", female=False),
+    "small-fish": VoiceCorpus("fillets-ng-data-cs", _FILLETS, "**/*-m-*.ogg"),
+    "stamps-be": VoiceCorpus(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_be.ogg", female=True),
+    "stamps-bg": VoiceCorpus(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_bg.ogg", female=False),
+    "stamps-el": VoiceCorpus(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_el.ogg", female=True),
+    "stamps-es": VoiceCorpus(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_es.ogg", female=True),
+    "stamps-fr": VoiceCorpus(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_fr.ogg", female=False),
+    "stamps-ro": VoiceCorpus(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_ro.ogg", female=True),
+    "stamps-ru": VoiceCorpus(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_ru.ogg", female=False),
 }
 
 LICENCES = {

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gramophone.offline.data import corpora
 from gramophone.offline.data.decoded import FULL_SCALE, decoded
-from gramophone.offline.data.layouts import Source, find
+from gramophone.offline.data.layouts import DataSource, find
 from gramophone.offline.data.recording import DataError, Dropped, Found, Heard, Recording
 from gramophone.realtime.files import SoundFileError
 
@@ -155,7 +155,7 @@ def gather(
     return corpus
 
 
-def _wanted(sources: Iterable[Source], speakers: Sequence[str]) -> list[Found]:
+def _wanted(sources: Iterable[DataSource], speakers: Sequence[str]) -> list[Found]:
     found = [item for source in sources for item in source.found]
     there = {item.speaker for item in found}
     unknown = [speaker for speaker in speakers if speaker not in there]

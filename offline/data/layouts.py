@@ -23,7 +23,7 @@ _UNKNOWN_LICENCE = "licence unknown: yours to state"
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSource:
     """The recordings found in one place, before anybody has listened to them."""
 
     name: str
@@ -32,7 +32,7 @@ class Source:
     found: tuple[Found, ...]
 
 
-def find(place: str, layout: str = "auto") -> Source:
+def find(place: str, layout: str = "auto") -> DataSource:
     """Return the recordings in a folder, of `voice:NAME`, of `instrument:NAME` or of `spoken:NAME`.
 
     Raises:
@@ -45,10 +45,10 @@ def find(place: str, layout: str = "auto") -> Source:
         return _voice(name)
     if kind == "instrument":
         found = tuple(Found(path, path.stem, name) for path in _sounds(instruments.played(name)))
-        return Source(f"{instruments.PACKAGE} ({name})", "instrument", instruments.LICENCE, found)
+        return DataSource(f"{instruments.PACKAGE} ({name})", "instrument", instruments.LICENCE, found)
     if kind == "spoken":
         found = tuple(Found(path, path.stem, name) for path in _sounds(spoken.spoken(name)))
-        return Source(f"{spoken.PACKAGE} ({name})", "spoken", spoken.LICENCE, found)
+        return DataSource(f"{spoken.PACKAGE} ({name})", "spoken", spoken.LICENCE, found)
     folder = Path(place)
     if not folder.is_dir():
         raise DataError(f"{place}: no such folder; expected a folder of recordings, or voice:NAME")
@@ -58,7 +58,7 @@ def find(place: str, layout: str = "auto") -> Source:
     found = tuple(sorted(_LAYOUTS[layout](folder), key=lambda item: item.name))
     if not found:
         raise DataError(f"{place}: no sound files in the layout {layout!r}; expected {', '.join(EXTENSIONS)}")
-    return Source(place, layout, _VCTK_LICENCE if layout == "vctk" else _UNKNOWN_LICENCE, found)
+    return DataSource(place, layout, _VCTK_LICENCE if layout == "vctk" else _UNKNOWN_LICENCE, found)
 
 
 def _guess(folder: Path) -> str:
@@ -112,14 +112,14 @@ _LAYOUTS: dict[str, Callable[[Path], Iterator[Found]]] = {
 }
 
 
-def _voice(name: str) -> Source:
+def _voice(name: str) -> DataSource:
     if name not in corpora.VOICES:
         raise DataError(f"voice:{name}: no such voice; expected one of {', '.join(corpora.VOICES)}")
     package = corpora.VOICES[name].package
     corpora.fetch([package])
     texts = corpora.transcripts(name)
     found = tuple(Found(path, key, name, texts.get(key, "")) for key, path in corpora.recordings(name).items())
-    return Source(f"{package} ({name})", "voice", corpora.LICENCES[package], found)
+    return DataSource(f"{package} ({name})", "voice", corpora.LICENCES[package], found)
 
 
 def _sounds(folder: Path) -> Iterator[Path]:

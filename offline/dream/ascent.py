@@ -17,7 +17,7 @@ from torch import Tensor
 from gramophone.models.nets.tagger import RATE, Tagger
 from gramophone.offline.dream.canvas import Canvas, Samples, Spectrum, faint_noise
 from gramophone.offline.dream.priors import Priors
-from gramophone.offline.dream.target import Goal, Target
+from gramophone.offline.dream.target import DreamGoal, DreamTarget
 from gramophone.offline.stylise.descent import Descent
 
 ROUND = 20
@@ -39,7 +39,7 @@ class Dream:
     `rate` is how far a step goes, in root mean squares of where the dream begins.
     """
 
-    target: Target
+    target: DreamTarget
     steps: int = 300
     naive: bool = False
     rate: float = 0.1
@@ -50,11 +50,11 @@ class Dreamer:
     """A dream of a tagger from a sound `(T,)` at 16 kHz, or from noise of so many samples.
 
     Raises:
-        DreamError: as `Goal`.
+        DreamError: as `DreamGoal`.
     """
 
     def __init__(self, tagger: Tagger, dream: Dream, frames: int, sound: Tensor | None = None) -> None:
-        self._tagger, self._dream, self._goal = tagger, dream, Goal(tagger, dream.target)
+        self._tagger, self._dream, self._goal = tagger, dream, DreamGoal(tagger, dream.target)
         self._canvas: Canvas = Samples() if dream.naive else Spectrum(frames)
         self._priors = Priors()
         begin = faint_noise(self._canvas, frames, dream.seed) if sound is None else sound

@@ -21,11 +21,11 @@ from gramophone.offline.loss_progress import LossProgress
 from gramophone.offline.stylise.descent import Descent
 from gramophone.offline.stylise.picture import draw_transfer
 from gramophone.offline.stylise.saved_descent import restore, store
-from gramophone.realtime.files import Writer, read
+from gramophone.realtime.files import AudioWriter, read
 
 
 @dataclass(frozen=True)
-class Request:
+class DreamRequest:
     """From what to dream: a `clip`, or noise of so many `seconds`; and by which `model`."""
 
     dream: Dream
@@ -34,7 +34,7 @@ class Request:
     model: str = "tagger"
 
 
-def run(out: Path, request: Request, *, json: bool) -> None:
+def run(out: Path, request: DreamRequest, *, json: bool) -> None:
     """Write a dream to `out`, mono at 16 kHz, and its picture beside it; a stop keeps the best so far.
 
     Raises:
@@ -60,7 +60,7 @@ def run(out: Path, request: Request, *, json: bool) -> None:
         done = dreamer.dream(keep, restore(keep_in, ours, "cpu"))
     sound = levelled(dreamer.sound(done.x).detach().numpy())
     sound = sound * np.float32(min(1.0, 0.99 / max(float(np.abs(sound).max()), 1e-9)))
-    with Writer(out, RATE, 1, len(sound)) as writer:
+    with AudioWriter(out, RATE, 1, len(sound)) as writer:
         writer.write(sound[None])
     whole = done.steps >= request.dream.steps
     if whole:
@@ -73,7 +73,7 @@ def run(out: Path, request: Request, *, json: bool) -> None:
 
 
 def _report(
-    out: Path, picture: Path, request: Request, done: Descent, tags: dict[str, float], *, whole: bool, json: bool
+    out: Path, picture: Path, request: DreamRequest, done: Descent, tags: dict[str, float], *, whole: bool, json: bool
 ) -> None:
     if json:
         report = {"out": str(out), "picture": str(picture), "steps": done.steps, "stopped": not whole}
@@ -86,7 +86,7 @@ def _report(
         print("stopped; call again to go on from there")
 
 
-def _begin(request: Request) -> Sound | None:
+def _begin(request: DreamRequest) -> Sound | None:
     if request.clip is None:
         if not math.isfinite(request.seconds) or request.seconds < 1:
             raise DreamError(f"{request.seconds} seconds: expected at least 1")
@@ -96,7 +96,7 @@ def _begin(request: Request) -> Sound | None:
     return np.ascontiguousarray(levelled(resampled(audio.mean(axis=0), rate, RATE)))
 
 
-def _fingerprint(request: Request, begin: Sound | None) -> str:
+def _fingerprint(request: DreamRequest, begin: Sound | None) -> str:
     """Return what tells this dream from any other."""
     words = f"{request.dream} {request.model} {request.seconds}".encode()
     return hashlib.sha256(words + (b"" if begin is None else begin.tobytes())).hexdigest()

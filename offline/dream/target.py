@@ -18,7 +18,7 @@ class DreamError(ValueError):
 
 
 @dataclass(frozen=True)
-class Target:
+class DreamTarget:
     """What is made likelier or larger: a `tag` by name, or the mean of layer `layer` (from 1), or of its `channel`."""
 
     tag: str = ""
@@ -31,14 +31,14 @@ class Target:
         return self.tag or f"layer {self.layer}" + ("" if self.channel is None else f", channel {self.channel}")
 
 
-class Goal:
+class DreamGoal:
     """A target of one tagger.
 
     Raises:
         DreamError: the tagger has no such tag, layer or channel, or none or two of tag and layer are given.
     """
 
-    def __init__(self, tagger: Tagger, target: Target) -> None:
+    def __init__(self, tagger: Tagger, target: DreamTarget) -> None:
         self._tagger, self._target = tagger, target
         _check(tagger, target)
         self._place = tagger.shape.tags.index(target.tag) if target.tag else -1
@@ -55,7 +55,7 @@ class Goal:
         return found.square().mean().sqrt() if channel is None else found[:, channel].mean()
 
 
-def _check(tagger: Tagger, target: Target) -> None:
+def _check(tagger: Tagger, target: DreamTarget) -> None:
     if bool(target.tag) == bool(target.layer):
         raise DreamError("expected a tag or a layer to dream of, one of them")
     if target.tag:

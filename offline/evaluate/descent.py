@@ -24,7 +24,7 @@ from gramophone.models.layers import mulaw
 from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import Sound, levelled, resampled
 from gramophone.offline.evaluate.style_pairs import RATE, load_pairs
-from gramophone.offline.match.style_distance import Style
+from gramophone.offline.match.style_distance import ReferenceStyle
 from gramophone.offline.stylise.relaxed import RelaxedWaveNetStyle, levels_of
 from gramophone.offline.stylise.wavenet import WaveNetStyle
 
@@ -37,7 +37,7 @@ _SEED = 2016
 
 
 @dataclass(frozen=True)
-class Row:
+class DescentRow:
     """What one way made of one pair."""
 
     pair: str
@@ -52,7 +52,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Case:
+class DescentCase:
     """One pair, heard by each method, and how many sweeps there are."""
 
     sweeping: WaveNetStyle
@@ -62,7 +62,7 @@ class Case:
     sweeps: int
 
 
-Way = Callable[[Case, float], tuple[Tensor, float | None]]
+Way = Callable[[DescentCase, float], tuple[Tensor, float | None]]
 """Makes levels of a case, given the seconds that the sweeps took."""
 
 
@@ -76,7 +76,7 @@ def run(model: str, pairs: int, sweeps: int, *, json: bool = False) -> None:
     corpora.fetch()
     sweeping, relaxed = WaveNetStyle.told(model), RelaxedWaveNetStyle.told(model)
     annealed: type[WaveNetStyle] = type("Annealed", (sweeping,), {"hot": _HOT, "steps": sweeps})
-    rows: list[Row] = []
+    rows: list[DescentRow] = []
     for number, pair in enumerate(load_pairs("test")):
         if number == pairs:
             break
@@ -85,7 +85,7 @@ def run(model: str, pairs: int, sweeps: int, *, json: bool = False) -> None:
             for sound, seconds in ((pair.content, _CONTENT_S), (pair.style, _STYLE_S))
         )
         pair_of = torch.from_numpy(content), torch.from_numpy(style)
-        case = Case(sweeping(*pair_of), annealed(*pair_of), relaxed(*pair_of), sweeping.balance, sweeps)
+        case = DescentCase(sweeping(*pair_of), annealed(*pair_of), relaxed(*pair_of), sweeping.balance, sweeps)
         rows += judged(case, pair.name, content, style)
     load = os.getloadavg()[0]
     if json:
@@ -95,10 +95,10 @@ def run(model: str, pairs: int, sweeps: int, *, json: bool = False) -> None:
         print(f"{os.cpu_count()} cores, load {load:.1f}")
 
 
-def judged(case: Case, name: str, content: Sound, style: Sound) -> list[Row]:
+def judged(case: DescentCase, name: str, content: Sound, style: Sound) -> list[DescentRow]:
     """Return what every way makes of a case."""
-    to_style, to_content = Style(style, case.sweeping.rate), Style(content, case.sweeping.rate)
-    rows: list[Row] = []
+    to_style, to_content = ReferenceStyle(style, case.sweeping.rate), ReferenceStyle(content, case.sweeping.rate)
+    rows: list[DescentRow] = []
     for way, make in WAYS.items():
         begun = time.perf_counter()
         budget = next((row.seconds for row in rows if row.way == _SWEEPS), 0.0)
@@ -106,35 +106,35 @@ def judged(case: Case, name: str, content: Sound, style: Sound) -> list[Row]:
         seconds = time.perf_counter() - begun
         sound = mulaw.decode(levels).numpy()
         objective = case.sweeping.objective(levels, case.strength)
-        rows.append(Row(name, way, objective, before, seconds, to_style(sound), to_content(sound)))
+        rows.append(DescentRow(name, way, objective, before, seconds, to_style(sound), to_content(sound)))
     return rows
 
 
-def _untouched(case: Case, _seconds: float) -> tuple[Tensor, float | None]:
+def _untouched(case: DescentCase, _seconds: float) -> tuple[Tensor, float | None]:
     return case.sweeping.start(), None
 
 
-def _sweeps(case: Case, _seconds: float) -> tuple[Tensor, float | None]:
+def _sweeps(case: DescentCase, _seconds: float) -> tuple[Tensor, float | None]:
     return case.sweeping.advanced(case.sweeping.start(), case.strength, 0, case.sweeps), None
 
 
-def _annealed(case: Case, _seconds: float) -> tuple[Tensor, float | None]:
+def _annealed(case: DescentCase, _seconds: float) -> tuple[Tensor, float | None]:
     return case.annealed.advanced(case.annealed.start(), case.strength, 0, case.sweeps), None
 
 
-def _relaxed(case: Case, _seconds: float) -> tuple[Tensor, float | None]:
+def _relaxed(case: DescentCase, _seconds: float) -> tuple[Tensor, float | None]:
     x = case.relaxed.start()
     for done in range(0, case.relaxed.steps, case.relaxed.round_steps):
         x = case.relaxed.advanced(x, case.strength, done, case.relaxed.round_steps)
     return levels_of(x), case.relaxed.objective(x, case.strength)
 
 
-def _relaxed_then_sweeps(case: Case, seconds: float) -> tuple[Tensor, float | None]:
+def _relaxed_then_sweeps(case: DescentCase, seconds: float) -> tuple[Tensor, float | None]:
     levels, _ = _relaxed(case, seconds)
     return case.sweeping.advanced(levels, case.strength, 0, case.sweeps // 2), None
 
 
-def _marginals(case: Case, _seconds: float) -> tuple[Tensor, float | None]:
+def _marginals(case: DescentCase, _seconds: float) -> tuple[Tensor, float | None]:
     """Each symbol a distribution of its own, all moved by gradients together, and then the likeliest of each."""
     method = case.sweeping
     table = method.hearing.network.get_parameter("entry.weight")
@@ -150,7 +150,7 @@ def _marginals(case: Case, _seconds: float) -> tuple[Tensor, float | None]:
     return logits.argmax(1), float(loss.detach())
 
 
-def _one_at_a_time(case: Case, seconds: float) -> tuple[Tensor, float | None]:
+def _one_at_a_time(case: DescentCase, seconds: float) -> tuple[Tensor, float | None]:
     """For each symbol one full gradient, and the level that it says is best if the objective then falls."""
     method, strength = case.sweeping, case.strength
     table = method.hearing.network.get_parameter("entry.weight")
@@ -179,7 +179,7 @@ WAYS: dict[str, Way] = {
 }
 
 
-def _show(rows: list[Row]) -> None:
+def _show(rows: list[DescentRow]) -> None:
     table = Table("pair", "way", "objective", "before rounding", "seconds", "to style dB", "to content dB")
     for row in rows:
         before = "" if row.before_rounding is None else f"{row.before_rounding:.3f}"

@@ -22,7 +22,7 @@ from gramophone.offline.data.corpus import sound
 from gramophone.offline.data.magnatagatune import TaggedMusic, gather_tagged
 from gramophone.offline.data.mono_audio import Sound, levelled
 from gramophone.offline.dream.ascent import Dream, Dreamer
-from gramophone.offline.dream.target import Target
+from gramophone.offline.dream.target import DreamTarget
 from gramophone.offline.judges.base import EvaluationError
 from gramophone.offline.judges.taggers import load_tagger as load_musicnn
 from gramophone.offline.judges.taggers import patches
@@ -49,7 +49,7 @@ _MUSICNN_PLACES = {
 
 
 @dataclass(frozen=True)
-class Row:
+class DreamRow:
     """One way to a tag: `dream`, `naive` or `real` (the mean of clips)."""
 
     tag: str
@@ -97,7 +97,7 @@ def flatness(sounds: Sequence[Sound]) -> float:
     return float(np.mean([librosa.feature.spectral_flatness(y=one).mean() for one in sounds]))
 
 
-def means(rows: Sequence[Row]) -> Mapping[str, Mapping[str, float]]:
+def means(rows: Sequence[DreamRow]) -> Mapping[str, Mapping[str, float]]:
     """Return the mean of every figure by way."""
     found = {}
     for way in dict.fromkeys(row.way for row in rows):
@@ -123,17 +123,17 @@ def _real(music: TaggedMusic, tag: str) -> list[Sound]:
 
 
 def _dreamt(tagger: Tagger, tag: str, steps: int, *, naive: bool) -> Sound:
-    dreamer = Dreamer(tagger, Dream(Target(tag), steps, naive), round(SECONDS * RATE))
+    dreamer = Dreamer(tagger, Dream(DreamTarget(tag), steps, naive), round(SECONDS * RATE))
     done = dreamer.dream(lambda descent: None)
     return levelled(dreamer.sound(done.x).detach().numpy())
 
 
-def _judged(tag: str, way: str, sounds: Sequence[Sound], dreaming: Tagger, judging: Tagger) -> Row:
+def _judged(tag: str, way: str, sounds: Sequence[Sound], dreaming: Tagger, judging: Tagger) -> DreamRow:
     ours, others = (
         float(np.mean([probabilities(tagger, one)[tagger.shape.tags.index(tag)] for one in sounds]))
         for tagger in (dreaming, judging)
     )
-    return Row(tag, way, ours, flatness(sounds), others, _musicnn(tag, sounds))
+    return DreamRow(tag, way, ours, flatness(sounds), others, _musicnn(tag, sounds))
 
 
 @torch.inference_mode()
@@ -144,7 +144,7 @@ def _musicnn(tag: str, sounds: Sequence[Sound]) -> float | None:
     return float(torch.stack(found).mean())
 
 
-def _show(rows: Sequence[Row]) -> None:
+def _show(rows: Sequence[DreamRow]) -> None:
     table = Table("tag", "way", "probability", "flatness", "other tagger", _MUSICNN)
     for row in rows:
         figures = (getattr(row, key) for key in _FIGURES)

@@ -25,7 +25,7 @@ from gramophone.offline.loss_progress import LossProgress
 from gramophone.offline.match.knobs import choose
 from gramophone.offline.match.matching import match
 from gramophone.offline.match.search import Budget
-from gramophone.offline.match.style_distance import Style, overall
+from gramophone.offline.match.style_distance import ReferenceStyle, overall
 from gramophone.offline.match.task import make_task
 from gramophone.presets import Preset, StageSettings
 from gramophone.realtime.engine import Engine
@@ -51,7 +51,7 @@ _QUIETEST = 1e-3
 
 
 @dataclass(frozen=True)
-class Case:
+class MatchCase:
     """One hidden setting and what became of it. Distances in dB; `truth` is that of the hidden settings themselves."""
 
     seed: int
@@ -98,7 +98,7 @@ def run(out: Path, budget: Budget, settings: int = 20, jobs: int = 0, *, json: b
         _show(cases)
 
 
-def _solve(seed: int, same_seconds: bool, budget: Budget, jobs: int, *, quiet: bool) -> Case:
+def _solve(seed: int, same_seconds: bool, budget: Budget, jobs: int, *, quiet: bool) -> MatchCase:
     random = np.random.default_rng(seed)
     voice = list(corpora.VOICES)[seed % len(corpora.VOICES)]
     dry, other = _excerpts(voice)
@@ -109,7 +109,7 @@ def _solve(seed: int, same_seconds: bool, budget: Budget, jobs: int, *, quiet: b
     task = make_task((dry[None], RATE), (processed[None], RATE), knobs, _SECONDS, _SECONDS)
     with LossProgress(f"{seed} {voice}", "dB", quiet) as progress:
         found = match(task, budget, jobs or os.cpu_count() or 1, progress, seed)
-    return Case(
+    return MatchCase(
         seed=seed,
         voice=voice,
         chain=tuple(stage.kind for stage in chain.stages),
@@ -156,7 +156,7 @@ def _play(preset: Preset, sound: Sound) -> Sound:
 
 
 def _distance(sound: Sound, reference: Sound) -> float:
-    return Style(reference, RATE)(sound)
+    return ReferenceStyle(reference, RATE)(sound)
 
 
 def _excerpts(voice: str) -> tuple[Sound, Sound]:
@@ -182,14 +182,14 @@ def _until(sounds: Iterator[Sound], frames: int) -> Iterator[Sound]:
         yield sound
 
 
-def _kept(file: Path) -> list[Case]:
+def _kept(file: Path) -> list[MatchCase]:
     if not file.exists():
         return []
     rows = json_format.loads(file.read_text("utf-8"))["cases"]
-    return [Case(**{**row, "chain": tuple(row["chain"])}) for row in rows]
+    return [MatchCase(**{**row, "chain": tuple(row["chain"])}) for row in rows]
 
 
-def _as_dict(cases: Sequence[Case]) -> dict[str, Any]:
+def _as_dict(cases: Sequence[MatchCase]) -> dict[str, Any]:
     return {
         "machine": f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
         "median_reduction": {name: _median(case.reduction for case in chosen) for name, chosen in _readings(cases)},
@@ -199,7 +199,7 @@ def _as_dict(cases: Sequence[Case]) -> dict[str, Any]:
     }
 
 
-def _readings(cases: Sequence[Case]) -> Iterator[tuple[str, list[Case]]]:
+def _readings(cases: Sequence[MatchCase]) -> Iterator[tuple[str, list[MatchCase]]]:
     for name, same_seconds in (("same seconds", True), ("other seconds", False)):
         chosen = [case for case in cases if case.same_seconds == same_seconds]
         if chosen:
@@ -210,7 +210,7 @@ def _median(values: Iterator[float]) -> float:
     return float(np.median(list(values)))
 
 
-def _show(cases: Sequence[Case]) -> None:
+def _show(cases: Sequence[MatchCase]) -> None:
     console = Console(width=140)
     for name, chosen in _readings(cases):
         table = Table(

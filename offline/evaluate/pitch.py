@@ -17,7 +17,7 @@ from rich.table import Table
 
 from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import RATE
-from gramophone.offline.evaluate.pitch_cases import INSTRUMENTS, STEP, Case, cases
+from gramophone.offline.evaluate.pitch_cases import INSTRUMENTS, STEP, PitchCase, cases
 from gramophone.offline.evaluate.pitch_peers import Track, Tracker, ours, peers
 from gramophone.offline.judges.base import EvaluationError, need
 
@@ -122,7 +122,7 @@ def run(which: str, names: Sequence[str], every: int, *, json: bool) -> None:
         _show(found)
 
 
-def evaluate(trackers: Sequence[Tracker], judged: Iterable[Case]) -> list[Result]:
+def evaluate(trackers: Sequence[Tracker], judged: Iterable[PitchCase]) -> list[Result]:
     """Return the results of trackers on cases, which may come one at a time."""
     groups: list[dict[str, Score]] = [{} for _ in trackers]
     spent, seconds = np.zeros(len(trackers)), 0.0
@@ -139,7 +139,7 @@ def evaluate(trackers: Sequence[Tracker], judged: Iterable[Case]) -> list[Result
     ]
 
 
-def _count(score: Score, case: Case, track: Track, threshold: float) -> None:
+def _count(score: Score, case: PitchCase, track: Track, threshold: float) -> None:
     """Hold each frame of a track against the truth nearest to the time that it speaks of."""
     times, hz, voicing = track
     at = np.round(times * RATE / STEP).astype(int)
@@ -157,7 +157,7 @@ def _chosen(names: Sequence[str]) -> list[Tracker]:
     return [tracker for tracker in trackers if not names or tracker.name in names]
 
 
-def _sparse(all_cases: Iterable[Case], every: int) -> Iterator[Case]:
+def _sparse(all_cases: Iterable[PitchCase], every: int) -> Iterator[PitchCase]:
     """Yield the first and then every so many-th case of each group."""
     seen: Counter[str] = Counter()
     for case in all_cases:

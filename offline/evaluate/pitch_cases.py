@@ -68,7 +68,7 @@ _BEDS = {"test": "wesnoth/battle", "dev": "wesnoth/sad"}
 
 
 @dataclass(frozen=True)
-class Case:
+class PitchCase:
     """A sound at 16 kHz, `(samples,)`, its truth, `(values,)`, the row of the table that it counts in, and how true."""
 
     group: str
@@ -78,7 +78,7 @@ class Case:
     cents: float = 50.0
 
 
-def cases(which: str) -> Iterator[Case]:
+def cases(which: str) -> Iterator[PitchCase]:
     """Yield every case of `test`, on held-out recordings, or of `dev`, on others, to tune on.
 
     Raises:
@@ -89,7 +89,7 @@ def cases(which: str) -> Iterator[Case]:
     bed = corpora.load(corpora.held_out_music(_BEDS[which]), RATE, 20.0, 60.0)
     for voice in corpora.VOICES:
         for number, (name, sound) in enumerate(_recordings(voice, which)):
-            spoken = Case("speech", f"{voice}/{name}", sound, agreed(sound))
+            spoken = PitchCase("speech", f"{voice}/{name}", sound, agreed(sound))
             yield spoken
             yield from disturbed(spoken, bed, random)
             if number == 0:
@@ -99,7 +99,7 @@ def cases(which: str) -> Iterator[Case]:
     yield from nothing(random)
 
 
-def disturbed(case: Case, bed: Sound, random: np.random.Generator) -> Iterator[Case]:
+def disturbed(case: PitchCase, bed: Sound, random: np.random.Generator) -> Iterator[PitchCase]:
     """Yield the case in white noise, over music, and as it comes from a telephone."""
     noise = random.standard_normal(len(case.sound)).astype(np.float32)
     place = int(random.integers(len(bed) - len(case.sound)))
@@ -114,7 +114,7 @@ def disturbed(case: Case, bed: Sound, random: np.random.Generator) -> Iterator[C
     yield replace(case, group=f"{case.group}, 8 kHz", sound=narrow)
 
 
-def resynthesised(case: Case, random: np.random.Generator) -> Iterator[Case]:
+def resynthesised(case: PitchCase, random: np.random.Generator) -> Iterator[PitchCase]:
     """Yield the case put together again with prescribed pitch."""
     import pyworld
 
@@ -142,7 +142,7 @@ def resynthesised(case: Case, random: np.random.Generator) -> Iterator[Case]:
         yield replace(case, group=group, sound=made, truth=_audible(truth, made))
 
 
-def notes(instrument: str, first: int) -> Case:
+def notes(instrument: str, first: int) -> PitchCase:
     """Return notes of an instrument as FluidSynth plays them; every second of them, from `first`.
 
     Raises:
@@ -160,10 +160,10 @@ def notes(instrument: str, first: int) -> Case:
         start = place * (_NOTE_S + _GAP_S)
         begin, end = (round(at / _STEP_S) for at in (start + _SPEAKS_S, start + _NOTE_S - 0.01))
         truth[begin:end] = 440 * 2 ** ((note - 69) / 12)
-    return Case(instrument, f"{len(played)} notes", sound, truth, _TUNED_CENTS)
+    return PitchCase(instrument, f"{len(played)} notes", sound, truth, _TUNED_CENTS)
 
 
-def nothing(random: np.random.Generator) -> Iterator[Case]:
+def nothing(random: np.random.Generator) -> Iterator[PitchCase]:
     """Yield sounds without pitch: silence, white noise, noise as of the sea, and faint hiss."""
     samples = 10 * RATE
     white = random.standard_normal(samples).astype(np.float32)
@@ -175,7 +175,7 @@ def nothing(random: np.random.Generator) -> Iterator[Case]:
         "hiss": 1e-4 * white,
     }
     for name, sound in sounds.items():
-        yield Case("no pitch", name, sound.astype(np.float32), np.zeros(samples // STEP))
+        yield PitchCase("no pitch", name, sound.astype(np.float32), np.zeros(samples // STEP))
 
 
 def agreed(sound: Sound) -> Doubles:

@@ -24,7 +24,7 @@ from gramophone.offline.data.mono_audio import Sound
 from gramophone.offline.evaluate.style_pairs import RATE, Pair, Reading, load_pairs, load_readings
 from gramophone.offline.judges.base import need
 from gramophone.offline.judges.closeness import SECOND_OPINION, Closeness
-from gramophone.offline.judges.frontier import Goal, draw_frontier
+from gramophone.offline.judges.frontier import FrontierGoal, draw_frontier
 from gramophone.offline.judges.speech import recognise, word_errors
 from gramophone.offline.judges.verdict import Jury, Verdict
 from gramophone.offline.progress import Progress
@@ -77,7 +77,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Target:
+class StyleTarget:
     """What a figure of the summary should reach: at least (or at most) `bound`."""
 
     figure: str
@@ -91,12 +91,12 @@ class Target:
 
 
 TARGETS = (
-    Target("closeness", 0.35, at_least=True),
-    Target("chroma", 0.78, at_least=True),
-    Target("onsets", 0.9, at_least=True),
-    Target("quality_loss", 0.3, at_least=False),
-    Target("word_errors_added", 0.05, at_least=False),
-    Target("pasted", 0.03, at_least=False),
+    StyleTarget("closeness", 0.35, at_least=True),
+    StyleTarget("chroma", 0.78, at_least=True),
+    StyleTarget("onsets", 0.9, at_least=True),
+    StyleTarget("quality_loss", 0.3, at_least=False),
+    StyleTarget("word_errors_added", 0.05, at_least=False),
+    StyleTarget("pasted", 0.03, at_least=False),
 )
 
 
@@ -129,7 +129,7 @@ class Evaluation:
         bound = {target.figure: target.bound for target in TARGETS}
         curve = dict(self.frontier)
         marked = {"default": self.verdicts, _REFERENCE: curve.pop(_REFERENCE)}
-        draw_frontier(curve, marked, Goal(bound["closeness"], bound["chroma"], bound["quality_loss"]), picture)
+        draw_frontier(curve, marked, FrontierGoal(bound["closeness"], bound["chroma"], bound["quality_loss"]), picture)
 
     def show(self) -> None:
         """Print every pair, and how the summary compares with what is to be reached."""

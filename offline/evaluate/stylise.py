@@ -28,7 +28,7 @@ from gramophone.offline.judges.base import need
 from gramophone.offline.judges.closeness import SECOND_OPINION
 from gramophone.offline.judges.verdict import Jury
 from gramophone.offline.stylise.method import METHODS
-from gramophone.offline.stylise.transfer import Request, transfer
+from gramophone.offline.stylise.transfer import TransferRequest, transfer
 
 LIVE = "live"
 _STYLE_S = 10.0
@@ -50,7 +50,7 @@ _COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Row:
+class StyliseRow:
     """What one method made of one pair, as the judges found it."""
 
     pair: str
@@ -80,7 +80,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Trial:
+class StyliseTrial:
     """What is tried on each pair: `seconds` of the content, `steps` of slow methods (0: their own), which tagger."""
 
     seconds: float = 4.0
@@ -88,7 +88,7 @@ class Trial:
     tagger: str = ""
 
 
-def run(out: Path, methods: Sequence[str], trial: Trial, which: str = "test", *, json: bool = False) -> None:
+def run(out: Path, methods: Sequence[str], trial: StyliseTrial, which: str = "test", *, json: bool = False) -> None:
     """Judge `methods` on the pairs of `which`; print, write JSON and picture to `out`, where a next call goes on.
 
     Raises:
@@ -117,11 +117,11 @@ def run(out: Path, methods: Sequence[str], trial: Trial, which: str = "test", *,
         print(f"{file}, {file.with_suffix('.png')}")
 
 
-def stylised(method: str, content: Sound, style: Sound, trial: Trial) -> Sound:
+def stylised(method: str, content: Sound, style: Sound, trial: StyliseTrial) -> Sound:
     """Return mono `content` in the style of mono `style`, by any method at its defaults but for what `trial` says."""
     if method == LIVE:
         return restyle(live_style(), content, style)
-    request = Request(method, steps=trial.steps, model=trial.tagger if method == "tagger" else "")
+    request = TransferRequest(method, steps=trial.steps, model=trial.tagger if method == "tagger" else "")
     done = transfer((content[None], RATE), (style[None], RATE), request)
     return np.asarray(done.audio[0])
 
@@ -135,7 +135,7 @@ def noise_floor(content: Sound, sound: Sound) -> float:
     return float(max(10 * np.log10(np.mean((levels[quiet] / loudness) ** 2) + 1e-12), _SILENCE_DB))
 
 
-def _judged(pair: Pair, methods: Sequence[str], trial: Trial) -> Iterator[Row]:
+def _judged(pair: Pair, methods: Sequence[str], trial: StyliseTrial) -> Iterator[StyliseRow]:
     if not methods:
         return
     jury = Jury(pair.content, pair.style, RATE, speech=pair.speech)
@@ -145,7 +145,7 @@ def _judged(pair: Pair, methods: Sequence[str], trial: Trial) -> Iterator[Row]:
         output = stylised(method, pair.content, pair.style, trial)
         cost = (time.process_time() - start) / trial.seconds
         verdict = jury.judge(output)
-        yield Row(
+        yield StyliseRow(
             pair=pair.name,
             kind=_kind(pair),
             method=method,
@@ -163,7 +163,7 @@ def _judged(pair: Pair, methods: Sequence[str], trial: Trial) -> Iterator[Row]:
         )
 
 
-def _is_of(row: Row, trial: Trial) -> bool:
+def _is_of(row: StyliseRow, trial: StyliseTrial) -> bool:
     return row.seconds == trial.seconds and (row.steps == trial.steps or row.method == LIVE)
 
 
@@ -177,11 +177,11 @@ def _kind(pair: Pair) -> str:
     return "-".join("music" if "/" in name else "speech" for name in (content, style))
 
 
-def _kept(file: Path) -> list[Row]:
-    return [Row(**row) for row in json_format.loads(file.read_text("utf-8"))["rows"]] if file.exists() else []
+def _kept(file: Path) -> list[StyliseRow]:
+    return [StyliseRow(**row) for row in json_format.loads(file.read_text("utf-8"))["rows"]] if file.exists() else []
 
 
-def _as_dict(rows: Sequence[Row]) -> dict[str, Any]:
+def _as_dict(rows: Sequence[StyliseRow]) -> dict[str, Any]:
     return {
         "machine": f"{platform.platform()}, {os.cpu_count()} cores",
         "medians": {method: _medians(rows, method) for method in dict.fromkeys(row.method for row in rows)},
@@ -189,13 +189,13 @@ def _as_dict(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _medians(rows: Sequence[Row], method: str) -> Mapping[str, float]:
+def _medians(rows: Sequence[StyliseRow], method: str) -> Mapping[str, float]:
     own = [asdict(row) for row in rows if row.method == method]
     columns = {key: [row[key] for row in own if row[key] is not None] for key in _COLUMNS}
     return {key: float(np.median(values)) for key, values in columns.items() if values}
 
 
-def _show(rows: Sequence[Row]) -> None:
+def _show(rows: Sequence[StyliseRow]) -> None:
     console = Console(width=150)
     table = Table("pair", "kind", "method", *_COLUMNS.values())
     for row in rows:
@@ -207,7 +207,7 @@ def _show(rows: Sequence[Row]) -> None:
     console.print(table)
 
 
-def draw(rows: Sequence[Row], picture: Path) -> None:
+def draw(rows: Sequence[StyliseRow], picture: Path) -> None:
     """Draw closeness over what is kept of the content and over added noise: pairs as dots, medians as large ones.
 
     Raises:

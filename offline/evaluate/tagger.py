@@ -30,7 +30,7 @@ from gramophone.offline.train.tagger import TaggerPlan
 
 
 @dataclass(frozen=True)
-class Row:
+class TaggerRow:
     """What was measured of one tagger; `by_tag` are ROC-AUC and PR-AUC, `speed` is in times real time."""
 
     model: str
@@ -64,7 +64,7 @@ def run(models: Sequence[Path], data: Path | None, split: str, *, json: bool) ->
     _show(rows)
 
 
-def measure(file: Path, tags: Sequence[str], clips: Clips) -> Row:
+def measure(file: Path, tags: Sequence[str], clips: Clips) -> TaggerRow:
     """Return what one tagger makes of clips, whose labels are of `tags`."""
     tagger = load_tagger(str(file))
     known = [tag for tag in tagger.shape.tags if tag in tags]
@@ -77,7 +77,7 @@ def measure(file: Path, tags: Sequence[str], clips: Clips) -> Row:
     labels = clips.labels[:, [tags.index(tag) for tag in known]]
     scores = found[:, [tagger.shape.tags.index(tag) for tag in known]]
     areas = np.stack([roc_auc(labels, scores), pr_auc(labels, scores)], 1)
-    return Row(
+    return TaggerRow(
         str(file),
         tagger.shape.network,
         _parameters(tagger),
@@ -105,7 +105,7 @@ def _data_of(file: Path) -> Path:
     return Path(begun_plan(TaggerPlan, folder).data[0])
 
 
-def _show(rows: Sequence[Row]) -> None:
+def _show(rows: Sequence[TaggerRow]) -> None:
     console = Console(width=120)
     table = Table("model", "network", "parameters", "MB", "clips", "ROC-AUC", "PR-AUC", "times real time")
     for row in rows:

@@ -23,7 +23,7 @@ _TARGETS = {"words": 0.2, "quality": 0.5, "pitch": 0.95}
 
 
 @dataclass(frozen=True)
-class Retold:
+class VocoderScore:
     """What judges hear in phrases said again, and in the recordings themselves at the model's rate.
 
     Word errors are the share of all words that an English recogniser gets wrong, quality is DNSMOS' overall score,
@@ -64,7 +64,7 @@ def run(model: Path, data: Sequence[str], phrases: int, *, json: bool) -> None:
     print(", ".join(f"{name} {'reached' if met else 'MISSED'}" for name, met in found.reached().items()))
 
 
-def retell(model: Path, data: Sequence[str], phrases: int) -> Retold:
+def retell(model: Path, data: Sequence[str], phrases: int) -> VocoderScore:
     """Return what judges hear in up to `phrases` held-out phrases, spread over all that have a transcript."""
     net, _, plan, corpus = opened(model, data)
     if not net.shape.local:
@@ -78,7 +78,9 @@ def retell(model: Path, data: Sequence[str], phrases: int) -> Retold:
     again = [say_again(net, training, recording) for recording in chosen]
     said = retelling(zip(recorded, again, texts, strict=True), corpus.rate)
     was = retelling(zip(recorded, recorded, texts, strict=True), corpus.rate)
-    return Retold(len(chosen), said.word_errors, was.word_errors, said.quality, was.quality, said.pitch_correlation)
+    return VocoderScore(
+        len(chosen), said.word_errors, was.word_errors, said.quality, was.quality, said.pitch_correlation
+    )
 
 
 def say_again(net: WaveNet, training: WaveNetTraining, recording: Recording) -> Sound:

@@ -69,7 +69,7 @@ TARGETS = {
 
 
 @dataclass(frozen=True)
-class Phrase:
+class EvaluatedPhrase:
     """A held-out recording, 6 s of it at most: how good it is, what a voice is told of it, its words if known."""
 
     speaker: str
@@ -81,7 +81,7 @@ class Phrase:
 
 
 @dataclass(frozen=True)
-class Judged:
+class VoiceScore:
     """What judges hear in phrases sung again: means over all of them.
 
     `quality` is DNSMOS' overall score; `likeness` the cosine to the one who is to sing, `source` to the one who sang,
@@ -103,13 +103,13 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Report:
+class VoiceReport:
     """All that was judged; None where there was nothing to judge it on, or nobody asked."""
 
-    resynthesis: Judged | None
-    conversion: Judged | None
-    instruments: Judged | None
-    one_shot: Judged | None
+    resynthesis: VoiceScore | None
+    conversion: VoiceScore | None
+    instruments: VoiceScore | None
+    one_shot: VoiceScore | None
     probe: Probed | None
 
     def figures(self) -> Iterator[tuple[str, float]]:
@@ -121,7 +121,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Request:
+class VoiceRequest:
     """What to judge: so many `phrases` of each speaker, which of `PARTS`.
 
     `unseen` are places with people that the voice never heard, for the one-shot figures; `likeness` is how far the
@@ -136,10 +136,10 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Performance:
+class Conversion:
     """A phrase, to be sung with latents `z` as somebody, by name and vector, moved by so many octaves."""
 
-    phrase: Phrase
+    phrase: EvaluatedPhrase
     z: Tensor
     target: str
     vector: Tensor
@@ -151,7 +151,7 @@ class Performance:
         return self.phrase.prosody + torch.tensor([self.octaves, 0.0, 0.0])[:, None]
 
 
-class Stage:
+class ConversionStage:
     """A voice, the recordings to judge it on, and judges who know those of its speakers who are heard in them.
 
     Who sings as somebody else has latents moved so far to where the other's lie, as by the knob `likeness`, and the
@@ -163,8 +163,8 @@ class Stage:
         model: Path,
         data: Sequence[str],
         phrases: int,
-        likeness: float = Request.likeness,
-        character: float = Request.character,
+        likeness: float = VoiceRequest.likeness,
+        character: float = VoiceRequest.character,
     ) -> None:
         need(("speechmos", "pocketsphinx"))
         need_voices()
@@ -184,17 +184,17 @@ class Stage:
         return self.voice.table[self.card.speakers.index(speaker)][None].detach()
 
     def as_another(
-        self, phrase: Phrase, target: str, vector: Tensor, middle: float, usual: Gaussian | None
-    ) -> Performance:
+        self, phrase: EvaluatedPhrase, target: str, vector: Tensor, middle: float, usual: Gaussian | None
+    ) -> Conversion:
         """Return a phrase as sung by another, in the other's range, latents moved to where the other's usually lie."""
         z = phrase.z
         if usual and phrase.speaker in self._usual:
             affine = transport(self._usual[phrase.speaker], usual).partly(self._likeness)
             z = affine(z.transpose(1, 2)).transpose(1, 2)
         who = torch.from_numpy(in_character(vector.numpy(), self._nobody, self._character))
-        return Performance(phrase, z, target, who, middle - self.middles[phrase.speaker])
+        return Conversion(phrase, z, target, who, middle - self.middles[phrase.speaker])
 
-    def crossed(self, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Performance]:
+    def crossed(self, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Conversion]:
         """Yield one phrase of every source for every other target."""
         for source in sources:
             for number, target in enumerate(name for name in targets if name != source):
@@ -202,17 +202,17 @@ class Stage:
                 usual = self._usual.get(target)
                 yield self.as_another(phrase, target, self.vector(target), self.middles[target], usual)
 
-    def as_themselves(self) -> Iterator[Performance]:
+    def as_themselves(self) -> Iterator[Conversion]:
         """Yield every phrase of people as they sing it."""
         for name in self.people:
             for phrase in self.phrases[name]:
-                yield Performance(phrase, phrase.z, name, self.vector(name))
+                yield Conversion(phrase, phrase.z, name, self.vector(name))
 
-    def sung(self, performance: Performance) -> Sound:
+    def sung(self, performance: Conversion) -> Sound:
         """Return what is heard of a performance."""
         return sung(self.voice, performance.z, performance.vector, performance.prosody)
 
-    def judge(self, performances: Iterable[Performance], known: KnownVoices | None = None) -> Judged | None:
+    def judge(self, performances: Iterable[Conversion], known: KnownVoices | None = None) -> VoiceScore | None:
         """Judge what is sung; None if there is nothing."""
         rows = [self._heard(performance, known or self.known) for performance in performances]
         if not rows:
@@ -221,7 +221,7 @@ class Stage:
         total = found["total"].sum()
         quality, was = found["quality"].mean(), found["quality_was"].mean()
         wrong, wrong_was = (found[name].sum() / total if total else float("nan") for name in ("wrong", "wrong_was"))
-        return Judged(
+        return VoiceScore(
             len(rows),
             float(quality),
             float(was - quality),
@@ -234,7 +234,7 @@ class Stage:
             _mean(found["family"]),
         )
 
-    def _heard(self, performance: Performance, known: KnownVoices) -> Mapping[str, float]:
+    def _heard(self, performance: Conversion, known: KnownVoices) -> Mapping[str, float]:
         phrase, target = performance.phrase, performance.target
         told = performance.prosody
         said, rate = self.sung(performance), self.corpus.rate
@@ -255,7 +255,7 @@ class Stage:
         }
 
 
-def run(model: Path, data: Sequence[str], request: Request, *, json: bool) -> None:
+def run(model: Path, data: Sequence[str], request: VoiceRequest, *, json: bool) -> None:
     """Judge a voice and print.
 
     Raises:
@@ -283,11 +283,11 @@ def show(found: Any, names: Sequence[str]) -> None:
             print(f"{name}: " + "  ".join(f"{key} {value:.3g}" for key, value in asdict(part).items()))
 
 
-def report(model: Path, data: Sequence[str], request: Request) -> Report:
+def report(model: Path, data: Sequence[str], request: VoiceRequest) -> VoiceReport:
     """Return what judges say of a voice."""
-    stage = Stage(model, data, request.phrases, request.likeness, request.character)
+    stage = ConversionStage(model, data, request.phrases, request.likeness, request.character)
     people, asked = stage.people, request.parts
-    return Report(
+    return VoiceReport(
         stage.judge(stage.as_themselves()) if "resynthesis" in asked else None,
         stage.judge(stage.crossed(people, people)) if "conversion" in asked else None,
         stage.judge(stage.crossed(stage.speakers, stage.instruments)) if "instruments" in asked else None,
@@ -296,7 +296,7 @@ def report(model: Path, data: Sequence[str], request: Request) -> Report:
     )
 
 
-def one_shot(stage: Stage, unseen: Sequence[str], phrases: int) -> Judged | None:
+def one_shot(stage: ConversionStage, unseen: Sequence[str], phrases: int) -> VoiceScore | None:
     """Judge what everybody known sings as people whom the voice knows by 20 s of theirs only."""
     corpus = gather(unseen, stage.corpus.rate)
     guests = {name: meet(stage.voice, name, clip(corpus, name, _CLIP_S)) for name in corpus.speakers}
@@ -337,7 +337,7 @@ def opened(model: Path, data: Sequence[str]) -> tuple[Voice, Card, Corpus]:
     return cast(Voice, loaded.requires_grad_(False)), card, corpus
 
 
-def phrases_of(voice: Voice, corpus: Corpus, speaker: str, count: int) -> list[Phrase]:
+def phrases_of(voice: Voice, corpus: Corpus, speaker: str, count: int) -> list[EvaluatedPhrase]:
     """Return up to `count` held-out phrases of a speaker; more in English, whose words can be judged.
 
     Raises:
@@ -352,12 +352,12 @@ def phrases_of(voice: Voice, corpus: Corpus, speaker: str, count: int) -> list[P
     return [_phrase(voice, recording, recording.found.text if told else "", heard) for recording in chosen]
 
 
-def _phrase(voice: Voice, recording: Recording, text: str, heard: State) -> Phrase:
+def _phrase(voice: Voice, recording: Recording, text: str, heard: State) -> EvaluatedPhrase:
     shape = voice.shape
     samples = sound(recording, 0, round(_LONGEST_S * shape.rate))
     frames = -(-len(samples) // shape.hop)
     z, told = analysed(voice, samples, prosody(recording, shape.rate, shape.hop)[:frames], heard)
-    return Phrase(recording.speaker, samples, z, told, speech_quality(samples, shape.rate), text)
+    return EvaluatedPhrase(recording.speaker, samples, z, told, speech_quality(samples, shape.rate), text)
 
 
 def references(corpus: Corpus, speaker: str) -> list[Sound]:
@@ -366,7 +366,7 @@ def references(corpus: Corpus, speaker: str) -> list[Sound]:
     return [sound(recording) for recording in own[:REFERENCES]]
 
 
-def middle_of(phrases: Sequence[Phrase]) -> float:
+def middle_of(phrases: Sequence[EvaluatedPhrase]) -> float:
     """Return the median octave of what is voiced in phrases."""
     octaves, voicing, _ = torch.cat([phrase.prosody[0] for phrase in phrases], 1)
     return float(octaves[voicing >= 0.5].median())

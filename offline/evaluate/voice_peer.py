@@ -20,7 +20,7 @@ from torch import Tensor
 from gramophone.models.style.gaussian import Gaussian, moments
 from gramophone.models.style.transport import transport
 from gramophone.offline.data.mono_audio import Sound
-from gramophone.offline.evaluate.voice import Judged, Performance, Phrase, Stage, show
+from gramophone.offline.evaluate.voice import Conversion, ConversionStage, EvaluatedPhrase, VoiceScore, show
 from gramophone.offline.judges.base import EvaluationError
 from gramophone.offline.train.voice_resynthesis import clip
 
@@ -85,7 +85,7 @@ class Peer:
         return self.decode(transport(source, target)(self.encode(samples)))[: len(samples)]
 
 
-class PeerStage(Stage):
+class PeerStage(ConversionStage):
     """A peer in the place of a voice, on whose phrases it is judged."""
 
     def __init__(self, peer: Peer, voice: Path, data: Sequence[str], phrases: int) -> None:
@@ -94,12 +94,12 @@ class PeerStage(Stage):
         self._lie = {name: peer.usual(clip(self.corpus, name, _USUAL_S)) for name in self.speakers}
 
     def as_another(
-        self, phrase: Phrase, target: str, vector: Tensor, middle: float, usual: Gaussian | None
-    ) -> Performance:
+        self, phrase: EvaluatedPhrase, target: str, vector: Tensor, middle: float, usual: Gaussian | None
+    ) -> Conversion:
         """Return a phrase as sung by another at the pitch that it has."""
-        return Performance(phrase, phrase.z, target, vector)
+        return Conversion(phrase, phrase.z, target, vector)
 
-    def sung(self, performance: Performance) -> Sound:
+    def sung(self, performance: Conversion) -> Sound:
         """Return what the peer makes of a performance."""
         phrase, target = performance.phrase, performance.target
         if target == phrase.speaker:
@@ -117,12 +117,12 @@ class Speed:
 
 
 @dataclass(frozen=True)
-class Report:
+class PeerReport:
     """What judges say of a peer, how large it is, and how fast on one core."""
 
-    resynthesis: Judged
-    conversion: Judged | None
-    instruments: Judged | None
+    resynthesis: VoiceScore
+    conversion: VoiceScore | None
+    instruments: VoiceScore | None
     parameters: int
     file_mb: float
     speed: Speed
@@ -156,7 +156,7 @@ def run(model: Path, voice: Path, data: Sequence[str], phrases: int, *, json: bo
     stage = PeerStage(peer, voice, data, phrases)
     resynthesis = stage.judge(stage.as_themselves())
     assert resynthesis is not None
-    found = Report(
+    found = PeerReport(
         resynthesis,
         stage.judge(stage.crossed(stage.people, stage.people)),
         stage.judge(stage.crossed(stage.speakers, stage.instruments)),

@@ -28,7 +28,7 @@ from gramophone.offline.data.pyin import pitch
 from gramophone.offline.judges.base import EvaluationError
 from gramophone.offline.judges.speaker import KnownVoices, need_voices
 from gramophone.offline.train.crops import Batch
-from gramophone.offline.train.plan import Plan, RunFolder, begun_plan
+from gramophone.offline.train.plan import RunFolder, TrainingPlan, begun_plan
 from gramophone.offline.train.wavenet import WaveNetPlan, WaveNetTraining, bits_of
 from gramophone.realtime.stages.wavenet.sampler import Sampler
 
@@ -59,7 +59,7 @@ class Bits:
 
 
 @dataclass(frozen=True)
-class Toggle:
+class ConditionToggle:
     """What is heard in clips of each speaker out of nothing.
 
     `voiced` is the share of voiced clips; `sexes_auc` how well their median pitch tells women from men; `right_speaker`
@@ -134,7 +134,7 @@ def summary(bits: Sequence[Bits]) -> dict[str, Any]:
     }
 
 
-def listen(model: Path, data: Sequence[str]) -> Toggle:
+def listen(model: Path, data: Sequence[str]) -> ConditionToggle:
     """Return what judges hear in clips of each speaker of a model."""
     need_voices()
     net, card, _, corpus = opened(model, data)
@@ -152,7 +152,7 @@ def listen(model: Path, data: Sequence[str]) -> Toggle:
                 medians[speaker].append(float(np.median(hz[hz > 0])))
             right.append(voices.nearest(clip) == speaker)
     clips = CLIPS * len(card.speakers)
-    return Toggle(
+    return ConditionToggle(
         clips,
         sum(map(len, medians.values())) / clips,
         sexes_auc(medians),
@@ -190,7 +190,7 @@ def opened(model: Path, data: Sequence[str]) -> tuple[WaveNet, Card, WaveNetPlan
     return net, card, plan, judged_corpus(path, card, plan, data)
 
 
-def judged_corpus(path: Path, card: Card, plan: Plan, data: Sequence[str]) -> Corpus:
+def judged_corpus(path: Path, card: Card, plan: TrainingPlan, data: Sequence[str]) -> Corpus:
     """Return what to judge a model on: `data`, else what its plan names.
 
     Raises:
@@ -256,7 +256,7 @@ def _show_bits(bits: Iterable[Bits]) -> None:
         console.print(f"margin         {found['margin']:.3f} bits, {verdict}")
 
 
-def _show_toggle(name: str, found: Toggle) -> None:
+def _show_toggle(name: str, found: ConditionToggle) -> None:
     console = Console()
     console.print(f"{name}: {found.clips} clips of {CLIP_S:g} s out of nothing")
     for figure, bound in TARGETS.items():

@@ -22,7 +22,7 @@ Points = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Goal:
+class FrontierGoal:
     """Where a stage should get: least closeness and chroma correlation, and the most that speech may lose in DNSMOS."""
 
     closeness: float
@@ -31,7 +31,7 @@ class Goal:
 
 
 def draw_frontier(
-    curve: Mapping[str, Sequence[Verdict]], marked: Mapping[str, Sequence[Verdict]], goal: Goal, picture: Path
+    curve: Mapping[str, Sequence[Verdict]], marked: Mapping[str, Sequence[Verdict]], goal: FrontierGoal, picture: Path
 ) -> None:
     """Draw the medians of a curve of settings, joined in their order, their pairs as dots, and marks of other settings.
 

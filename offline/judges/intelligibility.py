@@ -17,7 +17,7 @@ _SHORTEST_S = 1.5
 
 
 @dataclass(frozen=True)
-class Retelling:
+class Intelligibility:
     """What judges hear in phrases said again.
 
     `word_errors` is the share of all words that an English recogniser gets wrong, NaN without a transcript; `quality`
@@ -30,7 +30,7 @@ class Retelling:
     pitch_correlation: float
 
 
-def retelling(phrases: Iterable[tuple[Sound, Sound, str]], rate: int) -> Retelling:
+def retelling(phrases: Iterable[tuple[Sound, Sound, str]], rate: int) -> Intelligibility:
     """Judge phrases: what was said, what is said again, and the words, at `rate` Hz."""
     words, quality, logs = [(0, 0)], [], []
     for was, said, text in phrases:
@@ -39,7 +39,7 @@ def retelling(phrases: Iterable[tuple[Sound, Sound, str]], rate: int) -> Retelli
         logs.append(_both_voiced(pitch(said, rate), pitch(was, rate)))
     wrong, total = np.sum(words, axis=0)
     said_logs, was_logs = np.concatenate(logs, axis=1)
-    return Retelling(
+    return Intelligibility(
         len(quality),
         float(wrong / total) if total else float("nan"),
         float(np.mean(quality)),

@@ -28,7 +28,7 @@ _PATCH_HOP = 62
 _BATCH_NORM_EPSILON = 1e-3  # TensorFlow's
 
 
-class Tagger(ABC):
+class MusicTagger(ABC):
     """A trained network from log-mel patches `(batch, 187, 96)` to tags, with its tensors by name."""
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
@@ -60,7 +60,7 @@ class Tagger(ABC):
         return F.batch_norm(x, mean, variance, gain, bias, eps=_BATCH_NORM_EPSILON)
 
 
-class Vgg(Tagger):
+class Vgg(MusicTagger):
     """Small square filters that know nothing of music; two steps of 128 features a patch."""
 
     _pools = (((4, 1), 2), ((2, 2), 2), ((2, 2), 2), ((2, 2), 2), ((4, 4), 4))
@@ -74,7 +74,7 @@ class Vgg(Tagger):
         return x[..., 0].transpose(1, 2)
 
 
-class Musicnn(Tagger):
+class Musicnn(MusicTagger):
     """Tall filters for timbre, long ones for rhythm, three residual layers; one step of 200 features a patch."""
 
     _output = "dense_1"
@@ -111,7 +111,7 @@ class Musicnn(Tagger):
 
 
 @functools.cache
-def load_tagger(name: str) -> Tagger:
+def load_tagger(name: str) -> MusicTagger:
     """Return one of MTT_musicnn, MTT_vgg, MSD_musicnn and MSD_vgg.
 
     Raises:

@@ -17,7 +17,7 @@ _OWN_BUSINESS = {knob.name for knob in COMMON}
 
 
 @dataclass(frozen=True)
-class Knobs:
+class SearchSpace:
     """The knobs of `preset`, complete, that are turned, by address."""
 
     preset: Preset
@@ -47,7 +47,7 @@ class Knobs:
         return self.turned[address].position_of(self.preset.stage(stage).values[key])
 
 
-def choose(preset: Preset, free: Sequence[str] = (), fixed: Sequence[str] = ()) -> Knobs:
+def choose(preset: Preset, free: Sequence[str] = (), fixed: Sequence[str] = ()) -> SearchSpace:
     """Return which knobs of a complete preset to turn.
 
     All numbers, switches and choices of at most four, but not `bypass` and `mix`, and nothing of a bypassed stage.
@@ -67,7 +67,7 @@ def choose(preset: Preset, free: Sequence[str] = (), fixed: Sequence[str] = ()) 
     }
     if not turned:
         raise PresetError(f"{preset.where}: nothing to turn in this chain; {_there(knobs)}")
-    return Knobs(preset, turned)
+    return SearchSpace(preset, turned)
 
 
 def _is_usual(preset: Preset, address: str, knob: Parameter) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gramophone.offline.data.mono_audio import Sound, audible, frame_levels
-from gramophone.offline.match.search import Budget, Found, Watch, search
+from gramophone.offline.match.search import Budget, SearchResult, Watch, search
 from gramophone.offline.match.style_distance import overall
 from gramophone.offline.match.task import LEVEL, leveller
 from gramophone.offline.match.trial import Task, Trial
@@ -29,7 +29,7 @@ class Match:
     preset: Preset
     """The chain with the values found, and a gain behind it that makes it as loud as the reference."""
 
-    found: Found
+    found: SearchResult
     dry: Mapping[str, float]
     start: Mapping[str, float]
     """With the knobs as they were."""
@@ -80,7 +80,7 @@ def match(task: Task, budget: Budget, jobs: int, watch: Watch, seed: int = 0) ->
         trial.close()
 
 
-def _report(task: Task, found: Found, trial: Trial) -> Match:
+def _report(task: Task, found: SearchResult, trial: Trial) -> Match:
     preset = task.knobs.at(found.positions.tolist())
     sound = trial.render(preset)
     distance = trial.distance(sound)

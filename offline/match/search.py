@@ -42,7 +42,7 @@ class Budget:
 
 
 @dataclass
-class Found:
+class SearchResult:
     """What a search has found so far. `curve` holds the distance at each improvement, by the evaluations until then."""
 
     positions: Positions
@@ -63,13 +63,13 @@ def search(
     *,
     seed: int = 0,
     side_by_side: int = 1,
-) -> Found:
+) -> SearchResult:
     """Return the best place found within `budget`; KeyboardInterrupt ends the search and keeps what it has.
 
     `start` is where the knobs are; `steps` how many values each has, 0 for those that move freely. Populations are
     multiples of `side_by_side`, so that no worker waits for another.
     """
-    ledger = _Ledger(evaluate, budget, watch, Found(np.asarray(start, float)))
+    ledger = _Ledger(evaluate, budget, watch, SearchResult(np.asarray(start, float)))
     random = np.random.default_rng(seed)
     try:
         while not ledger.spent:
@@ -83,7 +83,7 @@ def search(
 class _Ledger:
     """Counts what is spent and keeps the best."""
 
-    def __init__(self, evaluate: Evaluate, budget: Budget, watch: Watch, found: Found) -> None:
+    def __init__(self, evaluate: Evaluate, budget: Budget, watch: Watch, found: SearchResult) -> None:
         self._evaluate, self._budget, self._watch = evaluate, budget, watch
         self._start = time.monotonic()
         self.found = found

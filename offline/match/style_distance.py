@@ -27,7 +27,7 @@ _MODULATION_S = 2.0
 
 
 @dataclass(frozen=True)
-class View:
+class SpectralView:
     """One way to hear: levels in `bands` over `window_ms`, each `hop_ms`, averaged over `pool`, stacked over `lags`."""
 
     window_ms: float
@@ -38,17 +38,17 @@ class View:
 
 
 VIEWS = {
-    "tone": View(128, 32, 80),
-    "texture": View(32, 8, 20, lags=(0, 1, 4)),
-    "swell": View(32, 8, 10, pool=16, lags=(0, 1, 2, 4)),
+    "tone": SpectralView(128, 32, 80),
+    "texture": SpectralView(32, 8, 20, lags=(0, 1, 4)),
+    "swell": SpectralView(32, 8, 10, pool=16, lags=(0, 1, 2, 4)),
 }
 """Fine bands; how neighbouring frames hang together; how the level moves from syllable to syllable."""
 
 MODULATION = "modulation"
-_MODULATION = View(32, 8, 10, pool=2)
+_MODULATION = SpectralView(32, 8, 10, pool=2)
 
 
-class Style:
+class ReferenceStyle:
     """The style of a reference, mono `(frames,)` at `rate` Hz; tells how far other sounds of that rate are from it."""
 
     def __init__(self, reference: Sound, rate: int) -> None:
@@ -77,7 +77,7 @@ def overall(distances: Mapping[str, float]) -> float:
     return float((sum(distance**2 for distance in distances.values()) / len(distances)) ** 0.5)
 
 
-def _listen(sound: Sound, rate: int) -> Callable[[View], Tensor]:
+def _listen(sound: Sound, rate: int) -> Callable[[SpectralView], Tensor]:
     """Return what gives a view's levels in dB, `(frames, bands)`; views of one window share their spectra."""
     samples = torch.from_numpy(levelled(sound))
 
@@ -87,7 +87,7 @@ def _listen(sound: Sound, rate: int) -> Callable[[View], Tensor]:
         spectrum = torch.view_as_real(torch.fft.rfft(around.unfold(0, window, hop) * _hann(window)))
         return spectrum.square().sum(2)
 
-    def hear(view: View) -> Tensor:
+    def hear(view: SpectralView) -> Tensor:
         window, hop = (round(ms * rate / 1000) for ms in (view.window_ms, view.hop_ms))
         power = spectra(window, hop) @ _weights(window, rate, view.bands)
         if view.pool > 1:
@@ -97,7 +97,7 @@ def _listen(sound: Sound, rate: int) -> Callable[[View], Tensor]:
     return hear
 
 
-def _gaussian(levels: Tensor, view: View) -> Gaussian:
+def _gaussian(levels: Tensor, view: SpectralView) -> Gaussian:
     reach = max(view.lags)
     return moments(torch.cat([levels[reach - lag : len(levels) - lag] for lag in view.lags], 1)).gaussian()
 

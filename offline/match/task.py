@@ -6,7 +6,7 @@ import numpy as np
 
 from gramophone.offline.data.audibility import demand_sound
 from gramophone.offline.data.mono_audio import frame_levels
-from gramophone.offline.match.knobs import Knobs
+from gramophone.offline.match.knobs import SearchSpace
 from gramophone.offline.match.trial import Task
 from gramophone.presets import Preset
 from gramophone.realtime.stage import Audio
@@ -16,7 +16,7 @@ LEVEL = "level"
 
 
 def make_task(
-    dry: tuple[Audio, int], reference: tuple[Audio, int], knobs: Knobs, excerpt_s: float, reference_s: float
+    dry: tuple[Audio, int], reference: tuple[Audio, int], knobs: SearchSpace, excerpt_s: float, reference_s: float
 ) -> Task:
     """Return the task of matching `dry` to `reference`, each audio and rate, of which the loudest piece is heard.
 

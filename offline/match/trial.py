@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gramophone.offline.data.mono_audio import Sound, resampled
-from gramophone.offline.match.knobs import Knobs
-from gramophone.offline.match.style_distance import Style
+from gramophone.offline.match.knobs import SearchSpace
+from gramophone.offline.match.style_distance import ReferenceStyle
 from gramophone.presets import Preset
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.stage import Audio
@@ -37,7 +37,7 @@ class Task:
     rate: int
     reference: Sound
     reference_rate: int
-    knobs: Knobs
+    knobs: SearchSpace
 
 
 class Trial:
@@ -52,7 +52,7 @@ class Trial:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._rate = min(task.rate, task.reference_rate)
-        self._style = Style(resampled(task.reference, task.reference_rate, self._rate), self._rate)
+        self._style = ReferenceStyle(resampled(task.reference, task.reference_rate, self._rate), self._rate)
         self._engine = Engine(task.knobs.preset, task.rate, len(task.dry), "cpu")
         self._keeps = any(stage.kind == _SLOW_TO_MAKE for stage in task.knobs.preset.stages)
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gramophone.models.nets.digits import SIDE, Digits
+from gramophone.models.nets.digits import SIDE, DigitsVAE
 
 _GRID = 15
 """Places along each of the manifold's latents."""
@@ -17,13 +17,13 @@ _EDGE = 0.02
 
 
 @torch.no_grad()
-def reconstructions(model: Digits, digits: Tensor) -> Tensor:
+def reconstructions(model: DigitsVAE, digits: Tensor) -> Tensor:
     """Return digits `(n, 784)` above what their latents decode to: `(2, n, 784)`."""
     return torch.stack([digits, decoded(model, model.posterior(digits).mean)])
 
 
 @torch.no_grad()
-def samples(model: Digits, rows: int, columns: int) -> Tensor:
+def samples(model: DigitsVAE, rows: int, columns: int) -> Tensor:
     """Return digits drawn from the prior, `(rows, columns, 784)`."""
     shape = torch.Size([rows * columns])
     z = model.prior().sample(shape if model.shape.couplings else (*shape, model.shape.latents))
@@ -31,7 +31,7 @@ def samples(model: Digits, rows: int, columns: int) -> Tensor:
 
 
 @torch.no_grad()
-def manifold(model: Digits) -> Tensor:
+def manifold(model: DigitsVAE) -> Tensor:
     """Return what every place of two latents decodes to, even in their probability, `(15, 15, 784)`.
 
     Raises:
@@ -44,7 +44,7 @@ def manifold(model: Digits) -> Tensor:
     return decoded(model, z).reshape(_GRID, _GRID, -1)
 
 
-def decoded(model: Digits, z: Tensor) -> Tensor:
+def decoded(model: DigitsVAE, z: Tensor) -> Tensor:
     """Return the digits of latents: means of independent pixels, else a sample."""
     conditional = model.conditional(z)
     return conditional.sample() if model.shape.reach else conditional.mean

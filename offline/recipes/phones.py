@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gramophone.models.checkpoint import Card, save
-from gramophone.models.nets.phone_classifier import PHONES, Phones, PhonesShape
+from gramophone.models.nets.phone_classifier import PHONES, PhoneClassifier, PhoneClassifierShape
 from gramophone.models.nets.voice import Voice, VoiceShape
 from gramophone.offline.data.corpora import is_held_out
 from gramophone.offline.data.corpus import Corpus, gather, sound
@@ -65,7 +65,7 @@ def main() -> None:
     torch.manual_seed(1)
     corpus = gather([f"voice:{name}" for name in PEOPLE], _RATE)
     examples = list(_examples(corpus))
-    phones = Phones(PhonesShape())
+    phones = PhoneClassifier(PhoneClassifierShape())
     for number, epochs in enumerate(_EPOCHS):
         if number:
             for example in examples:
@@ -113,7 +113,7 @@ def _timed(ends: Sequence[tuple[float, str]], pairs: int) -> Labels:
 
 
 @torch.no_grad()
-def _aligned(phones: Phones, example: Example) -> Labels | None:
+def _aligned(phones: PhoneClassifier, example: Example) -> Labels | None:
     """Return what is said in each pair of frames, by what is said in all; None if it cannot be said in so few."""
     phones.eval()
     return placed(phones.pairs(example.frames.float()[None])[0].log_softmax(0).T.double().numpy(), example.words)
@@ -165,7 +165,7 @@ def best_path(scores: Scores, optional: NDArray[np.bool_]) -> Labels:
     return path
 
 
-def _learn(phones: Phones, examples: Sequence[Example], epochs: int) -> None:
+def _learn(phones: PhoneClassifier, examples: Sequence[Example], epochs: int) -> None:
     """Learn from crops of examples: each is heard as often as it is long, and differently each time."""
     phones.train()
     lengths = torch.tensor([float(e.frames.shape[1]) for e in examples])
@@ -197,7 +197,7 @@ def _crop(example: Example) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def _right(phones: Phones, examples: Sequence[Example]) -> float:
+def _right(phones: PhoneClassifier, examples: Sequence[Example]) -> float:
     """Return the share of pairs that say something whose phone is the likeliest."""
     phones.eval()
     right = total = 0

@@ -20,7 +20,7 @@ from torch import Tensor
 from gramophone.models.layers.mel import MelBands
 from gramophone.models.layers.stft import STFT, low_delay_windows
 from gramophone.models.style.speech_detector import BANDS, RANGE_HZ, SpeechDetector
-from gramophone.offline.data.corpora import HELD_OUT_MUSIC, VOICES, Voice, is_held_out, load
+from gramophone.offline.data.corpora import HELD_OUT_MUSIC, VOICES, VoiceCorpus, is_held_out, load
 from gramophone.offline.data.mono_audio import Sound
 
 RATE = 48_000
@@ -37,7 +37,7 @@ RIDGE = 0.01
 
 SPEAKERS = {
     **{name: VOICES[name] for name in ("english", "french", "italian", "russian", "moscow", "big-fish", "small-fish")},
-    "stamps": Voice("tuxpaint-stamps-default", "usr/share/tuxpaint/stamps", "**/*_desc_*.ogg"),
+    "stamps": VoiceCorpus("tuxpaint-stamps-default", "usr/share/tuxpaint/stamps", "**/*_desc_*.ogg"),
 }
 MUSIC = ("warzone2100-music", "nexuiz-music", "ufoai-music", "planetblupi-music-ogg")
 """Packages of music to learn from."""
@@ -79,7 +79,7 @@ def fit(examples: Examples) -> tuple[Tensor, float]:
 def examples(corpora: Path, held_out: bool) -> Examples:
     """Return the statistics of the recordings that are, or that are not, held out."""
     chance = random.Random(0)
-    hear = Hearing()
+    hear = DetectorScore()
     rows, labels = [], []
     for sounds, label in ((spoken(corpora, held_out, chance), 1.0), (played(corpora, held_out, chance), 0.0)):
         for sound in sounds:
@@ -89,7 +89,7 @@ def examples(corpora: Path, held_out: bool) -> Examples:
     return Examples(torch.tensor(rows, dtype=torch.float64), torch.tensor(labels, dtype=torch.float64))
 
 
-class Hearing:
+class DetectorScore:
     """Feeds the detector as the style stage does."""
 
     def __init__(self) -> None:

@@ -80,7 +80,7 @@ _HEX = "0123456789abcdef"
 
 
 @dataclass(frozen=True)
-class Batch:
+class RenderBatch:
     """Clips to make: their numbers, which decide everything else, which pieces and soundfont, and for which folders."""
 
     numbers: range
@@ -129,7 +129,7 @@ def make(out: Path, clips: int, jobs: int, progress: Callable[[float], None]) ->
     (out / LICENCE_FILE).write_text("\n".join(_sources()) + "\n", "utf-8")
 
 
-def planned(clips: int) -> Iterator[Batch]:
+def planned(clips: int) -> Iterator[RenderBatch]:
     """Yield all batches: `clips` to train on, a tenth as many to validate by, and as many to test by.
 
     Raises:
@@ -149,7 +149,7 @@ def planned(clips: int) -> Iterator[Batch]:
     ):
         for index, start in enumerate(range(first, first + count, _BATCH)):
             numbers = range(start, min(start + _BATCH, first + count))
-            yield Batch(numbers, chosen, *by[index % len(by)], folders)
+            yield RenderBatch(numbers, chosen, *by[index % len(by)], folders)
         first += count
 
 
@@ -161,7 +161,7 @@ def read_pieces() -> list[Piece]:
     return [read_piece(path) for path in sorted(paths, key=lambda path: path.stem)]
 
 
-def render(out: Path, batch: Batch) -> Rows:
+def render(out: Path, batch: RenderBatch) -> Rows:
     """Write the clips of a batch, unless they are there, and return their rows."""
     excerpts = [arranged(batch.pieces, 0, number, batch.without) for number in batch.numbers]
     paths = [_path(batch.folders, number) for number in batch.numbers]

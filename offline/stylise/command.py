@@ -10,11 +10,11 @@ import numpy as np
 from gramophone.offline.loss_progress import LossProgress
 from gramophone.offline.stylise.method import StyliseError
 from gramophone.offline.stylise.picture import draw_transfer
-from gramophone.offline.stylise.transfer import Request, transfer
-from gramophone.realtime.files import Writer, read
+from gramophone.offline.stylise.transfer import TransferRequest, transfer
+from gramophone.realtime.files import AudioWriter, read
 
 
-def run(content: Path, style: Path, out: Path, request: Request, *, json: bool) -> None:
+def run(content: Path, style: Path, out: Path, request: TransferRequest, *, json: bool) -> None:
     """Write `content` in the style of `style` to `out`, of the content's length, rate and channels.
 
     Raises:
@@ -28,7 +28,7 @@ def run(content: Path, style: Path, out: Path, request: Request, *, json: bool) 
     styled = read(style)
     with LossProgress(f"stylise by {request.method}", quiet=json) as progress:
         done = transfer((audio, rate), styled, request, progress)
-    with Writer(out, rate, len(audio), audio.shape[1]) as writer:
+    with AudioWriter(out, rate, len(audio), audio.shape[1]) as writer:
         writer.write(np.ascontiguousarray(done.audio))
     picture = out.with_suffix(".png")
     draw_transfer({"content": (audio, rate), "style": styled, "result": (done.audio, rate)}, done.descent, picture)

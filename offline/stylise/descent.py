@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from gramophone.offline.stylise.method import Method
+from gramophone.offline.stylise.method import TransferMethod
 
-ROUND = Method.round_steps
+ROUND = TransferMethod.round_steps
 """Steps of a round, unless the method has others."""
 
 
@@ -30,7 +30,7 @@ Keep = Callable[[Descent], None]
 """Called after every round."""
 
 
-def descend(method: Method, strength: float, steps: int, keep: Keep, descent: Descent | None = None) -> Descent:
+def descend(method: TransferMethod, strength: float, steps: int, keep: Keep, descent: Descent | None = None) -> Descent:
     """Go on from `descent`, or from the method's start, for `steps` in all; KeyboardInterrupt keeps the last round.
 
     `strength`, 0 to 1, is the style's share of the loss; the rest is the content's. The loss never rises from one round
@@ -48,7 +48,7 @@ def descend(method: Method, strength: float, steps: int, keep: Keep, descent: De
     return descent
 
 
-def _round(method: Method, before: Descent, strength: float, steps: int) -> Descent:
+def _round(method: TransferMethod, before: Descent, strength: float, steps: int) -> Descent:
     x = method.advanced(before.x, strength, before.steps, steps)
     after = _losses(method, x, strength)
     # a line search that failed may end higher than it began: then the round counts for nothing
@@ -61,7 +61,7 @@ def _round(method: Method, before: Descent, strength: float, steps: int) -> Desc
 
 
 @torch.no_grad()
-def _losses(method: Method, x: Tensor, strength: float) -> dict[str, float]:
+def _losses(method: TransferMethod, x: Tensor, strength: float) -> dict[str, float]:
     content, style = method.content_losses(x), method.style_losses(x)
     terms = {f"content.{name}": float(value) for name, value in content.items()}
     terms |= {f"style.{name}": float(value) for name, value in style.items()}

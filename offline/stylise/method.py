@@ -33,7 +33,7 @@ class StyliseError(ValueError):
     """A style cannot be transferred; the message says what was found and what was expected."""
 
 
-class Method(ABC):
+class TransferMethod(ABC):
     """A method for one pair: made from mono content and style `(T,)` at `rate` Hz, both at -20 dBFS.
 
     What it descends in (`start` says from where) may be a sound or anything else that `sound` makes one of.
@@ -121,7 +121,7 @@ def apart_by(one: Tensor, other: Tensor) -> Tensor:
     return (one - other).square().sum().clamp_min(_LEAST)
 
 
-def load_method(name: str) -> type[Method]:
+def load_method(name: str) -> type[TransferMethod]:
     """Return the class of a method.
 
     Raises:
@@ -130,4 +130,4 @@ def load_method(name: str) -> type[Method]:
     if name not in METHODS:
         raise StyliseError(f"method {name!r}: expected one of live, {', '.join(METHODS)}")
     module, _, kind = METHODS[name].partition(":")
-    return cast("type[Method]", getattr(importlib.import_module(module), kind))
+    return cast("type[TransferMethod]", getattr(importlib.import_module(module), kind))

@@ -14,9 +14,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.offline.stylise.receptive_field import Doubles, Known, Levels, Room, jit, put, settle, spread
-from gramophone.realtime.kernels.arrays import Floats, Weights
-from gramophone.realtime.stages.wavenet.kernel import State
+from gramophone.offline.stylise.receptive_field import (
+    Doubles,
+    Known,
+    Levels,
+    ReceptiveFieldBuffers,
+    jit,
+    put,
+    settle,
+    spread,
+)
+from gramophone.realtime.kernels.arrays import Floats, WaveNetWeights
+from gramophone.realtime.stages.wavenet.kernel import KernelState
 
 Flags = NDArray[np.bool_]
 
@@ -77,7 +86,14 @@ def count_grams(aims: Aims, known: Known, tally: Tally) -> None:
 
 @jit
 def _compare_layer(
-    weights: Weights, aims: Aims, known: Known, room: Room, tally: Tally, b: int, site: int, k: int
+    weights: WaveNetWeights,
+    aims: Aims,
+    known: Known,
+    room: ReceptiveFieldBuffers,
+    tally: Tally,
+    b: int,
+    site: int,
+    k: int,
 ) -> None:
     """Add the content's change to `tally.plain` and put the Gram's into `tally.moved`.
 
@@ -113,12 +129,12 @@ def _compare_layer(
 
 @jit
 def compare(
-    weights: Weights,
+    weights: WaveNetWeights,
     aims: Aims,
     known: Known,
-    room: Room,
+    room: ReceptiveFieldBuffers,
     tally: Tally,
-    work: State,
+    work: KernelState,
     sites: Levels,
     levels: Levels,
     costs: Doubles,
@@ -169,9 +185,9 @@ def decide(aims: Aims, tally: Tally, count: int, temperature: float, uniforms: D
 
 @jit
 def change(
-    weights: Weights,
+    weights: WaveNetWeights,
     known: Known,
-    room: Room,
+    room: ReceptiveFieldBuffers,
     sites: Levels,
     levels: Levels,
     accepted: Flags,

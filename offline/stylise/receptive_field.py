@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.realtime.kernels.arrays import Floats, Weights, zeros
+from gramophone.realtime.kernels.arrays import Floats, WaveNetWeights, zeros
 from gramophone.realtime.kernels.jit import jit as inlined
 from gramophone.realtime.kernels.matvec import add_product
-from gramophone.realtime.stages.wavenet.kernel import State, exponentiate, predict, tanh
+from gramophone.realtime.stages.wavenet.kernel import KernelState, exponentiate, predict, tanh
 
 Levels = NDArray[np.int64]
 Doubles = NDArray[np.float64]
@@ -42,7 +42,7 @@ class Known(NamedTuple):
     nats: Doubles
 
 
-class Room(NamedTuple):
+class ReceptiveFieldBuffers(NamedTuple):
     """Cones of `B` sites: the same as in `Known`, of the samples that are reached, with each layer's older taps before.
 
     `reach` `(L + 1,)` are the samples of each layer's input that a site reaches; a cone has `rows` rows of paths and of
@@ -57,7 +57,7 @@ class Room(NamedTuple):
     nats: Doubles
 
 
-def known_of(weights: Weights, length: int) -> Known:
+def known_of(weights: WaveNetWeights, length: int) -> Known:
     """Return what is known of `length` symbols before anything is."""
     layers, residual, exits = weights.exits.shape
     return Known(
@@ -68,14 +68,14 @@ def known_of(weights: Weights, length: int) -> Known:
     )
 
 
-def room_of(weights: Weights, sites: int, width: int = 1) -> Room:
+def room_of(weights: WaveNetWeights, sites: int, width: int = 1) -> ReceptiveFieldBuffers:
     """Return room for the cones of `sites` changes, `width` symbols long each."""
     residual, exits = weights.exits.shape[1:]
     reach = width + np.concatenate(([0], np.cumsum(weights.dilations)))
     left = np.append(reach[1:], reach[-1])
     own = np.stack((np.append(weights.dilations, 0) + left, left))
     ends = np.cumsum(own, axis=1)
-    return Room(
+    return ReceptiveFieldBuffers(
         reach=reach,
         rows=ends[:, -1].copy(),
         starts=ends - own,
@@ -86,7 +86,7 @@ def room_of(weights: Weights, sites: int, width: int = 1) -> Room:
 
 
 @jit
-def cost(work: State, level: int) -> float:
+def cost(work: KernelState, level: int) -> float:
     """Return what a level costs by `work.predicted` in nats; sums and maxima by halves, which are vectors."""
     n = work.predicted.shape[1]
     for i in range(n):
@@ -108,7 +108,7 @@ def cost(work: State, level: int) -> float:
 
 
 @inlined
-def _gate(weights: Weights, room: Room, work: State, layer: int, row: int) -> None:
+def _gate(weights: WaveNetWeights, room: ReceptiveFieldBuffers, work: KernelState, layer: int, row: int) -> None:
     """Make a layer's gated units from a row of its input and the one a dilation before."""
     residual = weights.exits.shape[1]
     for i in range(2 * residual):
@@ -121,7 +121,9 @@ def _gate(weights: Weights, room: Room, work: State, layer: int, row: int) -> No
 
 
 @jit
-def _spread_layer(weights: Weights, known: Known, room: Room, work: State, b: int, site: int, layer: int) -> None:
+def _spread_layer(
+    weights: WaveNetWeights, known: Known, room: ReceptiveFieldBuffers, work: KernelState, b: int, site: int, layer: int
+) -> None:
     """Make what the layer leaves, from its input in the cone; rows that were not reached come from what is known."""
     residual = weights.exits.shape[1]
     length, dilation = len(known.levels), weights.dilations[layer]
@@ -157,7 +159,9 @@ def _spread_layer(weights: Weights, known: Known, room: Room, work: State, b: in
 
 
 @jit
-def spread(weights: Weights, known: Known, room: Room, work: State, b: int, site: int) -> None:
+def spread(
+    weights: WaveNetWeights, known: Known, room: ReceptiveFieldBuffers, work: KernelState, b: int, site: int
+) -> None:
     """Make the cone `b` of what was put at `site`, the first rows of the first layer's input; not the cost of itself.
 
     Levels after the site are as they are known.
@@ -176,7 +180,7 @@ def spread(weights: Weights, known: Known, room: Room, work: State, b: int, site
 
 
 @jit
-def put(weights: Weights, room: Room, b: int, level: int) -> None:
+def put(weights: WaveNetWeights, room: ReceptiveFieldBuffers, b: int, level: int) -> None:
     """Put a level at the site of cone `b`."""
     row = b * room.rows[0] + weights.dilations[0]
     for i in range(weights.entry.shape[1]):
@@ -184,7 +188,7 @@ def put(weights: Weights, room: Room, b: int, level: int) -> None:
 
 
 @jit
-def settle(weights: Weights, known: Known, room: Room, b: int, site: int) -> None:
+def settle(weights: WaveNetWeights, known: Known, room: ReceptiveFieldBuffers, b: int, site: int) -> None:
     """Make a cone known, but for the levels themselves."""
     layers = len(weights.exits)
     length = len(known.levels)
@@ -205,7 +209,7 @@ def settle(weights: Weights, known: Known, room: Room, b: int, site: int) -> Non
         known.nats[site + j] = room.nats[b, j]
 
 
-def know(weights: Weights, known: Known, work: State) -> None:
+def know(weights: WaveNetWeights, known: Known, work: KernelState) -> None:
     """Make known what the network makes of `known.levels`: the cone of one change as long as all of them."""
     room = room_of(weights, 1, len(known.levels))
     first = int(weights.dilations[0])
@@ -215,7 +219,7 @@ def know(weights: Weights, known: Known, work: State) -> None:
 
 
 @jit
-def own_costs(weights: Weights, known: Known, work: State, sites: Levels, costs: Doubles) -> None:
+def own_costs(weights: WaveNetWeights, known: Known, work: KernelState, sites: Levels, costs: Doubles) -> None:
     """Write what each level would cost at `sites` `(B,)` to `costs`, `(B, 256)`; nothing for the first symbol."""
     residual = weights.exits.shape[1]
     for b in range(len(sites)):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gramophone.models.layers import mulaw
-from gramophone.offline.stylise.method import Method
+from gramophone.offline.stylise.method import TransferMethod
 from gramophone.offline.stylise.wavenet import WaveNetStyle
 
 _SEED = 2016
@@ -51,7 +51,7 @@ class RelaxedWaveNetStyle(WaveNetStyle):
         chance = torch.Generator().manual_seed(_SEED + done)
         spread = self.noise * max(1 - 2 * done / self.steps, 0.0)
         self._noise = spread * torch.randn(len(x), generator=chance)
-        there = Method.advanced(self, x, strength, done, steps)
+        there = TransferMethod.advanced(self, x, strength, done, steps)
         self._noise = torch.zeros(())
         return there
 

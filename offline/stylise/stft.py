@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from gramophone.models.style.gram import gram
-from gramophone.offline.stylise.method import Method, share
+from gramophone.offline.stylise.method import TransferMethod, share
 
 _WINDOW, _HOP = 2048, 512
 
 
-class Stft(Method):
+class Stft(TransferMethod):
     """Descends in a complex short-time spectrum, as `librosa.stft` makes it by default, `(F, n, 2)`."""
 
     rate = 22_050

@@ -18,7 +18,7 @@ import numpy as np
 from gramophone.models.layers import mulaw
 from gramophone.offline.stylise.objective_change import Aims, change, compare, count_grams, decide, tally_of
 from gramophone.offline.stylise.receptive_field import Doubles, Known, Levels, know, known_of, own_costs, room_of
-from gramophone.realtime.kernels.arrays import Floats, Weights
+from gramophone.realtime.kernels.arrays import Floats, WaveNetWeights
 from gramophone.realtime.stages.wavenet.kernel import state_of
 
 _BATCH = 64
@@ -50,7 +50,7 @@ def propose(levels: Levels, costs: Doubles, estimates: Doubles, chance: np.rando
 class Sweeper:
     """Sweeps over signals of `length` levels by one network towards one pair's aims, on as many `threads`."""
 
-    def __init__(self, weights: Weights, aims: Aims, length: int, threads: int = 0) -> None:
+    def __init__(self, weights: WaveNetWeights, aims: Aims, length: int, threads: int = 0) -> None:
         self.distance = int(weights.dilations.sum()) + 2
         self._weights, self._aims, self._length = weights, aims, length
         self._batch = min(_BATCH, -(-length // self.distance))

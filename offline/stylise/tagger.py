@@ -17,9 +17,9 @@ from torch.nn import functional as F
 
 from gramophone.models.nets import tagger
 from gramophone.models.style.gram import gram
-from gramophone.models.style.texture import LogMel
+from gramophone.models.style.texture import TextureLogMel
 from gramophone.offline.commands.tag import load_tagger
-from gramophone.offline.stylise.method import Method, share
+from gramophone.offline.stylise.method import TransferMethod, share
 from gramophone.offline.stylise.onsets import onset_envelope, unlike
 
 _CONTENT, _STYLE = (1, 2), (0, 1, 2, 3)
@@ -32,7 +32,7 @@ _LEAST_S = 1.0
 """Of what is heard at any speed; silence follows what is shorter."""
 
 
-class TaggerStyle(Method):
+class TaggerStyle(TransferMethod):
     """Descends in the sound, from the content."""
 
     rate = tagger.RATE
@@ -55,7 +55,7 @@ class TaggerStyle(Method):
         self._content = content
         net = self.network.to(content.device)
         self._ears = {f"speed {speed}": _Ears(net, speed, content, style) for speed in _SPEEDS}
-        self._mel = LogMel(self.rate, _WINDOW, _HOP, _BANDS).to(content.device)
+        self._mel = TextureLogMel(self.rate, _WINDOW, _HOP, _BANDS).to(content.device)
         self._onsets = onset_envelope(self._mel(content))
 
     def start(self) -> Tensor:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from gramophone.models.style.gram import gram
-from gramophone.models.style.texture import LogMel, RandomFilters
-from gramophone.offline.stylise.method import Method, share
+from gramophone.models.style.texture import RandomFilters, TextureLogMel
+from gramophone.offline.stylise.method import TransferMethod, share
 from gramophone.offline.stylise.onsets import onset_envelope, unlike
 
 
@@ -37,7 +37,7 @@ RESOLUTIONS = {
 }
 
 
-class Texture(Method):
+class Texture(TransferMethod):
     """Descends in the sound, from the content."""
 
     rate = 22_050
@@ -74,7 +74,7 @@ class _Layer:
     """One resolution of one pair."""
 
     def __init__(self, content: Tensor, style: Tensor, resolution: Resolution) -> None:
-        self._mel = LogMel(Texture.rate, resolution.window, resolution.hop, resolution.bands).to(content.device)
+        self._mel = TextureLogMel(Texture.rate, resolution.window, resolution.hop, resolution.bands).to(content.device)
         self._filters = RandomFilters(resolution.bands, resolution.filters, resolution.reach).to(content.device)
         self._lags = resolution.lags
         before, wanted = self._mel(content), self._mel(style)

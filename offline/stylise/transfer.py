@@ -23,7 +23,7 @@ Watch = Callable[[float, float], None]
 
 
 @dataclass(frozen=True)
-class Request:
+class TransferRequest:
     """How to transfer: by which method, how much of the style (0 to 1), in how many steps (0: the method's own), where.
 
     `model` is for methods that need one; without it, it is their usual one. `keep` is a file in which the descent lies
@@ -50,7 +50,7 @@ class Transferred:
 def transfer(
     content: tuple[Audio, int],
     style: tuple[Audio, int],
-    request: Request,
+    request: TransferRequest,
     watch: Watch = lambda share, loss: None,
 ) -> Transferred:
     """Give `content` the style of `style`, each audio and rate in Hz; KeyboardInterrupt ends it and keeps the best.
@@ -102,7 +102,7 @@ def _gain(sound: Sound) -> float:
     return float(np.abs(sound).max() / np.abs(levelled(sound)).max())
 
 
-def _fingerprint(content: Sound, style: Sound, request: Request) -> str:
+def _fingerprint(content: Sound, style: Sound, request: TransferRequest) -> str:
     """Return what tells this descent from any other."""
     words = f"{request.method} {request.model} {request.strength}".encode()
     return hashlib.sha256(words + content.tobytes() + style.tobytes()).hexdigest()

@@ -21,17 +21,17 @@ from gramophone.models.layers import mulaw
 from gramophone.models.nets.output_distributions import Categorical
 from gramophone.models.nets.wavenet import WaveNet, one_hot_speaker
 from gramophone.models.style.gram import gram
-from gramophone.offline.stylise.method import Method, StyliseError, apart_by, share
+from gramophone.offline.stylise.method import StyliseError, TransferMethod, apart_by, share
 from gramophone.offline.stylise.objective_change import Aims
 from gramophone.offline.stylise.receptive_field import Levels
 from gramophone.offline.stylise.sweeps import Sweeper
 from gramophone.presets.models import model_file
-from gramophone.realtime.kernels.arrays import Floats, Weights, weights_of
+from gramophone.realtime.kernels.arrays import Floats, WaveNetWeights, weights_of
 
 _SEED = 2016
 
 
-class Hearing:
+class ActivationView:
     """What a WaveNet without a local series makes of symbols, in torch: the truth that the kernels are checked against.
 
     Symbols `(T,)` are levels, or real numbers: one between two levels is their mixture.
@@ -66,7 +66,7 @@ class Hearing:
             predicted, activations = self.network.predictions(any_symbols, layers, *self._controls)
         return [layer[0].t() for layer in activations], -F.log_softmax(predicted[0, :, :-1], 0)
 
-    def weights(self) -> Weights:
+    def weights(self) -> WaveNetWeights:
         """Return the network's weights for the kernels, in which the speaker is part of the gates' biases."""
         weights = weights_of(self.network)
         if self._controls:
@@ -74,7 +74,7 @@ class Hearing:
         return weights
 
 
-class WaveNetStyle(Method):
+class WaveNetStyle(TransferMethod):
     """Descends in mu-law levels `(T,)`, from the content's; a step is a sweep."""
 
     steps = 20
@@ -180,8 +180,8 @@ class WaveNetStyle(Method):
             nats_weight=strength * says[-1] / sum(says) / float(self._nats),
         )
 
-    def _speakers(self) -> Iterator[Hearing]:
-        return (Hearing(self.network, speaker) for speaker in range(max(self.network.shape.speakers, 1)))
+    def _speakers(self) -> Iterator[ActivationView]:
+        return (ActivationView(self.network, speaker) for speaker in range(max(self.network.shape.speakers, 1)))
 
     def _temperature(self, number: int) -> float:
         return self.hot / len(self._start) * max(1 - 2 * number / self.steps, 0.0)

@@ -170,7 +170,7 @@ class FromStep(Sampler[int]):
         return self._steps
 
 
-class Judged(Dataset[Batch]):
+class ValidationBatch(Dataset[Batch]):
     """The same crops of held-out recordings every time: a batch per speaker, spread over all of theirs."""
 
     def __init__(self, recordings: Sequence[Recording], cutter: Cutter, crops: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gramophone.models.nets.digits import NATS, PIXELS, Digits
+from gramophone.models.nets.digits import NATS, PIXELS, DigitsVAE
 from gramophone.models.nets.posterior_collapse import measure
 from gramophone.offline.data.mnist import Bytes
 
@@ -33,7 +33,7 @@ def drawn(levels: Tensor, seed: int, number: int = 0) -> Tensor:
 
 
 @torch.no_grad()
-def score(model: Digits, digits: Tensor, samples: int = _SAMPLES) -> dict[str, float]:
+def score(model: DigitsVAE, digits: Tensor, samples: int = _SAMPLES) -> dict[str, float]:
     """Return what a model does with digits `(n, 784)`, in nats per digit.
 
     `elbo`; `importance` is the bound from so many samples; `kl` the latents' cost; `active` by Burda's measure, `above`

@@ -7,7 +7,7 @@ import json
 import torch
 
 from gramophone.models.checkpoint import load
-from gramophone.models.nets.digits import Digits
+from gramophone.models.nets.digits import DigitsVAE
 from gramophone.offline.data.decoded import write_whole
 from gramophone.offline.plotting.digits import draw, manifold, reconstructions, samples
 from gramophone.offline.train.digit_scores import score
@@ -27,7 +27,7 @@ def report(folder: RunFolder) -> dict[str, float]:
     """
     plan = begun_plan(DigitsPlan, folder)
     model, _ = load(folder.model, "digits")
-    assert isinstance(model, Digits)
+    assert isinstance(model, DigitsVAE)
     tested = judged_digits(read_digits(plan)[1], plan.binary)
     scores = score(model, tested)
     write_whole(folder.at / "scores.json", lambda file: file.write(json.dumps(scores, indent=1).encode()))

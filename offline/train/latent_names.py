@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gramophone.models.checkpoint import Card
-from gramophone.models.nets.latent_order import Arrangement
+from gramophone.models.nets.latent_order import LatentOrder
 from gramophone.models.style.gaussian import moments
 from gramophone.offline.data.corpus import Corpus
 from gramophone.offline.data.descriptors import DESCRIPTORS, kept_descriptors
@@ -46,7 +46,7 @@ class Meaning:
         return {"about": self.about, "r2": self.r2, "spread": self.spread}
 
 
-def explained(card: Card, encode: Encode, arrange: Callable[[Arrangement], None], corpus: Corpus) -> Card:
+def explained(card: Card, encode: Encode, arrange: Callable[[LatentOrder], None], corpus: Corpus) -> Card:
     """Arrange a model's latents, and return its card with their names and all that is known of them."""
     meaning = explain(encode, arrange, corpus, card.hop)
     known = speakers_moments(encode, corpus, card.hop)
@@ -54,7 +54,7 @@ def explained(card: Card, encode: Encode, arrange: Callable[[Arrangement], None]
     return replace(card, latents=meaning.names, notes=notes)
 
 
-def explain(encode: Encode, arrange: Callable[[Arrangement], None], corpus: Corpus, hop: int) -> Meaning:
+def explain(encode: Encode, arrange: Callable[[LatentOrder], None], corpus: Corpus, hop: int) -> Meaning:
     """Measure a model's latents on held-out recordings, and arrange them: the best understood first, plus for more."""
     series = [
         (encode(recording).T.numpy(), kept_descriptors(recording, corpus.rate, hop))
@@ -69,7 +69,7 @@ def explain(encode: Encode, arrange: Callable[[Arrangement], None], corpus: Corp
     r2 = np.square(found[np.arange(len(found)), best])
     order = np.argsort(-r2, kind="stable")
     signs = np.where(found[np.arange(len(found)), best] < 0, -1, 1)[order]
-    arrange(Arrangement(order.tolist(), signs.tolist()))
+    arrange(LatentOrder(order.tolist(), signs.tolist()))
     about = tuple(DESCRIPTORS[best[place]] if r2[place] >= LEAST_R2 else "" for place in order)
     return Meaning(
         tuple(f"z{number} {name} +" if name else f"z{number}" for number, name in enumerate(about, start=1)),

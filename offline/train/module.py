@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
 from gramophone.offline.train.crops import Batch, FromStep
-from gramophone.offline.train.plan import Plan, TrainingError
+from gramophone.offline.train.plan import TrainingError, TrainingPlan
 
 
 class Training(LightningModule):
@@ -25,7 +25,7 @@ class Training(LightningModule):
     spent has to be kept to go on.
     """
 
-    def __init__(self, net: nn.Module, plan: Plan) -> None:
+    def __init__(self, net: nn.Module, plan: TrainingPlan) -> None:
         super().__init__()
         self.net = net
         self.plan = plan

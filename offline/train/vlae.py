@@ -26,10 +26,10 @@ from gramophone.models.nets.vae import closed_kl, gaussian, kl_per_dimension
 from gramophone.models.nets.vlae import VLAE, VLAEShape, arrange
 from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.data.descriptors import DESCRIPTORS, kept_descriptors
-from gramophone.offline.train.crops import Batch, Crops, Cutter, Judged, Series
+from gramophone.offline.train.crops import Batch, Crops, Cutter, Series, ValidationBatch
 from gramophone.offline.train.latent_names import explained
 from gramophone.offline.train.module import Training
-from gramophone.offline.train.plan import Plan, RunFolder, TrainingError
+from gramophone.offline.train.plan import RunFolder, TrainingError, TrainingPlan
 from gramophone.offline.train.run import Machine, fit, gathered
 from gramophone.offline.train.samples import write_sounds
 from gramophone.offline.train.vlae_resynthesis import encoded, resynthesised
@@ -41,7 +41,7 @@ _HEARD_FRAMES = 32
 
 
 @dataclass(frozen=True)
-class VLAEPlan(Plan):
+class VLAEPlan(TrainingPlan):
     """How to train a VLAE: what it is made of, as in `VLAEShape`, and how its latents are kept alive.
 
     0 `latents` is the unconditional twin. `crop` are the samples scored; as many as the decoder hears come before them.
@@ -172,9 +172,9 @@ class VLAETraining(Training):
         """Return crops of the recordings that may be trained on."""
         return Crops(self._corpus.training, self._cutter, self.plan.batch, self.plan.seed, rank, processes)
 
-    def judged(self) -> Judged:
+    def judged(self) -> ValidationBatch:
         """Return crops of the held-out recordings, a batch per speaker."""
-        return Judged(self._corpus.held_out, self._cutter, JUDGED)
+        return ValidationBatch(self._corpus.held_out, self._cutter, JUDGED)
 
 
 def dissect(model: VLAE, batch: Batch) -> Parts:
@@ -239,7 +239,7 @@ def train_vlae(
 
 
 @torch.no_grad()
-def judged_parts(model: VLAE, judged: Judged, free_nats: float) -> dict[str, float]:
+def judged_parts(model: VLAE, judged: ValidationBatch, free_nats: float) -> dict[str, float]:
     """Return bits per sample, the latents' cost per sample, and how many cost more than the free bits."""
     torch.manual_seed(0)
     parts = [(dissect(model, batch), batch.scored) for batch in judged]

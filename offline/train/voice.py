@@ -32,17 +32,17 @@ from torch.utils.data import Dataset
 from gramophone.models.checkpoint import Card, load, save
 from gramophone.models.layers.spectral_loss import Spectra
 from gramophone.models.layers.streaming import State
-from gramophone.models.nets.phone_classifier import PHONES, Phones
+from gramophone.models.nets.phone_classifier import PHONES, PhoneClassifier
 from gramophone.models.nets.vae import Bound, closed_kl, gaussian
 from gramophone.models.nets.voice import COLOUR, MIDDLE_HZ, PROSODY, SOUNDING, USUAL_PITCH, Voice, VoiceShape, arrange
-from gramophone.models.nets.voice_features import Adaptation
+from gramophone.models.nets.voice_features import SpeakerNormalisation
 from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.data.recording import Recording, spread_evenly
-from gramophone.offline.train.crops import Batch, Crops, Cutter, Judged, Series
+from gramophone.offline.train.crops import Batch, Crops, Cutter, Series, ValidationBatch
 from gramophone.offline.train.latent_names import explained
 from gramophone.offline.train.module import Training
 from gramophone.offline.train.pitch_cache import prosody
-from gramophone.offline.train.plan import Plan, RunFolder, TrainingError
+from gramophone.offline.train.plan import RunFolder, TrainingError, TrainingPlan
 from gramophone.offline.train.run import Machine, fit, gathered
 from gramophone.offline.train.samples import write_sounds
 from gramophone.offline.train.speaker_disguise import disguised
@@ -71,7 +71,7 @@ _BLUR = 0.02
 
 
 @dataclass(frozen=True)
-class VoicePlan(Plan):
+class VoicePlan(TrainingPlan):
     """How to train a voice: what it is made of, as in `VoiceShape`, and what keeps speakers out of its latents.
 
     `start` is a voice to begin with, its file; speakers that it does not know by name begin between those it does.
@@ -145,7 +145,7 @@ class VoicePlan(Plan):
         )
 
 
-class Trainee(nn.Module):
+class VoiceModule(nn.Module):
     """A voice, the probe that tries to tell speakers by its latents, and the listener who does by what is sung."""
 
     def __init__(self, shape: VoiceShape) -> None:
@@ -153,7 +153,7 @@ class Trainee(nn.Module):
         self.voice = Voice(shape)
         self.probe = Probe(shape.latents, shape.speakers)
         self.listener = Probe(self.voice.encoder.adaptation.channels, shape.speakers)
-        self.reader = Reader(shape.latents)
+        self.reader = PhoneTeacher(shape.latents)
 
 
 class Frames(nn.Module):
@@ -183,7 +183,7 @@ class Probe(Frames):
         return cast(Tensor, self.out(torch.cat([frames.mean(2), frames.std(2)], 1)))
 
 
-class Reader(Frames):
+class PhoneTeacher(Frames):
     """A series `(B, channels, n)` -> which of `PHONES` each frame says, logits `(B, len(PHONES), n)`."""
 
     def __init__(self, channels: int, width: int = 96) -> None:
@@ -201,7 +201,7 @@ def at_rest(judge: nn.Module, z: Tensor) -> Any:
     return functional_call(judge, weights, (z,))
 
 
-class Sung(NamedTuple):
+class Rendering(NamedTuple):
     """A batch as the voice is told it: the sound to be sung `(B, 1, T)`, speakers' vectors, prosody, adapted frames.
 
     `frames` are those of the ear of what was recorded, that nobody is accustomed to, and `said` they adapted; `relayed`
@@ -221,11 +221,11 @@ class VoiceTraining(Training):
     """A voice in training on a corpus; the loss is in distances per frame."""
 
     plan: VoicePlan
-    net: Trainee
+    net: VoiceModule
 
     def __init__(self, plan: VoicePlan, corpus: Corpus) -> None:
         torch.manual_seed(plan.seed)
-        net = Trainee(plan.shape(len(corpus.speakers)))
+        net = VoiceModule(plan.shape(len(corpus.speakers)))
         series = functools.cache(lambda recording: prosody(recording, plan.rate, plan.hop))
         known = acquainted(net.voice, corpus, series)
         silent = torch.tensor([speaker in plan.instruments for speaker in corpus.speakers])
@@ -246,7 +246,7 @@ class VoiceTraining(Training):
     @property
     def voice(self) -> Voice:
         """The voice with averaged weights."""
-        return cast(Trainee, self.averaged).voice
+        return cast(VoiceModule, self.averaged).voice
 
     @property
     def usual_hz(self) -> dict[str, float]:
@@ -256,7 +256,7 @@ class VoiceTraining(Training):
 
     def loss(self, net: nn.Module, batch: Batch) -> Tensor:
         """Return the bound's loss per frame; while training, of what is disguised, and with the probe's."""
-        trainee = cast(Trainee, net)
+        trainee = cast(VoiceModule, net)
         voice, sung = trainee.voice, self._sung(trainee.voice, batch)
         plain = _encoded(voice, sung.said)
         place = torch.zeros(len(batch.sound), 1, dtype=torch.int64, device=batch.sound.device)
@@ -285,7 +285,7 @@ class VoiceTraining(Training):
         """Return the loss of a bound per frame."""
         return bound.loss(self.plan.kl) / bound.z.shape[2]
 
-    def _probed(self, trainee: Trainee, z: Tensor, speaker: Tensor) -> Tensor:
+    def _probed(self, trainee: VoiceModule, z: Tensor, speaker: Tensor) -> Tensor:
         """Return how wrong the probe is of people, and by how much the encoder does not leave it at a loss."""
         if len(z) < 2:
             return z.new_zeros(())
@@ -300,7 +300,7 @@ class VoiceTraining(Training):
             return shapes.new_zeros(shapes.shape[0], len(PHONES), shapes.shape[2])
         return self._teacher(shapes).softmax(1)
 
-    def _converted(self, trainee: Trainee, sung: Sung, z: Tensor, told: Tensor, speaker: Tensor) -> Tensor:
+    def _converted(self, trainee: VoiceModule, sung: Rendering, z: Tensor, told: Tensor, speaker: Tensor) -> Tensor:
         """Return how wrong the listener is of who spoke, and how little those who speak as others pass for them.
 
         `told` is which phones are said. None of it teaches the encoder: with latents that learn from it, nothing is
@@ -350,11 +350,11 @@ class VoiceTraining(Training):
         drawn = self._corpus.training, self._cutter
         return Crops(*drawn, self.plan.batch, self.plan.seed, rank, processes, chorus)
 
-    def judged(self) -> Judged:
+    def judged(self) -> ValidationBatch:
         """Return crops of the held-out recordings, a batch per speaker."""
-        return Judged(self._corpus.held_out, self._cutter, JUDGED)
+        return ValidationBatch(self._corpus.held_out, self._cutter, JUDGED)
 
-    def _sung(self, voice: Voice, batch: Batch) -> Sung:
+    def _sung(self, voice: Voice, batch: Batch) -> Rendering:
         """Return what the voice hears and is told; while training, louder or softer, blurred, or whispered."""
         x, heard, intoned, speaker = (
             batch.sound[:, :, 1:],
@@ -375,7 +375,7 @@ class VoiceTraining(Training):
         told = torch.cat([intoned, loudness], 1)
         relayed = self._to_be_relayed(batch) if self.training else torch.zeros_like(batch.told, dtype=torch.bool)
         shapes = self._relayed(voice, said, told, batch.told, relayed)
-        return Sung(x[:, :, : self.plan.crop], speaker, told, shapes, frames, said, relayed)
+        return Rendering(x[:, :, : self.plan.crop], speaker, told, shapes, frames, said, relayed)
 
     def _to_be_relayed(self, batch: Batch) -> Tensor:
         """Return for each crop whether it is to be heard in one of the cast's throats."""
@@ -444,7 +444,7 @@ def _begin_as(voice: Voice, start: Path, speakers: Sequence[str]) -> None:
         raise TrainingError(f"{start}: a voice made otherwise than the plan says ({error})") from None
 
 
-class Acquainted(NamedTuple):
+class MeanSpeaker(NamedTuple):
     """What is known of each speaker from some minutes: the moments of frames `(speakers, 2 C)`, the middle octave."""
 
     moments: Tensor
@@ -452,7 +452,7 @@ class Acquainted(NamedTuple):
 
 
 @torch.no_grad()
-def acquainted(voice: Voice, corpus: Corpus, series: Series) -> Acquainted:
+def acquainted(voice: Voice, corpus: Corpus, series: Series) -> MeanSpeaker:
     """Return what is known of each speaker of a corpus from recordings that may be trained on."""
     moments, middles = [], []
     for speaker in corpus.speakers:
@@ -461,13 +461,13 @@ def acquainted(voice: Voice, corpus: Corpus, series: Series) -> Acquainted:
         told = np.concatenate([series(recording) for recording in own])
         voiced = told[told[:, 1] >= 0.5, 0]
         middles.append(float(np.median(voiced)) if len(voiced) else 0.0)
-    return Acquainted(torch.stack(moments), torch.tensor(middles))
+    return MeanSpeaker(torch.stack(moments), torch.tensor(middles))
 
 
 def moments_of(voice: Voice, recordings: Sequence[Recording]) -> Tensor:
     """Return the moments of what is heard in some recordings, `(2 C,)`."""
     shape = voice.shape
-    listener = Adaptation(shape.bands, voice.encoder.adaptation.channels - shape.bands, memory=math.inf)
+    listener = SpeakerNormalisation(shape.bands, voice.encoder.adaptation.channels - shape.bands, memory=math.inf)
     state: State | None = None
     for recording in recordings:
         samples = torch.from_numpy(sound(recording, 0, round(_GREETING_S * shape.rate)))
@@ -492,7 +492,7 @@ def _hears_phones(plan: VoicePlan) -> Callable[[Tensor], Tensor] | None:
             f"{plan.phones}: tells phones at {card.rate} Hz in frames of {card.hop} samples, "
             f"the voice is of {plan.rate} Hz and {plan.hop}; expected the same"
         )
-    frozen = cast(Phones, phones.eval().requires_grad_(False))
+    frozen = cast(PhoneClassifier, phones.eval().requires_grad_(False))
 
     def logits(frames: Tensor) -> Tensor:
         even = F.pad(frames, (0, frames.shape[2] % 2))
@@ -543,7 +543,9 @@ def _adapted(voice: Voice, frames: Tensor, known: State) -> Tensor:
         return cast(Tensor, voice.encoder.adaptation(frames, known)[0])
 
 
-def bound_of(voice: Voice, sung: Sung, posterior: Distribution, z: Tensor, envelopes: Tensor, noise: Tensor) -> Bound:
+def bound_of(
+    voice: Voice, sung: Rendering, posterior: Distribution, z: Tensor, envelopes: Tensor, noise: Tensor
+) -> Bound:
     """Return the bound of what is sung with latents `z`, beginning at a place `(B, 1)` in the noise."""
     with _exactly(z):
         likelihood = Spectra(_sounding(voice, envelopes, sung.prosody, noise), z.shape[2]).log_prob(sung.sound)

@@ -16,9 +16,9 @@ from gramophone.offline.data.corpus import Corpus
 from gramophone.offline.data.recording import Recording
 from gramophone.offline.data.text import text_encoder
 from gramophone.offline.train.conditions import local_series, text_vectors
-from gramophone.offline.train.crops import Batch, Crops, Cutter, Judged, stacked
+from gramophone.offline.train.crops import Batch, Crops, Cutter, ValidationBatch, stacked
 from gramophone.offline.train.module import Training
-from gramophone.offline.train.plan import Plan, TrainingError
+from gramophone.offline.train.plan import TrainingError, TrainingPlan
 
 JUDGED = 24
 """Held-out crops per speaker."""
@@ -28,7 +28,7 @@ _STRIDE = 4
 
 
 @dataclass(frozen=True)
-class WaveNetPlan(Plan):
+class WaveNetPlan(TrainingPlan):
     """How to train a WaveNet: its `size`, what it puts out, and what it is conditioned on.
 
     With `conditional` it knows the speaker. `text` is an encoder's name (`offline.data.text`): then it knows what
@@ -99,15 +99,15 @@ class WaveNetTraining(Training):
         """Return crops of the recordings that may be trained on."""
         return Crops(self._corpus.training, self._cutter, self.plan.batch, self.plan.seed, rank, processes)
 
-    def judged(self) -> Judged:
+    def judged(self) -> ValidationBatch:
         """Return crops of the held-out recordings, a batch per speaker."""
-        return Judged(self._corpus.held_out, self._cutter, JUDGED)
+        return ValidationBatch(self._corpus.held_out, self._cutter, JUDGED)
 
     def examples(self, seconds: float) -> Batch:
         """Return the beginning of one recording per judged speaker, to be said again by the model."""
         frames = round(seconds * self.plan.rate) // self.shape.hop
         cutter = replace(self._cutter, length=max(frames, 1) * self.shape.hop, unscored=0)
-        return stacked(list(Judged(self._corpus.held_out, cutter, 1)))
+        return stacked(list(ValidationBatch(self._corpus.held_out, cutter, 1)))
 
     def whole(self, recording: Recording) -> Batch:
         """Return all of a recording, to its last whole frame, to be said again by the model."""

@@ -50,7 +50,7 @@ class Sink(Protocol):
         """Forget all sound under way: tails, echoes, frozen rooms."""
 
 
-class Desk:
+class Controller:
     """The controls of what plays. Any thread may call; calls are short and never wait for the sound."""
 
     def __init__(self, preset: Preset, sink: Sink) -> None:
@@ -58,9 +58,9 @@ class Desk:
         self._sink = sink
         self.muted = self.bypassed = False
         self._listeners: list[Listener] = []
-        self._layout_listeners: list[Callable[[], None]] = []
+        self._parameter_listeners: list[Callable[[], None]] = []
         self.layout = 0
-        """How often that happened which `listen_layout` tells."""
+        """How often that happened which `listen_parameters` tells."""
         self._played: deque[tuple[Preset, Preset]] = deque(maxlen=_REMEMBERED)
         self._preset = self._given = complete(preset)
         self._take(self._preset, self._given)
@@ -172,7 +172,7 @@ class Desk:
         """Call what plays as it is called in the file that it has just been saved to."""
         with self._lock:
             self._preset = replace(self._preset, name=saved.name, title=saved.title, path=saved.path)
-            self._tell_layout()
+            self._notify_parameters()
 
     def keep_midi(self, rows: tuple[Mapping[str, Value], ...]) -> None:
         """Keep the `[[midi]]` tables of the mappings at work with the preset that plays."""
@@ -201,9 +201,9 @@ class Desk:
         """Tell `listener` of every change; call what is returned to end it."""
         return self._subscribe(self._listeners, listener)
 
-    def listen_layout(self, listener: Callable[[], None]) -> Callable[[], None]:
+    def listen_parameters(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Tell `listener` when another preset, knobs or name and all, is in place; call what is returned to end it."""
-        return self._subscribe(self._layout_listeners, listener)
+        return self._subscribe(self._parameter_listeners, listener)
 
     def _tell(self, address: str, value: Value) -> None:
         for listener in list(self._listeners):
@@ -212,11 +212,11 @@ class Desk:
     def _lay_out(self, preset: Preset, given: Preset | None = None) -> None:
         self._played.append((self._given, self._preset))
         self._take(preset, given or preset)
-        self._tell_layout()
+        self._notify_parameters()
 
-    def _tell_layout(self) -> None:
+    def _notify_parameters(self) -> None:
         self.layout += 1
-        for listener in list(self._layout_listeners):
+        for listener in list(self._parameter_listeners):
             listener()
 
     def _take(self, preset: Preset, given: Preset) -> None:

@@ -10,7 +10,7 @@ import math
 
 from gramophone.models.parameters import Parameter, Value
 from gramophone.presets import Preset, StageSettings
-from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.parameter_table import complete, table
 
 Layout = tuple[tuple[str, str, str], ...]
@@ -52,17 +52,17 @@ class Morph:
         return near.with_values(changes)
 
 
-def play(desk: Desk, preset: Preset) -> None:
+def play(controller: Controller, preset: Preset) -> None:
     """Let the desk play `preset`, complete: by turning knobs where its chain is in place, else by fading over to it.
 
     Raises:
         PresetError: it does not fit; what plays goes on.
     """
-    if layout(desk.preset) != layout(preset):
-        desk.change(preset)
+    if layout(controller.preset) != layout(preset):
+        controller.change(preset)
         return
     changes = {f"{stage.name}.{key}": value for stage in preset.stages for key, value in stage.values.items()}
-    desk.set_many({address: value for address, value in changes.items() if address in desk.parameters})
+    controller.set_many({address: value for address, value in changes.items() if address in controller.parameters})
 
 
 def layout(preset: Preset) -> Layout:

@@ -8,18 +8,18 @@ from dataclasses import replace
 
 from gramophone.models.parameters import Value
 from gramophone.presets import Preset, is_own, own_folder, read, save, save_own
-from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.parameter_table import concise, table
 
 
-class Saver:
+class PresetSaver:
     """Saves a desk's preset. `snapshot` returns what plays with what its stages hold beside their knobs.
 
     `tell` is given the outcome in words that name no folder. Any thread may call; nothing waits but `close`.
     """
 
-    def __init__(self, desk: Desk, snapshot: Callable[[], Preset], tell: Callable[[str], None]) -> None:
-        self._desk, self._snapshot, self._tell = desk, snapshot, tell
+    def __init__(self, controller: Controller, snapshot: Callable[[], Preset], tell: Callable[[str], None]) -> None:
+        self._controller, self._snapshot, self._tell = controller, snapshot, tell
         self._thread = ThreadPoolExecutor(1, "saver")
 
     def save(self, wanted: str = "") -> None:
@@ -36,13 +36,13 @@ class Saver:
 
     def _save(self, wanted: str) -> None:
         saved = save_own(self._playing(), wanted)
-        self._desk.rename(saved)
+        self._controller.rename(saved)
         self._tell(f"saved as {saved.name}")
 
     def _playing(self) -> Preset:
         """Return the desk's preset with the state of its stages, as briefly as it can be said."""
         held = self._snapshot()
-        preset = self._desk.preset
+        preset = self._controller.preset
         knobs, chain = table(preset), {(stage.name, stage.kind) for stage in preset.stages}
         state: dict[tuple[str, str], Value] = {
             (stage.name, key): value
@@ -55,7 +55,7 @@ class Saver:
         return concise(preset.with_values(state), written)
 
     def _keep_mappings(self) -> None:
-        preset = self._desk.preset
+        preset = self._controller.preset
         if is_own(preset) and preset.path:
             save(replace(read(preset.path), midi=preset.midi), preset.path)
 

@@ -71,7 +71,7 @@ def matrix_of(route: Route, sockets: int) -> Matrix:
     return matrix
 
 
-class Patch:
+class ChannelMatrix:
     """Connections from the rows of a block to rows of another; whatever is plugged or pulled is faded."""
 
     def __init__(self, matrix: Matrix) -> None:

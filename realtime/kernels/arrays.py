@@ -17,7 +17,7 @@ _LINE = 64
 """Bytes of a cache line: vector loads that straddle two of them take twice as long."""
 
 
-class Weights(NamedTuple):
+class WaveNetWeights(NamedTuple):
     """float32, every array on a cache line of its own.
 
     With `R` residual and `S` skip channels, `C` of conditions, `W` numbers predicted, `L` layers: `entry` `(256, R)`,
@@ -42,7 +42,7 @@ class Weights(NamedTuple):
     starts: NDArray[np.int64]
 
 
-def weights_of(model: WaveNet) -> Weights:
+def weights_of(model: WaveNet) -> WaveNetWeights:
     """Return the weights of a model."""
     shape, entry, exits = model.shape, model.entry, list(model.exits)
     taps = torch.stack([_of(gate, "weight") for gate in model.gates])
@@ -51,7 +51,7 @@ def weights_of(model: WaveNet) -> Weights:
         _of(model.biases, "weight").t() if shape.condition else torch.zeros(0, shape.layers * 2 * shape.residual)
     )
     dilations = np.array(shape.dilations, np.int64)
-    return Weights(
+    return WaveNetWeights(
         entry=packed(entry.weight if levels else torch.stack((_of(entry, "weight")[:, 0], _of(entry, "bias")))),
         older=packed(taps[:, 0]),
         newer=packed(taps[:, 1]),

@@ -8,15 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gramophone.realtime.live.worker_process import run_worker
-from gramophone.realtime.system.process_handle import Child
+from gramophone.realtime.system.process_handle import ChildProcess
 from gramophone.realtime.system.wakeup import Wake, make_wake
 
 
 @dataclass(frozen=True)
-class Ahead:
+class StandbyWorker:
     """The process, and the bell that wakes it: a bell can be handed to a process only while that is spawned."""
 
-    worker: Child
+    worker: ChildProcess
     wake: Wake
 
     def close(self) -> None:
@@ -25,12 +25,12 @@ class Ahead:
         self.wake.close()
 
 
-def start_ahead() -> Ahead:
+def start_ahead() -> StandbyWorker:
     """Start a worker and return at once."""
     wake = make_wake()
-    return Ahead(spawn_worker(wake), wake)
+    return StandbyWorker(spawn_worker(wake), wake)
 
 
-def spawn_worker(wake: Wake) -> Child:
+def spawn_worker(wake: Wake) -> ChildProcess:
     """Return a worker process that loads its libraries and then waits for `Play`."""
-    return Child("gramophone worker", run_worker, wake)
+    return ChildProcess("gramophone worker", run_worker, wake)

@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from gramophone.realtime.dsp.channel_matrix import Matrix, Patch
+from gramophone.realtime.dsp.channel_matrix import ChannelMatrix, Matrix
 from gramophone.realtime.dsp.history import History
 from gramophone.realtime.live.latency_budget import depth
-from gramophone.realtime.live.parameter_memory import Board
-from gramophone.realtime.live.shared_state import INPUTS, MUTE, OUTPUTS, Shared
+from gramophone.realtime.live.parameter_memory import ParameterMemory
+from gramophone.realtime.live.shared_state import INPUTS, MUTE, OUTPUTS, SharedState
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.system.wakeup import Wake
 
 
-class Relay:
+class AudioCallback:
     """The audio process's end of the rings. `process` is called by the device, and by nothing else."""
 
-    def __init__(self, shared: Shared, wake: Wake, channels: int, spare: int | None = 0) -> None:
+    def __init__(self, shared: SharedState, wake: Wake, channels: int, spare: int | None = 0) -> None:
         self._inputs, self._outputs, self._wake = shared.inputs, shared.outputs, wake
         self._knobs, self._status = shared.knobs, shared.status
         self._spare = spare
@@ -87,12 +87,12 @@ class Relay:
 class _Side:
     """The device's inputs or outputs, connected to the channels as the board of routes says by now."""
 
-    def __init__(self, routes: Board, side: int, channels: int) -> None:
+    def __init__(self, routes: ParameterMemory, side: int, channels: int) -> None:
         self._shape = channels, routes.size // channels
         self._inward = side == INPUTS
         self._reader = routes.reader(side, np.zeros(routes.size))
         self._reader.changes()
-        self._patch = Patch(self._matrix())
+        self._patch = ChannelMatrix(self._matrix())
 
     def process(self, block: Audio) -> Audio:
         """Return the channels' sound of inputs, or the outputs' of channels, `(rows, frames)`."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
-from gramophone.realtime.live.audio_callback import Relay
+from gramophone.realtime.live.audio_callback import AudioCallback
 from gramophone.realtime.live.devices.backend import AudioError, Backend, open_backend
 from gramophone.realtime.live.latency_budget import depth
 from gramophone.realtime.live.messages import AudioSettings, Complaint, Failed, Lost, Opened
-from gramophone.realtime.live.shared_state import LONGEST_BLOCK, Shared
+from gramophone.realtime.live.shared_state import LONGEST_BLOCK, SharedState
 from gramophone.realtime.live.status import Status
 from gramophone.realtime.system.realtime_priority import HELPERS, belong_to_parent, real_time, settle
 from gramophone.realtime.system.wakeup import Wake
@@ -19,7 +19,7 @@ _LOOK_S = 0.1
 _RETRY_S = 0.5
 
 
-def run_audio(shared: Shared, wake: Wake, settings: AudioSettings, control: Connection) -> None:
+def run_audio(shared: SharedState, wake: Wake, settings: AudioSettings, control: Connection) -> None:
     """Be the audio process, until anything is sent over `control` or the parent is gone."""
     belong_to_parent()
     backend: Backend | None
@@ -48,7 +48,7 @@ def _open(settings: AudioSettings) -> Backend:
     return backend
 
 
-def _play(backend: Backend, shared: Shared, wake: Wake, settings: AudioSettings, control: Connection) -> None:
+def _play(backend: Backend, shared: SharedState, wake: Wake, settings: AudioSettings, control: Connection) -> None:
     """Relay until the device is lost or the end is asked for."""
     if not _known(backend, control):
         backend.close()
@@ -58,7 +58,7 @@ def _play(backend: Backend, shared: Shared, wake: Wake, settings: AudioSettings,
     control.send(Opened(backend.name, backend.rate, backend.block, backend.inputs, backend.outputs))
     before = {name: status[name] for name in ("xruns", *backend.figures)}
     try:
-        backend.start(Relay(shared, wake, settings.channels, settings.spare).process)
+        backend.start(AudioCallback(shared, wake, settings.channels, settings.spare).process)
         while not control.poll(_LOOK_S) and not backend.lost.is_set():
             _write_figures(backend, status, before)
             _tell(backend, control)

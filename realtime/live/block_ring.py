@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gramophone.realtime.stage import Audio
-from gramophone.realtime.system.shared_memory import Memory
+from gramophone.realtime.system.shared_memory import SharedArrays
 
 _WITHDRAWN = -1
 
@@ -33,7 +33,7 @@ class BlockRing:
     def __init__(self, channels: int, slots: int, longest: int) -> None:
         self.slots, self.longest = slots, longest
         self._bind(
-            Memory(
+            SharedArrays(
                 {
                     "newest": ("int64", (1,)),
                     "numbers": ("int64", (slots,)),
@@ -73,14 +73,14 @@ class BlockRing:
         """Give the memory back."""
         self._memory.close()
 
-    def __getstate__(self) -> tuple[int, int, Memory]:
+    def __getstate__(self) -> tuple[int, int, SharedArrays]:
         return self.slots, self.longest, self._memory
 
-    def __setstate__(self, state: tuple[int, int, Memory]) -> None:
+    def __setstate__(self, state: tuple[int, int, SharedArrays]) -> None:
         self.slots, self.longest, memory = state
         self._bind(memory)
 
-    def _bind(self, memory: Memory) -> None:
+    def _bind(self, memory: SharedArrays) -> None:
         self._memory = memory
         self._newest, self._numbers, self._frames, self._delays, self._sound = (
             memory.array(name) for name in ("newest", "numbers", "frames", "delays", "sound")

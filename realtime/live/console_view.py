@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.control.controller import Controller
 
 _FLOOR_DB = -60.0
 _METER_WIDTH = 40
@@ -26,7 +26,7 @@ class QuietView:
 
     interval_s = 1.0
 
-    def show(self, report: dict[str, Any], desk: Desk) -> None:
+    def show(self, report: dict[str, Any], controller: Controller) -> None:
         """Show nothing."""
 
     def tell(self, news: str) -> None:
@@ -37,7 +37,7 @@ class QuietView:
 class JsonView(QuietView):
     """Prints one JSON object a second."""
 
-    def show(self, report: dict[str, Any], desk: Desk) -> None:
+    def show(self, report: dict[str, Any], controller: Controller) -> None:
         """Print the figures."""
         print(json.dumps(report), flush=True)
 
@@ -45,7 +45,7 @@ class JsonView(QuietView):
 class LineView(QuietView):
     """Prints a line a second."""
 
-    def show(self, report: dict[str, Any], desk: Desk) -> None:
+    def show(self, report: dict[str, Any], controller: Controller) -> None:
         """Print the figures that matter most."""
         print(f"{report['time_s']:8.1f} s  {_levels(report)}  {_figures(report)}", flush=True)
 
@@ -60,9 +60,9 @@ class TerminalView:
         self._drawn: RenderableType = Text("opening the device …")
         self._live = Live(self._drawn, auto_refresh=False, transient=True)
 
-    def show(self, report: dict[str, Any], desk: Desk) -> None:
+    def show(self, report: dict[str, Any], controller: Controller) -> None:
         """Draw the figures and the knobs as they are."""
-        self._drawn = Group(_meters(report), Text(_figures(report)), _knobs(desk, report["left_out"]))
+        self._drawn = Group(_meters(report), Text(_figures(report)), _knobs(controller, report["left_out"]))
         self._draw()
 
     def tell(self, news: str) -> None:
@@ -109,10 +109,10 @@ def _meters(report: dict[str, Any]) -> Table:
     return grid
 
 
-def _knobs(desk: Desk, left_out: Mapping[str, str]) -> Table:
+def _knobs(controller: Controller, left_out: Mapping[str, str]) -> Table:
     """Draw the knobs that the preset's chain has, a stage a row, and why a stage is left out."""
     grid = Table.grid(padding=(0, 2))
-    for stage in desk.preset.stages:
+    for stage in controller.preset.stages:
         shown = [f"{key} {_short(value)}" for key, value in stage.values.items() if key not in ("bypass", "mix")]
         off = " (bypassed)" if stage.values.get("bypass") else ""
         grid.add_row(Text(stage.name + off, style="bold"), Text("  ".join(shown), overflow="fold"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:  # whoever only starts processes need not wait for what these load
     from gramophone.models.parameters import Value
     from gramophone.presets import Preset
-    from gramophone.realtime.live.shared_state import Shared
+    from gramophone.realtime.live.shared_state import SharedState
     from gramophone.realtime.stage import Format
 
 
@@ -78,7 +78,7 @@ class Play:
     preset: Preset
     form: Format
     generation: int
-    shared: Shared
+    shared: SharedState
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.realtime.system.shared_memory import Memory
+from gramophone.realtime.system.shared_memory import SharedArrays
 
 Changes = list[tuple[int, float]]
 """Place and newest value of every knob that has been turned."""
@@ -32,7 +32,7 @@ _LOOKS = 8
 """How often a reader looks for a whole edition before it goes on with what it knows."""
 
 
-class Board:
+class ParameterMemory:
     """Values of `size` knobs for each of the last generations, and of `switches` that belong to all of them.
 
     One thread at a time writes, others read changes.
@@ -41,7 +41,7 @@ class Board:
     def __init__(self, size: int, switches: int = 0) -> None:
         self.size = size
         self._bind(
-            Memory(
+            SharedArrays(
                 {
                     "generations": ("int64", (_BANKS,)),
                     "counts": ("int64", (_BANKS,)),
@@ -81,22 +81,22 @@ class Board:
         """Return how the switch at `place` stands."""
         return float(self._switches[place])
 
-    def reader(self, generation: int, values: Sequence[float] | NDArray[np.float64]) -> BoardReader:
+    def reader(self, generation: int, values: Sequence[float] | NDArray[np.float64]) -> ParameterMemoryReader:
         """Return what tells of changes from `values`, those of the switches behind those of the knobs, on."""
-        return BoardReader(self, generation, values)
+        return ParameterMemoryReader(self, generation, values)
 
     def close(self) -> None:
         """Give the memory back."""
         self._memory.close()
 
-    def __getstate__(self) -> tuple[int, Memory]:
+    def __getstate__(self) -> tuple[int, SharedArrays]:
         return self.size, self._memory
 
-    def __setstate__(self, state: tuple[int, Memory]) -> None:
+    def __setstate__(self, state: tuple[int, SharedArrays]) -> None:
         self.size, memory = state
         self._bind(memory)
 
-    def _bind(self, memory: Memory) -> None:
+    def _bind(self, memory: SharedArrays) -> None:
         self._memory = memory
         self._generations, self._counts, self._newest, self._seals, self._switches, self._values = (
             memory.array(name) for name in ("generations", "counts", "newest", "seals", "switches", "values")
@@ -133,11 +133,11 @@ class Board:
         return None
 
 
-class BoardReader:
+class ParameterMemoryReader:
     """One generation of knobs, and the switches, as its reader knows them: `known`."""
 
-    def __init__(self, board: Board, generation: int, values: Sequence[float] | NDArray[np.float64]) -> None:
-        self._board, self._generation = board, generation
+    def __init__(self, memory: ParameterMemory, generation: int, values: Sequence[float] | NDArray[np.float64]) -> None:
+        self._memory, self._generation = memory, generation
         self.known = np.array(values, np.float64)
         self._seen = -1
 
@@ -146,11 +146,11 @@ class BoardReader:
 
         What was set at once is told at once. `ready` may put all of it off to the next call.
         """
-        news = self._board._read(self._generation, self._seen)
+        news = self._memory._read(self._generation, self._seen)
         if news is None:
             return []
         edition, values = news
-        knobs = len(values) - len(self._board._switches)
+        knobs = len(values) - len(self._memory._switches)
         turned = [int(index) for index in np.flatnonzero(values != self.known)]
         changes = [(index if index < knobs else index - len(values), float(values[index])) for index in turned]
         if not ready(changes):

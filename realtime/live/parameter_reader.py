@@ -9,22 +9,22 @@ from numpy.typing import NDArray
 
 from gramophone.models.parameters import Parameter, Value
 from gramophone.realtime.live.messages import Text
-from gramophone.realtime.live.parameter_memory import Board, Changes
-from gramophone.realtime.live.places import SWITCHES, places
+from gramophone.realtime.live.parameter_memory import Changes, ParameterMemory
+from gramophone.realtime.live.places import SWITCHES, slots
 from gramophone.realtime.live.shared_state import PANIC
 
 
-class Knobs:
+class ParameterReader:
     """The knobs of one chain after another, and the switches, off at first and no panic under way.
 
     One thread asks for changes; another may `hear` texts.
     """
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, memory: ParameterMemory) -> None:
+        self._memory = memory
         self._texts: dict[int, str] = {}
         self._switches = np.zeros(len(SWITCHES))
-        self._switches[PANIC] = board.switch(PANIC)
+        self._switches[PANIC] = memory.switch(PANIC)
 
     @property
     def known(self) -> NDArray[np.float64]:
@@ -35,8 +35,8 @@ class Knobs:
         self, parameters: Mapping[str, Parameter], generation: int, known: Sequence[float] | NDArray[np.float64]
     ) -> None:
         """Go over to the knobs of another chain, which was made when the board said `known`."""
-        self._places = [*places(parameters), *((name, float) for name in SWITCHES)]
-        self._reader = self._board.reader(generation, np.concatenate((known, self._switches)))
+        self._places = [*slots(parameters), *((name, float) for name in SWITCHES)]
+        self._reader = self._memory.reader(generation, np.concatenate((known, self._switches)))
 
     def hear(self, text: Text) -> None:
         """Take in a text that the board may speak of."""

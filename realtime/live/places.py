@@ -21,7 +21,7 @@ AS_IN_PRESET = 0.0
 """The number of a text that has not been set since the preset was laid out."""
 
 
-def places(parameters: Mapping[str, Parameter]) -> list[Place]:
+def slots(parameters: Mapping[str, Parameter]) -> list[Place]:
     """Return the knobs in the order of their places."""
     return [(address, type(knob.default)) for address, knob in parameters.items()]
 

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from gramophone.presets import Preset, save
-from gramophone.realtime.files import Writer
+from gramophone.realtime.files import AudioWriter
 from gramophone.realtime.live.messages import Event
-from gramophone.realtime.live.shared_state import Shared
+from gramophone.realtime.live.shared_state import SharedState
 from gramophone.realtime.stage import Format
 
 INPUT, OUTPUT, PRESET, EVENTS = "input.wav", "output.wav", "preset.toml", "events.jsonl"
@@ -41,7 +41,7 @@ class Recorder:
         RecordError: the folder cannot be made, or holds a recording.
     """
 
-    def __init__(self, folder: Path, shared: Shared) -> None:
+    def __init__(self, folder: Path, shared: SharedState) -> None:
         if (folder / EVENTS).exists():
             raise RecordError(f"{folder}: holds a recording already; choose another folder")
         try:
@@ -83,7 +83,7 @@ class Recorder:
         self._room = max(_LONGEST_BYTES // (4 * form.channels), 2 * announced)
         with ExitStack() as files:
             self._input, self._output = (
-                files.enter_context(Writer(self._folder / name, form.rate, form.channels, announced))
+                files.enter_context(AudioWriter(self._folder / name, form.rate, form.channels, announced))
                 for name in (INPUT, OUTPUT)
             )
             thread = threading.Thread(target=self._follow, name="recorder", daemon=True)

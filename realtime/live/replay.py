@@ -13,7 +13,7 @@ import numpy as np
 
 from gramophone.presets import Preset, StageSettings, load
 from gramophone.realtime.chain import Chain
-from gramophone.realtime.files import Reader, Writer
+from gramophone.realtime.files import AudioReader, AudioWriter
 from gramophone.realtime.live.player import Player
 from gramophone.realtime.live.record import EVENTS, INPUT, PRESET, RecordError
 from gramophone.realtime.parameter_table import complete
@@ -33,7 +33,10 @@ def replay(folder: Path, target: Path, device: str = "cpu") -> None:
         SoundFileError: a file cannot be read or written.
         PresetError: a preset in it cannot be played here.
     """
-    with Reader(_checked(folder) / INPUT) as source, Writer(target, source.rate, source.channels, source.frames) as out:
+    with (
+        AudioReader(_checked(folder) / INPUT) as source,
+        AudioWriter(target, source.rate, source.channels, source.frames) as out,
+    ):
         for block in replayed(folder, device):
             out.write(block)
 
@@ -45,7 +48,7 @@ def replayed(folder: Path, device: str = "cpu") -> Iterator[Audio]:
         As `replay`.
     """
     events = deque(_read_events(_checked(folder)))
-    with Reader(folder / INPUT) as source, _one_thread():
+    with AudioReader(folder / INPUT) as source, _one_thread():
         form = Format(source.rate, source.channels, device)
         again = _Again(complete(load(folder / PRESET)), form)
         sound = _Cutter(source)
@@ -121,7 +124,7 @@ class _Again:
 class _Cutter:
     """A sound file in pieces of any length."""
 
-    def __init__(self, source: Reader) -> None:
+    def __init__(self, source: AudioReader) -> None:
         self._pieces = source.blocks(1 << 16)
         self._held = np.zeros((source.channels, 0), np.float32)
 

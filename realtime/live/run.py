@@ -14,21 +14,21 @@ from types import FrameType, TracebackType
 from typing import Any, Protocol, Self
 
 from gramophone.presets import Preset
-from gramophone.realtime.control.controller import Desk
-from gramophone.realtime.live.ahead import Ahead
+from gramophone.realtime.control.controller import Controller
+from gramophone.realtime.live.ahead import StandbyWorker
 from gramophone.realtime.live.record import Recorder
 from gramophone.realtime.live.session import Session, SessionSettings
 
-Controls = Callable[[Desk, Session], Iterable[AbstractContextManager[object]]]
+Controls = Callable[[Controller, Session], Iterable[AbstractContextManager[object]]]
 """Makes every hand on the desk (OSC, web page, MIDI), each open while the sound plays."""
 
 
-class View(Protocol):
+class ConsoleView(Protocol):
     """Whoever shows how it goes."""
 
     interval_s: float
 
-    def show(self, report: dict[str, object], desk: Desk) -> None:
+    def show(self, report: dict[str, object], controller: Controller) -> None:
         """Take in the figures of now."""
 
     def tell(self, news: str) -> None:
@@ -36,7 +36,7 @@ class View(Protocol):
 
 
 @dataclass(frozen=True)
-class Performance:
+class LiveRun:
     """What is asked for: on what to play, for how long (None: until Ctrl-C), and where to record (None: nowhere)."""
 
     settings: SessionSettings
@@ -44,17 +44,17 @@ class Performance:
     record: Path | None = None
 
 
-def no_controls(_desk: Desk, _session: Session) -> Iterable[AbstractContextManager[object]]:
+def no_controls(_controller: Controller, _session: Session) -> Iterable[AbstractContextManager[object]]:
     """No hands but the command line's."""
     return ()
 
 
 def perform(
-    performance: Performance,
+    performance: LiveRun,
     find_preset: Callable[[], Preset],
-    view: View,
+    view: ConsoleView,
     controls: Controls = no_controls,
-    ahead: Ahead | None = None,
+    ahead: StandbyWorker | None = None,
 ) -> None:
     """Play until the duration is over, or until Ctrl-C or SIGTERM, which is a good end.
 
@@ -67,31 +67,33 @@ def perform(
     """
     with ExitStack() as stack:
         signals, session = stack.enter_context(_Signals()), stack.enter_context(Session(performance.settings, ahead))
-        recording, hands = stack.enter_context(ExitStack()), stack.enter_context(ExitStack())
+        recording, surfaces = stack.enter_context(ExitStack()), stack.enter_context(ExitStack())
         recorder = Recorder(performance.record, session.shared) if performance.record else None
         session.on_event = recorder.take if recorder else session.on_event
         session.on_news = view.tell
         preset = find_preset()
         session.start(preset)
-        desk = Desk(preset, session)
-        for control in controls(desk, session):
-            hands.enter_context(control)
+        controller = Controller(preset, session)
+        for control in controls(controller, session):
+            surfaces.enter_context(control)
         session.wait_until_open()
         if recorder:
             recording.callback(lambda: view.tell(recorder.trouble) if recorder.trouble else None)
             recording.enter_context(recorder.writing(session.format, performance.duration_s))
             recording.callback(session.end)  # so that the recorder hears the last words
         session.wait_until_playing()
-        _watch(session, desk, view, signals.stopped, performance.duration_s)
+        _watch(session, controller, view, signals.stopped, performance.duration_s)
 
 
-def _watch(session: Session, desk: Desk, view: View, stopped: threading.Event, duration_s: float | None) -> None:
+def _watch(
+    session: Session, controller: Controller, view: ConsoleView, stopped: threading.Event, duration_s: float | None
+) -> None:
     """Show how it goes until it ends."""
     began = time.monotonic()
     end = began + duration_s if duration_s is not None else math.inf
     while (left := end - time.monotonic()) > 0 and not stopped.wait(min(view.interval_s, left)):
         session.check()
-        view.show({"time_s": round(time.monotonic() - began, 3), **session.report()}, desk)
+        view.show({"time_s": round(time.monotonic() - began, 3), **session.report()}, controller)
 
 
 class _Signals:

@@ -19,7 +19,7 @@ from typing import Self
 from gramophone.models.parameters import Value
 from gramophone.presets import Preset
 from gramophone.realtime.dsp.channel_matrix import Route
-from gramophone.realtime.live.ahead import Ahead, start_ahead
+from gramophone.realtime.live.ahead import StandbyWorker, start_ahead
 from gramophone.realtime.live.messages import (
     Ask,
     AudioSettings,
@@ -33,9 +33,9 @@ from gramophone.realtime.live.messages import (
     Text,
 )
 from gramophone.realtime.live.places import SWITCHES
-from gramophone.realtime.live.preset_generations import Layouts
-from gramophone.realtime.live.session_routes import Routes
-from gramophone.realtime.live.shared_state import INPUTS, OUTPUTS, PANIC, Shared
+from gramophone.realtime.live.preset_generations import PresetGenerations
+from gramophone.realtime.live.session_routes import SessionRoutes
+from gramophone.realtime.live.shared_state import INPUTS, OUTPUTS, PANIC, SharedState
 from gramophone.realtime.live.status_report import meters, report
 from gramophone.realtime.live.supervisor import Supervisor
 from gramophone.realtime.stage import Format
@@ -81,10 +81,10 @@ class Session:
     when, `on_news` what people should know, `on_refused` the preset that plays on where another could not be played.
     """
 
-    def __init__(self, settings: SessionSettings, ahead: Ahead | None = None) -> None:
+    def __init__(self, settings: SessionSettings, ahead: StandbyWorker | None = None) -> None:
         ahead = ahead or start_ahead()
         self._settings, self._wake = settings, ahead.wake
-        self._shared = Shared.new(settings.channels, settings.opened, recorded=settings.recorded)
+        self._shared = SharedState.new(settings.channels, settings.opened, recorded=settings.recorded)
         self.on_event: Callable[[Event], None] = _ignore
         self.on_news: Callable[[str], None] = _ignore
         self.on_refused: Callable[[Preset], None] = _ignore
@@ -92,16 +92,16 @@ class Session:
         self._numbers = count(1)
         self._questions: dict[int, Future[Held | None]] = {}
         self._left_out: Mapping[str, str] = {}
-        self._layouts = Layouts(self._shared.knobs)
+        self._generations = PresetGenerations(self._shared.knobs)
         asked = {INPUTS: settings.inputs, OUTPUTS: settings.outputs}
-        self._routes = Routes(self._shared.routes, settings.channels, settings.opened, asked)
+        self._routes = SessionRoutes(self._shared.routes, settings.channels, settings.opened, asked)
         audio = AudioSettings(settings.audio, settings.opened, settings.channels, settings.block, settings.spare)
         self._processes = Supervisor(audio, settings.device, self._shared, ahead, self)
         self._lock = self._processes.lock
         self._processes.start()
 
     @property
-    def shared(self) -> Shared:
+    def shared(self) -> SharedState:
         """The memory, for whoever records."""
         return self._shared
 
@@ -114,7 +114,7 @@ class Session:
     @property
     def preset(self) -> Preset | None:
         """The preset that plays, with every value as it is now."""
-        return self._layouts.now.preset if self._layouts.now else None
+        return self._generations.now.preset if self._generations.now else None
 
     @property
     def playing(self) -> bool:
@@ -149,7 +149,7 @@ class Session:
     def start(self, preset: Preset) -> None:
         """Play a complete preset as soon as the device is open."""
         with self._lock:
-            self._layouts.lay_out(preset)
+            self._generations.lay_out(preset)
             hops = (keys_of(stage.kind, stage.values, None).hop_s for stage in preset.stages)
             self._shared.status["hop_s"] = max(hops, default=0.0)
             self._processes.order()
@@ -190,16 +190,16 @@ class Session:
         with self._lock:
             switches = {name: value for name, value in changes.items() if name in SWITCHES}
             turned = {SWITCHES[name]: self._switched(name, value) for name, value in switches.items()}
-            if now := self._layouts.now:
-                known = {address: value for address, value in changes.items() if address in now.places}
+            if now := self._generations.now:
+                known = {address: value for address, value in changes.items() if address in now.slots}
                 now.values.update(known)
-                turned |= {now.places[address]: self._on_board(value) for address, value in known.items()}
+                turned |= {now.slots[address]: self._on_board(value) for address, value in known.items()}
             self._shared.knobs.set(now.generation if now else _NOT_LAID_OUT, turned)
 
     def change(self, preset: Preset) -> None:
         """Fade over to a complete preset."""
         with self._lock:
-            now = self._layouts.lay_out(preset)
+            now = self._generations.lay_out(preset)
             if not self._processes.try_again():
                 self._processes.send(Change(preset, now.generation))
 
@@ -222,7 +222,7 @@ class Session:
             held = None
         with self._lock:
             self._questions.pop(number, None)
-            now = self._layouts.now
+            now = self._generations.now
             assert now, "a preset plays"
             # another preset may have been chosen meanwhile, whose stages hold what it says
             fits = held is not None and held.generation == now.generation
@@ -294,9 +294,9 @@ class Session:
 
     def order(self, form: Format) -> Play | None:
         """Return the preset as it is now, laid out anew: what a worker that starts now is to play."""
-        if not self._layouts.now:
+        if not self._generations.now:
             return None
-        now = self._layouts.lay_out(self._layouts.now.preset)
+        now = self._generations.lay_out(self._generations.now.preset)
         return Play(now.preset, form, now.generation, self._shared)
 
     def opened(self, device: Opened) -> None:
@@ -320,7 +320,7 @@ class Session:
                 self._left_out = why
             case Refused():
                 self._processes.later(lambda: self.on_news(message.why))
-                if playing := self._layouts.go_back(message):
+                if playing := self._generations.go_back(message):
                     self._processes.later(lambda: self.on_refused(playing.preset))
 
     def buried(self) -> None:

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from gramophone.realtime.dsp.channel_matrix import Route, RouteError, check_route, matrix_of, straight
 from gramophone.realtime.live.devices.backend import AudioError
 from gramophone.realtime.live.messages import Opened
-from gramophone.realtime.live.parameter_memory import Board
+from gramophone.realtime.live.parameter_memory import ParameterMemory
 from gramophone.realtime.live.shared_state import INPUTS, OUTPUTS
 
 _SIDES = {INPUTS: "input", OUTPUTS: "output"}
 
 
-class Routes:
+class SessionRoutes:
     """The routes by side (`INPUTS`, `OUTPUTS`), and how many sockets the device has there."""
 
-    def __init__(self, board: Board, channels: int, opened: int, asked: Mapping[int, Route | None]) -> None:
-        self._board, self._channels, self._opened = board, channels, opened
+    def __init__(self, memory: ParameterMemory, channels: int, opened: int, asked: Mapping[int, Route | None]) -> None:
+        self._memory, self._channels, self._opened = memory, channels, opened
         self.now = {side: asked[side] or straight(channels) for side in _SIDES}
         self.sockets = dict.fromkeys(_SIDES, opened)
 
@@ -29,7 +29,7 @@ class Routes:
         """
         check_route(route, self._channels, self.sockets[side], _SIDES[side])
         self.now[side] = route
-        self._board.set(side, dict(enumerate(matrix_of(route, self._opened).flat)))
+        self._memory.set(side, dict(enumerate(matrix_of(route, self._opened).flat)))
 
     def fit(self, device: Opened) -> None:
         """Connect a device that has been opened as it should be.

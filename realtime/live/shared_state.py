@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gramophone.realtime.dsp.channel_matrix import matrix_of, straight
 from gramophone.realtime.live.block_ring import BlockRing
-from gramophone.realtime.live.parameter_memory import Board
+from gramophone.realtime.live.parameter_memory import ParameterMemory
 from gramophone.realtime.live.status import Status
 
 LONGEST_BLOCK = 4096
@@ -23,17 +23,17 @@ INPUTS, OUTPUTS = range(2)
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedState:
     """Sound both ways, knobs and switches, routes, figures."""
 
     inputs: BlockRing
     outputs: BlockRing
-    knobs: Board
-    routes: Board
+    knobs: ParameterMemory
+    routes: ParameterMemory
     status: Status
 
     @classmethod
-    def new(cls, channels: int, sockets: int | None = None, *, recorded: bool = False) -> Shared:
+    def new(cls, channels: int, sockets: int | None = None, *, recorded: bool = False) -> SharedState:
         """Return memory for `channels` channels on as many `sockets` of a device (None: one for each channel).
 
         With `recorded`, it is enough for a recorder to lag behind.
@@ -41,13 +41,13 @@ class Shared:
         slots = _SLOTS_RECORDED if recorded else _SLOTS
         status = Status()
         status["done"] = -1
-        routes = Board(channels * (sockets or channels))
+        routes = ParameterMemory(channels * (sockets or channels))
         for side in (INPUTS, OUTPUTS):
             routes.lay_out(side, matrix_of(straight(channels), sockets or channels).ravel())
         return cls(
             BlockRing(channels, slots, LONGEST_BLOCK),
             BlockRing(channels, slots, LONGEST_BLOCK),
-            Board(_KNOBS, switches=3),
+            ParameterMemory(_KNOBS, switches=3),
             routes,
             status,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gramophone.realtime.system.shared_memory import Memory
+from gramophone.realtime.system.shared_memory import SharedArrays
 
 PACKETS = ("received", "lost", "late", "reordered", "duplicate", "concealed", "refused")
 """What became of the packets of a device that is a network; see `osc.jitter.Arrivals`."""
@@ -39,7 +39,7 @@ class Status:
     """Numbers by name, 0 at first."""
 
     def __init__(self) -> None:
-        self.__setstate__(Memory({"values": ("float64", (len(_FIELDS),))}))
+        self.__setstate__(SharedArrays({"values": ("float64", (len(_FIELDS),))}))
 
     def __getitem__(self, name: str) -> float:
         """Return the newest value."""
@@ -53,9 +53,9 @@ class Status:
         """Give the memory back."""
         self._memory.close()
 
-    def __getstate__(self) -> Memory:
+    def __getstate__(self) -> SharedArrays:
         return self._memory
 
-    def __setstate__(self, memory: Memory) -> None:
+    def __setstate__(self, memory: SharedArrays) -> None:
         self._memory = memory
         self._values = memory.array("values")

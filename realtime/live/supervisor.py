@@ -9,13 +9,13 @@ from multiprocessing import connection
 from typing import Protocol
 
 from gramophone.presets import PresetError
-from gramophone.realtime.live.ahead import Ahead, spawn_worker
+from gramophone.realtime.live.ahead import StandbyWorker, spawn_worker
 from gramophone.realtime.live.audio_process import run_audio
 from gramophone.realtime.live.devices.backend import AudioError
 from gramophone.realtime.live.messages import AudioSettings, Complaint, Event, Failed, Lost, Opened, Play
-from gramophone.realtime.live.shared_state import Shared
+from gramophone.realtime.live.shared_state import SharedState
 from gramophone.realtime.stage import Format
-from gramophone.realtime.system.process_handle import Child
+from gramophone.realtime.system.process_handle import ChildProcess
 
 _LOOK_S = 0.2
 HANGING_S = 6.0
@@ -31,7 +31,7 @@ class WorkerError(RuntimeError):
     """The process that plays the chain cannot start; the message says where to look."""
 
 
-class Charge(Protocol):
+class SupervisedProcess(Protocol):
     """What the processes play for. All but `tell` is called with the supervisor's lock held."""
 
     def order(self, form: Format) -> Play | None:
@@ -57,7 +57,9 @@ class Charge(Protocol):
 class Supervisor:
     """The processes of a session, of which the first worker is there. What they are told under `lock` is in order."""
 
-    def __init__(self, audio: AudioSettings, device: str, shared: Shared, ahead: Ahead, charge: Charge) -> None:
+    def __init__(
+        self, audio: AudioSettings, device: str, shared: SharedState, ahead: StandbyWorker, charge: SupervisedProcess
+    ) -> None:
         self.lock = threading.RLock()
         self.format: Format | None = None
         self.restarts = 0
@@ -67,8 +69,8 @@ class Supervisor:
         self._later: list[Callable[[], None]] = []
         self._wake = ahead.wake
         self._audio = self._spawn_audio()
-        self._worker: Child | None = ahead.worker
-        self._standby: Child | None = None
+        self._worker: ChildProcess | None = ahead.worker
+        self._standby: ChildProcess | None = None
         self._ordered = False
         self._started_at: float | None = None
         self._has_played = False
@@ -147,8 +149,8 @@ class Supervisor:
         self._charge.buried()
         self._call_later()
 
-    def _spawn_audio(self) -> Child:
-        return Child("gramophone audio", run_audio, self._shared, self._wake, self._audio_settings)
+    def _spawn_audio(self) -> ChildProcess:
+        return ChildProcess("gramophone audio", run_audio, self._shared, self._wake, self._audio_settings)
 
     def _supervise(self) -> None:
         """Hear what the processes say and replace those that die, until the session is closed."""
@@ -173,7 +175,7 @@ class Supervisor:
         for call in later:
             call()
 
-    def _hear(self, child: Child, message: object) -> None:
+    def _hear(self, child: ChildProcess, message: object) -> None:
         match message:
             case Opened():
                 self._open(message)

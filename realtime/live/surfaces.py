@@ -7,17 +7,17 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import dataclass
 
 from gramophone.presets import Preset
-from gramophone.realtime.control.controller import Desk
-from gramophone.realtime.control.midi.controller_map import Surface
+from gramophone.realtime.control.controller import Controller
+from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.control.midi.ports import MidiError, midi_controls
-from gramophone.realtime.control.preset_saver import Saver
+from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.live.session import Session
 
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Hands:
+class Surfaces:
     """Which controls are open. Ports: None is closed; `host` other than this machine needs `allow` (OSC peers).
 
     `midi`: names of inputs, none for every one that is plugged in; None is closed. `token` guards the page beyond this
@@ -31,27 +31,34 @@ class Hands:
     token: str = ""
     midi: tuple[str, ...] | None = ()
 
-    def on(self, desk: Desk, session: Session, tell: Tell) -> Iterator[AbstractContextManager[object]]:
+    def on(self, controller: Controller, session: Session, tell: Tell) -> Iterator[AbstractContextManager[object]]:
         """Yield the controls, to be opened one after the other; `tell` shows people what is wrong, and what was saved.
 
         Raises:
             OSError: a port is taken, or the host is open to others without a list of those allowed.
         """
-        from gramophone.realtime.control.osc import AddressSpace, Faults, osc_server
+        from gramophone.realtime.control.osc import AddressSpace, ErrorLog, osc_server
 
         def say(news: str) -> None:
             tell(news)
             space.news.say(news)
 
         def go_back(_playing: Preset) -> None:
-            space.news.say(f"{desk.name} cannot be played; the terminal says why")
-            desk.revert(lambda: session.preset)
+            space.news.say(f"{controller.name} cannot be played; the terminal says why")
+            controller.revert(lambda: session.preset)
 
-        surface = Surface(desk)
-        saver = Saver(desk, session.snapshot, say)
-        space = AddressSpace(desk, session.meters, faults=Faults(tell), surface=surface, saver=saver, router=session)
+        controller_map = ControllerMap(controller)
+        saver = PresetSaver(controller, session.snapshot, say)
+        space = AddressSpace(
+            controller,
+            session.meters,
+            errors=ErrorLog(tell),
+            controller_map=controller_map,
+            saver=saver,
+            router=session,
+        )
         session.on_refused = go_back
-        for part in (surface, space, saver):
+        for part in (controller_map, space, saver):
             yield closing(part)
         if self.osc_port is not None:
             yield osc_server(space, self.osc_port, self.host, self.allow)
@@ -60,15 +67,15 @@ class Hands:
 
             yield oscquery_server(space, self.http_port, self.osc_port or 0, self.host, token=self.token)
         if self.midi is not None:
-            yield _midi(surface, self.midi, tell)
+            yield _midi(controller_map, self.midi, tell)
 
 
 @contextmanager
-def _midi(surface: Surface, names: tuple[str, ...], tell: Tell) -> Iterator[None]:
+def _midi(controller_map: ControllerMap, names: tuple[str, ...], tell: Tell) -> Iterator[None]:
     """Let MIDI controllers play; a machine without MIDI plays on without, unless a device was asked for by name."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(midi_controls(surface, names or None))
+            stack.enter_context(midi_controls(controller_map, names or None))
         except MidiError as error:
             if names:
                 raise

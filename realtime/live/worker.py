@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from gramophone.models.parameters import ParameterError, Value
 from gramophone.presets import Preset, PresetError
 from gramophone.realtime.chain import Chain
-from gramophone.realtime.engine import Report
+from gramophone.realtime.engine import EngineReport
 from gramophone.realtime.live.messages import (
     Ask,
     Change,
@@ -34,8 +34,8 @@ from gramophone.realtime.live.messages import (
     Refused,
     Text,
 )
-from gramophone.realtime.live.parameter_reader import Knobs
-from gramophone.realtime.live.places import SWITCHES, places, values_at
+from gramophone.realtime.live.parameter_reader import ParameterReader
+from gramophone.realtime.live.places import SWITCHES, slots, values_at
 from gramophone.realtime.live.player import Player
 from gramophone.realtime.stage import Audio, StageError
 from gramophone.realtime.system.process_handle import Stop
@@ -61,7 +61,7 @@ class Worker:
         self._shared = shared = order.shared
         self._wake, self._player, self._control = wake, player, control
         self._rate = order.form.rate
-        self._knobs = Knobs(shared.knobs)
+        self._knobs = ParameterReader(shared.knobs)
         self._lay_out(order)
         self._inquiries: deque[Iterator[None]] = deque()
         self._coming: deque[tuple[Change, Chain]] = deque()
@@ -190,7 +190,7 @@ class Worker:
     def _lay_out(self, order: Play | Change) -> None:
         self._generation = order.generation
         parameters = self._player.parameters
-        known = order.known if isinstance(order, _Panic) else values_at(places(parameters), order.preset)
+        known = order.known if isinstance(order, _Panic) else values_at(slots(parameters), order.preset)
         self._knobs.lay_out(parameters, order.generation, known)
 
     def _say(self, name: EventName, address: str = "", value: Value | Preset = True) -> None:
@@ -249,7 +249,7 @@ class Worker:
                 self._said.put(LeftOut(left_out))
             ended = self._stopped.wait(_REPORT_S)
 
-    def _write_figures(self, report: Report) -> None:
+    def _write_figures(self, report: EngineReport) -> None:
         status = self._shared.status
         status["load"] = report.load
         status["median_ms"], status["p95_ms"] = report.stages["engine"].values()

@@ -110,7 +110,7 @@ class _Pair:
         return self._coarse << 7 | byte, TOP_14
 
 
-class Decoder:
+class MidiDecoder:
     """Bytes of one port in, events out. Never raises; `errors` counts what could not be used."""
 
     def __init__(self) -> None:

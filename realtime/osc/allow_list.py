@@ -7,11 +7,11 @@ import ipaddress
 from collections.abc import Iterable
 
 
-class AllowanceError(ValueError):
+class AllowListError(ValueError):
     """A peer or a host is not what it should be; the message says what was found and expected."""
 
 
-class Allowance:
+class AllowList:
     """The peers that are heard: loopback, and `allow`, addresses (`192.168.1.20`) or networks (`192.168.1.0/24`).
 
     Raises:
@@ -44,6 +44,6 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:
-        raise AllowanceError(
+        raise AllowListError(
             f"peer {text!r}: expected an address (192.168.1.20) or a network (192.168.1.0/24)"
         ) from None

@@ -18,7 +18,7 @@ class RefusedError(ValueError):
         self.kind = kind
 
 
-class Faults:
+class ErrorLog:
     """Counts of what went wrong. Each thing is shown once, and of one kind at most ten; any thread may call."""
 
     def __init__(self, show: Callable[[str], None] | None = None) -> None:

@@ -5,25 +5,25 @@ from __future__ import annotations
 import socket
 from collections.abc import Collection
 
-from gramophone.realtime.osc.allow_list import Allowance, AllowanceError, is_loopback
+from gramophone.realtime.osc.allow_list import AllowList, AllowListError, is_loopback
 
 
 class ListenError(OSError):
     """An address cannot be listened on; the message says which and why."""
 
 
-def allowance(host: str, allow: Collection[str]) -> Allowance:
+def allow_list(host: str, allow: Collection[str]) -> AllowList:
     """Return who is heard on `host`: beyond this machine, somebody must be named.
 
     Raises:
         AllowanceError: nobody is, or a name is neither an address nor a network.
     """
     if not is_loopback(host) and not allow:
-        raise AllowanceError(
+        raise AllowListError(
             f"{host} is open to others: say who may speak with --allow: "
             "an address (192.168.1.20) or a network (192.168.1.0/24)"
         )
-    return Allowance(allow)
+    return AllowList(allow)
 
 
 def listen(host: str, port: int) -> socket.socket:

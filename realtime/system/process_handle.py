@@ -18,7 +18,7 @@ class Stop:
     """To any process: end."""
 
 
-class Child:
+class ChildProcess:
     """A spawned process that runs `target(*arguments, connection)`."""
 
     def __init__(self, name: str, target: Callable[..., None], *arguments: Any) -> None:

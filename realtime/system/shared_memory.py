@@ -18,7 +18,7 @@ _ALIGNMENT = 64
 """Arrays start on cache lines of their own, so that writers in two processes do not slow each other down."""
 
 
-class Memory:
+class SharedArrays:
     """The arrays of `fields`, zero at first. Handed to a spawned process, it is the same memory there."""
 
     def __init__(self, fields: Fields) -> None:
@@ -51,7 +51,7 @@ class Memory:
             self._segment.unlink()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Memory.attached, (self._segment.name, self._fields)
+        return SharedArrays.attached, (self._segment.name, self._fields)
 
 
 class _Segment(SharedMemory):

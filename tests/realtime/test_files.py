@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from gramophone.realtime.files import EXTENSIONS, Reader, SoundFileError, Writer, read
+from gramophone.realtime.files import EXTENSIONS, AudioReader, AudioWriter, SoundFileError, read
 
 RATE = 22050
 
@@ -21,7 +21,7 @@ def tone(frames, channels=1):
 @pytest.mark.parametrize("channels", [1, 2])
 def test_what_is_written_comes_back(tmp_path, ending, channels):
     sound = tone(RATE, channels)
-    with Writer(tmp_path / f"a{ending}", RATE, channels, RATE) as writer:
+    with AudioWriter(tmp_path / f"a{ending}", RATE, channels, RATE) as writer:
         for start in range(0, RATE, 1000):
             writer.write(sound[:, start : start + 1000])
     back, rate = read(tmp_path / f"a{ending}")
@@ -36,7 +36,7 @@ def test_what_is_written_comes_back(tmp_path, ending, channels):
 
 
 def test_eight_channels_and_one_sample(tmp_path):
-    with Writer(tmp_path / "a.wav", 96000, 8, 1) as writer:
+    with AudioWriter(tmp_path / "a.wav", 96000, 8, 1) as writer:
         writer.write(np.full((8, 1), 0.25, np.float32))
     sound, rate = read(tmp_path / "a.wav")
     assert rate == 96000
@@ -52,14 +52,14 @@ def test_bad_files_are_refused_by_name(tmp_path, content, expected):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(SoundFileError, match=expected) as caught:
-        Reader(path)
+        AudioReader(path)
     assert str(path) in str(caught.value)
 
 
 def test_a_file_without_frames_is_refused(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros((0, 1)), RATE)
     with pytest.raises(SoundFileError, match="0 frames"):
-        Reader(tmp_path / "a.wav")
+        AudioReader(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("ending", [".wav", ".flac", ".aiff"])
@@ -84,14 +84,14 @@ def test_a_wav_of_unknown_length_is_read_to_its_end(tmp_path):
 
 
 def test_a_failed_write_leaves_nothing(tmp_path):
-    with pytest.raises(ValueError, match="channels"), Writer(tmp_path / "a.wav", RATE, 1, 100) as writer:
+    with pytest.raises(ValueError, match="channels"), AudioWriter(tmp_path / "a.wav", RATE, 1, 100) as writer:
         writer.write(tone(50, channels=2))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_failed_write_keeps_what_was_there(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"precious")
-    with pytest.raises(ZeroDivisionError), Writer(tmp_path / "a.wav", RATE, 1, 100):
+    with pytest.raises(ZeroDivisionError), AudioWriter(tmp_path / "a.wav", RATE, 1, 100):
         raise ZeroDivisionError
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"precious"]
 
@@ -125,5 +125,5 @@ else:
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SoundFileError, match="cannot be written: no such folder"):
-        Writer(tmp_path / "file" / "a.wav", RATE, 1, 1)
+        AudioWriter(tmp_path / "file" / "a.wav", RATE, 1, 1)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -2,7 +2,7 @@
 
 import struct
 
-from gramophone.realtime.control.osc.dispatcher import Conversation
+from gramophone.realtime.control.osc.dispatcher import Dispatcher
 from gramophone.realtime.osc.encode import encode
 from gramophone.realtime.osc.packet import decode
 from gramophone.realtime.osc.timetag import time_tag
@@ -14,23 +14,23 @@ WALL = 1.8e9
 class Talk(Setup):
     """A conversation with two peers, on a clock that the test sets."""
 
-    def __init__(self, preset=None, meters=None, hands=False):
-        super().__init__(preset, meters, hands)
+    def __init__(self, preset=None, meters=None, surfaces=False):
+        super().__init__(preset, meters, surfaces)
         self.now = 0.0
-        self.conversation = Conversation(self.space, lambda peer, port: f"{peer}:{port}", lambda: WALL + self.now)
+        self.dispatcher = Dispatcher(self.space, lambda peer, port: f"{peer}:{port}", lambda: WALL + self.now)
 
     def hear(self, address, *arguments, peer="a"):
         self.receive(encode(address, arguments), peer)
 
     def receive(self, packet, peer="a"):
-        self.conversation.receive(packet, peer, self.now)
+        self.dispatcher.receive(packet, peer, self.now)
 
     def say(self, seconds=0.0):
         """Let time pass, do what is due, and return what is said to whom."""
         self.now += seconds
-        self.conversation.advance(self.now)
-        said = [(peer, decode(packet)) for packet, peer in self.conversation.outgoing]
-        self.conversation.outgoing.clear()
+        self.dispatcher.advance(self.now)
+        said = [(peer, decode(packet)) for packet, peer in self.dispatcher.outgoing]
+        self.dispatcher.outgoing.clear()
         return said
 
     def told(self, seconds=0.0, peer="a"):

@@ -5,7 +5,7 @@ import torch
 
 from gramophone.models.checkpoint import Card, save
 from gramophone.models.nets.vlae import VLAE, VLAEShape
-from gramophone.realtime.files import Writer
+from gramophone.realtime.files import AudioWriter
 from gramophone.realtime.kernels import executor
 from gramophone.realtime.stage import Format
 from gramophone.realtime.stages.latent.stage import LatentStage
@@ -71,6 +71,6 @@ def stage(model, rate=RATE, channels=1, **values):
 
 
 def write(path, sound, rate=SHAPE.rate):
-    with Writer(path, rate, 1, len(sound)) as writer:
+    with AudioWriter(path, rate, 1, len(sound)) as writer:
         writer.write(sound[None])
     return str(path)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from gramophone.models.style.gaussian import Gaussian
-from gramophone.realtime.stages.latent.reference_clips import Style
+from gramophone.realtime.stages.latent.reference_clips import LatentStyle
 
 LATENTS = 5
 
@@ -21,4 +21,4 @@ def frames(seed, count):
 
 def style_of(latents, tilt=1.0):
     mean, covariance = latents.mean(0), np.cov(latents.T, bias=True)
-    return Style(Gaussian(torch.from_numpy(mean).double(), torch.from_numpy(covariance).double()), tilt)
+    return LatentStyle(Gaussian(torch.from_numpy(mean).double(), torch.from_numpy(covariance).double()), tilt)

@@ -10,10 +10,10 @@ import time
 import pytest
 
 from gramophone.presets import Preset, StageSettings
-from gramophone.realtime.control.controller import Desk
-from gramophone.realtime.control.midi.controller_map import Surface
-from gramophone.realtime.control.osc import AddressSpace, Faults
-from gramophone.realtime.control.preset_saver import Saver
+from gramophone.realtime.control.controller import Controller
+from gramophone.realtime.control.midi.controller_map import ControllerMap
+from gramophone.realtime.control.osc import AddressSpace, ErrorLog
+from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.osc.packet import Bundle, decode
 
 STAGES = (
@@ -71,16 +71,18 @@ class Sink:
 
 
 class Setup:
-    """A desk, its sink and its address space; with `hands`, also a surface for MIDI and a saver."""
+    """A desk, its sink and its address space; with `surfaces`, also a surface for MIDI and a saver."""
 
-    def __init__(self, preset=None, meters=None, hands=False):
+    def __init__(self, preset=None, meters=None, surfaces=False):
         self.shown, self.spoken = [], []
         self.sink = Sink()
-        self.desk = Desk(preset or make_preset(), self.sink)
-        self.surface = Surface(self.desk) if hands else None
-        self.saver = Saver(self.desk, lambda: self.desk.preset, self._tell) if hands else None
-        faults = Faults(self.shown.append)
-        self.space = AddressSpace(self.desk, meters, faults=faults, surface=self.surface, saver=self.saver)
+        self.controller = Controller(preset or make_preset(), self.sink)
+        self.controller_map = ControllerMap(self.controller) if surfaces else None
+        self.saver = PresetSaver(self.controller, lambda: self.controller.preset, self._tell) if surfaces else None
+        errors = ErrorLog(self.shown.append)
+        self.space = AddressSpace(
+            self.controller, meters, errors=errors, controller_map=self.controller_map, saver=self.saver
+        )
 
     def _tell(self, text):
         self.spoken.append(text)
@@ -92,8 +94,8 @@ class Setup:
         return self.spoken
 
     @property
-    def faults(self):
-        return self.space.faults.counts
+    def errors(self):
+        return self.space.errors.counts
 
 
 class Peer:

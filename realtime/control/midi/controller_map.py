@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from gramophone.models.parameters import ParameterError, Value, lookup
 from gramophone.presets import PresetError, names
-from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.midi import feedback
 from gramophone.realtime.control.midi.learn import Learner
-from gramophone.realtime.control.midi.takeover import Turning
+from gramophone.realtime.control.midi.takeover import Takeover
 from gramophone.realtime.midi.clock import Clock, from_beats
 from gramophone.realtime.midi.decoder import TOP_7, TOP_14, Beat, Event, Moved, Program, Stepped
 from gramophone.realtime.midi.mapping import ACTIONS, ControlMapping, check_knob, with_mappings
@@ -45,17 +45,17 @@ class _Mapped:
     """A mapping at work."""
 
     mapping: ControlMapping
-    turning: Turning = field(init=False)
+    turning: Takeover = field(init=False)
     echo: feedback.Echo = field(default_factory=feedback.Echo)
     channel: int = 1
     shown: int | None = None
 
     def __post_init__(self) -> None:
-        self.turning = Turning(self.mapping)
+        self.turning = Takeover(self.mapping)
         self.channel = self.mapping.channel or 1
 
 
-class Surface:
+class ControllerMap:
     """Mappings at work on a desk. Without `mappings`, those of the desk's preset, and of each preset that brings some.
 
     They are kept with the preset that plays, so that it is saved with them. `programs` are the presets that program
@@ -66,9 +66,12 @@ class Surface:
     """
 
     def __init__(
-        self, desk: Desk, mappings: Iterable[ControlMapping] | None = None, programs: Sequence[str] | None = None
+        self,
+        controller: Controller,
+        mappings: Iterable[ControlMapping] | None = None,
+        programs: Sequence[str] | None = None,
     ) -> None:
-        self._desk = desk
+        self._controller = controller
         self._lock = threading.RLock()
         self._given_programs = programs
         self._follows_presets = mappings is None
@@ -84,8 +87,8 @@ class Surface:
         self._moved: dict[tuple[str, _Mapped | None], None] = {}
         self._has_new_layout = False
         self._listeners: list[Callable[[], None]] = []
-        self._take(mappings_of(desk.preset) if mappings is None else mappings)
-        self._ends = (desk.listen(self._note_move), desk.listen_layout(self._note_layout))
+        self._take(mappings_of(controller.preset) if mappings is None else mappings)
+        self._ends = (controller.listen(self._note_move), controller.listen_parameters(self._note_layout))
 
     @property
     def mappings(self) -> tuple[ControlMapping, ...]:
@@ -140,7 +143,7 @@ class Surface:
         """
         self.demand_learnable(address)
         with self._lock:
-            self._learner = Learner(address, self._desk.parameters.get(address))
+            self._learner = Learner(address, self._controller.parameters.get(address))
             self._learned = done
         self._tell()
 
@@ -150,7 +153,7 @@ class Surface:
         Raises:
             ParameterError: there is no such knob, or no control can turn it.
         """
-        check_knob(ControlMapping(address), self._desk.parameters)
+        check_knob(ControlMapping(address), self._controller.parameters)
 
     def stop_learning(self) -> None:
         """Learn nothing; controls turn their knobs again."""
@@ -236,7 +239,7 @@ class Surface:
 
     def _keep(self) -> None:
         """Keep the mappings where they are saved from and shown."""
-        self._desk.keep_midi(with_mappings(self._desk.preset, self.mappings).midi)
+        self._controller.keep_midi(with_mappings(self._controller.preset, self.mappings).midi)
         controls: dict[str, list[str]] = {}
         for mapping in self.mappings:
             controls.setdefault(mapping.knob, []).append(mapping.words)
@@ -276,7 +279,7 @@ class Surface:
         programs = names() if self._given_programs is None else self._given_programs
         if number >= len(programs):
             raise PresetError(f"program {number}: there are {len(programs)} presets, from program 0")
-        self._desk.change(programs[number])
+        self._controller.change(programs[number])
 
     def _turn(self, mapped: _Mapped, event: Moved | Stepped) -> None:
         if mapped.echo.is_echo(event):
@@ -296,24 +299,24 @@ class Surface:
         """Where the knob is, 0 to 1; None if the preset that plays has no such knob, or it is a file name."""
         if address in self._actions:
             return float(self._actions[address])
-        knob = self._desk.parameters.get(address)
+        knob = self._controller.parameters.get(address)
         if knob is None or (isinstance(knob.default, str) and not knob.choices):
             return None
-        return self._desk.get_0to1(address)
+        return self._controller.get_0to1(address)
 
     def _put(self, address: str, position: float) -> None:
         if address not in self._actions:
-            self._desk.set_0to1(address, position)
+            self._controller.set_0to1(address, position)
             return
         before, self._actions[address] = self._actions[address], position >= 0.5
         if self._actions[address] == before:
             return
         if address == "mute":
-            self._desk.mute(not before)
+            self._controller.mute(not before)
         elif address == "bypass":
-            self._desk.bypass(not before)
+            self._controller.bypass(not before)
         elif not before:
-            self._desk.panic()
+            self._controller.panic()
         self._note_move(address, not before)
 
     def _note_move(self, address: str, value: Value) -> None:
@@ -331,7 +334,7 @@ class Surface:
 
     def _follow_layout(self) -> None:
         """Take over the mappings of a new preset; one that brings none leaves those that there are."""
-        mappings = mappings_of(self._desk.preset)
+        mappings = mappings_of(self._controller.preset)
         if mappings == self.mappings:  # only the name is another: what has been picked up stays so
             self._keep()
             self.show_all()
@@ -381,6 +384,6 @@ class Surface:
             return
         for mapped in self._mapped:
             mapping = mapped.mapping
-            if mapping.control == "clock" and mapping.knob in self._desk.parameters:
-                knob = lookup(self._desk.parameters, mapping.knob)
-                self._desk.set(mapping.knob, from_beats(knob, mapping.beats, self._bpm))
+            if mapping.control == "clock" and mapping.knob in self._controller.parameters:
+                knob = lookup(self._controller.parameters, mapping.knob)
+                self._controller.set(mapping.knob, from_beats(knob, mapping.beats, self._bpm))

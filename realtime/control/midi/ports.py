@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gramophone.realtime.control.midi.controller_map import Outgoing, Surface
+from gramophone.realtime.control.midi.controller_map import ControllerMap, Outgoing
 from gramophone.realtime.control.midi.jack_watch import JackWatch
-from gramophone.realtime.midi.decoder import Decoder
+from gramophone.realtime.midi.decoder import MidiDecoder
 
 PORT = "gramophone"
 _INPUT_CLIENT, _OUTPUT_CLIENT = "gramophone-midi", "gramophone-lamps"
@@ -40,8 +40,8 @@ class MidiError(RuntimeError):
 class MidiControls:
     """MIDI at work on a desk, until `close`; made by `midi_controls`."""
 
-    def __init__(self, surface: Surface, names: Sequence[str] | None, backend: str | None) -> None:
-        self.surface = surface
+    def __init__(self, controller_map: ControllerMap, names: Sequence[str] | None, backend: str | None) -> None:
+        self.controller_map = controller_map
         self._names = names
         self._backend = backend
         self._inputs: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class MidiControls:
 
     def _run(self) -> None:
         try:
-            ports = _Ports(self.surface, self._names, _api(self._backend))
+            ports = _Ports(self.controller_map, self._names, _api(self._backend))
         except Exception as error:  # to be raised where the controls were asked for
             self._error = error
             return
@@ -82,7 +82,7 @@ class MidiControls:
             if self._guarded(ports.collect):
                 last_played = now
             if now >= next_show:
-                self._guarded(lambda: ports.send(self.surface.tick()))
+                self._guarded(lambda: ports.send(self.controller_map.tick()))
                 next_show = now + _SHOW_S
             time.sleep(_COLLECT_S if now - last_played < _STILL_S else _IDLE_S)
         ports.close()
@@ -91,7 +91,7 @@ class MidiControls:
         try:
             return work()
         except Exception as error:  # a device that fails must not stop the others
-            self.surface.trouble(f"{type(error).__name__}: {error}")
+            self.controller_map.trouble(f"{type(error).__name__}: {error}")
             return None
 
 
@@ -101,11 +101,11 @@ class _Input:
     def __init__(self, midi: Any, name: str) -> None:
         self.midi = midi
         self.name = name
-        self._decoder = Decoder()
+        self._decoder = MidiDecoder()
         self._time_s: float | None = None
         midi.ignore_types(sysex=True, timing=False, active_sense=True)
 
-    def collect(self, surface: Surface) -> bool:
+    def collect(self, controller_map: ControllerMap) -> bool:
         """Give the surface what has come; return whether anything has."""
         for number in range(_AT_ONCE):
             if not (arrived := self.midi.get_message()):
@@ -114,23 +114,23 @@ class _Input:
             self._time_s = time.monotonic() if self._time_s is None else self._time_s + since_last_s
             errors = self._decoder.errors
             for event in self._decoder.packet(data):
-                surface.receive(event, self.name, self._time_s)
+                controller_map.receive(event, self.name, self._time_s)
             if self._decoder.errors > errors:
-                surface.trouble(f"{self.name}: bytes that are no MIDI message")
+                controller_map.trouble(f"{self.name}: bytes that are no MIDI message")
         return True
 
-    def close(self, surface: Surface) -> None:
+    def close(self, controller_map: ControllerMap) -> None:
         """Let go of held keys and close the port."""
         for event in self._decoder.release():
-            surface.receive(event, self.name)
+            controller_map.receive(event, self.name)
         _delete(self.midi)
 
 
 class _Ports:
     """Every open port. Used by one thread only, as some systems demand."""
 
-    def __init__(self, surface: Surface, names: Sequence[str] | None, api: int) -> None:
-        self._surface = surface
+    def __init__(self, controller_map: ControllerMap, names: Sequence[str] | None, api: int) -> None:
+        self._controller_map = controller_map
         self._names = names
         self._api = api
         self._open: dict[Key, _Input] = {}
@@ -157,7 +157,7 @@ class _Ports:
         listed = _listed(self._own.midi)
         present = {key: listed[key] for key in listed if self._is_wanted(key[0]) and key[0] not in patched}
         for key in [key for key in self._open if key not in present]:
-            self._open.pop(key).close(self._surface)
+            self._open.pop(key).close(self._controller_map)
         for key in [key for key in present if key not in self._open]:
             if midi := self._opened(self._new_input(), key, present[key]):
                 self._open[key] = _Input(midi, key[0])
@@ -166,7 +166,7 @@ class _Ports:
     def collect(self) -> bool:
         """Take what has come on every port; return whether anything has."""
         ports = (self._own, *self._open.values()) if self._is_open else ()
-        return sum(port.collect(self._surface) for port in ports) > 0
+        return sum(port.collect(self._controller_map) for port in ports) > 0
 
     def send(self, outgoing: Iterable[Outgoing]) -> None:
         """Send messages to the controllers that they are for."""
@@ -181,7 +181,7 @@ class _Ports:
             return
         self._is_open = False
         for port in (*self._open.values(), self._own):
-            port.close(self._surface)
+            port.close(self._controller_map)
         for midi in self._lamps.values():
             _delete(midi)
         _delete(self._probe)
@@ -206,7 +206,7 @@ class _Ports:
             raise
         self._watch = watch
         self._is_open = True
-        self._surface.show_all()
+        self._controller_map.show_all()
 
     def _open_clients(self) -> None:
         midi, lamps, self._probe = self._new_input(), self._new_output(), self._new_output()
@@ -225,7 +225,7 @@ class _Ports:
         for key in [key for key in present if key not in self._lamps]:
             if midi := self._opened(self._new_output(), key, present[key]):
                 self._lamps[key] = midi
-                self._surface.show_all()
+                self._controller_map.show_all()
 
     def _opened(self, midi: Any, key: Key, index: int) -> Any | None:
         """Return `midi` connected to a port; None, and counted, if another program has it or it is gone."""
@@ -234,7 +234,7 @@ class _Ports:
         try:
             midi.open_port(index)
         except rtmidi.RtMidiError as error:
-            self._surface.trouble(f"{key[0]}: cannot be opened: {error}")
+            self._controller_map.trouble(f"{key[0]}: cannot be opened: {error}")
             _delete(midi)
             return None
         return midi
@@ -245,7 +245,7 @@ class _Ports:
         try:
             midi.send_message(list(message))
         except rtmidi.RtMidiError as error:
-            self._surface.trouble(f"{name}: cannot be sent to: {error}")
+            self._controller_map.trouble(f"{name}: cannot be sent to: {error}")
 
     def _is_wanted(self, name: str) -> bool:
         if name == PORT or name.startswith((_INPUT_CLIENT, _OUTPUT_CLIENT)):
@@ -267,7 +267,7 @@ class _Ports:
 
 @contextlib.contextmanager
 def midi_controls(
-    surface: Surface, names: Sequence[str] | None = None, backend: str | None = None
+    controller_map: ControllerMap, names: Sequence[str] | None = None, backend: str | None = None
 ) -> Iterator[MidiControls]:
     """Let MIDI controllers turn the knobs of the surface's desk while the context lasts.
 
@@ -277,7 +277,7 @@ def midi_controls(
     Raises:
         MidiError: there is no MIDI on this machine, or no such backend.
     """
-    controls = MidiControls(surface, names, backend)
+    controls = MidiControls(controller_map, names, backend)
     try:
         yield controls
     finally:

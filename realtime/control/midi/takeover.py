@@ -9,7 +9,7 @@ NEAR = 1 / 64
 """How near to the knob a control with pick-up must come to take it."""
 
 
-class Turning:
+class Takeover:
     """The state of one mapping: positions of the control in, positions of the knob out, all 0 to 1."""
 
     def __init__(self, mapping: ControlMapping) -> None:

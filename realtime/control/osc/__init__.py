@@ -1,8 +1,8 @@
 """OSC: every knob at an address, over UDP. `docs/osc.md` lists the addresses."""
 
 from gramophone.realtime.control.osc.address_space import AddressSpace
-from gramophone.realtime.control.osc.library import Shelf
+from gramophone.realtime.control.osc.library import Library
 from gramophone.realtime.control.osc.server import OscError, OscServer, osc_server
-from gramophone.realtime.osc.error_log import Faults
+from gramophone.realtime.osc.error_log import ErrorLog
 
-__all__ = ["AddressSpace", "Faults", "OscError", "OscServer", "Shelf", "osc_server"]
+__all__ = ["AddressSpace", "ErrorLog", "Library", "OscError", "OscServer", "osc_server"]

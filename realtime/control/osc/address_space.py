@@ -7,21 +7,21 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from gramophone.models.parameters import Parameter, Value
-from gramophone.realtime.control.controller import Desk
-from gramophone.realtime.control.midi.controller_map import Surface
-from gramophone.realtime.control.osc.commands import MorphCommand, OrderCommand, Panic, PresetCommand, Toggle
-from gramophone.realtime.control.osc.library import Shelf
+from gramophone.realtime.control.controller import Controller
+from gramophone.realtime.control.midi.controller_map import ControllerMap
+from gramophone.realtime.control.osc.commands import MorphMethod, OrderMethod, PanicMethod, PresetMethod, SwitchMethod
+from gramophone.realtime.control.osc.library import Library
 from gramophone.realtime.control.osc.meter import MeterMethod, Meters, meter_path
-from gramophone.realtime.control.osc.method import Method
-from gramophone.realtime.control.osc.midi_learn import Learn, Tempo, Unlearn
-from gramophone.realtime.control.osc.parameter_methods import Knob, Position
-from gramophone.realtime.control.osc.read_only_methods import Display, News
+from gramophone.realtime.control.osc.method import OscMethod
+from gramophone.realtime.control.osc.midi_learn import LearnMethod, TempoMethod, UnlearnMethod
+from gramophone.realtime.control.osc.parameter_methods import NormalisedMethod, ParameterMethod
+from gramophone.realtime.control.osc.read_only_methods import NewsMethod, ReadOnlyMethod
 from gramophone.realtime.control.osc.routing_methods import Router, route_commands
-from gramophone.realtime.control.osc.saving import Save
-from gramophone.realtime.control.preset_saver import Saver
+from gramophone.realtime.control.osc.saving import SaveMethod
+from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.midi.mapping import ACTIONS
 from gramophone.realtime.osc.address_pattern import PatternError, is_pattern, matcher
-from gramophone.realtime.osc.error_log import Faults, RefusedError
+from gramophone.realtime.osc.error_log import ErrorLog, RefusedError
 
 ROOT = "/gramophone"
 NORMALISED = f"{ROOT}/n"
@@ -32,39 +32,40 @@ class Built(NamedTuple):
     """The methods by address for one layout of the desk, and what patterns were found to match."""
 
     layout: int
-    methods: Mapping[str, Method]
-    matched: dict[str, tuple[Method, ...]]
+    methods: Mapping[str, OscMethod]
+    matched: dict[str, tuple[OscMethod, ...]]
 
 
 class AddressSpace:
     """The methods of a desk, rebuilt when another preset brings other knobs. Any thread may call.
 
-    `meters` returns levels by name, always the same names; `shelf` holds what may be named over the network (the
-    library's presets and clips, and the preset that plays now, if none is given); `faults` counts what goes wrong.
-    With a `surface` controls are learned, with a `saver` presets saved, with a `router` inputs and outputs connected.
+    `meters` returns levels by name, always the same names; `library` holds what may be named over the network (the
+    library's presets and clips, and the preset that plays now, if none is given); `errors` counts what goes wrong.
+    With a `controller_map` controls are learned, with a `saver` presets
+    saved, with a `router` inputs and outputs connected.
     """
 
     def __init__(
         self,
-        desk: Desk,
+        controller: Controller,
         meters: Meters | None = None,
-        shelf: Shelf | None = None,
-        faults: Faults | None = None,
-        surface: Surface | None = None,
-        saver: Saver | None = None,
+        library: Library | None = None,
+        errors: ErrorLog | None = None,
+        controller_map: ControllerMap | None = None,
+        saver: PresetSaver | None = None,
         router: Router | None = None,
     ) -> None:
-        self.faults = faults or Faults()
-        self.shelf = shelf or Shelf([desk.preset])
-        self.news = News(f"{ROOT}/news", self._changed)
-        self._desk, self._surface, self._saver, self._router = desk, surface, saver, router
+        self.errors = errors or ErrorLog()
+        self.library = library or Library([controller.preset])
+        self.news = NewsMethod(f"{ROOT}/news", self._changed)
+        self._controller, self._controller_map, self._saver, self._router = controller, controller_map, saver, router
         self._meters: Meters = meters or dict
         self._version = 0
         self._fixed = self._commands()
         self._built = self._build()
-        self._end = desk.listen(lambda _address, _value: self._changed())
-        if surface:
-            surface.listen(self._changed)
+        self._end = controller.listen(lambda _address, _value: self._changed())
+        if controller_map:
+            controller_map.listen(self._changed)
 
     def close(self) -> None:
         """Stop listening to the desk."""
@@ -81,11 +82,11 @@ class AddressSpace:
         return self._current().layout
 
     @property
-    def methods(self) -> Mapping[str, Method]:
+    def methods(self) -> Mapping[str, OscMethod]:
         """Every method by its address."""
         return self._current().methods
 
-    def find(self, address: str) -> tuple[Method, ...]:
+    def find(self, address: str) -> tuple[OscMethod, ...]:
         """Return the methods that an address or a pattern means; patterns mean knobs and meters only.
 
         Raises:
@@ -115,9 +116,9 @@ class AddressSpace:
         Raises:
             ParameterError: there is no such knob any more; none is turned.
         """
-        self._desk.set_many(changes)
+        self._controller.set_many(changes)
 
-    def _matching(self, methods: Mapping[str, Method], pattern: str) -> tuple[Method, ...]:
+    def _matching(self, methods: Mapping[str, OscMethod], pattern: str) -> tuple[OscMethod, ...]:
         try:
             matches = matcher(pattern)
         except PatternError as error:
@@ -126,7 +127,7 @@ class AddressSpace:
         found = tuple(
             method
             for path, method in methods.items()
-            if isinstance(method, Position if normalised else Knob | MeterMethod) and matches(path)
+            if isinstance(method, NormalisedMethod if normalised else ParameterMethod | MeterMethod) and matches(path)
         )
         if not found:
             raise RefusedError("unknown address", f"{pattern}: no knob or meter matches")
@@ -134,68 +135,78 @@ class AddressSpace:
 
     def _current(self) -> Built:
         built = self._built
-        if built.layout != self._desk.layout:
+        if built.layout != self._controller.layout:
             built = self._built = self._build()
         return built
 
     def _build(self) -> Built:
-        layout, parameters = self._desk.layout, self._desk.parameters
-        methods: dict[str, Method] = {method.path: method for method in self._meter_methods()} | self._fixed
-        order = OrderCommand(f"{ROOT}/order", self._desk)
+        layout, parameters = self._controller.layout, self._controller.parameters
+        methods: dict[str, OscMethod] = {method.path: method for method in self._meter_methods()} | self._fixed
+        order = OrderMethod(f"{ROOT}/order", self._controller)
         methods[order.path] = order
         for address, parameter in parameters.items():
             path = address.replace(".", "/")
-            methods[f"{ROOT}/{path}"] = Knob(f"{ROOT}/{path}", address, parameter, self._desk, self.shelf)
+            methods[f"{ROOT}/{path}"] = ParameterMethod(
+                f"{ROOT}/{path}", address, parameter, self._controller, self.library
+            )
             if parameter.choices or not isinstance(parameter.default, str):
-                methods[f"{NORMALISED}/{path}"] = Position(f"{NORMALISED}/{path}", address, parameter, self._desk)
+                methods[f"{NORMALISED}/{path}"] = NormalisedMethod(
+                    f"{NORMALISED}/{path}", address, parameter, self._controller
+                )
         methods |= {method.path: method for method in self._mapped(parameters)}
         return Built(layout, methods, {})
 
-    def _mapped(self, parameters: Mapping[str, Parameter]) -> Iterator[Method]:
+    def _mapped(self, parameters: Mapping[str, Parameter]) -> Iterator[OscMethod]:
         """Yield what shows, for every knob that a control can turn, which one does."""
-        surface = self._surface
-        if not surface:
+        controller_map = self._controller_map
+        if not controller_map:
             return
         for address in (*ACTIONS, *parameters):
             knob = parameters.get(address)
             if not knob or knob.choices or not isinstance(knob.default, str):
                 path = f"{ROOT}/midi/control/{address.replace('.', '/')}"
-                shown = functools.partial(lambda of: (surface.controls.get(of, ""),), address)
-                yield Display(path, "s", "the control that turns it", shown)
+                shown = functools.partial(lambda of: (controller_map.controls.get(of, ""),), address)
+                yield ReadOnlyMethod(path, "s", "the control that turns it", shown)
 
-    def _meter_methods(self) -> Iterator[Method]:
+    def _meter_methods(self) -> Iterator[OscMethod]:
         try:
             for name in self._meters():
                 yield MeterMethod(meter_path(ROOT, name), name, self._meters)
         except Exception as error:  # meters are foreign code; knobs are not to suffer
-            self.faults.add("internal", f"meters: {type(error).__name__}: {error}")
+            self.errors.add("internal", f"meters: {type(error).__name__}: {error}")
 
-    def _commands(self) -> dict[str, Method]:
+    def _commands(self) -> dict[str, OscMethod]:
         methods = [
-            PresetCommand(f"{ROOT}/preset", self._desk, self.shelf),
-            MorphCommand(f"{ROOT}/morph", self._desk, self.shelf),
-            Toggle(
-                f"{ROOT}/bypass", "bypass", "let the dry sound through", self._desk.bypass, lambda: self._desk.bypassed
+            PresetMethod(f"{ROOT}/preset", self._controller, self.library),
+            MorphMethod(f"{ROOT}/morph", self._controller, self.library),
+            SwitchMethod(
+                f"{ROOT}/bypass",
+                "bypass",
+                "let the dry sound through",
+                self._controller.bypass,
+                lambda: self._controller.bypassed,
             ),
-            Toggle(f"{ROOT}/mute", "mute", "silence the output", self._desk.mute, lambda: self._desk.muted),
-            Panic(f"{ROOT}/panic", self._desk),
+            SwitchMethod(
+                f"{ROOT}/mute", "mute", "silence the output", self._controller.mute, lambda: self._controller.muted
+            ),
+            PanicMethod(f"{ROOT}/panic", self._controller),
             self.news,
         ]
-        if self._surface:
-            methods += self._learning(self._surface)
+        if self._controller_map:
+            methods += self._learning(self._controller_map)
         if self._saver:
-            methods.append(Save(f"{ROOT}/save", self._saver))
+            methods.append(SaveMethod(f"{ROOT}/save", self._saver))
         if self._router:
             methods += route_commands(ROOT, self._router)
         return {method.path: method for method in methods}
 
-    def _learning(self, surface: Surface) -> Iterator[Method]:
-        yield Learn(f"{ROOT}/midi/learn", surface, self._learned)
-        yield Unlearn(f"{ROOT}/midi/unlearn", surface, self._learned)
-        yield Display(
-            f"{ROOT}/midi/hint", "s", "what to do so that a control is learned", lambda: (surface.hint or "",)
+    def _learning(self, controller_map: ControllerMap) -> Iterator[OscMethod]:
+        yield LearnMethod(f"{ROOT}/midi/learn", controller_map, self._learned)
+        yield UnlearnMethod(f"{ROOT}/midi/unlearn", controller_map, self._learned)
+        yield ReadOnlyMethod(
+            f"{ROOT}/midi/hint", "s", "what to do so that a control is learned", lambda: (controller_map.hint or "",)
         )
-        yield Tempo(f"{ROOT}/tempo", surface)
+        yield TempoMethod(f"{ROOT}/tempo", controller_map)
 
     def _learned(self, address: str, words: str) -> None:
         self.news.say(f"{address}: {words}" if words else f"{address}: no control any more")

@@ -15,7 +15,7 @@ HORIZON_S = 600.0
 _MOST_WAITING = 20_000
 
 
-class Schedule(Generic[P]):
+class BundleScheduler(Generic[P]):
     """Messages by the time at which they are due, in seconds since 1970; those of the same time keep their order."""
 
     def __init__(self) -> None:

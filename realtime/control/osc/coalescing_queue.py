@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from typing import Generic, TypeVar
 
-from gramophone.realtime.control.osc.method import Method
+from gramophone.realtime.control.osc.method import OscMethod
 
 P = TypeVar("P")
 
@@ -19,14 +19,14 @@ _OVERHEAD_BYTES = 400
 _NUMBERS = {b",f\0\0": struct.Struct(">f"), b",i\0\0": struct.Struct(">i")}
 
 
-class Backlog(Generic[P]):
+class CoalescingQueue(Generic[P]):
     """Packets with their peers, in the order in which they came. `methods` returns the methods by address.
 
     A packet gives way to a later one where both are certain to turn the same knob, and nothing lies between them but
     such packets: so whatever is asked, refused or done besides finds the knobs as if all had been heard.
     """
 
-    def __init__(self, methods: Callable[[], Mapping[str, Method]]) -> None:
+    def __init__(self, methods: Callable[[], Mapping[str, OscMethod]]) -> None:
         self._methods = methods
         self._waiting: OrderedDict[Hashable, tuple[bytes, P]] = OrderedDict()
         self._others = 0
@@ -51,7 +51,7 @@ class Backlog(Generic[P]):
         return data, peer
 
 
-def _knob(data: bytes, methods: Mapping[str, Method]) -> str | None:
+def _knob(data: bytes, methods: Mapping[str, OscMethod]) -> str | None:
     """Return which knob a packet is certain to turn; None where it does something else, or may be refused."""
     end = data.find(0)
     tags = (end | 3) + 1

@@ -6,52 +6,52 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gramophone.presets import Preset
-from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.morph import Morph, play
-from gramophone.realtime.control.osc.library import Shelf
-from gramophone.realtime.control.osc.method import Answer, Method, Ranges
+from gramophone.realtime.control.osc.library import Library
+from gramophone.realtime.control.osc.method import Answer, OscMethod, Ranges
 from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.error_log import RefusedError
 from gramophone.realtime.osc.packet import Message
 
 
-class PresetCommand(Method):
+class PresetMethod(OscMethod):
     """Fade over to a preset of the shelf, by name."""
 
     types = "s"
-    changes_layout = True
+    changes_parameters = True
 
-    def __init__(self, path: str, desk: Desk, shelf: Shelf) -> None:
+    def __init__(self, path: str, controller: Controller, library: Library) -> None:
         super().__init__(path, path, "fade over to a preset, by name")
-        self._desk, self._shelf = desk, shelf
+        self._controller, self._library = controller, library
 
     @property
     def ranges(self) -> Ranges:
         """The presets that there are now."""
-        return ({"VALS": self._shelf.presets},)
+        return ({"VALS": self._library.presets},)
 
     def check(self, message: Message) -> Preset:
         """Return the preset that the message names."""
-        return self._shelf.preset(arguments.text(message))
+        return self._library.preset(arguments.text(message))
 
     def write(self, checked: Preset) -> None:
         """Fade over to it."""
-        self._desk.change(checked)
+        self._controller.change(checked)
 
     def read(self) -> Answer:
         """Return the name of the preset that plays."""
-        return (self._desk.name,)
+        return (self._controller.name,)
 
 
-class MorphCommand(Method):
+class MorphMethod(OscMethod):
     """Go part of the way from one preset to another; with a position alone, along the way chosen last."""
 
     types = "ssf"
-    changes_layout = True
+    changes_parameters = True
 
-    def __init__(self, path: str, desk: Desk, shelf: Shelf) -> None:
+    def __init__(self, path: str, controller: Controller, library: Library) -> None:
         super().__init__(path, path, "from one preset (0) to another (1); a position alone moves along the same way")
-        self._desk, self._shelf = desk, shelf
+        self._controller, self._library = controller, library
         self._names: tuple[str, str] | None = None
         self._position = 0.0
         self._morph: tuple[tuple[Preset, Preset], Morph] | None = None
@@ -59,14 +59,14 @@ class MorphCommand(Method):
     @property
     def ranges(self) -> Ranges:
         """The presets that there are now, twice, and the way between."""
-        return ({"VALS": self._shelf.presets}, {"VALS": self._shelf.presets}, {"MIN": 0.0, "MAX": 1.0})
+        return ({"VALS": self._library.presets}, {"VALS": self._library.presets}, {"MIN": 0.0, "MAX": 1.0})
 
     def check(self, message: Message) -> tuple[tuple[str, str], float]:
         """Return the two presets' names and the position."""
         if message.types[:2] == "ss":
             first, second = message.arguments[:2]
-            self._shelf.preset(first)
-            self._shelf.preset(second)
+            self._library.preset(first)
+            self._library.preset(second)
             names = first, second
         elif len(message.types) == 1 and self._names:
             names = self._names
@@ -84,24 +84,24 @@ class MorphCommand(Method):
     def write(self, checked: tuple[tuple[str, str], float]) -> None:
         """Go there."""
         names, self._position = checked
-        ends = self._shelf.preset(names[0]), self._shelf.preset(names[1])
+        ends = self._library.preset(names[0]), self._library.preset(names[1])
         if not self._morph or self._morph[0] != ends:
             self._morph = ends, Morph(*ends)
-        play(self._desk, self._morph[1].at(self._position))
+        play(self._controller, self._morph[1].at(self._position))
 
     def read(self) -> Answer:
         """Return the two presets and the position gone to last."""
         return (*self._names, self._position) if self._names else ()
 
 
-class OrderCommand(Method):
+class OrderMethod(OscMethod):
     """Put the stages into another order and fade over to it."""
 
-    changes_layout = True
+    changes_parameters = True
 
-    def __init__(self, path: str, desk: Desk) -> None:
+    def __init__(self, path: str, controller: Controller) -> None:
         super().__init__(path, path, "the stages in the order that the sound takes; send them all in another order")
-        self._desk = desk
+        self._controller = controller
         self.types = "s" * len(self.read())
 
     def check(self, message: Message) -> tuple[str, ...]:
@@ -113,15 +113,15 @@ class OrderCommand(Method):
 
     def write(self, checked: tuple[str, ...]) -> None:
         """Fade over to the new order."""
-        preset = self._desk.preset
-        self._desk.change(replace(preset, stages=tuple(preset.stage(name) for name in checked)))
+        preset = self._controller.preset
+        self._controller.change(replace(preset, stages=tuple(preset.stage(name) for name in checked)))
 
     def read(self) -> Answer:
         """Return the stages' names in order."""
-        return tuple(dict.fromkeys(address.partition(".")[0] for address in self._desk.parameters))
+        return tuple(dict.fromkeys(address.partition(".")[0] for address in self._controller.parameters))
 
 
-class Toggle(Method):
+class SwitchMethod(OscMethod):
     """Something on or off, which the desk calls `key`: bypass, mute."""
 
     types = "T"
@@ -146,16 +146,16 @@ class Toggle(Method):
         return (self._state(),)
 
 
-class Panic(Method):
+class PanicMethod(OscMethod):
     """Forget all sound under way. A button's release (0, false) does nothing."""
 
     types = "I"
     readable = False
     together = True
 
-    def __init__(self, path: str, desk: Desk) -> None:
+    def __init__(self, path: str, controller: Controller) -> None:
         super().__init__(path, "panic", "forget all sound under way: tails, echoes, frozen rooms")
-        self._desk = desk
+        self._controller = controller
 
     def check(self, message: Message) -> bool | None:
         """Return true where the button was pressed."""
@@ -163,4 +163,4 @@ class Panic(Method):
 
     def write(self, checked: bool) -> None:
         """Panic."""
-        self._desk.panic()
+        self._controller.panic()

@@ -13,9 +13,9 @@ from typing import Generic, TypeVar
 from gramophone.models.parameters import ParameterError
 from gramophone.presets import PresetError
 from gramophone.realtime.control.osc.address_space import NORMALISED, ROOT, AddressSpace
-from gramophone.realtime.control.osc.bundle_scheduler import Schedule, unpacked
-from gramophone.realtime.control.osc.method import Method
-from gramophone.realtime.control.osc.pending_writes import Inbox, Write
+from gramophone.realtime.control.osc.bundle_scheduler import BundleScheduler, unpacked
+from gramophone.realtime.control.osc.method import OscMethod
+from gramophone.realtime.control.osc.pending_writes import PendingWrite, PendingWrites
 from gramophone.realtime.control.osc.subscriptions import LIFETIME_S, USUAL_HZ, Subscriptions
 from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.encode import encode
@@ -30,7 +30,7 @@ Redirect = Callable[[P, int], P]
 _MOST_OUTGOING = 10_000
 
 
-class Conversation(Generic[P]):
+class Dispatcher(Generic[P]):
     """All that is said between the address space and its peers. One thread at a time.
 
     `receive` takes packets in, `advance` does what is due; both take the time in seconds on a clock that only runs
@@ -42,8 +42,8 @@ class Conversation(Generic[P]):
     ) -> None:
         self.outgoing: deque[tuple[bytes, P]] = deque()
         self._space, self._redirect, self._wall = space, redirect, wall
-        self._inbox: Inbox[P] = Inbox()
-        self._schedule: Schedule[P] = Schedule()
+        self._inbox: PendingWrites[P] = PendingWrites()
+        self._schedule: BundleScheduler[P] = BundleScheduler()
         self._subscriptions: Subscriptions[P] = Subscriptions(space)
         self._own: dict[str, Callable[[Message, P, float], None]] = {
             f"{ROOT}/subscribe": self._subscribe,
@@ -66,9 +66,9 @@ class Conversation(Generic[P]):
                     self._schedule.put(due, message, peer)
             self._hear_all([(message, peer) for due, message in timed if due <= wall_s], now)
         except PacketError as error:
-            self._space.faults.add("malformed", str(error), about=str(peer))
+            self._space.errors.add("malformed", str(error), about=str(peer))
         except RefusedError as error:
-            self._space.faults.add(error.kind, str(error))
+            self._space.errors.add(error.kind, str(error))
 
     def advance(self, now: float) -> None:
         """Do what waits and what has become due, answer, and tell the subscribers."""
@@ -109,7 +109,7 @@ class Conversation(Generic[P]):
             if message.address in self._own:
                 self._do(now)
                 self._own[message.address](message, peer, now)
-            elif self._inbox.changes_layout and message.types:
+            elif self._inbox.changes_parameters and message.types:
                 self._hear_behind(message, peer)
             else:
                 self._understand(message, peer, now)
@@ -119,8 +119,8 @@ class Conversation(Generic[P]):
     def _hear_behind(self, message: Message, peer: P) -> None:
         """Another layout is coming: what changes it again is heard now, all else when it is in place."""
         method = self._space.methods.get(message.address)
-        if method and method.changes_layout:
-            self._inbox.put(Write(method, method.check(message), peer))
+        if method and method.changes_parameters:
+            self._inbox.put(PendingWrite(method, method.check(message), peer))
         else:
             self._inbox.put_behind(message, peer)
 
@@ -134,14 +134,14 @@ class Conversation(Generic[P]):
         for method in methods:
             self._put(method, message._replace(address=method.path), peer)
 
-    def _put(self, method: Method, message: Message, peer: P) -> None:
+    def _put(self, method: OscMethod, message: Message, peer: P) -> None:
         try:
             checked = method.check(message)
             if checked is not None:
-                self._inbox.put(Write(method, checked, peer))
+                self._inbox.put(PendingWrite(method, checked, peer))
         except RefusedError as error:
             self._subscriptions.has_set(peer, method, taken=False)
-            self._space.faults.add(error.kind, str(error), about=method.path)
+            self._space.errors.add(error.kind, str(error), about=method.path)
 
     def _do(self, now: float) -> None:
         while self._inbox:
@@ -151,7 +151,7 @@ class Conversation(Generic[P]):
             for message, peer in behind:
                 self._hear(message, peer, now)
 
-    def _turn(self, writes: list[Write[P]]) -> list[Write[P]]:
+    def _turn(self, writes: list[PendingWrite[P]]) -> list[PendingWrite[P]]:
         """Turn at once what can be, so that all of a bundle is heard from the same block on; return what is left."""
         turns = [write for write in writes if write.method.together]
         if len(turns) < 2:
@@ -164,7 +164,7 @@ class Conversation(Generic[P]):
             self._subscriptions.has_set(write.peer, write.method, taken=True)
         return [write for write in writes if not write.method.together]
 
-    def _write(self, write: Write[P]) -> None:
+    def _write(self, write: PendingWrite[P]) -> None:
         try:
             write.method.write(write.checked)
             self._subscriptions.has_set(write.peer, write.method, taken=True)
@@ -191,19 +191,19 @@ class Conversation(Generic[P]):
         return self._redirect(peer, int(port))
 
     def _errors(self, message: Message, peer: P, now: float) -> None:
-        counts = sorted(self._space.faults.counts.items())
+        counts = sorted(self._space.errors.counts.items())
         self._send(encode(message.address, [part for pair in counts for part in pair]), peer)
 
     def _send(self, packet: bytes, peer: P) -> None:
         if len(self.outgoing) < _MOST_OUTGOING:
             self.outgoing.append((packet, peer))
         else:
-            self._space.faults.add("answer dropped", f"more than {_MOST_OUTGOING} answers wait")
+            self._space.errors.add("answer dropped", f"more than {_MOST_OUTGOING} answers wait")
 
     def _fault(self, error: Exception, about: str) -> None:
         if isinstance(error, RefusedError):
-            self._space.faults.add(error.kind, str(error), about=about)
+            self._space.errors.add(error.kind, str(error), about=about)
         elif isinstance(error, ParameterError | PresetError):
-            self._space.faults.add("refused value", f"{about}: {error}", about=about)
+            self._space.errors.add("refused value", f"{about}: {error}", about=about)
         else:
-            self._space.faults.add("internal", f"{about}: {type(error).__name__}: {error}", about=about)
+            self._space.errors.add("internal", f"{about}: {type(error).__name__}: {error}", about=about)

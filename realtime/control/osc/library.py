@@ -17,7 +17,7 @@ class _Read(NamedTuple):
     written: int
 
 
-class Shelf:
+class Library:
     """The presets of the library, `extra` ones (say the one that play began with), and the bundled clips."""
 
     def __init__(self, extra: Iterable[Preset] = ()) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from gramophone.realtime.control.osc.method import Answer
-from gramophone.realtime.control.osc.read_only_methods import Display
+from gramophone.realtime.control.osc.read_only_methods import ReadOnlyMethod
 
 Meters = Callable[[], Mapping[str, float]]
 """Levels by name, such as `input.peak_db`; called often, must not block."""
@@ -15,7 +15,7 @@ Meters = Callable[[], Mapping[str, float]]
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
-class MeterMethod(Display):
+class MeterMethod(ReadOnlyMethod):
     """One meter."""
 
     def __init__(self, path: str, name: str, meters: Meters) -> None:

@@ -13,12 +13,12 @@ Answer = tuple[Plain, ...]
 Ranges = Sequence[Mapping[str, Any] | None]
 
 
-class Method(ABC):
+class OscMethod(ABC):
     """An address; what follows is what OSCQuery tells of it.
 
     `key` names what it turns: of messages that are waiting for the same key only the newest counts.
-    `changes_layout` says that other addresses may come and go when it is written, `together` that the desk turns its
-    `key` at once with others: see `AddressSpace.turn`.
+    `changes_parameters` says that other addresses may come and go when it is written, `together` that the controller
+    sets its `key` at once with others: see `AddressSpace.turn`.
     """
 
     types: str = "f"
@@ -27,7 +27,7 @@ class Method(ABC):
     default: Answer = ()
     readable: bool = True
     writable: bool = True
-    changes_layout: ClassVar[bool] = False
+    changes_parameters: ClassVar[bool] = False
     together: ClassVar[bool] = False
 
     def __init__(self, path: str, key: str, description: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gramophone.models.parameters import ParameterError
-from gramophone.realtime.control.midi.controller_map import LAST_BPM, Surface
-from gramophone.realtime.control.osc.method import Answer, Method, Ranges
+from gramophone.realtime.control.midi.controller_map import LAST_BPM, ControllerMap
+from gramophone.realtime.control.osc.method import Answer, OscMethod, Ranges
 from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.error_log import RefusedError
 from gramophone.realtime.osc.packet import Message
@@ -15,21 +15,21 @@ Learned = Callable[[str, str], None]
 """Called with a knob's address and what turns it now, in words; empty where nothing does."""
 
 
-class Learn(Method):
+class LearnMethod(OscMethod):
     """Map the control that is moved next to a knob; an empty text ends the waiting."""
 
     types = "s"
 
-    def __init__(self, path: str, surface: Surface, learned: Learned) -> None:
+    def __init__(self, path: str, controller_map: ControllerMap, learned: Learned) -> None:
         super().__init__(path, path, "map the control moved next to this knob (stage.parameter, bypass, mute, panic)")
-        self._surface, self._learned = surface, learned
+        self._controller_map, self._learned = controller_map, learned
 
     def check(self, message: Message) -> str:
         """Return the knob's address."""
         address = arguments.text(message)
         try:
             if address:
-                self._surface.demand_learnable(address)
+                self._controller_map.demand_learnable(address)
         except ParameterError as error:
             raise RefusedError("refused value", f"{message.address}: {str(error)[:200]}") from None
         return address
@@ -37,46 +37,46 @@ class Learn(Method):
     def write(self, checked: str) -> None:
         """Wait for a control, or no more."""
         if checked:
-            self._surface.learn(checked, lambda mapping: self._learned(mapping.knob, mapping.words))
+            self._controller_map.learn(checked, lambda mapping: self._learned(mapping.knob, mapping.words))
         else:
-            self._surface.stop_learning()
+            self._controller_map.stop_learning()
 
     def read(self) -> Answer:
         """Return the address of the knob that waits for a control; an empty text if none does."""
-        return (self._surface.learning,)
+        return (self._controller_map.learning,)
 
 
-class Unlearn(Method):
+class UnlearnMethod(OscMethod):
     """Take every control off a knob."""
 
     types = "s"
     readable = False
 
-    def __init__(self, path: str, surface: Surface, learned: Learned) -> None:
+    def __init__(self, path: str, controller_map: ControllerMap, learned: Learned) -> None:
         super().__init__(path, path, "take every control off this knob (stage.parameter, bypass, mute, panic)")
-        self._surface, self._learned = surface, learned
+        self._controller_map, self._learned = controller_map, learned
 
     def check(self, message: Message) -> str:
         """Return the knob's address."""
         address = arguments.text(message)
-        if address not in self._surface.controls:
+        if address not in self._controller_map.controls:
             raise RefusedError("refused value", f"{message.address}: no control is mapped to {address[:80]!r}")
         return address
 
     def write(self, checked: str) -> None:
         """Forget."""
-        if self._surface.unlearn(checked):
+        if self._controller_map.unlearn(checked):
             self._learned(checked, "")
 
 
-class Tempo(Method):
+class TempoMethod(OscMethod):
     """The tempo that synced knobs follow."""
 
     unit = "bpm"
 
-    def __init__(self, path: str, surface: Surface) -> None:
+    def __init__(self, path: str, controller_map: ControllerMap) -> None:
         super().__init__(path, path, "quarter notes a minute, for knobs that follow the tempo; MIDI clock overrides it")
-        self._surface = surface
+        self._controller_map = controller_map
 
     @property
     def ranges(self) -> Ranges:
@@ -92,8 +92,8 @@ class Tempo(Method):
 
     def write(self, checked: float) -> None:
         """Set it."""
-        self._surface.set_tempo(checked)
+        self._controller_map.set_tempo(checked)
 
     def read(self) -> Answer:
         """Return the tempo, if one is known."""
-        return () if self._surface.bpm is None else (self._surface.bpm,)
+        return () if self._controller_map.bpm is None else (self._controller_map.bpm,)

@@ -5,22 +5,22 @@ from __future__ import annotations
 import math
 
 from gramophone.models.parameters import Parameter, ParameterError, Value
-from gramophone.realtime.control.controller import Desk
-from gramophone.realtime.control.osc.library import Shelf, shown
-from gramophone.realtime.control.osc.method import Answer, Method, Ranges
+from gramophone.realtime.control.controller import Controller
+from gramophone.realtime.control.osc.library import Library, shown
+from gramophone.realtime.control.osc.method import Answer, OscMethod, Ranges
 from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.error_log import RefusedError
 from gramophone.realtime.osc.packet import Message
 
 
-class Knob(Method):
+class ParameterMethod(OscMethod):
     """A parameter in its unit: numbers as such, choices by name or index, switches true or false, clips by name."""
 
     together = True
 
-    def __init__(self, path: str, key: str, parameter: Parameter, desk: Desk, shelf: Shelf) -> None:
+    def __init__(self, path: str, key: str, parameter: Parameter, controller: Controller, library: Library) -> None:
         super().__init__(path, key, parameter.description)
-        self._parameter, self._desk, self._shelf = parameter, desk, shelf
+        self._parameter, self._controller, self._library = parameter, controller, library
         self._is_file = isinstance(parameter.default, str) and not parameter.choices
         self.unit = parameter.unit
         self.default = (parameter.default,)
@@ -35,7 +35,7 @@ class Knob(Method):
             return ({"MIN": low, "MAX": high},)
         if self.types == "T":
             return ()
-        return ({"VALS": ["", *self._shelf.clips] if self._is_file else list(self._parameter.choices)},)
+        return ({"VALS": ["", *self._library.clips] if self._is_file else list(self._parameter.choices)},)
 
     def surely_takes(self, number: float) -> bool:
         """Return whether the parameter is a number and this one in its range."""
@@ -59,11 +59,11 @@ class Knob(Method):
 
     def write(self, checked: Value) -> None:
         """Turn the knob."""
-        self._desk.set(self.key, checked)
+        self._controller.set(self.key, checked)
 
     def read(self) -> Answer:
         """Return the knob's value; of a file its name."""
-        value = self._desk.get(self.key)
+        value = self._controller.get(self.key)
         return (shown(value) if self._is_file and isinstance(value, str) else value,)
 
     def _choice(self, message: Message) -> Value:
@@ -78,21 +78,21 @@ class Knob(Method):
     def _file(self, name: str) -> Value:
         """Return the bundled clip of this name, or the file that is in place where it is called so."""
         try:
-            now = self._desk.get(self.key)
+            now = self._controller.get(self.key)
         except ParameterError:
             now = ""
-        return now if name and name == shown(str(now)) else self._shelf.clip(name)
+        return now if name and name == shown(str(now)) else self._library.clip(name)
 
 
-class Position(Method):
+class NormalisedMethod(OscMethod):
     """A knob as a position, 0 to 1: beyond the ends is at the ends; switches and choices take the nearest."""
 
     clips = True
     together = True
 
-    def __init__(self, path: str, key: str, parameter: Parameter, desk: Desk) -> None:
+    def __init__(self, path: str, key: str, parameter: Parameter, controller: Controller) -> None:
         super().__init__(path, key, parameter.description)
-        self._parameter, self._desk = parameter, desk
+        self._parameter, self._controller = parameter, controller
         self.default = (parameter.position_of(parameter.default),)
 
     @property
@@ -111,8 +111,8 @@ class Position(Method):
 
     def write(self, checked: Value) -> None:
         """Turn the knob."""
-        self._desk.set(self.key, checked)
+        self._controller.set(self.key, checked)
 
     def read(self) -> Answer:
         """Return the knob's position."""
-        return (self._desk.get_0to1(self.key),)
+        return (self._controller.get_0to1(self.key),)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gramophone.realtime.control.osc.method import Answer, Method
+from gramophone.realtime.control.osc.method import Answer, OscMethod
 from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.packet import Message
 
 
-class Display(Method):
+class ReadOnlyMethod(OscMethod):
     """What `shown` returns, of the types `types`."""
 
     writable = False
@@ -31,7 +31,7 @@ class Display(Method):
         return self._shown()
 
 
-class News(Display):
+class NewsMethod(ReadOnlyMethod):
     """The last sentence for whoever plays, with a number that tells it from the one before."""
 
     def __init__(self, path: str, changed: Callable[[], None]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from gramophone.realtime.control.osc.method import Answer, Method
+from gramophone.realtime.control.osc.method import Answer, OscMethod
 from gramophone.realtime.dsp.channel_matrix import Route, RouteError, as_text, check_route, parse_route
 from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.error_log import RefusedError
@@ -34,7 +34,7 @@ class Router(Protocol):
         """Let the channels play on other outputs."""
 
 
-class RouteCommand(Method):
+class RoutingMethod(OscMethod):
     """Connect one side of the device, by a text such as `1,1`, `3,4` or `1+2,0`, or a number for each channel."""
 
     types = "s"
@@ -64,9 +64,11 @@ class RouteCommand(Method):
         return (as_text(self._now()),)
 
 
-def route_commands(root: str, router: Router) -> Iterator[Method]:
+def route_commands(root: str, router: Router) -> Iterator[OscMethod]:
     """Yield the commands for both sides of the device."""
-    yield RouteCommand(f"{root}/inputs", "input", lambda: router.inputs, lambda: router.sockets[0], router.route_inputs)
-    yield RouteCommand(
+    yield RoutingMethod(
+        f"{root}/inputs", "input", lambda: router.inputs, lambda: router.sockets[0], router.route_inputs
+    )
+    yield RoutingMethod(
         f"{root}/outputs", "output", lambda: router.outputs, lambda: router.sockets[1], router.route_outputs
     )

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from gramophone.presets import PresetError, name_of
-from gramophone.realtime.control.osc.method import Method
-from gramophone.realtime.control.preset_saver import Saver
+from gramophone.realtime.control.osc.method import OscMethod
+from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.error_log import RefusedError
 from gramophone.realtime.osc.packet import Message
 
 
-class Save(Method):
+class SaveMethod(OscMethod):
     """Save what plays; without a name, under the one that it has."""
 
     types = "s"
     readable = False
 
-    def __init__(self, path: str, saver: Saver) -> None:
+    def __init__(self, path: str, saver: PresetSaver) -> None:
         super().__init__(path, path, "save what plays, values and mappings and all, as a preset of this name")
         self._saver = saver
 

@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from gramophone.realtime.control.osc.address_space import AddressSpace
-from gramophone.realtime.control.osc.coalescing_queue import Backlog
-from gramophone.realtime.control.osc.dispatcher import Conversation
-from gramophone.realtime.osc.allow_list import AllowanceError
+from gramophone.realtime.control.osc.coalescing_queue import CoalescingQueue
+from gramophone.realtime.control.osc.dispatcher import Dispatcher
+from gramophone.realtime.osc.allow_list import AllowListError
 from gramophone.realtime.osc.receive_buffer import dropped, enlarge
-from gramophone.realtime.osc.udp import ListenError, allowance, listen
+from gramophone.realtime.osc.udp import ListenError, allow_list, listen
 from gramophone.realtime.system.realtime_priority import HANDS, real_time
 
 Address = tuple[Any, ...]
@@ -67,16 +67,16 @@ class OscServer:
     def __init__(self, space: AddressSpace, port: int, host: str, allow: Iterable[str]) -> None:
         self._space = space
         try:
-            self._allowance = allowance(host, tuple(allow))
+            self._allow_list = allow_list(host, tuple(allow))
             self._socket = listen(host, port)
-        except AllowanceError as error:
+        except AllowListError as error:
             raise OscError(f"OSC: {error}") from None
         except ListenError as error:
             raise OscError(f"OSC {error}; choose another with --osc-port") from None
         self.port: int = self._socket.getsockname()[1]
         self.buffer_bytes = enlarge(self._socket)
-        self._conversation: Conversation[Address] = Conversation(space, _at_port)
-        self._backlog: Backlog[Address] = Backlog(lambda: space.methods)
+        self._dispatcher: Dispatcher[Address] = Dispatcher(space, _at_port)
+        self._queue: CoalescingQueue[Address] = CoalescingQueue(lambda: space.methods)
         self.received = 0
         self.real_time = False
         self._written_at = self._looked_at = 0.0
@@ -107,27 +107,27 @@ class OscServer:
                 try:
                     self._turn()
                 except Exception as error:  # never a stopped thread
-                    self._space.faults.add("internal", f"{type(error).__name__}: {error}")
+                    self._space.errors.add("internal", f"{type(error).__name__}: {error}")
 
     def _wait_s(self) -> float | None:
-        return 0.0 if self._backlog else self._conversation.wait_s(time.monotonic())
+        return 0.0 if self._queue else self._dispatcher.wait_s(time.monotonic())
 
     def _turn(self) -> None:
         self._empty_socket()
         now = time.monotonic()
         for _ in range(_HEARD_AT_ONCE):
-            if self._backlog:
-                self._conversation.receive(*self._backlog.take(), now)
+            if self._queue:
+                self._dispatcher.receive(*self._queue.take(), now)
                 self._empty_socket()
-        if not self._backlog or now - self._written_at > _WRITE_EVERY_S:
-            self._conversation.advance(now)
+        if not self._queue or now - self._written_at > _WRITE_EVERY_S:
+            self._dispatcher.advance(now)
             self._written_at = now
             self._send()
             self._look_for_drops(now)
 
     def _empty_socket(self) -> None:
         for _ in range(_EMPTIED_AT_ONCE):
-            if self._backlog.bytes > _BACKLOG_BYTES:
+            if self._queue.bytes > _BACKLOG_BYTES:
                 return
             try:
                 data, peer = self._socket.recvfrom(_LARGEST)
@@ -135,20 +135,20 @@ class OscServer:
                 return
             except OSError:  # Windows reports here that an earlier answer could not be delivered
                 continue
-            if peer[0] in self._allowance:
-                self._backlog.put(data, peer)
+            if peer[0] in self._allow_list:
+                self._queue.put(data, peer)
                 self.received += 1
             else:
-                self._space.faults.add("stranger", f"packet from {peer[0]}, who is not on the allow-list")
+                self._space.errors.add("stranger", f"packet from {peer[0]}, who is not on the allow-list")
 
     def _send(self) -> None:
-        outgoing = self._conversation.outgoing
+        outgoing = self._dispatcher.outgoing
         while outgoing:
             packet, peer = outgoing.popleft()
             try:
                 self._socket.sendto(packet, peer)
             except OSError as error:
-                self._space.faults.add("answer dropped", f"to {peer[0]}: {error.strerror}")
+                self._space.errors.add("answer dropped", f"to {peer[0]}: {error.strerror}")
 
     def _look_for_drops(self, now: float) -> None:
         if now - self._looked_at > _LOOK_EVERY_S:
@@ -157,7 +157,7 @@ class OscServer:
             if lost > 0:
                 self._dropped += lost
                 text = f"{lost} packets came faster than the system's buffer of {self.buffer_bytes} bytes could hold"
-                self._space.faults.add("packets lost", f"{text}; raise net.core.rmem_max", "buffer", lost)
+                self._space.errors.add("packets lost", f"{text}; raise net.core.rmem_max", "buffer", lost)
 
 
 def _at_port(peer: Address, port: int) -> Address:

@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 from gramophone.models.parameters import ParameterError
 from gramophone.realtime.control.osc.address_space import AddressSpace
 from gramophone.realtime.control.osc.meter import MeterMethod
-from gramophone.realtime.control.osc.method import Answer, Method
-from gramophone.realtime.control.osc.parameter_methods import Knob, Position
+from gramophone.realtime.control.osc.method import Answer, OscMethod
+from gramophone.realtime.control.osc.parameter_methods import NormalisedMethod, ParameterMethod
 from gramophone.realtime.osc.encode import encode
 from gramophone.realtime.osc.error_log import RefusedError
 
@@ -68,10 +68,10 @@ class Subscriptions(Generic[P]):
         for key in [key for key in self._all if key[0] == target and normalised in (None, key[1])]:
             del self._all[key]
 
-    def has_set(self, owner: P, method: Method, taken: bool) -> None:
+    def has_set(self, owner: P, method: OscMethod, taken: bool) -> None:
         """Note that `owner` knows a value since it has set it; or, where it was not taken, that it does not."""
         for (_, normalised), each in self._all.items():
-            if each.owner == owner and isinstance(method, Position) == normalised:
+            if each.owner == owner and isinstance(method, NormalisedMethod) == normalised:
                 if taken:
                     each.sent[method.path] = _read(method)
                 else:
@@ -104,12 +104,14 @@ class Subscriptions(Generic[P]):
                 yield encode(method.path, answer)
 
 
-def _belongs(method: Method, normalised: bool) -> bool:
+def _belongs(method: OscMethod, normalised: bool) -> bool:
     """Knobs come in their unit or as positions, as was asked for; the rest comes either way."""
-    return method.readable and not isinstance(method, MeterMethod | (Knob if normalised else Position))
+    return method.readable and not isinstance(
+        method, MeterMethod | (ParameterMethod if normalised else NormalisedMethod)
+    )
 
 
-def _read(method: Method) -> Answer:
+def _read(method: OscMethod) -> Answer:
     try:
         return method.read()
     except ParameterError:  # another preset has just come

@@ -14,9 +14,9 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from gramophone.realtime.control.osc.address_space import AddressSpace
-from gramophone.realtime.control.oscquery.auth import Guard
+from gramophone.realtime.control.oscquery.auth import Authentication
 from gramophone.realtime.control.oscquery.tree import ATTRIBUTES, Node, node_at
-from gramophone.realtime.control.oscquery.websockets import Client, Room
+from gramophone.realtime.control.oscquery.websockets import WebSocketClient, WebSocketClients
 
 PAGE = Path(__file__).parent / "page"
 _PARTS = ("page.css", "page.js")
@@ -30,7 +30,7 @@ _SAFE = {
 }
 
 
-def make_app(space: AddressSpace, room: Room, guard: Guard, info: Node) -> Starlette:
+def make_app(space: AddressSpace, room: WebSocketClients, auth: Authentication, info: Node) -> Starlette:
     """Return the application; `info` is HOST_INFO."""
 
     async def page(request: Request) -> Response:
@@ -40,14 +40,14 @@ def make_app(space: AddressSpace, room: Room, guard: Guard, info: Node) -> Starl
         return _refused(request) or _answer(space, info, request.url.path, _attributes(request))
 
     async def talk(socket: WebSocket) -> None:
-        if _refusal(guard, socket) or room.is_full:
+        if _refusal(auth, socket) or room.is_full:
             await socket.close(_TRY_AGAIN_LATER if room.is_full else _POLICY_VIOLATION)
             return
         await socket.accept()
         await _serve(room, socket)
 
     def _refused(request: Request) -> Response | None:
-        refusal = _refusal(guard, request)
+        refusal = _refusal(auth, request)
         return PlainTextResponse(f"Gramophone: {refusal}\n", 403, headers=_SAFE) if refusal else None
 
     parts = [Route(f"/ui/{name}", _part(name)) for name in _PARTS]
@@ -64,8 +64,8 @@ def _part(name: str) -> Callable[[Request], Awaitable[Response]]:
     return part
 
 
-def _refusal(guard: Guard, connection: HTTPConnection) -> str:
-    return guard.refusal(connection.headers, connection.query_params.get("token", ""))
+def _refusal(auth: Authentication, connection: HTTPConnection) -> str:
+    return auth.refusal(connection.headers, connection.query_params.get("token", ""))
 
 
 def _attributes(request: Request) -> list[str]:
@@ -86,7 +86,7 @@ def _answer(space: AddressSpace, info: Node, path: str, attributes: list[str]) -
     return JSONResponse({name: node[name] for name in attributes or node if name in node}, headers=_SAFE)
 
 
-async def _serve(room: Room, socket: WebSocket) -> None:
+async def _serve(room: WebSocketClients, socket: WebSocket) -> None:
     client = room.enter()
     tasks = [
         asyncio.ensure_future(each) for each in (_hear(room, client, socket), _send(client, socket), client.left.wait())
@@ -100,7 +100,7 @@ async def _serve(room: Room, socket: WebSocket) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _hear(room: Room, client: Client, socket: WebSocket) -> None:
+async def _hear(room: WebSocketClients, client: WebSocketClient, socket: WebSocket) -> None:
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
@@ -110,7 +110,7 @@ async def _hear(room: Room, client: Client, socket: WebSocket) -> None:
         await asyncio.sleep(0)  # let the others have their turn
 
 
-async def _send(client: Client, socket: WebSocket) -> None:
+async def _send(client: WebSocketClient, socket: WebSocket) -> None:
     while True:
         frame = await client.queue.get()
         await (socket.send_text(frame) if isinstance(frame, str) else socket.send_bytes(frame))

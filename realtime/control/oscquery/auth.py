@@ -12,7 +12,7 @@ import socket
 from collections.abc import Mapping
 
 
-class Guard:
+class Authentication:
     """Lets requests in: by their `Host`, `Origin` and, where there is one, the `token`."""
 
     def __init__(self, token: str = "") -> None:

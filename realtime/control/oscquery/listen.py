@@ -14,7 +14,7 @@ from gramophone.realtime.osc.error_log import RefusedError
 _LONGEST_COMMAND = 4096
 
 
-class Talk:
+class ListenState:
     """What one client listens to, and what it was told last."""
 
     def __init__(self, space: AddressSpace) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gramophone.realtime.control.osc.address_space import AddressSpace
-from gramophone.realtime.control.oscquery.auth import Guard
+from gramophone.realtime.control.oscquery.auth import Authentication
 from gramophone.realtime.control.oscquery.tree import host_info
 from gramophone.realtime.control.oscquery.zeroconf_service import advertised
 from gramophone.realtime.osc.allow_list import is_loopback
@@ -94,7 +94,7 @@ class OscQueryServer:
         try:
             asyncio.run(self._serve())
         except Exception as error:
-            self._space.faults.add("internal", f"OSCQuery server: {type(error).__name__}: {error}")
+            self._space.errors.add("internal", f"OSCQuery server: {type(error).__name__}: {error}")
         finally:
             self._ready.set()
 
@@ -102,10 +102,10 @@ class OscQueryServer:
         import uvicorn
 
         from gramophone.realtime.control.oscquery.app import make_app
-        from gramophone.realtime.control.oscquery.websockets import Room
+        from gramophone.realtime.control.oscquery.websockets import WebSocketClients
 
-        room = Room(self._space)
-        app = make_app(self._space, room, Guard(self.token), host_info(self._name, self._osc_port))
+        room = WebSocketClients(self._space)
+        app = make_app(self._space, room, Authentication(self.token), host_info(self._name, self._osc_port))
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -126,7 +126,7 @@ class OscQueryServer:
             if self._advertise:
                 port = self._socket.getsockname()[1]
                 await stack.enter_async_context(
-                    advertised(self._name, self._host, port, self._osc_port, self._space.faults)
+                    advertised(self._name, self._host, port, self._osc_port, self._space.errors)
                 )
             while not server.started and not serving.done():
                 await asyncio.sleep(0.005)

@@ -6,7 +6,7 @@ from typing import Any
 
 from gramophone.models.parameters import ParameterError
 from gramophone.realtime.control.osc.address_space import AddressSpace
-from gramophone.realtime.control.osc.method import Answer, Method
+from gramophone.realtime.control.osc.method import Answer, OscMethod
 
 Node = dict[str, Any]
 
@@ -63,7 +63,7 @@ def tree(space: AddressSpace) -> Node:
     return root
 
 
-def _described(method: Method) -> Node:
+def _described(method: OscMethod) -> Node:
     node: Node = {
         "TYPE": method.types,
         "ACCESS": _READ * method.readable + _WRITE * method.writable,
@@ -82,13 +82,13 @@ def _described(method: Method) -> Node:
     return node
 
 
-def _clip_mode(method: Method, bounds: Any) -> str | None:
+def _clip_mode(method: OscMethod, bounds: Any) -> str | None:
     if not bounds or "MIN" not in bounds:
         return None
     return "both" if method.clips else "none"
 
 
-def _value(method: Method) -> Answer:
+def _value(method: OscMethod) -> Answer:
     try:
         return method.read()
     except ParameterError:  # another preset has just come

@@ -9,8 +9,8 @@ import asyncio
 import time
 
 from gramophone.realtime.control.osc.address_space import AddressSpace
-from gramophone.realtime.control.osc.dispatcher import Conversation
-from gramophone.realtime.control.oscquery.listen import Talk
+from gramophone.realtime.control.osc.dispatcher import Dispatcher
+from gramophone.realtime.control.oscquery.listen import ListenState
 from gramophone.realtime.osc.error_log import RefusedError
 
 Frame = str | bytes
@@ -20,10 +20,10 @@ _MOST_QUEUED = 2_000
 _TELL_EVERY_S = 1 / 30
 
 
-class Client:
+class WebSocketClient:
     """One connected client: `queue` holds the frames to be sent; when `left` is set, its connection is to end."""
 
-    def __init__(self, talk: Talk) -> None:
+    def __init__(self, talk: ListenState) -> None:
         self.talk = talk
         self.queue: asyncio.Queue[Frame] = asyncio.Queue(_MOST_QUEUED)
         self.left = asyncio.Event()
@@ -39,13 +39,13 @@ class Client:
             self.left.set()
 
 
-class Room:
+class WebSocketClients:
     """The clients, and the conversation that they share."""
 
     def __init__(self, space: AddressSpace) -> None:
         self._space = space
-        self._conversation: Conversation[Client] = Conversation(space)
-        self._clients: set[Client] = set()
+        self._dispatcher: Dispatcher[WebSocketClient] = Dispatcher(space)
+        self._clients: set[WebSocketClient] = set()
         self._woken = asyncio.Event()
 
     @property
@@ -53,33 +53,33 @@ class Room:
         """Whether nobody else can come in."""
         return len(self._clients) >= MOST_CLIENTS
 
-    def enter(self) -> Client:
+    def enter(self) -> WebSocketClient:
         """Return a new client."""
-        client = Client(Talk(self._space))
+        client = WebSocketClient(ListenState(self._space))
         self._clients.add(client)
         self._woken.set()
         return client
 
-    def leave(self, client: Client) -> None:
+    def leave(self, client: WebSocketClient) -> None:
         """Forget a client."""
         self._clients.discard(client)
-        self._conversation.forget(client)
+        self._dispatcher.forget(client)
 
     def close(self) -> None:
         """End all connections."""
         for client in self._clients:
             client.left.set()
 
-    def hear(self, client: Client, frame: Frame) -> None:
+    def hear(self, client: WebSocketClient, frame: Frame) -> None:
         """Take in a frame: text is a command of OSCQuery, binary is an OSC packet."""
         if isinstance(frame, bytes):
-            self._conversation.receive(frame, client, time.monotonic())
+            self._dispatcher.receive(frame, client, time.monotonic())
             self._deliver()  # now: the answers to one who asks without end are not to crowd out another's
         else:
             try:
                 client.talk.command(frame)
             except RefusedError as error:
-                self._space.faults.add(error.kind, str(error))
+                self._space.errors.add(error.kind, str(error))
         self._woken.set()
 
     async def run(self) -> None:
@@ -87,7 +87,7 @@ class Room:
         tell_at = 0.0
         while True:
             now = time.monotonic()
-            self._conversation.advance(now)
+            self._dispatcher.advance(now)
             self._deliver()
             if now >= tell_at:
                 tell_at = now + _TELL_EVERY_S
@@ -96,7 +96,7 @@ class Room:
 
     async def _pause(self, tell_at: float) -> None:
         now = time.monotonic()
-        due = self._conversation.wait_s(now)
+        due = self._dispatcher.wait_s(now)
         waits = [wait for wait in (due, max(tell_at - now, 0.0) if self._clients else None) if wait is not None]
         try:
             await asyncio.wait_for(self._woken.wait(), min(waits, default=None))
@@ -105,7 +105,7 @@ class Room:
         self._woken.clear()
 
     def _deliver(self) -> None:
-        outgoing = self._conversation.outgoing
+        outgoing = self._dispatcher.outgoing
         while outgoing:
             packet, client = outgoing.popleft()
             client.send(packet)
@@ -116,4 +116,4 @@ class Room:
                 for frame in client.talk.news():
                     client.send(frame)
             except Exception as error:  # meters are foreign code
-                self._space.faults.add("internal", f"{type(error).__name__}: {error}")
+                self._space.errors.add("internal", f"{type(error).__name__}: {error}")

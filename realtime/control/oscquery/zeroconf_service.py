@@ -8,18 +8,18 @@ import socket
 from collections.abc import AsyncIterator
 
 from gramophone.realtime.osc.allow_list import is_loopback
-from gramophone.realtime.osc.error_log import Faults
+from gramophone.realtime.osc.error_log import ErrorLog
 
 _FAREWELL_S = 0.2
 
 
 @contextlib.asynccontextmanager
-async def advertised(name: str, host: str, http_port: int, osc_port: int, faults: Faults) -> AsyncIterator[None]:
+async def advertised(name: str, host: str, http_port: int, osc_port: int, errors: ErrorLog) -> AsyncIterator[None]:
     """Advertise while the context lasts, in the background; on loopback if the server listens there.
 
     A network that does not let us is a fault to be shown, not one to stop for.
     """
-    task = asyncio.create_task(_advertise(name, host, http_port, osc_port, faults))
+    task = asyncio.create_task(_advertise(name, host, http_port, osc_port, errors))
     try:
         yield
     finally:
@@ -28,7 +28,7 @@ async def advertised(name: str, host: str, http_port: int, osc_port: int, faults
             await task
 
 
-async def _advertise(name: str, host: str, http_port: int, osc_port: int, faults: Faults) -> None:
+async def _advertise(name: str, host: str, http_port: int, osc_port: int, errors: ErrorLog) -> None:
     from zeroconf import Error, InterfaceChoice, IPVersion, ServiceInfo
     from zeroconf.asyncio import AsyncZeroconf
 
@@ -44,7 +44,7 @@ async def _advertise(name: str, host: str, http_port: int, osc_port: int, faults
             ip_version=IPVersion.V6Only if ":" in here else IPVersion.V4Only,
         )
     except OSError as error:
-        faults.add("not advertised", f"zeroconf on {host}: {error.strerror or error}")
+        errors.add("not advertised", f"zeroconf on {host}: {error.strerror or error}")
         return
     try:
         for kind, port in kinds:
@@ -52,7 +52,7 @@ async def _advertise(name: str, host: str, http_port: int, osc_port: int, faults
             await zeroconf.async_register_service(service, allow_name_change=True)
         await asyncio.Event().wait()
     except (OSError, Error) as error:
-        faults.add("not advertised", f"zeroconf on {host}: {error or type(error).__name__}")
+        errors.add("not advertised", f"zeroconf on {host}: {error or type(error).__name__}")
     finally:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(zeroconf.async_unregister_all_services(), _FAREWELL_S)

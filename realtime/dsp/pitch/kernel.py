@@ -60,7 +60,7 @@ BELIEF = Belief(
 )
 
 
-class Plan(NamedTuple):
+class TrackerPlan(NamedTuple):
     """The sizes: lags to search, `frame`, `hop` and least `window` in samples, frames to wait, and filters.
 
     `reach`: up to which lag a period must come again.
@@ -77,7 +77,7 @@ class Plan(NamedTuple):
     sections: Doubles
 
 
-class State(NamedTuple):
+class TrackerState(NamedTuple):
     """What is remembered: filtered sound, filters, and of the last frames the peaks and what was believed of them.
 
     `counts`: samples that wait for their hop, frames made. `levels`: loudness lately, the last pitch in Hz. Of frame
@@ -97,12 +97,12 @@ class State(NamedTuple):
     later: Doubles
 
 
-def state_of(plan: Plan, resting: float) -> State:
+def state_of(plan: TrackerPlan, resting: float) -> TrackerState:
     """Return silence; `resting` is the pitch in Hz before there was any."""
     rows = plan.ahead + 1
     belief = np.zeros((rows, _MOST + 1))
     belief[:, _MOST] = 1.0
-    return State(
+    return TrackerState(
         past=np.zeros(plan.frame + plan.hop, np.float32),
         filters=np.zeros((len(plan.sections), 2)),
         counts=np.zeros(2, np.int64),
@@ -120,7 +120,7 @@ _jit = partial(jit, forceinline=False, reassociate=True)
 
 
 @_jit
-def follow(plan: Plan, belief: Belief, state: State, block: Floats, found: Floats) -> int:
+def follow(plan: TrackerPlan, belief: Belief, state: TrackerState, block: Floats, found: Floats) -> int:
     """Hear a block; write pitch in Hz and voicing of each frame that it completes, `(2, frames)`; return how many."""
     made = 0
     for i in range(len(block)):
@@ -151,7 +151,7 @@ def _filtered(sections: Doubles, filters: Doubles, x: float) -> float:
 
 
 @_jit
-def _weigh(plan: Plan, belief: Belief, state: State) -> None:
+def _weigh(plan: TrackerPlan, belief: Belief, state: TrackerState) -> None:
     """Find the peaks of the frame that has just come, and weigh them by those before."""
     now, before = state.counts[1] % (plan.ahead + 1), (state.counts[1] - 1) % (plan.ahead + 1)
     pitch, evidence = state.pitch[now], state.evidence[now]
@@ -174,7 +174,7 @@ def _weigh(plan: Plan, belief: Belief, state: State) -> None:
 
 
 @_jit
-def _correlate(plan: Plan, belief: Belief, state: State) -> None:
+def _correlate(plan: TrackerPlan, belief: Belief, state: TrackerState) -> None:
     """Write how well the frame repeats after each lag, -1 to 1, less where it is next to silent."""
     frame, energy = state.past, state.energy
     for i in range(plan.frame):
@@ -195,7 +195,7 @@ def _correlate(plan: Plan, belief: Belief, state: State) -> None:
 
 
 @_jit
-def _peaks(plan: Plan, belief: Belief, likeness: Floats, pitch: Doubles, evidence: Doubles) -> None:
+def _peaks(plan: TrackerPlan, belief: Belief, likeness: Floats, pitch: Doubles, evidence: Doubles) -> None:
     """Write the peaks most likely to be a pitch, and how much likelier each makes voice than silence."""
     evidence[:_MOST] = 0.0
     evidence[_MOST] = 1.0
@@ -235,7 +235,7 @@ def _summit(likeness: Floats, lag: int) -> tuple[float, float]:
 
 
 @_jit
-def _passage(plan: Plan, belief: Belief, old: Doubles, i: int, pitch: Doubles, j: int) -> float:
+def _passage(plan: TrackerPlan, belief: Belief, old: Doubles, i: int, pitch: Doubles, j: int) -> float:
     """Return how likely peak `i` of one frame becomes peak `j` of the next: a density per octave; silence is last."""
     time = plan.hop / plan.rate
     octaves = math.log2(plan.longest / plan.shortest)
@@ -251,7 +251,7 @@ def _passage(plan: Plan, belief: Belief, old: Doubles, i: int, pitch: Doubles, j
 
 
 @_jit
-def _decide(plan: Plan, belief: Belief, state: State) -> tuple[float, float]:
+def _decide(plan: TrackerPlan, belief: Belief, state: TrackerState) -> tuple[float, float]:
     """Return pitch and voicing of the frame `ahead` frames ago, given all frames since (forward-backward)."""
     rows = plan.ahead + 1
     now = state.counts[1]

@@ -84,7 +84,7 @@ def _check(rate: int, hop: int, lowest: float, highest: float, ahead: int) -> No
         raise PitchError(f"pitch from {lowest} to {highest} Hz: expected a range between 20 and {rate / 6:.0f}")
 
 
-def plan_of(rate: int, hop: int, lowest: float, highest: float, ahead: int) -> kernel.Plan:
+def plan_of(rate: int, hop: int, lowest: float, highest: float, ahead: int) -> kernel.TrackerPlan:
     """Return the sizes of a tracker."""
     from scipy.signal import butter
 
@@ -93,7 +93,7 @@ def plan_of(rate: int, hop: int, lowest: float, highest: float, ahead: int) -> k
         [butter(2, low, "highpass", fs=rate, output="sos"), butter(2, high, "lowpass", fs=rate, output="sos")]
     )
     shortest, longest = math.floor(rate / highest), math.ceil(rate / lowest)
-    return kernel.Plan(
+    return kernel.TrackerPlan(
         shortest=shortest,
         longest=longest,
         frame=2 * longest + 2,

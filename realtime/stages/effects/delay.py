@@ -15,7 +15,7 @@ from gramophone.realtime.dsp.smoothing import Fade, crossfade
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
 
 
-class EchoStage(Stage):
+class DelayStage(Stage):
     """A delay line with feedback: `line = x + feedback * line[-time]`, heard as `wet` parts of `line[-time]`.
 
     Its `parameters` are `time` in ms, `feedback` and `wet`. A new time is a fade between two taps.

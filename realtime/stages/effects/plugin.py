@@ -15,7 +15,7 @@ import pedalboard
 from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.fifo import Fifo
 from gramophone.realtime.stage import Audio, Format, StageError
-from gramophone.realtime.stages.effects.spec import Effect
+from gramophone.realtime.stages.effects.spec import EffectSpec
 
 _SILENCE = 8192
 """Samples of silence that an instance hears first: its longest block."""
@@ -24,7 +24,7 @@ _SILENCE_IN_HOPS = 4096
 """The same for one that is fed with hops: past any latency there is."""
 
 
-class Pedal:
+class EffectPlugin:
     """An effect with values, after some silence. Call it with blocks `(channels, frames)`, frames >= 1.
 
     `delay` is its latency in samples, at least `delay` of the constructor.
@@ -33,7 +33,7 @@ class Pedal:
         StageError: pedalboard is too old, or refuses the rate, channels or a value; the message names the effect.
     """
 
-    def __init__(self, effect: Effect, form: Format, values: Mapping[str, Value], delay: int = 0) -> None:
+    def __init__(self, effect: EffectSpec, form: Format, values: Mapping[str, Value], delay: int = 0) -> None:
         self._effect = effect
         self._rate, self._channels = form.rate, form.channels
         self._knobs = {knob.parameter.name: knob for knob in effect.knobs}

@@ -18,7 +18,7 @@ def as_it_is(value: Value, rate: int) -> object:
 
 
 @dataclass(frozen=True)
-class Knob:
+class EffectParameter:
     """A parameter and the attribute (and constructor argument) of the pedalboard class that it sets.
 
     `direct`: the class itself moves to a new value without a click, so it is set at once.
@@ -31,7 +31,7 @@ class Knob:
 
 
 @dataclass(frozen=True)
-class Effect:
+class EffectSpec:
     """One row: the class that makes the sound, its knobs, and what it needs in order to stream.
 
     `plugin`: a class of pedalboard, or our own `Echo`.
@@ -49,7 +49,7 @@ class Effect:
 
     plugin: str
     description: str
-    knobs: tuple[Knob, ...] = ()
+    knobs: tuple[EffectParameter, ...] = ()
     change: Literal["twin", "new", "load"] = "twin"
     memory: Literal["long", "short", "none"] = "long"
     width: int = 64

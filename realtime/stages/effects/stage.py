@@ -21,9 +21,9 @@ from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
 from gramophone.realtime.stages.background import Background, BackgroundStage
-from gramophone.realtime.stages.effects.delay import EchoStage
-from gramophone.realtime.stages.effects.plugin import Pedal
-from gramophone.realtime.stages.effects.spec import Effect
+from gramophone.realtime.stages.effects.delay import DelayStage
+from gramophone.realtime.stages.effects.plugin import EffectPlugin
+from gramophone.realtime.stages.effects.spec import EffectSpec
 from gramophone.realtime.stages.effects.table import EFFECTS, REFUSED
 
 _LOG = logging.getLogger(__name__)
@@ -42,19 +42,19 @@ class EffectStage(Stage):
     """
 
     kind: ClassVar[str]
-    effect: ClassVar[Effect]
+    effect: ClassVar[EffectSpec]
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         self._form = form
         self._knobs = {knob.parameter.name: knob for knob in self.effect.knobs}
         self._targets = {name: values.get(name, k.parameter.default) for name, k in self._knobs.items()}
         slowest = {**self._targets, **self.effect.slowest}
-        self._least_delay = Pedal(self.effect, form, slowest).delay if self.effect.slowest else 0
+        self._least_delay = EffectPlugin(self.effect, form, slowest).delay if self.effect.slowest else 0
         self._main = self._pedal(self._targets)
         self.delay = self._main.delay
         fades = not all(knob.direct for knob in self.effect.knobs)
         self._twin = self._pedal(self._targets) if fades and self.effect.change == "twin" else None
-        self._coming: Pedal | None = None
+        self._coming: EffectPlugin | None = None
         self._warm_up = 0
         self._fade = Fade(1.0, 1)
 
@@ -89,8 +89,8 @@ class EffectStage(Stage):
             return pieces[0]
         return np.concatenate(pieces, axis=1) if pieces else block.copy()
 
-    def _pedal(self, values: Mapping[str, Value]) -> Pedal:
-        return Pedal(self.effect, self._form, values, self._least_delay)
+    def _pedal(self, values: Mapping[str, Value]) -> EffectPlugin:
+        return EffectPlugin(self.effect, self._form, values, self._least_delay)
 
     def _begin(self) -> None:
         """Start a fade if there is something to fade to and none is under way."""
@@ -111,7 +111,7 @@ class EffectStage(Stage):
         self._fade = Fade(0.0, round(longest_ms * self._form.rate / 1000))
         self._fade.set(1.0)
 
-    def _make_next(self) -> Pedal:
+    def _make_next(self) -> EffectPlugin:
         """Return an instance with the new values, where there is no twin to take them."""
         return self._pedal(self._targets)
 
@@ -136,7 +136,7 @@ class EffectStage(Stage):
             self._arrive(self._coming)
         return mixed
 
-    def _arrive(self, coming: Pedal) -> None:
+    def _arrive(self, coming: EffectPlugin) -> None:
         """Make the new instance the main one, and the old one, with the same values now, its twin."""
         if self._twin is not None:
             self._twin = self._main
@@ -146,7 +146,7 @@ class EffectStage(Stage):
         self._main, self._coming = coming, None
 
 
-class LoadedStage(BackgroundStage[Pedal], EffectStage):
+class LoadedStage(BackgroundStage[EffectPlugin], EffectStage):
     """An effect whose knobs name files, which are loaded in the background.
 
     A file that cannot be used is named in the log, and the old one stays.
@@ -154,7 +154,7 @@ class LoadedStage(BackgroundStage[Pedal], EffectStage):
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         super().__init__(form, values)
-        self.background = Background[Pedal](f"{self.kind}-loader")
+        self.background = Background[EffectPlugin](f"{self.kind}-loader")
         self._loaded = self._main
 
     def set(self, name: str, value: Value) -> None:
@@ -173,10 +173,10 @@ class LoadedStage(BackgroundStage[Pedal], EffectStage):
             self._look()
         return super().process(block)
 
-    def _enter(self, made: Pedal) -> None:
+    def _enter(self, made: EffectPlugin) -> None:
         self._loaded, self._targets = made, dict(made.values)
 
-    def _make_next(self) -> Pedal:
+    def _make_next(self) -> EffectPlugin:
         return self._loaded
 
 
@@ -192,6 +192,6 @@ def effect_stage(kind: str) -> type[Stage]:
     if kind not in EFFECTS:
         raise StageError(f"{kind}: no such effect, expected one of {', '.join(EFFECTS)}")
     effect = EFFECTS[kind]
-    base = EchoStage if effect.plugin == "Echo" else LoadedStage if effect.change == "load" else EffectStage
+    base = DelayStage if effect.plugin == "Echo" else LoadedStage if effect.change == "load" else EffectStage
     body = {"kind": kind, "effect": effect, "parameters": effect.parameters, "__doc__": effect.description}
     return type(f"{effect.plugin}Stage", (base,), body)

@@ -11,7 +11,7 @@ from typing import Any
 
 from gramophone.models.parameters import Curve, Parameter
 from gramophone.realtime.stages.effects.impulse_response import read_impulse
-from gramophone.realtime.stages.effects.spec import Convert, Effect, Knob, as_it_is
+from gramophone.realtime.stages.effects.spec import Convert, EffectParameter, EffectSpec, as_it_is
 
 
 def _below_nyquist(hz: float, rate: int) -> float:
@@ -58,25 +58,25 @@ def _knob(
     smoothing_ms: float = 20.0,
     convert: Convert = as_it_is,
     direct: bool = False,
-) -> Knob:
+) -> EffectParameter:
     parameter = Parameter(name, default, description, unit, bounds, curve, smoothing_ms)
-    return Knob(parameter, attribute, convert, direct)
+    return EffectParameter(parameter, attribute, convert, direct)
 
 
-def _attack(default: float) -> Knob:
+def _attack(default: float) -> EffectParameter:
     return _knob("attack", "attack_ms", default, (0.1, 200), "how fast it takes hold", "ms", "log")
 
 
-def _release(default: float) -> Knob:
+def _release(default: float) -> EffectParameter:
     return _knob("release", "release_ms", default, (5, 2000), "how fast it lets go", "ms", "log")
 
 
-def _frequency(default: float, description: str, attribute: str = "cutoff_frequency_hz") -> Knob:
+def _frequency(default: float, description: str, attribute: str = "cutoff_frequency_hz") -> EffectParameter:
     bounds = (20.0, 20000.0)
     return _knob("frequency", attribute, default, bounds, description, "Hz", "log", convert=_below_nyquist)
 
 
-def _equaliser(frequency: float, description: str) -> tuple[Knob, ...]:
+def _equaliser(frequency: float, description: str) -> tuple[EffectParameter, ...]:
     return (
         _frequency(frequency, description),
         _knob("gain", "gain_db", 0.0, (-24, 24), "how much is added or taken away", "dB"),
@@ -89,12 +89,12 @@ _DEPTH = _knob("depth", "depth", 0.25, (0, 1), "how far it sweeps", direct=True)
 _SWEEP_FEEDBACK = _knob("feedback", "feedback", 0.0, (-0.9, 0.9), "how sharply it rings", direct=True)
 _SWEEP_WET = _knob("wet", "mix", 0.5, (0, 1), "share of the swept sound", direct=True)
 
-EFFECTS: Mapping[str, Effect] = {
-    "gain": Effect(
+EFFECTS: Mapping[str, EffectSpec] = {
+    "gain": EffectSpec(
         "Gain", "louder or softer", (_knob("gain", "gain_db", 0.0, (-60, 24), "how much", "dB"),), memory="none"
     ),
-    "invert": Effect("Invert", "turns the wave upside down", memory="none"),
-    "compressor": Effect(
+    "invert": EffectSpec("Invert", "turns the wave upside down", memory="none"),
+    "compressor": EffectSpec(
         "Compressor",
         "evens out loud and soft",
         (
@@ -104,7 +104,7 @@ EFFECTS: Mapping[str, Effect] = {
             _release(100.0),
         ),
     ),
-    "limiter": Effect(
+    "limiter": EffectSpec(
         "Limiter",
         "dense and loud: pushes what lies at the threshold up to full scale",
         (
@@ -112,12 +112,12 @@ EFFECTS: Mapping[str, Effect] = {
             _release(100.0),
         ),
     ),
-    "brickwall": Effect(
+    "brickwall": EffectSpec(
         "BrickwallLimiter",
         "lets no peak above the ceiling, by looking 5 ms ahead",
         (_knob("ceiling", "ceiling_db", -1.0, (-24, 0), "highest level let out", "dB"), _release(100.0)),
     ),
-    "noise-gate": Effect(
+    "noise-gate": EffectSpec(
         "NoiseGate",
         "shuts when the sound falls below the threshold",
         (
@@ -127,7 +127,7 @@ EFFECTS: Mapping[str, Effect] = {
             _release(100.0),
         ),
     ),
-    "reverb": Effect(
+    "reverb": EffectSpec(
         "Reverb",
         "a room around the sound, for each pair of channels",
         (
@@ -136,11 +136,11 @@ EFFECTS: Mapping[str, Effect] = {
             _knob("wet", "wet_level", 0.33, (0, 1), "level of the room", direct=True),
             _knob("dry", "dry_level", 0.4, (0, 1), "level of the sound itself", direct=True),
             _knob("width", "width", 1.0, (0, 1), "from mono to wide", direct=True),
-            Knob(Parameter("freeze", False, "holds the room for ever"), "freeze_mode", _number, direct=True),
+            EffectParameter(Parameter("freeze", False, "holds the room for ever"), "freeze_mode", _number, direct=True),
         ),
         width=2,
     ),
-    "delay": Effect(
+    "delay": EffectSpec(
         "Echo",
         "echoes",
         (
@@ -159,7 +159,7 @@ EFFECTS: Mapping[str, Effect] = {
             _knob("wet", "wet", 0.35, (0, 1), "share of the echoes", direct=True),
         ),
     ),
-    "chorus": Effect(
+    "chorus": EffectSpec(
         "Chorus",
         "several at once, slightly apart",
         (
@@ -170,7 +170,7 @@ EFFECTS: Mapping[str, Effect] = {
             _SWEEP_WET,
         ),
     ),
-    "phaser": Effect(
+    "phaser": EffectSpec(
         "Phaser",
         "notches that sweep through the sound",
         (
@@ -190,41 +190,43 @@ EFFECTS: Mapping[str, Effect] = {
             _SWEEP_WET,
         ),
     ),
-    "distortion": Effect(
+    "distortion": EffectSpec(
         "Distortion",
         "drives a soft (tanh) clipper",
         (_knob("drive", "drive_db", 20.0, (0, 60), "level into the clipper", "dB"),),
         memory="none",
     ),
-    "clipping": Effect(
+    "clipping": EffectSpec(
         "Clipping",
         "cuts off the peaks",
         (_knob("threshold", "threshold_db", -6.0, (-60, 0), "level at which they are cut", "dB"),),
         memory="none",
     ),
-    "bitcrush": Effect(
+    "bitcrush": EffectSpec(
         "Bitcrush",
         "rounds samples to few bits",
         (_knob("bits", "bit_depth", 8.0, (1, 24), "bits kept", "bits"),),
         memory="none",
     ),
-    "highpass": Effect("HighpassFilter", "takes away the low, 6 dB per octave", (_frequency(80.0, "where it starts"),)),
-    "lowpass": Effect(
+    "highpass": EffectSpec(
+        "HighpassFilter", "takes away the low, 6 dB per octave", (_frequency(80.0, "where it starts"),)
+    ),
+    "lowpass": EffectSpec(
         "LowpassFilter",
         "takes away the high, 6 dB per octave",
         (_frequency(8000.0, "where it starts"),),
         memory="short",
     ),
-    "lowshelf": Effect("LowShelfFilter", "bass", _equaliser(200.0, "below which it acts"), memory="short"),
-    "peak": Effect(
+    "lowshelf": EffectSpec("LowShelfFilter", "bass", _equaliser(200.0, "below which it acts"), memory="short"),
+    "peak": EffectSpec(
         "PeakFilter", "one band of an equaliser", _equaliser(1000.0, "around which it acts"), memory="short"
     ),
-    "highshelf": Effect("HighShelfFilter", "treble", _equaliser(5000.0, "above which it acts"), memory="short"),
-    "ladder": Effect(
+    "highshelf": EffectSpec("HighShelfFilter", "treble", _equaliser(5000.0, "above which it acts"), memory="short"),
+    "ladder": EffectSpec(
         "LadderFilter",
         "a synthesiser's resonant filter",
         (
-            Knob(
+            EffectParameter(
                 Parameter(
                     "mode",
                     "low-12",
@@ -240,11 +242,11 @@ EFFECTS: Mapping[str, Effect] = {
         ),
         memory="short",
     ),
-    "convolution": Effect(
+    "convolution": EffectSpec(
         "Convolution",
         "the sound of a room, speaker or thing whose impulse response is in a file",
         (
-            Knob(
+            EffectParameter(
                 Parameter("impulse", "", "impulse response (any audio file)", smoothing_ms=50.0),
                 "impulse_response_filename",
                 read_impulse,
@@ -256,11 +258,11 @@ EFFECTS: Mapping[str, Effect] = {
         makeup_db=20 * math.log10(8),  # it scales every response to an energy of 1/64
         constants=lambda rate: {"sample_rate": float(rate)},
     ),
-    "resample": Effect(
+    "resample": EffectSpec(
         "Resample",
         "to a lower sample rate and back",
         (
-            Knob(
+            EffectParameter(
                 Parameter(
                     "rate",
                     "8000",
@@ -270,14 +272,14 @@ EFFECTS: Mapping[str, Effect] = {
                 "target_sample_rate",
                 _resample_rate,
             ),
-            Knob(Parameter("aliasing", False, "folds the high back down"), "quality", _resample_quality),
+            EffectParameter(Parameter("aliasing", False, "folds the high back down"), "quality", _resample_quality),
         ),
         change="new",
         hop=64,
         slack=_resample_slack,
         slowest={"rate": "4000", "aliasing": False},
     ),
-    "mp3": Effect(
+    "mp3": EffectSpec(
         "MP3Compressor",
         "the artefacts of MP3, at 8 to 48 kHz",
         (_knob("quality", "vbr_quality", 5.0, (0, 9.5), "from best to worst", smoothing_ms=40.0),),

@@ -71,7 +71,7 @@ class Codec(Protocol):
 
 
 @dataclass(frozen=True)
-class Model:
+class LatentModel:
     """What a checkpoint says of a latent model before its weights are read.
 
     `latents` is how many it has. This is read without torch: whoever turns the knobs has no time for it.
@@ -86,7 +86,7 @@ class Model:
     card: Card
 
     @staticmethod
-    def of(path: Path) -> Model:
+    def of(path: Path) -> LatentModel:
         """Return what the file says."""
         try:
             kind = kind_of(path)
@@ -101,7 +101,7 @@ class Model:
         _demand_same(path, "rate", card.rate, shape.get("rate"))
         _demand_same(path, "number of speakers", len(card.speakers), shape.get("speakers"))
         _demand_same(path, "number of latents", len(card.latents) or latents, latents)
-        return Model(path, kind, latents, card)
+        return LatentModel(path, kind, latents, card)
 
     def codec(self, device: str) -> Codec:
         """Load the weights.

@@ -23,7 +23,7 @@ def audible(power: float | Floats, peak: float) -> bool | np.ndarray:
     return power > max(peak * GATE, TINY)
 
 
-class Analyser:
+class FrameEncoder:
     """Sound to frames by an encoder, which is `late` hops late.
 
     The `encoder`, `(B, 1, T)` to means and log scales `(B, 2 * latents, T / hop)`, is what clips are learnt by; `hear`

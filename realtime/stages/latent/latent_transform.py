@@ -15,13 +15,13 @@ from gramophone.realtime.dsp.smoothing import Fade
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stages.latent.codec import Frame
 from gramophone.realtime.stages.latent.parameters import SCALE
-from gramophone.realtime.stages.latent.reference_clips import Lesson, Style
+from gramophone.realtime.stages.latent.reference_clips import LatentStyle, ReferenceClips
 from gramophone.realtime.stages.latent.style_map import StyleMap
 
 _FADE_S = 0.1
 
 
-class Transform:
+class LatentTransform:
     """Turns frames, one every `frame_s`; `latents` are the names of their knobs. Counted in frames alone.
 
     `stored` are the latents `(D,)` to go back to, None for none; `company`, `(D, D)`, is what turning each latent by
@@ -32,13 +32,13 @@ class Transform:
         self,
         latents: Sequence[str],
         frame_s: float,
-        lesson: Lesson,
+        clips: ReferenceClips,
         stored: Floats | None,
         company: Floats | None = None,
     ) -> None:
         self._latents = latents
         self._likeness, self._style = (StyleMap(len(latents), frame_s) for _ in range(2))
-        self._lesson = self._leaving = lesson
+        self._clips = self._leaving = clips
         self._share = Fade(1.0, round(_FADE_S / frame_s))
         self._held: Floats | None = None
         self._storing = False
@@ -46,9 +46,9 @@ class Transform:
         self._company = np.eye(len(latents), dtype=np.float32) if company is None else company
         self.stored = stored
 
-    def teach(self, lesson: Lesson) -> None:
+    def teach(self, clips: ReferenceClips) -> None:
         """Take over other clips, faded to."""
-        self._lesson, self._leaving = lesson, self._lesson
+        self._clips, self._leaving = clips, self._clips
         self._share = Fade(0.0, self._share.samples)
         self._share.set(1.0)
 
@@ -56,13 +56,13 @@ class Transform:
         """Keep the next frame's latents, to go back to."""
         self._storing = True
 
-    def process(self, frame: Frame, values: Mapping[str, Value], usual: Style | None = None) -> Frame:
+    def process(self, frame: Frame, values: Mapping[str, Value], usual: LatentStyle | None = None) -> Frame:
         """Return the next frame with its latents as the knobs say; `usual` is where the speaker's lie."""
         if values["freeze"] and self._held is not None:
             frame = replace(frame, latents=self._held)
         self._held = frame.latents
         frame = _moved(self._likeness, frame, usual, float(values["likeness"]) if usual else 0.0, values)
-        z = _moved(self._style, frame, self._lesson.style, float(values["strength"]), values).latents
+        z = _moved(self._style, frame, self._clips.style, float(values["strength"]), values).latents
         z = z + np.float32(values["morph"]) * (self._second(z) - z)
         z = z * self._each(values, SCALE) + self._each(values) @ self._company
         if self._storing:
@@ -75,8 +75,8 @@ class Transform:
     def _second(self, z: Floats) -> Floats:
         """Return the second clip's latents, which go round and round; `z` itself where there is none."""
         old, new = (
-            z if lesson.second is None else lesson.second[self._count % len(lesson.second)]
-            for lesson in (self._leaving, self._lesson)
+            z if clips.second is None else clips.second[self._count % len(clips.second)]
+            for clips in (self._leaving, self._clips)
         )
         mixed: Floats = old + np.float32(self._share.next(1)) * (new - old)
         return mixed
@@ -85,7 +85,9 @@ class Transform:
         return np.array([values[name + of] for name in self._latents], np.float32)
 
 
-def _moved(way: StyleMap, frame: Frame, style: Style | None, strength: float, values: Mapping[str, Value]) -> Frame:
+def _moved(
+    way: StyleMap, frame: Frame, style: LatentStyle | None, strength: float, values: Mapping[str, Value]
+) -> Frame:
     """Return a frame so far on its way to a style; what is held is not heard again."""
     if not values["freeze"]:
         way.hear(frame)

@@ -16,7 +16,7 @@ _LOUDER = 2.0
 """Times the power heard up to which a hop may end: a flute hardly whispers, and must not burst out after it."""
 
 
-class Leveller:
+class LoudnessMatch:
     """Evens the running mean square of what is said, in hops of `hop` samples, with that of what was heard for it."""
 
     def __init__(self, hop: int, hop_s: float) -> None:

@@ -30,7 +30,7 @@ _SWELL_S = 0.4
 """Time from where a note begins until its vibrato is as deep as it will be."""
 
 
-class Intonation:
+class PitchTransform:
     """Turns pitch, a frame every `frame_s`; `usual` `(speakers,)` are speakers' middle octaves, NaN if not known."""
 
     def __init__(self, frame_s: float, usual: Floats) -> None:

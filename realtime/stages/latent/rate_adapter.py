@@ -18,7 +18,7 @@ Finish = Callable[[], Floats]
 _NO_AIR = np.float32(0)
 
 
-class Bridge:
+class RateAdapter:
     """Blocks of one channel at `rate` Hz, of any lengths, through a function at `inner` Hz, and back.
 
     The function takes and gives `hop` samples, and what it gives is `late` samples later than what it was given. The

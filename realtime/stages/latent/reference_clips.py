@@ -17,7 +17,7 @@ from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stage import StageError
 from gramophone.realtime.stages.latent.codec import Codec, Series
 from gramophone.realtime.stages.latent.encoder import audible
-from gramophone.realtime.stages.latent.target_speaker import Guest, Host
+from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, ZeroShotCodec
 
 _ENOUGH = 4
 """Frames for each latent from which on a clip tells how latents move together."""
@@ -25,7 +25,7 @@ _TOGETHER, _EACH = 1.0, 0.5
 
 
 @dataclass(frozen=True)
-class Style:
+class LatentStyle:
     """The Gaussian of a clip's latents; `tilt` says how much of it is matched (`models/style/transport.py`)."""
 
     gaussian: Gaussian
@@ -33,19 +33,19 @@ class Style:
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """The style of `clip`, the latents `(n, D)` of `clip2` and who is heard in `guest`, None where there is nothing.
+class ReferenceClips:
+    """The style of `clip`, the latents `(n, D)` of `clip2` and who is heard in `target`, None where there is nothing.
 
     `remarks` are what people should know of it.
     """
 
-    style: Style | None
+    style: LatentStyle | None
     second: Floats | None
-    guest: Guest | None
+    target: TargetSpeaker | None
     remarks: tuple[str, ...]
 
     @staticmethod
-    def learn(codec: Codec, values: Mapping[str, Value], known: Guest | None) -> Lesson:
+    def learn(codec: Codec, values: Mapping[str, Value], known: TargetSpeaker | None) -> ReferenceClips:
         """Learn the clips that `values` name; who is `known` need not be met again. Takes its time.
 
         Raises:
@@ -53,17 +53,17 @@ class Lesson:
         """
         first, second = (_frames(codec, str(values[name])) for name in ("clip", "clip2"))
         style, remark = _style(first, codec, str(values["clip"])) if first else (None, "")
-        guest = _guest(codec, str(values.get("guest", "")), known)
-        remarks = (remark, guest.remark if guest and guest is not known else "")
-        return Lesson(style, second.latents if second else None, guest, tuple(filter(None, remarks)))
+        target = _target(codec, str(values.get("guest", "")), known)
+        remarks = (remark, target.remark if target and target is not known else "")
+        return ReferenceClips(style, second.latents if second else None, target, tuple(filter(None, remarks)))
 
 
-def _guest(codec: Codec, clip: str, known: Guest | None) -> Guest | None:
+def _target(codec: Codec, clip: str, known: TargetSpeaker | None) -> TargetSpeaker | None:
     if not clip:
         return None
     if known and known.clip == Path(clip).name:
         return known
-    return cast(Host, codec).meet(clip, _mono(clip, codec.rate))
+    return cast(ZeroShotCodec, codec).meet(clip, _mono(clip, codec.rate))
 
 
 def _mono(clip: str, rate: int) -> Floats:
@@ -79,7 +79,7 @@ def _frames(codec: Codec, clip: str) -> Series | None:
     return series
 
 
-def _style(series: Series, codec: Codec, clip: str) -> tuple[Style | None, str]:
+def _style(series: Series, codec: Codec, clip: str) -> tuple[LatentStyle | None, str]:
     """Return a clip's style, and what to say of it."""
     heard = series.latents[audible(series.powers, float(series.powers.max()))]
     frames, latents = heard.shape
@@ -87,9 +87,9 @@ def _style(series: Series, codec: Codec, clip: str) -> tuple[Style | None, str]:
         return None, f"{clip}: silent, so it teaches nothing"
     gaussian = moments(torch.from_numpy(heard)).gaussian()
     if frames >= _ENOUGH * latents:
-        return Style(gaussian, _TOGETHER), ""
+        return LatentStyle(gaussian, _TOGETHER), ""
     seconds = codec.hop / codec.rate
-    return Style(gaussian, _EACH), (
+    return LatentStyle(gaussian, _EACH), (
         f"{clip}: {frames * seconds:.2g} s of sound is too short for how its {latents} latents move together; "
         f"expected {_ENOUGH * latents * seconds:.2g} s or more. Each of them is matched by itself"
     )

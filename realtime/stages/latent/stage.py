@@ -28,23 +28,23 @@ from gramophone.presets.models import SUFFIX
 from gramophone.realtime.dsp.smoothing import Fade, Ramps
 from gramophone.realtime.stage import Audio, Format, Keys, StageError
 from gramophone.realtime.stages.background import Background, BackgroundStage
-from gramophone.realtime.stages.latent.codec import Codec, Frame, Model
+from gramophone.realtime.stages.latent.codec import Codec, Frame, LatentModel
 from gramophone.realtime.stages.latent.parameters import AIR, MOMENTS, knobs_of, latent_knobs
-from gramophone.realtime.stages.latent.target_speaker import Guest, Host
+from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, ZeroShotCodec
 from gramophone.realtime.stages.model_path import model_path
 from gramophone.realtime.stages.speaker_blend import speaker_weights
 
 if TYPE_CHECKING:
     from gramophone.realtime.kernels.arrays import Floats
     from gramophone.realtime.stages.latent.rate_adapter import Finish
-    from gramophone.realtime.stages.latent.reference_clips import Lesson
+    from gramophone.realtime.stages.latent.reference_clips import ReferenceClips
 
 _LOG = logging.getLogger(__name__)
 _CLIPS = ("clip", "clip2", "guest")
 _SETTINGS = ("model", "stored", "met")
 
 
-class LatentStage(BackgroundStage["Lesson"]):
+class LatentStage(BackgroundStage["ReferenceClips"]):
     """Plays what comes in through a latent model.
 
     Raises:
@@ -61,7 +61,7 @@ class LatentStage(BackgroundStage["Lesson"]):
             StageError: there is no such model, it is of another kind, or what is stored does not fit it.
         """
         name = str(values.get("model", ""))
-        model = Model.of(model_path(name, folder))
+        model = LatentModel.of(model_path(name, folder))
         _stored(values, model)
         settings = {"model": str(model.path) if name.endswith(SUFFIX) else name}
         _met(values, model)
@@ -73,30 +73,30 @@ class LatentStage(BackgroundStage["Lesson"]):
         )
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
-        from gramophone.realtime.stages.latent.latent_transform import Transform
-        from gramophone.realtime.stages.latent.rate_adapter import Bridge
-        from gramophone.realtime.stages.latent.speaker_moments import Likeness
+        from gramophone.realtime.stages.latent.latent_transform import LatentTransform
+        from gramophone.realtime.stages.latent.rate_adapter import RateAdapter
+        from gramophone.realtime.stages.latent.speaker_moments import SpeakerMoments
 
-        model = Model.of(model_path(str(values.get("model", ""))))
+        model = LatentModel.of(model_path(str(values.get("model", ""))))
         knobs = knobs_of(model.kind, model.card, model.latents)
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in knobs}
         self._speakers = model.card.speakers
         self._codec = codec = model.codec("cuda" if form.device == "cuda" else "cpu")
-        self._bridge = Bridge(form.rate, codec.rate, codec.hop, codec.delay, codec.spare_s)
+        self._bridge = RateAdapter(form.rate, codec.rate, codec.hop, codec.delay, codec.spare_s)
         self.delay = self._bridge.delay
         self._worked = False
         # On a grid of hops: knobs move from frame to frame.
         turned = [knob for knob in knobs if knob.name not in (*_CLIPS, AIR.name)]
         self._ramps = Ramps(turned, self._values, codec.rate, codec.hop)
         self._air = Fade(float(self._values[AIR.name]), round(AIR.smoothing_ms * form.rate / 1000))
-        self._likeness = Likeness(model.card) if MOMENTS in model.card.notes else None
-        self._guest: Guest | None = None
-        lesson = _learn(codec, self._values, _met(values, model))
-        self._meet(lesson.guest)
-        self._transform = Transform(
-            _latents(model), codec.hop / codec.rate, lesson, _stored(values, model), _company(model)
+        self._likeness = SpeakerMoments(model.card) if MOMENTS in model.card.notes else None
+        self._target: TargetSpeaker | None = None
+        clips = _learn(codec, self._values, _met(values, model))
+        self._meet(clips.target)
+        self._transform = LatentTransform(
+            _latents(model), codec.hop / codec.rate, clips, _stored(values, model), _company(model)
         )
-        self.background = Background["Lesson"]("latent-learner")
+        self.background = Background["ReferenceClips"]("latent-learner")
 
     def set(self, name: str, value: Value) -> None:
         """Turn a knob, heard from the next frame on. A new clip is learnt in the background.
@@ -110,7 +110,7 @@ class LatentStage(BackgroundStage["Lesson"]):
             raise StageError(f"{name} says what the stage is made of: it changes with the preset, not while it plays")
         self._values[name] = value
         if name in _CLIPS:
-            self.background.ask(partial(_learn, self._codec, dict(self._values), self._guest))
+            self.background.ask(partial(_learn, self._codec, dict(self._values), self._target))
         elif name == AIR.name:
             self._air.set(float(value))
         else:
@@ -132,19 +132,19 @@ class LatentStage(BackgroundStage["Lesson"]):
         """Return the latents that are stored and who is a guest, each as a text."""
         stored = self._transform.stored
         kept: dict[str, Value] = {} if stored is None else {"stored": " ".join(f"{number:.6g}" for number in stored)}
-        return kept | {"met": self._guest.text()} if self._guest else kept
+        return kept | {"met": self._target.text()} if self._target else kept
 
-    def _enter(self, made: Lesson) -> None:
+    def _enter(self, made: ReferenceClips) -> None:
         self._transform.teach(made)
-        self._meet(made.guest)
+        self._meet(made.target)
 
-    def _meet(self, guest: Guest | None) -> None:
+    def _meet(self, target: TargetSpeaker | None) -> None:
         """Sing as a guest, or no longer."""
-        if guest and guest is not self._guest:
-            cast("Host", self._codec).welcome(guest)
+        if target and target is not self._target:
+            cast("ZeroShotCodec", self._codec).welcome(target)
             if self._likeness:
-                self._likeness.welcome(guest)
-        self._guest = guest
+                self._likeness.welcome(target)
+        self._target = target
 
     def _hear(self, sound: Floats) -> Finish:
         """Take one hop through the first half of the model; return the second, with the knobs as they are now."""
@@ -164,39 +164,39 @@ class LatentStage(BackgroundStage["Lesson"]):
         weights = speaker_weights(self._speakers, values)
         if "guest-share" not in values:
             return weights
-        share = np.float32(values["guest-share"] if self._guest else 0.0)
+        share = np.float32(values["guest-share"] if self._target else 0.0)
         return np.append(weights * (1 - share), share)
 
 
-def _learn(codec: Codec, values: Mapping[str, Value], known: Guest | None) -> Lesson:
-    from gramophone.realtime.stages.latent.reference_clips import Lesson
+def _learn(codec: Codec, values: Mapping[str, Value], known: TargetSpeaker | None) -> ReferenceClips:
+    from gramophone.realtime.stages.latent.reference_clips import ReferenceClips
 
-    lesson = Lesson.learn(codec, values, known)
-    for remark in lesson.remarks:
+    clips = ReferenceClips.learn(codec, values, known)
+    for remark in clips.remarks:
         _LOG.warning("latent: %s", remark)
-    return lesson
+    return clips
 
 
-def _met(values: Mapping[str, Value], model: Model) -> Guest | None:
+def _met(values: Mapping[str, Value], model: LatentModel) -> TargetSpeaker | None:
     """Return the guest that a preset holds.
 
     Raises:
         StageError: it does not fit the model.
     """
     text = str(values.get("met", ""))
-    return Guest.of_text(text, numbers_of(model.path)) if text else None
+    return TargetSpeaker.of_text(text, numbers_of(model.path)) if text else None
 
 
-def _latents(model: Model) -> tuple[str, ...]:
+def _latents(model: LatentModel) -> tuple[str, ...]:
     return latent_knobs(model.card, model.latents)
 
 
-def _company(model: Model) -> Floats | None:
+def _company(model: LatentModel) -> Floats | None:
     """Return what turning each latent by one adds to all, where the model's card says it."""
     return np.array(model.card.notes["company"], np.float32) if "company" in model.card.notes else None
 
 
-def _stored(values: Mapping[str, Value], model: Model) -> Floats | None:
+def _stored(values: Mapping[str, Value], model: LatentModel) -> Floats | None:
     """Return the latents that a preset holds.
 
     Raises:

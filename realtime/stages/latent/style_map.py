@@ -18,7 +18,7 @@ from gramophone.models.style.transport import transport
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stages.latent.codec import Frame
 from gramophone.realtime.stages.latent.encoder import audible
-from gramophone.realtime.stages.latent.reference_clips import Style
+from gramophone.realtime.stages.latent.reference_clips import LatentStyle
 
 _PERIOD_S = 0.16
 _PRIOR_S = 1.0
@@ -62,7 +62,7 @@ class StyleMap:
         if audible(frame.power, self._peak):
             self._heard.append(frame.latents)
 
-    def move(self, latents: Floats, style: Style | None, strength: float, adaptation_s: float) -> Floats:
+    def move(self, latents: Floats, style: LatentStyle | None, strength: float, adaptation_s: float) -> Floats:
         """Return the next frame's latents `strength` of the way to the style; at 0 they stay, to the bit."""
         if self._into == self._period:
             self._turn(style, adaptation_s)
@@ -72,7 +72,7 @@ class StyleMap:
         return moved
 
     @torch.inference_mode()
-    def _turn(self, style: Style | None, adaptation_s: float) -> None:
+    def _turn(self, style: LatentStyle | None, adaptation_s: float) -> None:
         """At the end of a period: aim anew, with what was heard in it."""
         if self._heard:
             decay = math.exp(-self._frame_s / adaptation_s)
@@ -81,7 +81,7 @@ class StyleMap:
         self._before, self._after = self._after, self._aim(style)
         self._heard, self._into = [], 0
 
-    def _aim(self, style: Style | None) -> _Aim:
+    def _aim(self, style: LatentStyle | None) -> _Aim:
         weight, mean = self._moments.weight, self._moments.mean
         if style is None or not weight:
             return _Aim.at_rest(len(mean))

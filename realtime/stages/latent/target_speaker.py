@@ -24,7 +24,7 @@ _EMPTY_DB = -80.0
 
 
 @dataclass(frozen=True)
-class Guest:
+class TargetSpeaker:
     """A speaker whom a voice knows by a clip alone.
 
     `clip` is the file's name; `vector` `(speaker,)` who it is to the voice; `octave` the middle of the range, NaN if
@@ -46,7 +46,7 @@ class Guest:
         return f"{self.clip}: " + " ".join(f"{number:.9g}" for number in numbers)
 
     @staticmethod
-    def of_text(text: str, shape: Mapping[str, Any]) -> Guest:
+    def of_text(text: str, shape: Mapping[str, Any]) -> TargetSpeaker:
         """Return the guest whom `text` made, for a voice of a certain shape.
 
         Raises:
@@ -67,24 +67,24 @@ class Guest:
         vector, (octave,), mean, upper = np.split(numbers, np.cumsum([width, 1, latents]))
         covariance = np.zeros((latents, latents), np.float32)
         covariance[rows, columns] = covariance[columns, rows] = upper
-        return Guest(clip, vector, float(octave), mean, covariance)
+        return TargetSpeaker(clip, vector, float(octave), mean, covariance)
 
 
-class Host(Codec, Protocol):
+class ZeroShotCodec(Codec, Protocol):
     """A codec that sings as speakers whom its model was not trained on, too."""
 
-    def meet(self, clip: str, sound: Floats) -> Guest:
+    def meet(self, clip: str, sound: Floats) -> TargetSpeaker:
         """Return who is heard in a clip, its sound `(T,)`; any thread may ask.
 
         Raises:
             StageError: nobody is.
         """
 
-    def welcome(self, guest: Guest) -> None:
+    def welcome(self, target: TargetSpeaker) -> None:
         """From now on, the last of the weights over speakers is the guest's."""
 
 
-def meet(voice: Voice, clip: str, sound: Floats) -> Guest:
+def meet(voice: Voice, clip: str, sound: Floats) -> TargetSpeaker:
     """Listen to a clip `(T,)` at the voice's rate, 30 s of it at most, and return who is heard in it.
 
     Raises:
@@ -111,7 +111,7 @@ def meet(voice: Voice, clip: str, sound: Floats) -> Guest:
         own = moments(z[0].t()[torch.from_numpy(heard)]).gaussian()
     vector = fit_speaker(voice, z, told, torch.from_numpy(sound)[None, None])
     sung = octaves[voicing >= 0.5]
-    return Guest(
+    return TargetSpeaker(
         name,
         vector[0].numpy(),
         float(np.median(sung)) if len(sung) else math.nan,

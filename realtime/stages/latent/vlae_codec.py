@@ -16,7 +16,7 @@ from gramophone.models.parameters import Value
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.kernels.executor import make
 from gramophone.realtime.stages.latent.codec import Frame, Series
-from gramophone.realtime.stages.latent.encoder import Analyser, by_executors
+from gramophone.realtime.stages.latent.encoder import FrameEncoder, by_executors
 from gramophone.realtime.stages.wavenet.sampler import Sampler
 
 
@@ -30,7 +30,7 @@ class VLAECodec:
         self.rate, self.hop, self.delay = shape.rate, shape.hop, model.delay
         ear, network = _halves(model.encoder)
         hear = by_executors(ear, network, shape.hop, shape.latents, device)
-        self._analyser = Analyser(model.encoder, hear, shape.hop, model.encoder.delay, shape.latents)
+        self._analyser = FrameEncoder(model.encoder, hear, shape.hop, model.encoder.delay, shape.latents)
         self._controls = [np.zeros((1, shape.speakers), np.float32)] if shape.speakers else []
         self._conditions = make(
             model.wavenet.conditions, channels=shape.latents, block=1, controls=self._controls, device=device

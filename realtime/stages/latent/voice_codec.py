@@ -13,12 +13,12 @@ from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.pitch.tracker import PitchTracker
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stages.latent.codec import Frame, Series
-from gramophone.realtime.stages.latent.encoder import Analyser
-from gramophone.realtime.stages.latent.loudness_match import Leveller
-from gramophone.realtime.stages.latent.pitch_transform import Intonation
-from gramophone.realtime.stages.latent.target_speaker import Guest, meet
-from gramophone.realtime.stages.latent.voice_decoder import singer_of
-from gramophone.realtime.stages.latent.voice_encoder import LiveEncoder
+from gramophone.realtime.stages.latent.encoder import FrameEncoder
+from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
+from gramophone.realtime.stages.latent.pitch_transform import PitchTransform
+from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, meet
+from gramophone.realtime.stages.latent.voice_decoder import voice_decoder_of
+from gramophone.realtime.stages.latent.voice_encoder import LiveVoiceEncoder
 from gramophone.realtime.stages.latent.voice_features import LiveLoudness
 
 _LOWEST_HZ, _HIGHEST_HZ = (60.0, 80.0), 1100.0
@@ -40,8 +40,8 @@ class VoiceCodec:
         shape = model.shape
         self.rate, self.hop, self.delay = shape.rate, shape.hop, model.delay
         self.spare_s = _SPARE_S if shape.ahead >= _PATIENT else 0.0
-        self._encoder = LiveEncoder(model.encoder)
-        self._analyser = Analyser(model.encoder, self._encoder.hear, shape.hop, model.encoder.delay, shape.latents)
+        self._encoder = LiveVoiceEncoder(model.encoder)
+        self._analyser = FrameEncoder(model.encoder, self._encoder.hear, shape.hop, model.encoder.delay, shape.latents)
         self._loudness = LiveLoudness(model.loudness)
         self._pitch = tracker_of(shape)
         wait = max(self.delay - self._pitch.delay, 0)
@@ -51,9 +51,9 @@ class VoiceCodec:
         # One row more than there are speakers: a guest's.
         self._table: Floats = np.pad(model.table.detach().cpu().numpy(), ((0, 1), (0, 0)))
         self._nobody = nobody(self._table[:-1], card)
-        self._intonation = Intonation(shape.hop / shape.rate, np.append(_usual(card), np.float32(math.nan)))
-        self._singer = singer_of(model.decoder, device)
-        self._leveller = Leveller(shape.hop, shape.hop / shape.rate)
+        self._intonation = PitchTransform(shape.hop / shape.rate, np.append(_usual(card), np.float32(math.nan)))
+        self._decoder = voice_decoder_of(model.decoder, device)
+        self._leveller = LoudnessMatch(shape.hop, shape.hop / shape.rate)
 
     def analyse(self, sound: Floats) -> Frame:
         """Return the next frame."""
@@ -66,19 +66,19 @@ class VoiceCodec:
         """Return another sound's frames."""
         return self._analyser.learn(sound)
 
-    def meet(self, clip: str, sound: Floats) -> Guest:
+    def meet(self, clip: str, sound: Floats) -> TargetSpeaker:
         """Return who is heard in a clip."""
         return meet(self._model, clip, sound)
 
-    def welcome(self, guest: Guest) -> None:
+    def welcome(self, target: TargetSpeaker) -> None:
         """Sing as a guest by the last of the weights."""
-        self._table = np.concatenate([self._table[:-1], guest.vector[None]])
-        self._intonation.welcome(guest.octave)
+        self._table = np.concatenate([self._table[:-1], target.vector[None]])
+        self._intonation.welcome(target.octave)
 
     def prepare(self) -> None:
         """Work out what the past is to the next frame."""
         self._encoder.look_back()
-        self._singer.look_back()
+        self._decoder.look_back()
 
     def synthesise(self, frame: Frame, speakers: Floats, values: Mapping[str, Value]) -> Floats:
         """Sing the next hop."""
@@ -87,7 +87,7 @@ class VoiceCodec:
         voicing = voiced_as(voicing, float(values["voicing"]))
         prosody = np.array([octaves, voicing, min(loudness, _LOUDEST)], np.float32)
         who = in_character(speakers @ self._table, self._nobody, float(values["character"]))
-        said = self._singer.sing(frame.latents, who, prosody, _colour(values))
+        said = self._decoder.sing(frame.latents, who, prosody, _colour(values))
         levelled: Floats = self._leveller.level(said, frame.power)
         return levelled
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from gramophone.models.nets.voice import COLOUR, PROSODY, Decoder
+from gramophone.models.nets.voice import COLOUR, PROSODY, VoiceDecoder
 from gramophone.models.nets.voice_features import SILENCE
 from gramophone.realtime.kernels.arrays import Floats, zeros
 from gramophone.realtime.kernels.executor import make
@@ -15,7 +15,7 @@ from gramophone.realtime.stages.latent import voice_synth as voice_sound
 from gramophone.realtime.stages.latent.voice_layers import compiled, look_back
 
 
-class Singer(Protocol):
+class LiveVoiceDecoder(Protocol):
     """A decoder in the middle of a song."""
 
     def sing(self, latents: Floats, speaker: Floats, prosody: Floats, colour: Floats) -> Floats:
@@ -25,15 +25,15 @@ class Singer(Protocol):
         """Do what can be done before the next frame is known; whoever does not ask for it gets it done in `sing`."""
 
 
-def singer_of(decoder: Decoder, device: str) -> Singer:
+def voice_decoder_of(decoder: VoiceDecoder, device: str) -> LiveVoiceDecoder:
     """Return the quickest singer that there is for a decoder."""
-    return LiveSinger(decoder) if device == "cpu" else ModuleSinger(decoder, device)
+    return KernelVoiceDecoder(decoder) if device == "cpu" else ModuleVoiceDecoder(decoder, device)
 
 
-class LiveSinger:
+class KernelVoiceDecoder:
     """On one core."""
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: VoiceDecoder) -> None:
         self._weights = voice_network.weights_of(decoder.network)
         self._plan = voice_sound.plan_of(decoder)
         self._told = zeros(1, self._weights.entry.shape[1])
@@ -74,10 +74,10 @@ class LiveSinger:
 
 @compiled
 def _sing(
-    weights: voice_network.Weights,
-    network: voice_network.State,
-    plan: voice_sound.Plan,
-    sound: voice_sound.State,
+    weights: voice_network.DecoderNetWeights,
+    network: voice_network.DecoderNetState,
+    plan: voice_sound.SynthPlan,
+    sound: voice_sound.SynthState,
     frame: int,
     told: Floats,
     prosody: Floats,
@@ -88,10 +88,10 @@ def _sing(
     voice_sound.sound(plan, sound, network.envelope, prosody, colour, said)
 
 
-class ModuleSinger:
+class ModuleVoiceDecoder:
     """As an executor runs the module."""
 
-    def __init__(self, decoder: Decoder, device: str) -> None:
+    def __init__(self, decoder: VoiceDecoder, device: str) -> None:
         shape = decoder.shape
         controls = [np.zeros(size, np.float32) for size in ((1, shape.speaker), (1, PROSODY, 1), (1, COLOUR))]
         self._sing = make(decoder, channels=shape.latents, block=1, controls=controls, device=device)

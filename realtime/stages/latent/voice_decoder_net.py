@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from gramophone.models.nets.voice import Network
+from gramophone.models.nets.voice import VoiceDecoderNetwork
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
 from gramophone.realtime.stages.latent.voice_layers import (
     Layers,
-    Memory,
+    LayerState,
     compiled,
     finish,
     layers_of,
@@ -25,7 +25,7 @@ from gramophone.realtime.stages.wavenet.kernel import tanh
 _F = np.float32
 
 
-class Weights(NamedTuple):
+class DecoderNetWeights(NamedTuple):
     """With `L` layers of `C` channels, `I` numbers told, `S` of a speaker, `E` in an envelope; `[in][out]` all.
 
     `entry` `(1, I, C)`; `gates`, from `C` to `2C`; `speaker` `(1, S, L * 2C)`; `exits` `(L, C, 2C)`; `hidden`
@@ -45,10 +45,10 @@ class Weights(NamedTuple):
     out_bias: Floats
 
 
-class State(NamedTuple):
+class DecoderNetState(NamedTuple):
     """What is remembered: the gates' past, and what the speaker is to them, `(1, L * 2C)`; room to work in."""
 
-    gates: Memory
+    gates: LayerState
     voice: Floats
     sums: Floats
     gated: Floats
@@ -56,11 +56,11 @@ class State(NamedTuple):
     envelope: Floats
 
 
-def weights_of(network: Network) -> Weights:
+def weights_of(network: VoiceDecoderNetwork) -> DecoderNetWeights:
     """Return the weights of a network."""
     exits: list[Any] = list(network.exits)
     first: Any = network.head[1]
-    return Weights(
+    return DecoderNetWeights(
         entry=packed(network.entry.weight.t()[None]),
         entry_bias=packed(network.entry.bias),
         gates=layers_of(list(network.gates)),
@@ -75,10 +75,10 @@ def weights_of(network: Network) -> Weights:
     )
 
 
-def state_of(weights: Weights) -> State:
+def state_of(weights: DecoderNetWeights) -> DecoderNetState:
     """Return silence."""
     layers, channels, both = weights.exits.shape
-    return State(
+    return DecoderNetState(
         gates=memory_of(weights.gates),
         voice=zeros(1, layers * both),
         sums=zeros(1, both),
@@ -89,7 +89,7 @@ def state_of(weights: Weights) -> State:
 
 
 @compiled
-def speak_as(weights: Weights, state: State, speaker: Floats) -> None:
+def speak_as(weights: DecoderNetWeights, state: DecoderNetState, speaker: Floats) -> None:
     """Take over a speaker, `(1, S)`."""
     for i in range(state.voice.shape[1]):
         state.voice[0, i] = weights.speaker_bias[i]
@@ -97,7 +97,7 @@ def speak_as(weights: Weights, state: State, speaker: Floats) -> None:
 
 
 @compiled
-def envelope(weights: Weights, state: State, now: int, told: Floats) -> None:
+def envelope(weights: DecoderNetWeights, state: DecoderNetState, now: int, told: Floats) -> None:
     """Put the envelope of frame `now`, of which `told` `(1, I)` is said, into `state.envelope`; the past is known."""
     layers, channels, both = weights.exits.shape
     sums, known = state.sums, state.gates.known

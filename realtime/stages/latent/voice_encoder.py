@@ -10,16 +10,16 @@ import torch
 
 from gramophone.models.layers.vocoder_features import SCALE
 from gramophone.models.nets import voice_features as ear
-from gramophone.models.nets.voice import Encoder
+from gramophone.models.nets.voice import VoiceEncoder
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
 from gramophone.realtime.stages.latent import voice_layers as layers
-from gramophone.realtime.stages.latent.voice_features import LiveEar
+from gramophone.realtime.stages.latent.voice_features import LiveVoiceFeatures
 from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
 
 _F = np.float32
 
 
-class Habits(NamedTuple):
+class SpeakerStatistics(NamedTuple):
     """The numbers of `Adaptation`."""
 
     bands: int
@@ -33,13 +33,13 @@ class Habits(NamedTuple):
     most: float
 
 
-class Weights(NamedTuple):
+class VoiceEncoderWeights(NamedTuple):
     """Habits, and with `U` units of width `W`: `entry`, from frames to `W`, and `units`, from `W` to `W`.
 
     `mixes` `(U, W, W)` and `out` `(1, W, latents)` have a bias each.
     """
 
-    habits: Habits
+    statistics: SpeakerStatistics
     entry: layers.Layers
     units: layers.Layers
     mixes: Floats
@@ -48,24 +48,24 @@ class Weights(NamedTuple):
     out_bias: Floats
 
 
-class State(NamedTuple):
+class VoiceEncoderState(NamedTuple):
     """What is remembered: `used` `(2,)`, the loudest of late and a count of frames; moments; past. And room to work."""
 
     used: Floats
     means: Floats
     squares: Floats
-    entry: layers.Memory
-    units: layers.Memory
+    entry: layers.LayerState
+    units: layers.LayerState
     path: Floats
     inner: Floats
     latents: Floats
 
 
-class LiveEncoder:
+class LiveVoiceEncoder:
     """Hops `(hop,)` to the means of their latents, `(latents,)`, `encoder.delay` frames late."""
 
-    def __init__(self, encoder: Encoder) -> None:
-        self._ear = LiveEar(encoder.ear)
+    def __init__(self, encoder: VoiceEncoder) -> None:
+        self._ear = LiveVoiceFeatures(encoder.ear)
         self._weights = _weights_of(encoder)
         self._state = _state_of(self._weights, encoder)
         self._frame = 0
@@ -87,20 +87,20 @@ class LiveEncoder:
             _look_back(self._weights, self._state, self._frame)
             self._looked_back = True
 
-    def _compile(self, encoder: Encoder) -> None:
+    def _compile(self, encoder: VoiceEncoder) -> None:
         """Compile now, not later, and leave nothing of it behind."""
         self.hear(np.zeros(encoder.hop, np.float32))
-        self._ear = LiveEar(encoder.ear)
+        self._ear = LiveVoiceFeatures(encoder.ear)
         self._state = _state_of(self._weights, encoder)
         self._frame, self._looked_back = 0, False
 
 
-def _weights_of(encoder: Encoder) -> Weights:
+def _weights_of(encoder: VoiceEncoder) -> VoiceEncoderWeights:
     parts: list[Any] = list(encoder.layers.layers)
     bodies = [unit.layers[1].layers for unit in parts[1:-1]]
     latents = len(parts[-1].bias) // 2
-    return Weights(
-        habits=_habits_of(encoder.adaptation),
+    return VoiceEncoderWeights(
+        statistics=_statistics_of(encoder.adaptation),
         entry=layers.layers_of([parts[0]]),
         units=layers.layers_of([body[1] for body in bodies]),
         mixes=packed(torch.cat([body[3].weight for body in bodies])),
@@ -110,8 +110,8 @@ def _weights_of(encoder: Encoder) -> Weights:
     )
 
 
-def _habits_of(adaptation: ear.Adaptation) -> Habits:
-    return Habits(
+def _statistics_of(adaptation: ear.SpeakerNormalisation) -> SpeakerStatistics:
+    return SpeakerStatistics(
         bands=adaptation.bands,
         scale=SCALE,
         memory=adaptation.memory,
@@ -124,13 +124,13 @@ def _habits_of(adaptation: ear.Adaptation) -> Habits:
     )
 
 
-def _state_of(weights: Weights, encoder: Encoder) -> State:
+def _state_of(weights: VoiceEncoderWeights, encoder: VoiceEncoder) -> VoiceEncoderState:
     """Return silence."""
     usual = torch.zeros(1, encoder.adaptation.channels, 0)
     loudest, frames, moments = encoder.adaptation.initial_state(usual)
     means, squares = moments[0, :, 0].chunk(2)
     width = weights.mixes.shape[1]
-    return State(
+    return VoiceEncoderState(
         used=np.array([loudest.item(), frames.item()], np.float32),
         means=packed(means),
         squares=packed(squares),
@@ -143,17 +143,17 @@ def _state_of(weights: Weights, encoder: Encoder) -> State:
 
 
 @compiled
-def _look_back(weights: Weights, state: State, now: int) -> None:
+def _look_back(weights: VoiceEncoderWeights, state: VoiceEncoderState, now: int) -> None:
     """Work out what frames before frame `now` are to it."""
     layers.look_back(weights.entry, state.entry, now)
     layers.look_back(weights.units, state.units, now)
 
 
 @compiled
-def _understand(weights: Weights, state: State, now: int, frame: Floats) -> None:
+def _understand(weights: VoiceEncoderWeights, state: VoiceEncoderState, now: int, frame: Floats) -> None:
     """Put the latents of frame `now`, as the ear hears it, into `state.latents`."""
     width = weights.mixes.shape[1]
-    _adapt(weights.habits, state, frame, state.entry.past, layers.place_of(weights.entry, 0, now))
+    _adapt(weights.statistics, state, frame, state.entry.past, layers.place_of(weights.entry, 0, now))
     layers.finish(weights.entry, state.entry, 0, now)
     for i in range(width):
         state.path[0, i] = state.entry.known[0, i]
@@ -172,30 +172,30 @@ def _understand(weights: Weights, state: State, now: int, frame: Floats) -> None
 
 
 @compiled
-def _adapt(habits: Habits, state: State, frame: Floats, heard: Floats, row: int) -> None:
+def _adapt(statistics: SpeakerStatistics, state: VoiceEncoderState, frame: Floats, heard: Floats, row: int) -> None:
     """Write into a row of `heard` how a frame differs from what is usual, and get used to it."""
-    level = _F(_level(habits, frame))
-    loudest = max(state.used[0] - _F(habits.softening), level, _F(habits.faintest))
-    audible = min(max((level - loudest + _F(habits.pause)) / _F(habits.fade), _F(0)), _F(1))
-    count = min(state.used[1] + audible, _F(habits.memory))
+    level = _F(_level(statistics, frame))
+    loudest = max(state.used[0] - _F(statistics.softening), level, _F(statistics.faintest))
+    audible = min(max((level - loudest + _F(statistics.pause)) / _F(statistics.fade), _F(0)), _F(1))
+    count = min(state.used[1] + audible, _F(statistics.memory))
     weight = audible / count
     for i in range(len(frame)):
-        shape = frame[i] - level / _F(habits.scale)
+        shape = frame[i] - level / _F(statistics.scale)
         state.means[i] += weight * (shape - state.means[i])
         state.squares[i] += weight * (shape * shape - state.squares[i])
-        spread = math.sqrt(max(state.squares[i] - state.means[i] ** 2, _F(habits.least_spread**2)))
+        spread = math.sqrt(max(state.squares[i] - state.means[i] ** 2, _F(statistics.least_spread**2)))
         away = (shape - state.means[i]) / _F(spread)
-        heard[row, i] = min(max(away, _F(-habits.most)), _F(habits.most)) * audible
+        heard[row, i] = min(max(away, _F(-statistics.most)), _F(statistics.most)) * audible
     state.used[0], state.used[1] = loudest, count
 
 
 @compiled
-def _level(habits: Habits, frame: Floats) -> Any:
+def _level(statistics: SpeakerStatistics, frame: Floats) -> Any:
     """Return the level of a frame in nats."""
     highest = frame[0]
-    for i in range(habits.bands):
+    for i in range(statistics.bands):
         highest = max(highest, frame[i])
     total = 0.0
-    for i in range(habits.bands):
-        total += math.exp(habits.scale * (frame[i] - highest))
-    return habits.scale * highest + math.log(total / habits.bands)
+    for i in range(statistics.bands):
+        total += math.exp(statistics.scale * (frame[i] - highest))
+    return statistics.scale * highest + math.log(total / statistics.bands)

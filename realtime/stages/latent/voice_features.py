@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gramophone.models.layers.composition import Sequential
 from gramophone.models.layers.vocoder_features import CENTRE, SCALE, LogMel
-from gramophone.models.nets.voice_features import SILENCE, Ear, Loudness
+from gramophone.models.nets.voice_features import SILENCE, Loudness, VoiceFeatures
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
 from gramophone.realtime.stage import StageError
 from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
@@ -38,14 +38,14 @@ class Bands(NamedTuple):
     level: Floats
 
 
-class LiveEar:
+class LiveVoiceFeatures:
     """Hops `(hop,)` to frames `(bands + FINE * FINE_BANDS,)`.
 
     Raises:
         StageError: the windows are no powers of two.
     """
 
-    def __init__(self, ear: Ear) -> None:
+    def __init__(self, ear: VoiceFeatures) -> None:
         self._coarse, self._fine = bands_of(ear.coarse), bands_of(ear.fine)
         self._parts = ear.hop // ear.fine.hop
         self._past = zeros(max(len(self._coarse.window), len(self._fine.window) + ear.hop - ear.fine.hop))

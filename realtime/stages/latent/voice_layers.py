@@ -34,7 +34,7 @@ class Layers(NamedTuple):
     starts: NDArray[np.int64]
 
 
-class Memory(NamedTuple):
+class LayerState(NamedTuple):
     """The layers' past, one after the other, `(sum, I)`, and what the next frame's sums are so far, `(L, O)`."""
 
     past: Floats
@@ -52,9 +52,9 @@ def layers_of(convolutions: Sequence[Any]) -> Layers:
     )
 
 
-def memory_of(layers: Layers) -> Memory:
+def memory_of(layers: Layers) -> LayerState:
     """Return silence."""
-    return Memory(zeros(2 * int(layers.dilations.sum()), layers.taps.shape[1]), zeros(*layers.bias.shape))
+    return LayerState(zeros(2 * int(layers.dilations.sum()), layers.taps.shape[1]), zeros(*layers.bias.shape))
 
 
 @compiled
@@ -64,7 +64,7 @@ def multiply(y: Floats, v: int, x: Floats, u: int, w: Floats, layer: int) -> Non
 
 
 @compiled
-def look_back(layers: Layers, memory: Memory, now: int) -> None:
+def look_back(layers: Layers, memory: LayerState, now: int) -> None:
     """Work out what frames before frame `now` are to it, in every layer."""
     count, outputs = layers.bias.shape
     for layer in range(count):
@@ -83,7 +83,7 @@ def place_of(layers: Layers, layer: int, now: int) -> Any:
 
 
 @compiled
-def finish(layers: Layers, memory: Memory, layer: int, now: int) -> None:
+def finish(layers: Layers, memory: LayerState, layer: int, now: int) -> None:
     """Add to `memory.known` what frame `now`, which is in its place, is to a layer."""
     multiply(memory.known, layer, memory.past, place_of(layers, layer, now), layers.taps, TAPS * layer + 2)
 

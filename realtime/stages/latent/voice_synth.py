@@ -1,4 +1,4 @@
-"""The sound of a voice on one core, a frame at a time: what `Decoder` makes of its network's envelopes, by numba.
+"""The sound of a voice on one core, a frame at a time: what `VoiceDecoder` makes of its network's envelopes, by numba.
 
 Harmonics are turned out of the first by rotation, for all samples of the hop at once, rather than by as many sines.
 """
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.models.nets.voice import Decoder
+from gramophone.models.nets.voice import VoiceDecoder
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
 from gramophone.realtime.stages.latent.voice_layers import compiled
 
@@ -23,7 +23,7 @@ _LINEAR_HZ_PER_MEL, _LOG_FROM_HZ, _LOG_STEP = 200 / 3, 1000.0, math.log(6.4) / 2
 """As in `models/`: written down again, for what numba keeps compiled does not see constants elsewhere change."""
 
 
-class Plan(NamedTuple):
+class SynthPlan(NamedTuple):
     """The sizes: samples a second and a hop, grains in it, harmonics; points of either envelope, bands of noise.
 
     `filters` `(bands, taps)` make a filter of magnitudes; `noise` is what goes through it, round and round.
@@ -39,7 +39,7 @@ class Plan(NamedTuple):
     noise: Floats
 
 
-class State(NamedTuple):
+class SynthState(NamedTuple):
     """What is remembered, and room to work in.
 
     `pitch`: Hz, phase in cycles, gain; `place`: samples of noise used; `strengths` `(2, K)` and `filters` `(2, taps)`,
@@ -54,10 +54,10 @@ class State(NamedTuple):
     sines: Floats
 
 
-def plan_of(decoder: Decoder) -> Plan:
+def plan_of(decoder: VoiceDecoder) -> SynthPlan:
     """Return the sizes of a decoder."""
     shape = decoder.shape
-    return Plan(
+    return SynthPlan(
         rate=shape.rate,
         hop=shape.hop,
         grains=shape.grains,
@@ -69,10 +69,10 @@ def plan_of(decoder: Decoder) -> Plan:
     )
 
 
-def state_of(plan: Plan) -> State:
+def state_of(plan: SynthPlan) -> SynthState:
     """Return silence."""
     bands, taps = plan.filters.shape
-    return State(
+    return SynthState(
         pitch=np.zeros(3),
         place=np.zeros(1, np.int64),
         strengths=zeros(2, plan.harmonics),
@@ -91,7 +91,7 @@ def _mel(hz: float) -> Any:
 
 
 @compiled
-def _read(envelope: Floats, first: int, points: int, hz: float, plan: Plan, colour: Floats) -> Any:
+def _read(envelope: Floats, first: int, points: int, hz: float, plan: SynthPlan, colour: Floats) -> Any:
     """Return the value at a frequency of the `points` of an envelope from `first` on, in the colour wanted."""
     last = points - 1
     place = min(max(_mel(hz * 2.0 ** -colour[0]) * last / _mel(plan.rate / 2.0), 0.0), float(last))
@@ -103,7 +103,7 @@ def _read(envelope: Floats, first: int, points: int, hz: float, plan: Plan, colo
 
 
 @compiled
-def sound(plan: Plan, state: State, envelope: Floats, prosody: Floats, colour: Floats, said: Floats) -> None:
+def sound(plan: SynthPlan, state: SynthState, envelope: Floats, prosody: Floats, colour: Floats, said: Floats) -> None:
     """Write the next hop, `said` `(hop,)`, of an envelope `(1, E)`, the prosody at its end, and a colour."""
     loudness = math.exp(float(prosody[2])) - math.exp(_SILENCE) if prosody[2] > _SILENCE else 0.0
     for t in range(plan.hop):
@@ -117,7 +117,9 @@ def sound(plan: Plan, state: State, envelope: Floats, prosody: Floats, colour: F
 
 
 @compiled
-def _add_tone(plan: Plan, state: State, envelope: Floats, prosody: Floats, colour: Floats, said: Floats) -> None:
+def _add_tone(
+    plan: SynthPlan, state: SynthState, envelope: Floats, prosody: Floats, colour: Floats, said: Floats
+) -> None:
     """Add the harmonics, gliding from the last frame's pitch and strengths to this one's."""
     hz = _MIDDLE_HZ * 2.0 ** float(prosody[0]) if prosody[1] > _VOICED else 0.0
     before = state.pitch[0]
@@ -139,7 +141,7 @@ def _add_tone(plan: Plan, state: State, envelope: Floats, prosody: Floats, colou
 
 
 @compiled
-def _turn(plan: Plan, state: State, start: float, end: float) -> None:
+def _turn(plan: SynthPlan, state: SynthState, start: float, end: float) -> None:
     """Put sine and cosine of the first harmonic into the first rows of `sines`, and what stands still into the rest."""
     for t in range(plan.hop):
         ramp = (t + 1) / plan.hop
@@ -152,7 +154,7 @@ def _turn(plan: Plan, state: State, start: float, end: float) -> None:
 
 
 @compiled
-def _add_harmonic(plan: Plan, state: State, k: int, start: Any, end: Any, said: Floats) -> None:
+def _add_harmonic(plan: SynthPlan, state: SynthState, k: int, start: Any, end: Any, said: Floats) -> None:
     """Turn `sines` on to harmonic `k + 1` and add it, fading where it comes near half the sample rate."""
     sines, strengths = state.sines, state.strengths
     first, slope = strengths[0, k], strengths[1, k] - strengths[0, k]
@@ -167,7 +169,7 @@ def _add_harmonic(plan: Plan, state: State, k: int, start: Any, end: Any, said: 
 
 
 @compiled
-def _add_noise(plan: Plan, state: State, envelope: Floats, colour: Floats, said: Floats) -> None:
+def _add_noise(plan: SynthPlan, state: SynthState, envelope: Floats, colour: Floats, said: Floats) -> None:
     """Add noise, grain by grain, through a filter that glides from the last grain's to this one's."""
     bands, taps = plan.filters.shape
     grain = plan.hop // plan.grains

@@ -24,7 +24,7 @@ SILENCE_S = 1.0
 count of samples."""
 
 
-class Lanes:
+class ChannelInstances:
     """As many instances as the channels take: all channels in one, else pairs, else one by one.
 
     `load` makes an instance. A stereo plug-in hears a single channel on both sides, and the mean comes back. Samples

@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 from gramophone.models.parameters import Parameter, Value
 from gramophone.realtime.dsp.smoothing import Ramps
 from gramophone.realtime.stage import Audio
-from gramophone.realtime.stages.plugins.channel_instances import Lanes
+from gramophone.realtime.stages.plugins.channel_instances import ChannelInstances
 from gramophone.realtime.stages.plugins.child_process import done, failed, refused, step_aside
-from gramophone.realtime.stages.plugins.description import PluginKnob, encoded
+from gramophone.realtime.stages.plugins.description import PluginParameter, encoded
 from gramophone.realtime.stages.plugins.parameters import converter, describe, load, read_knobs
-from gramophone.realtime.stages.plugins.pipe_signal import Bell, BellError
-from gramophone.realtime.stages.plugins.shared_memory import STATE, SharedMemory
+from gramophone.realtime.stages.plugins.pipe_signal import PipeSignal, PipeSignalError
+from gramophone.realtime.stages.plugins.shared_memory import STATE, PluginMemory
 from gramophone.realtime.system.realtime_priority import settle
 
 _Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
-class Source:
+class PluginSource:
     """Which plug-in: its file, its name where the file holds several, and its state where one is kept."""
 
     path: str
@@ -38,7 +38,7 @@ class Source:
         return load(self.path, self.plugin_name, self.state)
 
 
-def describe_in_child(line: Connection, source: Source) -> None:
+def describe_in_child(line: Connection, source: PluginSource) -> None:
     """Load a plug-in and send its description."""
     step_aside()
     done(line)
@@ -50,8 +50,8 @@ def play_in_child(
     line: Connection,
     bells: Connection,
     polls: bool,
-    memory: SharedMemory,
-    source: Source,
+    memory: PluginMemory,
+    source: PluginSource,
     rate: int,
     channels: int,
     values: Mapping[str, Value],
@@ -61,7 +61,7 @@ def play_in_child(
     done(line)
     player = _try(line, lambda: _Player(source, rate, channels, values), _Player.summary)
     settle()
-    view, bell = memory.view(), Bell(bells, polls)
+    view, bell = memory.view(), PipeSignal(bells, polls)
     try:
         while bell.wait():
             if view.order[0] == STATE:
@@ -71,7 +71,7 @@ def play_in_child(
                 player.turn(view.knobs[: len(player.knobs)])
                 view.output[:, :frames] = player.process(np.ascontiguousarray(view.input[:, :frames]))
             bell.ring()
-    except BellError:
+    except PipeSignalError:
         pass
     except Exception as error:  # whatever it is, the plug-in is out of the sound and the player hears why
         failed(line, error)
@@ -81,8 +81,8 @@ def play_in_child(
 class _Player:
     """A plug-in with its knobs, which move to new values along ramps of their positions."""
 
-    def __init__(self, source: Source, rate: int, channels: int, values: Mapping[str, Value]) -> None:
-        self._lanes = Lanes(source.load, rate, channels)
+    def __init__(self, source: PluginSource, rate: int, channels: int, values: Mapping[str, Value]) -> None:
+        self._lanes = ChannelInstances(source.load, rate, channels)
         self._parameters = [plugin.parameters for plugin in self._lanes.plugins]
         self.knobs = read_knobs(self._lanes.plugins[0])
         self._converters = [converter(knob, self._parameters[0][knob.key]) for knob in self.knobs]
@@ -97,7 +97,7 @@ class _Player:
         self._turned = False
         self._lanes.start()
 
-    def summary(self) -> tuple[tuple[PluginKnob, ...], int]:
+    def summary(self) -> tuple[tuple[PluginParameter, ...], int]:
         """Return what the host wants to know: the knobs, and the latency in samples."""
         return self.knobs, self._lanes.delay
 

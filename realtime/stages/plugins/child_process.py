@@ -25,7 +25,7 @@ _START_S = 60.0
 _END_S = 0.5
 
 
-class Child:
+class PluginProcess:
     """A process running `main(line, *arguments)` about a plug-in, called `name` in errors.
 
     `main` says how it goes through its line: `done`, `refused` or `failed`; `done` once first of all, so that the time

@@ -11,8 +11,8 @@ from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from gramophone.realtime.stages.plugins.child_main import Source, describe_in_child
-from gramophone.realtime.stages.plugins.child_process import Child
+from gramophone.realtime.stages.plugins.child_main import PluginSource, describe_in_child
+from gramophone.realtime.stages.plugins.child_process import PluginProcess
 from gramophone.realtime.stages.plugins.description import Description
 from gramophone.realtime.stages.plugins.errors import PluginFailedError
 from gramophone.realtime.stages.plugins.scan import stamp
@@ -27,7 +27,7 @@ _FAILED: dict[str, str] = {}
 read the same from the cache for `_GRACE_S` seconds."""
 
 
-def describe(name: str, source: Source, load_s: float = 10.0) -> Description:
+def describe(name: str, source: PluginSource, load_s: float = 10.0) -> Description:
     """Return what the plug-in says of itself; of one that has not changed, what it said before.
 
     Raises:
@@ -58,14 +58,14 @@ def _failed(grave: Path) -> str:
     return _FAILED.get(grave.name, "")
 
 
-def _ask(name: str, source: Source, load_s: float) -> Description:
-    with closing(Child(name, describe_in_child, source)) as child:
+def _ask(name: str, source: PluginSource, load_s: float) -> Description:
+    with closing(PluginProcess(name, describe_in_child, source)) as child:
         child.wait_until_up()
         description: Description = child.expect(load_s, "loading")
     return description
 
 
-def _key(source: Source) -> str:
+def _key(source: PluginSource) -> str:
     path = Path(source.path)
     words = (_FORM, version("pedalboard"), path.resolve(), stamp(path), source.plugin_name)
     return hashlib.sha256("\n".join(map(str, words)).encode() + source.state).hexdigest()[:32]

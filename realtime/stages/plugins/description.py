@@ -23,7 +23,7 @@ _GAP = re.compile(r"[^a-z0-9]+")
 
 
 @dataclass(frozen=True)
-class PluginKnob:
+class PluginParameter:
     """A parameter of a plug-in, which pedalboard calls `key`."""
 
     parameter: Parameter
@@ -50,7 +50,7 @@ class Description:
     category: str
     latency_samples: int
     widths: tuple[int, ...]
-    knobs: tuple[PluginKnob, ...]
+    knobs: tuple[PluginParameter, ...]
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -68,11 +68,13 @@ class Description:
         Raises:
             KeyError, TypeError, ValueError: it is not such data.
         """
-        knobs = tuple(PluginKnob(**{**knob, "parameter": _parameter(knob["parameter"])}) for knob in plain["knobs"])
+        knobs = tuple(
+            PluginParameter(**{**knob, "parameter": _parameter(knob["parameter"])}) for knob in plain["knobs"]
+        )
         return cls(**{**plain, "widths": tuple(plain["widths"]), "knobs": knobs})
 
 
-def encoded(knobs: Sequence[PluginKnob], values: Mapping[str, Value]) -> NDArray[np.float64]:
+def encoded(knobs: Sequence[PluginParameter], values: Mapping[str, Value]) -> NDArray[np.float64]:
     """Return the value of every knob as a number, its default where `values` has none."""
     return np.array([knob.encode(values.get(knob.parameter.name, knob.parameter.default)) for knob in knobs])
 

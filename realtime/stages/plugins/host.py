@@ -13,12 +13,12 @@ import numpy as np
 
 from gramophone.models.parameters import Value
 from gramophone.realtime.stage import Audio, Format
-from gramophone.realtime.stages.plugins.child_main import Source, play_in_child
-from gramophone.realtime.stages.plugins.child_process import CONTEXT, Child
+from gramophone.realtime.stages.plugins.child_main import PluginSource, play_in_child
+from gramophone.realtime.stages.plugins.child_process import CONTEXT, PluginProcess
 from gramophone.realtime.stages.plugins.description import encoded
 from gramophone.realtime.stages.plugins.errors import PluginFailedError
-from gramophone.realtime.stages.plugins.pipe_signal import POLLS, Bell, BellError
-from gramophone.realtime.stages.plugins.shared_memory import LONGEST_BLOCK, STATE, SharedMemory
+from gramophone.realtime.stages.plugins.pipe_signal import POLLS, PipeSignal, PipeSignalError
+from gramophone.realtime.stages.plugins.shared_memory import LONGEST_BLOCK, STATE, PluginMemory
 
 PATIENCE_S = 5.0
 """How long a block may take: a plug-in that is only slow on a busy machine must come through."""
@@ -27,7 +27,7 @@ _LIVE_PATIENCE_S = 1.0
 """The same with real-time priority, where no other program can be the reason."""
 
 
-class Host:
+class PluginHost:
     """A plug-in, called `name` in errors, playing in a child process. `delay` is its latency in samples.
 
     Raises:
@@ -38,7 +38,7 @@ class Host:
     def __init__(
         self,
         name: str,
-        source: Source,
+        source: PluginSource,
         form: Format,
         values: Mapping[str, Value],
         load_s: float,
@@ -46,11 +46,11 @@ class Host:
         polls: bool = POLLS,
     ) -> None:
         self._name = name
-        memory = SharedMemory(CONTEXT, form.channels)
+        memory = PluginMemory(CONTEXT, form.channels)
         ours, theirs = CONTEXT.Pipe()
-        self._bell = Bell(ours, polls)
+        self._bell = PipeSignal(ours, polls)
         with closing(theirs):
-            self._child = Child(
+            self._child = PluginProcess(
                 name, play_in_child, theirs, polls, memory, source, form.rate, form.channels, dict(values)
             )
         try:
@@ -110,7 +110,7 @@ class Host:
         self._wait()
 
     def _ring(self) -> None:
-        with suppress(BellError):  # waiting for the answer will notice, and finds out why
+        with suppress(PipeSignalError):  # waiting for the answer will notice, and finds out why
             self._bell.ring()
 
     def _wait(self) -> None:
@@ -118,5 +118,5 @@ class Host:
         try:
             if not self._bell.wait(patience_s):
                 raise PluginFailedError(f"{self._name}: while playing: no answer after {patience_s:g} s")
-        except BellError:
+        except PipeSignalError:
             self._child.expect(PATIENCE_S, "playing")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gramophone.models.parameters import Curve, Parameter
-from gramophone.realtime.stages.plugins.description import Description, PluginKnob, Reading, knob_name
+from gramophone.realtime.stages.plugins.description import Description, PluginParameter, Reading, knob_name
 
 _MOST_CHOICES = 128
 _FINEST_STEPS = 200
@@ -66,9 +66,9 @@ def takes(plugin: Any, width: int) -> bool:
     return True
 
 
-def read_knobs(plugin: Any) -> tuple[PluginKnob, ...]:
+def read_knobs(plugin: Any) -> tuple[PluginParameter, ...]:
     """Return those parameters of a plug-in that a host may automate: the rest are meters and its own window's."""
-    knobs: dict[str, PluginKnob] = {}
+    knobs: dict[str, PluginParameter] = {}
     for key, parameter in plugin.parameters.items():
         if parameter.is_automatable and len(parameter.valid_values) > 1:
             name = knob_name(parameter.name, parameter.index, knobs)
@@ -76,7 +76,7 @@ def read_knobs(plugin: Any) -> tuple[PluginKnob, ...]:
     return tuple(knobs.values())
 
 
-def converter(knob: PluginKnob, parameter: Any) -> Callable[[float], float]:
+def converter(knob: PluginParameter, parameter: Any) -> Callable[[float], float]:
     """Return the way from a knob's encoded value to the plug-in's 0..1: as pedalboard goes, without its long search."""
     if knob.reading == "choice":
         positions = [parameter.get_raw_value_for(choice) for choice in knob.parameter.choices]
@@ -105,7 +105,7 @@ def _renew(plugin: Any) -> None:
     plugin.reset()
 
 
-def _knob(name: str, key: str, parameter: Any, shown: Any) -> PluginKnob:
+def _knob(name: str, key: str, parameter: Any, shown: Any) -> PluginParameter:
     """Return the knob for a parameter that shows the value `shown`."""
     reading = _reading(parameter)
     start = min(max(float(parameter.raw_value), 0.0), 1.0)
@@ -125,7 +125,7 @@ def _knob(name: str, key: str, parameter: Any, shown: Any) -> PluginKnob:
         unit = str(parameter.label or "").strip()
         default_value = min(max(float(shown), low), high)
         ours = Parameter(name, default_value, said, unit, (low, high), _curve(parameter, low, high), smoothing_ms)
-    return PluginKnob(ours, key, reading)
+    return PluginParameter(ours, key, reading)
 
 
 def _reading(parameter: Any) -> Reading:

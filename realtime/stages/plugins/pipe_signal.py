@@ -14,11 +14,11 @@ POLLS = hasattr(select, "poll")
 """Whether this system polls file descriptors: everywhere but on Windows."""
 
 
-class BellError(EOFError):
+class PipeSignalError(EOFError):
     """The other side is gone."""
 
 
-class Bell:
+class PipeSignal:
     """One end of a two-way bell. `polls=False` is the portable twin; both sides must agree."""
 
     def __init__(self, line: Connection, polls: bool = POLLS) -> None:
@@ -40,7 +40,7 @@ class Bell:
             else:
                 self._line.send_bytes(b"!")
         except OSError:
-            raise BellError from None
+            raise PipeSignalError from None
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for a ring; return whether one came within `timeout_s` seconds (None: however long it takes).
@@ -55,7 +55,7 @@ class Bell:
                 return False
             self._line.recv_bytes(1)
         except (OSError, EOFError):
-            raise BellError from None
+            raise PipeSignalError from None
         return True
 
     def close(self) -> None:
@@ -66,5 +66,5 @@ class Bell:
         if timeout_s is not None and not poll.poll(timeout_s * 1000):
             return False
         if not os.read(self._fd, 1):
-            raise BellError
+            raise PipeSignalError
         return True

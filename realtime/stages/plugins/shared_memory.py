@@ -16,7 +16,7 @@ STATE = -1
 """What `order` may say instead of a number of frames."""
 
 
-class SharedMemory:
+class PluginMemory:
     """What both sides see. Made by the host, given to the child when it starts; `view` it on either side."""
 
     def __init__(self, context: SpawnContext, channels: int) -> None:
@@ -25,12 +25,12 @@ class SharedMemory:
         self._knobs = context.RawArray("d", MOST_KNOBS)
         self._sound = context.RawArray("f", 2 * channels * LONGEST_BLOCK)
 
-    def view(self) -> View:
+    def view(self) -> PluginMemoryView:
         """Return the memory as arrays."""
-        return View(self._order, self._knobs, self._sound, self._channels)
+        return PluginMemoryView(self._order, self._knobs, self._sound, self._channels)
 
 
-class View:
+class PluginMemoryView:
     """The shared memory as arrays.
 
     `order` holds one number: how many frames to process, or `STATE`. `knobs` holds the encoded value of each knob.

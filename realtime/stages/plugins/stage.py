@@ -22,10 +22,10 @@ from gramophone.realtime.dsp.delay_line import DelayLine
 from gramophone.realtime.stage import Audio, Format, Keys, Stage
 from gramophone.realtime.stages.plugins import describe as probe
 from gramophone.realtime.stages.plugins import scan
-from gramophone.realtime.stages.plugins.child_main import Source
+from gramophone.realtime.stages.plugins.child_main import PluginSource
 from gramophone.realtime.stages.plugins.description import SETTINGS
 from gramophone.realtime.stages.plugins.errors import PluginError, PluginFailedError
-from gramophone.realtime.stages.plugins.host import Host
+from gramophone.realtime.stages.plugins.host import PluginHost
 
 _log = logging.getLogger(__name__)
 _SETTLE_MS = 2.0
@@ -59,11 +59,11 @@ class PluginStage(Stage):
         settings = _settings(values, None)
         self._name = name = str(settings["plugin"])
         source, load_s = _source(settings), float(settings["load_timeout"])
-        self._host: Host | None = None
+        self._host: PluginHost | None = None
         self._status = ""
         try:
             probe.describe(name, source, load_s)  # one that failed already does not get the time to fail again
-            self._host = Host(name, source, form, values, load_s)
+            self._host = PluginHost(name, source, form, values, load_s)
         except PluginFailedError as failure:
             self._give_up(failure)
         self.delay = self._host.delay if self._host else 0
@@ -161,7 +161,7 @@ def _settings(values: Mapping[str, Value], folder: Path | None) -> dict[str, Val
     return settings
 
 
-def _source(settings: Mapping[str, Value]) -> Source:
+def _source(settings: Mapping[str, Value]) -> PluginSource:
     """Return the plug-in that settings mean.
 
     Raises:
@@ -171,4 +171,4 @@ def _source(settings: Mapping[str, Value]) -> Source:
         state = base64.b64decode(str(settings["state"]), validate=True)
     except binascii.Error:
         raise PluginError("state: expected base64, as it was saved") from None
-    return Source(str(scan.find(str(settings["plugin"]))), str(settings["plugin_name"]), state)
+    return PluginSource(str(scan.find(str(settings["plugin"]))), str(settings["plugin_name"]), state)

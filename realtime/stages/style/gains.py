@@ -80,7 +80,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Target:
+class GainTarget:
     """Two places, and the way between them."""
 
     before: Place
@@ -95,7 +95,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Turn:
+class GainChange:
     """Where knobs stand in a frame: `strength` 0 to 1 along the geodesic, `fill` and `gain` factors.
 
     `fade` is what one frame more makes of the weight of those before it in the content's level.
@@ -111,7 +111,7 @@ class Turn:
 class Restyled:
     """What to multiply a frame's spectra and the noise with, and what was heard.
 
-    `gains` and `fill` `(F,)`, `shares` `(C,)` by which channels differ in the fill, `frame` `(B,)` in dB, `guard`
+    `gains` and `fill` `(F,)`, `shares` `(C,)` by which channels differ in the fill, `frame` `(B,)` in dB, `auth`
     `(16,)` powers for the speech detector, `loud`: False in a pause.
     """
 
@@ -119,7 +119,7 @@ class Restyled:
     fill: Row
     shares: Row
     frame: Row
-    guard: Row
+    auth: Row
     loud: bool
 
 
@@ -139,13 +139,13 @@ class StyleControl:
             math.exp(-self._frame_s / seconds) for seconds in (_ENVELOPE_S, _FLATNESS_S, _ONSET_S)
         )
 
-    def restyle(self, powers: Row, target: Target, position: float, turn: Turn) -> Restyled:
+    def restyle(self, powers: Row, target: GainTarget, position: float, turn: GainChange) -> Restyled:
         """Return what to do with a frame of `powers`, `(C, F)`."""
         channels = len(powers)
         power = powers[0] if channels == 1 else powers.sum(0) / channels
         # One pass over the filters gives bands, speech bands, total and, of the logarithms, geometric means.
         sums, logs = np.array((power, np.log(power + TINY))) @ self._analysis
-        bands, guard, total = sums[: self._bands], sums[self._bands : self._bands + BANDS], float(sums[-1])
+        bands, auth, total = sums[: self._bands], sums[self._bands : self._bands + BANDS], float(sums[-1])
         level, loud = self._levels.listen(total, turn.fade)
         frame = _DB * np.log(bands / level + FLOOR)
 
@@ -176,7 +176,7 @@ class StyleControl:
         factor = self._levels.make_up(total, went, loud) * turn.gain
         self._last = frame
         shares = self._channel_shares(powers) if channels > 1 else np.ones(1, np.float32)
-        return Restyled(np.sqrt(factors) * factor, np.sqrt(filling) * factor, shares, frame, guard, loud)
+        return Restyled(np.sqrt(factors) * factor, np.sqrt(filling) * factor, shares, frame, auth, loud)
 
     def _smooth(self, change: Row, frame: Row, taste: Taste) -> Row:
         """Return the gains in dB after a smoother that lets go at onsets, within the taste's limits."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gramophone.models.parameters import Value
-from gramophone.models.style.content_statistics import Aim, Listener, decay_per_frame
+from gramophone.models.style.content_statistics import Aim, ContentStatistics, decay_per_frame
 from gramophone.models.style.speech_detector import BANDS
 from gramophone.models.style.style import Style, StyleBands, blended, powers
 from gramophone.realtime.dsp.clip_reader import read_clip
@@ -24,7 +24,7 @@ from gramophone.realtime.dsp.fifo import Fifo
 from gramophone.realtime.dsp.smoothing import Amount, Fade
 from gramophone.realtime.stage import Audio, Format
 from gramophone.realtime.stages.background import step_back
-from gramophone.realtime.stages.style.gains import Place, StyleControl, Target, Turn
+from gramophone.realtime.stages.style.gains import GainChange, GainTarget, Place, StyleControl
 
 _PERIOD_S = 0.16
 _SMOOTHED_S = {"strength": 0.05, "fill": 0.05, "gain": 0.05}
@@ -32,7 +32,7 @@ _SMOOTHED_S = {"strength": 0.05, "fill": 0.05, "gain": 0.05}
 
 
 @dataclass(frozen=True)
-class Lesson:
+class StyleClips:
     """A band layout and the clips' styles in it; None for a clip that is not given or silent."""
 
     bands: StyleBands
@@ -40,7 +40,7 @@ class Lesson:
     styles: tuple[Style | None, Style | None]
 
     @staticmethod
-    def learn(rate: int, values: Mapping[str, Value]) -> Lesson:
+    def learn(rate: int, values: Mapping[str, Value]) -> StyleClips:
         """Learn the clips that `values` name.
 
         Raises:
@@ -51,7 +51,7 @@ class Lesson:
             bands = StyleBands(rate, round(float(detail)), float(low), float(high))
         with ThreadPoolExecutor(2, "style-clip") as pool:
             first, second = pool.map(_learn_clip, (bands, bands), (str(values[name]) for name in ("clip", "clip2")))
-        return Lesson(bands, layout, (first, second))
+        return StyleClips(bands, layout, (first, second))
 
     def style(self, position: float) -> Style | None:
         """Return the style at `position` between the clips; where one teaches nothing, the other's."""
@@ -63,27 +63,27 @@ class Lesson:
         return blended(first, second, position)
 
 
-class Player:
+class StyleProcessor:
     """One band layout playing: spectra and control with their state, the aims between which it fades, the next one."""
 
-    def __init__(self, form: Format, lesson: Lesson, values: Mapping[str, Value]) -> None:
-        self._lesson = lesson
-        self._bands = bands = lesson.bands
+    def __init__(self, form: Format, clips: StyleClips, values: Mapping[str, Value]) -> None:
+        self._clips = clips
+        self._bands = bands = clips.bands
         self._values = dict(values)
         self._fifo = Fifo(form.channels, bands.hop)
         self.delay = bands.overlap_add.delay + self._fifo.delay
         self._period = max(round(bands.frames(_PERIOD_S)), 1)
         rest = Place.of(Aim.at_rest(bands.bands))
-        self._target = Target(rest, rest)
+        self._target = GainTarget(rest, rest)
         self._control = StyleControl(bands, form.channels)
         quiet = torch.zeros(1, form.channels, 0)
         self._past = bands.stft.initial_state(quiet)
         self._pending = bands.overlap_add.initial_state(quiet)
         self._heard = np.zeros((self._period, bands.bands + BANDS + 1), np.float32)
         self._count = 0
-        self._listener = Listener.new(bands)
+        self._listener = ContentStatistics.new(bands)
         self._worker = ThreadPoolExecutor(1, "style-map", step_back)
-        self._job: Future[tuple[Listener, Aim]] | None = None
+        self._job: Future[tuple[ContentStatistics, Aim]] | None = None
         self._fades = {
             name: Fade(float(values[name]), round(bands.frames(seconds))) for name, seconds in _SMOOTHED_S.items()
         }
@@ -94,13 +94,13 @@ class Player:
         if name in self._fades:
             self._fades[name].set(float(value))
 
-    def fits(self, lesson: Lesson) -> bool:
-        """Whether the styles of `lesson` are in the band layout that plays."""
-        return lesson.layout == self._lesson.layout
+    def fits(self, clips: StyleClips) -> bool:
+        """Whether the styles of `clips` are in the band layout that plays."""
+        return clips.layout == self._clips.layout
 
-    def teach(self, lesson: Lesson) -> None:
+    def teach(self, clips: StyleClips) -> None:
         """Take over other styles in the same band layout."""
-        self._lesson = lesson
+        self._clips = clips
 
     def process(self, block: Audio) -> Audio:
         """Return the restyled sound, `(channels, frames)` both, `delay` samples late."""
@@ -135,19 +135,19 @@ class Player:
             part = self._control.restyle(power[:, i], self._target, (into + i + 1) / self._period, turn)
             gains[i], fill[i], shares[:, i] = part.gains, part.fill, part.shares
             heard = self._heard[into + i]
-            heard[: self._bands.bands], heard[self._bands.bands : -1], heard[-1] = part.frame, part.guard, part.loud
+            heard[: self._bands.bands], heard[self._bands.bands : -1], heard[-1] = part.frame, part.auth, part.loud
         filling = torch.from_numpy(fill * shares[:, :, None])
         hiss = self._bands.hiss(self._count, frames, x.shape[1])
         spectra = spectra * torch.from_numpy(gains) + hiss * filling
         y, self._pending = self._bands.overlap_add.step(spectra, self._pending)
         return y
 
-    def _turns(self, frames: int) -> Iterator[Turn]:
+    def _turns(self, frames: int) -> Iterator[GainChange]:
         """Yield where the knobs stand in each of the next frames."""
         fade = decay_per_frame(self._bands, float(self._values["adaptation"]))
         moves = (_each(self._fades[name].next(frames), frames) for name in ("strength", "fill", "gain"))
         for strength, fill, gain_db in zip(*moves, strict=True):
-            yield Turn(strength, fill, 10 ** (gain_db / 20), fade)
+            yield GainChange(strength, fill, 10 ** (gain_db / 20), fade)
 
     def _turn(self) -> None:
         """At the end of a period: fade to the aim that was ordered at its start, and order the next."""
@@ -155,10 +155,10 @@ class Player:
         if self._job:
             self._listener, aim = self._job.result()
             place = Place.of(aim)
-        self._target = Target(self._target.after, place)
+        self._target = GainTarget(self._target.after, place)
         kept = 0 if self._values["freeze"] or not self._count else None
         heard = torch.from_numpy(self._heard[:kept].copy())
-        self._job = self._worker.submit(_renew, self._listener, heard, self._lesson, dict(self._values))
+        self._job = self._worker.submit(_renew, self._listener, heard, self._clips, dict(self._values))
 
 
 def _each(amount: Amount, frames: int) -> list[float]:
@@ -167,12 +167,14 @@ def _each(amount: Amount, frames: int) -> list[float]:
 
 
 @torch.inference_mode()
-def _renew(listener: Listener, heard: Tensor, lesson: Lesson, values: Mapping[str, Value]) -> tuple[Listener, Aim]:
-    adaptation, position, tilt, guard = (float(values[name]) for name in ("adaptation", "blend", "tilt", "guard"))
-    frames, powers_heard, loud = torch.split(heard.double(), [lesson.bands.bands, BANDS, 1], 1)
-    decay = decay_per_frame(lesson.bands, adaptation)
+def _renew(
+    listener: ContentStatistics, heard: Tensor, clips: StyleClips, values: Mapping[str, Value]
+) -> tuple[ContentStatistics, Aim]:
+    adaptation, position, tilt, auth = (float(values[name]) for name in ("adaptation", "blend", "tilt", "guard"))
+    frames, powers_heard, loud = torch.split(heard.double(), [clips.bands.bands, BANDS, 1], 1)
+    decay = decay_per_frame(clips.bands, adaptation)
     listener = listener.after(frames, powers_heard, loud[:, 0] > 0, decay)
-    return listener, listener.aim(lesson.bands, lesson.style(position), tilt, guard)
+    return listener, listener.aim(clips.bands, clips.style(position), tilt, auth)
 
 
 @torch.inference_mode()

@@ -17,9 +17,9 @@ from gramophone.realtime.stage import Audio, Format
 from gramophone.realtime.stages.background import Background, BackgroundStage
 
 if TYPE_CHECKING:
-    from gramophone.realtime.stages.style.processor import Lesson, Player
+    from gramophone.realtime.stages.style.processor import StyleClips, StyleProcessor
 
-_Learnt: TypeAlias = "tuple[Lesson, Player | None]"
+_Learnt: TypeAlias = "tuple[StyleClips, StyleProcessor | None]"
 """What the clips teach, and where the bands are laid out anew, a player for them."""
 
 _FADE_S = 0.1
@@ -55,13 +55,13 @@ class StyleStage(BackgroundStage[_Learnt]):
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         # Here, and not above: whoever only asks for the knobs need not wait for torch.
-        from gramophone.realtime.stages.style.processor import Lesson, Player
+        from gramophone.realtime.stages.style.processor import StyleClips, StyleProcessor
 
         self._form = form
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in _PARAMETERS}
         self.background = Background[_Learnt]("style-learner")
-        self._playing = Player(form, Lesson.learn(form.rate, self._values), self._values)
-        self._leaving: Player | None = None
+        self._playing = StyleProcessor(form, StyleClips.learn(form.rate, self._values), self._values)
+        self._leaving: StyleProcessor | None = None
         self._share, self._filling = Fade(0.0, 1), 0
         self.delay = self._playing.delay
 
@@ -97,15 +97,15 @@ class StyleStage(BackgroundStage[_Learnt]):
 
     def _learn(self, values: Mapping[str, Value]) -> _Learnt:
         """Return what the clips teach and, where the bands are laid out anew, a player for them. Takes its time."""
-        from gramophone.realtime.stages.style.processor import Lesson, Player
+        from gramophone.realtime.stages.style.processor import StyleClips, StyleProcessor
 
-        lesson = Lesson.learn(self._form.rate, values)
-        return lesson, None if self._playing.fits(lesson) else Player(self._form, lesson, values)
+        clips = StyleClips.learn(self._form.rate, values)
+        return clips, None if self._playing.fits(clips) else StyleProcessor(self._form, clips, values)
 
     def _enter(self, made: _Learnt) -> None:
-        lesson, player = made
+        clips, player = made
         if player is None:
-            self._playing.teach(lesson)
+            self._playing.teach(clips)
             return
         for name, value in self._values.items():  # what was turned while it was being made
             player.set(name, value)

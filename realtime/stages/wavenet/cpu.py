@@ -11,7 +11,7 @@ from gramophone.realtime.stages.wavenet import kernel
 from gramophone.realtime.stages.wavenet.engines import SamplerEngine, silence_of
 
 
-class Engine(SamplerEngine):
+class CpuEngine(SamplerEngine):
     """Voices on one core; the interpreter's lock is given back while they sing."""
 
     def __init__(self, model: WaveNet, voices: int) -> None:

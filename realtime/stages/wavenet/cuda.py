@@ -24,7 +24,7 @@ _WIDEST = 1024
 _LEAST_LOG_SCALE = -9.0
 
 
-class Engine(SamplerEngine):
+class CudaEngine(SamplerEngine):
     """Voices on a GPU, each in a block.
 
     Raises:

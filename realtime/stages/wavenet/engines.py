@@ -16,9 +16,9 @@ from gramophone.models.nets.wavenet import WaveNet
 from gramophone.realtime.kernels.arrays import Floats
 
 _LOG = logging.getLogger(__name__)
-_PLACES = {
-    "cpu": "gramophone.realtime.stages.wavenet.cpu",
-    "cuda": "gramophone.realtime.stages.wavenet.cuda",
+_ENGINES = {
+    "cpu": "gramophone.realtime.stages.wavenet.cpu:CpuEngine",
+    "cuda": "gramophone.realtime.stages.wavenet.cuda:CudaEngine",
 }
 
 
@@ -98,5 +98,6 @@ def engine_for(model: WaveNet, voices: int, device: str = "cpu") -> SamplerEngin
 
 
 def _engine(place: str) -> type[SamplerEngine]:
-    engine: type[SamplerEngine] = importlib.import_module(_PLACES[place]).Engine
+    module, _, name = _ENGINES[place].partition(":")
+    engine: type[SamplerEngine] = getattr(importlib.import_module(module), name)
     return engine

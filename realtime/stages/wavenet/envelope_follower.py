@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gramophone.realtime.dsp.smoothing import GRID
 
 
-class Follower:
+class EnvelopeFollower:
     """Gains for each sample from the loudness of what comes in.
 
     At every `GRID`-th sample the envelope moves towards the peak since the last, and over the next `GRID` samples the

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.realtime.kernels.arrays import Floats, Weights, zeros
+from gramophone.realtime.kernels.arrays import Floats, WaveNetWeights, zeros
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.kernels.matvec import add_product
 
@@ -32,8 +32,8 @@ _LEAST_EXPONENT = _F(-87.0)
 _LEAST_LOG_SCALE = -9.0
 
 
-class State(NamedTuple):
-    """What voices remember, and room to work in; arrays on cache lines as in `Weights`.
+class KernelState(NamedTuple):
+    """What voices remember, and room to work in; arrays on cache lines as in `WaveNetWeights`.
 
     `rings` `(V * N, R)`: each voice's and layer's past; `last` `(V,)`, the symbols drawn last; `biases` `(V * L, 2R)`,
     the gates' in the current frame; `sums` `(V, R + S)`: the residual path and the skip paths' sum.
@@ -52,11 +52,11 @@ class State(NamedTuple):
     shares: Shares
 
 
-def state_of(weights: Weights, voices: int, silence: float) -> State:
+def state_of(weights: WaveNetWeights, voices: int, silence: float) -> KernelState:
     """Return silence."""
     layers, residual, exits = weights.exits.shape
     skip, width = exits - residual, len(weights.output_bias)
-    return State(
+    return KernelState(
         rings=zeros(voices * int(weights.dilations.sum()), residual),
         last=np.full(voices, silence, np.float32),
         biases=zeros(voices * layers, 2 * residual),
@@ -89,7 +89,7 @@ def tanh(x: Any) -> Any:
 
 
 @jit
-def _condition(weights: Weights, state: State, conditions: Floats, first: int, step: int) -> None:
+def _condition(weights: WaveNetWeights, state: KernelState, conditions: Floats, first: int, step: int) -> None:
     """Make the gates' biases of a frame; voice `v`'s conditions are `conditions[first + v * step]`."""
     layers, width = weights.gate_bias.shape
     for layer in range(layers):
@@ -101,7 +101,7 @@ def _condition(weights: Weights, state: State, conditions: Floats, first: int, s
 
 
 @jit
-def _enter(weights: Weights, state: State, v: int) -> None:
+def _enter(weights: WaveNetWeights, state: KernelState, v: int) -> None:
     """Begin the residual path with what the last symbol is to the first layer; nothing has been skipped yet."""
     residual = weights.entry.shape[1]
     symbol = state.last[v]
@@ -115,7 +115,7 @@ def _enter(weights: Weights, state: State, v: int) -> None:
 
 
 @jit
-def _hear(weights: Weights, state: State, now: int) -> None:
+def _hear(weights: WaveNetWeights, state: KernelState, now: int) -> None:
     """Take in the voices' last symbols: `state.sums`."""
     layers, residual, exits = weights.exits.shape
     voices = len(state.last)
@@ -140,7 +140,7 @@ def _hear(weights: Weights, state: State, now: int) -> None:
 
 
 @jit
-def predict(weights: Weights, state: State, v: int) -> None:
+def predict(weights: WaveNetWeights, state: KernelState, v: int) -> None:
     """Turn a voice's sum of the skip paths into `state.predicted`."""
     residual = weights.exits.shape[1]
     for i in range(state.skips.shape[1]):
@@ -155,7 +155,7 @@ def predict(weights: Weights, state: State, v: int) -> None:
 
 
 @jit
-def exponentiate(state: State, n: int, largest: Any, inverse: Any) -> None:
+def exponentiate(state: KernelState, n: int, largest: Any, inverse: Any) -> None:
     """Put exp((logit - largest) * inverse) of the first `n` predicted into `state.mass`; `largest` is no less than any.
 
     exp(x) is 2 ** k exp(r), r within ln 2 / 2 of zero, with Taylor's series of exp(r) up to r ** 6 / 720: within 2e-7.
@@ -177,7 +177,7 @@ def exponentiate(state: State, n: int, largest: Any, inverse: Any) -> None:
 
 
 @jit
-def _soften(state: State, n: int, temperature: float) -> None:
+def _soften(state: KernelState, n: int, temperature: float) -> None:
     """Put exp((logit - the largest) / temperature) of the first `n` predicted into `state.mass`."""
     largest = state.predicted[0, 0]
     for i in range(n):
@@ -226,7 +226,7 @@ def _total(mass: Floats, start: int, stop: int) -> float:
 
 
 @jit
-def _choose(state: State, n: int, uniform: float, temperature: float, nucleus: float) -> int:
+def _choose(state: KernelState, n: int, uniform: float, temperature: float, nucleus: float) -> int:
     """Choose one of the first `n` by their logits: walk up until their probability exceeds the uniform number."""
     _soften(state, n, temperature)
     if nucleus < 1:
@@ -249,7 +249,7 @@ def _choose(state: State, n: int, uniform: float, temperature: float, nucleus: f
 
 
 @jit
-def _draw_level(state: State, uniform: float, temperature: float, nucleus: float) -> Any:
+def _draw_level(state: KernelState, uniform: float, temperature: float, nucleus: float) -> Any:
     """Draw from the categorical distribution that was predicted; `Categorical.draw` is the same, slower."""
     if temperature <= 0:
         return int(np.argmax(state.predicted))
@@ -257,7 +257,7 @@ def _draw_level(state: State, uniform: float, temperature: float, nucleus: float
 
 
 @jit
-def _draw_logistic(state: State, uniform: float, place: float, temperature: float, nucleus: float) -> Any:
+def _draw_logistic(state: KernelState, uniform: float, place: float, temperature: float, nucleus: float) -> Any:
     """Draw from the mixture of logistics that was predicted; `Logistics.draw` is the same, slower."""
     n = state.predicted.shape[1] // 3
     chosen = _choose(state, n, uniform, max(temperature, 1e-3), nucleus)
@@ -270,8 +270,8 @@ def _draw_logistic(state: State, uniform: float, place: float, temperature: floa
 
 @jit
 def sing(
-    weights: Weights,
-    state: State,
+    weights: WaveNetWeights,
+    state: KernelState,
     now: int,
     conditions: Floats,
     given: Floats,

@@ -24,7 +24,7 @@ from gramophone.realtime.dsp.smoothing import Fade, Ramps
 from gramophone.realtime.stage import Audio, Format, Keys, Stage, StageError
 from gramophone.realtime.stages.model_path import model_path
 from gramophone.realtime.stages.speaker_blend import speaker_knobs, speaker_weights
-from gramophone.realtime.stages.wavenet.envelope_follower import Follower
+from gramophone.realtime.stages.wavenet.envelope_follower import EnvelopeFollower
 
 if TYPE_CHECKING:
     from gramophone.models.checkpoint import Card
@@ -86,7 +86,7 @@ class WaveNetStage(Stage):
         self._seed = round(float(self._values["seed"]))
         self._sampler = Sampler(model, seed=self._seed, device=device)
         self._resampler = Resampler(card.rate, form.rate)
-        self._follower = Follower(form.rate)
+        self._follower = EnvelopeFollower(form.rate)
         samples = round(_FADE_S * form.rate)
         self._level, self._gate = Fade(self._gain(), samples), Fade(float(self._values["gate"]), samples)
 

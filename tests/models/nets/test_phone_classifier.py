@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gramophone.models.checkpoint import Card, load, save
-from gramophone.models.nets.phone_classifier import PHONES, Phones, PhonesShape
+from gramophone.models.nets.phone_classifier import PHONES, PhoneClassifier, PhoneClassifierShape
 from gramophone.offline.data import phone_transcripts as texts
 from gramophone.offline.recipes.phones import best_path, placed
 
@@ -15,7 +15,7 @@ ESPEAK = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is 
 
 
 def test_frames_become_as_many_logits():
-    phones = Phones(PhonesShape(channels=6, width=8, dilations=(1, 2)))
+    phones = PhoneClassifier(PhoneClassifierShape(channels=6, width=8, dilations=(1, 2)))
     logits = phones(torch.randn(2, 6, 10))
     assert logits.shape == (2, len(PHONES), 10)
     torch.testing.assert_close(logits[:, :, ::2], logits[:, :, 1::2])
@@ -23,11 +23,11 @@ def test_frames_become_as_many_logits():
 
 def test_an_odd_number_of_frames_is_refused():
     with pytest.raises(ValueError, match="9 frames: expected an even number"):
-        Phones(PhonesShape(channels=6, width=8, dilations=(1,)))(torch.zeros(1, 6, 9))
+        PhoneClassifier(PhoneClassifierShape(channels=6, width=8, dilations=(1,)))(torch.zeros(1, 6, 9))
 
 
 def test_it_comes_back_from_its_file(tmp_path):
-    phones = Phones(PhonesShape(channels=6, width=8, dilations=(1, 2))).eval()
+    phones = PhoneClassifier(PhoneClassifierShape(channels=6, width=8, dilations=(1, 2))).eval()
     save(tmp_path / "phones.safetensors", phones, Card(16_000, hop=128))
     again, _ = load(tmp_path / "phones.safetensors", "phones")
     frames = torch.randn(1, 6, 8)

@@ -13,9 +13,9 @@ from gramophone.models.layers.mel import hz_to_mel, mel_to_hz
 from gramophone.models.layers.noise import NoiseBank
 from gramophone.models.layers.spectral_loss import magnitudes, spectral_distance
 from gramophone.models.layers.vocoder_features import SCALE
-from gramophone.models.nets.latent_order import Arrangement
+from gramophone.models.nets.latent_order import LatentOrder
 from gramophone.models.nets.voice import COLOUR, SILENCE, Voice, VoiceShape, arrange
-from gramophone.models.nets.voice_features import Adaptation
+from gramophone.models.nets.voice_features import SpeakerNormalisation
 
 RATE, HOP = 16_000, 128
 SMALL = VoiceShape(bands=16, width=8, units=2, latents=3, layers=3, channels=8, speakers=3, speaker=5)
@@ -83,7 +83,7 @@ def heard(frames, batch=1):
 
 @pytest.mark.parametrize("sizes", [[1] * 30, [300, 0, 400, 1], [701]])
 def test_adaptation_streams_and_is_what_a_running_mean_and_spread_take_out(sizes):
-    adaptation = Adaptation(16, 8, memory=100)
+    adaptation = SpeakerNormalisation(16, 8, memory=100)
     frames = heard(sum(sizes), 2)
     found = in_chunks(adaptation, frames, sizes)
     torch.testing.assert_close(found, adaptation(frames)[0], rtol=0, atol=2e-4)
@@ -103,7 +103,7 @@ def test_adaptation_streams_and_is_what_a_running_mean_and_spread_take_out(sizes
 
 
 def test_who_is_accustomed_to_a_voice_hardly_hears_its_colour_or_how_strongly_it_varies():
-    adaptation = Adaptation(16, 8)
+    adaptation = SpeakerNormalisation(16, 8)
     frames = noise(1, 24, 4000) * 0.3
     colour, strength = torch.linspace(-0.5, 0.5, 24)[:, None], torch.linspace(0.7, 1.3, 24)[:, None]
     plain, other = (
@@ -117,7 +117,7 @@ def test_who_is_accustomed_to_a_voice_hardly_hears_its_colour_or_how_strongly_it
 
 
 def test_a_pause_says_nothing_and_is_not_got_accustomed_to():
-    adaptation = Adaptation(16, 8)
+    adaptation = SpeakerNormalisation(16, 8)
     speech, hum = heard(400), noise(1, 24, 300) * 0.3 - 1
     spoken, state = adaptation(speech)
     paused, after = adaptation(hum, state)
@@ -349,7 +349,7 @@ def test_the_default_shape_is_small():
 def test_latents_in_another_order_and_turned_round_make_no_difference_to_sound():
     model, other = made(), made()
     order, signs = [2, 0, 1], [1, -1, -1]
-    arrange(other, Arrangement(order, signs))
+    arrange(other, LatentOrder(order, signs))
     x = 0.1 * noise(1, 1, 20 * HOP)
     before, after = model.posterior(x), other.posterior(x)
     rearranged = before.mean[:, order] * torch.tensor(signs)[:, None]

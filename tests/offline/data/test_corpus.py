@@ -11,7 +11,7 @@ from gramophone.offline.data.corpus import Limits, gather, sound
 from gramophone.offline.data.decoded import decoded, listen
 from gramophone.offline.data.layouts import find
 from gramophone.offline.data.recording import DataError
-from gramophone.offline.train.crops import Crops, Cutter, FromStep, Judged
+from gramophone.offline.train.crops import Crops, Cutter, FromStep, ValidationBatch
 
 RATE = 8000
 
@@ -216,6 +216,6 @@ def test_speakers_are_heard_equally_often_however_much_they_say(tmp_path):
 
 def test_judged_crops_are_fixed_and_of_one_speaker_each(tmp_path):
     corpus = gather([str(make_speakers(tmp_path, each=16))], RATE)
-    judged = Judged(corpus.held_out, Cutter(corpus.speakers, 400, 100), crops=6)
+    judged = ValidationBatch(corpus.held_out, Cutter(corpus.speakers, 400, 100), crops=6)
     assert [set(batch.speaker.tolist()) for batch in judged] == [{0}, {1}]
     assert all(batch.sound.shape == (6, 1, 401) and not batch.jitter.any() for batch in judged)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from gramophone.models.checkpoint import Card, save
 from gramophone.models.layers.pre_emphasis import Deemphasis, Emphasis
-from gramophone.models.nets.latent_order import Arrangement
+from gramophone.models.nets.latent_order import LatentOrder
 from gramophone.models.nets.vlae import VLAE, VLAEShape, arrange
 from gramophone.offline.cli.main import app
 from gramophone.offline.commands.traversal import TURNED, monotone_share, traversed
@@ -133,7 +133,7 @@ def test_latents_in_another_order_and_turned_round_make_no_difference_to_sound(t
     shape = replace(SHAPE, told=told)
     model, other = made(shape).double(), made(shape).double()
     order, signs = [3, 0, 5, 1, 2, 4], [1, -1, 1, 1, -1, -1]
-    arrange(other, Arrangement(order, signs))
+    arrange(other, LatentOrder(order, signs))
     x = torch.from_numpy(chance(2, 1, 32 * 12)).double() * 0.1
     speakers = torch.eye(2, dtype=torch.float64)
     turned = torch.tensor(signs)[None, :, None]
@@ -148,7 +148,7 @@ def test_latents_in_another_order_and_turned_round_make_no_difference_to_sound(t
         )
     torch.testing.assert_close(other.prior().log_prob(rearranged), model.prior().log_prob(z)[:, order])
     with pytest.raises(ValueError, match="each of 6 latents once"):
-        Arrangement([0, 0, 1, 2, 3, 4], signs)
+        LatentOrder([0, 0, 1, 2, 3, 4], signs)
 
 
 def test_the_quick_sampler_says_what_the_decoder_says():

@@ -8,7 +8,7 @@ import torch
 from support import numpy_vae
 
 from gramophone.models.checkpoint import load
-from gramophone.models.nets.digits import PIXELS, Digits, DigitsShape
+from gramophone.models.nets.digits import PIXELS, DigitsShape, DigitsVAE
 from gramophone.offline.data import mnist
 from gramophone.offline.train.digit_scores import drawn, grey, score
 from gramophone.offline.train.plan import RunFolder, TrainingError
@@ -122,7 +122,7 @@ def test_bound_and_gradients_are_those_written_by_hand_in_numpy():
     chance = np.random.default_rng(3)
     weights, biases = numpy_vae.initial(chance, latents=5, hidden=16)
     x, noise = chance.random((7, PIXELS)), chance.standard_normal((7, 5))
-    model = Digits(DigitsShape(latents=5, hidden=16)).double()
+    model = DigitsVAE(DigitsShape(latents=5, hidden=16)).double()
     layers = [model.encoder[0], model.encoder[2], model.decoder[0], model.decoder[2]]
     with torch.no_grad():
         for layer, weight, bias in zip(layers, weights, biases, strict=True):
@@ -147,7 +147,7 @@ def test_bound_and_gradients_are_those_written_by_hand_in_numpy():
 )
 def test_every_shape_gives_a_bound_scores_and_pictures(shape):
     torch.manual_seed(0)
-    model = Digits(shape)
+    model = DigitsVAE(shape)
     x = drawn(torch.full((6, PIXELS), 0.2), 1)
     assert model(x).elbo.shape == (6,)
     found = score(model, x, samples=4)
@@ -160,7 +160,7 @@ def test_every_shape_gives_a_bound_scores_and_pictures(shape):
 
 @pytest.mark.filterwarnings("ignore:.*zero-element", "ignore:.*degrees of freedom")
 def test_without_latents_it_is_the_unconditional_twin():
-    model = Digits(DigitsShape(0, 16, reach=1, channels=2))
+    model = DigitsVAE(DigitsShape(0, 16, reach=1, channels=2))
     x = drawn(torch.full((6, PIXELS), 0.2), 1)
     found = score(model, x, samples=2)
     assert found["kl"] == 0

@@ -15,7 +15,7 @@ from gramophone.offline.dream import ascent
 from gramophone.offline.dream.ascent import Dream, Dreamer
 from gramophone.offline.dream.canvas import Samples, Spectrum, faint_noise
 from gramophone.offline.dream.priors import Priors
-from gramophone.offline.dream.target import DreamError, Goal, Target
+from gramophone.offline.dream.target import DreamError, DreamGoal, DreamTarget
 from gramophone.offline.evaluate.dream import flatness
 from gramophone.realtime.files import read
 
@@ -42,7 +42,7 @@ def tone(hertz=440.0, frames=FRAMES):
 
 
 def dreamer(tagger, sound=None, **given):
-    return Dreamer(tagger, Dream(**{"target": Target("flute"), "steps": 3 * ROUND, **given}), FRAMES, sound)
+    return Dreamer(tagger, Dream(**{"target": DreamTarget("flute"), "steps": 3 * ROUND, **given}), FRAMES, sound)
 
 
 def gramophone(*args):
@@ -54,7 +54,7 @@ def gramophone(*args):
 
 
 @pytest.mark.parametrize("naive", [True, False])
-@pytest.mark.parametrize("target", [Target("flute"), Target(layer=2), Target(layer=2, channel=3)])
+@pytest.mark.parametrize("target", [DreamTarget("flute"), DreamTarget(layer=2), DreamTarget(layer=2, channel=3)])
 def test_the_loss_falls_and_never_rises(tagger, naive, target):
     curve = dreamer(tagger, target=target, naive=naive).dream(lambda descent: None).curve
     whole = [row["all"] for row in curve]
@@ -143,17 +143,17 @@ def test_the_naive_way_ends_in_whiter_noise(tagger):
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        (Target("lute"), "no tag 'lute'; the tagger knows flute, drums"),
-        (Target(), "expected a tag or a layer"),
-        (Target("flute", layer=1), "one of them"),
-        (Target("flute", channel=1), "channel 1 of tag 'flute': expected a layer"),
-        (Target(layer=4), "no layer 4; the tagger has layers 1 to 3"),
-        (Target(layer=1, channel=4), "no channel 4; layer 1 has channels 0 to 3"),
+        (DreamTarget("lute"), "no tag 'lute'; the tagger knows flute, drums"),
+        (DreamTarget(), "expected a tag or a layer"),
+        (DreamTarget("flute", layer=1), "one of them"),
+        (DreamTarget("flute", channel=1), "channel 1 of tag 'flute': expected a layer"),
+        (DreamTarget(layer=4), "no layer 4; the tagger has layers 1 to 3"),
+        (DreamTarget(layer=1, channel=4), "no channel 4; layer 1 has channels 0 to 3"),
     ],
 )
 def test_what_cannot_be_dreamt_of_is_named(tagger, target, message):
     with pytest.raises(DreamError, match=message):
-        Goal(tagger, target)
+        DreamGoal(tagger, target)
 
 
 def test_a_dream_is_written_with_its_picture_and_its_tags(tagger, tmp_path):

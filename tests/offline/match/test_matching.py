@@ -18,7 +18,7 @@ from gramophone.offline.data.mono_audio import resampled
 from gramophone.offline.evaluate.match import _hidden as hidden_chain
 from gramophone.offline.match.knobs import choose
 from gramophone.offline.match.search import Budget, search
-from gramophone.offline.match.style_distance import Style
+from gramophone.offline.match.style_distance import ReferenceStyle
 from gramophone.offline.match.task import make_task
 from gramophone.offline.match.trial import Trial
 from gramophone.presets import CLIPS, Preset, PresetError, StageSettings, load
@@ -80,7 +80,7 @@ def test_the_distance_of_processes_is_that_of_their_circulant_covariances():
 
 def test_a_gain_is_no_distance_and_an_effect_is():
     sound = voice()
-    style = Style(sound, RATE)
+    style = ReferenceStyle(sound, RATE)
     assert style(sound * np.float32(0.05)) < 0.01
     assert style(played(one_knob(frequency=500.0), sound)) > 2
 
@@ -233,7 +233,7 @@ def test_hidden_chains_are_audible_and_the_same_for_one_seed():
     processed = played(one, sound)
     for stage in one.stages:
         without = played(one.with_values({(stage.name, "bypass"): True}), sound)
-        assert Style(processed, RATE)(without) > 0.5
+        assert ReferenceStyle(processed, RATE)(without) > 0.5
 
 
 @pytest.mark.skipif(

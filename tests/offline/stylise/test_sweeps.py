@@ -12,11 +12,11 @@ from gramophone.models.checkpoint import Card, save
 from gramophone.models.layers import mulaw
 from gramophone.models.nets.wavenet import WaveNet, WaveNetShape
 from gramophone.offline.cli.main import app
-from gramophone.offline.evaluate.descent import WAYS, Case, judged
+from gramophone.offline.evaluate.descent import WAYS, DescentCase, judged
 from gramophone.offline.stylise.descent import descend
 from gramophone.offline.stylise.relaxed import RelaxedWaveNetStyle
 from gramophone.offline.stylise.sweeps import colours
-from gramophone.offline.stylise.transfer import Request, transfer
+from gramophone.offline.stylise.transfer import TransferRequest, transfer
 from gramophone.offline.stylise.wavenet import WaveNetStyle
 from gramophone.realtime.files import read
 
@@ -160,7 +160,7 @@ def test_a_stop_can_be_resumed_and_ends_where_no_stop_would(method, checkpoint, 
         raise KeyboardInterrupt
 
     def request(keep=None):
-        return Request(method, steps=steps, keep=keep, model=str(checkpoint))
+        return TransferRequest(method, steps=steps, keep=keep, model=str(checkpoint))
 
     assert not transfer(*pair(), request(keep), stop).whole
     assert keep.exists()
@@ -173,7 +173,7 @@ def test_a_stop_can_be_resumed_and_ends_where_no_stop_would(method, checkpoint, 
 
 def test_without_strength_the_content_stays(checkpoint):
     content, style = pair()
-    done = transfer(content, style, Request("wavenet", strength=0.0, steps=1, model=str(checkpoint)))
+    done = transfer(content, style, TransferRequest("wavenet", strength=0.0, steps=1, model=str(checkpoint)))
     assert np.sqrt(np.mean((done.audio - content[0]) ** 2) / np.mean(content[0] ** 2)) < 0.05
 
 
@@ -190,16 +190,16 @@ def test_sounds_of_any_rate_and_length_and_channels_go_together(checkpoint, tmp_
 def test_silence_and_models_that_do_not_suit_are_named(checkpoint, tmp_path):
     silent = np.zeros((1, 2 * RATE), np.float32)
     with pytest.raises(ValueError, match="STYLE is silent"):
-        transfer(pair()[0], (silent, RATE), Request("wavenet", model=str(checkpoint)))
+        transfer(pair()[0], (silent, RATE), TransferRequest("wavenet", model=str(checkpoint)))
     with pytest.raises(ValueError, match="no model 'nonesuch'"):
-        transfer(*pair(), Request("wavenet", model="nonesuch"))
+        transfer(*pair(), TransferRequest("wavenet", model="nonesuch"))
     for name, shape, why in (
         ("series", WaveNetShape(layers=1, local=2, hop=80), "follows another sound"),
         ("logistics", WaveNetShape(layers=1, output="logistics"), "expected mulaw"),
     ):
         save(tmp_path / f"{name}.safetensors", network(shape), Card(RATE))
         with pytest.raises(ValueError, match=why):
-            transfer(*pair(), Request("wavenet", model=str(tmp_path / f"{name}.safetensors")))
+            transfer(*pair(), TransferRequest("wavenet", model=str(tmp_path / f"{name}.safetensors")))
 
 
 def test_every_way_ends_in_levels_and_is_judged_by_one_objective():
@@ -208,7 +208,7 @@ def test_every_way_ends_in_levels_and_is_judged_by_one_objective():
     sweeping = type("Made", (WaveNetStyle,), {"rate": rate, "network": net})
     annealed = type("Annealed", (sweeping,), {"hot": 0.05, "steps": 2})
     relaxed = type("Relaxed", (RelaxedWaveNetStyle,), {"rate": rate, "network": net, "steps": 20})
-    case = Case(sweeping(content, style), annealed(content, style), relaxed(content, style), STRENGTH, 2)
+    case = DescentCase(sweeping(content, style), annealed(content, style), relaxed(content, style), STRENGTH, 2)
     rows = {row.way: row for row in judged(case, "a pair", content.numpy(), style.numpy())}
     assert list(rows) == list(WAYS)
     assert rows["sweeps"].objective < rows["untouched"].objective == pytest.approx(STRENGTH)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from gramophone.models.checkpoint import Card, save
 from gramophone.models.nets.tagger import NETWORKS, Tagger, TaggerShape
-from gramophone.models.style.texture import LogMel, RandomFilters
+from gramophone.models.style.texture import RandomFilters, TextureLogMel
 from gramophone.offline.cli.main import app
 from gramophone.offline.data.mono_audio import frame_levels, levelled
 from gramophone.offline.evaluate.style_pairs import RATE as PAIR_RATE
@@ -20,7 +20,7 @@ from gramophone.offline.stylise.descent import ROUND, descend
 from gramophone.offline.stylise.level_gate import kept_quiet
 from gramophone.offline.stylise.method import METHODS, load_method, share
 from gramophone.offline.stylise.onsets import onset_envelope, unlike
-from gramophone.offline.stylise.transfer import Request, transfer
+from gramophone.offline.stylise.transfer import TransferRequest, transfer
 from gramophone.realtime.files import read
 
 RATE = 16_000
@@ -88,7 +88,7 @@ def test_every_style_loss_falls_and_the_whole_never_rises(name, model):
 @methods
 def test_without_strength_the_content_stays(name, model):
     content = plucks()
-    done = transfer((content[None], RATE), (hiss()[None], RATE), Request(name, 0.0, steps=5, model=model))
+    done = transfer((content[None], RATE), (hiss()[None], RATE), TransferRequest(name, 0.0, steps=5, model=model))
     assert np.sqrt(np.mean((done.audio[0] - content) ** 2) / np.mean(content**2)) < 0.05
 
 
@@ -100,12 +100,12 @@ def test_a_stop_can_be_resumed_and_ends_where_no_stop_would(name, model, tmp_pat
     def stop(share, loss):
         raise KeyboardInterrupt
 
-    stopped = transfer(*pair, Request(name, steps=ROUND + 2, keep=keep, model=model), stop)
+    stopped = transfer(*pair, TransferRequest(name, steps=ROUND + 2, keep=keep, model=model), stop)
     assert not stopped.whole
     assert keep.exists()
     assert stopped.descent.steps <= ROUND
-    resumed = transfer(*pair, Request(name, steps=ROUND + 2, keep=keep, model=model))
-    straight = transfer(*pair, Request(name, steps=ROUND + 2, model=model))
+    resumed = transfer(*pair, TransferRequest(name, steps=ROUND + 2, keep=keep, model=model))
+    straight = transfer(*pair, TransferRequest(name, steps=ROUND + 2, model=model))
     assert resumed.whole
     assert not keep.exists()
     np.testing.assert_array_equal(resumed.audio, straight.audio)
@@ -118,10 +118,10 @@ def test_what_was_kept_for_another_pair_or_is_broken_is_not_gone_on_from(tmp_pat
     def stop(share, loss):
         raise KeyboardInterrupt
 
-    request = Request("stft", steps=ROUND + 1, keep=keep)
+    request = TransferRequest("stft", steps=ROUND + 1, keep=keep)
     transfer((plucks()[None], RATE), (hiss()[None], RATE), request, stop)
     other = (hiss(1.3)[None], RATE), (plucks()[None], RATE)
-    fresh = transfer(*other, Request("stft", steps=ROUND + 1))
+    fresh = transfer(*other, TransferRequest("stft", steps=ROUND + 1))
     for spoilt in (keep.read_bytes(), b"not a file of ours"):
         keep.write_bytes(spoilt)
         np.testing.assert_array_equal(transfer(*other, request).audio, fresh.audio)
@@ -137,7 +137,7 @@ def test_the_baseline_is_librosas():
 
 def test_log_mel_frames_are_those_of_a_plain_transform():
     sound = hiss(1.0, RATE)
-    mel = LogMel(RATE, 512, 128, 24)
+    mel = TextureLogMel(RATE, 512, 128, 24)
     power = np.abs(librosa.stft(sound, n_fft=512, hop_length=128)) ** 2
     plain = mel.weights.numpy() @ power / (np.square(np.hanning(513)[:-1]).sum() * 512)
     np.testing.assert_allclose(mel(torch.from_numpy(sound)).exp().numpy(), plain + 1e-9, rtol=1e-3)
@@ -197,7 +197,7 @@ def test_a_tagger_hears_sounds_of_other_lengths_by_any_network(tmp_path):
 def test_without_a_tagger_it_says_where_one_comes_from(tmp_path):
     sounds = ((plucks()[None], RATE), (hiss()[None], RATE))
     with pytest.raises(ValueError, match=r"no model 'ears'; expected a path .*gramophone train"):
-        transfer(*sounds, Request(BY_TAGGER, model="ears"))
+        transfer(*sounds, TransferRequest(BY_TAGGER, model="ears"))
 
 
 def test_what_is_kept_quiet_is_nowhere_louder_than_the_content_and_else_as_it_was():

@@ -10,7 +10,7 @@ import soundfile
 import torch
 
 from gramophone.models.checkpoint import Card, card_of, load, save
-from gramophone.models.nets.phone_classifier import PHONES, Phones, PhonesShape
+from gramophone.models.nets.phone_classifier import PHONES, PhoneClassifier, PhoneClassifierShape
 from gramophone.models.nets.speaker_fit import fit_speaker
 from gramophone.models.nets.voice import Voice
 from gramophone.offline.data import instruments, spoken
@@ -177,7 +177,7 @@ def test_a_probe_is_as_sure_whatever_the_scale_of_the_latents_and_at_rest_does_n
 def teacher(at, **card):
     """What tells phones, untaught."""
     torch.manual_seed(1)
-    save(at, Phones(PhonesShape(width=8, dilations=(1,))), Card(**{"rate": RATE, "hop": 128, **card}))
+    save(at, PhoneClassifier(PhoneClassifierShape(width=8, dilations=(1,))), Card(**{"rate": RATE, "hop": 128, **card}))
     return str(at)
 
 

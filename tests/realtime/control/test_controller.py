@@ -6,7 +6,7 @@ import sys
 from support.osc import Sink, make_preset
 
 from gramophone.presets import load, save_own
-from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.midi import ControlMapping
 from gramophone.realtime.parameter_table import complete
 
@@ -54,9 +54,9 @@ class Session(Sink):
     def change(self, preset):
         self.before, self.playing = self.playing, preset
 
-    def go_back(self, desk):
+    def go_back(self, controller):
         self.playing = self.before
-        desk.revert(lambda: self.playing)
+        controller.revert(lambda: self.playing)
 
 
 def test_the_control_process_never_imports_what_takes_seconds():
@@ -66,43 +66,43 @@ def test_the_control_process_never_imports_what_takes_seconds():
 
 def test_after_a_preset_that_cannot_be_played_the_desk_shows_what_still_plays():
     session = Session(load("hall"))
-    desk = Desk(load("hall"), session)
+    controller = Controller(load("hall"), session)
     layouts = []
-    desk.listen_layout(lambda: layouts.append(desk.name))
-    desk.set("style.strength", 0.1)
-    before, knobs = desk.preset, dict(desk.parameters)
-    desk.change(make_preset("broken"))
-    desk.set("hall.room", 0.9)
-    session.go_back(desk)
-    assert desk.preset == before
-    assert desk.parameters == knobs
+    controller.listen_parameters(lambda: layouts.append(controller.name))
+    controller.set("style.strength", 0.1)
+    before, knobs = controller.preset, dict(controller.parameters)
+    controller.change(make_preset("broken"))
+    controller.set("hall.room", 0.9)
+    session.go_back(controller)
+    assert controller.preset == before
+    assert controller.parameters == knobs
     assert layouts == ["broken", "hall"]
-    desk.set("style.strength", 0.2)
+    controller.set("style.strength", 0.2)
     assert session.playing.stage("style").values["strength"] == 0.2
 
 
 def test_a_name_and_mappings_that_came_later_are_there_again_as_well(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     session = Session(load("hall"))
-    desk = Desk(load("hall"), session)
-    saved = save_own(desk.preset, "mine")
-    desk.rename(saved)
-    desk.keep_midi((ControlMapping("style.strength", number=7).row(),))
-    before = desk.preset
-    desk.change("wide")
-    session.go_back(desk)
-    assert desk.preset == before
-    assert desk.name == "mine"
-    desk.change("robot")
-    session.go_back(desk)  # once more, though the session still knows it by its first name
-    assert desk.preset == before
+    controller = Controller(load("hall"), session)
+    saved = save_own(controller.preset, "mine")
+    controller.rename(saved)
+    controller.keep_midi((ControlMapping("style.strength", number=7).row(),))
+    before = controller.preset
+    controller.change("wide")
+    session.go_back(controller)
+    assert controller.preset == before
+    assert controller.name == "mine"
+    controller.change("robot")
+    session.go_back(controller)  # once more, though the session still knows it by its first name
+    assert controller.preset == before
 
 
 def test_a_refusal_that_comes_when_another_preset_is_chosen_already_changes_nothing():
     session = Session(load("hall"))
-    desk = Desk(load("hall"), session)
-    desk.change("wide")
-    desk.change("robot")
-    shown = desk.preset
-    desk.revert(lambda: session.playing)
-    assert desk.preset == shown
+    controller = Controller(load("hall"), session)
+    controller.change("wide")
+    controller.change("robot")
+    shown = controller.preset
+    controller.revert(lambda: session.playing)
+    assert controller.preset == shown

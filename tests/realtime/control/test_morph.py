@@ -57,9 +57,9 @@ def test_between_factory_presets_every_value_fits_its_knob(first, second, positi
 
 def test_a_desk_turns_knobs_within_a_chain_and_fades_between_chains():
     setup = Setup(FIRST)
-    play(setup.desk, Morph(FIRST, SECOND).at(0.25))
+    play(setup.controller, Morph(FIRST, SECOND).at(0.25))
     assert {call[0] for call in setup.sink.calls} == {"set"}
-    play(setup.desk, Morph(FIRST, OTHER).at(0.75))
+    play(setup.controller, Morph(FIRST, OTHER).at(0.75))
     assert setup.sink.calls[-1] == ("change", "c")
 
 

@@ -47,9 +47,9 @@ def files_below(folder):
 
 @pytest.mark.parametrize("name", WICKED, ids=range(len(WICKED)))
 def test_no_name_leads_anywhere_else(own, tmp_path, name):
-    setup = Setup(make_preset(stages=[("level", "gain", {})]), hands=True)
+    setup = Setup(make_preset(stages=[("level", "gain", {})]), surfaces=True)
     with pytest.raises(PresetError, match="name "):
-        save_own(setup.desk.preset, name)
+        save_own(setup.controller.preset, name)
     setup.saver.save(name)
     assert setup.saved()[0].startswith("not saved: name ")
     assert files_below(tmp_path) == []
@@ -91,15 +91,15 @@ def test_a_factory_preset_is_never_written_over(own):
 
 
 def test_what_plays_comes_back_with_values_mappings_and_clips(own):
-    setup = Setup(load("hall"), hands=True)
-    setup.desk.set("hall.wet", 0.33)
-    setup.surface.mappings = [ControlMapping("style.strength", number=21, channel=3, mode="pickup")]
+    setup = Setup(load("hall"), surfaces=True)
+    setup.controller.set("hall.wet", 0.33)
+    setup.controller_map.mappings = [ControlMapping("style.strength", number=21, channel=3, mode="pickup")]
     setup.saver.save("Late Night")
     assert setup.saved() == ["saved as late-night"]
-    assert setup.desk.name == "late-night"
+    assert setup.controller.name == "late-night"
     back = complete(load("late-night"))
-    assert back.stages == setup.desk.preset.stages
-    assert mappings_of(back) == setup.surface.mappings
+    assert back.stages == setup.controller.preset.stages
+    assert mappings_of(back) == setup.controller_map.mappings
     assert back.title == "Late Night"
     text = (own / "late-night.toml").read_text()
     assert str(CLIPS) not in text
@@ -109,10 +109,10 @@ def test_what_plays_comes_back_with_values_mappings_and_clips(own):
 
 def test_a_learned_mapping_is_kept_in_ones_own_preset_and_nothing_else_of_it_changes(own):
     save_own(load("wide"), "mine")
-    setup = Setup(load("mine"), hands=True)
-    knob = next(address for address, knob in setup.desk.parameters.items() if knob.is_number)
-    setup.desk.set_0to1(knob, 0.123)
-    setup.surface.mappings = [ControlMapping(knob, number=9)]
+    setup = Setup(load("mine"), surfaces=True)
+    knob = next(address for address, knob in setup.controller.parameters.items() if knob.is_number)
+    setup.controller.set_0to1(knob, 0.123)
+    setup.controller_map.mappings = [ControlMapping(knob, number=9)]
     setup.space._learned(knob, "CC 9")
     setup.saved()
     assert load("mine") == replace(load("mine"), midi=({"knob": knob, "control": "cc", "number": 9},))
@@ -120,19 +120,19 @@ def test_a_learned_mapping_is_kept_in_ones_own_preset_and_nothing_else_of_it_cha
 
 
 def test_a_preset_that_is_saved_is_there_to_be_recalled_at_once(own):
-    setup = Setup(hands=True)
+    setup = Setup(surfaces=True)
     setup.saver.save("one")
     setup.saved()
-    assert "one" in setup.space.shelf.presets
-    assert setup.space.shelf.preset("one").stages
+    assert "one" in setup.space.library.presets
+    assert setup.space.library.preset("one").stages
     (own / "one.toml").write_text((own / "one.toml").read_text().replace("1000", "2000"))
-    assert setup.space.shelf.preset("one").stage("filter").values["frequency"] == 2000
+    assert setup.space.library.preset("one").stage("filter").values["frequency"] == 2000
 
 
 def test_where_files_lie_is_not_told(own, tmp_path):
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "gramophone").write_text("in the way")
-    setup = Setup(hands=True)
+    setup = Setup(surfaces=True)
     setup.saver.save("one")
     assert "cannot be made" in setup.saved()[0]
     assert str(tmp_path) not in setup.saved()[0]
@@ -179,22 +179,22 @@ def test_a_full_disk_leaves_the_old_preset_and_no_rests(own):
 
 
 def test_saving_over_the_network_goes_by_name_only(own, tmp_path):
-    from gramophone.realtime.control.osc.dispatcher import Conversation
+    from gramophone.realtime.control.osc.dispatcher import Dispatcher
 
-    setup = Setup(hands=True)
-    conversation = Conversation(setup.space)
+    setup = Setup(surfaces=True)
+    dispatcher = Dispatcher(setup.space)
     for name in WICKED:
         if "\0" not in name and len(name) < 60_000:
-            conversation.receive(encode("/gramophone/save", (name,)), "peer", 0.0)
-            conversation.advance(0.0)
+            dispatcher.receive(encode("/gramophone/save", (name,)), "peer", 0.0)
+            dispatcher.advance(0.0)
     assert setup.saved() == []
     assert files_below(tmp_path) == []
-    conversation.receive(encode("/gramophone/save", ("Grüße 2",)), "peer", 0.0)
-    conversation.advance(0.0)
+    dispatcher.receive(encode("/gramophone/save", ("Grüße 2",)), "peer", 0.0)
+    dispatcher.advance(0.0)
     assert setup.saved() == ["saved as grusse-2"]
-    conversation.receive(encode("/gramophone/preset", ("../../etc/passwd",)), "peer", 0.0)
-    conversation.advance(0.0)
-    assert setup.faults["unknown preset"] == 1
+    dispatcher.receive(encode("/gramophone/preset", ("../../etc/passwd",)), "peer", 0.0)
+    dispatcher.advance(0.0)
+    assert setup.errors["unknown preset"] == 1
 
 
 def test_files_beside_a_preset_stay_named_as_seen_from_there(own, tmp_path):

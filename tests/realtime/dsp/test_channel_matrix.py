@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gramophone.realtime.control.osc.routing_methods import RouteCommand
+from gramophone.realtime.control.osc.routing_methods import RoutingMethod
 from gramophone.realtime.dsp.channel_matrix import (
-    Patch,
+    ChannelMatrix,
     Route,
     RouteError,
     as_text,
@@ -20,8 +20,8 @@ from gramophone.realtime.dsp.channel_matrix import (
     parse_route,
     straight,
 )
-from gramophone.realtime.live.audio_callback import Relay
-from gramophone.realtime.live.shared_state import INPUTS, OUTPUTS, Shared
+from gramophone.realtime.live.audio_callback import AudioCallback
+from gramophone.realtime.live.shared_state import INPUTS, OUTPUTS, SharedState
 from gramophone.realtime.osc.error_log import RefusedError
 from gramophone.realtime.osc.packet import Message
 from gramophone.realtime.stage import Audio
@@ -49,7 +49,7 @@ def routed(route: Route, block: Audio) -> Audio:
 @given(routes.map(tuple))
 def test_a_patch_sums_what_indexing_sums(route: Route) -> None:
     block = noise(SOCKETS, BLOCK)
-    made = Patch(matrix_of(route, SOCKETS)).process(block)
+    made = ChannelMatrix(matrix_of(route, SOCKETS)).process(block)
     np.testing.assert_allclose(made, routed(route, block), atol=1e-6)
     if all(len(channel) == 1 for channel in route):
         np.testing.assert_array_equal(made, block[[socket - 1 for (socket,) in route]])
@@ -61,7 +61,7 @@ def test_changes_end_where_they_should_and_are_never_steeper_than_a_fade(changes
     """Whenever the next comes, also while a fade is under way. Each socket holds a voltage: a step would be seen."""
     held = np.arange(1, SOCKETS + 1, dtype=np.float32)[:, None]
     route = ((1,), (2,))
-    patch, made = Patch(matrix_of(route, SOCKETS)), []
+    patch, made = ChannelMatrix(matrix_of(route, SOCKETS)), []
     for change, frames in changes:
         route = (*change, ())[:2]
         patch.plug(matrix_of(route, SOCKETS))
@@ -92,8 +92,8 @@ class Host:
     """A device of four inputs and outputs around a chain of two channels that turns the sound over, or is not there."""
 
     def __init__(self) -> None:
-        self.shared = Shared.new(2, 4)
-        self.relay = Relay(self.shared, make_wake(), 2)
+        self.shared = SharedState.new(2, 4)
+        self.relay = AudioCallback(self.shared, make_wake(), 2)
         self.number = 0
 
     def route(self, side: int, text: str) -> None:
@@ -149,7 +149,7 @@ def test_until_something_is_routed_sockets_are_channels(host: Host) -> None:
 
 def test_another_audio_process_finds_the_routes_as_they_were(host: Host) -> None:
     host.route(OUTPUTS, "4,3")
-    host.relay = Relay(host.shared, make_wake(), 2)
+    host.relay = AudioCallback(host.shared, make_wake(), 2)
     sound = noise(4, 10 * BLOCK)
     heard = host.play(sound, wet=False)
     np.testing.assert_array_equal(heard[[3, 2], BLOCK:], sound[:2, :-BLOCK])
@@ -158,7 +158,7 @@ def test_another_audio_process_finds_the_routes_as_they_were(host: Host) -> None
 
 def test_over_osc_routes_come_as_text_or_numbers_and_wrong_ones_change_nothing() -> None:
     routed_to: list[Route] = []
-    command = RouteCommand("/gramophone/outputs", "output", lambda: straight(2), lambda: 4, routed_to.append)
+    command = RoutingMethod("/gramophone/outputs", "output", lambda: straight(2), lambda: 4, routed_to.append)
     for types, arguments, meant in (
         ("s", ("3,4",), ((3,), (4,))),
         ("ii", (1, 0), ((1,), ())),

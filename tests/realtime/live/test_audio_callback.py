@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gramophone.realtime.live.audio_callback import Relay
-from gramophone.realtime.live.shared_state import MUTE, Shared
+from gramophone.realtime.live.audio_callback import AudioCallback
+from gramophone.realtime.live.shared_state import MUTE, SharedState
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.system.wakeup import make_wake
 
@@ -18,8 +18,8 @@ class Host:
     """A device whose worker gives every block back inverted and `DELAY` late, when it is told to."""
 
     def __init__(self, depth: int = 1) -> None:
-        self.shared = Shared.new(1)
-        self.relay = Relay(self.shared, make_wake(), 1, depth - 1)
+        self.shared = SharedState.new(1)
+        self.relay = AudioCallback(self.shared, make_wake(), 1, depth - 1)
         self.heard = np.zeros((1, 0), np.float32)
         self.played = np.zeros((1, DELAY), np.float32)
 
@@ -112,7 +112,7 @@ def test_another_block_size_is_another_latency_at_once(host: Host) -> None:
 
 def test_a_new_audio_process_goes_on_counting(host: Host) -> None:
     host.run(set(), blocks=10)
-    host.relay = Relay(host.shared, make_wake(), 1)
+    host.relay = AudioCallback(host.shared, make_wake(), 1)
     host.step()
     assert host.shared.inputs.newest == 10
 

@@ -15,9 +15,9 @@ from gramophone.models.parameters import Parameter
 from gramophone.realtime.dsp.history import History
 from gramophone.realtime.live.block_ring import BlockRing
 from gramophone.realtime.live.messages import Text
-from gramophone.realtime.live.parameter_memory import Board
-from gramophone.realtime.live.parameter_reader import Knobs
-from gramophone.realtime.live.places import SWITCHES
+from gramophone.realtime.live.parameter_memory import ParameterMemory
+from gramophone.realtime.live.parameter_reader import ParameterReader
+from gramophone.realtime.live.slots import SWITCHES
 from gramophone.realtime.live.status import Status
 from gramophone.realtime.system.wakeup import EventWake, SemaphoreWake, make_wake
 
@@ -76,65 +76,65 @@ def test_a_reader_in_another_process_never_sees_half_a_block() -> None:
 
 
 def test_a_board_tells_each_change_once() -> None:
-    board = Board(8)
-    board.lay_out(0, [1.0, 2.0, 3.0])
-    reader = board.reader(0, [1.0, 2.0, 3.0])
+    memory = ParameterMemory(8)
+    memory.lay_out(0, [1.0, 2.0, 3.0])
+    reader = memory.reader(0, [1.0, 2.0, 3.0])
     assert reader.changes() == []
-    board.set(0, {1: 5.0})
-    board.set(0, {2: 6.0})
+    memory.set(0, {1: 5.0})
+    memory.set(0, {2: 6.0})
     assert reader.changes() == [(1, 5.0), (2, 6.0)]
     assert reader.changes() == []
-    board.set(0, {1: 7.0})
-    board.set(0, {1: 5.0})
+    memory.set(0, {1: 7.0})
+    memory.set(0, {1: 5.0})
     assert reader.changes() == []
-    board.close()
+    memory.close()
 
 
 def test_knobs_of_a_coming_chain_do_not_turn_those_of_the_playing_one() -> None:
-    board = Board(8)
-    board.lay_out(0, [1.0])
-    playing = board.reader(0, [1.0])
+    memory = ParameterMemory(8)
+    memory.lay_out(0, [1.0])
+    playing = memory.reader(0, [1.0])
     for generation in range(1, 20):
-        board.lay_out(generation, [50.0, 60.0])
-        board.set(generation, {0: 70.0})
+        memory.lay_out(generation, [50.0, 60.0])
+        memory.set(generation, {0: 70.0})
         assert playing.changes() == []
-    coming = board.reader(19, [50.0, 60.0])
+    coming = memory.reader(19, [50.0, 60.0])
     assert coming.changes() == [(0, 70.0)]
-    board.set(0, {0: 99.0})
+    memory.set(0, {0: 99.0})
     assert coming.changes() == []
     with pytest.raises(ValueError, match="at most 8"):
-        board.lay_out(20, [0.0] * 9)
-    board.close()
+        memory.lay_out(20, [0.0] * 9)
+    memory.close()
 
 
 def test_a_switch_is_turned_in_every_generation_and_with_the_knobs_of_the_newest() -> None:
     """The chain that still plays hears it at once; a chain that comes later finds it turned."""
-    board = Board(8, switches=2)
-    board.set(-1, {-2: 3.0})
-    board.lay_out(0, [1.0])
-    playing = board.reader(0, [1.0, 3.0, 0.0])
-    board.lay_out(1, [50.0, 60.0])
-    coming = board.reader(1, [50.0, 60.0, 3.0, 0.0])
-    board.set(1, {0: 70.0, -1: 5.0})
+    memory = ParameterMemory(8, switches=2)
+    memory.set(-1, {-2: 3.0})
+    memory.lay_out(0, [1.0])
+    playing = memory.reader(0, [1.0, 3.0, 0.0])
+    memory.lay_out(1, [50.0, 60.0])
+    coming = memory.reader(1, [50.0, 60.0, 3.0, 0.0])
+    memory.set(1, {0: 70.0, -1: 5.0})
     assert playing.changes() == [(-1, 5.0)]
     assert coming.changes() == [(0, 70.0), (-1, 5.0)]
-    board.lay_out(2, [0.0])
-    assert board.reader(2, [0.0, 0.0, 0.0]).changes() == [(-2, 3.0), (-1, 5.0)]
-    assert (board.switch(-2), board.switch(-1)) == (3.0, 5.0)
-    board.close()
+    memory.lay_out(2, [0.0])
+    assert memory.reader(2, [0.0, 0.0, 0.0]).changes() == [(-2, 3.0), (-1, 5.0)]
+    assert (memory.switch(-2), memory.switch(-1)) == (3.0, 5.0)
+    memory.close()
 
 
-def flood(board: Board, times: int) -> None:
+def flood(memory: ParameterMemory, times: int) -> None:
     for value in range(times):
         for place in range(4):
-            board.set(0, {place: float(value)})
+            memory.set(0, {place: float(value)})
 
 
 def test_a_flood_from_another_process_ends_at_the_newest_values() -> None:
-    board, times = Board(4), 50_000 // 4
-    board.lay_out(0, [-1.0] * 4)
-    reader = board.reader(0, [-1.0] * 4)
-    writer = SPAWN.Process(target=flood, args=(board, times))
+    memory, times = ParameterMemory(4), 50_000 // 4
+    memory.lay_out(0, [-1.0] * 4)
+    reader = memory.reader(0, [-1.0] * 4)
+    writer = SPAWN.Process(target=flood, args=(memory, times))
     writer.start()
     known = dict.fromkeys(range(4), -1.0)
     while writer.is_alive():
@@ -144,50 +144,50 @@ def test_a_flood_from_another_process_ends_at_the_newest_values() -> None:
     writer.join(LONG_S)
     known |= dict(reader.changes())
     assert known == dict.fromkeys(range(4), float(times - 1))
-    board.close()
+    memory.close()
 
 
-def chords(board: Board, places: list[int], times: int) -> None:
+def chords(memory: ParameterMemory, slots: list[int], times: int) -> None:
     for value in range(times):
-        board.set(0, dict.fromkeys(places, float(value)))
-        board.set(0, {1: float(-value)})
+        memory.set(0, dict.fromkeys(slots, float(value)))
+        memory.set(0, {1: float(-value)})
 
 
 def test_what_is_set_at_once_is_read_at_once_by_another_process() -> None:
     """The reader looks as often as it can, the writer writes as often as it can; knob 1 is turned by itself."""
-    board, times = Board(64), 15_000
-    places = [place for place in range(64) if place != 1]
-    board.lay_out(0, [-1.0] * 64)
-    reader = board.reader(0, [-1.0] * 64)
-    writer = SPAWN.Process(target=chords, args=(board, places, times))
+    memory, times = ParameterMemory(64), 15_000
+    slots = [place for place in range(64) if place != 1]
+    memory.lay_out(0, [-1.0] * 64)
+    reader = memory.reader(0, [-1.0] * 64)
+    writer = SPAWN.Process(target=chords, args=(memory, slots, times))
     writer.start()
     seen, alive = 0, True
     while alive:
         alive = writer.is_alive()  # asked first: what was written before the end is read in this round
         changed = dict(reader.changes())
         changed.pop(1, None)
-        assert not changed or changed.keys() == set(places)
+        assert not changed or changed.keys() == set(slots)
         assert len(set(changed.values())) <= 1
         seen += bool(changed)
     writer.join(LONG_S)
     assert seen > 1
     assert reader.known[0] == times - 1
-    board.close()
+    memory.close()
 
 
 def test_an_edition_that_is_not_whole_is_not_read_until_it_is() -> None:
     """As a reader may meet it: while it is written, or on a processor whose writes arrive in another order."""
-    board = Board(4)
-    board.lay_out(0, [1.0] * 4)
-    reader = board.reader(0, [1.0] * 4)
+    memory = ParameterMemory(4)
+    memory.lay_out(0, [1.0] * 4)
+    reader = memory.reader(0, [1.0] * 4)
     assert reader.changes() == []
-    board.set(0, {0: 2.0, 3: 2.0})
-    newest = board._newest_of(0)
+    memory.set(0, {0: 2.0, 3: 2.0})
+    newest = memory._newest_of(0)
     newest[3] = 1.0
     assert reader.changes() == []
     newest[3] = 2.0
     assert reader.changes() == [(0, 2.0), (3, 2.0)]
-    board.close()
+    memory.close()
 
 
 def test_a_text_holds_back_what_was_set_with_it_until_it_is_there() -> None:
@@ -196,22 +196,22 @@ def test_a_text_holds_back_what_was_set_with_it_until_it_is_there() -> None:
         "a.gain": Parameter("gain", 0.0, "loudness"),
         "a.on": Parameter("on", False, "switch"),
     }
-    board = Board(3, len(SWITCHES))
-    board.lay_out(0, [0.0, 0.0, 0.0])
-    heard = Knobs(board)
+    memory = ParameterMemory(3, len(SWITCHES))
+    memory.lay_out(0, [0.0, 0.0, 0.0])
+    heard = ParameterReader(memory)
     heard.lay_out(knobs, 0, [0.0, 0.0, 0.0])
-    board.set(0, {0: 1.0, 1: 0.5, 2: 1.0})
+    memory.set(0, {0: 1.0, 1: 0.5, 2: 1.0})
     assert heard.changes() == []
     heard.hear(Text(1, "choir"))
     assert heard.changes() == [("a.clip", "choir"), ("a.gain", 0.5), ("a.on", True)]
     for number in range(2, 50):
         heard.hear(Text(number, f"clip {number}"))
-        board.set(0, {0: float(number)})
+        memory.set(0, {0: float(number)})
     assert heard.changes() == [("a.clip", "clip 49")]
     assert len(heard._texts) == 1, "texts that were overtaken are dropped"
     heard.lay_out(knobs, 0, [1.0, 0.5, 1.0])  # a fresh chain, made when the first text was heard
     assert heard.changes() == [("a.clip", "clip 49")]
-    board.close()
+    memory.close()
 
 
 def test_status_is_the_same_in_another_process() -> None:

@@ -12,9 +12,9 @@ from support.jack_server import start_server, stop, until
 from support.osc import peer_of
 
 from gramophone.presets import load
-from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.live.session import Session, SessionSettings
-from gramophone.realtime.live.surfaces import Hands
+from gramophone.realtime.live.surfaces import Surfaces
 from gramophone.realtime.osc.encode import encode
 from gramophone.realtime.parameter_table import complete
 
@@ -39,16 +39,16 @@ def play(monkeypatch, tmp_path):
         session.on_event, session.on_news = events.append, said.append
         preset = complete(load("cathedral"))
         session.start(preset)
-        desk = Desk(preset, session)
-        for hand in Hands(osc_port=0, http_port=None, midi=None).on(desk, session, said.append):
+        controller = Controller(preset, session)
+        for hand in Surfaces(osc_port=0, http_port=None, midi=None).on(controller, session, said.append):
             opened = stack.enter_context(hand)
         session.wait_until_playing()
-        yield opened.port, desk, events, said
+        yield opened.port, controller, events, said
 
 
 def test_a_bundle_is_heard_in_one_block_and_a_preset_that_cannot_be_played_leaves_no_trace(play, tmp_path):
-    port, desk, events, said = play
-    knobs = [address for address, knob in desk.parameters.items() if knob.is_number][:5]
+    port, controller, events, said = play
+    knobs = [address for address, knob in controller.parameters.items() if knob.is_number][:5]
     with peer_of(port) as peer:
         for k in range(1, BUNDLES + 1):
             paths = ["/gramophone/n/" + knob.replace(".", "/") for knob in knobs]
@@ -63,25 +63,25 @@ def test_a_bundle_is_heard_in_one_block_and_a_preset_that_cannot_be_played_leave
             sets.clear()
             for event in [event for event in events if event.name == "set"]:
                 sets[event.block].add(event.address)
-            return events[-1].name == "set" and events[-1].value == desk.get(events[-1].address)
+            return events[-1].name == "set" and events[-1].value == controller.get(events[-1].address)
 
         until(has_heard_the_last)
         assert len(sets) > 1
         assert all(addresses == set(knobs) for addresses in sets.values())
 
         peer.send(encode("/gramophone/save", ("Mine",)))
-        until(lambda: desk.name == "mine")
-        before = desk.preset
+        until(lambda: controller.name == "mine")
+        before = controller.preset
         folder = tmp_path / "gramophone" / "presets"
         (folder / "noise.wav").write_text("no sound at all")
         (folder / "broken.toml").write_text('title = "x"\n[[stages]]\nkind = "style"\nclip = "noise.wav"\n')
         peer.send(encode("/gramophone/preset", ("broken",)))
         until(lambda: any("noise.wav" in news for news in said))
-        until(lambda: desk.preset == before)
+        until(lambda: controller.preset == before)
         assert sum("noise.wav" in news for news in said) == 1
         peer.send(encode("/gramophone/news"))
         news = peer.receive_until("/gramophone/news").arguments[1]
         assert news == "broken cannot be played; the terminal says why"
         peer.send(encode("/gramophone/preset", ("wide",)))
         until(lambda: any(event.name == "change" and event.value.name == "wide" for event in events))
-        assert desk.name == "wide"
+        assert controller.name == "wide"

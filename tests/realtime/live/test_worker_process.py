@@ -19,15 +19,15 @@ import pytest
 
 from gramophone.models.parameters import Value
 from gramophone.presets import CLIPS, Preset, StageSettings, load, save
-from gramophone.realtime.files import Writer, read
+from gramophone.realtime.files import AudioWriter, read
 from gramophone.realtime.live.ahead import spawn_worker
-from gramophone.realtime.live.audio_callback import Relay
+from gramophone.realtime.live.audio_callback import AudioCallback
 from gramophone.realtime.live.messages import Ask, Change, Event, Held, Play, Refused, Text, Warm
-from gramophone.realtime.live.places import SWITCHES, places, values_at
 from gramophone.realtime.live.player import Player
 from gramophone.realtime.live.record import EVENTS, OUTPUT, PRESET, Recorder, RecordError
 from gramophone.realtime.live.replay import is_recording, replay, replayed
-from gramophone.realtime.live.shared_state import BYPASS, MUTE, PANIC, Shared
+from gramophone.realtime.live.shared_state import BYPASS, MUTE, PANIC, SharedState
+from gramophone.realtime.live.slots import SWITCHES, slots, values_at
 from gramophone.realtime.parameter_table import complete, table
 from gramophone.realtime.stage import Audio, Format, StageError
 from gramophone.realtime.stages.plugins import scan
@@ -68,10 +68,10 @@ class Simulation:
     """A device that is never in a hurry, and a worker process; knobs are turned as a session would."""
 
     def __init__(self, preset: Preset) -> None:
-        self.shared = Shared.new(2, recorded=True)
+        self.shared = SharedState.new(2, recorded=True)
         self.shared.status["block"] = BLOCK
         self.wake = make_wake()
-        self.relay = Relay(self.shared, self.wake, 2)
+        self.relay = AudioCallback(self.shared, self.wake, 2)
         self.events: list[Event] = []
         self.heard: list[object] = []
         self.complaints: list[str] = []
@@ -83,8 +83,8 @@ class Simulation:
 
     def lay_out(self, preset: Preset) -> None:
         self.preset = preset
-        knobs = places(table(preset))
-        self.places = {address: place for place, (address, _) in enumerate(knobs)}
+        knobs = slots(table(preset))
+        self.slots = {address: place for place, (address, _) in enumerate(knobs)}
         self.shared.knobs.lay_out(self.generation, values_at(knobs, preset))
 
     def begin(self) -> None:
@@ -120,8 +120,8 @@ class Simulation:
         texts = [Text(number, str(changes[address])) for address, number in numbers.items()]
         for text in texts if texts_first else ():
             self.worker.send(text)
-        places = self.places | SWITCHES
-        on_board = {places[address]: float(numbers.get(address, value)) for address, value in changes.items()}
+        slots = self.slots | SWITCHES
+        on_board = {slots[address]: float(numbers.get(address, value)) for address, value in changes.items()}
         self.shared.knobs.set(self.generation, on_board)
         for text in () if texts_first else texts:
             self.catch_up()
@@ -292,7 +292,7 @@ def test_a_recording_of_impulse_files_changed_while_they_play_is_replayed_bit_fo
     for seed, frames in enumerate((3000, 20_000)):
         impulses.append(str(tmp_path / f"room {seed}.wav"))
         decay = np.exp(-np.arange(frames) / (0.2 * frames))
-        with Writer(Path(impulses[-1]), 44_100, 2, frames) as file:
+        with AudioWriter(Path(impulses[-1]), 44_100, 2, frames) as file:
             file.write((np.random.default_rng(seed).normal(0, 0.1, (2, frames)) * decay).astype(np.float32))
     simulation = Simulation(chain(("room", "convolution", {"impulse": impulses[0], "mix": 0.5}), GAIN))
 
@@ -370,7 +370,7 @@ def test_a_recording_of_the_style_stage_and_of_a_killed_worker_is_replayed_bit_f
 
 def test_a_recording_is_never_written_over(tmp_path: Path) -> None:
     (tmp_path / EVENTS).write_text("")
-    shared = Shared.new(2)
+    shared = SharedState.new(2)
     with pytest.raises(RecordError, match="holds a recording already"):
         Recorder(tmp_path, shared)
     shared.close()
@@ -383,7 +383,7 @@ def test_what_is_no_recording_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_nothing_played_is_nothing_recorded(tmp_path: Path) -> None:
-    shared = Shared.new(2)
+    shared = SharedState.new(2)
     with pytest.raises(RecordError, match="nothing was played"), Recorder(tmp_path, shared).writing(FORM):
         pass
     assert not (tmp_path / PRESET).exists()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mido.parser import Parser
 
-from gramophone.realtime.midi.decoder import Beat, Control, Decoder, Moved, Program, Stepped
+from gramophone.realtime.midi.decoder import Beat, Control, MidiDecoder, Moved, Program, Stepped
 from gramophone.realtime.midi.tokens import Tokenizer
 
 BEND, FINE = Control("bend", 1), Control("cc14", 1, 7)
@@ -28,7 +28,7 @@ def moves(events, kind):
 
 @given(st.lists(st.binary(max_size=200), max_size=20))
 def test_no_bytes_raise_and_every_event_is_in_range(chunks):
-    decoder = Decoder()
+    decoder = MidiDecoder()
     events = [event for chunk in chunks for event in (*decoder.stream(chunk), *decoder.packet(chunk))]
     for event in (*events, *decoder.release()):
         if isinstance(event, Moved):
@@ -58,7 +58,7 @@ def test_whole_messages_are_cut_as_mido_cuts_them(numbers, data):
 
 
 def test_running_status_and_clock_inside_a_message_are_understood():
-    events = Decoder().stream(b"\xb0\x46\x01\x46\xf8\x02\xf0\x01\x02\xf8\x03\xf7\xb0\x46\x03")
+    events = MidiDecoder().stream(b"\xb0\x46\x01\x46\xf8\x02\xf0\x01\x02\xf8\x03\xf7\xb0\x46\x03")
     assert [event.value for event in moves(events, "cc")] == [1, 2, 3]
     assert events.count(Beat("tick")) == 2
 
@@ -78,14 +78,14 @@ def test_running_status_and_clock_inside_a_message_are_understood():
     ],
 )
 def test_what_is_no_message_is_counted_and_nothing_else(data, errors):
-    decoder = Decoder()
+    decoder = MidiDecoder()
     decoder.packet(data)
     assert decoder.errors == errors
     assert decoder.packet(cc(70, 5)) == [Moved(Control("cc", 1, 70), 5)]
 
 
 def test_a_packet_that_was_cut_does_not_spoil_the_next():
-    decoder = Decoder()
+    decoder = MidiDecoder()
     decoder.packet(b"\xb0\x46")
     assert not decoder.packet(b"\x46\x01")
     assert decoder.packet(cc(70, 5)) == [Moved(Control("cc", 1, 70), 5)]
@@ -93,7 +93,7 @@ def test_a_packet_that_was_cut_does_not_spoil_the_next():
 
 @given(st.lists(st.integers(0, 16383), min_size=1, max_size=40), st.sampled_from(["cc14", "nrpn"]))
 def test_pairs_arrive_with_all_14_bits_and_never_turn_round(values, kind):
-    decoder = Decoder()
+    decoder = MidiDecoder()
     make = nrpn if kind == "nrpn" else lambda n, v: cc(n, v >> 7) + cc(n + 32, v & 127)
     decoder.stream(make(7, 0))
     for before, value in pairwise([0, *values]):
@@ -104,13 +104,13 @@ def test_pairs_arrive_with_all_14_bits_and_never_turn_round(values, kind):
 
 
 def test_a_coarse_control_reaches_both_ends_without_fine_bytes():
-    decoder = Decoder()
+    decoder = MidiDecoder()
     assert [e.position for v in (0, 127) for e in moves(decoder.stream(cc(7, v)), "cc14")] == [0.0, 1.0]
 
 
 @given(st.integers(0, 16383), st.integers(1, 16))
 def test_parameter_numbers_are_read_and_their_plumbing_is_no_control(number, channel):
-    decoder = Decoder()
+    decoder = MidiDecoder()
     events = decoder.stream(nrpn(number, 5 << 7, channel))
     if number == 16383:
         assert not moves(events, "nrpn")
@@ -121,20 +121,20 @@ def test_parameter_numbers_are_read_and_their_plumbing_is_no_control(number, cha
 
 
 def test_registered_parameters_are_others_than_unregistered_ones():
-    events = Decoder().stream(cc(101, 0) + cc(100, 2) + cc(6, 64) + cc(99, 0) + cc(98, 2) + cc(6, 65))
+    events = MidiDecoder().stream(cc(101, 0) + cc(100, 2) + cc(6, 64) + cc(99, 0) + cc(98, 2) + cc(6, 65))
     assert [event.control.kind for event in events] == ["rpn", "nrpn"]
 
 
 def test_a_bend_wheel_has_an_exact_middle_and_both_ends():
     def at(value):
-        return Decoder().stream(bytes((0xE0, value & 127, value >> 7)))[0].position
+        return MidiDecoder().stream(bytes((0xE0, value & 127, value >> 7)))[0].position
 
     assert [at(0), at(8192), at(16383)] == [0.0, 0.5, 1.0]
     assert all(at(a) < at(b) for a, b in pairwise(range(0, 16384, 7)))
 
 
 def test_notes_pressure_and_programs():
-    events = Decoder().stream(b"\x91\x3c\x40\xa1\x3c\x20\xd1\x10\x81\x3c\x7f\xc1\x05")
+    events = MidiDecoder().stream(b"\x91\x3c\x40\xa1\x3c\x20\xd1\x10\x81\x3c\x7f\xc1\x05")
     assert events == [
         Moved(Control("note", 2, 60), 64),
         Moved(Control("polypressure", 2, 60), 32),
@@ -146,7 +146,7 @@ def test_notes_pressure_and_programs():
 
 @pytest.mark.parametrize("letting_go", [cc(123, 0), cc(120, 0), b"\xff"])
 def test_hung_notes_are_let_go(letting_go):
-    decoder = Decoder()
+    decoder = MidiDecoder()
     decoder.stream(b"\x90\x3c\x40\x90\x3e\x40\x80\x3e\x00")
     assert decoder.stream(letting_go) == [Moved(Control("note", 1, 60), 0)]
     assert not decoder.release()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gramophone.models.parameters import Parameter, ParameterError
 from gramophone.presets import PresetError, load, parse, save
-from gramophone.realtime.control.midi.takeover import NEAR, Turning, clicks
+from gramophone.realtime.control.midi.takeover import NEAR, Takeover, clicks
 from gramophone.realtime.midi.decoder import Control, Moved, Stepped
 from gramophone.realtime.midi.mapping import (
     KEYS,
@@ -177,11 +177,11 @@ def test_there_and_back(mapping, position):
     st.booleans(),
     st.sampled_from([7, 14]),
 )
-def test_pick_up_never_jumps(hands, curve, invert, bits):
+def test_pick_up_never_jumps(surfaces, curve, invert, bits):
     """Our fader and another hand (tuples) move one knob: it moves no farther than the fader does, or a hair."""
     mapping = ControlMapping("gain.gain", mode="pickup", curve=curve, invert=invert)
-    turning, knob, last = Turning(mapping), 0.5, None
-    for hand in hands:
+    turning, knob, last = Takeover(mapping), 0.5, None
+    for hand in surfaces:
         if isinstance(hand, tuple):
             knob = hand[0]
             continue
@@ -197,7 +197,7 @@ def test_pick_up_never_jumps(hands, curve, invert, bits):
 
 
 def test_pick_up_takes_the_knob_when_it_passes_and_lets_go_when_another_hand_turns_it():
-    turning = Turning(ControlMapping("gain.gain", mode="pickup"))
+    turning = Takeover(ControlMapping("gain.gain", mode="pickup"))
     assert turning.turn(fader(0.1), 0.5) is None
     assert turning.turn(fader(0.4), 0.5) is None
     assert turning.turn(fader(0.6), 0.5) == pytest.approx(0.6, abs=1e-4)
@@ -217,7 +217,7 @@ def said(mode, steps):
 @given(st.sampled_from(RELATIVE), st.lists(st.integers(-63, 63), max_size=60), st.floats(0, 1), st.booleans())
 def test_encoders_count_exactly_and_stop_at_the_ends(mode, steps, start, invert):
     mapping = ControlMapping("gain.gain", mode=mode, step=1 / 127, invert=invert)
-    turning, knob, clicked = Turning(mapping), start, mapping.from_knob(start)
+    turning, knob, clicked = Takeover(mapping), start, mapping.from_knob(start)
     for step in steps:
         assert clicks(mode, said(mode, step)) == step
         knob = turning.turn(encoder(said(mode, step)), knob)
@@ -227,7 +227,7 @@ def test_encoders_count_exactly_and_stop_at_the_ends(mode, steps, start, invert)
 
 
 def test_an_encoder_goes_through_choices_that_are_farther_apart_than_a_click():
-    turning, at = Turning(ControlMapping("x.y", mode="twos-complement", step=0.05)), 0.0
+    turning, at = Takeover(ControlMapping("x.y", mode="twos-complement", step=0.05)), 0.0
     places = []
     for _ in range(20):
         at = round(turning.turn(encoder(1), at) * 2) / 2
@@ -239,7 +239,7 @@ def test_an_encoder_goes_through_choices_that_are_farther_apart_than_a_click():
 
 def test_increments_step_whatever_the_mode():
     for mode in ("absolute", "pickup"):
-        turning = Turning(ControlMapping("x.y", "nrpn", mode=mode, step=0.25))
+        turning = Takeover(ControlMapping("x.y", "nrpn", mode=mode, step=0.25))
         assert turning.turn(Stepped(Control("nrpn", 1, 0), 1), 0.5) == pytest.approx(0.75)
 
 
@@ -248,18 +248,18 @@ def test_buttons_toggle_on_the_press_and_hold_while_held(control):
     def press(value):
         return Moved(Control(control, 1, 7), value)
 
-    toggle, at = Turning(ControlMapping("x.y", control, 7, mode="toggle")), 0.0
+    toggle, at = Takeover(ControlMapping("x.y", control, 7, mode="toggle")), 0.0
     for expected in (1.0, 0.0, 1.0):
         at = toggle.turn(press(100), at)
         assert at == expected
         assert toggle.turn(press(110), at) is None
         assert toggle.turn(press(0), at) is None
-    held = Turning(ControlMapping("x.y", control, 7, mode="momentary", low=0.2, high=0.7))
+    held = Takeover(ControlMapping("x.y", control, 7, mode="momentary", low=0.2, high=0.7))
     assert [held.turn(press(value), 0.5) for value in (100, 0)] == [pytest.approx(0.7), pytest.approx(0.2)]
 
 
 def test_a_velocity_stays_when_the_key_is_let_go():
-    turning = Turning(ControlMapping("x.y", "note", 60))
+    turning = Takeover(ControlMapping("x.y", "note", 60))
     assert turning.turn(Moved(Control("note", 1, 60), 127), 0.5) == 1.0
     assert turning.turn(Moved(Control("note", 1, 60), 0), 1.0) is None
 

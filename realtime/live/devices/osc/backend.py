@@ -21,12 +21,12 @@ import numpy as np
 from gramophone.realtime.live.devices.backend import AudioError, Backend, Process
 from gramophone.realtime.live.devices.osc.options import parse_choice
 from gramophone.realtime.live.devices.osc.packet import TO_US, SoundBlock, encode_sound
-from gramophone.realtime.live.devices.osc.receiver import Listener, Turn
+from gramophone.realtime.live.devices.osc.receiver import PlayoutBlock, Receiver
 from gramophone.realtime.live.shared_state import LONGEST_BLOCK
-from gramophone.realtime.osc.allow_list import AllowanceError
-from gramophone.realtime.osc.error_log import Faults
+from gramophone.realtime.osc.allow_list import AllowListError
+from gramophone.realtime.osc.error_log import ErrorLog
 from gramophone.realtime.osc.receive_buffer import enlarge
-from gramophone.realtime.osc.udp import ListenError, allowance, listen
+from gramophone.realtime.osc.udp import ListenError, allow_list, listen
 from gramophone.realtime.system.realtime_priority import SOUND, real_time
 
 Address = tuple[Any, ...]
@@ -55,9 +55,9 @@ class OscBackend(Backend):
             raise AudioError(f"block of {block} frames: sound over OSC comes in the talker's blocks; leave --block out")
         choice = parse_choice(name)
         try:
-            self._allowance = allowance(choice.host, choice.allow)
+            self._allow_list = allow_list(choice.host, choice.allow)
             self._socket = listen(choice.host, choice.port)
-        except AllowanceError as error:
+        except AllowListError as error:
             raise AudioError(f"sound over OSC: {error}") from None
         except ListenError as error:
             raise AudioError(f"sound over OSC {error}; choose another with --audio osc:PORT") from None
@@ -68,10 +68,10 @@ class OscBackend(Backend):
         self.lost = threading.Event()
         self._news: SimpleQueue[str] = SimpleQueue()
         self._news.put(f"{self.name}: waiting for sound at {TO_US}")
-        self._faults = Faults(self._news.put)
-        self._listener: Listener[Address] = Listener(channels, LONGEST_BLOCK, choice.jitter, self._faults)
+        self._errors = ErrorLog(self._news.put)
+        self._listener: Receiver[Address] = Receiver(channels, LONGEST_BLOCK, choice.jitter, self._errors)
         self._channels, self._jitter, self._to = channels, choice.jitter, choice.to
-        self._turns: deque[Turn[Address]] = deque()
+        self._turns: deque[PlayoutBlock[Address]] = deque()
         self._due = 0.0
         self._wake, self._woken = socket.socketpair()
         self._running = False
@@ -130,7 +130,7 @@ class OscBackend(Backend):
                     self._hear()
                     self._play()
                 except Exception as error:  # never a stopped thread
-                    self._faults.add("internal", f"{type(error).__name__}: {error}")
+                    self._errors.add("internal", f"{type(error).__name__}: {error}")
 
     def _hear(self) -> None:
         """Take in what has come."""
@@ -141,12 +141,12 @@ class OscBackend(Backend):
                 return
             except OSError:  # Windows reports here that an earlier answer could not be delivered
                 continue
-            if peer[0] in self._allowance:
+            if peer[0] in self._allow_list:
                 self._take(self._listener.receive(data, peer, time.monotonic()))
             else:
                 self._listener.refuse("stranger", "a packet from one who is not on the allow-list", peer[:1])
 
-    def _take(self, turns: list[Turn[Address]]) -> None:
+    def _take(self, turns: list[PlayoutBlock[Address]]) -> None:
         """Let blocks wait for their time. Another rate is another device: it is opened anew."""
         if self.lost.is_set():
             return
@@ -173,4 +173,4 @@ class OscBackend(Backend):
         try:
             self._socket.sendto(encode_sound(block), peer)
         except OSError as error:
-            self._faults.add("answer dropped", f"to {peer[0]}: {error.strerror}")
+            self._errors.add("answer dropped", f"to {peer[0]}: {error.strerror}")

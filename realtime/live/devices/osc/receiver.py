@@ -13,7 +13,7 @@ import numpy as np
 from gramophone.realtime.live.devices.osc.concealment import Concealer
 from gramophone.realtime.live.devices.osc.jitter_buffer import Arrivals, JitterBuffer
 from gramophone.realtime.live.devices.osc.packet import SoundBlock, decode_sound
-from gramophone.realtime.osc.error_log import Faults, RefusedError
+from gramophone.realtime.osc.error_log import ErrorLog, RefusedError
 from gramophone.realtime.stage import Audio
 
 P = TypeVar("P", bound=Hashable)
@@ -24,7 +24,7 @@ SILENT_S = 1.0
 """After so long another talker may take over."""
 
 
-class Turn(NamedTuple, Generic[P]):
+class PlayoutBlock(NamedTuple, Generic[P]):
     """A block whose turn has come, as it came or concealed, and who talks."""
 
     block: SoundBlock
@@ -40,13 +40,13 @@ class _Stream(NamedTuple, Generic[P]):
     shape: tuple[int, ...]
 
 
-class Listener(Generic[P]):
+class Receiver(Generic[P]):
     """Hears one talker, who may have up to `channels` channels and `longest` frames; `depth` blocks are held back."""
 
-    def __init__(self, channels: int, longest: int, depth: int, faults: Faults) -> None:
+    def __init__(self, channels: int, longest: int, depth: int, errors: ErrorLog) -> None:
         self._limits = channels, longest
         self._depth = depth
-        self._faults = faults
+        self._errors = errors
         self._current: _Stream[P] | None = None
         self._heard_at = 0.0
         self.arrivals = Arrivals()
@@ -64,7 +64,7 @@ class Listener(Generic[P]):
         """The length of the stream's blocks; 0 before the first."""
         return self._current.shape[1] if self._current else 0
 
-    def receive(self, data: bytes, peer: P, now: float) -> list[Turn[P]]:
+    def receive(self, data: bytes, peer: P, now: float) -> list[PlayoutBlock[P]]:
         """Return the blocks whose turn has come with a packet from `peer` at `now`, in seconds of any clock."""
         try:
             block = decode_sound(data, *self._limits)
@@ -81,9 +81,9 @@ class Listener(Generic[P]):
     def refuse(self, kind: str, text: str, peer: P) -> None:
         """Count a packet that is not taken, and show the first of its kind from `peer`."""
         self.refused += 1
-        self._faults.add(kind, f"{text} (from {peer})", about=str(peer))
+        self._errors.add(kind, f"{text} (from {peer})", about=str(peer))
 
-    def _admit(self, stream: _Stream[P], now: float) -> list[Turn[P]]:
+    def _admit(self, stream: _Stream[P], now: float) -> list[PlayoutBlock[P]]:
         """Make `stream` the one that is heard, if it may be; return what was left of the one before."""
         current = self._current
         if stream == current:
@@ -98,7 +98,7 @@ class Listener(Generic[P]):
         self._current = stream
         return left
 
-    def _begin_anew(self) -> list[Turn[P]]:
+    def _begin_anew(self) -> list[PlayoutBlock[P]]:
         """Return what waits, and be ready for a run of blocks that does not follow on it."""
         left = self._turns(self._buffer.flush())
         self._buffer = JitterBuffer(self._depth, self.arrivals)
@@ -106,12 +106,12 @@ class Listener(Generic[P]):
             self._concealer.interrupt()
         return left
 
-    def _turns(self, released: list[tuple[int, Audio | None]]) -> list[Turn[P]]:
+    def _turns(self, released: list[tuple[int, Audio | None]]) -> list[PlayoutBlock[P]]:
         turns = []
         for number, sound in released:
             assert self._current
             heard = self._concealer.conceal(self.frames) if sound is None else self._concealer.take(sound)
-            turns.append(Turn(SoundBlock(self._current.stream, number, self.rate, heard), self._current.talker))
+            turns.append(PlayoutBlock(SoundBlock(self._current.stream, number, self.rate, heard), self._current.talker))
         return turns
 
     def _clean(self, sound: Audio, peer: P) -> Audio:
@@ -119,7 +119,7 @@ class Listener(Generic[P]):
         finite = np.isfinite(sound)
         if finite.all():
             return sound
-        self._faults.add("not finite", f"samples that are no numbers (from {peer})", about=str(peer))
+        self._errors.add("not finite", f"samples that are no numbers (from {peer})", about=str(peer))
         return np.where(finite, sound, np.float32(0))
 
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from gramophone.models.parameters import ParameterError
 from gramophone.presets import Preset, StageSettings, save
-from gramophone.realtime.control.controller import Desk
-from gramophone.realtime.control.midi.controller_map import Surface
-from gramophone.realtime.midi.decoder import Decoder
+from gramophone.realtime.control.controller import Controller
+from gramophone.realtime.control.midi.controller_map import ControllerMap
+from gramophone.realtime.midi.decoder import MidiDecoder
 from gramophone.realtime.midi.mapping import ControlMapping, with_mappings
 
 CHAIN = Preset(
@@ -33,18 +33,18 @@ class Rig:
 
     def __init__(self, *mappings, programs=None, preset=CHAIN):
         self.sink = Heard()
-        self.desk = Desk(preset, self.sink)
-        self.surface = Surface(self.desk, mappings or None, programs)
-        self.decoder = Decoder()
-        self.surface.tick()
+        self.controller = Controller(preset, self.sink)
+        self.controller_map = ControllerMap(self.controller, mappings or None, programs)
+        self.decoder = MidiDecoder()
+        self.controller_map.tick()
 
     def play(self, *messages, port="box", time_s=0.0):
         for message in messages:
             for event in self.decoder.packet(bytes(message)):
-                self.surface.receive(event, port, time_s)
+                self.controller_map.receive(event, port, time_s)
 
     def shown(self):
-        return [tuple(outgoing.message) for outgoing in self.surface.tick()]
+        return [tuple(outgoing.message) for outgoing in self.controller_map.tick()]
 
 
 def cc(number, value, channel=1):
@@ -53,20 +53,20 @@ def cc(number, value, channel=1):
 
 def test_a_fader_turns_its_knob_over_the_whole_range():
     rig = Rig(ControlMapping("low.frequency", number=7))
-    low, high = rig.desk.parameters["low.frequency"].range
+    low, high = rig.controller.parameters["low.frequency"].range
     rig.play(cc(7, 0))
-    assert rig.desk.get("low.frequency") == low
+    assert rig.controller.get("low.frequency") == low
     rig.play(cc(7, 127))
-    assert rig.desk.get("low.frequency") == high
+    assert rig.controller.get("low.frequency") == high
 
 
 def test_channel_and_port_are_heeded():
     rig = Rig(ControlMapping("gain.mix", number=7, channel=2, port="nano"))
     rig.play(cc(7, 10), port="nanoKONTROL")
     rig.play(cc(7, 10, 2), port="other")
-    assert rig.desk.get("gain.mix") == 1.0
+    assert rig.controller.get("gain.mix") == 1.0
     rig.play(cc(7, 0, 2), port="nanoKONTROL")
-    assert rig.desk.get("gain.mix") == 0.0
+    assert rig.controller.get("gain.mix") == 0.0
 
 
 def test_one_control_may_turn_several_knobs_and_several_one():
@@ -76,9 +76,9 @@ def test_one_control_may_turn_several_knobs_and_several_one():
         ControlMapping("gain.mix", "bend"),
     )
     rig.play(cc(7, 127))
-    assert (rig.desk.get("gain.mix"), rig.desk.get("low.mix")) == (1.0, 0.0)
+    assert (rig.controller.get("gain.mix"), rig.controller.get("low.mix")) == (1.0, 0.0)
     rig.play((0xE0, 0, 64))
-    assert rig.desk.get("gain.mix") == 0.5
+    assert rig.controller.get("gain.mix") == 0.5
 
 
 def test_buttons_work_bypass_mute_and_panic():
@@ -98,25 +98,25 @@ def test_a_program_change_calls_a_preset_and_a_missing_one_is_counted(tmp_path):
         save(CHAIN, path)
     rig = Rig(programs=[str(path) for path in paths])
     rig.play((0xC0, 1))
-    assert rig.desk.preset.name == "two"
+    assert rig.controller.preset.name == "two"
     rig.play((0xC0, 5), (0xC0, 5))
-    assert rig.desk.preset.name == "two"
-    assert list(rig.surface.troubles.values()) == [2]
+    assert rig.controller.preset.name == "two"
+    assert list(rig.controller_map.troubles.values()) == [2]
 
 
 def test_a_preset_brings_its_mappings_and_one_without_leaves_them():
     mapped = with_mappings(CHAIN, [ControlMapping("gain.mix", number=7)])
     rig = Rig(preset=mapped)
-    assert rig.surface.mappings == (ControlMapping("gain.mix", number=7),)
-    rig.desk.change(Preset("plain", CHAIN.stages[:1]))
-    rig.surface.tick()
-    assert len(rig.surface.mappings) == 1
+    assert rig.controller_map.mappings == (ControlMapping("gain.mix", number=7),)
+    rig.controller.change(Preset("plain", CHAIN.stages[:1]))
+    rig.controller_map.tick()
+    assert len(rig.controller_map.mappings) == 1
     rig.play(cc(7, 5))  # a knob that this preset does not have: nothing, and no trouble
-    assert not rig.surface.troubles
-    rig.desk.change(with_mappings(CHAIN, [ControlMapping("low.mix", number=8)]))
-    rig.surface.tick()
-    assert rig.surface.mappings == (ControlMapping("low.mix", number=8),)
-    assert [row["number"] for row in rig.desk.preset.midi] == [8]
+    assert not rig.controller_map.troubles
+    rig.controller.change(with_mappings(CHAIN, [ControlMapping("low.mix", number=8)]))
+    rig.controller_map.tick()
+    assert rig.controller_map.mappings == (ControlMapping("low.mix", number=8),)
+    assert [row["number"] for row in rig.controller.preset.midi] == [8]
 
 
 @given(st.lists(st.binary(max_size=60), max_size=10))
@@ -125,16 +125,16 @@ def test_no_bytes_stop_the_surface_or_set_a_wrong_value(chunks):
     kinds = ("cc", "cc14", "nrpn", "bend", "pressure", "note")
     every = [ControlMapping("low.frequency", kind) for kind in kinds]
     rig = Rig(*every, ControlMapping("panic", mode="momentary"), programs=[])
-    rig.surface.learn("gain.gain")
+    rig.controller_map.learn("gain.gain")
     rig.play(*chunks)
-    rig.surface.stop_learning()
+    rig.controller_map.stop_learning()
     rig.play(*chunks)
     rig.shown()
-    low, high = rig.desk.parameters["low.frequency"].range
-    assert low <= rig.desk.get("low.frequency") <= high
-    rig.surface.mappings = [ControlMapping("low.frequency")]
+    low, high = rig.controller.parameters["low.frequency"].range
+    assert low <= rig.controller.get("low.frequency") <= high
+    rig.controller_map.mappings = [ControlMapping("low.frequency")]
     rig.play(cc(0, 127))
-    assert rig.desk.get("low.frequency") == high
+    assert rig.controller.get("low.frequency") == high
 
 
 # Learning
@@ -179,13 +179,13 @@ def test_what_is_moved_is_learned_as_what_it_is(knob, played, expected):
     rig = Rig()
     stray = [cc(100 - 10, 5), *[cc(20, 60 + k % 2) for k in range(10)]]  # a message, and a worn fader that trembles
     learned = []
-    rig.surface.learn(knob, learned.append)
-    before = rig.desk.get("gain.gain")
+    rig.controller_map.learn(knob, learned.append)
+    before = rig.controller.get("gain.gain")
     rig.play(*stray, *played)
     assert [(m.control, m.number, m.mode) for m in learned] == [expected]
-    assert [m.knob for m in rig.surface.mappings] == [knob]
+    assert [m.knob for m in rig.controller_map.mappings] == [knob]
     if expected[2] == "pickup":
-        assert rig.desk.get("gain.gain") == before
+        assert rig.controller.get("gain.gain") == before
 
 
 @pytest.mark.parametrize(
@@ -202,31 +202,31 @@ def test_what_is_moved_is_learned_as_what_it_is(knob, played, expected):
 )
 def test_a_stray_message_is_not_learned(stray):
     rig = Rig()
-    rig.surface.learn("gain.gain")
+    rig.controller_map.learn("gain.gain")
     rig.play(*stray)
-    assert not rig.surface.mappings
-    assert rig.surface.hint
+    assert not rig.controller_map.mappings
+    assert rig.controller_map.hint
 
 
 def test_an_encoder_turned_one_way_is_asked_for_the_other():
     rig = Rig()
-    rig.surface.learn("gain.gain")
-    assert "move a control" in rig.surface.hint
+    rig.controller_map.learn("gain.gain")
+    assert "move a control" in rig.controller_map.hint
     rig.play(*ramp(7, 1, 1, 1, 1))
-    assert "other way" in rig.surface.hint
+    assert "other way" in rig.controller_map.hint
     rig.play(*ramp(7, 127, 127))
-    assert rig.surface.hint is None
+    assert rig.controller_map.hint is None
 
 
 def test_learning_replaces_and_unlearning_removes():
     rig = Rig(ControlMapping("gain.gain", number=1), ControlMapping("low.mix", number=2))
-    rig.surface.learn("gain.gain")
+    rig.controller_map.learn("gain.gain")
     rig.play(*ramp(7, 0, 20, 40, 60))
-    assert [(m.knob, m.number) for m in rig.surface.mappings] == [("low.mix", 2), ("gain.gain", 7)]
-    rig.surface.unlearn("gain.gain")
-    assert [m.knob for m in rig.surface.mappings] == ["low.mix"]
+    assert [(m.knob, m.number) for m in rig.controller_map.mappings] == [("low.mix", 2), ("gain.gain", 7)]
+    rig.controller_map.unlearn("gain.gain")
+    assert [m.knob for m in rig.controller_map.mappings] == ["low.mix"]
     with pytest.raises(ParameterError, match=r"did you mean gain\.gain"):
-        rig.surface.learn("gain.gian")
+        rig.controller_map.learn("gain.gian")
 
 
 # Feedback
@@ -236,13 +236,13 @@ def test_other_hands_are_shown_and_ones_own_are_not():
     rig = Rig(ControlMapping("gain.mix", number=7), ControlMapping("gain.mix", "bend"))
     rig.play(cc(7, 32))
     assert all(message[0] == 0xE0 for message in rig.shown())
-    rig.desk.set("gain.mix", 0.5)
+    rig.controller.set("gain.mix", 0.5)
     assert sorted(rig.shown()) == [(0xB0, 7, 64), (0xE0, 0, 64)]
-    rig.desk.set("gain.mix", 0.5001)
+    rig.controller.set("gain.mix", 0.5001)
     assert (0xB0, 7, 64) not in rig.shown()
     rig.play(cc(7, 100))
     rig.shown()
-    rig.desk.set("gain.mix", 0.5)
+    rig.controller.set("gain.mix", 0.5)
     assert (0xB0, 7, 64) in rig.shown()
 
 
@@ -253,13 +253,13 @@ def test_a_motor_that_sends_back_what_it_was_sent_turns_nothing():
         ControlMapping("delay.mix", "nrpn", 5),
     )
     for knob in ("gain.mix", "low.mix", "delay.mix"):
-        rig.desk.set(knob, 0.4567)
+        rig.controller.set(knob, 0.4567)
     for message in rig.shown():
         rig.play(message)
     for knob in ("gain.mix", "low.mix", "delay.mix"):
-        assert rig.desk.get(knob) == 0.4567
+        assert rig.controller.get(knob) == 0.4567
     rig.play(cc(7, 0), *fine(1, [0]), *nrpn(5, 0))
-    assert [rig.desk.get(knob) for knob in ("gain.mix", "low.mix", "delay.mix")] == [0.0, 0.0, 0.0]
+    assert [rig.controller.get(knob) for knob in ("gain.mix", "low.mix", "delay.mix")] == [0.0, 0.0, 0.0]
 
 
 def test_lamps_follow_toggles_and_rings_follow_encoders_that_have_them():
@@ -279,7 +279,7 @@ def test_lamps_follow_toggles_and_rings_follow_encoders_that_have_them():
 def test_feedback_goes_to_the_channel_that_was_heard():
     rig = Rig(ControlMapping("gain.mix", number=7))
     rig.play(cc(7, 10, 5))
-    rig.desk.set("gain.mix", 1.0)
+    rig.controller.set("gain.mix", 1.0)
     assert rig.shown() == [(0xB4, 7, 127)]
 
 
@@ -288,9 +288,9 @@ def test_what_the_surface_shows_reads_back_as_where_the_knob_is():
         rig = Rig(ControlMapping("gain.mix", control, number, curve=1.5))
         other = Rig(ControlMapping("gain.mix", control, number, curve=1.5))
         for value in (0.9, 0.31, 0.65, 0.0):
-            rig.desk.set("gain.mix", value)
+            rig.controller.set("gain.mix", value)
             other.play(*rig.shown())
-            assert other.desk.get("gain.mix") == pytest.approx(value, abs=2 * error)
+            assert other.controller.get("gain.mix") == pytest.approx(value, abs=2 * error)
 
 
 def test_many_hands_at_once_end_where_the_last_one_left_the_knob():
@@ -298,7 +298,7 @@ def test_many_hands_at_once_end_where_the_last_one_left_the_knob():
 
     def turn():
         for k in range(500):
-            rig.desk.set("gain.mix", k / 500)
+            rig.controller.set("gain.mix", k / 500)
 
     threads = [threading.Thread(target=turn) for _ in range(3)]
     for thread in threads:
@@ -310,10 +310,10 @@ def test_many_hands_at_once_end_where_the_last_one_left_the_knob():
     for thread in threads:
         thread.join()
     sent += rig.shown()
-    rig.desk.set("gain.mix", 0.0)
-    rig.desk.set("gain.mix", 1.0)
+    rig.controller.set("gain.mix", 0.0)
+    rig.controller.set("gain.mix", 1.0)
     assert (sent + rig.shown())[-1] == (0xB0, 7, 127)
-    assert not rig.surface.troubles
+    assert not rig.controller_map.troubles
 
 
 # Clock
@@ -327,36 +327,36 @@ def beat(rig, bpm, seconds, start=0.0, port="box"):
 def test_a_time_in_beats_follows_the_clock():
     rig = Rig(ControlMapping("delay.time", "clock", beats=0.75))
     beat(rig, 120, 3)
-    assert rig.desk.get("delay.time") == pytest.approx(375, abs=0.2)
+    assert rig.controller.get("delay.time") == pytest.approx(375, abs=0.2)
     beat(rig, 100, 8, start=3)
-    assert rig.desk.get("delay.time") == pytest.approx(450, abs=0.5)
-    rig.surface.set_tempo(60)
-    assert rig.desk.get("delay.time") == 750
+    assert rig.controller.get("delay.time") == pytest.approx(450, abs=0.5)
+    rig.controller_map.set_tempo(60)
+    assert rig.controller.get("delay.time") == 750
 
 
 def test_a_time_mapped_later_or_in_another_preset_takes_the_tempo_that_is():
     rig = Rig()
-    rig.surface.set_tempo(120)
-    rig.desk.change(with_mappings(CHAIN, [ControlMapping("delay.time", "clock")]))
-    rig.surface.tick()
-    assert rig.desk.get("delay.time") == 500
+    rig.controller_map.set_tempo(120)
+    rig.controller.change(with_mappings(CHAIN, [ControlMapping("delay.time", "clock")]))
+    rig.controller_map.tick()
+    assert rig.controller.get("delay.time") == 500
 
 
 def test_one_clock_leads_until_it_is_gone():
     rig = Rig(ControlMapping("delay.time", "clock"))
     beat(rig, 120, 3)
     beat(rig, 200, 1, start=3, port="other")
-    assert rig.surface.bpm == pytest.approx(120, abs=0.1)
+    assert rig.controller_map.bpm == pytest.approx(120, abs=0.1)
     beat(rig, 200, 5, start=6, port="other")
-    assert rig.surface.bpm == pytest.approx(200, abs=0.1)
+    assert rig.controller_map.bpm == pytest.approx(200, abs=0.1)
 
 
 def test_start_and_stop_are_known():
     rig = Rig()
-    assert not rig.surface.runs
+    assert not rig.controller_map.runs
     rig.play((0xFA,))
-    assert rig.surface.runs
+    assert rig.controller_map.runs
     rig.play((0xFC,))
-    assert not rig.surface.runs
+    assert not rig.controller_map.runs
     rig.play((0xFB,))
-    assert rig.surface.runs
+    assert rig.controller_map.runs

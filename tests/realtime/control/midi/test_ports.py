@@ -17,8 +17,8 @@ from support.jack_server import (
 from support.osc import Setup
 
 from gramophone.presets import Preset, StageSettings, load
-from gramophone.realtime.control.controller import Desk
-from gramophone.realtime.control.midi import ControlMapping, MidiError, Surface, backends, devices, midi_controls
+from gramophone.realtime.control.controller import Controller
+from gramophone.realtime.control.midi import ControllerMap, ControlMapping, MidiError, backends, devices, midi_controls
 from gramophone.realtime.control.midi.ports import device_of
 from gramophone.realtime.control.osc import osc_server
 
@@ -108,16 +108,16 @@ def plugged(controls, name):
     return any(name in port for port in controls.inputs)
 
 
-def desk(sink=None):
-    return Desk(CHAIN, sink or Heard())
+def controller(sink=None):
+    return Controller(CHAIN, sink or Heard())
 
 
 def test_a_device_that_is_there_or_plugged_in_later_turns_knobs_and_may_be_pulled_out(peer):
     mappings = [ControlMapping("gain.mix", number=7), ControlMapping("mute", "note", 60, mode="momentary")]
     heard = Heard()
-    knobs = desk(heard)
+    knobs = controller(heard)
     peer("plug", "first")
-    with midi_controls(Surface(knobs, mappings), backend=BACKEND) as controls:
+    with midi_controls(ControllerMap(knobs, mappings), backend=BACKEND) as controls:
         until(lambda: plugged(controls, "first"))
         peer("send", "first", [[0xB0, 7, 0]])
         until(lambda: knobs.get("gain.mix") == 0.0)
@@ -131,7 +131,7 @@ def test_a_device_that_is_there_or_plugged_in_later_turns_knobs_and_may_be_pulle
         assert heard.calls[-1] == ("mute", False)  # the key that was held is let go
         peer("send", "first", [[0xB0, 7, 0]])
         until(lambda: knobs.get("gain.mix") == 0.0)
-        assert not controls.surface.troubles
+        assert not controls.controller_map.troubles
     inputs, outputs = peer("names")
     assert not any("gramophone" in name for name in inputs + outputs)
 
@@ -139,15 +139,15 @@ def test_a_device_that_is_there_or_plugged_in_later_turns_knobs_and_may_be_pulle
 def test_only_devices_that_are_named_are_heard(peer):
     peer("plug", "wanted")
     peer("plug", "other")
-    with midi_controls(Surface(desk()), names=["WANT"], backend=BACKEND) as controls:
+    with midi_controls(ControllerMap(controller()), names=["WANT"], backend=BACKEND) as controls:
         until(lambda: plugged(controls, "wanted"))
         assert not plugged(controls, "other")
     assert sorted(devices(BACKEND)) == ["other:knobs", "wanted:knobs"]
 
 
 def test_our_own_port_hears_and_shows_the_whole_of_a_flood(peer):
-    knobs = desk()
-    with midi_controls(Surface(knobs, [ControlMapping("gain.mix", "cc14", 7)]), backend=BACKEND) as controls:
+    knobs = controller()
+    with midi_controls(ControllerMap(knobs, [ControlMapping("gain.mix", "cc14", 7)]), backend=BACKEND) as controls:
         peer("connect", "gramophone-midi:gramophone", "out")
         peer("connect", "gramophone-lamps:gramophone", "in")
         knobs.set("gain.mix", 0.5)
@@ -160,16 +160,16 @@ def test_our_own_port_hears_and_shows_the_whole_of_a_flood(peer):
         until(lambda: not peer("receive", "gramophone-lamps:gramophone"))  # what came in is not sent back
         knobs.set("gain.mix", 0.0)
         until(lambda: [0xB0, 7, 0] in peer("receive", "gramophone-lamps:gramophone"))
-        assert not controls.surface.troubles
+        assert not controls.controller_map.troubles
         assert controls.inputs == ("gramophone",)  # what is connected to it is not listened to twice
 
 
 def test_a_control_is_learned_from_a_real_port(peer):
-    learned, knobs = [], desk()
-    with midi_controls(Surface(knobs), backend=BACKEND) as controls:
+    learned, knobs = [], controller()
+    with midi_controls(ControllerMap(knobs), backend=BACKEND) as controls:
         peer("plug", "box")
         until(lambda: plugged(controls, "box"))
-        controls.surface.learn("delay.feedback", learned.append)
+        controls.controller_map.learn("delay.feedback", learned.append)
         peer("send", "box", [[0xB2, 21, value] for value in range(10, 60, 4)])
         until(lambda: learned)
         assert learned == [ControlMapping("delay.feedback", number=21, channel=3, mode="pickup")]
@@ -177,24 +177,24 @@ def test_a_control_is_learned_from_a_real_port(peer):
 
 
 def test_the_tempo_of_another_process_is_followed(peer):
-    knobs = desk()
-    with midi_controls(Surface(knobs, [ControlMapping("delay.time", "clock")]), backend=BACKEND) as controls:
+    knobs = controller()
+    with midi_controls(ControllerMap(knobs, [ControlMapping("delay.time", "clock")]), backend=BACKEND) as controls:
         peer("plug", "drums")
         until(lambda: plugged(controls, "drums"))
 
         def is_followed():  # once at least: this machine, or JACK, may stall while the other process plays
             played = peer("clock", "drums", 180, 4)
-            return controls.surface.bpm and abs(controls.surface.bpm - played) < 1.0
+            return controls.controller_map.bpm and abs(controls.controller_map.bpm - played) < 1.0
 
         until(is_followed)
-        assert knobs.get("delay.time") == pytest.approx(60_000 / controls.surface.bpm)
+        assert knobs.get("delay.time") == pytest.approx(60_000 / controls.controller_map.bpm)
 
 
 def test_a_server_that_is_restarted_is_found_again(on_server, monkeypatch):
     pytest.importorskip("jack", reason="needs JACK-Client to notice that the server is gone: pip install JACK-Client")
     monkeypatch.setenv("JACK_DEFAULT_SERVER", name := f"{SERVER}-b")
-    server, peer, knobs = start_server(name), Peer(), desk()
-    with midi_controls(Surface(knobs, [ControlMapping("gain.mix", number=7)]), backend=BACKEND) as controls:
+    server, peer, knobs = start_server(name), Peer(), controller()
+    with midi_controls(ControllerMap(knobs, [ControlMapping("gain.mix", number=7)]), backend=BACKEND) as controls:
         peer("plug", "box")
         until(lambda: plugged(controls, "box"))
         stop(server)
@@ -216,11 +216,14 @@ def test_a_machine_without_midi_is_told_so(monkeypatch):
     monkeypatch.setenv("JACK_NO_START_SERVER", "1")
     with (
         pytest.raises(MidiError, match="no MIDI backend 'TELEGRAPH'; expected one of"),
-        midi_controls(Surface(desk()), backend="TELEGRAPH"),
+        midi_controls(ControllerMap(controller()), backend="TELEGRAPH"),
     ):
         pass
     if BACKEND in backends():
-        with pytest.raises(MidiError, match="MIDI cannot be opened"), midi_controls(Surface(desk()), backend=BACKEND):
+        with (
+            pytest.raises(MidiError, match="MIDI cannot be opened"),
+            midi_controls(ControllerMap(controller()), backend=BACKEND),
+        ):
             pass
 
 
@@ -251,20 +254,20 @@ def test_a_control_is_learned_by_osc_from_a_real_device_and_saved(peer, tmp_path
     if not shutil.which("oscsend"):
         pytest.skip("needs oscsend: apt-get install liblo-tools")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    setup = Setup(CHAIN, hands=True)
+    setup = Setup(CHAIN, surfaces=True)
 
     def say(*words):
         subprocess.run(["oscsend", "localhost", str(server.port), *words], check=True)
 
-    with osc_server(setup.space, 0) as server, midi_controls(setup.surface, backend=BACKEND) as controls:
+    with osc_server(setup.space, 0) as server, midi_controls(setup.controller_map, backend=BACKEND) as controls:
         peer("plug", "box")
         until(lambda: plugged(controls, "box"))
         say("/gramophone/midi/learn", "s", "delay.feedback")
-        until(lambda: setup.surface.learning == "delay.feedback")
+        until(lambda: setup.controller_map.learning == "delay.feedback")
         peer("send", "box", [[0xB2, 21, value] for value in range(10, 60, 4)])
-        until(lambda: setup.surface.controls == {"delay.feedback": "CC 21 ch 3"})
+        until(lambda: setup.controller_map.controls == {"delay.feedback": "CC 21 ch 3"})
         say("/gramophone/save", "s", "With Knobs")
-        until(lambda: setup.desk.name == "with-knobs")
+        until(lambda: setup.controller.name == "with-knobs")
         assert load("with-knobs").midi[0] == {
             "knob": "delay.feedback",
             "control": "cc",
@@ -273,7 +276,7 @@ def test_a_control_is_learned_by_osc_from_a_real_device_and_saved(peer, tmp_path
             "mode": "pickup",
         }
         say("/gramophone/midi/unlearn", "s", "delay.feedback")
-        until(lambda: not setup.surface.mappings)
+        until(lambda: not setup.controller_map.mappings)
         setup.saved()
         assert load("with-knobs").midi == ()
-        assert not setup.faults
+        assert not setup.errors

@@ -6,10 +6,10 @@ import pytest
 from support.dispatcher import Talk, bundle
 from support.osc import Setup, Sink, make_preset
 
-from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.osc import AddressSpace
-from gramophone.realtime.control.osc.dispatcher import Conversation
-from gramophone.realtime.live.parameter_memory import Board
+from gramophone.realtime.control.osc.dispatcher import Dispatcher
+from gramophone.realtime.live.parameter_memory import ParameterMemory
 from gramophone.realtime.live.places import SWITCHES
 from gramophone.realtime.live.shared_state import PANIC
 from gramophone.realtime.osc.encode import encode
@@ -58,11 +58,11 @@ def test_what_is_in_one_bundle_is_never_heard_apart():
     """
     processes = multiprocessing.get_context("spawn")
     ready, seen = processes.Event(), processes.Queue()
-    board = Board(len(KNOBS), len(SWITCHES))
-    desk = Desk(make_preset(), BoardSink(board))
-    conversation = Conversation(AddressSpace(desk))
+    board = ParameterMemory(len(KNOBS), len(SWITCHES))
+    controller = Controller(make_preset(), BoardSink(board))
+    dispatcher = Dispatcher(AddressSpace(controller))
     for knob in KNOBS:
-        desk.set_0to1(knob, 0.0)
+        controller.set_0to1(knob, 0.0)
     reader = processes.Process(target=look, args=(board, ready, seen))
     reader.start()
     ready.wait(30)
@@ -73,9 +73,9 @@ def test_what_is_in_one_bundle_is_never_heard_apart():
         packets.insert(k % 5, encode("/gramophone/panic"))
         packets.insert(k % 3, encode("/gramophone/mute", (k % 2 == 0,)))
         packets.insert(k % 8, encode("/gramophone/bypass", (k % 3 == 0,)))
-        conversation.receive(bundle(0, *packets), "peer", 0.0)
-        conversation.advance(0.0)
-        conversation.outgoing.clear()
+        dispatcher.receive(bundle(0, *packets), "peer", 0.0)
+        dispatcher.advance(0.0)
+        dispatcher.outgoing.clear()
     states = seen.get(timeout=60)
     reader.join()
     board.close()
@@ -92,7 +92,7 @@ def test_mute_bypass_and_panic_are_told_with_the_knobs_of_their_bundle():
     talk.receive(bundle(0, *switches, encode("/gramophone/hall/room", (0.25,))))
     talk.say()
     assert talk.sink.together == [{"hall.room": 0.25, "mute": True, "panic": True, "bypass": True}]
-    assert (talk.desk.muted, talk.desk.bypassed) == (True, True)
+    assert (talk.controller.muted, talk.controller.bypassed) == (True, True)
 
 
 def test_what_is_asked_inside_a_bundle_is_answered_when_all_of_it_is_set():
@@ -123,16 +123,16 @@ def test_one_value_that_is_refused_does_not_take_the_others_with_it():
     talk.receive(bundle(0, encode("/gramophone/hall/room", (0.25,)), wrong, encode("/gramophone/hall/wet", (0.1,))))
     talk.say()
     assert talk.sink.together == [{"hall.room": 0.25, "hall.wet": 0.1}]
-    assert talk.faults == {"refused value": 1}
+    assert talk.errors == {"refused value": 1}
 
 
 def test_a_change_of_many_is_all_or_nothing():
     setup = Setup()
     with pytest.raises(ValueError, match="damping"):
-        setup.desk.set_many({"hall.room": 0.1, "hall.damping": 3.0})
+        setup.controller.set_many({"hall.room": 0.1, "hall.damping": 3.0})
     assert setup.sink.calls == []
     heard = []
-    setup.desk.listen(lambda *change: heard.append(change))
-    setup.desk.set_many({"hall.room": 0.1, "hall.damping": setup.desk.get("hall.damping")})
+    setup.controller.listen(lambda *change: heard.append(change))
+    setup.controller.set_many({"hall.room": 0.1, "hall.damping": setup.controller.get("hall.damping")})
     assert heard == [("hall.room", 0.1)]
     assert setup.sink.together == [{"hall.room": 0.1}]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.dispatcher import Talk
 
-from gramophone.realtime.control.osc.coalescing_queue import Backlog
+from gramophone.realtime.control.osc.coalescing_queue import CoalescingQueue
 from gramophone.realtime.osc.encode import encode
 
 ADDRESSES = ("/gramophone/hall/room", "/gramophone/n/hall/room", "/gramophone/level/gain", "/gramophone/filter/mode")
@@ -33,7 +33,7 @@ OTHERS = st.sampled_from(
 def test_what_is_left_out_changes_no_answer_no_fault_and_no_knob(packets):
     """The truth: a conversation that hears every packet, one by one."""
     whole, short = Talk(), Talk()
-    backlog = Backlog(lambda: short.space.methods)
+    backlog = CoalescingQueue(lambda: short.space.methods)
     for packet in packets:
         whole.receive(packet)
         backlog.put(packet, "a")
@@ -42,16 +42,16 @@ def test_what_is_left_out_changes_no_answer_no_fault_and_no_knob(packets):
         heard.append(backlog.take()[0])
         short.receive(heard[-1])
     assert whole.say() == short.say()
-    assert whole.desk.preset == short.desk.preset
-    assert whole.desk.muted == short.desk.muted
-    assert whole.faults == short.faults
+    assert whole.controller.preset == short.controller.preset
+    assert whole.controller.muted == short.controller.muted
+    assert whole.errors == short.errors
     assert [packet for packet in heard if packet not in packets] == []
     assert backlog.bytes == 0
 
 
 def test_a_flood_of_knobs_is_as_long_as_there_are_knobs():
     setup = Talk()
-    backlog = Backlog(lambda: setup.space.methods)
+    backlog = CoalescingQueue(lambda: setup.space.methods)
     for i in range(1000):
         for address in ADDRESSES[:3]:
             backlog.put(encode(address, (i / 1000,)), i % 2)

@@ -17,7 +17,7 @@ STYLE = Preset("styled", (StageSettings("style", "style", {"clip": "choir.flac"}
 
 
 TALK = Talk()
-KNOBS = sorted(TALK.desk.parameters)
+KNOBS = sorted(TALK.controller.parameters)
 PATHS = sorted(TALK.space.methods)
 
 
@@ -26,11 +26,11 @@ def test_values_come_in_their_unit_or_as_positions():
     talk.hear("/gramophone/filter/frequency", 440.0)
     talk.hear("/gramophone/n/hall/room", 0.25)
     talk.say()
-    assert talk.desk.get("filter.frequency") == 440
-    assert talk.desk.get("hall.room") == 0.25
+    assert talk.controller.get("filter.frequency") == 440
+    assert talk.controller.get("hall.room") == 0.25
     talk.hear("/gramophone/n/filter/frequency", 0.5)
     talk.say()
-    assert talk.desk.get("filter.frequency") == pytest.approx(math.sqrt(20 * 20_000))
+    assert talk.controller.get("filter.frequency") == pytest.approx(math.sqrt(20 * 20_000))
 
 
 @pytest.mark.parametrize("value", [0.01, 0.1, 0.7, 0.95, -0.9, 20_000])
@@ -39,18 +39,18 @@ def test_a_float_is_the_decimal_that_was_meant(value):
     address = "/gramophone/sweep/rate" if 0 < value < 20 else "/gramophone/level/gain"
     talk.hear(address, value)
     talk.say()
-    assert talk.desk.get(address[12:].replace("/", ".")) == (value if value < 20 else 0)
+    assert talk.controller.get(address[12:].replace("/", ".")) == (value if value < 20 else 0)
 
 
 def test_the_ends_of_every_range_are_taken():
     for name in ("default", "stack", "robot"):
         talk = Talk(load(name))
-        for address, knob in talk.desk.parameters.items():
+        for address, knob in talk.controller.parameters.items():
             for end in knob.range * knob.is_number:
                 talk.hear("/gramophone/" + address.replace(".", "/"), float(end))
                 talk.say()
-                assert talk.desk.get(address) == end
-        assert not talk.faults
+                assert talk.controller.get(address) == end
+        assert not talk.errors
 
 
 @pytest.mark.parametrize(("argument", "expected"), [("band-24", "band-24"), (0, "low-12"), (5.0, "band-24")])
@@ -58,16 +58,16 @@ def test_choices_come_by_name_or_index(argument, expected):
     talk = Talk()
     talk.hear("/gramophone/filter/mode", argument)
     talk.say()
-    assert talk.desk.get("filter.mode") == expected
+    assert talk.controller.get("filter.mode") == expected
 
 
 @pytest.mark.parametrize(("argument", "expected"), [(True, True), (1, True), (1.0, True), (False, False), (0, False)])
 def test_switches_come_as_true_false_one_and_nought(argument, expected):
     talk = Talk()
-    talk.desk.set("hall.freeze", not expected)
+    talk.controller.set("hall.freeze", not expected)
     talk.hear("/gramophone/hall/freeze", argument)
     talk.say()
-    assert talk.desk.get("hall.freeze") is expected
+    assert talk.controller.get("hall.freeze") is expected
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_what_is_wrong_is_counted_shown_once_and_changes_nothing(address, argume
     for _ in range(3):
         talk.hear(address, *arguments)
         talk.say()
-    assert talk.faults == {kind: 3}
+    assert talk.errors == {kind: 3}
     assert len(talk.shown) == 1
     assert talk.sink.calls == []
 
@@ -145,9 +145,9 @@ def test_whatever_comes_to_real_addresses_every_knob_keeps_a_value_that_fits(mes
             packet = packet[:at] + bytes([data.draw(st.integers(0, 255))]) + packet[at + 1 :]
         talk.receive(packet)
     talk.say(0.1)
-    for address, knob in talk.desk.parameters.items():
-        assert knob.check(talk.desk.get(address)) == talk.desk.get(address)
-    assert "internal" not in talk.faults, talk.shown
+    for address, knob in talk.controller.parameters.items():
+        assert knob.check(talk.controller.get(address)) == talk.controller.get(address)
+    assert "internal" not in talk.errors, talk.shown
 
 
 @settings(max_examples=100, deadline=None)
@@ -173,8 +173,8 @@ def test_a_heap_of_messages_ends_like_one_by_one(messages):
         single.hear(address, value)
         single.say()
     heap.say()
-    assert [heap.desk.get(knob) for knob in KNOBS] == [single.desk.get(knob) for knob in KNOBS]
-    assert heap.faults == single.faults
+    assert [heap.controller.get(knob) for knob in KNOBS] == [single.controller.get(knob) for knob in KNOBS]
+    assert heap.errors == single.errors
 
 
 def test_of_a_flood_the_newest_value_is_set_and_only_that():
@@ -194,9 +194,9 @@ def test_what_follows_a_preset_turns_the_new_presets_knobs():
     talk.hear("/gramophone/preset")
     said = talk.told()
     assert said["/gramophone/preset"] == ("robot",)
-    assert talk.desk.get("throat.feedback") == 0.5
-    assert talk.desk.get("metal.rate") == 20
-    assert not talk.faults
+    assert talk.controller.get("throat.feedback") == 0.5
+    assert talk.controller.get("metal.rate") == 20
+    assert not talk.errors
 
 
 def test_the_preset_that_played_at_the_start_can_be_had_back():
@@ -204,7 +204,7 @@ def test_the_preset_that_played_at_the_start_can_be_had_back():
     for name in ("robot", "test"):
         talk.hear("/gramophone/preset", name)
         talk.say()
-    assert talk.desk.preset.name == "test"
+    assert talk.controller.preset.name == "test"
 
 
 def test_bypass_mute_panic_and_order():
@@ -217,7 +217,7 @@ def test_bypass_mute_panic_and_order():
     talk.hear("/gramophone/bypass")
     assert talk.told()["/gramophone/bypass"] == (True,)
     assert talk.sink.calls == [("bypass", True), ("mute", True), ("panic",), ("change", "test")]
-    assert next(iter(talk.desk.parameters)).startswith("level.")
+    assert next(iter(talk.controller.parameters)).startswith("level.")
 
 
 def test_what_is_refused_behind_a_new_order_takes_no_value_along():
@@ -226,21 +226,21 @@ def test_what_is_refused_behind_a_new_order_takes_no_value_along():
     talk.hear("/gramophone/hall/room", 0.25)
     talk.hear("/gramophone/hall/room", -1.0)
     talk.say()
-    assert talk.desk.get("hall.room") == 0.25
-    assert talk.faults == {"refused value": 1}
+    assert talk.controller.get("hall.room") == 0.25
+    assert talk.errors == {"refused value": 1}
 
 
 def test_a_morph_goes_by_names_then_by_position_alone():
     talk = Talk(load("robot"))
     talk.hear("/gramophone/morph", "robot", "hall", 0.0)
     talk.say()
-    start = talk.desk.get("level.gain")
+    start = talk.controller.get("level.gain")
     talk.hear("/gramophone/morph", 1.0)
     talk.say()
-    assert talk.desk.preset.name == "hall"
+    assert talk.controller.preset.name == "hall"
     assert start == 7.5
-    assert talk.desk.get("level.gain") != start
-    assert not talk.faults
+    assert talk.controller.get("level.gain") != start
+    assert not talk.errors
 
 
 def test_patterns_turn_every_knob_that_matches_but_no_commands():
@@ -248,7 +248,7 @@ def test_patterns_turn_every_knob_that_matches_but_no_commands():
     talk.hear("/gramophone/{hall,drive}/mix", 0.5)
     talk.hear("/gramophone/*", 1.0)
     talk.say()
-    assert [talk.desk.get(f"{stage}.mix") for stage in ("drive", "hall", "level")] == [0.5, 0.5, 1.0]
+    assert [talk.controller.get(f"{stage}.mix") for stage in ("drive", "hall", "level")] == [0.5, 0.5, 1.0]
     assert {call[0] for call in talk.sink.calls} == {"set"}
     talk.hear("/gramophone/n/*/mix", 0.25)
     talk.hear("//mix")
@@ -262,7 +262,7 @@ def test_clips_are_read_and_set_by_name():
     assert talk.told()["/gramophone/style/clip"] == ("choir.flac",)
     talk.hear("/gramophone/style/clip", "drums.flac")
     talk.say()
-    assert talk.desk.get("style.clip") == str((CLIPS / "drums.flac").resolve())
+    assert talk.controller.get("style.clip") == str((CLIPS / "drums.flac").resolve())
 
 
 def test_a_file_of_ones_own_is_seen_by_name_and_cannot_be_named_anew(tmp_path):
@@ -275,7 +275,7 @@ def test_a_file_of_ones_own_is_seen_by_name_and_cannot_be_named_anew(tmp_path):
     talk.hear("/gramophone/space/impulse", str(own))
     talk.say()
     assert talk.sink.calls == []
-    assert talk.faults == {"unknown clip": 1}
+    assert talk.errors == {"unknown clip": 1}
 
 
 def test_bundles_wait_for_their_time_and_hold_up_nobody():
@@ -283,11 +283,11 @@ def test_bundles_wait_for_their_time_and_hold_up_nobody():
     talk.receive(bundle(WALL + 0.5, encode("/gramophone/hall/room", (0.1,)), encode("/gramophone/level/gain", (3.0,))))
     talk.hear("/gramophone/hall/room", 0.9)
     talk.say(0.499)
-    assert talk.desk.get("hall.room") == 0.9
-    assert talk.conversation.wait_s(talk.now) == pytest.approx(0.001, abs=1e-6)
+    assert talk.controller.get("hall.room") == 0.9
+    assert talk.dispatcher.wait_s(talk.now) == pytest.approx(0.001, abs=1e-6)
     talk.say(0.002)
-    assert talk.desk.get("hall.room") == 0.1
-    assert talk.desk.get("level.gain") == 3
+    assert talk.controller.get("hall.room") == 0.1
+    assert talk.controller.get("level.gain") == 3
 
 
 def test_late_bundles_are_due_at_once_and_inner_ones_with_their_outer():
@@ -295,18 +295,18 @@ def test_late_bundles_are_due_at_once_and_inner_ones_with_their_outer():
     talk.receive(bundle(WALL - 100, encode("/gramophone/hall/room", (0.1,))))
     talk.receive(bundle(WALL + 1, bundle(WALL - 1, encode("/gramophone/hall/room", (0.2,)))))
     talk.say()
-    assert talk.desk.get("hall.room") == 0.1
+    assert talk.controller.get("hall.room") == 0.1
     talk.say(1.001)
-    assert talk.desk.get("hall.room") == 0.2
+    assert talk.controller.get("hall.room") == 0.2
 
 
 def test_bundles_far_ahead_are_refused_and_many_are_limited():
     talk = Talk()
     talk.receive(bundle(WALL + 3600, encode("/gramophone/hall/room", (0.1,))))
-    assert talk.faults == {"too far ahead": 1}
+    assert talk.errors == {"too far ahead": 1}
     for _ in range(20_010):
         talk.receive(bundle(WALL + 1, encode("/gramophone/hall/room", (0.1,))))
-    assert talk.faults["too many waiting"] == 10
+    assert talk.errors["too many waiting"] == 10
 
 
 def test_subscribers_are_told_everything_once_then_what_changes():
@@ -316,10 +316,10 @@ def test_subscribers_are_told_everything_once_then_what_changes():
     assert set(first) >= {f"/gramophone/{knob.replace('.', '/')}" for knob in KNOBS}
     assert first["/gramophone/preset"] == ("test",)
     assert first["/gramophone/meters/output/peak_db"] == (-6,)
-    talk.desk.set("hall.room", 0.75)
+    talk.controller.set("hall.room", 0.75)
     assert talk.told(0.05) == {}
     assert talk.told(0.06) == {"/gramophone/hall/room": (0.75,), "/gramophone/meters/output/peak_db": (-6,)}
-    talk.desk.change("robot")
+    talk.controller.change("robot")
     assert talk.told(0.2)["/gramophone/throat/time"][0] == pytest.approx(9.1)
 
 
@@ -327,7 +327,7 @@ def test_positions_can_be_subscribed_to():
     talk = Talk()
     talk.hear("/gramophone/n/subscribe")
     assert talk.told()["/gramophone/n/filter/mode"] == (0,)
-    talk.desk.set("filter.frequency", 20_000)
+    talk.controller.set("filter.frequency", 20_000)
     assert talk.told(1) == {"/gramophone/n/filter/frequency": (1,)}
 
 
@@ -351,7 +351,7 @@ def test_subscriptions_end_unless_they_are_renewed_and_can_go_to_another_port():
     talk.hear("/gramophone/subscribe", 1, 9001)
     assert talk.told(50, peer="a:9001")
     assert talk.say(61) == []
-    assert talk.conversation.wait_s(talk.now) is None
+    assert talk.dispatcher.wait_s(talk.now) is None
     talk.hear("/gramophone/subscribe", 1, 9001)
     talk.hear("/gramophone/unsubscribe", 9001)
     assert [message.address for _, message in talk.say(1)] == ["/gramophone/subscribed"]
@@ -375,10 +375,10 @@ def test_foreign_meters_that_fail_are_a_fault_not_an_end():
     talk_is_on = True
     talk.hear("/gramophone/subscribe")
     talk.say()
-    assert talk.faults == {"internal": 1}
+    assert talk.errors == {"internal": 1}
     talk.hear("/gramophone/hall/room", 0.25)
     talk.say()
-    assert talk.desk.get("hall.room") == 0.25
+    assert talk.controller.get("hall.room") == 0.25
 
 
 def test_a_message_without_type_tags_asks():
@@ -390,5 +390,5 @@ def test_a_message_without_type_tags_asks():
 def test_every_address_of_a_preset_is_found():
     for address in KNOBS:
         with pytest.raises(ParameterError):
-            TALK.desk.get(address + "x")
+            TALK.controller.get(address + "x")
         assert TALK.space.find("/gramophone/" + address.replace(".", "/"))

@@ -12,7 +12,7 @@ import pytest
 from support.osc import Setup, needs, own_address, peer_of
 
 from gramophone.realtime.control.osc import OscError, osc_server
-from gramophone.realtime.osc.allow_list import Allowance
+from gramophone.realtime.osc.allow_list import AllowList
 from gramophone.realtime.osc.encode import encode
 from gramophone.realtime.osc.receive_buffer import dropped
 from gramophone.realtime.osc.timetag import time_tag
@@ -69,8 +69,8 @@ def test_a_flood_loses_no_newest_value(setup, server):
         pytest.skip(f"the system's buffer holds {server.buffer_bytes} bytes: sysctl -w net.core.rmem_max=4194304")
     flood(server)
     setup.sink.wait_for(lambda calls: LAST in calls)
-    assert {setup.desk.get(knob) for knob in KNOBS} == {0.24998}
-    assert set(setup.faults) <= {"packets lost"}
+    assert {setup.controller.get(knob) for knob in KNOBS} == {0.24998}
+    assert set(setup.errors) <= {"packets lost"}
     assert server.received >= 50_000
 
 
@@ -81,10 +81,10 @@ def test_where_the_system_gives_but_a_small_buffer_a_flood_keeps_the_newest_valu
     flood(server)
     setup.sink.wait_for(lambda calls: LAST in calls or dropped(server._socket))
     if not dropped(server._socket):
-        assert {setup.desk.get(knob) for knob in KNOBS} == {0.24998}
+        assert {setup.controller.get(knob) for knob in KNOBS} == {0.24998}
         return
     deadline = time.monotonic() + 20
-    while "packets lost" not in setup.faults:
+    while "packets lost" not in setup.errors:
         assert time.monotonic() < deadline
         with peer_of(server.port) as peer:
             peer.send(encode(ROOM))
@@ -98,7 +98,7 @@ def test_batches_are_done_before_the_question_behind_them_is_answered(setup, ser
                 peer.send(encode("/gramophone/level/gain", (-60 + (batch * 100 + i) * 0.01,)))
             peer.send(encode("/gramophone/level/gain"))
             assert peer.receive().arguments[0] == pytest.approx(-60 + (batch * 100 + 99) * 0.01, abs=1e-4)
-    assert setup.faults == {}
+    assert setup.errors == {}
 
 
 def test_bundles_ahead_delay_nobody_and_are_on_time(setup, server):
@@ -124,7 +124,7 @@ def test_junk_does_not_stop_the_thread(setup, server):
         peer.send(b"/" * 9000)
         peer.send(encode(ROOM, (0.125,)))
         setup.sink.wait_for(lambda calls: ("set", "hall.room", 0.125) in calls)
-    assert setup.faults["malformed"] >= 200
+    assert setup.errors["malformed"] >= 200
     assert len(setup.sink.calls) == 1
 
 
@@ -160,10 +160,10 @@ def test_it_listens_on_this_machine_only_unless_asked(setup, server):
 
 
 def test_strangers_are_not_heard():
-    allowance = Allowance(["192.168.1.20", "10.0.0.0/8", "fd00::/8"])
+    allow_list = AllowList(["192.168.1.20", "10.0.0.0/8", "fd00::/8"])
     heard = ("127.0.0.1", "::1", "192.168.1.20", "10.2.3.4", "fd00::1", "::ffff:10.2.3.4", "fd00::1%eth0")
-    assert all(host in allowance for host in heard)
-    assert not any(host in allowance for host in ("192.168.1.21", "11.0.0.1", "fe80::1", "::ffff:11.0.0.1"))
+    assert all(host in allow_list for host in heard)
+    assert not any(host in allow_list for host in ("192.168.1.21", "11.0.0.1", "fe80::1", "::ffff:11.0.0.1"))
 
 
 def test_a_stranger_on_the_network_is_counted_not_heard(setup):
@@ -196,7 +196,7 @@ def test_oscdump_shows_a_subscription(setup, server):
     try:
         wanted = {"/gramophone/hall/room f 0.875", "/gramophone/meters/output/peak_db f -6", "/gramophone/preset s"}
         found = set()
-        setup.desk.set("hall.room", 0.875)
+        setup.controller.set("hall.room", 0.875)
         with peer_of(server.port) as peer:
             lines = iter(dump.stdout.readline, "")
             asking = threading.Thread(target=ask_until, args=(peer, port, found, wanted))
@@ -257,7 +257,7 @@ def test_pure_data_sets_knobs(setup, server, tmp_path):
     finally:
         pd.kill()
         pd.wait()
-    assert setup.faults == {}
+    assert setup.errors == {}
 
 
 @needs("sclang", "supercollider-language")
@@ -289,4 +289,4 @@ def test_supercollider_sets_a_knob_in_a_bundle_and_hears_the_answer(setup, serve
     except subprocess.TimeoutExpired as late:
         pytest.fail(f"sclang did not end: {late.stdout!r}")
     assert "HEARD 0.7" in done.stdout, done.stdout + done.stderr
-    assert setup.desk.get("filter.mode") == "band-24"
+    assert setup.controller.get("filter.mode") == "band-24"

@@ -98,19 +98,19 @@ def opened(url, folder):
 def test_the_page_turns_knobs_and_follows_others(tmp_path):
     setup = Setup(load("stack"), meters=lambda: {"input.peak_db": -9.0, "output.peak_db": -20.0, "load": 0.3})
     with oscquery_server(setup.space, 0, 9000, advertise=False) as server, opened(server.url, tmp_path) as page:
-        stages = [stage.name for stage in setup.desk.preset.stages]
+        stages = [stage.name for stage in setup.controller.preset.stages]
         assert page.tell("[...document.querySelectorAll('.stage h2')].map(h => h.firstChild.data)") == [
             name.replace("-", " ") for name in stages
         ]
         dials = page.tell("document.querySelectorAll('.knob svg').length")
-        assert dials == sum(knob.is_number for knob in setup.desk.parameters.values())
+        assert dials == sum(knob.is_number for knob in setup.controller.parameters.values())
 
-        before = setup.desk.get("style.strength")
+        before = setup.controller.get("style.strength")
         page.drag("[aria-label=strength]", -40)
         dragged = ("set", "style.strength", pytest.approx(before - 40 / 180, abs=0.01))
         setup.sink.wait_for(lambda calls: dragged in calls)
 
-        setup.desk.set("style.strength", 0.25)
+        setup.controller.set("style.strength", 0.25)
         page.wait_for("document.querySelector('[aria-label=strength]').getAttribute('aria-valuetext') === '0.25'")
         page.wait_for("document.querySelector('#meters output').textContent === '-9.0 dB'")
 
@@ -131,7 +131,7 @@ def own(tmp_path, monkeypatch):
 
 
 def test_a_control_is_learned_and_the_preset_saved_on_the_page(tmp_path, own):
-    setup = Setup(load("stack"), hands=True)
+    setup = Setup(load("stack"), surfaces=True)
     with oscquery_server(setup.space, 0, 9000, advertise=False) as server, opened(server.url, tmp_path) as page:
         chip = "document.querySelectorAll('.stage .knob .chip')[1]"
         page.tell("document.getElementById('learn').click()")
@@ -141,16 +141,16 @@ def test_a_control_is_learned_and_the_preset_saved_on_the_page(tmp_path, own):
         page.wait_for("document.getElementById('news').textContent.includes('move a control')")
         page.call("Input.dispatchKeyEvent", type="keyDown", key="Escape")
         page.wait_for(f"{chip}.textContent === 'learn'")
-        assert setup.surface.learning == ""
+        assert setup.controller_map.learning == ""
 
         page.tell(f"{chip}.click()")
         page.wait_for(f"{chip}.classList.contains('waiting')")
         page.picture(tmp_path / "learning.png", 1200, 900)
         page.picture(tmp_path / "learning-phone.png", 390, 844)
         for value in range(10, 60, 4):
-            setup.surface.receive(Moved(Control("cc", 3, 21), value))
+            setup.controller_map.receive(Moved(Control("cc", 3, 21), value))
         page.wait_for(f"{chip}.textContent === 'CC 21 ch 3'")
-        assert [mapping.knob for mapping in setup.surface.mappings] == [address.replace(" ", ".", 1)]
+        assert [mapping.knob for mapping in setup.controller_map.mappings] == [address.replace(" ", ".", 1)]
         page.wait_for("document.getElementById('news').textContent.includes('CC 21 ch 3')")
 
         page.tell("document.getElementById('save').click()")

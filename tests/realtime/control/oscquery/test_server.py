@@ -20,8 +20,8 @@ from websockets.sync.client import connect
 from gramophone.presets import names
 from gramophone.realtime.control.osc import osc_server
 from gramophone.realtime.control.oscquery import OscQueryError, oscquery_server
-from gramophone.realtime.control.oscquery.auth import Guard
-from gramophone.realtime.control.oscquery.listen import Talk
+from gramophone.realtime.control.oscquery.auth import Authentication
+from gramophone.realtime.control.oscquery.listen import ListenState
 from gramophone.realtime.osc.encode import encode
 from gramophone.realtime.osc.error_log import RefusedError
 from gramophone.realtime.osc.packet import decode
@@ -125,14 +125,14 @@ def test_host_info_says_where_osc_goes(web):
 def test_values_listened_to_are_streamed(setup, socket):
     socket.send(command("LISTEN", ROOM))
     assert decode(socket.recv(10)).arguments == (0.5,)
-    setup.desk.set("level.gain", 3.0)
-    setup.desk.set("hall.room", 0.25)
+    setup.controller.set("level.gain", 3.0)
+    setup.controller.set("hall.room", 0.25)
     assert decode(socket.recv(10)) == (ROOM, "f", (0.25,))
     socket.send(command("IGNORE", ROOM))
     socket.send(command("LISTEN", "/gramophone/level/gain"))
     assert decode(socket.recv(10)).address == "/gramophone/level/gain"
-    setup.desk.set("hall.room", 0.75)
-    setup.desk.set("level.gain", 4.0)
+    setup.controller.set("hall.room", 0.75)
+    setup.controller.set("level.gain", 4.0)
     assert decode(socket.recv(10)) == ("/gramophone/level/gain", "f", (4.0,))
 
 
@@ -148,7 +148,7 @@ def test_osc_comes_in_over_the_websocket_and_answers_go_back(setup, socket):
 def test_another_preset_is_told_as_path_changed(setup, web, socket):
     socket.send(command("LISTEN", ROOM))
     socket.recv(10)
-    setup.desk.change("robot")
+    setup.controller.change("robot")
     assert json.loads(socket.recv(10)) == {"COMMAND": "PATH_CHANGED", "DATA": "/"}
     assert "throat" in web.get("/gramophone").json()["CONTENTS"]
 
@@ -162,7 +162,7 @@ COMMANDS = st.text(max_size=50) | st.recursive(
 @settings(deadline=None)
 @given(COMMANDS)
 def test_any_text_is_a_command_or_refused(text):
-    talk = Talk(Setup().space)
+    talk = ListenState(Setup().space)
     try:
         talk.command(text)
     except RefusedError:
@@ -211,14 +211,14 @@ def test_pages_of_others_cannot_come_in(setup, server, web, headers):
 
 
 def test_the_guard_knows_names_addresses_and_tokens():
-    guard = Guard("secret")
+    auth = Authentication("secret")
     for host in ("127.0.0.1:8080", "localhost", "[::1]:80", "192.168.1.5"):
-        assert guard.refusal({"host": host, "origin": f"http://{host}"}, "secret") == ""
-        assert guard.refusal({"host": host, "authorization": "Bearer secret"}, "") == ""
-        assert "token" in guard.refusal({"host": host}, "guess")
-        assert "token" in guard.refusal({"host": host}, "")
-    assert guard.refusal({"host": "rebound.example"}, "secret")
-    assert guard.refusal({}, "secret")
+        assert auth.refusal({"host": host, "origin": f"http://{host}"}, "secret") == ""
+        assert auth.refusal({"host": host, "authorization": "Bearer secret"}, "") == ""
+        assert "token" in auth.refusal({"host": host}, "guess")
+        assert "token" in auth.refusal({"host": host}, "")
+    assert auth.refusal({"host": "rebound.example"}, "secret")
+    assert auth.refusal({}, "secret")
 
 
 def test_beyond_this_machine_a_token_is_asked_for(setup):
@@ -279,7 +279,7 @@ def test_it_is_found_by_zeroconf(setup):
         ServiceBrowser(browser, "_oscjson._tcp.local.", Listener())
         came = found.wait(20)
         browser.close()
-        if not came and setup.faults.get("not advertised"):
+        if not came and setup.errors.get("not advertised"):
             pytest.skip(f"needs multicast on loopback: {setup.shown}")
         assert ports[:1] == [server.port]
 

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from gramophone.presets import Preset, StageSettings
-from gramophone.realtime.control.controller import Desk
+from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.dsp.channel_matrix import RouteError, parse_route
 from gramophone.realtime.files import read
 from gramophone.realtime.live.record import OUTPUT
@@ -184,8 +184,8 @@ def test_no_underruns_beyond_those_of_a_bare_client(session: Session) -> None:
 
 
 def test_a_killed_worker_is_replaced_with_the_same_values(session: Session) -> None:
-    desk = Desk(complete(session_preset(session)), session)
-    desk.set("level.gain", -6.0)
+    controller = Controller(complete(session_preset(session)), session)
+    controller.set("level.gain", -6.0)
     until(lambda: session.report()["playing"])
     pid, restarts = session.worker_pid, session.restarts
     assert pid
@@ -195,25 +195,25 @@ def test_a_killed_worker_is_replaced_with_the_same_values(session: Session) -> N
     assert session.restarts == restarts + 1
     assert session.report()["latency_samples"] == latency == measured_latency()
     assert abs(level_of_loop() - -6.0) < 0.1
-    desk.set("level.gain", 0.0)
+    controller.set("level.gain", 0.0)
     until(lambda: abs(level_of_loop()) < 0.1)
 
 
 def test_the_desk_mutes_bypasses_panics_and_changes_presets(session: Session) -> None:
-    desk = Desk(session_preset(session), session)
+    controller = Controller(session_preset(session), session)
     quieter = complete(Preset("quieter", (StageSettings("volume", "gain", {"gain": -12.0}),)))
-    desk.change(quieter)
+    controller.change(quieter)
     until(lambda: abs(level_of_loop() - -12.0) < 0.1)
     assert session.report()["latency_samples"] == measured_latency()
-    desk.set("volume.gain", -18.0)
+    controller.set("volume.gain", -18.0)
     until(lambda: abs(level_of_loop() - -18.0) < 0.1)
-    desk.bypass(True)
+    controller.bypass(True)
     until(lambda: abs(level_of_loop()) < 0.1)
-    desk.mute(True)
+    controller.mute(True)
     until(lambda: level_of_loop() < -100)
-    desk.bypass(False)
-    desk.mute(False)
-    desk.panic()
+    controller.bypass(False)
+    controller.mute(False)
+    controller.panic()
     until(lambda: abs(level_of_loop() - -18.0) < 0.1)
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from gramophone.models.parameters import Parameter, Value
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
-from gramophone.realtime.stages.effects.plugin import Pedal
+from gramophone.realtime.stages.effects.plugin import EffectPlugin
 from gramophone.realtime.stages.effects.stage import effect_stage
 from gramophone.realtime.stages.effects.table import EFFECTS, REFUSED
 
@@ -222,7 +222,7 @@ def test_the_same_step_set_in_pedalboard_does_click(kind: str, name: str) -> Non
     parameter = next(p for p in EFFECTS[kind].parameters if p.name == name)
     before, after = ends_of(parameter)
     at = AT + 27  # not at a zero of the sine
-    pedal = Pedal(EFFECTS[kind], Format(RATE, 1), values_of(kind, AUDIBLE.get(kind, {}) | {name: before}))
+    pedal = EffectPlugin(EFFECTS[kind], Format(RATE, 1), values_of(kind, AUDIBLE.get(kind, {}) | {name: before}))
     first = pedal(SINE[:, :at])
     pedal.set(name, after)
     assert click_db(np.concatenate([first, pedal(SINE[:, at:])], axis=1), at) > 20.0

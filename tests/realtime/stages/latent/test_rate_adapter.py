@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gramophone.realtime.stages.latent.rate_adapter import Bridge
+from gramophone.realtime.stages.latent.rate_adapter import RateAdapter
 
 CASES = [
     (48_000, 16_000, 128, 256),
@@ -38,7 +38,7 @@ def play(bridge, sound, sizes, step):
 
 @pytest.mark.parametrize(("rate", "inner", "hop", "late"), CASES)
 def test_what_comes_out_is_what_went_in_exactly_as_late_as_stated(rate, inner, hop, late):
-    bridge = Bridge(rate, inner, hop, late)
+    bridge = RateAdapter(rate, inner, hop, late)
     tone = np.sin(2 * np.pi * 0.31 * min(rate, inner) / rate * np.arange(rate // 2)).astype(np.float32)
     heard = play(bridge, tone, [256], Late(late))
     assert heard.shape == tone.shape
@@ -50,10 +50,10 @@ def test_what_comes_out_is_what_went_in_exactly_as_late_as_stated(rate, inner, h
 @pytest.mark.parametrize(("rate", "inner", "hop", "late"), CASES)
 def test_any_blocks_give_the_same_and_none_ever_waits_nor_could_with_less_delay(rate, inner, hop, late):
     noise = np.random.default_rng(0).normal(0, 0.3, 2500).astype(np.float32)
-    whole = Bridge(rate, inner, hop, late).process(noise, _each_hop(hop, Late(late)))
+    whole = RateAdapter(rate, inner, hop, late).process(noise, _each_hop(hop, Late(late)))
     for sizes in ([256], [1, 31, 64, 333, 2, 900, 0]):
-        np.testing.assert_array_equal(play(Bridge(rate, inner, hop, late), noise, sizes, Late(late)), whole)
-    bridge, step, spare = Bridge(rate, inner, hop, late), Late(late), []
+        np.testing.assert_array_equal(play(RateAdapter(rate, inner, hop, late), noise, sizes, Late(late)), whole)
+    bridge, step, spare = RateAdapter(rate, inner, hop, late), Late(late), []
     for sample in noise:
         assert len(bridge.process(np.array([sample]), step)) == 1
         spare.append(len(bridge._made))
@@ -70,7 +70,7 @@ def _each_hop(hop, step):
 
 @pytest.mark.parametrize(("rate", "inner", "hop", "late"), CASES)
 def test_what_the_bridge_leaves_behind_is_in_line_with_what_it_carries(rate, inner, hop, late):
-    bridge = Bridge(rate, inner, hop, late)
+    bridge = RateAdapter(rate, inner, hop, late)
     sound = np.random.default_rng(1).normal(0, 0.3, 6000).astype(np.float32)
     pieces = [
         bridge.process(block, _each_hop(hop, step), np.float32(1))
@@ -83,8 +83,8 @@ def test_what_the_bridge_leaves_behind_is_in_line_with_what_it_carries(rate, inn
 def test_with_time_to_spare_the_second_half_of_a_hop_falls_on_the_block_after_and_any_blocks_give_the_same():
     rate, inner, hop, late = 48_000, 16_000, 128, 256
     spare_s = 128 / rate
-    bridge, log = Bridge(rate, inner, hop, late, spare_s), []
-    assert bridge.delay == Bridge(rate, inner, hop, late).delay + 128
+    bridge, log = RateAdapter(rate, inner, hop, late, spare_s), []
+    assert bridge.delay == RateAdapter(rate, inner, hop, late).delay + 128
     step = Late(late)
 
     def begin(sound):
@@ -101,5 +101,5 @@ def test_with_time_to_spare_the_second_half_of_a_hop_falls_on_the_block_after_an
     first = works.index(("begin",), 30)
     assert works[first : first + 6] == [("begin",), ("finish",), ()] * 2
     for sizes in ([1000], [1, 31, 64, 333, 2, 900, 0]):
-        other = play(Bridge(rate, inner, hop, late, spare_s), noise, sizes, Late(late))
+        other = play(RateAdapter(rate, inner, hop, late, spare_s), noise, sizes, Late(late))
         np.testing.assert_array_equal(other, np.concatenate(heard))

@@ -23,7 +23,7 @@ from gramophone.realtime.files import read
 from gramophone.realtime.parameter_table import complete, table
 from gramophone.realtime.stage import Format, StageError
 from gramophone.realtime.stage_registry import keys_of
-from gramophone.realtime.stages.latent.rate_adapter import Bridge
+from gramophone.realtime.stages.latent.rate_adapter import RateAdapter
 from gramophone.realtime.stages.latent.stage import LatentStage
 
 
@@ -60,14 +60,14 @@ def turns(clips):
 
 @pytest.mark.parametrize("rate", [RATE, 11_025, 8_000, 6_000])
 def test_any_blocks_give_one_sound_while_every_knob_is_turned(model, clips, rate):
-    sound, hands = noise(9000, 2), turns(clips)
+    sound, surfaces = noise(9000, 2), turns(clips)
     values = {"clip": clips["long"], "clip2": clips["other"], "strength": 0.2}
-    whole = play(stage(model, rate, 2, **values), sound, [9000], hands)
+    whole = play(stage(model, rate, 2, **values), sound, [9000], surfaces)
     assert whole.shape == sound.shape
     assert whole.dtype == np.float32
     np.testing.assert_array_equal(whole[0], whole[1])
     for sizes in ([256], [1, 31, 64, 333, 2, 900]):
-        np.testing.assert_array_equal(play(stage(model, rate, 2, **values), sound, sizes, hands), whole)
+        np.testing.assert_array_equal(play(stage(model, rate, 2, **values), sound, sizes, surfaces), whole)
     untouched = play(stage(model, rate, 2, **values), sound, [256])
     assert not np.array_equal(untouched, whole)
     np.testing.assert_array_equal(untouched[:, :1000], whole[:, :1000])
@@ -103,7 +103,7 @@ def _filtered(sound):
 def test_the_model_of_the_report_is_late_by_less_than_sixty_milliseconds():
     for window, known in (0, 256), (1024, 512):
         shape = VLAEShape(pitch_window=window)
-        delay = Bridge(48_000, shape.rate, shape.hop, VLAE(shape).delay).delay
+        delay = RateAdapter(48_000, shape.rate, shape.hop, VLAE(shape).delay).delay
         assert delay == 3 * (24 + known + 127 + 24)  # a filter, the encoder, the rest of a hop, a filter
         assert delay / 48_000 < 0.06
 

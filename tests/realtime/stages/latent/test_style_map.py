@@ -10,7 +10,7 @@ from support.stage import noise
 from gramophone.models.checkpoint import Card
 from gramophone.models.nets.vlae import VLAE
 from gramophone.realtime.stages.latent.codec import Frame
-from gramophone.realtime.stages.latent.reference_clips import Lesson, audible
+from gramophone.realtime.stages.latent.reference_clips import ReferenceClips, audible
 from gramophone.realtime.stages.latent.style_map import FLOOR, StyleMap
 from gramophone.realtime.stages.latent.vlae_codec import VLAECodec
 
@@ -91,15 +91,15 @@ def test_a_lesson_holds_the_mean_and_the_covariance_of_what_is_audible_of_a_clip
     sound[SHAPE.hop * 100 : SHAPE.hop * 200] = 0
     clip = write(tmp_path / "clip.wav", sound)
     codec = VLAECodec(model, Card(SHAPE.rate), "cpu")
-    lesson = Lesson.learn(codec, {"clip": clip, "clip2": clip}, None)
+    clips = ReferenceClips.learn(codec, {"clip": clip, "clip2": clip}, None)
     with torch.inference_mode():
         latents = model.posterior(torch.from_numpy(sound)[None, None]).mean[0].t().numpy()
-    np.testing.assert_allclose(lesson.second, latents, atol=1e-5)
+    np.testing.assert_allclose(clips.second, latents, atol=1e-5)
     powers = np.square(sound.reshape(-1, SHAPE.hop)).mean(1)
     heard = latents[audible(powers, powers.max())]
     assert 150 < len(heard) < 201
-    np.testing.assert_allclose(lesson.style.gaussian.mean, heard.mean(0), atol=1e-5)
-    covariance = lesson.style.gaussian.covariance.numpy()
+    np.testing.assert_allclose(clips.style.gaussian.mean, heard.mean(0), atol=1e-5)
+    covariance = clips.style.gaussian.covariance.numpy()
     np.testing.assert_allclose(np.trace(covariance), np.trace(np.cov(heard.T, bias=True)), rtol=1e-4)
     np.testing.assert_allclose(covariance, np.cov(heard.T, bias=True), atol=0.02 * covariance.max())
     live = [codec.analyse(hop) for hop in np.pad(sound, (0, model.delay)).reshape(-1, SHAPE.hop)]

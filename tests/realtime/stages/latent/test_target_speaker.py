@@ -15,9 +15,9 @@ from gramophone.presets import Preset, PresetError, StageSettings
 from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.stage import StageError
 from gramophone.realtime.stages.latent.codec import Frame
-from gramophone.realtime.stages.latent.latent_transform import Transform
-from gramophone.realtime.stages.latent.reference_clips import Lesson
-from gramophone.realtime.stages.latent.target_speaker import Guest
+from gramophone.realtime.stages.latent.latent_transform import LatentTransform
+from gramophone.realtime.stages.latent.reference_clips import ReferenceClips
+from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker
 from gramophone.realtime.stages.speaker_blend import speaker_knobs, speaker_weights
 
 RATE = 16_000
@@ -37,7 +37,7 @@ def clip(tmp_path_factory):
 
 def test_a_guest_is_heard_saved_and_known_again_without_listening(model, clip, monkeypatch):
     sound = sung(1.5)
-    met = stage(model, RATE, guest=clip)
+    met = stage(model, RATE, target=clip)
     heard = play(met, sound, [256])
     assert np.any(heard != play(stage(model, RATE), sound, [256]))
     saved = met.snapshot()["met"]
@@ -47,8 +47,8 @@ def test_a_guest_is_heard_saved_and_known_again_without_listening(model, clip, m
         raise AssertionError("listened again")
 
     monkeypatch.setattr("gramophone.realtime.stages.latent.voice_codec.meet", again)
-    np.testing.assert_array_equal(play(stage(model, RATE, guest=clip, met=saved), sound, [256]), heard)
-    alone = play(stage(model, RATE, guest=clip, met=saved, **{"guest-share": 0.0}), sound, [256])
+    np.testing.assert_array_equal(play(stage(model, RATE, target=clip, met=saved), sound, [256]), heard)
+    alone = play(stage(model, RATE, target=clip, met=saved, **{"guest-share": 0.0}), sound, [256])
     np.testing.assert_array_equal(alone, play(stage(model, RATE), sound, [256]))
 
 
@@ -71,10 +71,10 @@ def test_what_does_not_make_a_guest_is_said(model, clip, tmp_path, caplog):
     brief = write(tmp_path / "brief.wav", of_clip()[3 * RATE : 3 * RATE + 4000], RATE)
     for path in (silent, brief):
         with pytest.raises(StageError, match="nobody to be heard; expected 5 to 30 seconds"):
-            stage(model, RATE, guest=path)
+            stage(model, RATE, target=path)
     band = np.random.default_rng(0).normal(0, 0.1, 6 * RATE).astype(np.float32)
     with caplog.at_level(logging.WARNING):
-        stage(model, RATE, guest=write(tmp_path / "band.wav", band, RATE))
+        stage(model, RATE, target=write(tmp_path / "band.wav", band, RATE))
     assert "something else is heard as well, music perhaps" in caplog.text
     for met in ("1 2 3", "x.wav: 1 2 3", "x.wav: nobody"):
         preset = Preset("p", (StageSettings("voice", "latent", {"model": model, "guest": clip, "met": met}),))
@@ -85,24 +85,24 @@ def test_what_does_not_make_a_guest_is_said(model, clip, tmp_path, caplog):
 def test_a_guest_as_a_text_is_the_same_to_the_bit():
     chance = np.random.default_rng(0)
     half = chance.normal(size=(3, 3)).astype(np.float32)
-    guest = Guest("a.wav", chance.normal(size=5).astype(np.float32), 0.25, half[0], half + half.T)
-    again = Guest.of_text(guest.text(), {"speaker": 5, "latents": 3})
+    target = TargetSpeaker("a.wav", chance.normal(size=5).astype(np.float32), 0.25, half[0], half + half.T)
+    again = TargetSpeaker.of_text(target.text(), {"speaker": 5, "latents": 3})
     for name in ("vector", "mean", "covariance"):
-        np.testing.assert_array_equal(getattr(again, name), getattr(guest, name))
+        np.testing.assert_array_equal(getattr(again, name), getattr(target, name))
     assert (again.clip, again.octave) == ("a.wav", 0.25)
 
 
 def test_with_likeness_latents_have_the_speakers_mean_and_covariance():
     content, usual = frames(1, 8000), frames(2, 3000)
     names = [f"z{number}" for number in range(LATENTS)]
-    transform = Transform(names, FRAME_S, Lesson(None, None, None, ()), None)
+    transform = LatentTransform(names, FRAME_S, ReferenceClips(None, None, None, ()), None)
     values = {"freeze": False, "strength": 1.0, "adaptation": 60.0, "morph": 0.0, "recall": 0.0, "likeness": 1.0}
     values |= dict.fromkeys(names, 0.0) | {f"{name}-scale": 1.0 for name in names}
     style = style_of(usual)
     heard = np.array([transform.process(Frame(z, 1.0), values, style).latents for z in content])[4000:]
     np.testing.assert_allclose(heard.mean(0), usual.mean(0), atol=0.1)
     np.testing.assert_allclose(np.cov(heard.T), np.cov(usual.T), atol=0.1 * np.abs(np.cov(usual.T)).max())
-    alone = Transform(names, FRAME_S, Lesson(None, None, None, ()), None)
+    alone = LatentTransform(names, FRAME_S, ReferenceClips(None, None, None, ()), None)
     np.testing.assert_array_equal(alone.process(Frame(content[0], 1.0), values).latents, content[0])
 
 
@@ -117,7 +117,7 @@ def test_likeness_goes_to_the_speakers_of_the_card_and_to_the_guest(clip, tmp_pa
     like = [play(stage(str(path), RATE, likeness=1.0, speaker=name), sound, [256]) for name in SPEAKERS[:2]]
     assert np.any(like[0] != plain)
     assert np.any(like[0] != like[1])
-    assert np.isfinite(play(stage(str(path), RATE, likeness=1.0, guest=clip), sound, [256])).all()
+    assert np.isfinite(play(stage(str(path), RATE, likeness=1.0, target=clip), sound, [256])).all()
 
 
 def test_up_to_four_speakers_blend():

@@ -24,12 +24,12 @@ from support.voice import (
 from gramophone.models.checkpoint import Card
 from gramophone.realtime.dsp.pitch.tracker import PitchTracker
 from gramophone.realtime.stage_registry import keys_of
-from gramophone.realtime.stages.latent.loudness_match import Leveller
+from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
 from gramophone.realtime.stages.latent.parameters import knobs_of
-from gramophone.realtime.stages.latent.pitch_transform import Intonation
-from gramophone.realtime.stages.latent.rate_adapter import Bridge
+from gramophone.realtime.stages.latent.pitch_transform import PitchTransform
+from gramophone.realtime.stages.latent.rate_adapter import RateAdapter
 from gramophone.realtime.stages.latent.voice_codec import VoiceCodec, in_character, nobody, tracker_of, voiced_as
-from gramophone.realtime.stages.latent.voice_decoder import LiveSinger, ModuleSinger
+from gramophone.realtime.stages.latent.voice_decoder import KernelVoiceDecoder, ModuleVoiceDecoder
 
 FRAME_S = HOP / RATE
 
@@ -73,7 +73,7 @@ def test_pitch_is_told_in_line_where_the_model_waits_long_enough_and_as_late_as_
 
 def test_what_is_sung_is_what_torch_sings():
     model = made()
-    live, plain = LiveSinger(model.decoder), ModuleSinger(model.decoder, "cpu")
+    live, plain = KernelVoiceDecoder(model.decoder), ModuleVoiceDecoder(model.decoder, "cpu")
     random, frames = np.random.default_rng(0), 200
     latents = random.normal(size=(frames, 3)).astype(np.float32)
     told = np.zeros((frames, 3), np.float32)
@@ -142,7 +142,7 @@ def test_the_voice_of_the_report_is_late_by_less_than_forty_milliseconds_and_the
     for ahead, spare, most_s in [(2, 128, 0.04), (1, 0, 0.02), (0, 0, 0.02)]:
         shape = replace(SHAPE, ahead=ahead)
         codec = VoiceCodec(made(shape), card(shape), "cpu")
-        delay = Bridge(48_000, codec.rate, codec.hop, codec.delay, codec.spare_s).delay
+        delay = RateAdapter(48_000, codec.rate, codec.hop, codec.delay, codec.spare_s).delay
         assert delay == 3 * (24 + ahead * 128 + 127 + 24) + spare  # a filter, the encoder, the rest of a hop, a filter
         assert delay / 48_000 < most_s
 
@@ -161,7 +161,7 @@ def test_bad_input_gives_numbers_within_bounds_as_loud_as_what_came_in(model, co
 
 def test_after_what_it_can_hardly_say_nothing_bursts_out():
     """A whisper that is sung 30 dB too softly is made up for; the tone after it is no louder than what came in."""
-    leveller, hop = Leveller(HOP, FRAME_S), np.sqrt(0.01) * noise(200 * HOP)[0].reshape(-1, HOP)
+    leveller, hop = LoudnessMatch(HOP, FRAME_S), np.sqrt(0.01) * noise(200 * HOP)[0].reshape(-1, HOP)
     hop /= np.sqrt(np.square(hop).mean(1, keepdims=True)) / 0.1
     levels = np.where(np.arange(200) < 150, 10 ** (-30 / 20), 1.0)
     said = np.array([leveller.level(level * sound, 0.01) for level, sound in zip(levels, hop, strict=True)])
@@ -236,7 +236,7 @@ def test_once_frozen_the_vowel_stays_and_the_tune_goes_on(model):
 
 def turned(octaves, voicing=1.0, speaker=0, usual=(math.nan,), **knobs):
     """What an intonation makes of a series of octaves, for one speaker of those whose middles are `usual`."""
-    intonation = Intonation(FRAME_S, np.array(usual, np.float32))
+    intonation = PitchTransform(FRAME_S, np.array(usual, np.float32))
     weights, known = np.eye(len(usual), dtype=np.float32)[speaker], values(**knobs)
     voicing = np.broadcast_to(voicing, len(octaves))
     return np.array([intonation.turn(*frame, weights, known) for frame in zip(octaves, voicing, strict=True)])

@@ -27,9 +27,9 @@ from gramophone.realtime.parameter_table import complete, overridden, table
 from gramophone.realtime.stage import Audio, Format, StageError
 from gramophone.realtime.stages.plugins import describe as probe
 from gramophone.realtime.stages.plugins import scan
-from gramophone.realtime.stages.plugins.child_main import Source
+from gramophone.realtime.stages.plugins.child_main import PluginSource
 from gramophone.realtime.stages.plugins.errors import PluginError, PluginFailedError
-from gramophone.realtime.stages.plugins.host import PATIENCE_S, Host
+from gramophone.realtime.stages.plugins.host import PATIENCE_S, PluginHost
 from gramophone.realtime.stages.plugins.pipe_signal import POLLS
 from gramophone.realtime.stages.plugins.stage import PluginStage
 
@@ -276,7 +276,7 @@ def test_render_lines_up_whatever_the_plugins_latency() -> None:
 @pytest.mark.parametrize("polls", [False, True] if POLLS else [False])
 def test_both_bells_ring(polls: bool) -> None:
     sound = noise(2, 9000)
-    host = Host("comp", Source(str(ZAM["ZamCompX2"])), Format(RATE, 2), COMP, 20.0, polls=polls)
+    host = PluginHost("comp", PluginSource(str(ZAM["ZamCompX2"])), Format(RATE, 2), COMP, 20.0, polls=polls)
     with closing(host), chain_of(preset_of("ZamCompX2", COMP)) as chain:
         np.testing.assert_array_equal(host.process(sound), chain.process(sound))
 
@@ -349,7 +349,7 @@ def test_a_plugin_that_sends_out_no_numbers_is_given_up() -> None:
 @needs_zam
 def test_what_is_known_of_a_plugin_is_asked_again_only_when_it_changes(tmp_path: Path) -> None:
     copy = shutil.copytree(ZAM["ZamTube"], tmp_path / "ZamTube.vst3")
-    source = Source(str(copy))
+    source = PluginSource(str(copy))
     before = set(probe.CACHE.iterdir()) if probe.CACHE.exists() else set()
     assert probe.describe("Tube", source).widths == (1,)
     (kept,) = set(probe.CACHE.iterdir()) - before
@@ -410,12 +410,12 @@ def test_a_plugin_that_failed_is_not_waited_for_again_here_or_in_the_next_proces
     path = tmp_path / "Bad.vst3"
     path.write_bytes(b"bad")
     with pytest.raises(PluginFailedError):
-        probe.describe("Bad", Source(str(path)))
+        probe.describe("Bad", PluginSource(str(path)))
     monkeypatch.setattr(probe, "Child", None)  # asking again would be a TypeError
     for known in (probe._FAILED, {}):
         monkeypatch.setattr(probe, "_FAILED", known)
         with pytest.raises(PluginFailedError, match="Bad"):
-            probe.describe("Bad", Source(str(path)))
+            probe.describe("Bad", PluginSource(str(path)))
 
 
 @needs_zam

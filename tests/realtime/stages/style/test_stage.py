@@ -7,7 +7,7 @@ import pytest
 
 from gramophone.models.style.style import StyleBands
 from gramophone.presets import CLIPS
-from gramophone.realtime.files import Writer, read
+from gramophone.realtime.files import AudioWriter, read
 from gramophone.realtime.stage import Format, StageError
 from gramophone.realtime.stage_registry import keys_of
 from gramophone.realtime.stages.style.stage import StyleStage
@@ -105,7 +105,7 @@ def test_strength_goes_from_the_sound_to_the_style(clip):
     audio = voice(10)
     far = distance(audio, style)
     distances = [
-        distance(run(stage(clip=str(CLIPS / clip), strength=s, guard=0.0), audio), style) for s in (0.0, 0.5, 1.0)
+        distance(run(stage(clip=str(CLIPS / clip), strength=s, auth=0.0), audio), style) for s in (0.0, 0.5, 1.0)
     ]
     assert abs(distances[0] - far) < 0.1
     assert distances[0] > distances[1] > distances[2]
@@ -179,7 +179,7 @@ HOSTILE = {
 @pytest.mark.parametrize("style", [*HOSTILE, "shorter than a window"])
 def test_it_never_blows_up(tmp_path, content, style):
     sound = HOSTILE[style](RATE) if style in HOSTILE else voice(0.005)
-    with Writer(tmp_path / "clip.wav", RATE, 1, sound.shape[1]) as writer:
+    with AudioWriter(tmp_path / "clip.wav", RATE, 1, sound.shape[1]) as writer:
         writer.write(sound)
     audio = HOSTILE[content](2 * RATE)
     heard = run(stage(clip=str(tmp_path / "clip.wav")), audio)
@@ -191,7 +191,7 @@ def test_it_never_blows_up(tmp_path, content, style):
 
 
 def test_a_silent_clip_teaches_nothing(tmp_path):
-    with Writer(tmp_path / "clip.wav", RATE, 1, RATE) as writer:
+    with AudioWriter(tmp_path / "clip.wav", RATE, 1, RATE) as writer:
         writer.write(np.zeros((1, RATE), np.float32))
     audio = voice(2)
     assert np.abs(run(stage(clip=str(tmp_path / "clip.wav")), audio) - audio).max() < 1e-5

@@ -12,7 +12,7 @@ import torch
 from gramophone.models.layers import mulaw
 from gramophone.models.nets.wavenet import SIZES, WaveNet, WaveNetShape
 from gramophone.realtime.stages.wavenet import engines
-from gramophone.realtime.stages.wavenet.cpu import Engine
+from gramophone.realtime.stages.wavenet.cpu import CpuEngine
 from gramophone.realtime.stages.wavenet.engines import TorchEngine
 from gramophone.realtime.stages.wavenet.sampler import Sampler, SamplerError
 
@@ -42,7 +42,7 @@ def test_the_kernel_draws_what_torch_draws(shape, output, temperature, nucleus):
     held = conditions(net, 3)
     first, second = (
         Sampler(net, 2, seed=5, engine=engine).generate(300, held, temperature, nucleus)
-        for engine in (Engine, TorchEngine)
+        for engine in (CpuEngine, TorchEngine)
     )
     if output == "mulaw":
         np.testing.assert_array_equal(first, second)
@@ -117,8 +117,8 @@ def test_conditions_that_do_not_fit_are_refused():
 
 def test_torch_is_chosen_only_when_numba_does_not_work_and_says_so(monkeypatch, caplog):
     net = made(TINY)
-    assert isinstance(Sampler(net).engine, Engine)
-    assert isinstance(Sampler(net, device="cuda").engine, Engine)  # there is no GPU: the CPU's engine still works
+    assert isinstance(Sampler(net).engine, CpuEngine)
+    assert isinstance(Sampler(net, device="cuda").engine, CpuEngine)  # there is no GPU: the CPU's engine still works
     assert not caplog.records
 
     def broken(place):
@@ -133,7 +133,7 @@ SIMULATED = """
 import numpy as np
 from dataclasses import replace
 from test_sampler import Sampler, TorchEngine, WaveNetShape, conditions, made
-from gramophone.realtime.stages.wavenet.cuda import Engine
+from gramophone.realtime.stages.wavenet.cuda import CudaEngine as Engine
 
 shape = WaveNetShape(layers=3, cycle=2, residual=4, skip=5, components=3, speakers=2, speaker=3)
 logistics, mulaw = (made(replace(shape, output=output)) for output in ("logistics", "mulaw"))

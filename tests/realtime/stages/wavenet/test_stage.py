@@ -12,7 +12,7 @@ from gramophone.realtime.dsp.resampler import Resampler
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.parameter_table import complete, table
 from gramophone.realtime.stage import Format, StageError
-from gramophone.realtime.stages.wavenet.envelope_follower import Follower
+from gramophone.realtime.stages.wavenet.envelope_follower import EnvelopeFollower
 from gramophone.realtime.stages.wavenet.stage import WaveNetStage
 
 RATE = 48_000
@@ -68,7 +68,7 @@ def test_what_comes_in_opens_the_gate_and_silence_closes_it(model):
 
 
 def test_below_the_threshold_the_gate_falls_two_decibels_for_each():
-    follower = Follower(RATE)
+    follower = EnvelopeFollower(RATE)
     quiet = np.full(RATE, 10 ** (-40 / 20), np.float32)
     assert follower.gains(quiet, -30.0, 1.0, 10.0)[-1] == pytest.approx(10 ** (-20 / 20), rel=1e-3)
     assert follower.gains(quiet * 10, -30.0, 1.0, 10.0)[-1] == pytest.approx(1.0, rel=1e-6)

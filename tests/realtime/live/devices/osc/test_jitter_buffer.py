@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from gramophone.realtime.live.devices.osc.concealment import Concealer
 from gramophone.realtime.live.devices.osc.jitter_buffer import Arrivals, JitterBuffer
 from gramophone.realtime.live.devices.osc.packet import FROM_US, NUMBERS, TO_US, SoundBlock, decode_sound, encode_sound
-from gramophone.realtime.live.devices.osc.receiver import Listener
+from gramophone.realtime.live.devices.osc.receiver import Receiver
 from gramophone.realtime.osc.encode import encode
-from gramophone.realtime.osc.error_log import Faults, RefusedError
+from gramophone.realtime.osc.error_log import ErrorLog, RefusedError
 
 FRAMES, RATE = 64, 48_000
 SINE = np.sin(np.arange(FRAMES * 400) / 30).astype(np.float32)[None]
@@ -36,7 +36,7 @@ class Talk:
 
     def __init__(self, depth=2):
         self.shown = []
-        self.listener = Listener(2, 4096, depth, Faults(self.shown.append))
+        self.listener = Receiver(2, 4096, depth, ErrorLog(self.shown.append))
 
     def hear(self, data, peer="peer", now=0.0):
         return [turn.block for turn in self.listener.receive(data, peer, now)]
