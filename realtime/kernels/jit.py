@@ -1,17 +1,44 @@
-"""Functions compiled by numba, and kept compiled from one start to the next wherever that can be written."""
+"""Compilation of numeric functions with numba, cached on disk from one start of the program to the next."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from numba import njit
+from numba.core.caching import FunctionCache
+from numba.core.dispatcher import Dispatcher
+
+
+class _TolerantCache(FunctionCache):
+    """numba's cache of one function, where files that cannot be read count as no cache.
+
+    numba unpickles the index before it compares the index's time stamp with the source's. An index that an older version
+    of the source wrote may name a class that has been renamed since; numba then raises `AttributeError`, and does so at
+    every start, since it never rewrites the file. The same holds for a file that was cut short.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled code for a signature, or None where there is none that can be used."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # unpickling raises whatever the bytes lead to
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Write compiled code for a signature; where that fails, the next start compiles again."""
+        with suppress(OSError):
+            super().save_overload(sig, data)
 
 
 def jit(function: Callable[..., Any], forceinline: bool = True, reassociate: bool = False) -> Callable[..., Any]:
-    """Return a function of a module compiled, without the interpreter's lock, its multiply-adds contracted.
+    """Return `function`, defined at the top level of a module, compiled to machine code that releases the GIL.
 
-    Its sums stay in the order that they are written in unless it may `reassociate` them.
+    Multiplications and additions may be contracted (fused). Sums are computed in the order in which they are written,
+    unless `reassociate` lets the compiler reorder them. `forceinline` inlines the function into every caller.
     """
     options: dict[str, Any] = {
         "nogil": True,
@@ -19,8 +46,8 @@ def jit(function: Callable[..., Any], forceinline: bool = True, reassociate: boo
         "error_model": "numpy",
         "forceinline": forceinline,
     }
-    try:
-        kept: Callable[..., Any] = njit(cache=True, **options)(function)
-    except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        kept = njit(**options)(function)
-    return kept
+    compiled: Callable[..., Any] = njit(**options)(function)
+    if isinstance(compiled, Dispatcher):  # not so under NUMBA_DISABLE_JIT
+        with suppress(RuntimeError):  # numba finds no folder that can be written: nothing is cached
+            compiled._cache = _TolerantCache(function)  # numba has no public way to pass a cache of one's own
+    return compiled
