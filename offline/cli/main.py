@@ -108,6 +108,9 @@ def play(
         str, typer.Option(metavar="ROUTE", help="The device's inputs for each channel: 1,1 or 3,4 or 1+2,0.")
     ] = "",
     outputs: Annotated[str, typer.Option(metavar="ROUTE", help="The device's outputs for each channel.")] = "",
+    channels: Annotated[
+        int | None, typer.Option(min=1, max=8, help="Channels of the chain, from one microphone up; 2 if not given.")
+    ] = None,
     sockets: Annotated[
         int | None, typer.Option(min=1, help="Open so many inputs and outputs, to be named while it plays.")
     ] = None,
@@ -118,7 +121,7 @@ def play(
         int, typer.Option(min=0, max=65535, help="Port of OSCQuery and the page; 0 closes it.")
     ] = 9001,
     midi: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="MIDI inputs; all of them if not given.")
+        list[str] | None, typer.Option(metavar="NAME", help="MIDI inputs; all of them if not given; none closes MIDI.")
     ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; others than this machine need --allow.")
@@ -133,6 +136,8 @@ def play(
     if audio == "file" or (audio == "auto" and (source or out)):
         if inputs or outputs or sockets:
             raise typer.BadParameter("a file has no inputs and outputs to choose from", param_hint="--inputs")
+        if channels:
+            raise typer.BadParameter("goes with a device; a file has its own channels", param_hint="--channels")
         if record:
             raise typer.BadParameter("goes with a device; what a file plays is kept by --out", param_hint="--record")
         if context.obj:
@@ -144,12 +149,13 @@ def play(
     from gramophone.realtime.live.devices.osc.options import reachable
     from gramophone.realtime.live.run import LiveRun, perform
     from gramophone.realtime.live.session import SessionSettings
-    from gramophone.realtime.live.surfaces import Surfaces
+    from gramophone.realtime.live.surfaces import Surfaces, midi_inputs
 
     if audio.partition(":")[0] == "osc":
         audio = reachable(audio, host, allow or ())
     session = SessionSettings(
         audio,
+        channels=channels or 2,
         block=block,
         spare=spare,
         device=device,
@@ -159,13 +165,13 @@ def play(
         sockets=sockets,
     )
     performance = LiveRun(session, duration, record)
-    hands = Surfaces(osc_port or None, http_port or None, host, tuple(allow or ()), token, tuple(midi or ()))
+    surfaces = Surfaces(osc_port or None, http_port or None, host, tuple(allow or ()), token, midi_inputs(midi))
     with _view(json=json, quiet=quiet) as view:
         perform(
             performance,
             lambda: _preset(preset, settings),
             view,
-            lambda controller, session: hands.on(controller, session, view.tell),
+            lambda controller, session: surfaces.on(controller, session, view.tell),
             context.obj,
         )
 

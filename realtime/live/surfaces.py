@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
@@ -68,6 +68,11 @@ class Surfaces:
             yield oscquery_server(space, self.http_port, self.osc_port or 0, self.host, token=self.token)
         if self.midi is not None:
             yield _midi(controller_map, self.midi, tell)
+
+
+def midi_inputs(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return `Surfaces.midi` for the names given on the command line; the one name `none` closes MIDI."""
+    return None if names and list(names) == ["none"] else tuple(names or ())
 
 
 @contextmanager

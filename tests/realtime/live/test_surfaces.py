@@ -14,7 +14,7 @@ from support.osc import peer_of
 from gramophone.presets import load
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.live.session import Session, SessionSettings
-from gramophone.realtime.live.surfaces import Surfaces
+from gramophone.realtime.live.surfaces import Surfaces, midi_inputs
 from gramophone.realtime.osc.encode import encode
 from gramophone.realtime.parameter_table import complete
 
@@ -85,3 +85,7 @@ def test_a_bundle_is_heard_in_one_block_and_a_preset_that_cannot_be_played_leave
         peer.send(encode("/gramophone/preset", ("wide",)))
         until(lambda: any(event.name == "change" and event.value.name == "wide" for event in events))
         assert controller.name == "wide"
+
+
+def test_midi_is_open_to_every_input_unless_it_is_closed_or_inputs_are_named():
+    assert [midi_inputs(names) for names in (None, ["none"], ["keys", "pads"])] == [(), None, ("keys", "pads")]

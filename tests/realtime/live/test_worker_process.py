@@ -23,11 +23,11 @@ from gramophone.realtime.files import AudioWriter, read
 from gramophone.realtime.live.ahead import spawn_worker
 from gramophone.realtime.live.audio_callback import AudioCallback
 from gramophone.realtime.live.messages import Ask, Change, Event, Held, Play, Refused, Text, Warm
+from gramophone.realtime.live.places import SWITCHES, slots, values_at
 from gramophone.realtime.live.player import Player
 from gramophone.realtime.live.record import EVENTS, OUTPUT, PRESET, Recorder, RecordError
 from gramophone.realtime.live.replay import is_recording, replay, replayed
 from gramophone.realtime.live.shared_state import BYPASS, MUTE, PANIC, SharedState
-from gramophone.realtime.live.slots import SWITCHES, slots, values_at
 from gramophone.realtime.parameter_table import complete, table
 from gramophone.realtime.stage import Audio, Format, StageError
 from gramophone.realtime.stages.plugins import scan

@@ -352,6 +352,18 @@ def test_play_records_what_is_replayed_bit_for_bit(server: None, preset_file: Pa
     np.testing.assert_array_equal(np.concatenate(list(replayed(take)), axis=1), output)
 
 
+@pytest.mark.parametrize("channels", [1, 8])
+def test_play_takes_one_to_eight_channels_and_can_close_midi(
+    server: None, preset_file: Path, tmp_path: Path, channels: int
+) -> None:
+    take = tmp_path / "take"
+    command = [*GRAMOPHONE, "play", "--preset", str(preset_file), "--channels", str(channels), "--midi", "none"]
+    options = ["--osc-port", "0", "--http-port", "0", "--duration", "1", "--record", str(take)]
+    done = subprocess.run([*command, *options], env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert read(take / OUTPUT)[0].shape[0] == channels
+
+
 def test_portaudio_plays_too_until_it_is_told_to_stop(server: None, preset_file: Path) -> None:
     """PortAudio counts JACK among its devices. SIGTERM is a good end and leaves nothing behind."""
     command = [*GRAMOPHONE, "play", "--preset", str(preset_file), "--json", "--audio", "portaudio:system"]
