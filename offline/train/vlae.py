@@ -29,7 +29,7 @@ from gramophone.offline.data.descriptors import DESCRIPTORS, kept_descriptors
 from gramophone.offline.train.crops import Batch, Crops, Cutter, Series, ValidationBatch
 from gramophone.offline.train.latent_names import explained
 from gramophone.offline.train.module import Training
-from gramophone.offline.train.plan import RunFolder, TrainingError, TrainingPlan
+from gramophone.offline.train.plan import RunFolder, TrainingError, TrainingPlan, option
 from gramophone.offline.train.run import Machine, fit, gathered
 from gramophone.offline.train.samples import write_sounds
 from gramophone.offline.train.vlae_resynthesis import encoded, resynthesised
@@ -42,37 +42,40 @@ _HEARD_FRAMES = 32
 
 @dataclass(frozen=True)
 class VLAEPlan(TrainingPlan):
-    """How to train a VLAE: what it is made of, as in `VLAEShape`, and how its latents are kept alive.
+    """How to train a VLAE: the fields of `VLAEShape`, and the measures against posterior collapse.
 
-    0 `latents` is the unconditional twin. `crop` are the samples scored; as many as the decoder hears come before them.
-    The KL's weight is `kl_least` until step `kl_from`, and rises to `kl_weight` by step `kl_full`; `free_nats` are free
-    bits per dimension and frame; `guide` is the weight of the guided latents' square error, in bits per sample.
+    `crop` counts the samples scored; the decoder's receptive field comes before them. The KL term's weight is
+    `kl_least` until step `kl_from`, then rises linearly to `kl_weight` at step `kl_full`.
 
     Raises:
-        TrainingError: the crop is no whole number of frames, or there are fewer latents than guides.
+        TrainingError: the crop is not a whole number of frames, or there are fewer latents than descriptors to guide.
     """
 
-    rate: int = 16_000
-    batch: int = 8
-    crop: int = 2048
-    latents: int = 16
-    layers: int = 8
-    residual: int = 48
-    skip: int = 64
-    bands: int = 64
-    hop: int = 128
-    pitch_window: int = 1024
-    width: int = 128
-    units: int = 4
-    told: int = 2
-    prior: int = 64
-    emphasis: float = 0.85
-    kl_least: float = 0.02
-    kl_from: int = 200
-    kl_full: int = 1000
-    kl_weight: float = 0.4
-    free_nats: float = 0.05
-    guide: float = 0.1
+    rate: int = option(16_000, "Sample rate of the model.", least=1000, unit="Hz")
+    batch: int = option(8, "Crops per step and process.", least=1)
+    crop: int = option(2048, "Length of a crop.", least=2, unit="samples")
+    latents: int = option(16, "Dimensions of the latents; 0: the unconditional twin.", least=0)
+    layers: int = option(8, "Layers of the decoder, whose receptive field is 2 to that power.", least=1, most=14)
+    residual: int = option(48, "Residual channels of the decoder.", least=1)
+    skip: int = option(64, "Skip channels of the decoder.", least=1)
+    bands: int = option(64, "Mel bands of the encoder's input.", least=1)
+    hop: int = option(128, "Samples per latent frame.", least=1, unit="samples")
+    pitch_window: int = option(1024, "Second, longer analysis window of the encoder; 0: none.", least=0, unit="samples")
+    width: int = option(128, "Channels of the encoder.", least=1)
+    units: int = option(4, "Residual units of the encoder.", least=1)
+    told: int = option(2, "Residual units between the latents and the decoder.", least=0)
+    prior: int = option(64, "Channels of the autoregressive prior; 0: N(0, I).", least=0)
+    emphasis: float = option(0.85, "Coefficient of the pre-emphasis filter; 0: none.", least=0.0, most=1.0)
+    kl_least: float = option(0.02, "Weight of the KL term at the start.", least=0.0)
+    kl_from: int = option(200, "Step from which that weight rises.", least=0)
+    kl_full: int = option(1000, "Step at which that weight is full.", least=0)
+    kl_weight: float = option(0.4, "Weight of the KL term after warm-up.", least=0.0)
+    free_nats: float = option(0.05, "Free bits per latent dimension and frame.", least=0.0, unit="nats")
+    guide: float = option(
+        0.1,
+        "Weight of the regression of the first latents on loudness, pitch and other descriptors; 0: none.",
+        least=0.0,
+    )
 
     def __post_init__(self) -> None:
         if self.crop % self.hop:

@@ -16,10 +16,10 @@ import copy
 import functools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ from gramophone.offline.train.crops import Batch, Crops, Cutter, Series, Validat
 from gramophone.offline.train.latent_names import explained
 from gramophone.offline.train.module import Training
 from gramophone.offline.train.pitch_cache import prosody
-from gramophone.offline.train.plan import RunFolder, TrainingError, TrainingPlan
+from gramophone.offline.train.plan import RunFolder, TrainingError, TrainingPlan, option
 from gramophone.offline.train.run import Machine, fit, gathered
 from gramophone.offline.train.samples import write_sounds
 from gramophone.offline.train.speaker_disguise import disguised
@@ -72,47 +72,51 @@ _BLUR = 0.02
 
 @dataclass(frozen=True)
 class VoicePlan(TrainingPlan):
-    """How to train a voice: what it is made of, as in `VoiceShape`, and what keeps speakers out of its latents.
+    """How to train a voice: the fields of `VoiceShape`, and the weights of its losses (`voice.losses`).
 
-    `start` is a voice to begin with, its file; speakers that it does not know by name begin between those it does.
-    `phones` is the file of what tells phones, or empty.
-    `formants` is by how many octaves the disguise moves them at most: a latent that must not know where they are cannot
-    tell vowels, and with 0.15 a quarter of the words were lost (docs/voice.md).
-    `kl` is the weight of the latents' cost, `agreement` that of how far they are from those of the same sound in
-    disguise or in another's throat, `adversary` that of what the probe can tell by them, in nats, `conversion` that of
-    how little the listener takes the voice for whose it is to be, in nats, `said` that of how little the latents tell
-    of the phones, and `understood` that of how little is heard of them when somebody else says it, in nats a frame;
-    `returned` is that of how far the latents of what somebody else says are from those it was said with, in spreads.
-    `relayed` is how often people are heard as the voice itself says what they say in the throat of one of the cast
-    (`spoken:NAME`), and the decoder is to say it as themselves.
+    `formants` stays small: an encoder that must not know where formants are cannot tell vowels, and with 0.15 a quarter
+    of the words were lost (docs/voice.md).
 
     Raises:
-        TrainingError: the crop is no whole number of frames.
+        TrainingError: the crop is not a whole number of frames.
     """
 
-    rate: int = 16_000
-    batch: int = 8
-    crop: int = 16_384
-    steps: int = 12_000
-    peak: float = 2e-3
-    precision: str = "bf16-mixed"
-    start: str = ""
-    phones: str = ""
-    hop: int = 128
-    ahead: int = 2
-    latents: int = 12
-    width: int = 128
-    channels: int = 160
-    layers: int = 6
-    formants: float = 0.05
-    kl: float = 0.002
-    agreement: float = 0.01
-    adversary: float = 0.0
-    conversion: float = 0.1
-    said: float = 0.1
-    understood: float = 0.2
-    returned: float = 0.05
-    relayed: float = 0.2
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "agreement": "consistency",
+        "said": "latent_phones",
+        "understood": "conversion_phones",
+        "returned": "cycle",
+        "relayed": "back_conversion",
+    }
+
+    data: tuple[str, ...] = option((), "Folders of recordings, voice:NAME, instrument:NAME, or spoken:NAME.")
+    rate: int = option(16_000, "Sample rate of the model.", least=8000, unit="Hz")
+    batch: int = option(8, "Crops per step and process.", least=2)
+    crop: int = option(16_384, "Length of a crop.", least=2048, unit="samples")
+    steps: int = option(12_000, "Number of training steps.", least=1)
+    peak: float = option(2e-3, "Highest learning rate.", least=0.0)
+    precision: str = option(
+        "bf16-mixed", "Floating point format of the networks.", choices=("bf16-mixed", "16-mixed", "32-true")
+    )
+    start: str = option("", "A trained voice whose weights to start from; its speakers may be others. Empty: none.")
+    phones: str = option("", "A trained phone classifier for the phone cross-entropies. Empty: none.")
+    hop: int = option(128, "Samples per frame.", least=1, unit="samples")
+    ahead: int = option(2, "Look-ahead of the encoder.", least=0, most=2, unit="frames")
+    latents: int = option(12, "Dimensions of the latents.", least=1)
+    width: int = option(128, "Channels of the encoder.", least=1)
+    channels: int = option(160, "Channels of the decoder.", least=1)
+    layers: int = option(6, "Layers of the decoder.", least=1)
+    formants: float = option(0.05, "Largest random shift of the formants of the encoder's input.", 0.0, unit="octaves")
+    kl: float = option(0.002, "Weight of the KL term.", least=0.0)
+    consistency: float = option(0.01, "Weight of the distance of latents from those of perturbed input.", least=0.0)
+    adversary: float = option(0.0, "Weight of the adversarial speaker classifier on the latents.", least=0.0)
+    conversion: float = option(0.1, "Weight of the conversion loss: a classifier is to find the target.", least=0.0)
+    latent_phones: float = option(0.1, "Weight of the phone cross-entropy of the latents.", least=0.0)
+    conversion_phones: float = option(0.2, "Weight of the phone cross-entropy of converted speech.", least=0.0)
+    cycle: float = option(0.05, "Weight of the cycle consistency of the latents of converted speech.", least=0.0)
+    back_conversion: float = option(
+        0.2, "Share of people's crops whose input the voice itself converts to a spoken:NAME first.", 0.0, 1.0
+    )
 
     def __post_init__(self) -> None:
         if self.crop % self.hop:
@@ -275,9 +279,9 @@ class VoiceTraining(Training):
         told = self._told(sung.said)[:, :, voice.encoder.delay :]
         return (
             self._cost(bound)
-            + self.plan.agreement * apart
+            + self.plan.consistency * apart
             + self._probed(trainee, plain.mean[~silent], batch.told[~silent])
-            + self.plan.said * _misread(trainee.reader(z), told, ~silent)
+            + self.plan.latent_phones * _misread(trainee.reader(z), told, ~silent)
             + self._converted(trainee, sung, plain.mean.detach(), told, batch.told)
         )
 
@@ -333,9 +337,9 @@ class VoiceTraining(Training):
         spread = z.std((0, 2), keepdim=True) + _LEAST_SPREAD
         changed = F.smooth_l1_loss(heard / spread, z / spread, reduction="none").sum(1).mean()
         if self._teacher is None:
-            return self.plan.returned * changed
+            return self.plan.cycle * changed
         misheard = _misread(self._teacher(shapes)[:, :, late:], told)
-        return self.plan.returned * changed + self.plan.understood * misheard
+        return self.plan.cycle * changed + self.plan.conversion_phones * misheard
 
     def crops(self, rank: int, processes: int) -> Dataset[Batch]:
         """Return crops of the recordings that may be trained on; of the cast any who say the same in time are heard."""
@@ -382,7 +386,7 @@ class VoiceTraining(Training):
         if not self._spoken.any():
             return torch.zeros_like(batch.told, dtype=torch.bool)
         recorded = ~(self._silent | self._spoken)
-        return recorded.to(batch.told.device)[batch.told] & _chance(batch, self.plan.relayed)
+        return recorded.to(batch.told.device)[batch.told] & _chance(batch, self.plan.back_conversion)
 
     @torch.no_grad()
     def _relayed(self, voice: Voice, said: Tensor, prosody: Tensor, speaker: Tensor, which: Tensor) -> Tensor:

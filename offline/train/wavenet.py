@@ -18,7 +18,7 @@ from gramophone.offline.data.text import text_encoder
 from gramophone.offline.train.conditions import local_series, text_vectors
 from gramophone.offline.train.crops import Batch, Crops, Cutter, ValidationBatch, stacked
 from gramophone.offline.train.module import Training
-from gramophone.offline.train.plan import TrainingError, TrainingPlan
+from gramophone.offline.train.plan import TrainingError, TrainingPlan, option
 
 JUDGED = 24
 """Held-out crops per speaker."""
@@ -29,22 +29,27 @@ _STRIDE = 4
 
 @dataclass(frozen=True)
 class WaveNetPlan(TrainingPlan):
-    """How to train a WaveNet: its `size`, what it puts out, and what it is conditioned on.
+    """How to train a WaveNet: its size, its output distribution, and its conditioning.
 
-    With `conditional` it knows the speaker. `text` is an encoder's name (`offline.data.text`): then it knows what
-    is said. `local` is a series of conditions (`gramophone.offline.train.conditions`) with a frame every `hop` samples,
-    and `bands` the bands of log-mel in it. Without `pauses` it is not taught how long to be silent: left to itself, a
-    model that was is mostly that, for from a silence longer than it hears it cannot tell when to go on.
+    `text` names a text encoder of `gramophone.offline.data.text`, `local` a series of frames of
+    `gramophone.offline.train.conditions`. Trained with pauses, a model that generates freely is mostly silent: once a
+    silence is longer than the receptive field, nothing in the input says when to go on.
     """
 
-    size: str = "S"
-    output: str = "mulaw"
-    conditional: bool = True
-    text: str = ""
-    local: str = ""
-    hop: int = 80
-    bands: int = 40
-    pauses: bool = True
+    size: str = option("S", "Size of the network.", choices=("S", "M", "L"))
+    output: str = option(
+        "mulaw",
+        "Distribution of the next sample: 256 mu-law classes, or a mixture of logistics.",
+        choices=("mulaw", "logistics"),
+    )
+    conditional: bool = option(True, "Condition on the speaker.")
+    text: str = option("", "Condition on the text, by glove:FILE or encoder:MODULE.CLASS[:ARGUMENT]; empty: do not.")
+    local: str = option(
+        "", "Condition on a series of frames: mel, mel+pitch or words.", choices=("", "mel", "mel+pitch", "words")
+    )
+    hop: int = option(80, "Samples per frame of that series.", least=1, unit="samples")
+    bands: int = option(40, "Mel bands in that series.", least=1)
+    pauses: bool = option(True, "Train on the pauses too; without them the model generates sound throughout.")
 
 
 class WaveNetTraining(Training):

@@ -208,7 +208,7 @@ def test_what_another_says_is_heard_again_and_teaches_the_decoder_alone(home):
 
 
 def test_people_are_heard_as_one_of_the_cast_and_the_decoder_learns_to_say_it_as_themselves(home, two_of_the_cast):
-    of = plan(home, batch=16, data=(str(home / "voices"), *two_of_the_cast), relayed=1.0)
+    of = plan(home, batch=16, data=(str(home / "voices"), *two_of_the_cast), back_conversion=1.0)
     corpus = gather(of.data, RATE)
     training = VoiceTraining(of, corpus)
     voice, batch = training.net.voice, training.crops(0, 1)[0]
