@@ -1,29 +1,42 @@
-"""OSC packets: bytes in, messages and bundles out, or an error that says what is wrong with them.
+"""OSC packets: python-osc builds those that are sent, a strict reader checks those that arrive.
 
-Strict where a lenient reader would invent values: every length, type, padding byte and number is checked before
-anything is believed (OSC 1.0, http://opensoundcontrol.org/spec-1_0, with the types of 1.1 and the common others).
+The reader starts where the bytes do: `decode` takes a whole datagram or WebSocket frame, from a sender that may be
+anything, before other code has looked at it. It exists because python-osc reads leniently: an argument that is cut
+short arrives as 0.0, one of an unknown type is left out, and NaN is a number. Here every length, type, padding byte
+and number is checked: a packet is either read as its sender meant it or refused with a `PacketError` (OSC 1.0,
+http://opensoundcontrol.org/spec-1_0, with the types of 1.1 and the other common ones).
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
+
+from pythonosc.osc_message_builder import OscMessageBuilder
 
 Argument = Any
 """int (i h t), float (f d), bool (T F), str (s S c), bytes (b r m), None (N I), or a tuple of these (an array)."""
 
-BUNDLE = b"#bundle\0"
+Sendable = float | int | bool | str | bytes
+"""An argument that `encode` takes."""
+
+_BUNDLE = b"#bundle\0"
 _LARGEST = 65_536
 _LONGEST_ADDRESS = 255
 _MOST_ARGUMENTS = 256
 _DEEPEST = 8
 _NOT_IN_ADDRESSES = frozenset(" #")
+_IMMEDIATELY = 1
+_UNIX_EPOCH_S = 2_208_988_800
+"""Seconds from the start of NTP time, 1900, to the start of Unix time, 1970."""
+_ERA_S = 2.0**32
+"""Seconds after which NTP time wraps, for the first time in February 2036."""
 
 
 class PacketError(ValueError):
-    """The bytes are no OSC packet, or one that nobody should send; the message says what was found and expected."""
+    """The bytes are not an OSC packet, or one beyond our limits; the message says what was found and expected."""
 
 
 class Message(NamedTuple):
@@ -35,10 +48,37 @@ class Message(NamedTuple):
 
 
 class Bundle(NamedTuple):
-    """Messages and bundles that belong together, and the 64-bit NTP time tag at which they are due."""
+    """Messages and bundles that belong together, and the 64-bit NTP time tag at which they are due.
+
+    A tag counts seconds since 1900: the upper 32 bits are whole seconds, the lower 32 bits their fraction.
+    """
 
     tag: int
     elements: tuple[Message | Bundle, ...]
+
+
+def encode(address: str, arguments: Iterable[Sendable] = ()) -> bytes:
+    """Return the message to `address`, built by python-osc: float as f, int as i, bool as T or F, str as s, bytes as b.
+
+    Raises:
+        BuildError: an int has more than 32 bits, or a text cannot be written as UTF-8.
+    """
+    builder = OscMessageBuilder(address)
+    for argument in arguments:
+        builder.add_arg(argument, _tag(argument))
+    return builder.build().dgram
+
+
+def due_at(tag: int, wall_s: float) -> float:
+    """Return when a time tag is due in seconds since 1970; 0 for what is due at once. `wall_s` is the time now.
+
+    The count of seconds wraps in February 2036: of the times that a tag may mean, it means the one nearest to now.
+    """
+    if tag <= _IMMEDIATELY:
+        return 0.0
+    due = tag / 2**32 - _UNIX_EPOCH_S
+    eras = round((wall_s - due) / _ERA_S)
+    return due + eras * _ERA_S
 
 
 def decode(data: bytes) -> Message | Bundle:
@@ -52,10 +92,20 @@ def decode(data: bytes) -> Message | Bundle:
     return _packet(data, 0)
 
 
+def _tag(argument: Sendable) -> str:
+    if isinstance(argument, bool):
+        return "T" if argument else "F"
+    if isinstance(argument, str):
+        return "s"
+    if isinstance(argument, bytes):
+        return "b"
+    return "i" if isinstance(argument, int) else "f"
+
+
 def _packet(data: bytes, depth: int) -> Message | Bundle:
     if data[:1] == b"/":
         return _message(data)
-    if data[:8] == BUNDLE:
+    if data[:8] == _BUNDLE:
         return _bundle(data, depth)
     raise PacketError(f"begins with {data[:8]!r}: expected an address beginning with / or #bundle")
 

@@ -1,11 +1,7 @@
-"""An OSC dispatcher without sockets, and bundles to feed it."""
-
-import struct
+"""An OSC dispatcher without sockets."""
 
 from gramophone.realtime.control.osc.dispatcher import Dispatcher
-from gramophone.realtime.osc.encode import encode
-from gramophone.realtime.osc.packet import decode
-from gramophone.realtime.osc.timetag import time_tag
+from gramophone.realtime.osc.packet import decode, encode
 from support.osc import Setup
 
 WALL = 1.8e9
@@ -35,7 +31,3 @@ class Talk(Setup):
 
     def told(self, seconds=0.0, peer="a"):
         return {message.address: message.arguments for each, message in self.say(seconds) if each == peer}
-
-
-def bundle(wall, *packets):
-    return b"#bundle\0" + struct.pack(">Q", time_tag(wall)) + b"".join(struct.pack(">i", len(p)) + p for p in packets)

@@ -8,6 +8,9 @@ import threading
 import time
 
 import pytest
+from pythonosc.osc_bundle import OscBundle
+from pythonosc.osc_bundle_builder import OscBundleBuilder
+from pythonosc.osc_message import OscMessage
 
 from gramophone.presets import Preset, StageSettings
 from gramophone.realtime.control.controller import Controller
@@ -134,6 +137,14 @@ def peer_of(port):
         yield peer
     finally:
         peer.socket.close()
+
+
+def bundle(wall_s, *packets):
+    """Return the bundle of messages and bundles, whole packets, that is due at `wall_s`, in seconds since 1970."""
+    builder = OscBundleBuilder(wall_s)
+    for packet in packets:
+        builder.add_content(OscBundle(packet) if packet.startswith(b"#bundle") else OscMessage(packet))
+    return builder.build().dgram
 
 
 def needs(program, package):

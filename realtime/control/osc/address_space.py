@@ -9,15 +9,26 @@ from typing import NamedTuple
 from gramophone.models.parameters import Parameter, Value
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.midi.controller_map import ControllerMap
-from gramophone.realtime.control.osc.commands import MorphMethod, OrderMethod, PanicMethod, PresetMethod, SwitchMethod
+from gramophone.realtime.control.osc.commands import (
+    MorphMethod,
+    OrderMethod,
+    PanicMethod,
+    PresetMethod,
+    SaveMethod,
+    SwitchMethod,
+)
 from gramophone.realtime.control.osc.library import Library
-from gramophone.realtime.control.osc.meter import MeterMethod, Meters, meter_path
 from gramophone.realtime.control.osc.method import OscMethod
 from gramophone.realtime.control.osc.midi_learn import LearnMethod, TempoMethod, UnlearnMethod
 from gramophone.realtime.control.osc.parameter_methods import NormalisedMethod, ParameterMethod
-from gramophone.realtime.control.osc.read_only_methods import NewsMethod, ReadOnlyMethod
+from gramophone.realtime.control.osc.read_only_methods import (
+    MeterMethod,
+    Meters,
+    NewsMethod,
+    ReadOnlyMethod,
+    meter_path,
+)
 from gramophone.realtime.control.osc.routing_methods import Router, route_commands
-from gramophone.realtime.control.osc.saving import SaveMethod
 from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.midi.mapping import ACTIONS
 from gramophone.realtime.osc.address_pattern import PatternError, is_pattern, matcher

@@ -6,8 +6,7 @@ import heapq
 from typing import Generic, TypeVar
 
 from gramophone.realtime.osc.error_log import RefusedError
-from gramophone.realtime.osc.packet import Bundle, Message
-from gramophone.realtime.osc.timetag import due_at
+from gramophone.realtime.osc.packet import Bundle, Message, due_at
 
 P = TypeVar("P")
 

@@ -18,9 +18,8 @@ from gramophone.realtime.control.osc.method import OscMethod
 from gramophone.realtime.control.osc.pending_writes import PendingWrite, PendingWrites
 from gramophone.realtime.control.osc.subscriptions import LIFETIME_S, USUAL_HZ, Subscriptions
 from gramophone.realtime.osc import arguments
-from gramophone.realtime.osc.encode import encode
 from gramophone.realtime.osc.error_log import RefusedError
-from gramophone.realtime.osc.packet import Message, PacketError, decode
+from gramophone.realtime.osc.packet import Message, PacketError, decode, encode
 
 P = TypeVar("P")
 

@@ -6,10 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from gramophone.realtime.osc.encode import Plain
-from gramophone.realtime.osc.packet import Message
+from gramophone.realtime.osc.packet import Message, Sendable
 
-Answer = tuple[Plain, ...]
+Answer = tuple[Sendable, ...]
 Ranges = Sequence[Mapping[str, Any] | None]
 
 

@@ -12,7 +12,7 @@ from support.osc import Setup, make_preset
 
 from gramophone.presets import CLIPS, PresetError, load, name_of, names, own_folder, path_of, save, save_own
 from gramophone.realtime.control.midi import ControlMapping, with_mappings
-from gramophone.realtime.osc.encode import encode
+from gramophone.realtime.osc.packet import encode
 from gramophone.realtime.parameter_table import complete, mappings_of
 
 WICKED = (

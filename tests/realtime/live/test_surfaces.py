@@ -7,15 +7,14 @@ from collections import defaultdict
 from contextlib import ExitStack
 
 import pytest
-from support.dispatcher import bundle
 from support.jack_server import start_server, stop, until
-from support.osc import peer_of
+from support.osc import bundle, peer_of
 
 from gramophone.presets import load
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.live.session import Session, SessionSettings
 from gramophone.realtime.live.surfaces import Surfaces, midi_inputs
-from gramophone.realtime.osc.encode import encode
+from gramophone.realtime.osc.packet import encode
 from gramophone.realtime.parameter_table import complete
 
 SERVER = f"gramophone-hands-{os.getpid()}"

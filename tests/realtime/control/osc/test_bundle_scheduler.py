@@ -3,8 +3,8 @@
 import multiprocessing
 
 import pytest
-from support.dispatcher import Talk, bundle
-from support.osc import Setup, Sink, make_preset
+from support.dispatcher import Talk
+from support.osc import Setup, Sink, bundle, make_preset
 
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.osc import AddressSpace
@@ -12,7 +12,7 @@ from gramophone.realtime.control.osc.dispatcher import Dispatcher
 from gramophone.realtime.live.parameter_memory import ParameterMemory
 from gramophone.realtime.live.places import SWITCHES
 from gramophone.realtime.live.shared_state import PANIC
-from gramophone.realtime.osc.encode import encode
+from gramophone.realtime.osc.packet import encode
 
 KNOBS = ("hall.room", "hall.damping", "hall.wet", "drive.mix", "level.mix")
 BUNDLES = 1500

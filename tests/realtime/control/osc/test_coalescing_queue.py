@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support.dispatcher import Talk
 
 from gramophone.realtime.control.osc.coalescing_queue import CoalescingQueue
-from gramophone.realtime.osc.encode import encode
+from gramophone.realtime.osc.packet import encode
 
 ADDRESSES = ("/gramophone/hall/room", "/gramophone/n/hall/room", "/gramophone/level/gain", "/gramophone/filter/mode")
 NUMBERS = st.one_of(st.floats(-1, 2, width=32), st.integers(-2, 2), st.booleans())

@@ -5,13 +5,12 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.dispatcher import WALL, Talk, bundle
-from support.osc import make_preset
+from support.dispatcher import WALL, Talk
+from support.osc import bundle, make_preset
 
 from gramophone.models.parameters import ParameterError
 from gramophone.presets import CLIPS, Preset, StageSettings, load
-from gramophone.realtime.osc.encode import encode
-from gramophone.realtime.osc.packet import Message
+from gramophone.realtime.osc.packet import Message, encode
 
 STYLE = Preset("styled", (StageSettings("style", "style", {"clip": "choir.flac"}),))
 

@@ -2,27 +2,21 @@
 
 import os
 import socket
-import struct
 import subprocess
 import sys
 import threading
 import time
 
 import pytest
-from support.osc import Setup, needs, own_address, peer_of
+from support.osc import Setup, bundle, needs, own_address, peer_of
 
 from gramophone.realtime.control.osc import OscError, osc_server
 from gramophone.realtime.osc.allow_list import AllowList
-from gramophone.realtime.osc.encode import encode
+from gramophone.realtime.osc.packet import encode
 from gramophone.realtime.osc.receive_buffer import dropped
-from gramophone.realtime.osc.timetag import time_tag
 
 ROOM = "/gramophone/hall/room"
 LINUX_DEFAULT_BYTES = 212_992
-
-
-def bundle(wall, *packets):
-    return b"#bundle\0" + struct.pack(">Q", time_tag(wall)) + b"".join(struct.pack(">i", len(p)) + p for p in packets)
 
 
 @pytest.fixture
@@ -46,7 +40,7 @@ def test_a_message_turns_a_knob_and_a_question_is_answered(setup, server):
 
 SENDER = """
 import socket, sys
-from gramophone.realtime.osc.encode import encode
+from gramophone.realtime.osc.packet import encode
 packets = [encode(f"/gramophone/{knob}", (i / 50_000,))
            for i in range(12_500) for knob in ("hall/room", "hall/damping", "level/mix", "drive/mix")]
 tx = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -22,9 +22,8 @@ from gramophone.realtime.control.osc import osc_server
 from gramophone.realtime.control.oscquery import OscQueryError, oscquery_server
 from gramophone.realtime.control.oscquery.auth import Authentication
 from gramophone.realtime.control.oscquery.listen import ListenState
-from gramophone.realtime.osc.encode import encode
 from gramophone.realtime.osc.error_log import RefusedError
-from gramophone.realtime.osc.packet import decode
+from gramophone.realtime.osc.packet import decode, encode
 
 ROOM = "/gramophone/hall/room"
 

@@ -28,8 +28,7 @@ from gramophone.realtime.live.devices.osc.options import OscAudioChoice, parse_c
 from gramophone.realtime.live.devices.osc.packet import FROM_US, NUMBERS, TO_US, SoundBlock, encode_sound
 from gramophone.realtime.live.devices.osc.receiver import SILENT_S
 from gramophone.realtime.live.session import Session, SessionSettings
-from gramophone.realtime.osc.encode import encode
-from gramophone.realtime.osc.packet import Message, decode
+from gramophone.realtime.osc.packet import Message, decode, encode
 from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.stage import Audio
 

@@ -13,8 +13,8 @@ from gramophone.realtime.live.devices.osc.concealment import Concealer
 from gramophone.realtime.live.devices.osc.jitter_buffer import Arrivals, JitterBuffer
 from gramophone.realtime.live.devices.osc.packet import FROM_US, NUMBERS, TO_US, SoundBlock, decode_sound, encode_sound
 from gramophone.realtime.live.devices.osc.receiver import Receiver
-from gramophone.realtime.osc.encode import encode
 from gramophone.realtime.osc.error_log import ErrorLog, RefusedError
+from gramophone.realtime.osc.packet import encode
 
 FRAMES, RATE = 64, 48_000
 SINE = np.sin(np.arange(FRAMES * 400) / 30).astype(np.float32)[None]
