@@ -14,9 +14,9 @@ from numba.core.dispatcher import Dispatcher
 class _TolerantCache(FunctionCache):
     """numba's cache of one function, where files that cannot be read count as no cache.
 
-    numba unpickles the index before it compares the index's time stamp with the source's. An index that an older version
-    of the source wrote may name a class that has been renamed since; numba then raises `AttributeError`, and does so at
-    every start, since it never rewrites the file. The same holds for a file that was cut short.
+    numba unpickles the index before it compares the index's time stamp with the source's. An index that an older
+    version of the source wrote may name a class that has been renamed since; numba then raises `AttributeError`, and
+    does so at every start, since it never rewrites the file. The same holds for a file that was cut short.
     """
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:

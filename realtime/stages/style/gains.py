@@ -111,7 +111,7 @@ class GainChange:
 class Restyled:
     """What to multiply a frame's spectra and the noise with, and what was heard.
 
-    `gains` and `fill` `(F,)`, `shares` `(C,)` by which channels differ in the fill, `frame` `(B,)` in dB, `auth`
+    `gains` and `fill` `(F,)`, `shares` `(C,)` by which channels differ in the fill, `frame` `(B,)` in dB, `guard`
     `(16,)` powers for the speech detector, `loud`: False in a pause.
     """
 
@@ -119,7 +119,7 @@ class Restyled:
     fill: Row
     shares: Row
     frame: Row
-    auth: Row
+    guard: Row
     loud: bool
 
 
@@ -145,7 +145,7 @@ class StyleControl:
         power = powers[0] if channels == 1 else powers.sum(0) / channels
         # One pass over the filters gives bands, speech bands, total and, of the logarithms, geometric means.
         sums, logs = np.array((power, np.log(power + TINY))) @ self._analysis
-        bands, auth, total = sums[: self._bands], sums[self._bands : self._bands + BANDS], float(sums[-1])
+        bands, guard, total = sums[: self._bands], sums[self._bands : self._bands + BANDS], float(sums[-1])
         level, loud = self._levels.listen(total, turn.fade)
         frame = _DB * np.log(bands / level + FLOOR)
 
@@ -176,7 +176,7 @@ class StyleControl:
         factor = self._levels.make_up(total, went, loud) * turn.gain
         self._last = frame
         shares = self._channel_shares(powers) if channels > 1 else np.ones(1, np.float32)
-        return Restyled(np.sqrt(factors) * factor, np.sqrt(filling) * factor, shares, frame, auth, loud)
+        return Restyled(np.sqrt(factors) * factor, np.sqrt(filling) * factor, shares, frame, guard, loud)
 
     def _smooth(self, change: Row, frame: Row, taste: Taste) -> Row:
         """Return the gains in dB after a smoother that lets go at onsets, within the taste's limits."""

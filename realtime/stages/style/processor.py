@@ -135,7 +135,7 @@ class StyleProcessor:
             part = self._control.restyle(power[:, i], self._target, (into + i + 1) / self._period, turn)
             gains[i], fill[i], shares[:, i] = part.gains, part.fill, part.shares
             heard = self._heard[into + i]
-            heard[: self._bands.bands], heard[self._bands.bands : -1], heard[-1] = part.frame, part.auth, part.loud
+            heard[: self._bands.bands], heard[self._bands.bands : -1], heard[-1] = part.frame, part.guard, part.loud
         filling = torch.from_numpy(fill * shares[:, :, None])
         hiss = self._bands.hiss(self._count, frames, x.shape[1])
         spectra = spectra * torch.from_numpy(gains) + hiss * filling
@@ -170,11 +170,11 @@ def _each(amount: Amount, frames: int) -> list[float]:
 def _renew(
     listener: ContentStatistics, heard: Tensor, clips: StyleClips, values: Mapping[str, Value]
 ) -> tuple[ContentStatistics, Aim]:
-    adaptation, position, tilt, auth = (float(values[name]) for name in ("adaptation", "blend", "tilt", "guard"))
+    adaptation, position, tilt, guard = (float(values[name]) for name in ("adaptation", "blend", "tilt", "guard"))
     frames, powers_heard, loud = torch.split(heard.double(), [clips.bands.bands, BANDS, 1], 1)
     decay = decay_per_frame(clips.bands, adaptation)
     listener = listener.after(frames, powers_heard, loud[:, 0] > 0, decay)
-    return listener, listener.aim(clips.bands, clips.style(position), tilt, auth)
+    return listener, listener.aim(clips.bands, clips.style(position), tilt, guard)
 
 
 @torch.inference_mode()

@@ -37,7 +37,7 @@ def clip(tmp_path_factory):
 
 def test_a_guest_is_heard_saved_and_known_again_without_listening(model, clip, monkeypatch):
     sound = sung(1.5)
-    met = stage(model, RATE, target=clip)
+    met = stage(model, RATE, guest=clip)
     heard = play(met, sound, [256])
     assert np.any(heard != play(stage(model, RATE), sound, [256]))
     saved = met.snapshot()["met"]
@@ -47,8 +47,8 @@ def test_a_guest_is_heard_saved_and_known_again_without_listening(model, clip, m
         raise AssertionError("listened again")
 
     monkeypatch.setattr("gramophone.realtime.stages.latent.voice_codec.meet", again)
-    np.testing.assert_array_equal(play(stage(model, RATE, target=clip, met=saved), sound, [256]), heard)
-    alone = play(stage(model, RATE, target=clip, met=saved, **{"guest-share": 0.0}), sound, [256])
+    np.testing.assert_array_equal(play(stage(model, RATE, guest=clip, met=saved), sound, [256]), heard)
+    alone = play(stage(model, RATE, guest=clip, met=saved, **{"guest-share": 0.0}), sound, [256])
     np.testing.assert_array_equal(alone, play(stage(model, RATE), sound, [256]))
 
 
@@ -71,10 +71,10 @@ def test_what_does_not_make_a_guest_is_said(model, clip, tmp_path, caplog):
     brief = write(tmp_path / "brief.wav", of_clip()[3 * RATE : 3 * RATE + 4000], RATE)
     for path in (silent, brief):
         with pytest.raises(StageError, match="nobody to be heard; expected 5 to 30 seconds"):
-            stage(model, RATE, target=path)
+            stage(model, RATE, guest=path)
     band = np.random.default_rng(0).normal(0, 0.1, 6 * RATE).astype(np.float32)
     with caplog.at_level(logging.WARNING):
-        stage(model, RATE, target=write(tmp_path / "band.wav", band, RATE))
+        stage(model, RATE, guest=write(tmp_path / "band.wav", band, RATE))
     assert "something else is heard as well, music perhaps" in caplog.text
     for met in ("1 2 3", "x.wav: 1 2 3", "x.wav: nobody"):
         preset = Preset("p", (StageSettings("voice", "latent", {"model": model, "guest": clip, "met": met}),))
@@ -117,7 +117,7 @@ def test_likeness_goes_to_the_speakers_of_the_card_and_to_the_guest(clip, tmp_pa
     like = [play(stage(str(path), RATE, likeness=1.0, speaker=name), sound, [256]) for name in SPEAKERS[:2]]
     assert np.any(like[0] != plain)
     assert np.any(like[0] != like[1])
-    assert np.isfinite(play(stage(str(path), RATE, likeness=1.0, target=clip), sound, [256])).all()
+    assert np.isfinite(play(stage(str(path), RATE, likeness=1.0, guest=clip), sound, [256])).all()
 
 
 def test_up_to_four_speakers_blend():

@@ -105,7 +105,7 @@ def test_strength_goes_from_the_sound_to_the_style(clip):
     audio = voice(10)
     far = distance(audio, style)
     distances = [
-        distance(run(stage(clip=str(CLIPS / clip), strength=s, auth=0.0), audio), style) for s in (0.0, 0.5, 1.0)
+        distance(run(stage(clip=str(CLIPS / clip), strength=s, guard=0.0), audio), style) for s in (0.0, 0.5, 1.0)
     ]
     assert abs(distances[0] - far) < 0.1
     assert distances[0] > distances[1] > distances[2]
