@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from gramophone.presets.atomic import atomic_write
 
 if TYPE_CHECKING:  # a card is read where torch is too slow to come by: by whoever turns the knobs
     from torch import nn
@@ -68,12 +69,8 @@ def save(path: Path, model: nn.Module, card: Card) -> None:
         "card": json.dumps(asdict(card)),
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        save_file(weights, partial, header)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_write(path) as part:
+        save_file(weights, part, header)
 
 
 def load(path: Path, kind: str = "") -> tuple[nn.Module, Card]:

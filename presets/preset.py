@@ -20,14 +20,14 @@ a `[[midi]]` table may hold is `gramophone.realtime.control.midi`'s.
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from gramophone.presets.atomic import atomic_write
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -173,7 +173,8 @@ def save(preset: Preset, path: Path) -> None:
                 table[key] = seen
     _put_midi(document, [dict(row) for row in preset.midi])
     try:
-        _write_whole(path, tomlkit.dumps(document))
+        with atomic_write(path) as part:
+            part.write_text(tomlkit.dumps(document), "utf-8")
     except OSError as error:
         raise PresetError(f"{path}: cannot be written: {error.strerror}") from error
 
@@ -200,19 +201,6 @@ def _put_midi(document: TOMLDocument, rows: list[dict[str, Scalar]]) -> None:
         tables.append(next((table for table in written if dict(table) == row), None) or tomlkit.item(row))
     if rows:
         document["midi"] = tables
-
-
-def _write_whole(path: Path, text: str) -> None:
-    file = tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False)  # noqa: SIM115 - kept
-    try:
-        with file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())  # else a power cut may leave the new name with nothing behind it
-        Path(file.name).replace(path)
-    except OSError:
-        Path(file.name).unlink()
-        raise
 
 
 def _stage(table: dict[str, Any], number: int, path: Path) -> StageSettings:

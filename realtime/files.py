@@ -13,6 +13,7 @@ from typing import BinaryIO, Self
 import numpy as np
 import soundfile
 
+from gramophone.presets.atomic import create_part, publish
 from gramophone.realtime.stage import Audio
 
 FORMATS = {
@@ -106,12 +107,15 @@ class AudioWriter:
 
     def __init__(self, path: Path, rate: int, channels: int, frames: int) -> None:
         self.path = path
-        self._part = path.with_name(f".{path.name}.part")
-        # Also where an interrupt comes between opening the file and the `with` block.
-        self._clear = weakref.finalize(self, _remove, self._part)
         name, subtype = FORMATS[path.suffix.lower()]
         if name == "WAV" and frames * channels * 4 > _WAV_LIMIT_BYTES:
             name = "RF64"
+        try:
+            self._part = create_part(path)
+        except OSError as error:
+            raise self._failure(error) from None
+        # Also where an interrupt comes between opening the file and the `with` block.
+        self._clear = weakref.finalize(self, _remove, self._part)
         try:
             self._file = soundfile.SoundFile(self._part, "w", rate, channels, subtype, format=name)
         except (soundfile.LibsndfileError, OSError) as error:
@@ -140,7 +144,7 @@ class AudioWriter:
             self._file.close()
             if kind is None:
                 self._check_whole(expected)
-                self._part.replace(self.path)
+                publish(self._part, self.path)
         except (soundfile.LibsndfileError, OSError) as failure:
             raise self._failure(failure) from None
         finally:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import gzip
-import os
 import shutil
 import subprocess
 import tempfile
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 
 from gramophone.offline.data.mono_audio import Sound, resampled
 from gramophone.offline.data.packages import filled
+from gramophone.realtime.system.cache_folder import cache_folder
 
 _ASTERISK = "usr/share/asterisk/sounds"
 _STAMPS_PACKAGE = "tuxpaint-stamps-default"
@@ -92,11 +92,6 @@ PACKAGES = tuple(
         [_TRANSCRIPTS, *(voice.package for voice in VOICES.values()), *(name for name, _ in HELD_OUT_MUSIC.values())]
     )
 )
-
-
-def cache_folder() -> Path:
-    """Return where downloads are kept: `gramophone` in the user's cache folder (XDG Base Directory specification)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gramophone"
 
 
 def fetch(packages: Iterable[str] = PACKAGES) -> None:
@@ -219,7 +214,7 @@ def _read_g722(path: Path) -> Sound:
 
 
 def _root() -> Path:
-    return cache_folder() / "corpora"
+    return cache_folder("corpora")
 
 
 def _only(found: Iterable[Path], what: str) -> Path:

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +17,9 @@ from numpy.typing import NDArray
 from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import Sound, audible, frame_levels, resampled
 from gramophone.offline.data.recording import Heard
+from gramophone.presets.atomic import atomic_write
 from gramophone.realtime import files
+from gramophone.realtime.system.cache_folder import cache_folder
 
 _VERSION = 1
 """Of what is kept; a new one makes everything be decoded again."""
@@ -41,7 +40,7 @@ def decoded(path: Path, rate: int) -> tuple[Heard, Path]:
     """
     status = path.stat()
     key = f"{path.resolve()}\n{status.st_size}\n{status.st_mtime_ns}\n{rate}\n{_VERSION}"
-    stem = corpora.cache_folder() / "decoded" / hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+    stem = cache_folder("decoded", hashlib.blake2b(key.encode(), digest_size=16).hexdigest())
     sound, note = stem.with_suffix(".npy"), stem.with_suffix(".json")
     if note.is_file():
         known = json.loads(note.read_text("utf-8"))
@@ -49,8 +48,10 @@ def decoded(path: Path, rate: int) -> tuple[Heard, Path]:
     samples, own_rate = _read(path, rate)
     heard = listen(samples, rate, own_rate)
     sound.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(sound, lambda file: np.save(file, samples))
-    write_whole(note, lambda file: file.write(json.dumps(asdict(heard)).encode()))
+    with atomic_write(sound) as part, part.open("wb") as file:
+        np.save(file, samples)
+    with atomic_write(note) as part:
+        part.write_text(json.dumps(asdict(heard)), "utf-8")
     return heard, sound
 
 
@@ -68,19 +69,6 @@ def listen(samples: NDArray[np.int16], rate: int, own_rate: int) -> Heard:
         peak=float(np.abs(sound).max(initial=0)),
         digest=hashlib.blake2b(samples.tobytes(), digest_size=16).hexdigest(),
     )
-
-
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file that appears under its name whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _read(path: Path, rate: int) -> tuple[NDArray[np.int16], int]:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gramophone.offline.data.corpus import sound
-from gramophone.offline.data.decoded import write_whole
 from gramophone.offline.data.recording import Recording
+from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.stage import Audio
 
 DESCRIPTORS = ("loudness", "pitch", "voicing", "brightness", "noisiness", "onset")
@@ -56,7 +56,8 @@ def kept_descriptors(recording: Recording, rate: int, hop: int) -> NDArray[np.fl
     kept = recording.sound.with_suffix(f".descriptors{_VERSION}-{hop}.npy")
     if not kept.is_file():
         found = describe(sound(recording), rate, hop)
-        write_whole(kept, lambda file: np.save(file, found))
+        with atomic_write(kept) as part, part.open("wb") as file:
+            np.save(file, found)
     described: NDArray[np.float32] = np.load(kept)
     return described
 

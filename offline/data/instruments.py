@@ -18,6 +18,7 @@ import numpy as np
 from gramophone.offline.data import corpora
 from gramophone.offline.data.packages import filled
 from gramophone.offline.data.recording import DataError
+from gramophone.realtime.system.cache_folder import cache_folder
 
 PACKAGE, LICENCE = "fluid-soundfont-gm", "MIT"
 PHRASES, PHRASE_S = 32, 15.0
@@ -60,7 +61,7 @@ def played(name: str) -> Path:
     """
     if name not in INSTRUMENTS:
         raise DataError(f"instrument:{name}: no such instrument; expected one of {', '.join(INSTRUMENTS)}")
-    folder = corpora.cache_folder() / "instruments" / f"{name}-{_VERSION}"
+    folder = cache_folder("instruments", f"{name}-{_VERSION}")
     if folder.is_dir():
         return folder
     if not shutil.which("fluidsynth"):

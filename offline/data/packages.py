@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gramophone.presets.atomic import publish
+
 
 class PackageError(RuntimeError):
     """A package cannot be had."""
@@ -33,7 +35,7 @@ def from_pypi(requirement: str, wheel: str, sha256: str, folder: Path) -> Path:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode or not (Path(place) / wheel).exists():
                 raise PackageError(f"{requirement} cannot be downloaded from PyPI: {done.stderr.strip()}")
-            (Path(place) / wheel).rename(path)
+            publish(Path(place) / wheel, path)
     return checked(path, sha256)
 
 
@@ -55,7 +57,7 @@ def from_npm(package: str, folder: Path) -> Path:
         if done.returncode:
             raise PackageError(f"{' '.join(command)}: {done.stderr.strip() or f'exit code {done.returncode}'}")
         (archive,) = Path(place).glob("*.tgz")
-        archive.rename(path)
+        publish(archive, path)
     return path
 
 

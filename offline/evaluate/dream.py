@@ -26,6 +26,7 @@ from gramophone.offline.dream.target import DreamTarget
 from gramophone.offline.judges.base import EvaluationError
 from gramophone.offline.judges.taggers import load_tagger as load_musicnn
 from gramophone.offline.judges.taggers import patches
+from gramophone.presets.atomic import atomic_write
 
 SECONDS = 5.0
 _CLIPS = 8
@@ -86,7 +87,8 @@ def run(model: str, other: str, data: Path, tags: Sequence[str], steps: int, out
             ways[way] = [dreamt]
         rows += [_judged(tag, way, sounds, dreaming, judging) for way, sounds in ways.items()]
     report = {"means": means(rows), "rows": [asdict(row) for row in rows]}
-    (out / "dream.json").write_text(json_format.dumps(report, indent=1) + "\n", "utf-8")
+    with atomic_write(out / "dream.json") as part:
+        part.write_text(json_format.dumps(report, indent=1) + "\n", "utf-8")
     print(json_format.dumps(report), flush=True) if json else _show(rows)
 
 

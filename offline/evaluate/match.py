@@ -28,6 +28,7 @@ from gramophone.offline.match.search import Budget
 from gramophone.offline.match.style_distance import ReferenceStyle, overall
 from gramophone.offline.match.task import make_task
 from gramophone.presets import Preset, StageSettings
+from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.stages.effects.table import EFFECTS
@@ -91,7 +92,8 @@ def run(out: Path, budget: Budget, settings: int = 20, jobs: int = 0, *, json: b
             if any((case.seed, case.same_seconds) == (seed, same_seconds) for case in cases):
                 continue
             cases.append(_solve(seed, same_seconds, budget, jobs, quiet=json))
-            file.write_text(json_format.dumps(_as_dict(cases), indent=1) + "\n", "utf-8")
+            with atomic_write(file) as part:
+                part.write_text(json_format.dumps(_as_dict(cases), indent=1) + "\n", "utf-8")
     if json:
         print(json_format.dumps(_as_dict(cases)), flush=True)
     else:

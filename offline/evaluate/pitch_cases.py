@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import RATE, Sound, resampled
 from gramophone.offline.judges.base import EvaluationError
+from gramophone.presets.atomic import atomic_write
+from gramophone.realtime.system.cache_folder import cache_folder
 
 Doubles = NDArray[np.float64]
 
@@ -211,14 +213,15 @@ def _recordings(voice: str, which: str) -> Iterator[tuple[str, Sound]]:
 
 def _opinions(sound: Sound) -> Doubles:
     """Return what Harvest and CREPE find and how sure CREPE is, `(3, values)`; kept by the sound's hash."""
-    kept = corpora.cache_folder() / "pitch" / f"{hashlib.sha256(sound.tobytes()).hexdigest()[:24]}.npy"
+    kept = cache_folder("pitch", f"{hashlib.sha256(sound.tobytes()).hexdigest()[:24]}.npy")
     if kept.is_file():
         return np.asarray(np.load(kept), np.float64)
     harvest, (crepe, sure) = _harvest(sound), _crepe(sound)
     values = min(len(harvest), len(crepe))
     found = np.stack([harvest[:values], crepe[:values], sure[:values]])
     kept.parent.mkdir(parents=True, exist_ok=True)
-    np.save(kept, found)
+    with atomic_write(kept) as part, part.open("wb") as file:
+        np.save(file, found)
     return found
 
 
@@ -288,7 +291,7 @@ def _rendered(program: int, played: list[int]) -> Sound:
     import soundfile
 
     corpora.fetch([SOUNDFONT[0]])
-    soundfont = corpora.cache_folder() / "corpora" / Path(*SOUNDFONT)
+    soundfont = cache_folder("corpora", *SOUNDFONT)
     song = mido.MidiFile(type=0)
     ticks = [round(seconds * 2 * song.ticks_per_beat) for seconds in (_NOTE_S, _GAP_S)]  # 120 beats a minute
     track = mido.MidiTrack([mido.Message("program_change", program=program)])

@@ -29,6 +29,7 @@ from gramophone.offline.judges.speech import recognise, word_errors
 from gramophone.offline.judges.verdict import Jury, Verdict
 from gramophone.offline.progress import Progress
 from gramophone.presets import Preset, StageSettings
+from gramophone.presets.atomic import atomic_write
 from gramophone.presets.preset import Scalar
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.stage import Audio
@@ -164,7 +165,8 @@ def run(out: Path, *, json: bool = False, which: str = "test") -> None:
     corpora.fetch()
     found = evaluate(which, quiet=json)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "style.json").write_text(json_format.dumps(found.as_dict(), indent=1) + "\n", "utf-8")
+    with atomic_write(out / "style.json") as part:
+        part.write_text(json_format.dumps(found.as_dict(), indent=1) + "\n", "utf-8")
     found.draw(out / "style.png")
     if json:
         print(json_format.dumps(found.as_dict()), flush=True)

@@ -29,6 +29,7 @@ from gramophone.offline.judges.closeness import SECOND_OPINION
 from gramophone.offline.judges.verdict import Jury
 from gramophone.offline.stylise.method import METHODS
 from gramophone.offline.stylise.transfer import TransferRequest, transfer
+from gramophone.presets.atomic import atomic_write
 
 LIVE = "live"
 _STYLE_S = 10.0
@@ -107,7 +108,8 @@ def run(out: Path, methods: Sequence[str], trial: StyliseTrial, which: str = "te
         done = {row.method for row in rows if row.pair == pair.name and _is_of(row, trial)}
         for row in _judged(_short(pair, trial.seconds), [name for name in methods if name not in done], trial):
             rows.append(row)
-            file.write_text(json_format.dumps(_as_dict(rows), indent=1) + "\n", "utf-8")
+            with atomic_write(file) as part:
+                part.write_text(json_format.dumps(_as_dict(rows), indent=1) + "\n", "utf-8")
     rows = [row for row in rows if row.method in methods and _is_of(row, trial)]
     draw(rows, file.with_suffix(".png"))
     if json:
@@ -228,4 +230,5 @@ def draw(rows: Sequence[StyliseRow], picture: Path) -> None:
         axis.set(xlabel=label)
     axis.legend()
     figure.supylabel("closeness to the style")
-    figure.savefig(picture, format="png")
+    with atomic_write(picture) as part:
+        figure.savefig(part, format="png")

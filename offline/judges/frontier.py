@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gramophone.offline.judges.verdict import Verdict
+from gramophone.presets.atomic import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +50,8 @@ def draw_frontier(
     tune.set(xlabel="chroma correlation with the content", ylabel="closeness to the style")
     speech.set(xlabel="change of speech quality (DNSMOS)")
     figure.suptitle("Style stage: 0 is the untouched content, 1 as close as the style recording's halves are")
-    figure.savefig(picture, format="png")
+    with atomic_write(picture) as part:
+        figure.savefig(part, format="png")
 
 
 def _tune(verdicts: Sequence[Verdict]) -> Points:

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.offline.data.corpora import cache_folder
 from gramophone.offline.data.packages import PackageError, from_pypi
 from gramophone.offline.judges.tensorflow_bundle import read_bundle
+from gramophone.realtime.system.cache_folder import cache_folder
 
 _REQUIREMENT = "musicnn==0.1.0"
 _WHEEL = "musicnn-0.1.0-py3-none-any.whl"
@@ -57,4 +57,4 @@ def wheel() -> Path:
 
 
 def _cached() -> Path:
-    return cache_folder() / "judges" / _WHEEL
+    return cache_folder("judges", _WHEEL)

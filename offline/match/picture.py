@@ -9,6 +9,7 @@ from gramophone.offline.match.matching import Match
 from gramophone.offline.match.style_distance import overall
 from gramophone.offline.match.trial import Task
 from gramophone.offline.plotting.panels import draw_sound
+from gramophone.presets.atomic import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +37,8 @@ def draw_match(task: Task, found: Match, picture: Path) -> None:
     _draw_way(top[1, 0], found)
     _draw_views(top[1, 1], found)
     _draw_worth(top[1, 2], found)
-    figure.savefig(picture, format="png")
+    with atomic_write(picture) as part:
+        figure.savefig(part, format="png")
 
 
 def _draw_way(axis: Axes, found: Match) -> None:

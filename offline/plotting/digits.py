@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from gramophone.models.nets.digits import SIDE, DigitsVAE
+from gramophone.presets.atomic import atomic_write
 
 _GRID = 15
 """Places along each of the manifold's latents."""
@@ -55,9 +56,5 @@ def draw(tiles: Tensor, picture: Path) -> None:
     rows, columns, _ = tiles.shape
     whole = tiles.reshape(rows, columns, SIDE, SIDE).transpose(1, 2).reshape(rows * SIDE, columns * SIDE)
     ink = (255 * (1 - whole)).round().byte().numpy()
-    part = picture.with_name(f".{picture.name}.part")
-    try:
+    with atomic_write(picture) as part:
         Image.fromarray(ink).save(part, format="png")
-        part.replace(picture)
-    finally:
-        part.unlink(missing_ok=True)

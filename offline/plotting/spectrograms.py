@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gramophone.presets import Preset
+from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.files import read
 from gramophone.realtime.stage import Audio
 
@@ -49,14 +50,8 @@ def draw_spectrograms(sounds: Mapping[str, tuple[Audio, int]], picture: Path) ->
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("time (s)")
     figure.colorbar(image, ax=axes, label="level (dB below the loudest)")
-    # The format is named: the target is a part file until it is whole.
-    part = picture.with_name(f".{picture.name}.part")
-    try:
-        with part.open("wb") as file:
-            figure.savefig(file, format="png")
-        part.replace(picture)
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic_write(picture) as part:
+        figure.savefig(part, format="png")
 
 
 def spectrogram(audio: Audio, rate: int) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:

@@ -37,12 +37,12 @@ from pedalboard import (
 
 from gramophone.offline.recipes import phrases
 from gramophone.offline.recipes.phrases import Phrase
+from gramophone.realtime.system.cache_folder import cache_folder
 
 Mono = NDArray[np.float32]
 
 RATE = 44_100
 SPEECH_RATE = 16_000
-CACHE = Path.home() / ".cache" / "gramophone" / "packages"
 PEAK = 10 ** (-3 / 20)
 VOICES = {
     "en": ("asterisk-core-sounds-en-g722", "usr/share/asterisk/sounds/en_US_f_Allison"),
@@ -244,7 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Make every clip; return the exit code."""
     parser = argparse.ArgumentParser(description="Make the bundled clips again from Debian's packages.")
     parser.add_argument("out", type=Path, help="the folder that receives the clips")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where packages are unpacked")
+    parser.add_argument("--cache", type=Path, default=cache_folder("packages"), help="where packages are unpacked")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     try:

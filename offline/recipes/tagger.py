@@ -22,7 +22,6 @@ import soundfile
 
 from gramophone.models.nets.tagger import RATE
 from gramophone.offline.data import corpora
-from gramophone.offline.data.decoded import write_whole
 from gramophone.offline.data.magnatagatune import ANNOTATIONS, LICENCE_FILE
 from gramophone.offline.data.mono_audio import Sound
 from gramophone.offline.data.rendered import (
@@ -37,6 +36,7 @@ from gramophone.offline.data.rendered import (
     tags_of,
     treated,
 )
+from gramophone.presets.atomic import atomic_write
 
 MIDI = {
     "openttd-openmsx": ("usr/share/games/openttd/baseset/openmsx", "GPL-2"),
@@ -192,19 +192,18 @@ def speech(out: Path, count: int, folders: str, *, held_out: bool, skip: int = 0
 def write_annotations(out: Path, rows: Rows) -> None:
     """Write `annotations_final.csv`."""
     tags = [*INSTRUMENTS, SPEECH]
-    part = out / f".{ANNOTATIONS}.part"
-    with part.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(out / ANNOTATIONS) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL)
         writer.writerow(["clip_id", *tags, "mp3_path"])
         for number, (path, own) in enumerate(rows):
             writer.writerow([number, *(int(tag in own) for tag in tags), path])
-    part.replace(out / ANNOTATIONS)
 
 
 def write_clip(path: Path, sound: Sound) -> None:
     """Write a clip, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda file: soundfile.write(file, sound, RATE, format="FLAC", subtype="PCM_16"))
+    with atomic_write(path) as part:
+        soundfile.write(part, sound, RATE, format="FLAC", subtype="PCM_16")
 
 
 def _sources() -> list[str]:

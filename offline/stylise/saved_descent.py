@@ -10,15 +10,14 @@ import numpy as np
 import torch
 
 from gramophone.offline.stylise.descent import Descent
+from gramophone.presets.atomic import atomic_write
 
 
 def store(path: Path, fingerprint: str, descent: Descent) -> None:
     """Write a descent, whole or not at all; `fingerprint` tells it from any other."""
-    part = path.with_name(f".{path.name}.part")
     note = json.dumps({"fingerprint": fingerprint, "steps": descent.steps, "curve": descent.curve})
-    with part.open("wb") as file:
+    with atomic_write(path) as part, part.open("wb") as file:
         np.savez(file, x=descent.x.detach().cpu().numpy(), note=np.array(note))
-    part.replace(path)
 
 
 def restore(path: Path | None, fingerprint: str, device: str) -> Descent | None:

@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, Trainer
 
 from gramophone.offline.train.module import Training
 from gramophone.offline.train.plan import RunFolder
+from gramophone.presets.atomic import atomic_write
 
 _NOTED = 50
 """Steps per line of the log."""
@@ -35,10 +36,11 @@ class KeepState(Callback):
         self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
-        part = self._path.with_name(f".{self._path.name}.part")
-        trainer.save_checkpoint(part)
         if trainer.is_global_zero:
-            part.replace(self._path)
+            with atomic_write(self._path) as part:
+                trainer.save_checkpoint(part)
+        else:
+            trainer.save_checkpoint(self._path)  # all processes take part; the first alone writes
 
 
 class Journal(Callback):
@@ -105,6 +107,5 @@ def _step(line: str) -> float:
 
 
 def _rewrite(path: Path, lines: list[str]) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-    part.replace(path)
+    with atomic_write(path) as part:
+        part.write_text("".join(f"{line}\n" for line in lines), "utf-8")

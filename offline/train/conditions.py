@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from gramophone.models.layers.vocoder_features import LogMel, aligned_log_mel, pitch_channels
 from gramophone.offline.data.corpus import sound
-from gramophone.offline.data.decoded import write_whole
 from gramophone.offline.data.pyin import pitch
 from gramophone.offline.data.recording import DataError, Recording
 from gramophone.offline.data.text import TextEncoder, read_words, word_series
+from gramophone.presets.atomic import atomic_write
 
 Floats = NDArray[np.float32]
 SERIES = ("mel", "mel+pitch", "words")
@@ -67,7 +67,8 @@ def _pitch(recording: Recording, rate: int, hop: int, frames: int) -> Floats:
     kept = recording.sound.with_suffix(f".pitch-{hop}.npy")
     if not kept.is_file():
         found = pitch(sound(recording), rate, hop)
-        write_whole(kept, lambda file: np.save(file, found))
+        with atomic_write(kept) as part, part.open("wb") as file:
+            np.save(file, found)
     hz = np.load(kept)[:frames]
     return np.pad(hz, (0, frames - len(hz)))
 

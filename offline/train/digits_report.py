@@ -8,11 +8,11 @@ import torch
 
 from gramophone.models.checkpoint import load
 from gramophone.models.nets.digits import DigitsVAE
-from gramophone.offline.data.decoded import write_whole
 from gramophone.offline.plotting.digits import draw, manifold, reconstructions, samples
 from gramophone.offline.train.digit_scores import score
 from gramophone.offline.train.plan import RunFolder, begun_plan
 from gramophone.offline.train.vae import DigitsPlan, judged_digits, read_digits
+from gramophone.presets.atomic import atomic_write
 
 _SHOWN = 20
 
@@ -30,7 +30,8 @@ def report(folder: RunFolder) -> dict[str, float]:
     assert isinstance(model, DigitsVAE)
     tested = judged_digits(read_digits(plan)[1], plan.binary)
     scores = score(model, tested)
-    write_whole(folder.at / "scores.json", lambda file: file.write(json.dumps(scores, indent=1).encode()))
+    with atomic_write(folder.at / "scores.json") as part:
+        part.write_text(json.dumps(scores, indent=1), "utf-8")
     torch.manual_seed(plan.seed)
     shown = tested[:: max(len(tested) // _SHOWN, 1)][:_SHOWN]
     draw(reconstructions(model, shown), folder.at / "reconstructions.png")

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gramophone.offline.data.corpus import sound
-from gramophone.offline.data.decoded import write_whole
 from gramophone.offline.data.recording import Recording
+from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.dsp.pitch.whole import measured
 
 Floats = NDArray[np.float32]
@@ -25,5 +25,6 @@ def prosody(recording: Recording, rate: int, hop: int) -> Floats:
     kept = recording.sound.with_suffix(f".prosody-{hop}-{_VERSION}.npy")
     if not kept.is_file():
         found = measured(sound(recording), rate, hop)
-        write_whole(kept, lambda file: np.save(file, found))
+        with atomic_write(kept) as part, part.open("wb") as file:
+            np.save(file, found)
     return np.asarray(np.load(kept), np.float32)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
-from gramophone.offline.data.decoded import write_whole
+from gramophone.presets.atomic import atomic_write
 
 
 class TrainingError(RuntimeError):
@@ -157,7 +157,8 @@ class RunFolder:
                 raise TrainingError(f"{self.at}: another run was begun here ({difference}); use another folder")
             return
         self.at.mkdir(parents=True, exist_ok=True)
-        write_whole(self.plan, lambda file: file.write(json.dumps(wanted, indent=1).encode()))
+        with atomic_write(self.plan) as part:
+            part.write_text(json.dumps(wanted, indent=1), "utf-8")
 
 
 def _listed(value: Any) -> Any:

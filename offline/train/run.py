@@ -16,13 +16,13 @@ import torch
 
 from gramophone.models.checkpoint import Card, save
 from gramophone.offline.data.corpus import Corpus, gather
-from gramophone.offline.data.decoded import write_whole
 from gramophone.offline.data.text import unknown_words
 from gramophone.offline.train.callbacks import Journal, KeepModel, KeepState
 from gramophone.offline.train.module import Training
 from gramophone.offline.train.plan import RunFolder, TrainingError, TrainingPlan
 from gramophone.offline.train.samples import write_sounds
 from gramophone.offline.train.wavenet import WaveNetPlan, WaveNetTraining, conditions_of
+from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.kernels.executor import choose_device
 from gramophone.realtime.stages.wavenet.sampler import Sampler
 
@@ -100,9 +100,11 @@ def gathered(plan: TrainingPlan, folder: RunFolder) -> Corpus:
     """
     corpus = gather(plan.data, plan.rate, speakers=plan.speakers, layout=plan.layout)
     folder.begin(plan, corpus.fingerprint)
-    write_whole(folder.data, lambda file: file.write(json.dumps(corpus.as_dict(), indent=1).encode()))
+    with atomic_write(folder.data) as part:
+        part.write_text(json.dumps(corpus.as_dict(), indent=1), "utf-8")
     report = "\n".join(corpus.report()) + "\n"
-    write_whole(folder.data.with_suffix(".txt"), lambda file: file.write(report.encode()))
+    with atomic_write(folder.data.with_suffix(".txt")) as part:
+        part.write_text(report, "utf-8")
     return corpus
 
 

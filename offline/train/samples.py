@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.files import AudioWriter
 from gramophone.realtime.stage import Audio
 
@@ -32,5 +33,6 @@ def _draw(sounds: Mapping[str, Audio], rate: int, picture: Path) -> None:
         axis.specgram(sound + _FLOOR, NFFT=_WINDOW, Fs=rate, noverlap=_WINDOW - _HOP)
         axis.set_ylabel(name)
     axes[-1, 0].set_xlabel("s")
-    figure.savefig(picture, bbox_inches="tight")
+    with atomic_write(picture) as part:
+        figure.savefig(part, format="png", bbox_inches="tight")
     plt.close(figure)

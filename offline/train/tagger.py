@@ -22,7 +22,6 @@ from torch.utils.data import Dataset
 from gramophone.models.checkpoint import Card, save
 from gramophone.models.nets.tagger import RATE, LogMelImage, Tagger, TaggerShape
 from gramophone.offline.data.corpus import sound
-from gramophone.offline.data.decoded import write_whole
 from gramophone.offline.data.magnatagatune import Clips, TaggedMusic, gather_tagged
 from gramophone.offline.data.mono_audio import Sound
 from gramophone.offline.data.recording import Recording
@@ -42,6 +41,7 @@ from gramophone.offline.train.module import Training
 from gramophone.offline.train.plan import RunFolder, TrainingPlan, option
 from gramophone.offline.train.ranking_metrics import pr_auc, roc_auc
 from gramophone.offline.train.run import Machine, fit
+from gramophone.presets.atomic import atomic_write
 
 JUDGED = 256
 """Validation clips that are judged while training; one chunk of each."""
@@ -240,7 +240,8 @@ def train_tagger(plan: TaggerPlan, folder: RunFolder, machine: Machine, tell: Ca
     music = gather_tagged(Path(plan.data[0]), plan.split, plan.top)
     folder.begin(plan, music.fingerprint)
     report = "\n".join(music.report()) + "\n"
-    write_whole(folder.data.with_suffix(".txt"), lambda file: file.write(report.encode()))
+    with atomic_write(folder.data.with_suffix(".txt")) as part:
+        part.write_text(report, "utf-8")
     if music.dropped:
         kinds = Counter(item.kind for item in music.dropped).most_common()
         counted = ", ".join(f"{count} {kind}" for kind, count in kinds)

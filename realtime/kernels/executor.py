@@ -23,13 +23,13 @@ from torch import Tensor
 
 from gramophone.models.layers.streaming import Streaming
 from gramophone.realtime.kernels.onnx_export import export, fingerprint, store
+from gramophone.realtime.system.cache_folder import cache_folder
 
 Block = NDArray[np.float32]
 """float32 `(batch, channels, samples)`."""
 
 Kind = Literal["auto", "eager", "onnx", "graph"]
 
-CACHE = Path.home() / ".cache" / "gramophone" / "onnx"
 """Where exported modules are kept, by what they compute."""
 
 _TOLERANCE = 1e-4
@@ -71,7 +71,7 @@ def make(
     controls: Sequence[NDArray[Any]] = (),
     device: str = "auto",
     kind: Kind = "auto",
-    cache: Path = CACHE,
+    cache: Path | None = None,
 ) -> Executor:
     """Return an executor of `module` for blocks `(batch, channels, block)` and controls shaped like `controls`.
 
@@ -225,19 +225,19 @@ class GraphExecutor(Executor):
 class OnnxExecutor(Executor):
     """ONNX Runtime on one CPU thread, on bound buffers: two sets of states take turns as input and output.
 
-    The exported model is kept in `cache`, and compared with the module before it is.
+    The exported model is kept in `cache` (else the user's cache folder), and compared with the module before it is.
 
     Raises:
         ExecutorError: the module cannot be exported, or its export does not do as it does.
     """
 
-    def __init__(self, module: Streaming, examples: Sequence[NDArray[Any]], cache: Path = CACHE) -> None:
+    def __init__(self, module: Streaming, examples: Sequence[NDArray[Any]], cache: Path | None = None) -> None:
         super().__init__(module, examples)
         with torch.inference_mode():
             self._silence = [tensor.numpy() for tensor in module.initial_state(torch.tensor(examples[0]))]
         self._inputs = [np.array(example, order="C") for example in examples]
         self._states = [[tensor.copy() for tensor in self._silence] for _ in range(2)]
-        path = cache / f"{fingerprint(module, examples)}.onnx"
+        path = (cache or cache_folder("onnx")) / f"{fingerprint(module, examples)}.onnx"
         try:
             self._load(path.read_bytes())
         except Exception:  # not there, or nothing that this runtime reads; its errors have no class in common

@@ -11,7 +11,7 @@ from numba.core.caching import FunctionCache
 from numba.core.dispatcher import Dispatcher
 
 
-class _TolerantCache(FunctionCache):
+class _TolerantCache(FunctionCache):  # type: ignore[misc]
     """numba's cache of one function, where files that cannot be read count as no cache.
 
     numba unpickles the index before it compares the index's time stamp with the source's. An index that an older
@@ -46,8 +46,8 @@ def jit(function: Callable[..., Any], forceinline: bool = True, reassociate: boo
         "error_model": "numpy",
         "forceinline": forceinline,
     }
-    compiled: Callable[..., Any] = njit(**options)(function)
+    compiled: Any = njit(**options)(function)
     if isinstance(compiled, Dispatcher):  # not so under NUMBA_DISABLE_JIT
         with suppress(RuntimeError):  # numba finds no folder that can be written: nothing is cached
             compiled._cache = _TolerantCache(function)  # numba has no public way to pass a cache of one's own
-    return compiled
+    return compiled  # type: ignore[no-any-return]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import os
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 
 from gramophone import models
 from gramophone.models.layers.streaming import Streaming
+from gramophone.presets.atomic import atomic_write
 
 _OPSET = 17
 
@@ -83,13 +83,8 @@ def store(path: Path, content: bytes) -> None:
     """Write a file whole or not at all; a cache that cannot be written is a slow start, not an error."""
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(name).replace(path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
+        with atomic_write(path) as part:
+            part.write_bytes(content)
 
 
 class _FlatStep(nn.Module):

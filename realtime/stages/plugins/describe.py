@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import time
 from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path
 
+from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.stages.plugins.child_main import PluginSource, describe_in_child
 from gramophone.realtime.stages.plugins.child_process import PluginProcess
 from gramophone.realtime.stages.plugins.description import Description
 from gramophone.realtime.stages.plugins.errors import PluginFailedError
 from gramophone.realtime.stages.plugins.scan import stamp
+from gramophone.realtime.system.cache_folder import cache_folder
 
-CACHE = Path.home() / ".cache" / "gramophone" / "plugins"
 _FORM = 1
 """Raised when what is kept changes its form."""
 
@@ -35,7 +34,7 @@ def describe(name: str, source: PluginSource, load_s: float = 10.0) -> Descripti
         PluginFailedError: it did not load within `load_s` seconds, or crashed; now or a while ago.
     """
     key = _key(source)
-    kept, grave = CACHE / f"{key}.json", CACHE / f"{key}-{load_s:g}.failed"
+    kept, grave = cache_folder("plugins", f"{key}.json"), cache_folder("plugins", f"{key}-{load_s:g}.failed")
     if reason := _failed(grave):
         raise PluginFailedError(reason)
     with suppress(OSError, ValueError, KeyError, TypeError):
@@ -75,7 +74,5 @@ def _write(path: Path, text: str) -> None:
     """Write whole or not at all, as another process may read at the same time; what cannot be kept is asked again."""
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(path)
+        with atomic_write(path) as part:
+            part.write_text(text, "utf-8")

@@ -5,13 +5,14 @@ import shutil
 import numpy as np
 import pytest
 
-from gramophone.offline.data import corpora, packages, spoken
+from gramophone.offline.data import packages, spoken
 from gramophone.offline.data.layouts import find
 from gramophone.offline.data.recording import DataError
 from gramophone.offline.data.spoken import CAST, CHORUS, Kokoro, Line, phonemes, script
+from gramophone.realtime.system.cache_folder import cache_folder
 
 ESPEAK = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not installed")
-KOKORO = corpora.cache_folder() / "kokoro"
+KOKORO = cache_folder("kokoro")
 
 
 @ESPEAK

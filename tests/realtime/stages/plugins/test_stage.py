@@ -32,6 +32,7 @@ from gramophone.realtime.stages.plugins.errors import PluginError, PluginFailedE
 from gramophone.realtime.stages.plugins.host import PATIENCE_S, PluginHost
 from gramophone.realtime.stages.plugins.pipe_signal import POLLS
 from gramophone.realtime.stages.plugins.stage import PluginStage
+from gramophone.realtime.system.cache_folder import cache_folder
 
 RATE = 48000
 ZAM = {plugin.name: plugin.path for plugin in scan.installed() if plugin.name.startswith("Za")}
@@ -46,7 +47,7 @@ COMP = {"threshold": -30.0, "ratio": 8.0, "makeup": 6.0, "attack": 1.0}
 @pytest.fixture(autouse=True, scope="module")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(probe, "CACHE", tmp_path_factory.mktemp("plugins"))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("plugins")))
         yield
 
 
@@ -350,9 +351,9 @@ def test_a_plugin_that_sends_out_no_numbers_is_given_up() -> None:
 def test_what_is_known_of_a_plugin_is_asked_again_only_when_it_changes(tmp_path: Path) -> None:
     copy = shutil.copytree(ZAM["ZamTube"], tmp_path / "ZamTube.vst3")
     source = PluginSource(str(copy))
-    before = set(probe.CACHE.iterdir()) if probe.CACHE.exists() else set()
+    before = set(cache_folder("plugins").glob("*"))
     assert probe.describe("Tube", source).widths == (1,)
-    (kept,) = set(probe.CACHE.iterdir()) - before
+    (kept,) = set(cache_folder("plugins").iterdir()) - before
     kept.write_text(json.dumps({**json.loads(kept.read_text()), "maker": "the cache"}))
     assert probe.describe("Tube", source).maker == "the cache"
     kept.write_text("half a fi")
@@ -360,7 +361,7 @@ def test_what_is_known_of_a_plugin_is_asked_again_only_when_it_changes(tmp_path:
     binary = next(copy.glob("Contents/*/*"))
     os.utime(binary, ns=(0, scan.stamp(copy) + 10**9))
     probe.describe("Tube", source)
-    assert len(set(probe.CACHE.iterdir()) - before) == 2
+    assert len(set(cache_folder("plugins").iterdir()) - before) == 2
 
 
 @needs_zam

@@ -1,0 +1,51 @@
+"""Files that appear under their name whole or not at all, whoever is killed and whoever reads or writes beside."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Give the path of an empty new file beside `path`; when the `with` block ends well it takes the name `path`.
+
+    If the block raises, the new file is removed and `path` stays as it was.
+
+    Raises:
+        OSError: the folder is missing or cannot be written, or the disk is full.
+    """
+    part = create_part(path)
+    try:
+        yield part
+        publish(part, path)
+    except BaseException:  # an interrupt too
+        with suppress(OSError):
+            part.unlink()
+        raise
+
+
+def create_part(path: Path) -> Path:
+    """Create an empty file in the folder of `path` and return its path; its name is hidden, unique and short.
+
+    The length of its name does not depend on that of `path`, as file systems end at 255 bytes. Its permissions are
+    those of any new file (`tempfile` would let the owner alone read it).
+    """
+    while True:
+        part = path.with_name(f".{secrets.token_hex(4)}.part")
+        with suppress(FileExistsError):
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            return part
+
+
+def publish(part: Path, path: Path) -> None:
+    """Give a file that is written and closed the name `path`, in the place of what had it.
+
+    Its content is on the disk first: else a power cut may leave the new name with nothing behind it.
+    """
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+    part.replace(path)
