@@ -49,5 +49,6 @@ def jit(function: Callable[..., Any], forceinline: bool = True, reassociate: boo
     compiled: Any = njit(**options)(function)
     if isinstance(compiled, Dispatcher):  # not so under NUMBA_DISABLE_JIT
         with suppress(RuntimeError):  # numba finds no folder that can be written: nothing is cached
-            compiled._cache = _TolerantCache(function)  # numba has no public way to pass a cache of one's own
+            # numba has no public way to pass a cache of one's own
+            compiled._cache = _TolerantCache(function)  # type: ignore[attr-defined]
     return compiled  # type: ignore[no-any-return]
