@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from gramophone.models.parameters import Value, lookup
+from gramophone.models.parameters import Value
 from gramophone.presets import Preset, PresetError
 from gramophone.realtime.dsp.delay_line import DelayLine
 from gramophone.realtime.dsp.meters import Timings
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
-from gramophone.realtime.parameter_table import COMMON, complete, table
+from gramophone.realtime.parameter_table import COMMON, complete, table, values_of, with_values
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
 from gramophone.realtime.stage_registry import make_stage
 
@@ -29,7 +29,7 @@ class Slot:
         self._wetness = Fade(self._target(), round(_MIX.smoothing_ms * form.rate / 1000))
 
     def set(self, key: str, value: Value) -> None:
-        """Set bypass, mix or one of the stage's parameters; heard from the next block on."""
+        """Set bypass, mix or one of the stage's parameters, checked by the caller, from the next block on."""
         if key == _BYPASS.name:
             self._bypass = bool(value)
         elif key == _MIX.name:
@@ -55,7 +55,7 @@ class Slot:
         return {(self.name, key): value for key, value in self.stage.snapshot().items()}
 
     def _is_wet(self) -> bool:
-        """Whether the wet sound is all that is heard. Asked anew for each block: other threads turn the knobs."""
+        """Whether the wet sound is all that is heard."""
         return self._wetness.target == 1.0 and not self._wetness.left
 
     def _target(self) -> float:
@@ -65,7 +65,8 @@ class Slot:
 class Chain:
     """The stages of a preset, made for one audio format.
 
-    `delay` is the sum of the stages' delays in samples; bypassing a stage does not change it.
+    `delay` is the sum of the stages' delays in samples; bypassing a stage does not change it. `values` holds the newest
+    value of every parameter by its address, `stage.parameter`.
 
     Raises:
         PresetError: the preset does not fit the parameter table, or names a file that cannot be used.
@@ -73,11 +74,12 @@ class Chain:
     """
 
     def __init__(self, preset: Preset, form: Format) -> None:
-        self.preset = complete(preset)
+        self._preset = complete(preset)
         self.parameters = table(preset)
+        self.values = values_of(self._preset)
         self.slots: dict[str, Slot] = {}
         try:
-            for settings in self.preset.stages:
+            for settings in self._preset.stages:
                 values = dict(settings.values)
                 stage = make_stage(settings.kind, form, values)
                 self.slots[settings.name] = Slot(settings.name, stage, form, values)
@@ -85,10 +87,18 @@ class Chain:
             self.close()
             raise PresetError(f"{preset.where}: stage {settings.name!r}: {error}") from error
         self.delay = sum(slot.stage.delay for slot in self)
+        self._targets = {
+            f"{slot.name}.{key}": (slot, key) for slot in self for key in self._preset.stage(slot.name).values
+        }
 
     def __iter__(self) -> Iterator[Slot]:
         """Iterate over the slots in the order that the sound takes."""
         return iter(self.slots.values())
+
+    @property
+    def preset(self) -> Preset:
+        """The preset, with every parameter's newest value."""
+        return with_values(self._preset, self.values)
 
     @property
     def status(self) -> dict[str, str]:
@@ -118,15 +128,13 @@ class Chain:
         return self.preset.with_values({key: value for slot in self for key, value in slot.held().items()})
 
     def set(self, address: str, value: Value) -> None:
-        """Set the parameter at `stage.parameter`; heard from the next block on.
+        """Set the parameter at `stage.parameter`, from the next block on, in the thread that feeds the stages.
 
-        Raises:
-            ParameterError: there is no such parameter, or it does not take the value.
+        `value` has been checked: `Engine.set` and the controller do so once, before it reaches the audio thread.
         """
-        checked = lookup(self.parameters, address).check(value)
-        stage, _, key = address.partition(".")
-        self.slots[stage].set(key, checked)
-        self.preset = self.preset.with_values({(stage, key): checked})
+        self.values[address] = value
+        slot, key = self._targets[address]
+        slot.set(key, value)
 
     def process(self, block: Audio) -> Audio:
         """Pass `block`, `(channels, frames)`, through every stage; never writes `block`."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gramophone.models.parameters import Parameter, Value
+from gramophone.models.parameters import Parameter, Value, lookup
 from gramophone.presets import Preset, PresetError, load
 from gramophone.realtime.chain import Chain
 from gramophone.realtime.dsp.delay_line import DelayLine
@@ -55,6 +56,7 @@ class Engine:
         self._form = Format(rate, channels, device)
         self._chain = Chain(preset, self._form)
         self._leaving: _Leaving | None = None
+        self._pending: deque[tuple[Chain, str, Value]] = deque()
         self._input, self._output, self._timings = Meter(), Meter(), Timings()
         self._spent_ns = self._played = self._non_finite = 0
 
@@ -91,12 +93,18 @@ class Engine:
         return self._chain.parameters
 
     def set(self, address: str, value: Value) -> None:
-        """Turn the knob at `stage.parameter`; heard from the next block on, smoothed.
+        """Set the parameter at `stage.parameter`, in its unit; heard from the next block on, smoothed. Any thread may.
+
+        The thread that feeds the engine hands the value to the stage when the next block begins, so that stages are
+        touched by one thread only. A deque takes from one thread and gives to another without a lock.
 
         Raises:
             ParameterError: there is no such parameter, or it does not take the value.
         """
-        self._chain.set(address, value)
+        chain = self._chain
+        checked = lookup(chain.parameters, address).check(value)
+        chain.values[address] = checked
+        self._pending.append((chain, address, checked))
 
     def change(self, preset: Preset) -> None:
         """Fade over to another preset within 50 ms, without a click or a gap.
@@ -125,6 +133,7 @@ class Engine:
         """Fade over to a prepared chain, from the next block on. For the thread that plays."""
         if self._leaving:
             self._leaving.close()
+        self._apply_pending()
         self._chain.hold()
         self._leaving = _Leaving(self._chain, chain.delay, self._form)
         self._chain = chain
@@ -150,6 +159,7 @@ class Engine:
     def process(self, block: Audio) -> Audio:
         """Return the sound of `block`, `(channels, frames)`, `delay` samples late. Never writes `block`."""
         start = time.perf_counter_ns()
+        self._apply_pending()
         if self._input.add(block):
             block = self._finite(block)
             self._input.add(block)
@@ -225,6 +235,13 @@ class Engine:
         self._chain.close()
         if self._leaving:
             self._leaving.close()
+
+    def _apply_pending(self) -> None:
+        """Hand what `set` took to the chain that it was checked for; one that has left needs it no more."""
+        for _ in range(len(self._pending)):
+            chain, address, value = self._pending.popleft()
+            if chain is self._chain:
+                chain.set(address, value)
 
     def _finite(self, block: Audio) -> Audio:
         """Return `block` with NaN and infinities as silence: one would stay in every recursive filter for ever."""

@@ -5,7 +5,7 @@ Presets, `--set`, OSC, MIDI, the web page and the docs all go through here; a va
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from gramophone.models.parameters import Parameter, ParameterError, Value, lookup, suggest
@@ -28,6 +28,20 @@ def table(preset: Preset) -> dict[str, Parameter]:
         PresetError: a stage's kind is unknown, or its settings do not make a stage.
     """
     return {f"{stage.name}.{knob.name}": knob for stage in preset.stages for knob in _keys(preset, stage).knobs}
+
+
+def values_of(preset: Preset) -> dict[str, Value]:
+    """Return every value that the preset holds, by its address `stage.key`."""
+    return {f"{stage.name}.{key}": value for stage in preset.stages for key, value in stage.values.items()}
+
+
+def with_values(preset: Preset, values: Mapping[str, Value]) -> Preset:
+    """Return `preset` with the value at each address `stage.key` of `values` set.
+
+    Raises:
+        PresetError: the chain has no such stage.
+    """
+    return preset.with_values({_stage_and_key(address): value for address, value in values.items()})
 
 
 def complete(preset: Preset) -> Preset:
@@ -91,8 +105,7 @@ def overridden(preset: Preset, settings: Iterable[str]) -> Preset:
         if not equals:
             raise PresetError(f"--set {setting}: expected stage.parameter=value")
         try:
-            stage, _, key = address.partition(".")
-            changes[stage, key] = lookup(knobs, address).parse(text)
+            changes[_stage_and_key(address)] = lookup(knobs, address).parse(text)
         except ParameterError as error:
             raise PresetError(f"--set {setting}: {error}") from None
     return preset.with_values(changes)
@@ -117,6 +130,11 @@ def mappings_of(preset: Preset) -> tuple[ControlMapping, ...]:
             raise PresetError(f"{preset.where}: midi {number} ({row.get('knob', '?')}): {error}") from None
         found.append(mapping)
     return tuple(found)
+
+
+def _stage_and_key(address: str) -> tuple[str, str]:
+    stage, _, key = address.partition(".")
+    return stage, key
 
 
 def _keys(preset: Preset, stage: StageSettings) -> Keys:

@@ -1,21 +1,21 @@
-"""A morph: the way from one preset to another, as presets.
+"""Morphing: interpolation between two presets.
 
-What can be swept is swept along its knob (equal steps of a frequency are equal intervals); the rest, switches, choices,
-clips, and stages that only one of them has, changes over half way.
+A number is interpolated along its normalised value, so that equal steps of a frequency are equal intervals. Everything
+else (switches, choices, files, and stages that only one of the presets has) changes over half way.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from gramophone.models.parameters import Parameter, Value
 from gramophone.presets import Preset, StageSettings
 from gramophone.realtime.control.controller import Controller
-from gramophone.realtime.parameter_table import complete, table
+from gramophone.realtime.parameter_table import complete, table, values_of
 
-Layout = tuple[tuple[str, str, str], ...]
-_MADE_OF = ("model", "path")
-"""Keys that say what a stage is made of: another model or plugin is another stage."""
+StageIdentity = tuple[str, str, Mapping[str, Value]]
+"""Name, kind and fixed settings of a stage: with other settings (another model or plug-in) it is another stage."""
 
 
 class Morph:
@@ -27,55 +27,55 @@ class Morph:
 
     def __init__(self, first: Preset, second: Preset) -> None:
         self._ends = complete(first), complete(second)
-        self._knobs = table(first) | table(second)
-        there = {stage.name: stage for stage in self._ends[1].stages}
-        self._shared = {
-            stage.name: (stage, there[stage.name])
-            for stage in self._ends[0].stages
-            if stage.name in there and _identity(there[stage.name]) == _identity(stage)
-        }
+        parameters = table(self._ends[0])
+        there = chain_of(self._ends[1], table(self._ends[1]))
+        shared = [stage for stage in chain_of(self._ends[0], parameters) if stage in there]
+        start, end = (values_of(preset) for preset in self._ends)
+        self._shared = [
+            (parameter, (name, parameter.name), start[address], end[address])
+            for name, *_ in shared
+            for address, parameter in parameters.items()
+            if address == f"{name}.{parameter.name}"
+        ]
 
     def at(self, position: float) -> Preset:
-        """Return the preset at a position: 0 the first, 1 the second.
+        """Return the preset at `position`, 0 (the first) to 1 (the second), with every value.
 
         Raises:
             ValueError: the position is not from 0 to 1.
         """
         if not (math.isfinite(position) and 0 <= position <= 1):
             raise ValueError(f"morph position {position}: expected a number from 0 to 1")
-        near = self._ends[position >= 0.5]
-        changes: dict[tuple[str, str], Value] = {}
-        for name, (first, second) in self._shared.items():
-            for key, value in first.values.items():
-                if knob := self._knobs.get(f"{name}.{key}"):
-                    changes[name, key] = _between(knob, value, second.values[key], position)
-        return near.with_values(changes)
+        nearer = self._ends[position >= 0.5]
+        return nearer.with_values(
+            {place: _between(parameter, start, end, position) for parameter, place, start, end in self._shared}
+        )
 
 
 def play(controller: Controller, preset: Preset) -> None:
-    """Let the desk play `preset`, complete: by turning knobs where its chain is in place, else by fading over to it.
+    """Play `preset`, complete: set parameters where its chain plays already, else fade over to it.
 
     Raises:
         PresetError: it does not fit; what plays goes on.
     """
-    if layout(controller.preset) != layout(preset):
+    parameters = controller.parameters
+    if chain_of(controller.preset, parameters) != chain_of(preset, parameters):
         controller.change(preset)
         return
-    changes = {f"{stage.name}.{key}": value for stage in preset.stages for key, value in stage.values.items()}
-    controller.set_many({address: value for address, value in changes.items() if address in controller.parameters})
+    controller.set_many({address: value for address, value in values_of(preset).items() if address in parameters})
 
 
-def layout(preset: Preset) -> Layout:
-    """Return the preset's chain, without values: each stage's name, kind, and what it is made of."""
-    return tuple(_identity(stage) for stage in preset.stages)
+def chain_of(preset: Preset, parameters: Mapping[str, Parameter]) -> list[StageIdentity]:
+    """Return the chain of a complete preset without the values of `parameters`, those that it has by address."""
+
+    def fixed_settings(stage: StageSettings) -> Mapping[str, Value]:
+        return {key: value for key, value in stage.values.items() if f"{stage.name}.{key}" not in parameters}
+
+    return [(stage.name, stage.kind, fixed_settings(stage)) for stage in preset.stages]
 
 
-def _identity(stage: StageSettings) -> tuple[str, str, str]:
-    return stage.name, stage.kind, " ".join(str(stage.values.get(key, "")) for key in _MADE_OF)
-
-
-def _between(knob: Parameter, first: Value, second: Value, position: float) -> Value:
-    if not knob.is_number or first == second or position in (0, 1):
+def _between(parameter: Parameter, first: Value, second: Value, position: float) -> Value:
+    if not parameter.is_number or first == second or position in (0, 1):
         return second if position >= 0.5 else first
-    start, end = knob.position_of(first), knob.position_of(second)
-    return knob.value_at(start + (end - start) * position)
+    start, end = parameter.position_of(first), parameter.position_of(second)
+    return parameter.value_at(start + (end - start) * position)

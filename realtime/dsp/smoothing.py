@@ -35,8 +35,11 @@ class Ramps:
         self._parameters = {p.name: p for p in parameters}
         self._values = {name: values.get(name, p.default) for name, p in self._parameters.items()}
         self._moves: dict[str, _Move] = {}
-        self._rate = rate
         self._grid = grid
+        self._steps = {
+            name: round(p.smoothing_ms * rate / 1000 / grid) if p.is_number else 0
+            for name, p in self._parameters.items()
+        }
         self._count = 0
 
     @property
@@ -50,15 +53,14 @@ class Ramps:
         Raises:
             ParameterError: there is no such knob.
         """
-        parameter = self._parameters.get(name)
-        if parameter is None:
+        steps = self._steps.get(name)
+        if steps is None:
             raise ParameterError(f"{name}: expected one of {', '.join(self._parameters)}")
-        steps = round(parameter.smoothing_ms * self._rate / 1000 / self._grid)
-        self._moves.pop(name, None)
         now = self._values[name]
-        if isinstance(now, float | int) and parameter.is_number and steps > 0 and value != now:
-            self._moves[name] = _Move(parameter, float(now), float(value), steps)
+        if steps and value != now:
+            self._moves[name] = _Move(self._parameters[name], float(now), float(value), steps)
         else:
+            self._moves.pop(name, None)
             self._values[name] = value
 
     def segments(self, frames: int) -> Iterator[tuple[int, int, Mapping[str, Value]]]:

@@ -74,8 +74,8 @@ class Player:
         return self._engine.prepare(preset)
 
     def set(self, address: str, value: Value) -> None:
-        """Turn a knob."""
-        self._engine.set(address, value)
+        """Set a parameter to a value that the controller has checked, from the next block on."""
+        self._engine.chain.set(address, value)
 
     def change(self, chain: Chain) -> None:
         """Fade over to another chain."""

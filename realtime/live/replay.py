@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gramophone.models.parameters import lookup
 from gramophone.presets import Preset, StageSettings, load
 from gramophone.realtime.chain import Chain
 from gramophone.realtime.files import AudioReader, AudioWriter
@@ -85,7 +86,7 @@ class _Again:
                 player.close()
                 self.player = self._play(_preset(value))
             case "set":
-                player.set(line["address"], value)
+                player.set(line["address"], lookup(player.parameters, line["address"]).check(value))
             case "change":
                 player.change(self._prepare(_preset(value)))
             case "mute":

@@ -18,7 +18,7 @@ from queue import SimpleQueue
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.models.parameters import ParameterError, Value
+from gramophone.models.parameters import Value
 from gramophone.presets import Preset, PresetError
 from gramophone.realtime.chain import Chain
 from gramophone.realtime.engine import EngineReport
@@ -170,7 +170,7 @@ class Worker:
     def _set(self, address: str, value: Value) -> None:
         try:
             self._player.set(address, value)
-        except (ParameterError, StageError) as error:
+        except StageError as error:
             self._said.put(Complaint(str(error)))
         else:
             self._say("set", address, value)

@@ -1,5 +1,8 @@
 """The engine: any blocks equal one pass, latency is what it says, nothing clicks, nothing blows up."""
 
+import sys
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -105,6 +108,53 @@ def test_no_knob_clicks(change):
     engine.process(audio)
     engine.set(*change)
     assert curvature(engine.process(audio)) < 2 * curvature(audio)
+
+
+@pytest.fixture
+def forced_switching():
+    """Threads give way after every few instructions, so that they meet in every place where they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_any_thread_may_set_while_another_feeds_and_the_last_value_arrives(forced_switching):
+    """Four threads set four parameters each, to and fro; then the sound is that of an engine that begins there."""
+    names = [(f"level{k}.gain", float(k - 8)) for k in range(16)]
+    chain = preset(*((f"level{k}", "gain", {}) for k in range(16)))
+    engine = Engine(chain, RATE)
+    failed = []
+
+    def turn(mine):
+        try:
+            for step in range(300):
+                for address, value in mine:
+                    engine.set(address, value if step % 2 else -value)
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=turn, args=(names[k::4],)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    block = sine(64)
+    while any(thread.is_alive() for thread in threads):
+        engine.process(block)
+    engine.process(sine(RATE))
+    assert failed == []
+    final = chain.with_values({tuple(address.split(".")): value for address, value in names})
+    assert engine.preset.stages == Engine(final, RATE).preset.stages
+    np.testing.assert_array_equal(engine.process(block), Engine(final, RATE).process(block))
+
+
+def test_a_value_is_known_at_once_and_heard_from_the_next_block_on():
+    engine = Engine(preset(("level", "gain", {"gain": 0.0})), RATE)
+    engine.set("level.gain", -6)
+    assert engine.preset.stage("level").values["gain"] == -6.0
+    engine.process(sine(RATE))
+    np.testing.assert_allclose(engine.process(sine(256)), sine(256) * 10 ** (-6 / 20), atol=1e-6)
+    with pytest.raises(ParameterError, match="expected a number from"):
+        engine.set("level.gain", 1e9)
 
 
 def test_changing_presets_neither_clicks_nor_gaps():

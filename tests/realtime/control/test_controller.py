@@ -13,11 +13,11 @@ from gramophone.realtime.parameter_table import complete
 CODE = """
 import sys
 from gramophone.presets import load, names
-from gramophone.realtime.control.controller import Desk
-from gramophone.realtime.live.surfaces import Hands
+from gramophone.realtime.control.controller import Controller
+from gramophone.realtime.live.surfaces import Surfaces
 from gramophone.realtime.live.run import perform
 from gramophone.realtime.live.console_view import TerminalView
-from gramophone.realtime.control.midi import Surface
+from gramophone.realtime.control.midi import ControllerMap
 from gramophone.realtime.midi.decoder import Program
 from gramophone.realtime.control.morph import Morph
 from gramophone.realtime.control.osc import AddressSpace
@@ -27,15 +27,15 @@ class Sink:
     def __getattr__(self, name):
         return lambda *arguments: None
 
-desk = Desk(load("hall"), Sink())
-surface = Surface(desk)
-space = AddressSpace(desk, surface=surface)
+controller = Controller(load("hall"), Sink())
+controller_map = ControllerMap(controller)
+space = AddressSpace(controller, controller_map=controller_map)
 for number, name in enumerate(names()):
-    surface.receive(Program(1, number))
-    assert desk.name == name
+    controller_map.receive(Program(1, number))
+    assert controller.name == name
     tree(space)
     Morph(load("hall"), load(name)).at(0.5)
-assert not surface.troubles
+assert not controller_map.troubles
 print([name for name in ("torch", "onnxruntime", "numba", "librosa") if name in sys.modules])
 """
 

@@ -5,9 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.osc import Setup, make_preset
 
+from gramophone.models.parameters import Parameter
 from gramophone.presets import load, names
-from gramophone.realtime.control.morph import Morph, layout, play
+from gramophone.realtime.control.morph import Morph, chain_of, play
 from gramophone.realtime.parameter_table import complete, table
+from gramophone.realtime.stages.plugins import describe, scan
+from gramophone.realtime.stages.plugins.description import Description, PluginParameter
 
 FIRST = make_preset("a", [("filter", "ladder", {"frequency": 100.0}), ("level", "gain", {"gain": -12.0})])
 SECOND = make_preset(
@@ -18,6 +21,47 @@ OTHER = make_preset("c", [("level", "gain", {"gain": 12.0}), ("hall", "reverb", 
 
 def values(preset):
     return {f"{stage.name}.{key}": value for stage in preset.stages for key, value in stage.values.items()}
+
+
+def names_of(preset):
+    return [(stage.name, stage.kind) for stage in preset.stages]
+
+
+def plugin(name, **knobs):
+    return make_preset(name, [("fx", "plugin", {"plugin": name, **knobs}), ("level", "gain", {})])
+
+
+@pytest.fixture
+def plugins(monkeypatch, tmp_path):
+    """Two plug-ins that are installed and described, with one parameter of the same name and one of another."""
+    for name, other in (("Warm", "tone"), ("Cold", "depth")):
+        path = tmp_path / f"{name}.vst3"
+        path.touch()
+        knobs = tuple(PluginParameter(Parameter(key, 0.5, key), key, "position") for key in ("amount", other))
+        described = Description(name, "us", "1", "Fx", 0, (1, 2), knobs)
+        DESCRIBED[str(path)] = described
+    monkeypatch.setattr(scan, "folders", lambda: [tmp_path])
+    monkeypatch.setattr(describe, "describe", lambda _name, source, _load_s: DESCRIBED[source.path])
+
+
+DESCRIBED = {}
+
+
+def test_stages_of_one_name_with_different_plugins_change_over_and_are_never_mixed(plugins):
+    warm, cold = plugin("Warm", amount=0.0, tone=1.0), plugin("Cold", amount=1.0)
+    morph = Morph(warm, cold)
+    assert values(morph.at(0.49)) == values(complete(warm))
+    assert values(morph.at(0.51)) == values(complete(cold))
+    setup = Setup(warm)
+    play(setup.controller, morph.at(0.75))
+    assert setup.sink.calls == [("change", "Cold")]
+    assert setup.controller.get("fx.depth") == 0.5
+
+
+def test_the_same_plugin_with_another_state_is_another_stage(plugins):
+    kept = complete(plugin("Warm", state="AAAA"))
+    assert chain_of(kept, table(kept)) != chain_of(complete(plugin("Warm")), table(kept))
+    assert chain_of(kept, table(kept)) == chain_of(complete(plugin("Warm", state="AAAA", amount=0.9)), table(kept))
 
 
 def test_numbers_go_along_their_knobs_and_the_rest_changes_half_way():
@@ -41,8 +85,8 @@ def test_stages_that_both_have_go_all_the_way_between_different_chains():
     gains = [values(morph.at(position / 10))["level.gain"] for position in range(11)]
     assert gains == sorted(gains)
     assert len(set(gains)) == 11
-    assert layout(morph.at(0.4)) == layout(FIRST)
-    assert layout(morph.at(0.6)) == layout(OTHER)
+    assert names_of(morph.at(0.4)) == names_of(FIRST)
+    assert names_of(morph.at(0.6)) == names_of(OTHER)
 
 
 @settings(deadline=None)
