@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from gramophone.realtime.dsp.channel_matrix import ChannelMatrix, Matrix
-from gramophone.realtime.dsp.history import History
+from gramophone.realtime.dsp.delay_line import LONGEST_DELAY, DelayLine
 from gramophone.realtime.live.latency_budget import depth
 from gramophone.realtime.live.parameter_memory import ParameterMemory
 from gramophone.realtime.live.shared_state import INPUTS, MUTE, OUTPUTS, SharedState
@@ -29,7 +29,7 @@ class AudioCallback:
         self._spare = spare
         self._heard, self._played = _Side(shared.routes, INPUTS, channels), _Side(shared.routes, OUTPUTS, channels)
         self._number = self._inputs.newest + 1
-        self._history = History(channels)
+        self._history = DelayLine(channels, longest=LONGEST_DELAY)
         self._delay = int(self._status["delay"])
         self._last = np.zeros((channels, 1), np.float32)
         self._wet = self._begun = False

@@ -11,7 +11,7 @@ import numpy as np
 from gramophone.models.parameters import Parameter, Value
 from gramophone.presets import Preset
 from gramophone.realtime.chain import Chain
-from gramophone.realtime.dsp.history import History
+from gramophone.realtime.dsp.delay_line import LONGEST_DELAY, DelayLine
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.stage import Audio, Format
@@ -125,7 +125,7 @@ class _AlignedDry:
     """The dry sound, as late as a chain whose latency changes with the preset."""
 
     def __init__(self, form: Format, delay: int) -> None:
-        self._history = History(form.channels)
+        self._history = DelayLine(form.channels, longest=LONGEST_DELAY)
         self._before = self._after = delay
         self._samples = round(_MOVE_MS * form.rate / 1000)
         self._share = Fade(1.0, self._samples)

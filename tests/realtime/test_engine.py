@@ -5,12 +5,9 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from gramophone.models.parameters import ParameterError
 from gramophone.presets import CLIPS, Preset, PresetError, StageSettings, load
-from gramophone.realtime.dsp.delay_line import DelayLine
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.files import read
 from gramophone.realtime.stage import StageError
@@ -241,16 +238,6 @@ def test_input_blocks_are_left_as_they_were():
 def test_wrong_shapes_are_refused():
     with pytest.raises(ValueError, match=r"expected \(2, frames\)"):
         Engine(EFFECTS, RATE).render(np.zeros((1, 10), np.float32))
-
-
-@settings(max_examples=60, deadline=None)
-@given(delay=st.integers(0, 3000), sizes=st.lists(st.integers(0, 5000), min_size=1, max_size=12))
-def test_a_delay_line_is_a_list_with_silence_in_front(delay, sizes):
-    rng = np.random.default_rng(delay)
-    line, blocks = DelayLine(2, delay), [rng.normal(size=(2, size)).astype(np.float32) for size in sizes]
-    heard = np.concatenate([line.process(block) for block in blocks], axis=1)
-    truth = np.concatenate([np.zeros((2, delay), np.float32), *blocks], axis=1)[:, : heard.shape[1]]
-    assert np.array_equal(heard, truth)
 
 
 def test_a_lesson_on_hold_is_taken_over_where_it_is_told_to_be_and_nowhere_else():

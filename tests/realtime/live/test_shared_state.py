@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gramophone.models.parameters import Parameter
-from gramophone.realtime.dsp.history import History
 from gramophone.realtime.live.block_ring import BlockRing
 from gramophone.realtime.live.messages import Text
 from gramophone.realtime.live.parameter_memory import ParameterMemory
@@ -263,15 +262,3 @@ def test_rings_while_nobody_waits_are_kept_as_one(kind: type) -> None:
 
 def test_the_quickest_bell_is_the_system_s_own() -> None:
     assert type(make_wake()).__name__ == ("EventWake" if hasattr(os, "eventfd") else "SemaphoreWake")
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(1, 16), min_size=1, max_size=20), st.integers(0, 40))
-def test_history_gives_any_block_again_at_any_delay(cuts: list[int], delay: int) -> None:
-    sound = np.arange(1, sum(cuts) + 1, dtype=np.float32)[None]
-    history, heard = History(1, 64), np.zeros((1, 64), np.float32)
-    for start, frames in zip(np.cumsum([0, *cuts]), cuts, strict=False):
-        history.write(sound[:, start : start + frames])
-        heard = np.concatenate((heard, sound[:, start : start + frames]), axis=1)
-        end = heard.shape[1] - min(delay, 64 - frames)
-        np.testing.assert_array_equal(history.read(frames, delay), heard[:, end - frames : end])
