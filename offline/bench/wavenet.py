@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from gramophone.models.checkpoint import Card, save
 from gramophone.models.nets.wavenet import SIZES, WaveNet
 from gramophone.offline.bench.timing import cold, hot, quantiles, warm
-from gramophone.realtime.kernels.arrays import weights_of, zeros
+from gramophone.realtime.kernels.arrays import zeros
 from gramophone.realtime.kernels.matvec import add_product
 from gramophone.realtime.stage import Format
 from gramophone.realtime.stages.wavenet.engines import TorchEngine
 from gramophone.realtime.stages.wavenet.sampler import Sampler
 from gramophone.realtime.stages.wavenet.stage import WaveNetStage
+from gramophone.realtime.stages.wavenet.weights import weights_of
 
 _MODEL_RATE, _RATE, _BLOCK = 16_000, 48_000, 256
 _SAMPLES = {"S": 320, "M": 64}

@@ -118,8 +118,8 @@ def ours() -> Iterator[Tracker]:
         name = "ours" if ahead == 1 else f"ours, {ahead} ahead"
         yield Live(name, lowest=lowest, highest=highest, ahead=ahead)
     hops = RATE / 128
-    forgetful = kernel.BELIEF._replace(begins=hops / 2, ends=hops / 2, leaps=hops)
-    yield Live("ours, no memory", lowest=lowest, highest=highest, ahead=0, belief=forgetful)
+    forgetful = kernel.PITCH_MODEL._replace(onset_rate=hops / 2, offset_rate=hops / 2, jump_rate=hops)
+    yield Live("ours, no memory", lowest=lowest, highest=highest, ahead=0, model=forgetful)
 
 
 def peers() -> Iterator[Tracker]:

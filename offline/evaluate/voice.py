@@ -38,7 +38,7 @@ from gramophone.offline.train.pitch_cache import prosody
 from gramophone.offline.train.plan import RunFolder, begun_plan
 from gramophone.offline.train.voice import VoicePlan
 from gramophone.offline.train.voice_resynthesis import accustomed_to, clip, sung
-from gramophone.realtime.dsp.pitch.whole import measured
+from gramophone.realtime.dsp.pitch.contour import pitch_contour
 from gramophone.realtime.stages.latent.parameters import MOMENTS
 from gramophone.realtime.stages.latent.target_speaker import meet
 from gramophone.realtime.stages.latent.voice_codec import in_character, nobody
@@ -247,7 +247,7 @@ class ConversionStage:
             "quality_was": phrase.quality,
             "likeness": likeness.get(target, float("nan")),
             "source": likeness.get(phrase.speaker, float("nan")),
-            "cents": cents_off(told, measured(said, rate, self.voice.shape.hop)),
+            "cents": cents_off(told, pitch_contour(said, rate, self.voice.shape.hop)),
             "wrong": wrong,
             "wrong_was": wrong_was,
             "total": total,

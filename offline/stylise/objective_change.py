@@ -24,8 +24,9 @@ from gramophone.offline.stylise.receptive_field import (
     settle,
     spread,
 )
-from gramophone.realtime.kernels.arrays import Floats, WaveNetWeights
+from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stages.wavenet.kernel import KernelState
+from gramophone.realtime.stages.wavenet.weights import WaveNetWeights
 
 Flags = NDArray[np.bool_]
 

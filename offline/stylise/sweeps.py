@@ -18,8 +18,9 @@ import numpy as np
 from gramophone.models.layers import mulaw
 from gramophone.offline.stylise.objective_change import Aims, change, compare, count_grams, decide, tally_of
 from gramophone.offline.stylise.receptive_field import Doubles, Known, Levels, know, known_of, own_costs, room_of
-from gramophone.realtime.kernels.arrays import Floats, WaveNetWeights
+from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stages.wavenet.kernel import state_of
+from gramophone.realtime.stages.wavenet.weights import WaveNetWeights
 
 _BATCH = 64
 """Sites whose cones are kept at a time."""

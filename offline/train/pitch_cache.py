@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gramophone.offline.data.corpus import sound
 from gramophone.offline.data.recording import Recording
 from gramophone.presets.atomic import atomic_write
-from gramophone.realtime.dsp.pitch.whole import measured
+from gramophone.realtime.dsp.pitch.contour import pitch_contour
 
 Floats = NDArray[np.float32]
 
@@ -24,7 +24,7 @@ def prosody(recording: Recording, rate: int, hop: int) -> Floats:
     """Return octaves above the middle pitch and voicing, 0 to 1, at the end of each of its hops, `(frames, 2)`."""
     kept = recording.sound.with_suffix(f".prosody-{hop}-{_VERSION}.npy")
     if not kept.is_file():
-        found = measured(sound(recording), rate, hop)
+        found = pitch_contour(sound(recording), rate, hop)
         with atomic_write(kept) as part, part.open("wb") as file:
             np.save(file, found)
     return np.asarray(np.load(kept), np.float32)

@@ -1,1 +1,1 @@
-"""Signal processing that knows no models and no devices: delay lines, FIFOs, smoothing, resampling, pitch."""
+"""Signal processing without stages or devices: delay lines, FIFOs, smoothing, meters, resampling, pitch."""

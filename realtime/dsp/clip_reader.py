@@ -1,4 +1,4 @@
-"""A clip to learn from: any audio file, as a model of a certain sample rate hears it."""
+"""Reference clips: any audio file, at the sample rate of the model that analyses it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from gramophone.realtime.stage import Audio, StageError
 
 
 def read_clip(clip: str, rate: int) -> Audio:
-    """Return the sound of a file, `(channels, frames)` at `rate` Hz, what is not finite as silence.
+    """Return the samples of the audio file `clip`, `(channels, frames)` at `rate` Hz; NaN and infinity become silence.
 
     Raises:
-        StageError: it cannot be read.
+        StageError: the file cannot be read.
     """
     try:
         sound, found = read(Path(clip))

@@ -1,8 +1,12 @@
-"""Blocks of any size for a function that wants multiples of its hop, at the smallest delay there can be.
+"""A FIFO that feeds blocks of any size to a function that processes whole hops, at the smallest possible delay.
 
-Output sample `n` needs the whole hop that contains input sample `n - delay`. With blocks of any size the worst
-case is that all but one sample of a hop has come: `hop - 1`. With a fixed block the number of waiting samples is
-always a multiple of `gcd(hop, block)`, so the worst case is `hop - gcd(hop, block)`.
+Why the delay is what `fifo_delay` returns. After `n` input samples, `n - n mod hop` samples have been processed: the
+rest, `r = n mod hop`, waits for its hop to be complete. The FIFO must by then have returned `n` samples, of which the
+first `delay` are silence. So `delay >= r` at the end of every block; the least delay is the largest `r` that occurs:
+
+- blocks of any sizes: `r` takes every value from 0 to `hop - 1`, so the delay is `hop - 1`;
+- blocks of one size `block`: `n` is a multiple of `block`, so `r` is a multiple of `g = gcd(hop, block)`, and by Bezout
+  every multiple of `g` below `hop` occurs. The largest is `hop - g`. It is 0 if the block is a multiple of the hop.
 """
 
 from __future__ import annotations
@@ -16,14 +20,18 @@ from gramophone.realtime.stage import Audio, StageError
 
 
 def fifo_delay(hop: int, block: int | None = None) -> int:
-    """Return the smallest delay in samples at which no block starves; `block=None` is any sequence of sizes."""
+    """Return the smallest delay in samples at which every block can be answered at once (derivation above).
+
+    `hop` in samples, from 1; `block` in samples, from 1, or None for blocks of varying sizes.
+    """
     return hop - (1 if block is None else gcd(hop, block))
 
 
 class Fifo:
-    """Feeds a function with multiples of `hop` and hands its output on in the blocks that came in.
+    """Feeds a function with multiples of `hop` samples and returns its output in blocks of the sizes that came in.
 
-    What waits on the way in and what waits on the way out always add up to `delay`, so every block is answered.
+    `channels`, `hop` and `block` are counts from 1; `block` is the promised size of all blocks in samples, or None if
+    they vary. Samples waiting for their hop and processed samples not returned yet always add up to `delay` samples.
 
     Raises:
         StageError: hop, block or channels is not positive.
@@ -56,28 +64,28 @@ class Fifo:
         whole = self._in + frames - rest
         if whole == 0:
             return self._wait(block, out)
-        made = step(self._gather(block, whole))
+        processed = step(self._gather(block, whole))
         if self.delay == 0:
-            return made
-        answer = np.empty_like(block)
-        answer[:, :out] = self._waiting_out[:, :out]
-        answer[:, out:] = made[:, : frames - out]
-        self._waiting_out[:, : self.delay - rest] = made[:, frames - out :]
+            return processed
+        output = np.empty_like(block)
+        output[:, :out] = self._waiting_out[:, :out]
+        output[:, out:] = processed[:, : frames - out]
+        self._waiting_out[:, : self.delay - rest] = processed[:, frames - out :]
         self._waiting_in[:, :rest] = block[:, frames - rest :]
         self._in = rest
-        return answer
+        return output
 
     def _wait(self, block: Audio, out: int) -> Audio:
-        """Put a block away that does not fill a hop; answer from what was made before."""
+        """Store a block that does not complete a hop; return samples processed earlier."""
         frames = block.shape[1]
         self._waiting_in[:, self._in : self._in + frames] = block
         self._in += frames
-        answer = self._waiting_out[:, :frames].copy()
+        output = self._waiting_out[:, :frames].copy()
         self._waiting_out[:, : out - frames] = self._waiting_out[:, frames:out]
-        return answer
+        return output
 
     def _gather(self, block: Audio, whole: int) -> Audio:
-        """Return the first `whole` samples of what waited and `block`: contiguous, no copy if nothing waited."""
+        """Return the first `whole` samples of the waiting ones and `block`, contiguous; no copy if none waited."""
         if self._in == 0 and whole == block.shape[1]:
             return block
         size = block.shape[0] * whole

@@ -1,4 +1,4 @@
-"""Meters: block times of a stage and levels of a signal, kept as plain numbers for whoever shows them."""
+"""Meters: processing times of a stage and levels of a signal, as plain numbers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _SILENCE_DB = -120.0
 
 
 class Timings:
-    """The times in ns of the last 1,024 blocks."""
+    """The processing times of the last 1,024 blocks."""
 
     def __init__(self) -> None:
-        self._ns = [0] * _KEPT  # a list: on the path of the sound, an array's call costs more than the sum of this
+        self._ns = [0] * _KEPT  # a list: one call of an array's method costs more than all of `add`
         self._count = 0
 
     def add(self, ns: int) -> None:
-        """Keep one block's time."""
+        """Record one block's time in ns."""
         self._ns[self._count % _KEPT] = ns
         self._count += 1
 
@@ -44,27 +44,27 @@ class Level:
 
 
 class Meter:
-    """The level of all that came since the last reading."""
+    """The level of a signal since the last reading."""
 
     def __init__(self) -> None:
         self._peak = self._energy = 0.0
         self._count = 0
 
     def add(self, block: Audio) -> bool:
-        """Take in a block, `(channels, frames)`; return whether it may hold what is not finite, and then leave it."""
+        """Include a block, `(channels, frames)`; return True, and leave it out, if it may hold NaN or infinity."""
         if block.size:
             flat = block.ravel()
             energy = float(np.dot(flat, flat))
             if not math.isfinite(energy):
                 return True
-            # argmax and argmin go straight to C; max and min take a way through Python that costs more than they do.
+            # argmax and argmin run in C at once; max and min go through Python code that costs more than they do.
             self._peak = max(self._peak, float(flat[flat.argmax()]), -float(flat[flat.argmin()]))
             self._energy += energy
             self._count += flat.size
         return False
 
     def read(self) -> Level:
-        """Return the level since the last reading and start anew."""
+        """Return the level since the last reading, and reset."""
         mean = self._energy / self._count if self._count else 0.0
         level = Level(_decibels(self._peak), _decibels(math.sqrt(mean)))
         self._peak = self._energy = 0.0

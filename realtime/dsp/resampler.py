@@ -1,7 +1,8 @@
-"""From one sample rate to another: a stream without delay, for what a model plays can be made ahead of time.
+"""Streaming sample rate conversion: a polyphase windowed sinc (Kaiser window, about 70 dB of stopband).
 
-Output sample `n` is the band-limited input at the time `n / to`, by a windowed sinc (Kaiser window, about 70 dB). It
-needs some input beyond that time: `wanted` says how much, or `makeable` how far what there is will do.
+The conversion itself adds no delay: output sample `n` is the input at exactly the time `n / to_rate`. It needs some
+input beyond that time. A caller that can produce input ahead of time (a model that plays by itself) asks how much with
+`required_inputs`; a caller that waits for its input asks with `available_outputs` how many samples can be computed.
 """
 
 from __future__ import annotations
@@ -17,55 +18,79 @@ from gramophone.realtime.kernels.jit import jit
 
 Index = TypeVar("Index", int, NDArray[np.int64])
 _REACH = 24
-"""Periods of the lower rate that the sinc reaches to either side."""
+"""Periods of the lower sample rate that the sinc extends to either side."""
 _BETA = 7.0
 _ROLL_OFF = 0.91
-"""Where the filter has fallen to half, relative to half of the lower rate: it is closed at 1."""
+"""Where the filter has fallen to half its gain, relative to half of the lower rate; at 1 it is closed."""
 
 
+# Derivation. Let the rates be reduced, `from_rate / to_rate = step / phases`. Output `n` lies at the input position
+#
+#     p(n) = n * from_rate / to_rate = n * step / phases
+#
+# in input samples, with whole part `i = n * step // phases` and fraction `(n * step % phases) / phases`. The fraction
+# takes only `phases` values, so the band-limited interpolation (Smith and Gossett 1984)
+#
+#     y(n) = sum over k of x[k] * h(p(n) - k),   h(d) = sinc(d * cutoff * roll_off) * kaiser(d / reach)
+#
+# is, for each of these phases, a fixed set of `2 * reach` weights on the inputs `i + 1 - reach` to `i + reach`. The
+# weights of each phase are scaled to a sum of 1, so that a constant passes unchanged. `cutoff = min(1, to / from)` and
+# `reach = ceil(24 / cutoff)`: the sinc must be as wide as the lower of the rates requires. Hence:
+#
+# - the newest input that output `n` needs is `n * step // phases + reach` (`newest_input`);
+# - outputs `first` to `first + frames - 1` need `newest_input(first + frames - 1) + 1` inputs (`required_inputs`);
+# - `N` inputs are enough for output `n` if `n * step // phases + reach <= N - 1`, that is
+#   `n * step < (N - reach) * phases`; the number of such `n` is `ceil((N - reach) * phases / step)`
+#   (`available_outputs`).
+#
+# All of it is counted in whole numbers from the first sample, so there is no drift and blocks leave no trace.
 class Resampler:
-    """Input sample `k`, at the time `k / rate`, to output samples at the times `n / to`; silence before the first."""
+    """Converts one channel from `from_rate` to `to_rate`, both in Hz; silence before the first sample.
 
-    def __init__(self, rate: int, to: int) -> None:
-        ratio = Fraction(rate, to)
+    Input sample `k` lies at the time `k / from_rate`, output sample `n` at `n / to_rate`.
+    """
+
+    def __init__(self, from_rate: int, to_rate: int) -> None:
+        ratio = Fraction(from_rate, to_rate)
         self._step, self._phases = ratio.numerator, ratio.denominator
         cutoff = min(1.0, float(1 / ratio))
         self._reach = int(np.ceil(_REACH / cutoff))
         self._kernels = _kernels(self._phases, self._reach, cutoff)
         self._past: Floats = np.zeros(2 * self._reach - 1, np.float32)
         self._taken = self._made = 0
-        self.process(self._past[:0], 0)  # compiled now, not later
+        self.process(self._past[:0], 0)  # compiled now, not in the first block
 
-    def wanted(self, frames: int) -> int:
-        """Return how many more input samples the next `frames` output samples take."""
-        return self.newest(self._made + frames - 1) + 1 - self._taken if frames else 0
+    def required_inputs(self, frames: int) -> int:
+        """Return how many more input samples the next `frames` output samples need."""
+        return self.newest_input(self._made + frames - 1) + 1 - self._taken if frames else 0
 
-    def makeable(self, samples: int) -> int:
-        """Return how many more output samples can be made once `samples` more input samples have come."""
+    def available_outputs(self, samples: int) -> int:
+        """Return how many more output samples can be computed from `samples` more input samples."""
         within = max(self._taken + samples - self._reach, 0)
         return max(-(-within * self._phases // self._step) - self._made, 0)
 
-    def newest(self, output: Index) -> Index:
-        """Return which input sample is the newest that output sample `output` takes."""
+    def newest_input(self, output: Index) -> Index:
+        """Return the index of the newest input sample that output sample `output` (an index or an array) needs."""
         return output * self._step // self._phases + self._reach
 
     def process(self, samples: Floats, frames: int) -> Floats:
-        """Return the next `frames` output samples, given at least the input samples `wanted` for them."""
+        """Return the next output samples, `(frames,)`, given at least the `required_inputs` for them, `(samples,)`."""
         known = np.concatenate((self._past, samples))
         first = self._taken - len(self._past)
         self._taken += len(samples)
         output = np.zeros(frames, np.float32)
-        needed = _weigh(known, self._kernels, self._step, self._made, first + self._reach - 1, output)
+        needed = _interpolate(known, self._kernels, self._step, self._made, first + self._reach - 1, output)
         self._made += frames
         self._past = known[needed:]
         return output
 
 
 @jit
-def _weigh(known: Floats, kernels: Floats, step: int, made: int, first: int, output: Floats) -> int:
-    """Write the next samples; `first` is the place in time of `known[0]`; return where in it the last one begins.
+def _interpolate(known: Floats, kernels: Floats, step: int, made: int, first: int, output: Floats) -> int:
+    """Write output samples `made` and on; return where in `known` the inputs of the last one begin.
 
-    Products are summed one after the other, so that a sample does not depend on how many are made with it.
+    `first` is the index of `known[0]` in the input, plus `reach - 1`. Products are summed one after the other, so that
+    a sample does not depend on how many are computed with it.
     """
     taps, phases = kernels.shape
     start = 0

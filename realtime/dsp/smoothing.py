@@ -1,7 +1,7 @@
-"""How a change arrives without a click: knobs that move in steps on a grid, gains that move every sample.
+"""Parameter smoothing, so that a change makes no click: values that move in steps on a grid, and gains per sample.
 
-Both depend on the count of samples only, never on how the sound was cut into blocks: a stage built on them gives
-the same samples whole and in blocks of any sequence of sizes.
+Both depend on the count of samples only, never on block sizes: a stage built on them gives the same samples for a whole
+file and for blocks of any sequence of sizes.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from gramophone.models.parameters import Parameter, ParameterError, Value
 from gramophone.realtime.stage import Audio
 
 GRID = 32
-"""Samples between two steps of a moving knob."""
+"""Samples between two steps of a moving value."""
 
 Amount = np.float32 | NDArray[np.float32]
 """One gain for a whole block, or `(frames,)` of them."""
 
 
 class Ramps:
-    """Knobs that move to their targets in steps, at sample counts that are multiples of `grid`.
+    """Parameter values that move to their targets in steps, at sample counts that are multiples of `grid`.
 
-    A number is approached over its parameter's `smoothing_ms`, linearly in the knob's position 0..1, so that a
-    log knob moves by ratios; the last step lands on the target exactly. Switches, texts and knobs without smoothing
-    are set at once. A target set during a move starts a new move from where the knob is.
+    A number moves over its parameter's `smoothing_ms`, linearly in the normalised value 0..1, so one with a log curve
+    moves by ratios; the last step is the target exactly. Switches, texts and parameters without smoothing change at
+    once. A target set during a move starts a new move from the current value. `rate` in Hz.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class Ramps:
 
     @property
     def moving(self) -> bool:
-        """Whether any knob has not reached its target."""
+        """Whether any value has not reached its target."""
         return bool(self._moves)
 
     def set(self, name: str, value: Value) -> None:
-        """Set the target of a knob, heard from the next sample on.
+        """Set the target of a parameter; the move begins with the next sample.
 
         Raises:
-            ParameterError: there is no such knob.
+            ParameterError: there is no such parameter.
         """
         steps = self._steps.get(name)
         if steps is None:
@@ -66,7 +66,7 @@ class Ramps:
     def segments(self, frames: int) -> Iterator[tuple[int, int, Mapping[str, Value]]]:
         """Yield `(start, stop, values)`: runs of constant values that cover the next `frames` samples.
 
-        One run covers everything when nothing moves. Use it up: what is not yielded is not counted.
+        One run covers everything when nothing moves. Exhaust the iterator: only yielded samples are counted.
         """
         start = 0
         while start < frames:
@@ -86,7 +86,7 @@ class Ramps:
 
 
 class _Move:
-    """One knob's way from a value to a target in a number of equal steps of its position."""
+    """A move from a value to a target in equal steps of the normalised value."""
 
     def __init__(self, parameter: Parameter, value: float, target: float, steps: int) -> None:
         self._parameter = parameter
@@ -100,13 +100,13 @@ class _Move:
 
     def step(self) -> float:
         self._done += 1
-        if self.arrived:  # the value itself: the way through 0..1 and back may round
+        if self.arrived:  # exactly: the conversion to 0..1 and back may round
             return self._target
         return self._parameter.from_0to1(self._from + (self._to - self._from) * self._done / self._steps)
 
 
 class Fade:
-    """A gain that moves to its target in a straight line over `samples`, a little with every sample.
+    """A gain that moves to its target linearly over `samples` samples.
 
     The k-th sample after `set` (k = 1, 2, …) has `start + (target - start) * k / samples`.
     """
@@ -118,16 +118,16 @@ class Fade:
 
     @property
     def left(self) -> int:
-        """How many samples from now the target is reached; 0 when it is."""
+        """Samples until the target is reached; 0 if it is."""
         return self.samples - self._done
 
     @property
     def target(self) -> float:
-        """Where the gain is going, or is."""
+        """The gain that is moved to, or has been reached."""
         return self._target
 
     def set(self, target: float) -> None:
-        """Go to `target` from wherever the gain is now; nothing happens if it is going there already."""
+        """Move to `target` from the current gain; no effect if that is the target already."""
         if target == self._target:
             return
         self._start = self._start + (self._target - self._start) * self._done / self.samples

@@ -1,1 +1,1 @@
-"""How numbers are computed fast: numba kernels, matrix products, and executors of torch modules."""
+"""Fast numeric code: compilation by numba, matrix products, and executors of torch modules."""

@@ -1,8 +1,8 @@
-"""Executors: one streaming module, run block after block, as fast as the machine allows.
+"""Executors: run one streaming module block after block, in NumPy arrays, as fast as the machine allows.
 
-All take and give numpy and keep the state themselves. `EagerExecutor` is the oracle that the others are
-tested against. `OnnxExecutor` is the quickest on a CPU: at small blocks most of a step's time is between the
-operations. `GraphExecutor` replays a captured CUDA graph, so that a step costs one launch.
+All of them keep the module's state. `EagerExecutor` is plain torch, the reference that the others are tested against.
+`OnnxExecutor` is the fastest on a CPU: at small blocks most of a step's time in torch passes between the operations.
+`GraphExecutor` replays a captured CUDA graph, so that a step costs one launch.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import copy
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from itertools import cycle
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -30,18 +30,16 @@ Block = NDArray[np.float32]
 
 Kind = Literal["auto", "eager", "onnx", "graph"]
 
-"""Where exported modules are kept, by what they compute."""
-
 _TOLERANCE = 1e-4
-"""How far an exported module's output may stray from the eager one's, in full scale (or of a louder peak)."""
+"""Largest difference allowed between an exported module's output and the eager one's, of full scale or a higher peak."""
 
 
 class DeviceError(RuntimeError):
-    """A device that this machine has not; the message names it and those there are."""
+    """There is no such device here; the message names it and the ones that there are."""
 
 
 class ExecutorError(RuntimeError):
-    """A module cannot be run in the way asked for; the message says why."""
+    """A module cannot be run by the executor asked for; the message says why."""
 
 
 def choose_device(device: str = "auto") -> str:
@@ -75,12 +73,12 @@ def make(
 ) -> Executor:
     """Return an executor of `module` for blocks `(batch, channels, block)` and controls shaped like `controls`.
 
-    The executor has its own copy of the weights. Kind auto is a graph on CUDA and ONNX on a CPU, and eager,
-    with a warning, where those cannot be had.
+    The executor has its own copy of the weights. Kind auto is a graph on CUDA and ONNX on a CPU, or eager, with a
+    warning, where those are not available.
 
     Raises:
         DeviceError: there is no such device.
-        ExecutorError: the module cannot run in blocks of this size, or not as the kind that was asked for.
+        ExecutorError: the module cannot run in blocks of this size, or not by the kind of executor asked for.
     """
     device = choose_device(device)
     if block < 1 or block % module.hop:
@@ -103,9 +101,9 @@ def make(
 
 
 class Executor(ABC):
-    """A module, its state, and blocks of one shape. `delay` is the module's, in output samples.
+    """A module and its state, for blocks of one shape. `delay` is the module's, in output samples.
 
-    `examples` are a block and the controls, for their shapes and types.
+    `examples` are a block and the controls; only their shapes and types count.
     """
 
     def __init__(self, module: Streaming, examples: Sequence[NDArray[Any]]) -> None:
@@ -113,7 +111,7 @@ class Executor(ABC):
         self._shapes = [example.shape for example in examples]
 
     def __call__(self, x: Block, *controls: NDArray[Any]) -> Block:
-        """Return the output for the next block, an array of its own.
+        """Return the output for the next block, in a new array.
 
         Raises:
             ValueError: an input is not of the shape that the executor was made for.
@@ -126,7 +124,7 @@ class Executor(ABC):
 
     @abstractmethod
     def reset(self) -> None:
-        """Go back to silence."""
+        """Return to the initial state, silence."""
 
     @abstractmethod
     def _run(self, inputs: Sequence[NDArray[Any]]) -> Block:
@@ -134,7 +132,7 @@ class Executor(ABC):
 
 
 class EagerExecutor(Executor):
-    """Plain torch, one operation after the other: the oracle."""
+    """Plain torch, one operation after the other: the reference."""
 
     def __init__(self, module: Streaming, examples: Sequence[NDArray[Any]], device: str = "cpu") -> None:
         super().__init__(module, examples)
@@ -145,7 +143,7 @@ class EagerExecutor(Executor):
         self._state = self._silence
 
     def reset(self) -> None:
-        """Go back to silence."""
+        """Return to the initial state, silence."""
         self._state = self._silence
 
     @torch.inference_mode()
@@ -156,18 +154,18 @@ class EagerExecutor(Executor):
 
 
 class GraphExecutor(Executor):
-    """The step on buffers that never move, captured as a CUDA graph; without CUDA the same step, run eagerly.
+    """The step on fixed buffers, captured as a CUDA graph; without CUDA the same step, run eagerly.
 
     The state is written back inside the step, so a replay needs nothing from Python but the input.
 
     Raises:
-        ExecutorError: the module does something that cannot be captured.
+        ExecutorError: the module contains an operation that cannot be captured.
     """
 
     def __init__(self, module: Streaming, examples: Sequence[NDArray[Any]], device: str) -> None:
         super().__init__(module, examples)
         self._module = module.to(device)
-        pin = device == "cuda"  # so that copies need no staging
+        pin = device == "cuda"  # copies need no staging buffer
         self._host = [torch.tensor(value, pin_memory=pin) for value in examples]
         self._inputs = [value.to(device, copy=True) for value in self._host]
         with torch.inference_mode():
@@ -182,7 +180,7 @@ class GraphExecutor(Executor):
 
     @torch.inference_mode()
     def reset(self) -> None:
-        """Go back to silence."""
+        """Return to the initial state, silence."""
         _overwrite(self._state, self._silence)
 
     @torch.inference_mode()
@@ -206,7 +204,7 @@ class GraphExecutor(Executor):
         _overwrite(self._state, state)
 
     def _capture(self) -> Callable[[], None]:
-        """Return the step as a graph; what it allocates and tunes at first is done before, on a side stream."""
+        """Return the step as a graph, after some runs on a side stream that allocate and tune what a first call does."""
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         try:
@@ -223,12 +221,13 @@ class GraphExecutor(Executor):
 
 
 class OnnxExecutor(Executor):
-    """ONNX Runtime on one CPU thread, on bound buffers: two sets of states take turns as input and output.
+    """ONNX Runtime on one CPU thread, on bound buffers; two sets of states alternate as input and output.
 
-    The exported model is kept in `cache` (else the user's cache folder), and compared with the module before it is.
+    The exported model is stored in the folder `cache` (by default in the user's cache folder) once its output has been
+    compared with the module's.
 
     Raises:
-        ExecutorError: the module cannot be exported, or its export does not do as it does.
+        ExecutorError: ONNX Runtime is missing, the module cannot be exported, or the export computes something else.
     """
 
     def __init__(self, module: Streaming, examples: Sequence[NDArray[Any]], cache: Path | None = None) -> None:
@@ -240,11 +239,11 @@ class OnnxExecutor(Executor):
         path = (cache or cache_folder("onnx")) / f"{fingerprint(module, examples)}.onnx"
         try:
             self._load(path.read_bytes())
-        except Exception:  # not there, or nothing that this runtime reads; its errors have no class in common
+        except Exception:  # no such file, or one that this runtime cannot read; its errors have no common class
             self._export(module, examples, path)
 
     def reset(self) -> None:
-        """Go back to silence."""
+        """Return to the initial state, silence."""
         for state, silence in zip(self._states[0], self._silence, strict=True):
             state[...] = silence
         self._turns = cycle(self._bindings)
@@ -266,9 +265,11 @@ class OnnxExecutor(Executor):
 
     def _load(self, model: bytes) -> None:
         """Start a session and bind every buffer once: from the first states to the second, and back."""
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        # Decaying tails would otherwise reach numbers so small that the processor slows down a hundredfold.
+        # Decaying tails would otherwise become denormal numbers, at which the processor is a hundred times slower.
         options.add_session_config_entry("session.set_denormal_as_zero", "1")
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._output = np.zeros(self._session.get_outputs()[0].shape, np.float32)
@@ -280,28 +281,30 @@ class OnnxExecutor(Executor):
         binding = self._session.io_binding()
         sources = {f"in{i}": value for i, value in enumerate(self._inputs)}
         sources |= {f"old{i}": value for i, value in enumerate(old)}
-        for entry in self._session.get_inputs():  # what the module does not use is not there
+        for entry in self._session.get_inputs():  # inputs that the module does not use are missing
             binding.bind_ortvalue_input(entry.name, _shared(sources[entry.name]))
         binding.bind_ortvalue_output("out", _shared(self._output))
         for i, value in enumerate(new):
             binding.bind_ortvalue_output(f"new{i}", _shared(value))
         return binding
 
-    def _compare(self, oracle: EagerExecutor) -> None:
-        """Run noise through both: a trace keeps as constants whatever the module computed in Python."""
+    def _compare(self, reference: EagerExecutor) -> None:
+        """Compare both on noise: a trace freezes as constants whatever the module computed in Python."""
         noise = np.random.default_rng(0)
         controls = [value.copy() for value in self._inputs[1:]]
         for _ in range(3):
             x = noise.uniform(-1, 1, self._inputs[0].shape).astype(np.float32)
-            truth = oracle(x, *controls)
+            truth = reference(x, *controls)
             error = np.abs(self(x, *controls) - truth).max()
             if not error <= _TOLERANCE * max(1.0, np.abs(truth).max()):
                 raise ExecutorError(f"its ONNX export is off by {error:.2g}")
         self.reset()
 
 
-def _shared(array: NDArray[Any]) -> onnxruntime.OrtValue:
-    """Return a value on the array's own memory, which the caller keeps."""
+def _shared(array: NDArray[Any]) -> Any:
+    """Return a value on the array's own memory; the caller keeps the array alive."""
+    import onnxruntime
+
     return onnxruntime.OrtValue.ortvalue_from_numpy(array)
 
 
@@ -311,4 +314,4 @@ def _overwrite(kept: Sequence[Tensor], new: Sequence[Tensor]) -> None:
 
 
 def _no_wait() -> None:
-    """Return at once: on a CPU a copy is done when it returns."""
+    """Do nothing: on a CPU a copy is done when it returns."""

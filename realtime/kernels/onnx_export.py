@@ -1,7 +1,7 @@
-"""A streaming module's step as an ONNX model, and the name under which its export is kept.
+"""Export of a streaming module's step as an ONNX model, and the fingerprint under which it is cached.
 
-The model takes `in0` (the block), `in1`... (the controls) and `old0`... (the state), and gives `out` and
-`new0`...
+The model's inputs are `in0` (the block), `in1`... (the controls) and `old0`... (the state); its outputs are `out` and
+`new0`... (the next state).
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _OPSET = 17
 
 
 class ExportError(RuntimeError):
-    """A module that does not translate to ONNX, or no exporter to do it with; the message says which."""
+    """A module cannot be exported to ONNX, or the exporter is missing; the message says which."""
 
 
 def export(module: Streaming, examples: Sequence[NDArray[Any]]) -> bytes:
-    """Return the step of `module` for a block and controls like `examples`, as an ONNX file's content.
+    """Return the step of `module`, for a block and controls shaped like `examples`, as the content of an ONNX file.
 
     Raises:
-        ExportError: the module does not translate, or the `onnx` package is missing.
+        ExportError: the module cannot be exported, or the `onnx` package is missing.
     """
     inputs = [torch.tensor(example) for example in examples]
-    # The exporter that traces, for it is ten times as quick as the one that analyses, needs only `onnx`, and
-    # a step has no control flow to lose. What it may get wrong the executor finds by comparing.
+    # The tracing exporter is ten times as fast as the one that analyses the source, needs only `onnx`, and a step has
+    # no control flow that a trace would lose. The executor finds what it gets wrong by comparing outputs.
     with torch.no_grad(), warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
         file = Path(folder) / "step.onnx"
@@ -54,16 +54,16 @@ def export(module: Streaming, examples: Sequence[NDArray[Any]]) -> bytes:
                 opset_version=_OPSET,
                 dynamo=False,
             )
-        except Exception as error:  # the exporter's own, the tracer's and the module's are all of other kinds
+        except Exception as error:  # errors of the exporter, the tracer and the module have no common class
             reason = str(error).strip().partition("\n")[0]
             raise ExportError(f"{type(module).__name__} cannot be exported to ONNX: {reason}") from error
         return file.read_bytes()
 
 
 def fingerprint(module: Streaming, examples: Sequence[NDArray[Any]]) -> str:
-    """Return a name for the step of `module` on such blocks: another one whenever the export might differ.
+    """Return 32 hexadecimal digits that differ whenever the export of `module` for such blocks might.
 
-    It covers weights, settings and source of all parts, the shapes, and the version of torch.
+    They cover weights, settings and source code of all parts, the shapes and the version of torch.
     """
     digest = hashlib.sha256(repr((torch.__version__, _OPSET)).encode())
     for example in examples:
@@ -80,7 +80,7 @@ def fingerprint(module: Streaming, examples: Sequence[NDArray[Any]]) -> str:
 
 
 def store(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; a cache that cannot be written is a slow start, not an error."""
+    """Write a file atomically; a cache that cannot be written makes the next start slow, which is no error."""
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as part:
@@ -88,7 +88,7 @@ def store(path: Path, content: bytes) -> None:
 
 
 class _FlatStep(nn.Module):
-    """A step with block, controls and state in one row."""
+    """A step with block, controls and state as one flat list of arguments."""
 
     def __init__(self, module: Streaming, inputs: int) -> None:
         super().__init__()
@@ -112,10 +112,10 @@ def _is_plain(value: object) -> bool:
 
 
 def _sources(module: Streaming) -> list[Path]:
-    """Return the files that the parts are written in (but torch's), and all of `models`, which they may call."""
+    """Return the source files of the parts, torch's excepted, and of `models`, which they may call."""
     files = set(Path(next(iter(models.__path__))).glob("*.py"))
     for kind in {type(part) for part in module.modules()}:
         if kind.__module__.partition(".")[0] != "torch":
-            with suppress(TypeError):  # written at a prompt
+            with suppress(TypeError):  # defined at a prompt
                 files.add(Path(inspect.getfile(kind)))
     return sorted(file for file in files if file.is_file())

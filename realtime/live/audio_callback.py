@@ -97,7 +97,7 @@ class _Side:
     def process(self, block: Audio) -> Audio:
         """Return the channels' sound of inputs, or the outputs' of channels, `(rows, frames)`."""
         if self._reader.changes():
-            self._patch.plug(self._matrix())
+            self._patch.set(self._matrix())
         return self._patch.process(block)
 
     def _matrix(self) -> Matrix:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gramophone.realtime.dsp.channel_matrix import Route, RouteError, check_route, matrix_of, straight
+from gramophone.realtime.dsp.channel_matrix import Route, RouteError, check_route, one_to_one, route_matrix
 from gramophone.realtime.live.devices.backend import AudioError
 from gramophone.realtime.live.messages import Opened
 from gramophone.realtime.live.parameter_memory import ParameterMemory
@@ -18,7 +18,7 @@ class SessionRoutes:
 
     def __init__(self, memory: ParameterMemory, channels: int, opened: int, asked: Mapping[int, Route | None]) -> None:
         self._memory, self._channels, self._opened = memory, channels, opened
-        self.now = {side: asked[side] or straight(channels) for side in _SIDES}
+        self.now = {side: asked[side] or one_to_one(channels) for side in _SIDES}
         self.sockets = dict.fromkeys(_SIDES, opened)
 
     def plug(self, side: int, route: Route) -> None:
@@ -29,7 +29,7 @@ class SessionRoutes:
         """
         check_route(route, self._channels, self.sockets[side], _SIDES[side])
         self.now[side] = route
-        self._memory.set(side, dict(enumerate(matrix_of(route, self._opened).flat)))
+        self._memory.set(side, dict(enumerate(route_matrix(route, self._opened).flat)))
 
     def fit(self, device: Opened) -> None:
         """Connect a device that has been opened as it should be.

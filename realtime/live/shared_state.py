@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gramophone.realtime.dsp.channel_matrix import matrix_of, straight
+from gramophone.realtime.dsp.channel_matrix import one_to_one, route_matrix
 from gramophone.realtime.live.block_ring import BlockRing
 from gramophone.realtime.live.parameter_memory import ParameterMemory
 from gramophone.realtime.live.status import Status
@@ -43,7 +43,7 @@ class SharedState:
         status["done"] = -1
         routes = ParameterMemory(channels * (sockets or channels))
         for side in (INPUTS, OUTPUTS):
-            routes.lay_out(side, matrix_of(straight(channels), sockets or channels).ravel())
+            routes.lay_out(side, route_matrix(one_to_one(channels), sockets or channels).ravel())
         return cls(
             BlockRing(channels, slots, LONGEST_BLOCK),
             BlockRing(channels, slots, LONGEST_BLOCK),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from gramophone.realtime.control.osc.method import Answer, OscMethod
-from gramophone.realtime.dsp.channel_matrix import Route, RouteError, as_text, check_route, parse_route
+from gramophone.realtime.dsp.channel_matrix import Route, RouteError, check_route, format_route, parse_route
 from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.error_log import RefusedError
 from gramophone.realtime.osc.packet import Message
@@ -61,7 +61,7 @@ class RoutingMethod(OscMethod):
 
     def read(self) -> Answer:
         """Return the route as it is written."""
-        return (as_text(self._now()),)
+        return (format_route(self._now()),)
 
 
 def route_commands(root: str, router: Router) -> Iterator[OscMethod]:

@@ -1,1 +1,1 @@
-"""Pitch, live: what a voice or an instrument sings, hop by hop, a stated time after it was sung."""
+"""Live pitch tracking of one voice or instrument, hop by hop, with a stated look-ahead."""

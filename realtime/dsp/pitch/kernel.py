@@ -1,10 +1,11 @@
-"""The kernel: how well a frame repeats after each lag, where that peaks, and which peak to believe.
+"""The pitch tracker's kernel: normalised cross-correlation, its peaks, and a hidden Markov model over them.
 
-The normalised cross-correlation of a frame with itself (Talkin 1995, RAPT) is 1 at the period and at its multiples;
-pairs of samples lie around the frame's middle whatever their lag, so every pitch is that of one and the same moment.
-Its peaks are the states of a hidden Markov model, as in pYIN (Mauch and Dixon 2014), but filtered forward rather
-than searched for the best path: the probabilities of the peaks and of silence are known at once, and better with
-every frame that is waited for. Everything is counted in hops from the first sample on, so blocks leave no trace.
+The normalised cross-correlation of a frame with itself (Talkin 1995, RAPT) is 1 at the period and at its multiples.
+The pairs of samples lie around the middle of the frame whatever their lag, so all lags are measured at one moment.
+Its peaks, and "unvoiced", are the states of a hidden Markov model, as in pYIN (Mauch and Dixon 2014). pYIN searches for
+the best path (Viterbi), which needs the whole sound; here the forward algorithm gives the states' probabilities at
+once, and a backward pass over a few frames of look-ahead sharpens them. Frames are counted in hops from the first
+sample, so results do not depend on block sizes.
 """
 
 from __future__ import annotations
@@ -16,54 +17,57 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gramophone.realtime.kernels.arrays import Doubles, Floats
 from gramophone.realtime.kernels.jit import jit
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-_MOST = 8
-"""Peaks of a frame that are thought about."""
-_LOUDEST, _LEAST = 8.0, 0.2
+_MAX_PEAKS = 8
+"""Peaks of a frame that the model considers, the likeliest ones."""
+_CLIP, _LEAST_CORRELATION = 8.0, 0.2
+"""Samples are clipped to this amplitude; peaks below this correlation are not considered."""
 
 
-class Belief(NamedTuple):
-    """What voices are like, as numbers of the Markov model; `docs/pitch.md` says how they were found.
+class PitchModel(NamedTuple):
+    """The parameters of the Markov model; `docs/pitch.md` says how they were found.
 
-    A peak's correlation `r` is `((1 + breath - doubt) / (1 + breath - r)) ** weight` times as likely in voice as in
-    silence: what does not repeat counts, beyond the `breath` of any voice. `octave`: nats against an octave lower.
-    `silence`: RMS that correlates by half at most, at the least and as a share of the loudest lately. `begins`, `ends`,
-    `leaps`: how often a second voice begins and ends and a pitch goes anywhere. `drift`: octaves a second else.
+    A peak of correlation `r` is `((1 + aperiodicity - reference) / (1 + aperiodicity - r)) ** weight` times as likely
+    in voiced as in unvoiced sound: what counts is the part that does not repeat, beyond any voice's `aperiodicity`.
+    `octave_cost`: nats against an octave lower. `noise_floor`: the RMS at which a periodic frame correlates by a half
+    only, absolute, and `relative_floor`: the same relative to the loudest frame lately. `onset_rate`, `offset_rate` and
+    `jump_rate`: how often a second voice begins, ends, and changes to any other pitch. `drift_rate`: octaves a second
+    by which pitch moves otherwise.
     """
 
     weight: float
-    doubt: float
-    breath: float
-    octave: float
-    silence: float
-    share: float
-    begins: float
-    ends: float
-    leaps: float
-    drift: float
+    reference: float
+    aperiodicity: float
+    octave_cost: float
+    noise_floor: float
+    relative_floor: float
+    onset_rate: float
+    offset_rate: float
+    jump_rate: float
+    drift_rate: float
 
 
-BELIEF = Belief(
+PITCH_MODEL = PitchModel(
     weight=3.7,
-    doubt=0.79,
-    breath=0.06,
-    octave=1.0,
-    silence=1e-4,
-    share=0.013,
-    begins=8.0,
-    ends=3.0,
-    leaps=7.0,
-    drift=5.0,
+    reference=0.79,
+    aperiodicity=0.06,
+    octave_cost=1.0,
+    noise_floor=1e-4,
+    relative_floor=0.013,
+    onset_rate=8.0,
+    offset_rate=3.0,
+    jump_rate=7.0,
+    drift_rate=5.0,
 )
 
 
 class TrackerPlan(NamedTuple):
-    """The sizes: lags to search, `frame`, `hop` and least `window` in samples, frames to wait, and filters.
+    """Sizes in samples: `shortest` and `longest` lag searched, `frame`, `hop`, least correlation `window`.
 
-    `reach`: up to which lag a period must come again.
+    `reach`: multiples of a period up to this lag must be peaks too. `ahead`: look-ahead in frames. `rate`: Hz.
+    `sections` `(sections, 6)`: second-order sections of the band-pass filter, as scipy gives them.
     """
 
     shortest: int
@@ -78,11 +82,11 @@ class TrackerPlan(NamedTuple):
 
 
 class TrackerState(NamedTuple):
-    """What is remembered: filtered sound, filters, and of the last frames the peaks and what was believed of them.
+    """State: `past` filtered samples, filter memories, and the peaks of the last `ahead + 1` frames.
 
-    `counts`: samples that wait for their hop, frames made. `levels`: loudness lately, the last pitch in Hz. Of frame
-    `k`, row `k % (ahead + 1)` holds `pitch` (log2 Hz), `evidence` (likelihoods), `belief` (the filter's probabilities),
-    each with silence last.
+    `counts`: samples waiting for their hop, frames done. `levels`: power of the loudest frame lately, last pitch in Hz.
+    Row `k % (ahead + 1)` of `pitch` (log2 Hz), `likelihood` and `forward` (state probabilities given the past) belongs
+    to frame `k`; the last state is "unvoiced". `correlation`, `energy` and `backward` are work space.
     """
 
     past: Floats
@@ -90,29 +94,29 @@ class TrackerState(NamedTuple):
     counts: NDArray[np.int64]
     levels: Doubles
     pitch: Doubles
-    evidence: Doubles
-    belief: Doubles
-    likeness: Floats
+    likelihood: Doubles
+    forward: Doubles
+    correlation: Floats
     energy: Doubles
-    later: Doubles
+    backward: Doubles
 
 
-def state_of(plan: TrackerPlan, resting: float) -> TrackerState:
-    """Return silence; `resting` is the pitch in Hz before there was any."""
+def state_of(plan: TrackerPlan, initial_hz: float) -> TrackerState:
+    """Return the state of silence; `initial_hz` is the pitch reported before any was found."""
     rows = plan.ahead + 1
-    belief = np.zeros((rows, _MOST + 1))
-    belief[:, _MOST] = 1.0
+    forward = np.zeros((rows, _MAX_PEAKS + 1))
+    forward[:, _MAX_PEAKS] = 1.0
     return TrackerState(
         past=np.zeros(plan.frame + plan.hop, np.float32),
         filters=np.zeros((len(plan.sections), 2)),
         counts=np.zeros(2, np.int64),
-        levels=np.array([0.0, resting]),
-        pitch=np.zeros((rows, _MOST)),
-        evidence=np.ones((rows, _MOST + 1)),
-        belief=belief,
-        likeness=np.zeros(plan.longest + 2, np.float32),
+        levels=np.array([0.0, initial_hz]),
+        pitch=np.zeros((rows, _MAX_PEAKS)),
+        likelihood=np.ones((rows, _MAX_PEAKS + 1)),
+        forward=forward,
+        correlation=np.zeros(plan.longest + 2, np.float32),
         energy=np.zeros(plan.frame + 1),
-        later=np.zeros((2, _MOST + 1)),
+        backward=np.zeros((2, _MAX_PEAKS + 1)),
     )
 
 
@@ -120,8 +124,8 @@ _jit = partial(jit, forceinline=False, reassociate=True)
 
 
 @_jit
-def follow(plan: TrackerPlan, belief: Belief, state: TrackerState, block: Floats, found: Floats) -> int:
-    """Hear a block; write pitch in Hz and voicing of each frame that it completes, `(2, frames)`; return how many."""
+def track(plan: TrackerPlan, model: PitchModel, state: TrackerState, block: Floats, found: Floats) -> int:
+    """Analyse a block, `(samples,)`; write pitch in Hz and voicing of completed frames to `found`; return how many."""
     made = 0
     for i in range(len(block)):
         state.past[plan.frame + state.counts[0]] = _filtered(plan.sections, state.filters, block[i])
@@ -130,9 +134,9 @@ def follow(plan: TrackerPlan, belief: Belief, state: TrackerState, block: Floats
             for at in range(plan.frame):
                 state.past[at] = state.past[at + plan.hop]
             state.counts[0] = 0
-            _correlate(plan, belief, state)
-            _weigh(plan, belief, state)
-            found[0, made], found[1, made] = _decide(plan, belief, state)
+            _correlate(plan, model, state)
+            _forward(plan, model, state)
+            found[0, made], found[1, made] = _smooth(plan, model, state)
             state.counts[1] += 1
             made += 1
     return made
@@ -140,8 +144,8 @@ def follow(plan: TrackerPlan, belief: Belief, state: TrackerState, block: Floats
 
 @_jit
 def _filtered(sections: Doubles, filters: Doubles, x: float) -> float:
-    """Filter a sample by second-order sections, transposed direct form II; what is no number is silence."""
-    y = min(max(float(x), -_LOUDEST), _LOUDEST) if math.isfinite(x) else 0.0
+    """Filter a sample by second-order sections, transposed direct form II; NaN and infinity count as 0."""
+    y = min(max(float(x), -_CLIP), _CLIP) if math.isfinite(x) else 0.0
     for s in range(len(sections)):
         x0 = y
         y = sections[s, 0] * x0 + filters[s, 0]
@@ -151,38 +155,38 @@ def _filtered(sections: Doubles, filters: Doubles, x: float) -> float:
 
 
 @_jit
-def _weigh(plan: TrackerPlan, belief: Belief, state: TrackerState) -> None:
-    """Find the peaks of the frame that has just come, and weigh them by those before."""
+def _forward(plan: TrackerPlan, model: PitchModel, state: TrackerState) -> None:
+    """Find the newest frame's peaks and compute their probabilities given the past (forward algorithm)."""
     now, before = state.counts[1] % (plan.ahead + 1), (state.counts[1] - 1) % (plan.ahead + 1)
-    pitch, evidence = state.pitch[now], state.evidence[now]
-    previous = state.later[1]
-    previous[:] = state.belief[before]
-    old = state.later[0]
-    old[:_MOST] = state.pitch[before]
-    _peaks(plan, belief, state.likeness, pitch, evidence)
+    pitch, likelihood = state.pitch[now], state.likelihood[now]
+    previous = state.backward[1]
+    previous[:] = state.forward[before]
+    old = state.backward[0]
+    old[:_MAX_PEAKS] = state.pitch[before]
+    _find_peaks(plan, model, state.correlation, pitch, likelihood)
     total = 0.0
-    for j in range(_MOST + 1):
+    for j in range(_MAX_PEAKS + 1):
         came = 0.0
-        if evidence[j] > 0:
-            for i in range(_MOST + 1):
+        if likelihood[j] > 0:
+            for i in range(_MAX_PEAKS + 1):
                 if previous[i] > 0:
-                    came += previous[i] * _passage(plan, belief, old, i, pitch, j)
-        state.belief[now, j] = came * evidence[j]
-        total += state.belief[now, j]
-    for j in range(_MOST + 1):
-        state.belief[now, j] /= total
+                    came += previous[i] * _transition(plan, model, old, i, pitch, j)
+        state.forward[now, j] = came * likelihood[j]
+        total += state.forward[now, j]
+    for j in range(_MAX_PEAKS + 1):
+        state.forward[now, j] /= total
 
 
 @_jit
-def _correlate(plan: TrackerPlan, belief: Belief, state: TrackerState) -> None:
-    """Write how well the frame repeats after each lag, -1 to 1, less where it is next to silent."""
+def _correlate(plan: TrackerPlan, model: PitchModel, state: TrackerState) -> None:
+    """Write the normalised cross-correlation of the frame at each lag, -1 to 1; near silence it tends to 0."""
     frame, energy = state.past, state.energy
     for i in range(plan.frame):
         energy[i + 1] = energy[i] + float(frame[i]) * float(frame[i])
     loudness = energy[plan.frame] / plan.frame
     fading = math.exp(-plan.hop / plan.rate)
     state.levels[0] = max(loudness, state.levels[0] * fading)
-    quiet = max(belief.silence**2, belief.share**2 * state.levels[0])
+    quiet = max(model.noise_floor**2, model.relative_floor**2 * state.levels[0])
     for lag in range(plan.shortest - 1, plan.longest + 2):
         window = min(plan.frame - lag, max(plan.window, 2 * lag))
         start = (plan.frame - lag - window) // 2
@@ -191,42 +195,42 @@ def _correlate(plan: TrackerPlan, belief: Belief, state: TrackerState) -> None:
             together += frame[i] * frame[i + lag]
         first = energy[start + window] - energy[start]
         second = energy[start + lag + window] - energy[start + lag]
-        state.likeness[lag] = together / (math.sqrt(max(first * second, 0.0)) + quiet * window)
+        state.correlation[lag] = together / (math.sqrt(max(first * second, 0.0)) + quiet * window)
 
 
 @_jit
-def _peaks(plan: TrackerPlan, belief: Belief, likeness: Floats, pitch: Doubles, evidence: Doubles) -> None:
-    """Write the peaks most likely to be a pitch, and how much likelier each makes voice than silence."""
-    evidence[:_MOST] = 0.0
-    evidence[_MOST] = 1.0
+def _find_peaks(plan: TrackerPlan, model: PitchModel, correlation: Floats, pitch: Doubles, likelihood: Doubles) -> None:
+    """Write the likeliest peaks, in log2 Hz, and for each how much likelier voiced sound is than unvoiced."""
+    likelihood[:_MAX_PEAKS] = 0.0
+    likelihood[_MAX_PEAKS] = 1.0
     middle = math.log2(plan.shortest * plan.longest) / 2
     for lag in range(plan.shortest, plan.longest + 1):
-        top = likeness[lag]
-        if top <= _LEAST or top < likeness[lag - 1] or top <= likeness[lag + 1]:
+        top = correlation[lag]
+        if top <= _LEAST_CORRELATION or top < correlation[lag - 1] or top <= correlation[lag + 1]:
             continue
-        lags, height = _summit(likeness, lag)
+        lags, height = _parabolic_peak(correlation, lag)
         times = 1
-        # Whatever rings repeats once; what is sung repeats again, and tells its period the better the later.
+        # A resonance repeats once; a voice repeats again, and later repetitions measure the period more exactly.
         while (times + 1) * lags < plan.reach:
             times += 1
-            multiple, again = _summit(likeness, round(times * lags))
+            multiple, again = _parabolic_peak(correlation, round(times * lags))
             lags, height = multiple / times, min(height, again)
         period = math.log2(lags)
-        clear = math.log((1 + belief.breath - belief.doubt) / (1 + belief.breath - height))
-        odds = math.exp(belief.weight * clear - belief.octave * (period - middle))
+        clear = math.log((1 + model.aperiodicity - model.reference) / (1 + model.aperiodicity - height))
+        odds = math.exp(model.weight * clear - model.octave_cost * (period - middle))
         least = 0
-        for j in range(1, _MOST):
-            if evidence[j] < evidence[least]:
+        for j in range(1, _MAX_PEAKS):
+            if likelihood[j] < likelihood[least]:
                 least = j
-        if odds > evidence[least]:
-            evidence[least] = odds
+        if odds > likelihood[least]:
+            likelihood[least] = odds
             pitch[least] = math.log2(plan.rate) - period
 
 
 @_jit
-def _summit(likeness: Floats, lag: int) -> tuple[float, float]:
-    """Return where around a lag, and how high, the parabola through it and its neighbours is highest."""
-    left, top, right = likeness[lag - 1], likeness[lag], likeness[lag + 1]
+def _parabolic_peak(correlation: Floats, lag: int) -> tuple[float, float]:
+    """Return the lag and height of the vertex of the parabola through `lag` and its neighbours."""
+    left, top, right = correlation[lag - 1], correlation[lag], correlation[lag + 1]
     curve = left - 2 * top + right
     if curve >= 0:
         return float(lag), float(top)
@@ -235,48 +239,48 @@ def _summit(likeness: Floats, lag: int) -> tuple[float, float]:
 
 
 @_jit
-def _passage(plan: TrackerPlan, belief: Belief, old: Doubles, i: int, pitch: Doubles, j: int) -> float:
-    """Return how likely peak `i` of one frame becomes peak `j` of the next: a density per octave; silence is last."""
+def _transition(plan: TrackerPlan, model: PitchModel, old: Doubles, i: int, pitch: Doubles, j: int) -> float:
+    """Return the transition density, per octave, from peak `i` to the next frame's `j`; the last state is unvoiced."""
     time = plan.hop / plan.rate
     octaves = math.log2(plan.longest / plan.shortest)
-    if i == _MOST:
-        begins = belief.begins * time
-        return 1 - begins if j == _MOST else begins / octaves
-    ends = belief.ends * time
-    if j == _MOST:
-        return ends
-    leaps, drift = belief.leaps * time, belief.drift * time
-    near = math.exp(-abs(pitch[j] - old[i]) / drift) / (2 * drift)
-    return (1 - ends) * ((1 - leaps) * near + leaps / octaves)
+    if i == _MAX_PEAKS:
+        onset_rate = model.onset_rate * time
+        return 1 - onset_rate if j == _MAX_PEAKS else onset_rate / octaves
+    offset_rate = model.offset_rate * time
+    if j == _MAX_PEAKS:
+        return offset_rate
+    jump_rate, drift_rate = model.jump_rate * time, model.drift_rate * time
+    near = math.exp(-abs(pitch[j] - old[i]) / drift_rate) / (2 * drift_rate)
+    return (1 - offset_rate) * ((1 - jump_rate) * near + jump_rate / octaves)
 
 
 @_jit
-def _decide(plan: TrackerPlan, belief: Belief, state: TrackerState) -> tuple[float, float]:
-    """Return pitch and voicing of the frame `ahead` frames ago, given all frames since (forward-backward)."""
+def _smooth(plan: TrackerPlan, model: PitchModel, state: TrackerState) -> tuple[float, float]:
+    """Return pitch in Hz and voicing of the frame `ahead` frames ago, given all frames since (forward-backward)."""
     rows = plan.ahead + 1
     now = state.counts[1]
-    later, earlier = state.later[0], state.later[1]
-    later[:] = 1.0
+    backward, earlier = state.backward[0], state.backward[1]
+    backward[:] = 1.0
     for back in range(plan.ahead):
         after, at = (now - back) % rows, (now - back - 1) % rows
         highest = 0.0
-        for i in range(_MOST + 1):
+        for i in range(_MAX_PEAKS + 1):
             earlier[i] = 0.0
-            if state.belief[at, i] > 0:
-                for j in range(_MOST + 1):
-                    if state.evidence[after, j] > 0:
-                        way = _passage(plan, belief, state.pitch[at], i, state.pitch[after], j)
-                        earlier[i] += way * state.evidence[after, j] * later[j]
+            if state.forward[at, i] > 0:
+                for j in range(_MAX_PEAKS + 1):
+                    if state.likelihood[after, j] > 0:
+                        probability = _transition(plan, model, state.pitch[at], i, state.pitch[after], j)
+                        earlier[i] += probability * state.likelihood[after, j] * backward[j]
             highest = max(highest, earlier[i])
-        for i in range(_MOST + 1):
-            later[i] = earlier[i] / highest
+        for i in range(_MAX_PEAKS + 1):
+            backward[i] = earlier[i] / highest
     at = (now - plan.ahead) % rows
     best, voiced = 0, 0.0
-    for j in range(_MOST):
-        voiced += state.belief[at, j] * later[j]
-        if state.belief[at, j] * later[j] > state.belief[at, best] * later[best]:
+    for j in range(_MAX_PEAKS):
+        voiced += state.forward[at, j] * backward[j]
+        if state.forward[at, j] * backward[j] > state.forward[at, best] * backward[best]:
             best = j
-    voiced /= voiced + state.belief[at, _MOST] * later[_MOST]
+    voiced /= voiced + state.forward[at, _MAX_PEAKS] * backward[_MAX_PEAKS]
     if voiced >= 0.5:
         state.levels[1] = 2 ** state.pitch[at, best]
     return state.levels[1], voiced

@@ -21,7 +21,7 @@ class HighBand:
 
     def process(self, block: Floats, heard: Floats) -> Floats:
         """Return the band of a block, `(frames,)`, of which the bridge heard `(samples,)` at its own rate."""
-        low = np.concatenate((self._low, self._up.process(heard, self._up.makeable(len(heard)))))
+        low = np.concatenate((self._low, self._up.process(heard, self._up.available_outputs(len(heard)))))
         known = np.concatenate((self._past, block))
         self._low, self._past = low[len(block) :], known[len(block) :]
         return known[: len(block)] - low[: len(block)]

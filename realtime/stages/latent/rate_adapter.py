@@ -45,7 +45,7 @@ class RateAdapter:
 
         What the bridge leaves behind of the block, for it is above either's band, is let through by as much as `air`.
         """
-        heard = self._down.process(block, self._down.makeable(len(block)))
+        heard = self._down.process(block, self._down.available_outputs(len(block)))
         above = self._above.process(block, heard)
         self._finish(len(self._due))
         waiting = np.concatenate((self._waiting, heard))
@@ -64,7 +64,7 @@ class RateAdapter:
             early = min(self._early, len(said))
             self._early -= early
             said = said[early:]
-            self._made = np.concatenate((self._made, self._up.process(said, self._up.makeable(len(said)))))
+            self._made = np.concatenate((self._made, self._up.process(said, self._up.available_outputs(len(said)))))
         self._due = self._due[hops:]
 
     def _least_delay(self, rate: int, inner: int, late: int) -> int:
@@ -73,6 +73,6 @@ class RateAdapter:
         That repeats whenever the beginnings of a hop and of a sample coincide.
         """
         outputs = np.arange(rate * self._hop // gcd(inner, rate * self._hop))
-        said = self._up.newest(outputs) + late
+        said = self._up.newest_input(outputs) + late
         heard = said - said % self._hop + self._hop - 1
-        return int((self._down.newest(heard) - outputs).max())
+        return int((self._down.newest_input(heard) - outputs).max())

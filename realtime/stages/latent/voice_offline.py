@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from gramophone.models.layers.streaming import State
 from gramophone.models.nets.voice import Voice
-from gramophone.realtime.dsp.pitch.whole import measured
+from gramophone.realtime.dsp.pitch.contour import pitch_contour
 from gramophone.realtime.stage import Audio
 
 
@@ -39,7 +39,7 @@ def analysed(
     encoder has heard before, if it has (`accustomed`).
     """
     shape = voice.shape
-    told = measured(samples, shape.rate, shape.hop) if intoned is None else intoned
+    told = pitch_contour(samples, shape.rate, shape.hop) if intoned is None else intoned
     pitch = torch.from_numpy(np.ascontiguousarray(told.T))[None]
     loudness = voice.loudness_of(_hops(voice, samples))
     return latents(voice, samples, heard), torch.cat([pitch, loudness], 1)

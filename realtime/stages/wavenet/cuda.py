@@ -16,8 +16,9 @@ from numba import cuda
 from numpy.typing import NDArray
 
 from gramophone.models.nets.wavenet import WaveNet
-from gramophone.realtime.kernels.arrays import Floats, weights_of
+from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stages.wavenet.engines import EngineError, SamplerEngine, silence_of
+from gramophone.realtime.stages.wavenet.weights import weights_of
 
 _WIDEST = 1024
 """Threads that a block may have, and so the widest layer."""

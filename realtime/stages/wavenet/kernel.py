@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.realtime.kernels.arrays import Floats, WaveNetWeights, zeros
+from gramophone.realtime.kernels.arrays import Floats, zeros
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.kernels.matvec import add_product
+from gramophone.realtime.stages.wavenet.weights import WaveNetWeights
 
 Doubles = NDArray[np.float64]
 Shares = NDArray[np.int32]

@@ -124,7 +124,7 @@ class WaveNetStage(Stage):
             self._seed = seed
             self._sampler.seed(seed)
         made = self._sampler.generate(
-            self._resampler.wanted(frames),
+            self._resampler.required_inputs(frames),
             self._speakers.conditions(values),
             float(values["temperature"]),
             float(values["nucleus"]),

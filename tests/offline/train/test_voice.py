@@ -32,7 +32,7 @@ from gramophone.offline.train.voice import (
     train_voice,
 )
 from gramophone.offline.train.voice_resynthesis import sung, sung_again
-from gramophone.realtime.dsp.pitch.whole import measured, mended
+from gramophone.realtime.dsp.pitch.contour import pitch_contour, without_octave_jumps
 from gramophone.realtime.stages.latent.voice_offline import analysed
 
 RATE = 16_000
@@ -121,7 +121,7 @@ def test_pitch_is_that_of_the_end_of_each_hop(home):
     time = np.arange(2 * RATE) / RATE
     hz = 180 * 2 ** (0.5 * np.sin(2 * np.pi * time))
     phase = 2 * np.pi * np.cumsum(hz) / RATE
-    found = measured(sum(np.sin(k * phase) / k for k in range(1, 12)).astype(np.float32) * 0.1, RATE, 128)
+    found = pitch_contour(sum(np.sin(k * phase) / k for k in range(1, 12)).astype(np.float32) * 0.1, RATE, 128)
     assert found.shape == (250, 2)
     error = {}
     for lag in (-1, 0, 1):
@@ -140,9 +140,9 @@ def test_octaves_that_jump_and_come_back_are_mended():
     wrong[120] -= 1
     voicing = np.ones(200, np.float32)
     voicing[90:100] = 0
-    np.testing.assert_allclose(mended(wrong, voicing)[voicing > 0], octaves[voicing > 0], atol=1e-6)
-    np.testing.assert_array_equal(mended(octaves + 0.7, voicing), octaves + 0.7)
-    assert not mended(np.zeros(3, np.float32), np.zeros(3, np.float32)).any()
+    np.testing.assert_allclose(without_octave_jumps(wrong, voicing)[voicing > 0], octaves[voicing > 0], atol=1e-6)
+    np.testing.assert_array_equal(without_octave_jumps(octaves + 0.7, voicing), octaves + 0.7)
+    assert not without_octave_jumps(np.zeros(3, np.float32), np.zeros(3, np.float32)).any()
 
 
 def test_a_disguise_moves_formants_and_bends_the_spectrum_by_example_and_not_by_time():

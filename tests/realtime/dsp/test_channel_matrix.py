@@ -14,11 +14,11 @@ from gramophone.realtime.dsp.channel_matrix import (
     ChannelMatrix,
     Route,
     RouteError,
-    as_text,
     check_route,
-    matrix_of,
+    format_route,
+    one_to_one,
     parse_route,
-    straight,
+    route_matrix,
 )
 from gramophone.realtime.live.audio_callback import AudioCallback
 from gramophone.realtime.live.shared_state import INPUTS, OUTPUTS, SharedState
@@ -49,7 +49,7 @@ def routed(route: Route, block: Audio) -> Audio:
 @given(routes.map(tuple))
 def test_a_patch_sums_what_indexing_sums(route: Route) -> None:
     block = noise(SOCKETS, BLOCK)
-    made = ChannelMatrix(matrix_of(route, SOCKETS)).process(block)
+    made = ChannelMatrix(route_matrix(route, SOCKETS)).process(block)
     np.testing.assert_allclose(made, routed(route, block), atol=1e-6)
     if all(len(channel) == 1 for channel in route):
         np.testing.assert_array_equal(made, block[[socket - 1 for (socket,) in route]])
@@ -61,10 +61,10 @@ def test_changes_end_where_they_should_and_are_never_steeper_than_a_fade(changes
     """Whenever the next comes, also while a fade is under way. Each socket holds a voltage: a step would be seen."""
     held = np.arange(1, SOCKETS + 1, dtype=np.float32)[:, None]
     route = ((1,), (2,))
-    patch, made = ChannelMatrix(matrix_of(route, SOCKETS)), []
+    patch, made = ChannelMatrix(route_matrix(route, SOCKETS)), []
     for change, frames in changes:
         route = (*change, ())[:2]
-        patch.plug(matrix_of(route, SOCKETS))
+        patch.set(route_matrix(route, SOCKETS))
         made.append(patch.process(np.repeat(held, frames, axis=1)))
     made += [patch.process(np.repeat(held, BLOCK, axis=1)) for _ in range(9)]
     heard = np.concatenate(made, axis=1)
@@ -74,7 +74,7 @@ def test_changes_end_where_they_should_and_are_never_steeper_than_a_fade(changes
 
 @given(routes.map(tuple))
 def test_a_route_is_read_as_it_is_written(route: Route) -> None:
-    assert parse_route(as_text(route)) == route
+    assert parse_route(format_route(route)) == route
 
 
 def test_what_is_no_route_is_refused_with_what_was_expected() -> None:
@@ -97,7 +97,7 @@ class Host:
         self.number = 0
 
     def route(self, side: int, text: str) -> None:
-        self.shared.routes.set(side, dict(enumerate(matrix_of(parse_route(text), 4).flat)))
+        self.shared.routes.set(side, dict(enumerate(route_matrix(parse_route(text), 4).flat)))
 
     def play(self, sound: Audio, *, wet: bool) -> Audio:
         made = []
@@ -144,7 +144,7 @@ def test_until_something_is_routed_sockets_are_channels(host: Host) -> None:
     heard = host.play(sound, wet=False)
     np.testing.assert_array_equal(heard[:2, BLOCK:], sound[:2, :-BLOCK])
     assert not heard[2:].any()
-    assert as_text(straight(3)) == "1,2,3"
+    assert format_route(one_to_one(3)) == "1,2,3"
 
 
 def test_another_audio_process_finds_the_routes_as_they_were(host: Host) -> None:
@@ -158,7 +158,7 @@ def test_another_audio_process_finds_the_routes_as_they_were(host: Host) -> None
 
 def test_over_osc_routes_come_as_text_or_numbers_and_wrong_ones_change_nothing() -> None:
     routed_to: list[Route] = []
-    command = RoutingMethod("/gramophone/outputs", "output", lambda: straight(2), lambda: 4, routed_to.append)
+    command = RoutingMethod("/gramophone/outputs", "output", lambda: one_to_one(2), lambda: 4, routed_to.append)
     for types, arguments, meant in (
         ("s", ("3,4",), ((3,), (4,))),
         ("ii", (1, 0), ((1,), ())),

@@ -53,43 +53,43 @@ def test_a_glide_is_late_by_the_stated_delay(ahead, lowest, hop):
 
 @pytest.mark.parametrize("ahead", [0, 1, 3])
 def test_voicing_is_what_all_paths_of_the_markov_model_add_up_to(ahead):
-    plan, belief = plan_of(RATE, 128, 60.0, 1100.0, ahead), kernel.BELIEF
+    plan, model = plan_of(RATE, 128, 60.0, 1100.0, ahead), kernel.PITCH_MODEL
     state, block = kernel.state_of(plan, 200.0), np.empty(128, np.float32)
     sound = harmonics(np.full(1280, 180.0), [1, 0.4]) * (np.arange(1280) > 500) + 0.03 * noise(1280)
-    evidence, pitch, found = [], [], np.zeros((2, 1), np.float32)
+    likelihood, pitch, found = [], [], np.zeros((2, 1), np.float32)
     for hop in range(10):
         block[:] = sound[hop * 128 : hop * 128 + 128]
-        kernel.follow(plan, belief, state, block, found)
+        kernel.track(plan, model, state, block, found)
         row = hop % (ahead + 1)
-        evidence.append(state.evidence[row].copy())
+        likelihood.append(state.likelihood[row].copy())
         pitch.append(state.pitch[row].copy())
-    last = len(evidence)
-    forward = np.zeros(len(evidence[0]))
+    last = len(likelihood)
+    forward = np.zeros(len(likelihood[0]))
     forward[-1] = 1.0
-    beliefs, before = [], np.zeros_like(pitch[0])
+    forwards, before = [], np.zeros_like(pitch[0])
     for frame in range(last):
-        forward = passages(plan, belief, before, pitch[frame]).T @ forward * evidence[frame]
-        beliefs.append(forward)
+        forward = transitions(plan, model, before, pitch[frame]).T @ forward * likelihood[frame]
+        forwards.append(forward)
         before = pitch[frame]
     after = np.ones_like(forward)
     for frame in range(last - 1, last - 1 - ahead, -1):
-        after = passages(plan, belief, pitch[frame - 1], pitch[frame]) @ (evidence[frame] * after)
-    both = beliefs[last - 1 - ahead] * after
+        after = transitions(plan, model, pitch[frame - 1], pitch[frame]) @ (likelihood[frame] * after)
+    both = forwards[last - 1 - ahead] * after
     assert found[1, 0] == pytest.approx(1 - both[-1] / both.sum(), abs=1e-5)
     assert found[1, 0] > 0.01
 
 
-def passages(plan, belief, old, new):
+def transitions(plan, model, old, new):
     """Return the Markov model's transitions, written out: rows from, columns to, silence last."""
     time, octaves = plan.hop / plan.rate, np.log2(plan.longest / plan.shortest)
-    drift = belief.drift * time
-    near = np.exp(-np.abs(new[None] - old[:, None]) / drift) / (2 * drift)
+    drift_rate = model.drift_rate * time
+    near = np.exp(-np.abs(new[None] - old[:, None]) / drift_rate) / (2 * drift_rate)
     ways = np.empty((len(old) + 1, len(new) + 1))
-    voiced = (1 - belief.leaps * time) * near + belief.leaps * time / octaves
-    ways[:-1, :-1] = (1 - belief.ends * time) * voiced
-    ways[:-1, -1] = belief.ends * time
-    ways[-1, :-1] = belief.begins * time / octaves
-    ways[-1, -1] = 1 - belief.begins * time
+    voiced = (1 - model.jump_rate * time) * near + model.jump_rate * time / octaves
+    ways[:-1, :-1] = (1 - model.offset_rate * time) * voiced
+    ways[:-1, -1] = model.offset_rate * time
+    ways[-1, :-1] = model.onset_rate * time / octaves
+    ways[-1, -1] = 1 - model.onset_rate * time
     return ways
 
 

@@ -13,7 +13,7 @@ from support.voice import BAD, HOP, sung
 from gramophone.models.checkpoint import card_of
 from gramophone.presets import CLIPS
 from gramophone.presets.models import model_file
-from gramophone.realtime.dsp.pitch.whole import measured
+from gramophone.realtime.dsp.pitch.contour import pitch_contour
 from gramophone.realtime.files import read
 
 RATE = 16_000
@@ -60,13 +60,13 @@ def test_bad_input_is_said_as_loudly_as_it_came_without_a_squeal(content, speake
 
 def test_a_whisper_stays_a_whisper():
     heard = said(whisper(3 * RATE).astype(np.float32), speaker="english")
-    assert np.mean(measured(heard, RATE, HOP)[:, 1] >= 0.5) < 0.1
+    assert np.mean(pitch_contour(heard, RATE, HOP)[:, 1] >= 0.5) < 0.1
 
 
 @pytest.mark.parametrize("speaker", ["english", "italian", "cello", "trumpet"])
 def test_it_is_in_tune_with_who_sings(speaker):
     sound = sung(3.0, 196.0)[0]
-    heard = measured(said(sound, speaker=speaker), RATE, HOP)
+    heard = pitch_contour(said(sound, speaker=speaker), RATE, HOP)
     voiced = heard[40:, 1] >= 0.5
     assert voiced.mean() > 0.5
     assert abs(np.median(cents(160 * 2 ** heard[40:, 0][voiced], 196.0))) < 20

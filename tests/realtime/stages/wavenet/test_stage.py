@@ -81,7 +81,7 @@ def test_a_tone_arrives_on_time_and_whole(rate, to):
     tone = np.sin(2 * np.pi * hz * np.arange(rate) / rate).astype(np.float32)
     made, taken = [], 0
     for frames in [1, 500, 0, 3, 2048, 64, 3000]:
-        wanted = resampler.wanted(frames)
+        wanted = resampler.required_inputs(frames)
         made.append(resampler.process(tone[taken : taken + wanted], frames))
         taken += wanted
     found = np.concatenate(made)
@@ -93,7 +93,7 @@ def test_a_tone_arrives_on_time_and_whole(rate, to):
 def test_what_a_lower_rate_cannot_hold_is_taken_out():
     resampler = Resampler(16_000, 8_000)
     tone = np.sin(2 * np.pi * 5_500 * np.arange(16_000) / 16_000).astype(np.float32)
-    assert np.abs(resampler.process(tone[: resampler.wanted(4000)], 4000))[200:].max() < 2e-3
+    assert np.abs(resampler.process(tone[: resampler.required_inputs(4000)], 4000))[200:].max() < 2e-3
 
 
 def test_its_knobs_are_those_of_the_model(model, tmp_path):
