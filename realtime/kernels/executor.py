@@ -11,7 +11,6 @@ import copy
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from itertools import cycle
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +30,7 @@ Block = NDArray[np.float32]
 Kind = Literal["auto", "eager", "onnx", "graph"]
 
 _TOLERANCE = 1e-4
-"""Largest difference allowed between an exported module's output and the eager one's, of full scale or a higher peak."""
+"""Largest difference allowed between the export's output and the eager one's, of full scale or a higher peak."""
 
 
 class DeviceError(RuntimeError):
@@ -204,7 +203,7 @@ class GraphExecutor(Executor):
         _overwrite(self._state, state)
 
     def _capture(self) -> Callable[[], None]:
-        """Return the step as a graph, after some runs on a side stream that allocate and tune what a first call does."""
+        """Return the step as a graph. Runs on a side stream come first, for what a first call allocates and tunes."""
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         try:
@@ -231,6 +230,7 @@ class OnnxExecutor(Executor):
     """
 
     def __init__(self, module: Streaming, examples: Sequence[NDArray[Any]], cache: Path | None = None) -> None:
+        self._runtime = _onnx_runtime()
         super().__init__(module, examples)
         with torch.inference_mode():
             self._silence = [tensor.numpy() for tensor in module.initial_state(torch.tensor(examples[0]))]
@@ -265,13 +265,11 @@ class OnnxExecutor(Executor):
 
     def _load(self, model: bytes) -> None:
         """Start a session and bind every buffer once: from the first states to the second, and back."""
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
+        options = self._runtime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         # Decaying tails would otherwise become denormal numbers, at which the processor is a hundred times slower.
         options.add_session_config_entry("session.set_denormal_as_zero", "1")
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._session = self._runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._output = np.zeros(self._session.get_outputs()[0].shape, np.float32)
         first, second = self._states
         self._bindings = [self._bind(first, second), self._bind(second, first)]
@@ -282,11 +280,15 @@ class OnnxExecutor(Executor):
         sources = {f"in{i}": value for i, value in enumerate(self._inputs)}
         sources |= {f"old{i}": value for i, value in enumerate(old)}
         for entry in self._session.get_inputs():  # inputs that the module does not use are missing
-            binding.bind_ortvalue_input(entry.name, _shared(sources[entry.name]))
-        binding.bind_ortvalue_output("out", _shared(self._output))
+            binding.bind_ortvalue_input(entry.name, self._shared(sources[entry.name]))
+        binding.bind_ortvalue_output("out", self._shared(self._output))
         for i, value in enumerate(new):
-            binding.bind_ortvalue_output(f"new{i}", _shared(value))
+            binding.bind_ortvalue_output(f"new{i}", self._shared(value))
         return binding
+
+    def _shared(self, array: NDArray[Any]) -> Any:
+        """Return a value on the array's own memory; the caller keeps the array alive."""
+        return self._runtime.OrtValue.ortvalue_from_numpy(array)
 
     def _compare(self, reference: EagerExecutor) -> None:
         """Compare both on noise: a trace freezes as constants whatever the module computed in Python."""
@@ -301,11 +303,17 @@ class OnnxExecutor(Executor):
         self.reset()
 
 
-def _shared(array: NDArray[Any]) -> Any:
-    """Return a value on the array's own memory; the caller keeps the array alive."""
-    import onnxruntime
+def _onnx_runtime() -> Any:
+    """Return the module `onnxruntime`.
 
-    return onnxruntime.OrtValue.ortvalue_from_numpy(array)
+    Raises:
+        ExecutorError: it is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ExecutorError("ONNX Runtime is missing (pip install onnx onnxruntime)") from error
+    return onnxruntime
 
 
 def _overwrite(kept: Sequence[Tensor], new: Sequence[Tensor]) -> None:

@@ -198,9 +198,10 @@ def _truth_by_block(module, blocks):
     return np.concatenate(outputs, 2)
 
 
-def test_without_the_exporter_it_runs_as_torch_with_a_warning(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.warns(UserWarning, match="onnx"):
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_without_exporter_or_runtime_it_runs_as_torch_with_a_warning(tmp_path, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.warns(UserWarning, match=package):
         make(Delay(3), channels=1, block=8, device="cpu", cache=tmp_path)
 
 
