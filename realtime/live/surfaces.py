@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from gramophone.presets import Preset
 from gramophone.realtime.control.controller import Controller
+from gramophone.realtime.control.midi import MidiError, midi_controls
 from gramophone.realtime.control.midi.controller_map import ControllerMap
-from gramophone.realtime.control.midi.ports import MidiError, midi_controls
 from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.live.session import Session
 

@@ -1,17 +1,17 @@
-"""From MIDI messages to what a performer does: a control moved, stepped, a preset called, a beat.
+"""From MIDI messages to events: a control moved or stepped, a program called, a clock tick.
 
-Controllers of 14 bits send a coarse byte, then a fine one. Between the two the value is only known to 1/128; what is
-reported then is the end of that span that lies nearer to where the control comes from, so that a movement is never
-seen to turn round, and a control without fine bytes works as one of 7 bits.
+A 14-bit controller sends a coarse byte, then a fine one (MIDI 1.0, control changes 0 to 31 and 32 to 63). Between the
+two the value is only known to 1/128. What is reported then is the end of that span which is nearer to the value before,
+so that a movement never seems to reverse, and a control without fine bytes works as one of 7 bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from gramophone.realtime.midi.tokens import Tokenizer
+import mido
 
 Kind = Literal["cc", "cc14", "nrpn", "rpn", "bend", "pressure", "polypressure", "note"]
 
@@ -39,7 +39,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A control stands at `value` of 0 to `top` (127 or 16383); a released key at 0."""
+    """A control has come to `value`, 0 to `top` (127 or 16383); a released key to 0."""
 
     control: Control
     value: int
@@ -47,7 +47,7 @@ class Moved:
 
     @property
     def position(self) -> float:
-        """Where it stands, 0 to 1; a bend wheel at rest at exactly 0.5."""
+        """The value on a scale of 0 to 1; exactly 0.5 for a bend wheel at rest."""
         if self.control.kind == "bend":
             return self.value / (2 * _CENTRE) if self.value <= _CENTRE else 0.5 + (self.value - _CENTRE) / (2 * 8191)
         return self.value / self.top
@@ -71,30 +71,23 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """MIDI clock: a tick (24 a quarter note), or the transport."""
+    """MIDI clock: a tick (`clock`, 24 a quarter note), or the transport; the kinds are mido's message types."""
 
-    kind: Literal["tick", "start", "continue", "stop"]
+    kind: Literal["clock", "start", "continue", "stop"]
 
 
 Event = Moved | Stepped | Program | Beat
 
-_REALTIME: dict[int, Literal["tick", "start", "continue", "stop"]] = {
-    0xF8: "tick",
-    0xFA: "start",
-    0xFB: "continue",
-    0xFC: "stop",
-}
-
 
 class _Pair:
-    """A coarse and a fine byte that together are one value."""
+    """A coarse and a fine byte that make one value."""
 
     def __init__(self) -> None:
         self._coarse: int | None = None
         self._has_fine = False
 
     def coarse(self, byte: int) -> tuple[int, int] | None:
-        """Return value and top after a coarse byte; None if only the fine byte to come can tell."""
+        """Return value and top after a coarse byte; None if the value depends on the fine byte to come."""
         before, self._coarse = self._coarse, byte
         if before is None or not self._has_fine:
             return byte, TOP_7
@@ -111,56 +104,44 @@ class _Pair:
 
 
 class MidiDecoder:
-    """Bytes of one port in, events out. Never raises; `errors` counts what could not be used."""
+    """The state that it takes to read the messages of one port: 14-bit pairs, parameter numbers, keys that are down."""
 
     def __init__(self) -> None:
-        self._tokens = Tokenizer()
         self._pairs: dict[Control, _Pair] = {}
         self._selected: dict[int, tuple[Literal["nrpn", "rpn"], list[int | None]]] = {}
         self._held: dict[Control, None] = {}
 
-    @property
-    def errors(self) -> int:
-        """How many messages were cut short, stray or undefined so far."""
-        return self._tokens.errors
-
-    def stream(self, data: Iterable[int]) -> list[Event]:
-        """Return what the next bytes of a stream say."""
-        return [event for message in self._tokens.stream(data) for event in self._events(message)]
-
-    def packet(self, data: Iterable[int]) -> list[Event]:
-        """Return what `data`, whole messages as an operating system hands them over, says."""
-        return [event for message in self._tokens.packet(data) for event in self._events(message)]
+    def decode(self, message: mido.Message) -> list[Event]:
+        """Return the events of the port's next message, in order; none for a message that has no use here."""
+        return list(self._events(message))
 
     def release(self, channel: int | None = None) -> list[Event]:
-        """Let go of every key that is still held, on one channel or all: for hung notes and unplugged keyboards."""
+        """Release every key that is still down, on one channel, 1 to 16, or all: for a keyboard that is unplugged."""
         held = [key for key in self._held if channel in (None, key.channel)]
         for key in held:
             del self._held[key]
         return [Moved(key, 0) for key in held]
 
-    def _events(self, message: bytes) -> Iterator[Event]:
-        status, channel = message[0] & 0xF0, (message[0] & 0x0F) + 1
-        if status == 0xF0:
-            yield from self._system(message[0])
-        elif status == 0xB0:
-            yield from self._control_change(channel, message[1], message[2])
-        elif status in (0x80, 0x90):
-            yield from self._note(Control("note", channel, message[1]), message[2] if status == 0x90 else 0)
-        elif status == 0xA0:
-            yield Moved(Control("polypressure", channel, message[1]), message[2])
-        elif status == 0xC0:
-            yield Program(channel, message[1])
-        elif status == 0xD0:
-            yield Moved(Control("pressure", channel), message[1])
-        else:
-            yield Moved(Control("bend", channel), message[1] | message[2] << 7, TOP_14)
-
-    def _system(self, status: int) -> Iterator[Event]:
-        if status in _REALTIME:
-            yield Beat(_REALTIME[status])
-        elif status == 0xFF:
-            yield from self.release()
+    def _events(self, message: mido.Message) -> Iterator[Event]:
+        match message.type:
+            case "control_change":
+                yield from self._control_change(message.channel + 1, message.control, message.value)
+            case "note_on":
+                yield from self._note(Control("note", message.channel + 1, message.note), message.velocity)
+            case "note_off":
+                yield from self._note(Control("note", message.channel + 1, message.note), 0)
+            case "polytouch":
+                yield Moved(Control("polypressure", message.channel + 1, message.note), message.value)
+            case "aftertouch":
+                yield Moved(Control("pressure", message.channel + 1), message.value)
+            case "pitchwheel":
+                yield Moved(Control("bend", message.channel + 1), message.pitch + _CENTRE, TOP_14)
+            case "program_change":
+                yield Program(message.channel + 1, message.program)
+            case "clock" | "start" | "continue" | "stop":
+                yield Beat(message.type)
+            case "reset":
+                yield from self.release()
 
     def _note(self, key: Control, velocity: int) -> Iterator[Event]:
         if velocity:
@@ -209,7 +190,7 @@ class MidiDecoder:
 
     def _pair(self, control: Control, is_coarse: bool, byte: int) -> Iterator[Event]:
         if control not in self._pairs and len(self._pairs) >= _MOST_FINE:
-            self._pairs.clear()  # a flood of parameter numbers must not fill the memory
+            self._pairs.clear()  # a channel has 32,768 parameter numbers: a flood must not fill the memory
         pair = self._pairs.setdefault(control, _Pair())
         reading = pair.coarse(byte) if is_coarse else pair.fine(byte)
         if reading:

@@ -1,4 +1,4 @@
-"""A mapping: which control turns which knob, and how. Data that a preset keeps in its `[[midi]]` tables.
+"""A mapping: which control sets which parameter, and how. Data that a preset keeps in its `[[midi]]` tables.
 
     [[midi]]
     knob = "style.strength"
@@ -21,7 +21,7 @@ from gramophone.presets import Preset
 from gramophone.realtime.midi.clock import SYNCED_UNITS
 
 ACTIONS = ("bypass", "mute", "panic")
-"""What a mapping can work beside the knobs of the chain."""
+"""What a mapping can switch beside the parameters of the chain."""
 
 KINDS = ("cc", "cc14", "nrpn", "rpn", "bend", "pressure", "polypressure", "note", "clock")
 RELATIVE = ("twos-complement", "binary-offset", "signed-bit")
@@ -34,7 +34,7 @@ KEYS = (
     Parameter("control", "cc", "the kind of control; clock for a time in beats", choices=KINDS),
     Parameter("number", 0.0, "of the controller, parameter or note", range=(0, 16383)),
     Parameter("channel", 0.0, "1 to 16; 0 for any", range=(0, 16)),
-    Parameter("port", "", "part of the name of the only device it listens to; empty for any"),
+    Parameter("port", "", "part of the name of the only device it accepts; empty for any"),
     Parameter("mode", "absolute", "how a movement is understood", choices=MODES),
     Parameter("low", 0.0, "where on the knob the control's lower end lies, 0 to 1"),
     Parameter("high", 1.0, "where on the knob the control's upper end lies, 0 to 1"),
@@ -48,7 +48,7 @@ KEYS = (
 
 @dataclass(frozen=True)
 class ControlMapping:
-    """One control on one knob; the fields are `KEYS`.
+    """One control for one parameter; the fields are described in `KEYS`.
 
     Raises:
         ParameterError: a field does not hold what it should; the message names the key.
@@ -85,25 +85,25 @@ class ControlMapping:
             raise ParameterError(f"mode = {self.mode!r}: expected control = 'cc', found {self.control!r}")
 
     def to_knob(self, position: float) -> float:
-        """Return where the knob goes, 0 to 1, for where the control stands, 0 to 1."""
+        """Return the parameter's normalised value for the control's position, both 0 to 1."""
         position = min(max(position, 0.0), 1.0)
         if self.invert:
             position = 1.0 - position
         return self.low + (self.high - self.low) * math.pow(position, self.curve)
 
     def from_knob(self, knob: float) -> float:
-        """Return where the control would stand for the knob at `knob`; at an end where the knob is beyond the range."""
+        """Return the control's position, 0 to 1, for a normalised value; at an end if that is outside the range."""
         share = min(max((knob - self.low) / (self.high - self.low), 0.0), 1.0)
         position = math.pow(share, 1.0 / self.curve)
         return 1.0 - position if self.invert else position
 
-    def hears(self, channel: int, port: str) -> bool:
-        """Whether it listens to a channel, 1 to 16, of a port."""
+    def accepts(self, channel: int, port: str) -> bool:
+        """Return whether it takes events of a channel, 1 to 16, of a port."""
         return self.channel in (0, channel) and self.port.lower() in port.lower()
 
     @property
     def words(self) -> str:
-        """What the control is called on a display, such as `CC 21 ch 1`."""
+        """The control's name on a display, such as `CC 21 ch 1`."""
         number = f" {self.number}" if self.control in _LAST_NUMBER else ""
         beats = f" {self.beats:g} beats" if self.control == "clock" else ""
         channel = f" ch {self.channel}" if self.channel else ""
@@ -130,7 +130,7 @@ def from_row(row: Mapping[str, Value]) -> ControlMapping:
 
 
 def with_mappings(preset: Preset, mappings: Iterable[ControlMapping]) -> Preset:
-    """Return `preset` with `mappings` in place of its own, ready to be saved; tables that stay are left as written."""
+    """Return `preset` with `mappings` in place of its own, ready to be saved; tables that stay keep their wording."""
     written = {}
     for row in preset.midi:
         with contextlib.suppress(ParameterError):
@@ -139,7 +139,7 @@ def with_mappings(preset: Preset, mappings: Iterable[ControlMapping]) -> Preset:
 
 
 def check_knob(mapping: ControlMapping, knobs: Mapping[str, Parameter]) -> None:
-    """Check that the mapping's knob is one of `knobs`, or an action, and can be turned by that kind of control.
+    """Check that the mapping's knob is one of `knobs`, or an action, and can be set by that kind of control.
 
     Raises:
         ParameterError: it is not.

@@ -1,11 +1,13 @@
-"""MIDI: controllers turn the knobs of a desk, their lamps show where those stand, and their clock gives the tempo.
+"""MIDI: control surfaces set parameters, show their values on lamps, rings and motors, and give the tempo.
 
-Bytes come in at `ports`; `tokens` cuts them into messages, `controls` reads what was played, `controller_map` does it:
-`mapping` says which knob, `turning` how far, `learn` finds new ones, `clock` the tempo, `feedback` what is shown.
+Messages (`mido.Message`) arrive at `ports`, from one of the `backends`. `decoder` turns them into events, and the
+`controller_map` turns events into values: `mapping` holds which control sets which parameter, `takeover` how, `learn`
+finds new mappings, `tempo` follows MIDI clock, and `feedback` makes the messages that are sent back.
 """
 
+from gramophone.realtime.control.midi.backends import MidiError, backends, devices
 from gramophone.realtime.control.midi.controller_map import ControllerMap
-from gramophone.realtime.control.midi.ports import MidiControls, MidiError, backends, devices, midi_controls
+from gramophone.realtime.control.midi.ports import MidiControls, midi_controls
 from gramophone.realtime.midi.mapping import ControlMapping, from_row, with_mappings
 
 __all__ = [

@@ -1,6 +1,6 @@
-"""A controller's surface on the desk: events in, knobs turned, positions out to be shown. No ports, no threads.
+"""The controller map: MIDI events in, parameters set, feedback messages out. No ports, no threads.
 
-One thread calls `receive` and `tick`; any thread may learn, unlearn and ask.
+One thread calls `receive` and `tick`; any thread may call the rest.
 """
 
 from __future__ import annotations
@@ -10,23 +10,22 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import mido
+
 from gramophone.models.parameters import ParameterError, Value, lookup
 from gramophone.presets import PresetError, names
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.midi import feedback
 from gramophone.realtime.control.midi.learn import Learner
 from gramophone.realtime.control.midi.takeover import Takeover
-from gramophone.realtime.midi.clock import Clock, from_beats
+from gramophone.realtime.control.midi.tempo import Tempo
+from gramophone.realtime.midi.clock import from_beats
 from gramophone.realtime.midi.decoder import TOP_7, TOP_14, Beat, Event, Moved, Program, Stepped
 from gramophone.realtime.midi.mapping import ACTIONS, ControlMapping, check_knob, with_mappings
 from gramophone.realtime.parameter_table import mappings_of
 
-LAST_BPM = 1000.0
-"""The fastest tempo that can be set by hand."""
-
 _log = logging.getLogger(__name__)
-_MOST_TROUBLES = 100
-_CLOCK_GONE_S = 2.0
+_MOST_ERRORS = 100
 
 Learned = Callable[[ControlMapping], None]
 """Called with a mapping that was learned; must not block."""
@@ -34,32 +33,33 @@ Learned = Callable[[ControlMapping], None]
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A message for the controllers whose name contains `port`."""
+    """A message for the devices whose name contains `port`."""
 
     port: str
-    message: bytes
+    message: mido.Message
 
 
 @dataclass(eq=False)
 class _Mapped:
-    """A mapping at work."""
+    """A mapping and its state: `channel` is the one that it was moved on last, `shown` the value that was sent last."""
 
     mapping: ControlMapping
-    turning: Takeover = field(init=False)
+    takeover: Takeover = field(init=False)
     echo: feedback.Echo = field(default_factory=feedback.Echo)
     channel: int = 1
     shown: int | None = None
 
     def __post_init__(self) -> None:
-        self.turning = Takeover(self.mapping)
+        self.takeover = Takeover(self.mapping)
         self.channel = self.mapping.channel or 1
 
 
 class ControllerMap:
-    """Mappings at work on a desk. Without `mappings`, those of the desk's preset, and of each preset that brings some.
+    """Mappings of MIDI controls to the parameters of a controller.
 
-    They are kept with the preset that plays, so that it is saved with them. `programs` are the presets that program
-    changes 0, 1, ... call; all there are, as `presets.names` orders them, unless given.
+    Without `mappings`, those of the controller's preset, and later those of each preset that has some. They are kept
+    with the preset that plays, so that it is saved with them. `programs` are the presets that program changes 0, 1, ...
+    call; all there are, as `presets.names` orders them, unless given.
 
     Raises:
         PresetError: the preset's mappings do not fit.
@@ -78,21 +78,18 @@ class ControllerMap:
         self._actions: dict[str, bool] = dict.fromkeys(ACTIONS, False)
         self._learner: Learner | None = None
         self._learned: Learned | None = None
-        self._clocks: dict[str, Clock] = {}
-        self._leader = ""
-        self._bpm: float | None = None
-        self._runs = False
-        self._troubles: dict[str, int] = {}
+        self._tempo = Tempo()
+        self._errors: dict[str, int] = {}
         self._own: tuple[int, _Mapped | None] | None = None
-        self._moved: dict[tuple[str, _Mapped | None], None] = {}
-        self._has_new_layout = False
+        self._changed: dict[tuple[str, _Mapped | None], None] = {}
+        self._has_new_parameters = False
         self._listeners: list[Callable[[], None]] = []
         self._take(mappings_of(controller.preset) if mappings is None else mappings)
-        self._ends = (controller.listen(self._note_move), controller.listen_parameters(self._note_layout))
+        self._unlisten = (controller.listen(self._note_change), controller.listen_parameters(self._note_parameters))
 
     @property
     def mappings(self) -> tuple[ControlMapping, ...]:
-        """The mappings at work."""
+        """The mappings now; they can be set."""
         with self._lock:
             return tuple(mapped.mapping for mapped in self._mapped)
 
@@ -103,29 +100,29 @@ class ControllerMap:
 
     @property
     def controls(self) -> Mapping[str, str]:
-        """What is mapped to each knob, in words."""
+        """The controls that are mapped to each parameter, in words, by the parameter's address."""
         return self._controls
 
     @property
     def learning(self) -> str:
-        """The address of the knob that a control is being learned for; empty when none is."""
+        """The address of the parameter that a control is being learned for; empty when none is."""
         with self._lock:
             return self._learner.address if self._learner else ""
 
     @property
     def bpm(self) -> float | None:
         """The tempo, from MIDI clock or set by hand, in quarter notes a minute; None while none is known."""
-        return self._bpm
+        return self._tempo.bpm
 
     @property
     def runs(self) -> bool:
         """Whether the clock's transport was started and not stopped."""
-        return self._runs
+        return self._tempo.runs
 
     @property
-    def troubles(self) -> dict[str, int]:
-        """What could not be done, in words, and how often."""
-        return dict(self._troubles)
+    def errors(self) -> dict[str, int]:
+        """What went wrong, in words, and how often."""
+        return dict(self._errors)
 
     @property
     def hint(self) -> str | None:
@@ -134,35 +131,35 @@ class ControllerMap:
             return self._learner.hint if self._learner else None
 
     def learn(self, address: str, done: Learned | None = None) -> None:
-        """Map the next control that is really moved to the knob at `address`, in place of those mapped to it so far.
+        """Map the next control that is clearly moved to the parameter at `address`, in place of those mapped so far.
 
-        Until then controls turn nothing. `done` is called with the new mapping.
+        Until then controls set nothing. `done` is called with the new mapping.
 
         Raises:
-            ParameterError: there is no such knob, or no control can turn it.
+            ParameterError: there is no such parameter, or no control can set it.
         """
         self.demand_learnable(address)
         with self._lock:
             self._learner = Learner(address, self._controller.parameters.get(address))
             self._learned = done
-        self._tell()
+        self._notify()
 
     def demand_learnable(self, address: str) -> None:
-        """Check that a control can be learned for the knob at `address`.
+        """Check that a control can be learned for the parameter at `address`.
 
         Raises:
-            ParameterError: there is no such knob, or no control can turn it.
+            ParameterError: there is no such parameter, or no control can set it.
         """
         check_knob(ControlMapping(address), self._controller.parameters)
 
     def stop_learning(self) -> None:
-        """Learn nothing; controls turn their knobs again."""
+        """Stop learning; controls set their parameters again."""
         with self._lock:
             self._learner = self._learned = None
-        self._tell()
+        self._notify()
 
     def unlearn(self, address: str) -> bool:
-        """Take every control off the knob at `address`; return whether there was one."""
+        """Remove every mapping to the parameter at `address`; return whether there was one."""
         with self._lock:
             self._catch_up()
             left = [mapping for mapping in self.mappings if mapping.knob != address]
@@ -171,62 +168,60 @@ class ControllerMap:
         return had
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Tell `listener` whenever mappings, tempo, or what is being learned may have changed; it must not block."""
+        """Call `listener` whenever mappings, tempo, or what is being learned may have changed; it must not block."""
         self._listeners.append(listener)
 
     def set_tempo(self, bpm: float) -> None:
-        """Set the tempo by hand, in quarter notes a minute; synced knobs follow, and MIDI clock overrides it.
+        """Set the tempo by hand, in quarter notes a minute; synced parameters follow, and MIDI clock overrides it.
 
         Raises:
             ParameterError: the tempo is not a number from 1 to 1000.
         """
-        if not 1 <= bpm <= LAST_BPM:
-            raise ParameterError(f"tempo = {bpm}: expected a number from 1 to {LAST_BPM:g} quarter notes a minute")
         with self._lock:
-            self._bpm = bpm
+            self._tempo.set(bpm)
             self._sync()
-        self._tell()
+        self._notify()
 
     def receive(self, event: Event, port: str = "", time_s: float = 0.0) -> None:
-        """Do what was played on `port` at `time_s`, on any clock that runs evenly. Never raises."""
+        """Take an event that came from `port` at `time_s`, on any clock that runs evenly. Never raises."""
         try:
             with self._lock:
                 self._receive(event, port, time_s)
         except (ParameterError, PresetError) as error:
-            self.trouble(str(error))
-        except Exception as error:  # whatever it is, the next control must still be heard
-            self.trouble(f"{event}: {error!r}")
+            self.add_error(str(error))
+        except Exception as error:  # whatever it is, the next event must still be received
+            self.add_error(f"{event}: {error!r}")
 
     def tick(self) -> list[Outgoing]:
-        """Return what is to be shown on the controllers since the last call; call it some 50 times a second."""
+        """Return the feedback for all that has changed since the last call; call it some 50 times a second."""
         try:
             with self._lock:
                 self._catch_up()
-                return self._show_moved()
+                return self._show_changed()
         except (ParameterError, PresetError) as error:
-            self.trouble(str(error))
+            self.add_error(str(error))
             return []
 
     def show_all(self) -> None:
-        """Show every knob on the controllers with the next `tick`: for one that was just plugged in."""
+        """Send every value with the next `tick`: for a device that was just plugged in."""
         with self._lock:
             for mapped in self._mapped:
                 mapped.shown = None
-                self._moved[mapped.mapping.knob, None] = None
+                self._changed[mapped.mapping.knob, None] = None
 
-    def trouble(self, text: str) -> None:
-        """Count something that could not be done, and say it the first time."""
-        if text not in self._troubles:
-            if len(self._troubles) >= _MOST_TROUBLES:
+    def add_error(self, text: str) -> None:
+        """Count an error; log it the first time."""
+        if text not in self._errors:
+            if len(self._errors) >= _MOST_ERRORS:
                 text = "further errors"
-            if text not in self._troubles:
+            if text not in self._errors:
                 _log.warning("MIDI: %s", text)
-        self._troubles[text] = self._troubles.get(text, 0) + 1
+        self._errors[text] = self._errors.get(text, 0) + 1
 
     def close(self) -> None:
-        """Listen to the desk no more."""
-        for end in self._ends:
-            end()
+        """Stop following the controller."""
+        for unlisten in self._unlisten:
+            unlisten()
 
     def _take(self, mappings: Iterable[ControlMapping]) -> None:
         self._mapped = [_Mapped(mapping) for mapping in mappings]
@@ -238,36 +233,38 @@ class ControllerMap:
         self._sync()
 
     def _keep(self) -> None:
-        """Keep the mappings where they are saved from and shown."""
+        """Hand the mappings to the controller, which saves them, and describe them for displays."""
         self._controller.keep_midi(with_mappings(self._controller.preset, self.mappings).midi)
         controls: dict[str, list[str]] = {}
         for mapping in self.mappings:
             controls.setdefault(mapping.knob, []).append(mapping.words)
         self._controls = {address: ", ".join(words) for address, words in controls.items()}
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for listener in self._listeners:
             listener()
 
     def _receive(self, event: Event, port: str, time_s: float) -> None:
         if isinstance(event, Beat):
-            self._beat(event, port, time_s)
+            if self._tempo.receive(event, port, time_s):
+                self._sync()
+                self._notify()
         elif self._learner:
             hint = self._learner.hint
-            if mapping := self._learner.hear(event):
-                self._learn(mapping)
+            if mapping := self._learner.receive(event):
+                self._finish_learning(mapping)
             elif hint != self._learner.hint:
-                self._tell()
+                self._notify()
         elif isinstance(event, Program):
             self._program(event.number)
         else:
             for mapped in self._by_control.get((event.control.kind, event.control.number), ()):
-                if mapped.mapping.hears(event.control.channel, port):
+                if mapped.mapping.accepts(event.control.channel, port):
                     mapped.channel, mapped.shown = event.control.channel, None
-                    self._turn(mapped, event)
+                    self._move(mapped, event)
 
-    def _learn(self, mapping: ControlMapping) -> None:
+    def _finish_learning(self, mapping: ControlMapping) -> None:
         learned, self._learner, self._learned = self._learned, None, None
         self._catch_up()
         others = [other for other in self.mappings if other.knob != mapping.knob]
@@ -281,22 +278,22 @@ class ControllerMap:
             raise PresetError(f"program {number}: there are {len(programs)} presets, from program 0")
         self._controller.change(programs[number])
 
-    def _turn(self, mapped: _Mapped, event: Moved | Stepped) -> None:
+    def _move(self, mapped: _Mapped, event: Moved | Stepped) -> None:
         if mapped.echo.is_echo(event):
             return
         address = mapped.mapping.knob
         position = self._position(address)
-        if position is None or (goal := mapped.turning.turn(event, position)) is None:
+        if position is None or (goal := mapped.takeover.move(event, position)) is None:
             return
         self._own = threading.get_ident(), mapped
         try:
             self._put(address, goal)
         finally:
             self._own = None
-        mapped.turning.left(self._position(address) or 0.0)
+        mapped.takeover.leave(self._position(address) or 0.0)
 
     def _position(self, address: str) -> float | None:
-        """Where the knob is, 0 to 1; None if the preset that plays has no such knob, or it is a file name."""
+        """Return the parameter's normalised value; None if the preset has no such parameter, or it is a file name."""
         if address in self._actions:
             return float(self._actions[address])
         knob = self._controller.parameters.get(address)
@@ -317,34 +314,34 @@ class ControllerMap:
             self._controller.bypass(not before)
         elif not before:
             self._controller.panic()
-        self._note_move(address, not before)
+        self._note_change(address, not before)
 
-    def _note_move(self, address: str, value: Value) -> None:
-        """Note that a knob was moved, and whether by one of our own controls. Runs in any thread; takes no lock."""
+    def _note_change(self, address: str, value: Value) -> None:
+        """Note that a value was changed, and whether by one of our own controls. Runs in any thread; takes no lock."""
         own = self._own
-        self._moved[address, own[1] if own and own[0] == threading.get_ident() else None] = None
+        self._changed[address, own[1] if own and own[0] == threading.get_ident() else None] = None
 
-    def _note_layout(self) -> None:
-        self._has_new_layout = True
+    def _note_parameters(self) -> None:
+        self._has_new_parameters = True
 
     def _catch_up(self) -> None:
-        if self._has_new_layout:
-            self._has_new_layout = False
-            self._follow_layout()
+        if self._has_new_parameters:
+            self._has_new_parameters = False
+            self._follow_parameters()
 
-    def _follow_layout(self) -> None:
-        """Take over the mappings of a new preset; one that brings none leaves those that there are."""
+    def _follow_parameters(self) -> None:
+        """Adopt the mappings of a new preset; one without any leaves those that there are."""
         mappings = mappings_of(self._controller.preset)
-        if mappings == self.mappings:  # only the name is another: what has been picked up stays so
+        if mappings == self.mappings:  # only the preset's name differs: soft takeover keeps its state
             self._keep()
             self.show_all()
         else:
             self._take(mappings if mappings and self._follows_presets else self.mappings)
 
-    def _show_moved(self) -> list[Outgoing]:
+    def _show_changed(self) -> list[Outgoing]:
         outgoing: list[Outgoing] = []
-        for _ in range(len(self._moved)):  # not until there are none: other hands may be faster
-            (address, by), _ = self._moved.popitem()
+        for _ in range(len(self._changed)):  # not until there are none: other threads may add faster
+            (address, by), _ = self._changed.popitem()
             for mapped in self._mapped:
                 if mapped.mapping.knob == address and not (mapped is by and feedback.shows_itself(mapped.mapping)):
                     outgoing += self._show(mapped)
@@ -361,29 +358,12 @@ class ControllerMap:
             mapped.echo.sent(value, TOP_7 if mapped.mapping.control in ("cc", "note") else TOP_14)
         return [Outgoing(mapped.mapping.port, message) for message in messages]
 
-    def _beat(self, event: Beat, port: str, time_s: float) -> None:
-        clock = self._clocks.setdefault(port, Clock())
-        if self._leader != port:
-            leader = self._clocks.get(self._leader)
-            if leader and time_s - leader.last_s < _CLOCK_GONE_S:
-                return
-            self._leader = port
-        if event.kind == "tick":
-            if bpm := clock.tick(time_s):
-                self._bpm = bpm
-                self._sync()
-                self._tell()
-            return
-        self._runs = event.kind != "stop"
-        if self._runs:
-            clock.restart()
-
     def _sync(self) -> None:
-        """Bring every knob that is mapped to the clock to its time at the tempo."""
-        if self._bpm is None:
+        """Set every parameter that is mapped to the clock to its time at the tempo."""
+        if (bpm := self._tempo.bpm) is None:
             return
         for mapped in self._mapped:
             mapping = mapped.mapping
             if mapping.control == "clock" and mapping.knob in self._controller.parameters:
                 knob = lookup(self._controller.parameters, mapping.knob)
-                self._controller.set(mapping.knob, from_beats(knob, mapping.beats, self._bpm))
+                self._controller.set(mapping.knob, from_beats(knob, mapping.beats, bpm))

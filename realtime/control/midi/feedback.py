@@ -1,6 +1,8 @@
-"""What is sent to a controller so that its rings, lamps and motors show where a knob stands."""
+"""Feedback: the messages that set a controller's rings, lamps and motors to a parameter's value."""
 
 from __future__ import annotations
+
+import mido
 
 from gramophone.realtime.midi.decoder import TOP_7, TOP_14, Moved, Stepped
 from gramophone.realtime.midi.mapping import RELATIVE, ControlMapping
@@ -10,7 +12,7 @@ _FINE = ("cc14", "nrpn", "rpn", "bend")
 
 
 def shown(mapping: ControlMapping, knob: float) -> int | None:
-    """Return the value, 7 or 14 bits, that shows `knob`, 0 to 1; None for controls that cannot show anything."""
+    """Return the value, 7 or 14 bits, that shows a normalised value, 0 to 1; None for controls without a display."""
     if mapping.control in ("clock", "pressure", "polypressure") or (mapping.mode in RELATIVE and not mapping.ring):
         return None
     position = mapping.from_knob(knob)
@@ -19,30 +21,29 @@ def shown(mapping: ControlMapping, knob: float) -> int | None:
     return round(position * (TOP_14 if mapping.control in _FINE else TOP_7))
 
 
-def messages(mapping: ControlMapping, channel: int, value: int) -> list[bytes]:
-    """Return the messages that set the mapping's control, on `channel` 1 to 16, to `value`."""
-    high, low, number = value >> 7, value & 127, mapping.number
-    status = channel - 1
+def messages(mapping: ControlMapping, channel: int, value: int) -> list[mido.Message]:
+    """Return the messages that set the mapping's control, on `channel` 1 to 16, to `value`, 7 or 14 bits."""
+    coarse, fine, number = value >> 7, value & 127, mapping.number
 
-    def change(controller: int, to: int) -> bytes:
-        return bytes((0xB0 | status, controller, to))
+    def change(controller: int, to: int) -> mido.Message:
+        return mido.Message("control_change", channel=channel - 1, control=controller, value=to)
 
     if mapping.control == "cc":
         return [change(number, value)]
     if mapping.control == "cc14":
-        return [change(number, high), change(number + 32, low)]
+        return [change(number, coarse), change(number + 32, fine)]
     if mapping.control in _SELECT:
-        coarse, fine = _SELECT[mapping.control]
-        return [change(coarse, number >> 7), change(fine, number & 127), change(6, high), change(38, low)]
+        high, low = _SELECT[mapping.control]
+        return [change(high, number >> 7), change(low, number & 127), change(6, coarse), change(38, fine)]
     if mapping.control == "bend":
-        return [bytes((0xE0 | status, low, high))]
-    return [bytes((0x90 | status, number, value))]
+        return [mido.Message("pitchwheel", channel=channel - 1, pitch=value - 8192)]
+    return [mido.Message("note_on", channel=channel - 1, note=number, velocity=value)]
 
 
 class Echo:
-    """Recognises what a controller sends back because it was sent there, which must not turn the knob.
+    """Recognises the feedback that a device sends back to us, which must not set the parameter.
 
-    Motors and some lamps do so: once, and of a 14-bit value perhaps the coarse part before the whole.
+    Motors and some lamps send it once, and of a 14-bit value perhaps the coarse part before the whole.
     """
 
     def __init__(self) -> None:
@@ -70,5 +71,5 @@ class Echo:
 
 
 def shows_itself(mapping: ControlMapping) -> bool:
-    """Whether the control stands where it says, so that its own movements are not sent back to it."""
+    """Return whether the control itself shows its value, as a fader does: its own moves are not sent back to it."""
     return mapping.mode != "toggle" and mapping.mode not in RELATIVE

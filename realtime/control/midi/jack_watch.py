@@ -1,15 +1,16 @@
-"""Notices when the JACK server is gone and when it is back.
+"""A client of the JACK server that knows when the server is gone, and what is connected to what.
 
-RtMidi does not: it goes on listing the ports of the dead server, and says so on the terminal whenever it finds none.
+RtMidi does not: it goes on listing the ports of the dead server, and prints to the terminal whenever it finds none.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 
 class JackWatch:
-    """A client, without ports, of the server that runs now."""
+    """A client, without ports, of the server that runs now; `has_gone` is true once that server has ended."""
 
     def __init__(self, client: Any) -> None:
         self.has_gone = False
@@ -19,10 +20,10 @@ class JackWatch:
 
     @classmethod
     def start(cls) -> JackWatch | None:
-        """Watch the server; None if there is none. Silent.
+        """Return a watch of the running server; None if there is none. Prints nothing.
 
         Raises:
-            ImportError: JACK-Client or the JACK library is not there; then nothing can be noticed.
+            ImportError: JACK-Client or the JACK library is not installed.
         """
         try:
             import jack
@@ -45,8 +46,18 @@ class JackWatch:
         except jack.JackError:
             return set()
 
+    def connect_to_clients(self, output: str, prefix: str) -> None:
+        """Connect a MIDI output port to every MIDI input of the clients whose name begins with `prefix`."""
+        import jack
+
+        with contextlib.suppress(jack.JackError):  # ports may go at any time; the next scan tries again
+            connected = self.connected_to(output)
+            for port in self._client.get_ports(f"^{prefix}", is_midi=True, is_input=True):
+                if port.name not in connected:
+                    self._client.connect(output, port)
+
     def close(self) -> None:
-        """Watch no more."""
+        """Close the client."""
         self._client.close()
 
     def _note(self, status: object, reason: str) -> None:

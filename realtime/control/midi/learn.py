@@ -1,12 +1,12 @@
-"""Learning a mapping: finding, of all that moves, the control that the performer means, and how it speaks.
+"""MIDI learn: which of the controls that move the performer means, and which kind of control it is.
 
-A fader, a key, a button and an encoder are told apart by what they send:
+A fader, a key, a button and an encoder differ in what they send:
 
-- a key or pad sends a note and lets it go;
+- a key or pad sends a note on and its note off;
 - a button sends 0 and 127, nothing between;
-- an encoder says the same small step again and again: 1 or 127 (two's complement), 65 or 63 (binary offset),
-  1 or 65 (signed bit); one direction alone can leave two readings, so it is asked for both;
-- a fader wanders over values that follow each other; with fine bytes, right behind the coarse ones.
+- an encoder repeats the same small step: 1 or 127 (two's complement), 65 or 63 (binary offset), 1 or 65 (signed bit);
+  one direction alone can be ambiguous, so the performer is asked for both;
+- a fader moves over values that follow each other; with fine bytes, right behind the coarse ones.
 
 One stray message, or a worn fader that trembles, is none of these.
 """
@@ -28,7 +28,7 @@ _MOST_SEEN = 64
 
 
 class Learner:
-    """Waits for a control for the knob at `address` (`knob` None: bypass, mute or panic); events in, a mapping out."""
+    """Finds a control for the parameter `knob` at `address` (None: bypass, mute or panic): events in, a mapping out."""
 
     def __init__(self, address: str, knob: Parameter | None) -> None:
         self.address = address
@@ -45,8 +45,8 @@ class Learner:
             return "turn it back the other way, one click at a time"
         return "move a control, press a button or play a key"
 
-    def hear(self, event: Event) -> ControlMapping | None:
-        """Take what was played; return the mapping as soon as it is clear which control is meant."""
+    def receive(self, event: Event) -> ControlMapping | None:
+        """Take an event; return the mapping as soon as it is clear which control is meant, else None."""
         if isinstance(event, Stepped):
             self._steps[event.control] = self._steps.get(event.control, 0) + 1
             return self._mapping(event.control, "absolute") if self._steps[event.control] > 2 else None
@@ -58,7 +58,7 @@ class Learner:
         values = self._seen.setdefault(control, [])
         values.append(event.value >> 7 if event.top > 127 else event.value)
         del values[:-_MOST_SEEN]
-        return self._judge(control, values)
+        return self._recognised(control, values)
 
     def _is_fine_byte(self, control: Control) -> bool:
         """Whether a controller is the fine byte right behind its coarse one."""
@@ -69,7 +69,7 @@ class Learner:
         self._pairs[coarse] = self._pairs.get(coarse, 0) + 1
         return True
 
-    def _judge(self, control: Control, values: list[int]) -> ControlMapping | None:
+    def _recognised(self, control: Control, values: list[int]) -> ControlMapping | None:
         if control.kind == "note":
             return self._mapping(control, self._button_mode()) if self._was_pressed(values) else None
         if control.kind in ("pressure", "polypressure"):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gramophone.models.parameters import ParameterError
-from gramophone.realtime.control.midi.controller_map import LAST_BPM, ControllerMap
+from gramophone.realtime.control.midi.controller_map import ControllerMap
+from gramophone.realtime.control.midi.tempo import LAST_BPM
 from gramophone.realtime.control.osc.method import Answer, OscMethod, Ranges
 from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.error_log import RefusedError

@@ -180,34 +180,34 @@ def test_there_and_back(mapping, position):
 def test_pick_up_never_jumps(surfaces, curve, invert, bits):
     """Our fader and another hand (tuples) move one knob: it moves no farther than the fader does, or a hair."""
     mapping = ControlMapping("gain.gain", mode="pickup", curve=curve, invert=invert)
-    turning, knob, last = Takeover(mapping), 0.5, None
+    takeover, knob, last = Takeover(mapping), 0.5, None
     for hand in surfaces:
         if isinstance(hand, tuple):
             knob = hand[0]
             continue
         event = fader(hand, bits)
-        goal = turning.turn(event, knob)
+        goal = takeover.move(event, knob)
         at = mapping.to_knob(event.position)
         if goal is not None:
             assert goal == at
             assert abs(goal - knob) <= max(NEAR, abs(at - last) if last is not None else 0) + 1e-12
             knob = goal
-            turning.left(knob)
+            takeover.leave(knob)
         last = at
 
 
 def test_pick_up_takes_the_knob_when_it_passes_and_lets_go_when_another_hand_turns_it():
-    turning = Takeover(ControlMapping("gain.gain", mode="pickup"))
-    assert turning.turn(fader(0.1), 0.5) is None
-    assert turning.turn(fader(0.4), 0.5) is None
-    assert turning.turn(fader(0.6), 0.5) == pytest.approx(0.6, abs=1e-4)
-    turning.left(0.6)
-    assert turning.turn(fader(0.9), 0.6) == pytest.approx(0.9, abs=1e-4)
-    turning.left(0.9)
-    assert turning.turn(fader(0.8), 0.2) is None
+    takeover = Takeover(ControlMapping("gain.gain", mode="pickup"))
+    assert takeover.move(fader(0.1), 0.5) is None
+    assert takeover.move(fader(0.4), 0.5) is None
+    assert takeover.move(fader(0.6), 0.5) == pytest.approx(0.6, abs=1e-4)
+    takeover.leave(0.6)
+    assert takeover.move(fader(0.9), 0.6) == pytest.approx(0.9, abs=1e-4)
+    takeover.leave(0.9)
+    assert takeover.move(fader(0.8), 0.2) is None
 
 
-def said(mode, steps):
+def sent(mode, steps):
     """What an encoder sends for a number of clicks, -63 to 63."""
     if mode == "twos-complement":
         return steps % 128
@@ -217,21 +217,21 @@ def said(mode, steps):
 @given(st.sampled_from(RELATIVE), st.lists(st.integers(-63, 63), max_size=60), st.floats(0, 1), st.booleans())
 def test_encoders_count_exactly_and_stop_at_the_ends(mode, steps, start, invert):
     mapping = ControlMapping("gain.gain", mode=mode, step=1 / 127, invert=invert)
-    turning, knob, clicked = Takeover(mapping), start, mapping.from_knob(start)
+    takeover, knob, clicked = Takeover(mapping), start, mapping.from_knob(start)
     for step in steps:
-        assert clicks(mode, said(mode, step)) == step
-        knob = turning.turn(encoder(said(mode, step)), knob)
-        turning.left(knob)
+        assert clicks(mode, sent(mode, step)) == step
+        knob = takeover.move(encoder(sent(mode, step)), knob)
+        takeover.leave(knob)
         clicked = min(max(clicked + step / 127, 0.0), 1.0)
         assert knob == pytest.approx(mapping.to_knob(clicked), abs=1e-9)
 
 
 def test_an_encoder_goes_through_choices_that_are_farther_apart_than_a_click():
-    turning, at = Takeover(ControlMapping("x.y", mode="twos-complement", step=0.05)), 0.0
+    takeover, at = Takeover(ControlMapping("x.y", mode="twos-complement", step=0.05)), 0.0
     places = []
     for _ in range(20):
-        at = round(turning.turn(encoder(1), at) * 2) / 2
-        turning.left(at)
+        at = round(takeover.move(encoder(1), at) * 2) / 2
+        takeover.leave(at)
         places.append(at)
     assert places[-1] == 1.0
     assert 0.5 in places
@@ -239,8 +239,8 @@ def test_an_encoder_goes_through_choices_that_are_farther_apart_than_a_click():
 
 def test_increments_step_whatever_the_mode():
     for mode in ("absolute", "pickup"):
-        turning = Takeover(ControlMapping("x.y", "nrpn", mode=mode, step=0.25))
-        assert turning.turn(Stepped(Control("nrpn", 1, 0), 1), 0.5) == pytest.approx(0.75)
+        takeover = Takeover(ControlMapping("x.y", "nrpn", mode=mode, step=0.25))
+        assert takeover.move(Stepped(Control("nrpn", 1, 0), 1), 0.5) == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize("control", ["cc", "note"])
@@ -250,18 +250,18 @@ def test_buttons_toggle_on_the_press_and_hold_while_held(control):
 
     toggle, at = Takeover(ControlMapping("x.y", control, 7, mode="toggle")), 0.0
     for expected in (1.0, 0.0, 1.0):
-        at = toggle.turn(press(100), at)
+        at = toggle.move(press(100), at)
         assert at == expected
-        assert toggle.turn(press(110), at) is None
-        assert toggle.turn(press(0), at) is None
+        assert toggle.move(press(110), at) is None
+        assert toggle.move(press(0), at) is None
     held = Takeover(ControlMapping("x.y", control, 7, mode="momentary", low=0.2, high=0.7))
-    assert [held.turn(press(value), 0.5) for value in (100, 0)] == [pytest.approx(0.7), pytest.approx(0.2)]
+    assert [held.move(press(value), 0.5) for value in (100, 0)] == [pytest.approx(0.7), pytest.approx(0.2)]
 
 
 def test_a_velocity_stays_when_the_key_is_let_go():
-    turning = Takeover(ControlMapping("x.y", "note", 60))
-    assert turning.turn(Moved(Control("note", 1, 60), 127), 0.5) == 1.0
-    assert turning.turn(Moved(Control("note", 1, 60), 0), 1.0) is None
+    takeover = Takeover(ControlMapping("x.y", "note", 60))
+    assert takeover.move(Moved(Control("note", 1, 60), 127), 0.5) == 1.0
+    assert takeover.move(Moved(Control("note", 1, 60), 0), 1.0) is None
 
 
 def test_a_mapping_made_in_code_is_checked_too():

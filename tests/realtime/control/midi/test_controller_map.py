@@ -1,7 +1,9 @@
-"""The surface: what is played turns the desk's knobs, what is learned is what was moved, what came in is not echoed."""
+"""The controller map: events set parameters, the control that was moved is learned, what came in is not sent back."""
 
 import threading
+from itertools import chain
 
+import mido
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ CHAIN = Preset(
 
 
 class Heard:
-    """A sink that keeps what the desk hands on."""
+    """A sink that keeps what the controller passes on."""
 
     def __init__(self):
         self.calls = []
@@ -29,7 +31,7 @@ class Heard:
 
 
 class Rig:
-    """A desk, a surface, and a cable to it."""
+    """A controller, its map, and a MIDI cable to it."""
 
     def __init__(self, *mappings, programs=None, preset=CHAIN):
         self.sink = Heard()
@@ -39,12 +41,12 @@ class Rig:
         self.controller_map.tick()
 
     def play(self, *messages, port="box", time_s=0.0):
-        for message in messages:
-            for event in self.decoder.packet(bytes(message)):
+        for message in mido.parse_all(bytes(chain.from_iterable(messages))):
+            for event in self.decoder.decode(message):
                 self.controller_map.receive(event, port, time_s)
 
     def shown(self):
-        return [tuple(outgoing.message) for outgoing in self.controller_map.tick()]
+        return [tuple(outgoing.message.bytes()) for outgoing in self.controller_map.tick()]
 
 
 def cc(number, value, channel=1):
@@ -101,7 +103,7 @@ def test_a_program_change_calls_a_preset_and_a_missing_one_is_counted(tmp_path):
     assert rig.controller.preset.name == "two"
     rig.play((0xC0, 5), (0xC0, 5))
     assert rig.controller.preset.name == "two"
-    assert list(rig.controller_map.troubles.values()) == [2]
+    assert list(rig.controller_map.errors.values()) == [2]
 
 
 def test_a_preset_brings_its_mappings_and_one_without_leaves_them():
@@ -111,8 +113,8 @@ def test_a_preset_brings_its_mappings_and_one_without_leaves_them():
     rig.controller.change(Preset("plain", CHAIN.stages[:1]))
     rig.controller_map.tick()
     assert len(rig.controller_map.mappings) == 1
-    rig.play(cc(7, 5))  # a knob that this preset does not have: nothing, and no trouble
-    assert not rig.controller_map.troubles
+    rig.play(cc(7, 5))  # a knob that this preset does not have: nothing, and no error
+    assert not rig.controller_map.errors
     rig.controller.change(with_mappings(CHAIN, [ControlMapping("low.mix", number=8)]))
     rig.controller_map.tick()
     assert rig.controller_map.mappings == (ControlMapping("low.mix", number=8),)
@@ -121,7 +123,7 @@ def test_a_preset_brings_its_mappings_and_one_without_leaves_them():
 
 @given(st.lists(st.binary(max_size=60), max_size=10))
 @settings(deadline=None, max_examples=50)
-def test_no_bytes_stop_the_surface_or_set_a_wrong_value(chunks):
+def test_no_bytes_stop_the_map_or_set_a_wrong_value(chunks):
     kinds = ("cc", "cc14", "nrpn", "bend", "pressure", "note")
     every = [ControlMapping("low.frequency", kind) for kind in kinds]
     rig = Rig(*every, ControlMapping("panic", mode="momentary"), programs=[])
@@ -232,7 +234,7 @@ def test_learning_replaces_and_unlearning_removes():
 # Feedback
 
 
-def test_other_hands_are_shown_and_ones_own_are_not():
+def test_changes_from_elsewhere_are_sent_back_and_the_controls_own_are_not():
     rig = Rig(ControlMapping("gain.mix", number=7), ControlMapping("gain.mix", "bend"))
     rig.play(cc(7, 32))
     assert all(message[0] == 0xE0 for message in rig.shown())
@@ -276,14 +278,14 @@ def test_lamps_follow_toggles_and_rings_follow_encoders_that_have_them():
     assert rig.shown() == [(0x90, 60, 0)]
 
 
-def test_feedback_goes_to_the_channel_that_was_heard():
+def test_feedback_goes_to_the_channel_of_the_last_message():
     rig = Rig(ControlMapping("gain.mix", number=7))
     rig.play(cc(7, 10, 5))
     rig.controller.set("gain.mix", 1.0)
     assert rig.shown() == [(0xB4, 7, 127)]
 
 
-def test_what_the_surface_shows_reads_back_as_where_the_knob_is():
+def test_feedback_reads_back_as_the_parameters_value():
     for control, number, error in (("cc", 7, 1 / 254), ("cc14", 7, 1e-4), ("nrpn", 1000, 1e-4), ("bend", 0, 1e-4)):
         rig = Rig(ControlMapping("gain.mix", control, number, curve=1.5))
         other = Rig(ControlMapping("gain.mix", control, number, curve=1.5))
@@ -293,7 +295,7 @@ def test_what_the_surface_shows_reads_back_as_where_the_knob_is():
             assert other.controller.get("gain.mix") == pytest.approx(value, abs=2 * error)
 
 
-def test_many_hands_at_once_end_where_the_last_one_left_the_knob():
+def test_many_threads_at_once_end_at_the_value_that_was_set_last():
     rig = Rig(ControlMapping("gain.mix", number=7))
 
     def turn():
@@ -313,7 +315,7 @@ def test_many_hands_at_once_end_where_the_last_one_left_the_knob():
     rig.controller.set("gain.mix", 0.0)
     rig.controller.set("gain.mix", 1.0)
     assert (sent + rig.shown())[-1] == (0xB0, 7, 127)
-    assert not rig.controller_map.troubles
+    assert not rig.controller_map.errors
 
 
 # Clock

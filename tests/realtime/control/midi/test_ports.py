@@ -1,4 +1,4 @@
-"""Real ports, another process: mido over JACK plays, Gramophone turns; devices and servers come and go."""
+"""Real ports and another process, which plays over JACK with mido; devices and servers come and go."""
 
 import json
 import shutil
@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.jack_server import (
     BACKEND,
     SERVER,
@@ -19,7 +21,8 @@ from support.osc import Setup
 from gramophone.presets import Preset, StageSettings, load
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.midi import ControllerMap, ControlMapping, MidiError, backends, devices, midi_controls
-from gramophone.realtime.control.midi.ports import device_of
+from gramophone.realtime.control.midi.backends import device_of
+from gramophone.realtime.control.midi.ports import messages_in
 from gramophone.realtime.control.osc import osc_server
 
 pytest.importorskip("rtmidi", reason="needs python-rtmidi: pip install python-rtmidi")
@@ -48,6 +51,10 @@ for line in sys.stdin:
         for data in rest[1]:
             ports[rest[0]].send(mido.Message.from_bytes(data))
         answer(None)
+    elif command == "send raw":
+        for data in rest[1]:
+            ports[rest[0]]._rt.send_message(data)
+        answer(None)
     elif command == "receive":
         answer([message.bytes() for message in ports[rest[0]].iter_pending()])
     elif command == "clock":
@@ -64,7 +71,7 @@ for line in sys.stdin:
 
 
 class Heard:
-    """A sink that keeps what the desk hands on."""
+    """A sink that keeps what the controller passes on."""
 
     def __init__(self):
         self.calls = []
@@ -131,7 +138,7 @@ def test_a_device_that_is_there_or_plugged_in_later_turns_knobs_and_may_be_pulle
         assert heard.calls[-1] == ("mute", False)  # the key that was held is let go
         peer("send", "first", [[0xB0, 7, 0]])
         until(lambda: knobs.get("gain.mix") == 0.0)
-        assert not controls.controller_map.troubles
+        assert not controls.controller_map.errors
     inputs, outputs = peer("names")
     assert not any("gramophone" in name for name in inputs + outputs)
 
@@ -160,8 +167,53 @@ def test_our_own_port_hears_and_shows_the_whole_of_a_flood(peer):
         until(lambda: not peer("receive", "gramophone-lamps:gramophone"))  # what came in is not sent back
         knobs.set("gain.mix", 0.0)
         until(lambda: [0xB0, 7, 0] in peer("receive", "gramophone-lamps:gramophone"))
-        assert not controls.controller_map.troubles
+        assert not controls.controller_map.errors
         assert controls.inputs == ("gramophone",)  # what is connected to it is not listened to twice
+
+
+def test_an_unfinished_sysex_does_not_deafen_a_port(peer):
+    """Any status byte ends it: what follows is received, nothing is lost."""
+    sink = Heard()
+    knobs = controller(sink)
+    mappings = [ControlMapping("gain.mix", number=7), ControlMapping("mute", "note", 60, mode="momentary")]
+    with midi_controls(ControllerMap(knobs, mappings), backend=BACKEND) as controls:
+        peer("plug", "box")
+        until(lambda: plugged(controls, "box"))
+        for value in (0, 127):
+            peer("send raw", "box", [[0xF0, 1, 2], [0x90, 60, 9], [0xF8], [0x80, 60, 0], [0xB0, 7, value]])
+            until(lambda value=value: knobs.get("gain.mix") == value / 127)
+        assert sink.calls.count(("mute", True)) == sink.calls.count(("mute", False)) == 2
+
+
+MESSAGES = [[0xB0, 7, 5], [0x90, 60, 1], [0xC0, 3], [0xD0, 9], [0xE0, 1, 2], [0xF8], [0xF2, 1, 2], [0xF6], [0xFF]]
+
+
+@given(st.lists(st.sampled_from(MESSAGES), min_size=1), st.lists(st.integers(0, 127), max_size=50))
+def test_every_message_behind_an_unfinished_sysex_is_found(messages, data):
+    flat = [byte for message in messages for byte in message]
+    for end in ([], [0xF7]):
+        found, is_whole = messages_in([0xF0, *data, *flat, *end])
+        assert [message.bytes() for message in found if message.type != "sysex"] == messages
+        assert not is_whole or found[-1].type == "sysex"
+
+
+@pytest.mark.parametrize(
+    ("packet", "is_whole"),
+    [
+        ([0xB0, 7], False),
+        ([0xB0, 7, 0xB0, 70, 1], False),
+        ([0xF4], False),
+        ([0xF9], False),
+        ([0xF0, 1, 2], False),
+        ([0xF1, 1, 5], False),
+        ([0xF0, *[0] * 100_000, 0xF7], True),
+        ([7, 8], True),
+        ([7, 8, 0xF7], True),
+        ([0xF7], True),
+    ],
+)
+def test_bytes_that_are_no_message_are_noticed_except_the_rest_of_a_sysex(packet, is_whole):
+    assert messages_in(packet)[1] is is_whole
 
 
 def test_a_control_is_learned_from_a_real_port(peer):
