@@ -24,6 +24,19 @@ def number(message: Message) -> float:
     return float(str(np.float32(value))) if message.types == "f" else value
 
 
+def whole_numbers(message: Message) -> tuple[int, ...]:
+    """Return the whole numbers of a message, of any number type: Pure Data, for one, sends every number as a float.
+
+    Raises:
+        RefusedError: there are none, others among them, or other arguments.
+    """
+    if not message.types or not _NUMBERS.issuperset(message.types):
+        raise mistyped(message, "whole numbers")
+    if any(value != int(value) for value in message.arguments):
+        raise mistyped(message, "whole numbers")
+    return tuple(int(value) for value in message.arguments)
+
+
 def switch(message: Message) -> bool:
     """Return the one true or false of a message; 1 and 0 do as well.
 

@@ -1,4 +1,4 @@
-"""Routing over OSC: which inputs of the device the chain hears, and on which outputs it plays."""
+"""Routing over OSC: from which inputs of the device the chain receives, and on which outputs it plays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Router(Protocol):
 
     @property
     def inputs(self) -> Route:
-        """The inputs that each channel hears."""
+        """The inputs that each channel receives."""
 
     @property
     def outputs(self) -> Route:
@@ -28,36 +28,37 @@ class Router(Protocol):
         """How many inputs and outputs there are."""
 
     def route_inputs(self, route: Route) -> None:
-        """Let the channels hear other inputs."""
+        """Let the channels receive other inputs."""
 
     def route_outputs(self, route: Route) -> None:
         """Let the channels play on other outputs."""
 
 
 class RoutingMethod(OscMethod):
-    """Connect one side of the device, by a text such as `1,1`, `3,4` or `1+2,0`, or a number for each channel."""
+    """Connect one side of the device, by a text such as `1,1`, `3,4` or `1+2,0`, or a whole number for each channel."""
 
     types = "s"
 
     def __init__(
-        self, path: str, side: str, now: Callable[[], Route], most: Callable[[], int], plug: Callable[[Route], None]
+        self, path: str, side: str, now: Callable[[], Route], count: Callable[[], int], connect: Callable[[Route], None]
     ) -> None:
         super().__init__(path, path, f"{side}s of the device, for each channel: 1,2 or 1+2,0")
-        self._side, self._now, self._most, self._plug = side, now, most, plug
+        self._side, self._now, self._count, self._connect = side, now, count, connect
 
     def check(self, message: Message) -> Route:
-        """Return the route that the message means."""
-        written = ",".join(map(str, message.arguments)) if set(message.types) == {"i"} else arguments.text(message)
+        """Return the route: for each channel its inputs or outputs, counted from 1."""
+        is_text = message.types[:1] in ("", "s", "S")
+        written = arguments.text(message) if is_text else ",".join(map(str, arguments.whole_numbers(message)))
         try:
             route = parse_route(written)
-            check_route(route, len(self._now()), self._most(), self._side)
+            check_route(route, len(self._now()), self._count(), self._side)
         except RouteError as error:
             raise RefusedError("refused value", f"{message.address}: {error}") from None
         return route
 
     def write(self, checked: Route) -> None:
         """Connect it, faded."""
-        self._plug(checked)
+        self._connect(checked)
 
     def read(self) -> Answer:
         """Return the route as it is written."""

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gramophone.realtime.control.osc.routing_methods import RoutingMethod
 from gramophone.realtime.dsp.channel_matrix import (
     ChannelMatrix,
     Route,
@@ -22,8 +21,6 @@ from gramophone.realtime.dsp.channel_matrix import (
 )
 from gramophone.realtime.live.audio_callback import AudioCallback
 from gramophone.realtime.live.shared_state import INPUTS, OUTPUTS, SharedState
-from gramophone.realtime.osc.error_log import RefusedError
-from gramophone.realtime.osc.packet import Message
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.system.wakeup import make_wake
 
@@ -154,26 +151,3 @@ def test_another_audio_process_finds_the_routes_as_they_were(host: Host) -> None
     heard = host.play(sound, wet=False)
     np.testing.assert_array_equal(heard[[3, 2], BLOCK:], sound[:2, :-BLOCK])
     assert not heard[:2].any()
-
-
-def test_over_osc_routes_come_as_text_or_numbers_and_wrong_ones_change_nothing() -> None:
-    routed_to: list[Route] = []
-    command = RoutingMethod("/gramophone/outputs", "output", lambda: one_to_one(2), lambda: 4, routed_to.append)
-    for types, arguments, meant in (
-        ("s", ("3,4",), ((3,), (4,))),
-        ("ii", (1, 0), ((1,), ())),
-        ("s", ("1+2,0",), ((1, 2), ())),
-    ):
-        command.write(command.check(Message("/gramophone/outputs", types, arguments)))
-        assert routed_to.pop() == meant
-    for types, arguments in (
-        ("s", ("5,1",)),
-        ("s", ("x",)),
-        ("i", (1,)),
-        ("ff", (1.0, 2.0)),
-        ("", ()),
-        ("ii", (1, -2)),
-    ):
-        with pytest.raises(RefusedError):
-            command.check(Message("/gramophone/outputs", types, arguments))
-    assert command.read() == ("1,2",)
