@@ -1,9 +1,19 @@
 """Sounds by name: chains as TOML, small factory weights, style clips, and the loader.
 
-The law of this room: data, not code; it says what, never how.
+The law of this room: data, not code; a preset states what plays, never how.
 """
 
-from gramophone.presets.library import DEFAULT, is_own, load, name_of, names, own_folder, path_of, save_own
+from gramophone.presets.library import (
+    DEFAULT,
+    is_own,
+    load,
+    name_of,
+    names,
+    own_folder,
+    path_of,
+    save_own,
+    unnamed,
+)
 from gramophone.presets.preset import CLIPS, Preset, PresetError, StageSettings, parse, read, save
 
 __all__ = [
@@ -22,4 +32,5 @@ __all__ = [
     "read",
     "save",
     "save_own",
+    "unnamed",
 ]

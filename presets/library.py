@@ -1,7 +1,7 @@
-"""The library: presets by name, the factory's and one's own.
+"""The library: presets by name, the factory's and the user's own.
 
-One's own lie in `gramophone/presets` in the user's configuration folder (XDG Base Directory specification). They are
-saved by name and never by path, and no name leads out of that folder.
+The user's own lie in `gramophone/presets` in the user's configuration folder (XDG Base Directory specification). They
+are saved by name and never by path, and no name leads out of that folder.
 """
 
 from __future__ import annotations
@@ -28,9 +28,22 @@ def own_folder() -> Path:
 
 
 def names() -> list[str]:
-    """Return the names of all presets: the factory's in alphabetical order, then one's own likewise."""
+    """Return the names of all presets: the factory's in alphabetical order, then the user's own likewise."""
     factory = _factory_names()
     return factory + sorted({path.stem for path in own_folder().glob("*.toml") if _is_own(path)}.difference(factory))
+
+
+def unnamed() -> dict[Path, str]:
+    """Return the preset files of the user's own folder that no name calls, each with the reason."""
+    found = {}
+    for path in sorted(own_folder().glob("*.toml")):
+        if not _NAME.fullmatch(path.stem):
+            found[path] = "its name is no preset's; expected small letters, digits and '-'"
+        elif not _is_own(path):
+            found[path] = "not a file of this folder"
+        elif path.stem in _factory_names():
+            found[path] = "a factory preset has this name; give it another"
+    return found
 
 
 def is_own(preset: Preset) -> bool:
@@ -62,7 +75,7 @@ def path_of(name: str) -> Path:
 
 
 def name_of(text: str) -> str:
-    """Return the name that stands for a text: small letters and digits, joined by `-`.
+    """Return the name made of a text: small letters and digits, joined by `-`, 64 at most.
 
     Raises:
         PresetError: no name can be made of it.
@@ -79,8 +92,8 @@ def name_of(text: str) -> str:
 def save_own(preset: Preset, wanted: str = "") -> Preset:
     """Save `preset` in the user's own folder and return it as it is there, by name and path.
 
-    `wanted` is what to call it, in words or as a name; as it is called now unless given. A factory preset is never
-    written over: its copy has `my-` before the name.
+    `wanted` is its new name or title; without one it keeps the name that it has. A factory preset is never written
+    over: its copy has `my-` before the name.
 
     Raises:
         PresetError: no name can be made of `wanted`, or the file cannot be written.

@@ -20,9 +20,11 @@ a `[[midi]]` table may hold is `gramophone.realtime.control.midi`'s.
 
 from __future__ import annotations
 
+import codecs
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +39,11 @@ Scalar = float | bool | str
 CLIPS = Path(__file__).parent / "clips"
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _TOP_KEYS = {"title", "description", "stages", "midi"}
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_END_MARKS = "\0\x1a"
+"""What some editors and DOS tools leave after the last line."""
+_INTEGERS = range(-(2**63), 2**63)
+"""What TOML requires a reader to hold; a longer one would not fit into a float either."""
 
 
 class PresetError(ValueError):
@@ -101,26 +108,21 @@ class Preset:
             PresetError: there is no such file.
         """
         folders = [self.path.parent] if self.path else []
-        for candidate in (folder / name for folder in (*folders, CLIPS)):
-            if candidate.is_file():
-                return candidate.resolve()
+        with suppress(OSError):  # a name that no file can have, such as one of 300 letters
+            for candidate in (folder / name for folder in (*folders, CLIPS)):
+                if candidate.is_file():
+                    return candidate.resolve()
         searched = ", ".join(str(folder) for folder in (*folders, CLIPS))
         raise PresetError(f"{self.where}: no file {name!r} in {searched}")
 
 
 def read(path: Path) -> Preset:
-    """Read a preset file.
+    """Read a preset file: UTF-8, with or without a byte-order mark and with any line ends, or UTF-16 with a mark.
 
     Raises:
         PresetError: the file cannot be read, or is not a preset; the message says what was expected.
     """
-    try:
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise PresetError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise PresetError(f"{path}: not a text file: {error}") from None
-    return parse(text, path)
+    return parse(_text_of(path), path)
 
 
 def parse(text: str, path: Path) -> Preset:
@@ -131,7 +133,9 @@ def parse(text: str, path: Path) -> Preset:
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise PresetError(f"{path}: not valid TOML: nested too deeply") from None
+    except ValueError as error:  # of TOML, or an integer of more digits than Python reads
         raise PresetError(f"{path}: not valid TOML: {error}") from None
     for key in document.keys() - _TOP_KEYS:
         raise PresetError(f"{path}: unknown key {key!r}; expected {', '.join(sorted(_TOP_KEYS))}")
@@ -148,44 +152,99 @@ def parse(text: str, path: Path) -> Preset:
 def save(preset: Preset, path: Path) -> None:
     """Write `preset` to `path`, keeping the comments and layout of the file that it was read from.
 
-    The file appears whole or not at all, in place of an older one; files that it names are named as seen from there.
+    A layout that cannot be kept (stages written inline, say, and now in another order) gives way to the plain one:
+    what is written always reads as `preset`. The file appears whole or not at all, in place of an older one; files
+    that it names are named as seen from there.
 
     Raises:
-        PresetError: the file cannot be written.
+        PresetError: the file cannot be written, or holds what TOML cannot.
     """
-    import tomlkit  # a fifth of a second that only saving pays
-    from tomlkit.items import AoT
-
-    source = preset.path.read_text("utf-8") if preset.path and preset.path.is_file() else ""
-    document = tomlkit.parse(source)
-    document["title"], document["description"] = preset.title, preset.description
-    written = document.get("stages", [])
-    old = {str(table.get("name", table["kind"])): table for table in written}
-    if [*old] != [stage.name for stage in preset.stages]:
-        document["stages"] = AoT([old.get(stage.name, tomlkit.table()) for stage in preset.stages])
-    for stage, table in zip(preset.stages, document["stages"], strict=True):
-        values = {"name": stage.name, "kind": stage.kind, **stage.values}
-        for key in table.keys() - values.keys():
-            del table[key]
-        for key, value in values.items():
-            seen = _seen_from(path, value)
-            if table.get(key, stage.kind if key == "name" else None) not in (value, seen):
-                table[key] = seen
-    _put_midi(document, [dict(row) for row in preset.midi])
+    stages = tuple(replace(stage, values=_seen_from(path, stage.values)) for stage in preset.stages)
+    wanted = replace(preset, stages=stages)
+    text = _edited(wanted)
+    if text is None or not _reads_as(text, wanted):
+        text = _plain(wanted)
     try:
         with atomic_write(path) as part:
-            part.write_text(tomlkit.dumps(document), "utf-8")
+            part.write_text(text, "utf-8")
     except OSError as error:
         raise PresetError(f"{path}: cannot be written: {error.strerror}") from error
+    except UnicodeEncodeError as error:
+        raise PresetError(f"{path}: cannot be written: {error.object[error.start]!r} is no character") from None
 
 
-def _seen_from(path: Path, value: Scalar) -> Scalar:
-    """Return how a preset at `path` names a file: one beside it, or a bundled clip, by its name alone."""
-    if not isinstance(value, str) or Path(value).parent not in (path.parent, CLIPS):
-        return value
-    name = Path(value).name
-    hidden = Path(value).parent == CLIPS and (path.parent / name).exists()
-    return value if hidden else name
+def _text_of(path: Path) -> str:
+    """Return the text of a file with line feeds as line ends, without marks at its beginning and end."""
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-16" if data.startswith(_UTF16) else "utf-8-sig")
+    except OSError as error:
+        raise PresetError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise PresetError(f"{path}: not a text file: {error}") from None
+    return text.rstrip(_END_MARKS).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _edited(preset: Preset) -> str | None:
+    """Return the file that `preset` was read from with its values changed to the preset's; None if that fails."""
+    import tomlkit  # a fifth of a second that only saving pays
+    from tomlkit.exceptions import TOMLKitError
+    from tomlkit.items import AoT
+
+    if not preset.path or not preset.path.is_file():
+        return None
+    try:
+        document = tomlkit.parse(_text_of(preset.path))
+        for key, text in (("title", preset.title), ("description", preset.description)):
+            if document.get(key, "") != text:
+                document[key] = text
+        old = {str(table.get("name", table["kind"])): table for table in document["stages"]}
+        if [*old] != [stage.name for stage in preset.stages]:
+            document["stages"] = AoT([old.get(stage.name, tomlkit.table()) for stage in preset.stages])
+        for stage, table in zip(preset.stages, document["stages"], strict=True):
+            values = {"name": stage.name, "kind": stage.kind, **stage.values}
+            for key in table.keys() - values.keys():
+                del table[key]
+            for key, value in values.items():
+                if table.get(key, stage.kind if key == "name" else None) != value:
+                    table[key] = value
+        _put_midi(document, [dict(row) for row in preset.midi])
+        return tomlkit.dumps(document)
+    except (PresetError, TOMLKitError, KeyError, TypeError, ValueError, AttributeError):
+        return None  # somebody broke the file since, or it is laid out in a way that tomlkit cannot edit
+
+
+def _plain(preset: Preset) -> str:
+    """Return `preset` as a file without comments."""
+    import tomlkit
+
+    stages = [{"name": stage.name, "kind": stage.kind, **stage.values} for stage in preset.stages]
+    document = {"title": preset.title, "description": preset.description, "stages": stages}
+    return tomlkit.dumps(document | ({"midi": [dict(row) for row in preset.midi]} if preset.midi else {}))
+
+
+def _reads_as(text: str, preset: Preset) -> bool:
+    """Return whether a file with this text is `preset`."""
+    try:
+        found = parse(text, Path(f"{preset.name}.toml"))
+    except PresetError:
+        return False
+    parts = ("title", "description", "stages", "midi")
+    return all(getattr(found, part) == getattr(preset, part) for part in parts)
+
+
+def _seen_from(path: Path, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Return `values` with files as a preset at `path` names them: one beside it, or a bundled clip, by name alone."""
+    beside = path.absolute().parent
+
+    def seen(value: Scalar) -> Scalar:
+        if not isinstance(value, str) or Path(value).parent not in (beside, CLIPS):
+            return value
+        name = Path(value).name
+        hidden = Path(value).parent == CLIPS and (beside / name).exists()
+        return value if hidden else name
+
+    return {key: seen(value) for key, value in values.items()}
 
 
 def _put_midi(document: TOMLDocument, rows: list[dict[str, Scalar]]) -> None:
@@ -203,6 +262,22 @@ def _put_midi(document: TOMLDocument, rows: list[dict[str, Scalar]]) -> None:
         document["midi"] = tables
 
 
+<<<<<<< HEAD
+=======
+def _write_whole(path: Path, text: str) -> None:
+    file = tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False)  # noqa: SIM115 - kept
+    try:
+        with file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave the new name with nothing behind it
+        Path(file.name).replace(path)
+    except (OSError, UnicodeEncodeError):
+        Path(file.name).unlink(missing_ok=True)
+        raise
+
+
+>>>>>>> e8bed4d (presets: read what editors write, save any layout, and name a broken preset without hiding the others)
 def _stage(table: dict[str, Any], number: int, path: Path) -> StageSettings:
     where = f"{path}: stage {number}"
     kind = _text(table, "kind", None, where)
@@ -223,6 +298,8 @@ def _scalars(table: dict[str, Any], where: str) -> dict[str, Scalar]:
     for key, value in table.items():
         if not isinstance(value, int | float | bool | str):
             raise PresetError(f"{where}: {key} = {value!r}: expected a number, true, false or a text")
+        if isinstance(value, int) and value not in _INTEGERS:
+            raise PresetError(f"{where}: {key}: expected a number of at most 64 bits")
     return table
 
 

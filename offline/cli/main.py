@@ -269,8 +269,8 @@ def presets(
     name: Annotated[str | None, typer.Argument(help="Show this preset's chain and knobs.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """List the factory presets, or show one with its knobs."""
-    from gramophone.offline.commands.listing import describe_preset, describe_presets
+    """List the presets, or show one with its parameters."""
+    from gramophone.offline.commands.presets import describe_preset, describe_presets
 
     describe_preset(name, json=json) if name else describe_presets(json=json)
 
