@@ -1,6 +1,6 @@
 """The command `gramophone`, also as `python -m gramophone.offline`.
 
-To play live takes a process that is slow to load: it is started before the command line is read.
+Playing live needs a worker process that is slow to load: it is started before the command line is parsed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 
 def main() -> None:
-    """Run the command line; see `cli.main`."""
+    """Run the command line; see `cli.main.main`."""
     ahead = None
     if _plays_live(sys.argv[1:]):
         from gramophone.realtime.live.ahead import start_ahead
@@ -22,8 +22,8 @@ def main() -> None:
 
 
 def _plays_live(arguments: Sequence[str]) -> bool:
-    """Whether arguments look like `play` on a device; to be wrong costs a process that is ended unused."""
-    elsewhere = {"--help", "--out", "file", "--audio=file"}
+    """Return whether arguments look like `play` on a device; a wrong guess costs a process that is ended unused."""
+    elsewhere = {"-h", "--help", "--out", "file", "--audio=file"}
     return list(arguments[:1]) == ["play"] and elsewhere.isdisjoint(arguments)
 
 

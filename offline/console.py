@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import unicodedata
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def say(text: str) -> None:
@@ -18,23 +19,38 @@ def say(text: str) -> None:
     print(plain(text), file=sys.stderr)
 
 
-def wrote(path: str | os.PathLike[str]) -> None:
-    """Name a file that a command wrote: `wrote PATH`, on standard error, the same way for every command."""
-    say(f"wrote {os.fspath(path)}")
+def wrote(*paths: str | os.PathLike[str]) -> None:
+    """Name files that a command wrote, one a line: `wrote PATH`, the same way for every command."""
+    for path in paths:
+        say(f"wrote {os.fspath(path)}")
 
 
 def print_json(value: Any) -> None:
-    """Print a result for programs as one line of JSON."""
-    print(json.dumps(value), flush=True)
+    """Print a result for programs as one line of JSON; a figure that is not finite is `null`, as JSON has none."""
+    print(json.dumps(finite(value)), flush=True)
+
+
+def finite(value: Any) -> Any:
+    """Return a value of lists, mappings and scalars with `None` for every number that is not finite."""
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def plain(text: str) -> str:
-    """Return a text that others wrote without what would steer a terminal: control characters become spaces."""
-    return "".join(" " if unicodedata.category(char) in ("Cc", "Cs") and char != "\n" else char for char in text)
+    """Return a text that others wrote without what would steer a terminal: control characters are escaped."""
+    return "".join(
+        char if char == "\n" or unicodedata.category(char) not in ("Cc", "Cs") else _escaped(char) for char in text
+    )
 
 
 def new_table(*columns: str, title: str = "") -> Table:
     """Return an empty table without lines, whose columns fold what is long."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title=Text(plain(title)) if title else None, title_justify="left", box=None, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -43,9 +59,19 @@ def new_table(*columns: str, title: str = "") -> Table:
 
 def add_row(table: Table, *cells: str) -> None:
     """Add a row of texts that others wrote: brackets in them are no markup."""
+    from rich.text import Text
+
     table.add_row(*(Text(plain(cell)) for cell in cells))
 
 
-def print_table(table: Table) -> None:
-    """Print a table as wide as the terminal."""
-    Console().print(table)
+def print_table(table: Table, least_width: int = 0) -> None:
+    """Print a table as wide as the terminal, or `least_width` columns if that is more."""
+    from rich.console import Console
+
+    console = Console()
+    console.width = max(console.width, least_width)
+    console.print(table)
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")

@@ -1,4 +1,4 @@
-"""The progress bar of batch work: seconds of sound done, and how many times faster than real time."""
+"""Progress bars on the terminal: of sound that is rendered, and of a search or descent."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from rich.progress import Progress as RichProgress
 
 
 class Bar:
-    """A bar with one column of its own while the `with` block runs; none if `quiet` or off a terminal."""
+    """A bar with one column of text while the `with` block runs; none if `quiet` or off a terminal.
+
+    `total` is the work in the caller's unit; None if unknown.
+    """
 
     def __init__(self, title: str, total: float | None, quiet: bool) -> None:
         console = Console(stderr=True)
         self._bar = RichProgress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[said]}"),
+            TextColumn("{task.fields[note]}"),
             TimeElapsedColumn(),
             console=console,
             disable=quiet or not console.is_terminal,
             transient=True,
         )
-        self._task = self._bar.add_task(title, total=total, said="")
+        self._task = self._bar.add_task(title, total=total, note="")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -37,10 +40,10 @@ class Bar:
         self._bar.stop()
 
 
-class Progress(Bar):
+class RenderProgress(Bar):
     """Shows sound done and speed on the terminal while the `with` block runs; call it with seconds of sound done.
 
-    `total` is the sound to come in seconds, 0 where nobody knows. Nothing is shown with `quiet` or off a terminal.
+    `total` is the sound to come in seconds, 0 if unknown. Nothing is shown with `quiet` or off a terminal.
     """
 
     def __init__(self, quiet: bool = False, total: float = 0.0) -> None:
@@ -54,6 +57,23 @@ class Progress(Bar):
         return self._done / max(time.monotonic() - self._start, 1e-9)
 
     def __call__(self, seconds: float) -> None:
-        """Take note of `seconds` more of sound done."""
+        """Add `seconds` of sound done."""
         self._done += seconds
-        self._bar.update(self._task, advance=seconds, said=f"{self._done:.0f} s, {self.speed:.0f}x real time")
+        self._bar.update(self._task, advance=seconds, note=f"{self._done:.0f} s, {self.speed:.0f}x real time")
+
+
+class LossProgress(Bar):
+    """Shows the share of the budget spent, and the first and the best loss, while the `with` block runs.
+
+    Nothing is shown with `quiet` or off a terminal.
+    """
+
+    def __init__(self, title: str, unit: str = "", quiet: bool = False) -> None:
+        super().__init__(title, 1.0, quiet)
+        self._unit = unit
+        self._first: float | None = None
+
+    def __call__(self, share: float, loss: float) -> None:
+        """Show that `share` (0 to 1) of the budget is spent and `loss` is the best so far."""
+        self._first = loss if self._first is None else self._first
+        self._bar.update(self._task, completed=share, note=f"{self._first:.3g} > {loss:.3g} {self._unit}")

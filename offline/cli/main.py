@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from gramophone.offline.cli.common import DeviceOption, JsonOption, PresetOption, SetOption, print_json, say
+from gramophone.offline.cli.common import DeviceOption, JsonOption, SetOption, checked_preset, demand_sound_file
 from gramophone.offline.cli.evaluate import evaluate
+from gramophone.offline.cli.render_play import play, render
 from gramophone.offline.cli.train import train
+from gramophone.offline.console import print_json, say, wrote
 
 if TYPE_CHECKING:
-    from gramophone.realtime.dsp.channel_matrix import Route
     from gramophone.realtime.live.ahead import StandbyWorker
 
 app = typer.Typer(
     help="Play one sound in the style of another, live.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-
+app.command()(render)
+app.command()(play)
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(train, name="train")
 
@@ -47,142 +49,21 @@ def main(ahead: StandbyWorker | None = None) -> None:
         fail(str(error))
 
 
-@app.command()
-def render(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Sound files, folders or patterns.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")],
-    preset: PresetOption = "default",
-    settings: SetOption = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Files at a time.")] = 1,
-    block: Annotated[int, typer.Option(min=1, help="Frames at a time.")] = 4096,
-    device: DeviceOption = "auto",
-    keep_format: Annotated[bool, typer.Option("--format", help="Write the input's own format, not WAV.")] = False,
-    picture: Annotated[bool, typer.Option(help="Draw content, style and result beside each result.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Render what is there already once more.")] = False,
-    json: JsonOption = False,
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"gramophone {version('gramophone')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
-    """Push files through a preset; each result has its input's length, rate and channels, in line to the sample."""
-    from gramophone.offline.render import RenderRequest, announced_seconds, find_inputs, plan, render_all
-
-    request = RenderRequest(_preset(preset, settings), block, device, picture)
-    files, missing = find_inputs(inputs)
-    work = plan(files, out, suffix=None if keep_format else ".wav", overwrite=overwrite)
-    work.failed.update(missing)
-    out.mkdir(parents=True, exist_ok=True)
-    with _progress(json, announced_seconds(work)) as progress:
-        outcome = render_all(work, request, jobs, progress)
-    if json:
-        print_json(
-            {
-                "rendered": [str(path) for path in outcome.rendered],
-                "skipped": [str(path) for path in outcome.skipped],
-                "failed": {str(path): why for path, why in outcome.failed.items()},
-                "warnings": {str(path): why for path, why in outcome.warnings.items()},
-                "seconds": outcome.seconds,
-            }
-        )
-    for path, why in outcome.warnings.items():
-        say(f"warning: {path}: {why}")
-    for path, why in outcome.failed.items():
-        say(f"error: {why if str(path) in why else f'{path}: {why}'}")
-    say(f"{len(outcome.rendered)} rendered, {len(outcome.skipped)} there already, {len(outcome.failed)} failed")
-    if outcome.failed:
-        raise typer.Exit(1)
-
-
-@app.command()
-def play(
-    context: typer.Context,
-    source: Annotated[Path | None, typer.Argument(metavar="[INPUT]", help="With --audio file: what to play.")] = None,
-    preset: PresetOption = "default",
-    settings: SetOption = None,
-    audio: Annotated[
-        str, typer.Option(help="Where sound comes from and goes to: auto, jack, portaudio[:NAME], osc[:PORT] or file.")
-    ] = "auto",
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="With --audio file: where to write.")] = None,
-    block: Annotated[int | None, typer.Option(min=1, help="Frames at a time; else as the device has it.")] = None,
-    spare: Annotated[
-        int | None, typer.Option(min=0, max=16, help="Blocks to spare against stalls; else what the preset needs.")
-    ] = None,
-    inputs: Annotated[
-        str, typer.Option(metavar="ROUTE", help="The device's inputs for each channel: 1,1 or 3,4 or 1+2,0.")
-    ] = "",
-    outputs: Annotated[str, typer.Option(metavar="ROUTE", help="The device's outputs for each channel.")] = "",
-    channels: Annotated[
-        int | None, typer.Option(min=1, max=8, help="Channels of the chain, from one microphone up; 2 if not given.")
-    ] = None,
-    sockets: Annotated[
-        int | None, typer.Option(min=1, help="Open so many inputs and outputs, to be named while it plays.")
-    ] = None,
-    duration: Annotated[float | None, typer.Option(min=0.0, metavar="S", help="Stop after S seconds.")] = None,
-    record: Annotated[Path | None, typer.Option(metavar="DIR", help="Record sound, preset and every control.")] = None,
-    osc_port: Annotated[int, typer.Option(min=0, max=65535, help="UDP port for OSC; 0 closes it.")] = 9000,
-    http_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of OSCQuery and the page; 0 closes it.")
-    ] = 9001,
-    midi: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="MIDI inputs; all of them if not given; none closes MIDI.")
-    ] = None,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; others than this machine need --allow.")
-    ] = "127.0.0.1",
-    allow: Annotated[list[str] | None, typer.Option(metavar="PEER", help="Addresses that OSC is taken from.")] = None,
-    token: Annotated[str, typer.Option(help="What the page asks for beyond this machine.")] = "",
-    device: DeviceOption = "auto",
-    json: JsonOption = False,
-    quiet: Annotated[bool, typer.Option(help="Show nothing.")] = False,
-) -> None:
-    """Play live through a preset: the microphone, JACK, or a file, which repeats until --duration is full."""
-    if audio == "file" or (audio == "auto" and (source or out)):
-        if inputs or outputs or sockets:
-            raise typer.BadParameter("a file has no inputs and outputs to choose from", param_hint="--inputs")
-        if channels:
-            raise typer.BadParameter("goes with a device; a file has its own channels", param_hint="--channels")
-        if record:
-            raise typer.BadParameter("goes with a device; what a file plays is kept by --out", param_hint="--record")
-        if context.obj:
-            context.obj.close()
-        _play_file(_preset(preset, settings), source, out, block or 256, duration, device, json=json, quiet=quiet)
-        return
-    if source or out:
-        raise typer.BadParameter("INPUT and --out go with --audio file", param_hint="--audio")
-    from gramophone.realtime.live.devices.osc.options import reachable
-    from gramophone.realtime.live.run import LiveRun, perform
-    from gramophone.realtime.live.session import SessionSettings
-    from gramophone.realtime.live.surfaces import Surfaces, midi_inputs
-
-    if audio.partition(":")[0] == "osc":
-        audio = reachable(audio, host, allow or ())
-    session = SessionSettings(
-        audio,
-        channels=channels or 2,
-        block=block,
-        spare=spare,
-        device=device,
-        recorded=record is not None,
-        inputs=_route(inputs, "--inputs"),
-        outputs=_route(outputs, "--outputs"),
-        sockets=sockets,
-    )
-    performance = LiveRun(session, duration, record)
-    surfaces = Surfaces(osc_port or None, http_port or None, host, tuple(allow or ()), token, midi_inputs(midi))
-    with _view(json=json, quiet=quiet) as view:
-        perform(
-            performance,
-            lambda: _preset(preset, settings),
-            view,
-            lambda controller, session: surfaces.on(controller, session, view.tell),
-            context.obj,
-        )
-
-
-def _route(text: str, option: str) -> Route | None:
-    from gramophone.realtime.dsp.channel_matrix import RouteError, parse_route
-
-    try:
-        return parse_route(text) if text else None
-    except RouteError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from None
+    """Play one sound in the style of another, live."""
 
 
 @app.command()
@@ -221,8 +102,7 @@ def stylise(
     json: JsonOption = False,
 ) -> None:
     """Give one recording the style of another; Ctrl-C keeps the best so far, calling again goes on."""
-    if out.suffix.lower() not in _extensions():
-        raise typer.BadParameter(f"{out}: expected {', '.join(_extensions())}", param_hint="--out")
+    demand_sound_file(out)
     if method == "live":
         _stylise_live(content, style, out, strength, device, json=json)
         return
@@ -261,7 +141,7 @@ def match(
         raise typer.BadParameter(f"{out}: expected a name that ends in .toml", param_hint="--out")
     budget = Budget(minutes * 60, evaluations or float("inf"))
     options = Options(free or (), fix or (), excerpt, jobs=jobs, seed=seed)
-    run(dry, reference, _preset(chain, settings, "--chain"), out, budget, options, json=json)
+    run(dry, reference, checked_preset(chain, settings, "--chain"), out, budget, options, json=json)
 
 
 @app.command()
@@ -293,11 +173,12 @@ def generate(
     from gramophone.offline.commands.generate import generate as sing
     from gramophone.realtime.kernels.executor import choose_device
 
-    if out.suffix.lower() not in _extensions():
-        raise typer.BadParameter(f"{out}: expected {', '.join(_extensions())}", param_hint="--out")
+    demand_sound_file(out)
     request = GenerateRequest(seconds, speaker, seed, temperature, nucleus, like, choose_device(device))
     done = sing(model, out, request)
-    print_json(done) if json else say(f"{done['file']}: {done['seconds']:.2f} s at {done['rate']} Hz")
+    if json:
+        print_json(done)
+    wrote(out)
 
 
 @app.command()
@@ -342,8 +223,7 @@ def dream(
     from gramophone.offline.dream.command import DreamRequest, run
     from gramophone.offline.dream.target import DreamTarget
 
-    if out.suffix.lower() not in _extensions():
-        raise typer.BadParameter(f"{out}: expected {', '.join(_extensions())}", param_hint="--out")
+    demand_sound_file(out)
     wanted = Dream(DreamTarget(tag, layer, channel), steps, naive, seed=seed)
     run(out, DreamRequest(wanted, clip, seconds, model), json=json)
 
@@ -357,8 +237,7 @@ def models(
     json: JsonOption = False,
 ) -> None:
     """List the models that come with this, or show what is known of one."""
-    from gramophone.offline.commands.generate import describe_models
-    from gramophone.offline.commands.models import describe_model
+    from gramophone.offline.commands.models import describe_model, describe_models
 
     describe_model(name, out, json=json) if name else describe_models(json=json)
 
@@ -385,93 +264,19 @@ def _is_ours(error: Exception) -> bool:
     return type(error).__module__.startswith("gramophone.") or isinstance(error, OSError)
 
 
-def _preset(name: str, settings: list[str] | None, option: str = "--preset") -> Any:
-    from gramophone.presets import PresetError, load, names
-    from gramophone.realtime.parameter_table import complete, overridden
-
-    if not name.endswith(".toml") and name not in names():
-        hint = ", ".join(names())
-        raise typer.BadParameter(f"no preset {name!r}; expected a .toml file or one of {hint}", param_hint=option)
-    preset = load(name)
-    try:
-        changed = overridden(preset, _from_here(settings or []))
-    except PresetError as error:
-        raise typer.BadParameter(str(error), param_hint="--set" if settings else option) from None
-    return complete(changed)
-
-
-def _from_here(settings: list[str]) -> list[str]:
-    """Make file names in `settings` absolute: on the command line they are relative to where the user stands."""
-    rooted = []
-    for setting in settings:
-        address, equals, text = setting.partition("=")
-        rooted.append(
-            f"{address}{equals}{Path(text).resolve()}" if equals and text and Path(text).is_file() else setting
-        )
-    return rooted
-
-
-def _extensions() -> tuple[str, ...]:
-    from gramophone.realtime.files import EXTENSIONS
-
-    return EXTENSIONS
-
-
 def _stylise_live(content: Path, style: Path, out: Path, strength: float, device: str, *, json: bool) -> None:
+    from gramophone.offline.progress import RenderProgress
     from gramophone.offline.render import RenderRequest, render_file
     from gramophone.presets import Preset, PresetError, StageSettings
 
     if not style.is_file():
         raise PresetError(f"{style}: no such style file")
     stage = StageSettings("style", "style", {"clip": str(style.resolve()), "strength": strength})
-    with _progress(json) as progress:
+    with RenderProgress(json) as progress:
         render_file(content, out, RenderRequest(Preset("stylise", (stage,)), device=device), progress)
     if json:
         print_json({"out": str(out)})
-
-
-def _play_file(
-    preset: Any,
-    source: Path | None,
-    out: Path | None,
-    block: int,
-    duration: float | None,
-    device: str,
-    *,
-    json: bool,
-    quiet: bool,
-) -> None:
-    from gramophone.presets import CLIPS
-    from gramophone.realtime.play_file import play_file
-
-    show = print_json if json else (lambda _report: None) if quiet else _show_report
-    play_file(preset, source or CLIPS / "voice.flac", out, block, show, duration=duration, device=device)
-
-
-def _view(*, json: bool, quiet: bool) -> Any:
-    from contextlib import nullcontext
-
-    from gramophone.realtime.live.console_view import JsonView, LineView, QuietView, TerminalView
-
-    if quiet and not json:
-        return nullcontext(QuietView())
-    if json:
-        return nullcontext(JsonView())
-    return TerminalView() if sys.stdout.isatty() else nullcontext(LineView())
-
-
-def _show_report(report: dict[str, Any]) -> None:
-    print(
-        f"{report['time_s']:8.1f} s  in {report['input']['rms_db']:6.1f} dB  out {report['output']['rms_db']:6.1f} dB  "
-        f"load {report['load']:.0%}  latency {report['latency_samples']} samples",
-        flush=True,
-    )
-
-
-def _progress(quiet: bool = False, seconds: float = 0.0) -> Any:
-    from gramophone.offline.progress import Progress
-
-    return Progress(quiet, seconds)
+    wrote(out)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from gramophone.offline.cli.common import DeviceOption, JsonOption, print_json, say
+from gramophone.offline.cli.common import DeviceOption, JsonOption
+from gramophone.offline.console import print_json, say
 
 if TYPE_CHECKING:
     from gramophone.offline.train.plan import RunFolder, TrainingPlan

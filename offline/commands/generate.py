@@ -1,39 +1,41 @@
-"""`gramophone generate`: a WaveNet sings by itself, into a file; `gramophone models`: what there is to sing with."""
+"""`gramophone generate`: sound that a WaveNet samples from nothing, or from the features of a sound, as a file."""
 
 from __future__ import annotations
 
-import json as json_format
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
-from gramophone.models.checkpoint import Card, card_of, kind_of, load
+from gramophone.models.checkpoint import Card, load
 from gramophone.models.layers.vocoder_features import LogMel, aligned_log_mel, pitch_channels
 from gramophone.models.nets.wavenet import WaveNet
 from gramophone.offline.data.pyin import pitch
-from gramophone.presets.models import model_file, model_names
+from gramophone.presets.models import model_file
 from gramophone.realtime.files import AudioWriter, read
 from gramophone.realtime.stages.wavenet.sampler import Sampler
 
 _CHUNK_S = 1.0
-_FOLLOWED = ("mel", "mel+pitch")
-"""Series that can be taken from a sound."""
+_EXTRACTED = ("mel", "mel+pitch")
+"""Local conditions that can be extracted from a sound."""
 
 
 class GenerateError(ValueError):
-    """What was asked for does not fit the model; the message says what was expected."""
+    """A request does not fit the model; the message says what was expected."""
 
 
 @dataclass(frozen=True)
 class GenerateRequest:
-    """What to sing: how long in seconds (0: as long as `like`), who, after which sound, and how freely."""
+    """What to generate.
+
+    `seconds` is the duration, 0 for that of `like`; `speaker` a name or a blend as `speaker_weights` reads it; `like`
+    the sound whose features a vocoder follows. Samples are drawn at a `temperature` (0: the likeliest sample each time)
+    from the likeliest levels that together hold `nucleus`, 0 to 1, of the probability (Holtzman et al. 2020).
+    """
 
     seconds: float = 0.0
     speaker: str = ""
@@ -45,17 +47,17 @@ class GenerateRequest:
 
 
 def generate(model: str, out: Path, request: GenerateRequest) -> dict[str, object]:
-    """Write what the model called `model` sings to `out`, one channel at the model's rate; return what was done.
+    """Write what a model generates to `out`, mono at the model's rate; return file, seconds, rate (Hz) and seed.
 
     Raises:
         CheckpointError, PresetError: there is no such model, or it is of another kind.
-        GenerateError: the model knows no such speaker, or must be told more or less than it was.
+        GenerateError: the model has no such speaker, or requires another set of conditions.
         SoundFileError: a file cannot be read or written.
     """
     net, card = load(model_file(model), "wavenet")
     assert isinstance(net, WaveNet)
     if request.speaker and not net.shape.speakers:
-        raise GenerateError(f"speaker {request.speaker!r}: {model} cannot tell speakers apart; leave --speaker out")
+        raise GenerateError(f"speaker {request.speaker!r}: {model} was trained without speakers; leave --speaker out")
     weights = speaker_weights(request.speaker, card) if net.shape.speakers else None
     series = _series(net, card, request)
     held = _conditions(net, weights, series)
@@ -64,16 +66,16 @@ def generate(model: str, out: Path, request: GenerateRequest) -> dict[str, objec
         raise GenerateError("expected --seconds above 0")
     sampler = Sampler(net, seed=request.seed, device=request.device)
     with AudioWriter(out, card.rate, 1, frames) as writer:
-        for samples, told in _chunks(held, frames, card.rate, net.shape.hop):
-            writer.write(sampler.generate(samples, told, request.temperature, request.nucleus))
+        for samples, conditions in _chunks(held, frames, card.rate, net.shape.hop):
+            writer.write(sampler.generate(samples, conditions, request.temperature, request.nucleus))
     return {"file": str(out), "seconds": frames / card.rate, "rate": card.rate, "seed": request.seed}
 
 
 def speaker_weights(text: str, card: Card) -> NDArray[np.float32]:
-    """Return how much of each speaker, `(speakers,)` with a sum of 1, `anna` or `anna:0.7,bob:0.3` means.
+    """Return the weight of each speaker, `(speakers,)` with a sum of 1, from `anna` or `anna:0.7,bob:0.3`.
 
     Raises:
-        GenerateError: a speaker is not known, or a weight is not a number above 0.
+        GenerateError: the model has no such speaker, or a weight is not a number above 0.
     """
     weights = np.zeros(len(card.speakers), np.float32)
     for part in (text or card.speakers[0]).split(","):
@@ -81,29 +83,9 @@ def speaker_weights(text: str, card: Card) -> NDArray[np.float32]:
         if not colon or part.strip() in card.speakers:
             name, weight = part.strip(), "1"
         if name not in card.speakers:
-            raise GenerateError(f"no speaker {name!r}; the model knows {', '.join(card.speakers)}")
+            raise GenerateError(f"no speaker {name!r}; the model has {', '.join(card.speakers)}")
         weights[card.speakers.index(name)] += _weight(weight, part)
     return weights / np.float32(weights.sum())
-
-
-def describe_models(*, json: bool) -> None:
-    """Print the models that come with Gramophone."""
-    rows = [{"name": name, "kind": kind_of(path), **asdict(card_of(path))} for name, path in _found()]
-    if json:
-        print(json_format.dumps(rows))
-        return
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "kind", "rate", "speakers", "trained on", "licence"):
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        lists = ("; ".join(row[key]) for key in ("speakers", "data"))
-        table.add_row(row["name"], row["kind"], f"{row['rate']} Hz", *lists, row["licence"])
-    Console().print(table if rows else "no model comes with this version; train one with `gramophone train`")
-
-
-def _found() -> Iterator[tuple[str, Path]]:
-    for name in model_names():
-        yield name, model_file(name)
 
 
 def _weight(text: str, part: str) -> float:
@@ -117,24 +99,24 @@ def _weight(text: str, part: str) -> float:
 
 
 def _series(net: WaveNet, card: Card, request: GenerateRequest) -> Tensor:
-    """Return the local series, `(1, local, n)`, taken from the sound to be like; `(1, 0, 1)` for a model without."""
+    """Return the local conditions, `(1, local, n)`, of the sound to follow; `(1, 0, 1)` for a model without."""
     if net.shape.vector:
-        raise GenerateError("the model is told what is said, as a vector; generate has no text to tell it")
+        raise GenerateError("the model requires an embedding of the text that is spoken; generate cannot make one")
     if not net.shape.local:
         if request.like:
-            raise GenerateError("the model follows no other sound; leave --like out")
+            raise GenerateError("the model has no local conditions; leave --like out")
         return torch.zeros(1, 0, 1)
     kind = str(card.notes.get("local"))
-    if kind not in _FOLLOWED:
-        raise GenerateError(f"the model follows a series of {kind}, which generate cannot take from a sound")
+    if kind not in _EXTRACTED:
+        raise GenerateError(f"the model is conditioned on {kind}, which generate cannot extract from a sound")
     if request.like is None:
-        raise GenerateError(f"the model follows a series of {kind}; expected --like FILE")
-    return _followed(request.like, card, net.shape.local, kind, request.seconds)
+        raise GenerateError(f"the model is conditioned on {kind}; expected --like FILE")
+    return _extracted(request.like, card, net.shape.local, kind, request.seconds)
 
 
 @torch.inference_mode()
-def _followed(path: Path, card: Card, channels: int, kind: str, seconds: float) -> Tensor:
-    """Return the series of a sound, as `offline/train/conditions.py` makes it of recordings."""
+def _extracted(path: Path, card: Card, channels: int, kind: str, seconds: float) -> Tensor:
+    """Return the local conditions of a sound, `(1, channels, n)`, as `offline/train/conditions.py` has them."""
     import soxr
 
     sound, rate = read(path, seconds or None)

@@ -1,30 +1,38 @@
-"""`gramophone models NAME`: all that a checkpoint's card knows, and what turning its named latents sounds like."""
+"""`gramophone models`: the trained models by name, and one model's page. Reads headers of files, so without torch."""
 
 from __future__ import annotations
 
-import json as json_format
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-from rich.console import Console
-from rich.table import Table
-
-from gramophone.models.checkpoint import Card, card_of, kind_of, load
-from gramophone.models.nets.vlae import VLAE
-from gramophone.offline.commands.traversal import write_traversal
-from gramophone.offline.data.corpora import load as load_sound
-from gramophone.offline.data.decoded import listen
-from gramophone.offline.data.mono_audio import levelled
+from gramophone.models.checkpoint import Card, card_of, kind_of
+from gramophone.offline.console import add_row, new_table, print_json, print_table, wrote
 from gramophone.presets import CLIPS
-from gramophone.presets.models import model_file
+from gramophone.presets.models import model_file, model_names
 
-_CLIP = "voice.flac"
+_CLIP = CLIPS / "voice.flac"
 _CLIP_S = 2.0
 
 
+def describe_models(*, json: bool) -> None:
+    """Print name, kind, rate, speakers, training data and licence of the models that come with Gramophone."""
+    found = {name: model_file(name) for name in model_names()}
+    cards = {name: (kind_of(path), card_of(path)) for name, path in found.items()}
+    if json:
+        print_json([{"name": name, "kind": kind, **asdict(card)} for name, (kind, card) in cards.items()])
+        return
+    if not cards:
+        print("no model comes with this version; train one with `gramophone train`")
+        return
+    table = new_table("name", "kind", "rate", "speakers", "trained on", "licence")
+    for name, (kind, card) in cards.items():
+        add_row(table, name, kind, f"{card.rate} Hz", "; ".join(card.speakers), "; ".join(card.data), card.licence)
+    print_table(table)
+
+
 def describe_model(name: str, out: Path | None, *, json: bool) -> None:
-    """Print a model's page; with `out`, write sounds and a picture of what its latents do into that folder.
+    """Print a model's page; with `out`, write sounds and a picture of what its named latents do into that folder.
 
     Raises:
         PresetError: there is no such model.
@@ -34,51 +42,64 @@ def describe_model(name: str, out: Path | None, *, json: bool) -> None:
     kind, card = kind_of(path), card_of(path)
     written = _traversal(path, out) if out and kind == "vlae" and card.latents else []
     if json:
-        page = {"name": name, "kind": kind, **asdict(card), "written": [str(file) for file in written]}
-        print(json_format.dumps(page))
-        return
-    console = Console()
-    console.print(_facts(name, kind, card))
+        print_json({"name": name, "kind": kind, **asdict(card), "written": [str(file) for file in written]})
+    else:
+        _show(name, kind, card)
+    wrote(*written)
+
+
+def _show(name: str, kind: str, card: Card) -> None:
+    facts = new_table("", "", title=name)
+    facts.show_header = False
+    for key, value in _facts(kind, card).items():
+        if value:
+            add_row(facts, key, value)
+    print_table(facts)
     if card.latents:
-        console.print(_latents(card))
-    for file in written:
-        console.print(f"wrote {file}")
+        latents = new_table("latent", "R²", "spread")
+        for row in _latents(card):
+            add_row(latents, *row)
+        print_table(latents)
 
 
-def _facts(name: str, kind: str, card: Card) -> Table:
-    table = Table(title=name, title_justify="left", box=None, pad_edge=False, show_header=False)
-    delay = f"{card.delay} samples ({1000 * card.delay / card.rate:.0f} ms)" if card.rate else ""
-    scores = "  ".join(f"{key} {value:.3f}" for key, value in card.scores.items())
-    rows = {
+def _facts(kind: str, card: Card) -> Mapping[str, str]:
+    return {
         "kind": kind,
         "rate": f"{card.rate} Hz, a frame every {card.hop} samples",
-        "delay": delay,
+        "delay": f"{card.delay} samples ({1000 * card.delay / card.rate:.0f} ms)" if card.rate else "",
         "speakers": ", ".join(card.speakers),
         "trained on": "; ".join(card.data),
         "licence": card.licence,
         "steps": str(card.steps),
-        "scores": scores,
+        "scores": "  ".join(f"{key} {value:.3f}" for key, value in card.scores.items()),
     }
-    for key, value in rows.items():
-        if value:
-            table.add_row(key, value)
-    return table
 
 
-def _latents(card: Card) -> Table:
-    """Return the latents with the share of the descriptor's variance on held-out sound that earned each its name."""
-    table = Table("latent", "R²", "spread", box=None, pad_edge=False)
+def _latents(card: Card) -> Iterator[tuple[str, str, str]]:
+    """Yield each latent's name, the share of its descriptor's variance that it explains, and its standard deviation.
+
+    Both figures are of held-out recordings; the share, R², is what earned the latent its name.
+    """
     unknown = [float("nan")] * len(card.latents)
     r2, spread = (card.notes.get(key, unknown) for key in ("r2", "spread"))
     for name, share, deviation in zip(card.latents, r2, spread, strict=True):
-        table.add_row(name, f"{share:.2f}", f"{deviation:.2f}")
-    return table
+        yield name, f"{share:.2f}", f"{deviation:.2f}"
 
 
 def _traversal(path: Path, out: Path) -> list[Path]:
+    """Write the traversal of every named latent of a VLAE, from the first seconds of a bundled voice; return files."""
+    import numpy as np
+
+    from gramophone.models.checkpoint import load
+    from gramophone.models.nets.vlae import VLAE
+    from gramophone.offline.commands.traversal import write_traversal
+    from gramophone.offline.data.corpora import load as load_sound
+    from gramophone.offline.data.decoded import listen
+    from gramophone.offline.data.mono_audio import levelled
+
     model, card = load(path, "vlae")
     assert isinstance(model, VLAE)
-    clip = levelled(load_sound(CLIPS / _CLIP, card.rate))
+    clip = levelled(load_sound(_CLIP, card.rate))
     start = listen(np.round(clip * 32_767).astype(np.int16), card.rate, card.rate).spans[0][0]
     out.mkdir(parents=True, exist_ok=True)
     return write_traversal(model, card, clip[start : start + round(_CLIP_S * card.rate)], 0, out)

@@ -17,7 +17,7 @@ from gramophone.offline.data.audibility import demand_sound
 from gramophone.offline.data.mono_audio import Sound, levelled, resampled
 from gramophone.offline.dream.ascent import Dream, Dreamer
 from gramophone.offline.dream.target import DreamError
-from gramophone.offline.loss_progress import LossProgress
+from gramophone.offline.progress import LossProgress
 from gramophone.offline.stylise.descent import Descent
 from gramophone.offline.stylise.picture import draw_transfer
 from gramophone.offline.stylise.saved_descent import restore, store

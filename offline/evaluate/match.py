@@ -21,12 +21,12 @@ from rich.table import Table
 
 from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import RATE, Sound
-from gramophone.offline.loss_progress import LossProgress
 from gramophone.offline.match.knobs import choose
 from gramophone.offline.match.matching import match
 from gramophone.offline.match.search import Budget
 from gramophone.offline.match.style_distance import ReferenceStyle, overall
 from gramophone.offline.match.task import make_task
+from gramophone.offline.progress import LossProgress
 from gramophone.presets import Preset, StageSettings
 from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.engine import Engine

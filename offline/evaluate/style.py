@@ -27,7 +27,7 @@ from gramophone.offline.judges.closeness import SECOND_OPINION, Closeness
 from gramophone.offline.judges.frontier import FrontierGoal, draw_frontier
 from gramophone.offline.judges.speech import recognise, word_errors
 from gramophone.offline.judges.verdict import Jury, Verdict
-from gramophone.offline.progress import Progress
+from gramophone.offline.progress import RenderProgress
 from gramophone.presets import Preset, StageSettings
 from gramophone.presets.atomic import atomic_write
 from gramophone.presets.preset import Scalar
@@ -182,7 +182,7 @@ def evaluate(which: str, *, quiet: bool) -> Evaluation:
     pairs = list(load_pairs(which))
     juries = [Jury(pair.content, pair.style, RATE, speech=pair.speech) for pair in pairs]
     seconds = sum(len(pair.content) for pair in pairs) / RATE
-    with Progress(quiet, total=seconds * (len(settings) + 1)) as progress:
+    with RenderProgress(quiet, total=seconds * (len(settings) + 1)) as progress:
         outputs = [restyle(live_style(), pair.content, pair.style) for pair in pairs]
         verdicts = [jury.judge(output) for jury, output in zip(juries, outputs, strict=True)]
         summary = summarise(

@@ -11,7 +11,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from gramophone.offline.loss_progress import LossProgress
 from gramophone.offline.match.knobs import choose
 from gramophone.offline.match.matching import Match, match
 from gramophone.offline.match.picture import draw_match
@@ -19,6 +18,7 @@ from gramophone.offline.match.search import Budget
 from gramophone.offline.match.style_distance import overall
 from gramophone.offline.match.task import LEVEL, leveller, make_task
 from gramophone.offline.match.trial import MatchError
+from gramophone.offline.progress import LossProgress
 from gramophone.presets import Preset, load, save
 from gramophone.realtime.files import read
 from gramophone.realtime.parameter_table import concise

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gramophone.offline.loss_progress import LossProgress
+from gramophone.offline.progress import LossProgress
 from gramophone.offline.stylise.method import StyliseError
 from gramophone.offline.stylise.picture import draw_transfer
 from gramophone.offline.stylise.transfer import TransferRequest, transfer

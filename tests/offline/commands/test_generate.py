@@ -41,7 +41,7 @@ def test_a_blend_says_how_much_of_whom():
     np.testing.assert_allclose(speaker_weights("anna:0.6,bob:0.2", card), [0.75, 0.25, 0])
     np.testing.assert_allclose(speaker_weights("eve:2", card), [0, 0, 1])
     np.testing.assert_allclose(speaker_weights("", card), [1, 0, 0])
-    with pytest.raises(GenerateError, match="no speaker 'zoe'; the model knows anna, bob"):
+    with pytest.raises(GenerateError, match="no speaker 'zoe'; the model has anna, bob"):
         speaker_weights("zoe", card)
     for wrong in ("anna:", "anna:x", "anna:-1", "anna:nan", "anna:inf"):
         with pytest.raises(GenerateError, match="a number above 0"):
@@ -67,10 +67,10 @@ def test_what_does_not_fit_is_said(tmp_path):
     (tmp_path / "broken.safetensors").write_bytes(b"no weights")
     out = ["--out", tmp_path / "a.wav", "--seconds", 1]
     for model, more, message in [
-        ("net.safetensors", ["--speaker", "zoe"], "the model knows anna, bob"),
-        ("net.safetensors", ["--like", CLIPS / "voice.flac"], "follows no other sound"),
+        ("net.safetensors", ["--speaker", "zoe"], "the model has anna, bob"),
+        ("net.safetensors", ["--like", CLIPS / "voice.flac"], "no local conditions"),
         ("net.safetensors", ["--seconds", 0], "above 0"),
-        ("alone.safetensors", ["--speaker", "bob"], "cannot tell speakers apart"),
+        ("alone.safetensors", ["--speaker", "bob"], "trained without speakers"),
         ("broken.safetensors", [], "not a safetensors file"),
         ("gone.safetensors", [], "no such model file"),
     ]:

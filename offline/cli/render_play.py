@@ -1,0 +1,207 @@
+"""`gramophone render` and `gramophone play`: files through a preset, and sound live."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gramophone.offline.cli.common import (
+    DeviceOption,
+    JsonOption,
+    PresetOption,
+    SetOption,
+    checked_preset,
+    demand_sound_file,
+)
+from gramophone.offline.console import print_json, say, wrote
+
+if TYPE_CHECKING:
+    from gramophone.realtime.dsp.channel_matrix import Route
+
+
+def render(
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Sound files, folders or patterns.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")],
+    preset: PresetOption = "default",
+    settings: SetOption = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Files rendered in parallel.")] = 1,
+    block: Annotated[int, typer.Option(min=1, help="Frames per block.")] = 4096,
+    device: DeviceOption = "auto",
+    keep_format: Annotated[bool, typer.Option("--format", help="Write the input's own format, not WAV.")] = False,
+    picture: Annotated[bool, typer.Option(help="Draw content, style and result beside each result.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Render again what is there already.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Render files through a preset; each result has its input's length, rate and channels, aligned to the sample."""
+    from gramophone.offline.progress import RenderProgress
+    from gramophone.offline.render import RenderRequest, announced_seconds, find_inputs, plan, render_all
+
+    request = RenderRequest(checked_preset(preset, settings), block, device, picture)
+    files, missing = find_inputs(inputs)
+    work = plan(files, out, suffix=None if keep_format else ".wav", overwrite=overwrite)
+    work.failed.update(missing)
+    out.mkdir(parents=True, exist_ok=True)
+    with RenderProgress(json, announced_seconds(work)) as progress:
+        outcome = render_all(work, request, jobs, progress)
+    if json:
+        print_json(
+            {
+                "rendered": [str(path) for path in outcome.rendered],
+                "skipped": [str(path) for path in outcome.skipped],
+                "failed": {str(path): why for path, why in outcome.failed.items()},
+                "warnings": {str(path): why for path, why in outcome.warnings.items()},
+                "seconds": outcome.seconds,
+            }
+        )
+    for path, why in outcome.warnings.items():
+        say(f"warning: {path}: {why}")
+    for path, why in outcome.failed.items():
+        say(f"error: {why if str(path) in why else f'{path}: {why}'}")
+    wrote(*outcome.rendered)
+    say(f"{len(outcome.rendered)} rendered, {len(outcome.skipped)} there already, {len(outcome.failed)} failed")
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+def play(
+    context: typer.Context,
+    source: Annotated[Path | None, typer.Argument(metavar="[INPUT]", help="With --audio file: what to play.")] = None,
+    preset: PresetOption = "default",
+    settings: SetOption = None,
+    audio: Annotated[
+        str, typer.Option(help="Sound input and output: auto, jack, portaudio[:NAME], osc[:PORT] or file.")
+    ] = "auto",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="With --audio file: where to write.")] = None,
+    block: Annotated[int | None, typer.Option(min=1, help="Frames per block; the device's own if not given.")] = None,
+    spare: Annotated[
+        int | None,
+        typer.Option(min=0, max=16, help="Extra blocks of latency against stalls; else as the preset needs."),
+    ] = None,
+    inputs: Annotated[
+        str, typer.Option(metavar="ROUTE", help="The device's inputs for each channel: 1,1 or 3,4 or 1+2,0.")
+    ] = "",
+    outputs: Annotated[str, typer.Option(metavar="ROUTE", help="The device's outputs for each channel.")] = "",
+    channels: Annotated[
+        int | None, typer.Option(min=1, max=8, help="Channels of the chain, from one microphone up; 2 if not given.")
+    ] = None,
+    sockets: Annotated[
+        int | None, typer.Option(min=1, help="Number of inputs and outputs to open, for routing while it plays.")
+    ] = None,
+    duration: Annotated[float | None, typer.Option(min=0.0, metavar="S", help="Stop after S seconds.")] = None,
+    record: Annotated[Path | None, typer.Option(metavar="DIR", help="Record sound, preset and control events.")] = None,
+    osc_port: Annotated[int, typer.Option(min=0, max=65535, help="UDP port for OSC; 0 closes it.")] = 9000,
+    http_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of OSCQuery and the page; 0 closes it.")
+    ] = 9001,
+    midi: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="MIDI inputs; all of them if not given; none closes MIDI.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; OSC from other machines requires --allow.")
+    ] = "127.0.0.1",
+    allow: Annotated[
+        list[str] | None, typer.Option(metavar="PEER", help="Accept OSC from this address; repeatable.")
+    ] = None,
+    token: Annotated[str, typer.Option(help="Token that the page requires from other machines.")] = "",
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+    quiet: Annotated[bool, typer.Option(help="Show nothing.")] = False,
+) -> None:
+    """Play live through a preset: the microphone, JACK, or a file, which repeats until --duration is full."""
+    if audio == "file" or (audio == "auto" and (source or out)):
+        if inputs or outputs or sockets:
+            raise typer.BadParameter("a file has no inputs and outputs to choose from", param_hint="--inputs")
+        if channels:
+            raise typer.BadParameter("goes with a device; a file has its own channels", param_hint="--channels")
+        if record:
+            raise typer.BadParameter("goes with a device; what a file plays is kept by --out", param_hint="--record")
+        if out is not None:
+            demand_sound_file(out)
+        if context.obj:
+            context.obj.close()
+        _play_file(
+            checked_preset(preset, settings), source, out, block or 256, duration, device, json=json, quiet=quiet
+        )
+        return
+    if source or out:
+        raise typer.BadParameter("INPUT and --out go with --audio file", param_hint="--audio")
+    from gramophone.realtime.live.devices.osc.options import reachable
+    from gramophone.realtime.live.run import LiveRun, perform
+    from gramophone.realtime.live.session import SessionSettings
+    from gramophone.realtime.live.surfaces import Surfaces, midi_inputs
+
+    if audio.partition(":")[0] == "osc":
+        audio = reachable(audio, host, allow or ())
+    session = SessionSettings(
+        audio,
+        channels=channels or 2,
+        block=block,
+        spare=spare,
+        device=device,
+        recorded=record is not None,
+        inputs=_route(inputs, "--inputs"),
+        outputs=_route(outputs, "--outputs"),
+        sockets=sockets,
+    )
+    performance = LiveRun(session, duration, record)
+    surfaces = Surfaces(osc_port or None, http_port or None, host, tuple(allow or ()), token, midi_inputs(midi))
+    with _view(json=json, quiet=quiet) as view:
+        perform(
+            performance,
+            lambda: checked_preset(preset, settings),
+            view,
+            lambda controller, session: surfaces.on(controller, session, view.tell),
+            context.obj,
+        )
+
+
+def _route(text: str, option: str) -> Route | None:
+    from gramophone.realtime.dsp.channel_matrix import RouteError, parse_route
+
+    try:
+        return parse_route(text) if text else None
+    except RouteError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def _play_file(
+    preset: Any,
+    source: Path | None,
+    out: Path | None,
+    block: int,
+    duration: float | None,
+    device: str,
+    *,
+    json: bool,
+    quiet: bool,
+) -> None:
+    from gramophone.presets import CLIPS
+    from gramophone.realtime.play_file import play_file
+
+    show = print_json if json else (lambda _report: None) if quiet else _show_report
+    play_file(preset, source or CLIPS / "voice.flac", out, block, show, duration=duration, device=device)
+    if out and not quiet:
+        wrote(out)
+
+
+def _view(*, json: bool, quiet: bool) -> Any:
+    from contextlib import nullcontext
+
+    from gramophone.realtime.live.console_view import JsonView, LineView, QuietView, TerminalView
+
+    if quiet and not json:
+        return nullcontext(QuietView())
+    if json:
+        return nullcontext(JsonView())
+    return TerminalView() if sys.stdout.isatty() else nullcontext(LineView())
+
+
+def _show_report(report: dict[str, Any]) -> None:
+    print(
+        f"{report['time_s']:8.1f} s  in {report['input']['rms_db']:6.1f} dB  out {report['output']['rms_db']:6.1f} dB  "
+        f"load {report['load']:.0%}  latency {report['latency_samples']} samples",
+        flush=True,
+    )
