@@ -262,22 +262,6 @@ def _put_midi(document: TOMLDocument, rows: list[dict[str, Scalar]]) -> None:
         document["midi"] = tables
 
 
-<<<<<<< HEAD
-=======
-def _write_whole(path: Path, text: str) -> None:
-    file = tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False)  # noqa: SIM115 - kept
-    try:
-        with file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())  # else a power cut may leave the new name with nothing behind it
-        Path(file.name).replace(path)
-    except (OSError, UnicodeEncodeError):
-        Path(file.name).unlink(missing_ok=True)
-        raise
-
-
->>>>>>> e8bed4d (presets: read what editors write, save any layout, and name a broken preset without hiding the others)
 def _stage(table: dict[str, Any], number: int, path: Path) -> StageSettings:
     where = f"{path}: stage {number}"
     kind = _text(table, "kind", None, where)
