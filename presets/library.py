@@ -89,20 +89,22 @@ def name_of(text: str) -> str:
     return name
 
 
-def save_own(preset: Preset, wanted: str = "") -> Preset:
+def save_own(preset: Preset, wanted: str = "", replaces: bool = True) -> Preset:
     """Save `preset` in the user's own folder and return it as it is there, by name and path.
 
     `wanted` is its new name or title; without one it keeps the name that it has. A factory preset is never written
-    over: its copy has `my-` before the name.
+    over: its copy has `my-` before the name. Another preset of the user's own is written over only if `replaces`.
 
     Raises:
-        PresetError: no name can be made of `wanted`, or the file cannot be written.
+        PresetError: no name can be made of `wanted`, a preset must not be replaced, or the file cannot be written.
     """
     name = name_of(wanted or preset.name)
     if name in _factory_names():
         name = f"my-{name}"[:64]
     title = preset.title if name == preset.name or not wanted else wanted.strip()
     path = own_folder() / f"{name}.toml"
+    if not replaces and path.exists():
+        raise PresetError(f"{name} is there already")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -22,9 +22,12 @@ class PresetSaver:
         self._controller, self._snapshot, self._tell = controller, snapshot, tell
         self._thread = ThreadPoolExecutor(1, "saver")
 
-    def save(self, wanted: str = "") -> None:
-        """Save what plays as `wanted`, or under its own name; from then on it is called so."""
-        self._thread.submit(self._guarded, lambda: self._save(wanted))
+    def save(self, wanted: str = "", replaces: bool = True) -> None:
+        """Save what plays as `wanted`, or under its own name; from then on it is called so.
+
+        Where there is a preset of that name, it is written over if `replaces`; else nothing is saved.
+        """
+        self._thread.submit(self._guarded, lambda: self._save(wanted, replaces))
 
     def keep_mappings(self) -> None:
         """Write the mappings, and nothing else, to the preset that plays if it is one of the user's own."""
@@ -34,8 +37,8 @@ class PresetSaver:
         """Finish what is being saved."""
         self._thread.shutdown()
 
-    def _save(self, wanted: str) -> None:
-        saved = save_own(self._playing(), wanted)
+    def _save(self, wanted: str, replaces: bool) -> None:
+        saved = save_own(self._playing(), wanted, replaces)
         self._controller.rename(saved)
         self._tell(f"saved as {saved.name}")
 

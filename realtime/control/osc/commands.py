@@ -168,7 +168,10 @@ class PanicMethod(OscMethod):
 
 
 class SaveMethod(OscMethod):
-    """Save what plays, by a name for the user's own preset folder, never by a path; without a name, under its own."""
+    """Save what plays, by a name for the user's own preset folder, never by a path; without a name, under its own.
+
+    A second argument that is false keeps the message from replacing a preset of that name.
+    """
 
     types = "s"
     readable = False
@@ -177,16 +180,18 @@ class SaveMethod(OscMethod):
         super().__init__(path, path, "save what plays, values and mappings and all, as a preset of this name")
         self._saver = saver
 
-    def check(self, message: Message) -> str:
-        """Return the name that is wanted, empty for the one that plays."""
-        wanted = arguments.text(message).strip() if message.types else ""
+    def check(self, message: Message) -> tuple[str, bool]:
+        """Return the name, empty for that of the preset that plays, and whether a preset may be replaced."""
+        address, types, values = message
+        wanted = arguments.text(Message(address, types[:1], values[:1])).strip() if types else ""
+        replaces = arguments.switch(Message(address, types[1:], values[1:])) if types[1:] else True
         try:
             if wanted:
                 name_of(wanted)
         except PresetError as error:
             raise RefusedError("refused value", f"{message.address}: {error}") from None
-        return wanted
+        return wanted, replaces
 
-    def write(self, checked: str) -> None:
-        """Save, in a thread that may take its time."""
-        self._saver.save(checked)
+    def write(self, checked: tuple[str, bool]) -> None:
+        """Save, in the saver's own thread."""
+        self._saver.save(*checked)

@@ -12,6 +12,7 @@ from support.osc import Setup, make_preset
 
 from gramophone.presets import CLIPS, PresetError, load, name_of, names, own_folder, path_of, save, save_own
 from gramophone.realtime.control.midi import ControlMapping, with_mappings
+from gramophone.realtime.control.osc.dispatcher import Dispatcher
 from gramophone.realtime.osc.packet import encode
 from gramophone.realtime.parameter_table import complete, mappings_of
 
@@ -107,6 +108,28 @@ def test_what_plays_comes_back_with_values_mappings_and_clips(own):
     assert "bypass" not in text  # what would be so unsaid is not said
 
 
+def test_saving_over_a_preset_can_be_ruled_out(own):
+    setup = Setup(make_preset(stages=[("level", "gain", {"gain": -3.0})]), surfaces=True)
+    dispatcher = Dispatcher(setup.space)
+
+    def save(*arguments):
+        dispatcher.receive(encode("/gramophone/save", arguments), "peer", 0.0)
+        dispatcher.advance(0.0)
+        return setup.saved()[-1]
+
+    assert save("Mine", False) == "saved as mine"
+    setup.controller.set("level.gain", 2.0)
+    assert save("MINE", False) == "not saved: mine is there already"
+    assert load("mine").stage("level").values["gain"] == -3
+    assert save("mine", True) == save("mine") == "saved as mine"
+    assert load("mine").stage("level").values["gain"] == 2
+    assert not setup.errors
+    assert len(setup.saved()) == 4
+    save("mine", "yes")
+    assert setup.errors == {"mistyped": 1}
+    assert len(setup.saved()) == 4
+
+
 def test_a_learned_mapping_is_kept_in_ones_own_preset_and_nothing_else_of_it_changes(own):
     save_own(load("wide"), "mine")
     setup = Setup(load("mine"), surfaces=True)
@@ -179,8 +202,6 @@ def test_a_full_disk_leaves_the_old_preset_and_no_rests(own):
 
 
 def test_saving_over_the_network_goes_by_name_only(own, tmp_path):
-    from gramophone.realtime.control.osc.dispatcher import Dispatcher
-
     setup = Setup(surfaces=True)
     dispatcher = Dispatcher(setup.space)
     for name in WICKED:

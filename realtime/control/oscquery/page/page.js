@@ -49,7 +49,7 @@ function decode(buffer) {
   return { address, values: [...text().slice(1)].map((tag) => readers[tag]()) };
 }
 
-// --- The line to the server --------------------------------------------------------------------------------------
+// --- The connection to the server --------------------------------------------------------------------------------------
 
 const shown = new Map();   // address -> what shows a value that comes in
 const waiting = new Map(); // address -> packet to be sent with the next frame: a drag sends 60 a second, not 1000
@@ -150,10 +150,10 @@ function learnButtons(midi) {
   const wait = (address) => {
     learning = address;
     for (const show of chips.values()) show();
-    if (!address && hinted) tell("");
+    if (!address && stays) showMessage("");
   };
   shown.set(learn.FULL_PATH, wait);
-  shown.set(hint.FULL_PATH, (what) => { if (what) tell(`${words(learning)}: ${what} (Escape or the same again: not now)`); });
+  shown.set(hint.FULL_PATH, (what) => { if (what) showMessage(`${words(learning)}: ${what} (Escape or the same button: cancel)`); });
   wait(learn.VALUE[0]);
   for (const name of ["bypass", "mute", "panic"]) {
     const [control, ...old] = $(name).parentElement.children;
@@ -164,36 +164,62 @@ function learnButtons(midi) {
 
 // --- Saving -------------------------------------------------------------------------------------------------------
 
-function saving(node, preset) {
+const EXISTS = "is there already"; // how the server ends its refusal to replace a preset
+
+let onSaveResult = null; // takes the message that says what became of the saving that was asked for
+
+function saving(node) {
   $("save").hidden = !node;
   if (!node) return;
-  const [dialog, name] = [$("naming"), $("name")];
-  const look = () => { $("known").hidden = !preset.RANGE[0].VALS.includes(name.value.trim()) || name.value.trim() === $("preset").value; };
-  const keep = () => { dialog.close(); send(node.FULL_PATH, name.value); };
-  $("save").onclick = () => { name.value = $("preset").value; look(); dialog.showModal(); name.select(); };
+  const [dialog, name, question, button] = ["naming", "name", "question", "keep"].map($);
+  const show = (text, exists) => {
+    question.textContent = exists ? `${text}. Replace it?` : text;
+    question.hidden = !text;
+    button.textContent = exists ? "Replace" : "Save";
+    button.onclick = () => save(exists);
+  };
+  const save = (replaces) => {
+    onSaveResult = (text) => (text.startsWith("saved as ") ? dialog.close() : show(text, text.endsWith(EXISTS)));
+    send(node.FULL_PATH, name.value, replaces);
+  };
+  $("save").onclick = () => {
+    name.value = $("preset").value;
+    show("", false);
+    dialog.showModal();
+    name.select();
+  };
+  $("save").onkeydown = (event) => { if (event.repeat) event.preventDefault(); }; // Enter, held since it closed the dialog
   $("leave").onclick = () => dialog.close();
-  $("keep").onclick = keep;
-  name.oninput = look;
-  name.onkeydown = ({ key }) => { if (key === "Enter") keep(); };
+  dialog.onclose = () => { onSaveResult = null; };
+  name.oninput = () => show("", false);
+  name.onkeydown = (event) => {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault(); // or the same press reaches the button that has the focus when the dialog is closed
+    if (!event.repeat) save(false); // replacing takes its own button
+  };
 }
 
-let newest; // the number of the news shown last
-let hinted = false; // whether what is told stays until something else is
+// --- Messages from the server -------------------------------------------------------------------------------------
+
+let newest; // the number of the message shown last
+let stays = false; // whether what is shown stays until something else is
 let fading = 0;
 
-function tell(text, seconds = 0) {
-  hinted = !seconds;
+function showMessage(text, seconds = 0) {
+  stays = !seconds;
   clearTimeout(fading);
-  $("news").textContent = text;
-  $("news").hidden = !text;
-  if (seconds) fading = setTimeout(() => tell(""), 1000 * seconds);
+  $("message").textContent = text;
+  $("message").hidden = !text;
+  if (seconds) fading = setTimeout(() => showMessage(""), 1000 * seconds);
 }
 
-function news(node) {
+function messages(node) {
   if (newest === undefined) newest = node.VALUE ? node.VALUE[0] : 0;
   shown.set(node.FULL_PATH, (number, text) => {
-    if (number !== newest) tell(text, 6);
+    if (number === newest) return;
     newest = number;
+    showMessage(text, 6);
+    if (onSaveResult && /^(not )?saved/.test(text)) onSaveResult(text);
   });
 }
 
@@ -234,19 +260,19 @@ function knob(name, node, position) {
   const [low, high] = [node.RANGE[0].MIN, node.RANGE[0].MAX];
   const origin = low < 0 && high > 0 ? -low / (high - low) : 0;
   const value = element("path", { class: "value" });
-  const hand = element("line", { class: "hand", x1: 32, y1: 32, x2: 32, y2: 14 });
+  const pointer = element("line", { class: "pointer", x1: 32, y1: 32, x2: 32, y2: 14 });
   const output = element("output");
   const dial = element("svg", { viewBox: "0 0 64 64", tabindex: 0, role: "slider", "aria-label": words(name) },
-    element("circle", { cx: 32, cy: 32, r: 19 }), element("path", { class: "track", d: arc(0, 1) }), value, hand);
+    element("circle", { cx: 32, cy: 32, r: 19 }), element("path", { class: "track", d: arc(0, 1) }), value, pointer);
   let at = 0;
   let held = null;
   const draw = (where) => {
     at = Math.min(Math.max(where, 0), 1);
     value.setAttribute("d", arc(Math.min(at, origin), Math.max(at, origin) + 1e-4));
-    hand.setAttribute("transform", `rotate(${at * 270 - 135} 32 32)`);
+    pointer.setAttribute("transform", `rotate(${at * 270 - 135} 32 32)`);
     dial.setAttribute("aria-valuenow", at.toFixed(3));
   };
-  const tell = (actual) => {
+  const showValue = (actual) => {
     output.textContent = amount(actual, node.UNIT && node.UNIT[0]);
     dial.setAttribute("aria-valuetext", output.textContent);
   };
@@ -271,9 +297,9 @@ function knob(name, node, position) {
     if (event.key in steps) { event.preventDefault(); turn(at + steps[event.key]); }
   });
   shown.set(position.FULL_PATH, (where) => { if (!held) draw(where); });
-  shown.set(node.FULL_PATH, tell);
+  shown.set(node.FULL_PATH, showValue);
   draw(position.VALUE[0]);
-  tell(node.VALUE[0]);
+  showValue(node.VALUE[0]);
   return element("div", { class: "knob", title: node.DESCRIPTION }, dial, element("span", { class: "name" }, words(name)), output);
 }
 
@@ -365,8 +391,8 @@ async function build() {
   $("panic").onclick = () => send(tree.panic.FULL_PATH);
   morph(tree.morph, tree.preset);
   learnButtons(tree.midi);
-  saving(tree.save, tree.preset);
-  news(tree.news);
+  saving(tree.save);
+  messages(tree.news);
 }
 
 function morph(node, preset) {

@@ -11,7 +11,7 @@ import pytest
 from support.osc import Setup
 from websockets.sync.client import connect
 
-from gramophone.presets import load
+from gramophone.presets import load, save_own
 from gramophone.realtime.control.oscquery import oscquery_server
 from gramophone.realtime.midi.decoder import Control, Moved
 
@@ -97,7 +97,7 @@ def opened(url, folder):
 
 def test_the_page_turns_knobs_and_follows_others(tmp_path):
     setup = Setup(load("stack"), meters=lambda: {"input.peak_db": -9.0, "output.peak_db": -20.0, "load": 0.3})
-    with oscquery_server(setup.space, 0, 9000, advertise=False) as server, opened(server.url, tmp_path) as page:
+    with oscquery_server(setup.space, 0, 0, advertise=False) as server, opened(server.url, tmp_path) as page:
         stages = [stage.name for stage in setup.controller.preset.stages]
         assert page.tell("[...document.querySelectorAll('.stage h2')].map(h => h.firstChild.data)") == [
             name.replace("-", " ") for name in stages
@@ -132,13 +132,13 @@ def own(tmp_path, monkeypatch):
 
 def test_a_control_is_learned_and_the_preset_saved_on_the_page(tmp_path, own):
     setup = Setup(load("stack"), surfaces=True)
-    with oscquery_server(setup.space, 0, 9000, advertise=False) as server, opened(server.url, tmp_path) as page:
+    with oscquery_server(setup.space, 0, 0, advertise=False) as server, opened(server.url, tmp_path) as page:
         chip = "document.querySelectorAll('.stage .knob .chip')[1]"
         page.tell("document.getElementById('learn').click()")
         address = page.tell(f"{chip}.getAttribute('aria-label').split(':')[0]")
         page.tell(f"{chip}.click()")
         page.wait_for(f"{chip}.classList.contains('waiting')")
-        page.wait_for("document.getElementById('news').textContent.includes('move a control')")
+        page.wait_for("document.getElementById('message').textContent.includes('move a control')")
         page.call("Input.dispatchKeyEvent", type="keyDown", key="Escape")
         page.wait_for(f"{chip}.textContent === 'learn'")
         assert setup.controller_map.learning == ""
@@ -151,13 +151,13 @@ def test_a_control_is_learned_and_the_preset_saved_on_the_page(tmp_path, own):
             setup.controller_map.receive(Moved(Control("cc", 3, 21), value))
         page.wait_for(f"{chip}.textContent === 'CC 21 ch 3'")
         assert [mapping.knob for mapping in setup.controller_map.mappings] == [address.replace(" ", ".", 1)]
-        page.wait_for("document.getElementById('news').textContent.includes('CC 21 ch 3')")
+        page.wait_for("document.getElementById('message').textContent.includes('CC 21 ch 3')")
 
         page.tell("document.getElementById('save').click()")
         page.picture(tmp_path / "saving.png", 1200, 900)
         page.tell("document.getElementById('name').value = 'Late Night'; document.getElementById('keep').click()")
         page.wait_for("document.getElementById('preset').value === 'late-night'")
-        page.wait_for("document.getElementById('news').textContent === 'saved as late-night'")
+        page.wait_for("document.getElementById('message').textContent === 'saved as late-night'")
         assert load(own / "late-night.toml").midi[0]["number"] == 21
         page.picture(tmp_path / "saved.png", 1200, 900)
 
@@ -168,9 +168,53 @@ def test_a_control_is_learned_and_the_preset_saved_on_the_page(tmp_path, own):
         assert page.problems == []
 
 
+def press_enter(page):
+    """Press Enter as a keyboard does: with its text, on which buttons act."""
+    key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
+    page.call("Input.dispatchKeyEvent", type="keyDown", text="\r", **key)
+    page.call("Input.dispatchKeyEvent", type="keyUp", **key)
+
+
+def test_enter_saves_once_and_only_the_button_replaces_a_preset(tmp_path, own):
+    setup = Setup(load("stack"), surfaces=True)
+    is_open, question = "document.getElementById('naming').open", "document.getElementById('question')"
+    save_own(load("wide"), "precious")
+    precious = (own / "precious.toml").read_bytes()
+    with oscquery_server(setup.space, 0, 0, advertise=False) as server, opened(server.url, tmp_path) as page:
+
+        def type_name(name):
+            page.tell("document.getElementById('save').focus(); document.getElementById('save').click()")
+            page.tell("document.getElementById('name').select()")
+            page.call("Input.insertText", text=name)
+
+        type_name("Late Night")
+        press_enter(page)
+        page.wait_for(f"!{is_open}")
+        assert page.tell("document.activeElement.id") == "save"
+        page.wait_for("document.getElementById('preset').value === 'late-night'")
+        assert setup.saved() == ["saved as late-night"]
+
+        type_name("PRECIOUS!")  # in words, a name that is taken
+        for _ in range(3):
+            press_enter(page)
+            page.wait_for(f"{question}.textContent.includes('precious is there already')")
+            assert page.tell(is_open)
+        assert (own / "precious.toml").read_bytes() == precious
+        page.call("Input.insertText", text=" 2")
+        assert page.tell(f"{question}.hidden && document.getElementById('keep').textContent === 'Save'")
+        page.tell("document.getElementById('name').value = 'precious'; document.getElementById('keep').click()")
+        page.wait_for("document.getElementById('keep').textContent === 'Replace'")
+        assert (own / "precious.toml").read_bytes() == precious
+        page.tell("document.getElementById('keep').click()")
+        page.wait_for(f"!{is_open}")
+        assert setup.saved()[-1] == "saved as precious"
+        assert load("precious").stages == load("late-night").stages
+        assert page.problems == []
+
+
 def test_the_page_opens_with_its_token_from_elsewhere(tmp_path):
     setup = Setup()
-    with oscquery_server(setup.space, 0, 9000, "0.0.0.0", advertise=False) as server:
+    with oscquery_server(setup.space, 0, 0, "0.0.0.0", advertise=False) as server:
         url = f"http://127.0.0.1:{server.port}/ui?token={server.token}"
         with opened(url, tmp_path) as page:
             page.tell("document.getElementById('bypass').click()")
