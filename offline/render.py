@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gramophone.offline.extras import need
 from gramophone.presets import Preset
 from gramophone.realtime.files import EXTENSIONS, AudioReader, AudioWriter, SoundFileError
 from gramophone.realtime.live.replay import is_recording
@@ -110,7 +111,12 @@ def render_all(work: RenderPlan, request: RenderRequest, jobs: int, tick: Tick) 
     """Render every file of `work` with `jobs` processes; what fails is named in the outcome and the others go on.
 
     KeyboardInterrupt ends the workers and leaves no part of a file behind.
+
+    Raises:
+        MissingLibraryError: pictures are wanted, and matplotlib is not installed.
     """
+    if request.picture:
+        need("matplotlib")
     outcome = Outcome(skipped=list(work.done), failed=dict(work.failed))
     results = (
         _in_turn(work, request, tick) if jobs == 1 or len(work.render) < 2 else _side_by_side(work, request, jobs, tick)

@@ -13,6 +13,7 @@ from gramophone.offline.cli.evaluate import evaluate
 from gramophone.offline.cli.render_play import play, render
 from gramophone.offline.cli.train import train
 from gramophone.offline.console import print_json, say, wrote
+from gramophone.offline.extras import explained
 
 if TYPE_CHECKING:
     from gramophone.realtime.live.ahead import StandbyWorker
@@ -43,6 +44,11 @@ def main(ahead: StandbyWorker | None = None) -> None:
         if end.code != _INTERRUPTED:
             raise
         fail("interrupted; what was done stays, call again to go on")
+    except ModuleNotFoundError as error:
+        missing = explained(error)
+        if missing is None:
+            raise
+        fail(str(missing))
     except (OSError, ValueError, RuntimeError) as error:
         if not _is_ours(error):
             raise

@@ -14,6 +14,7 @@ from gramophone.models.checkpoint import Card
 from gramophone.models.nets.vlae import VLAE
 from gramophone.offline.data.descriptors import DESCRIPTORS, describe
 from gramophone.offline.train.vlae_resynthesis import decoded, encoded
+from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.files import AudioWriter
 from gramophone.realtime.stage import Audio
 
@@ -83,5 +84,6 @@ def _draw(rows: dict[str, Audio], rate: int, picture: Path) -> Path:
         axis.specgram(sound + 1e-6, NFFT=256, Fs=rate, noverlap=192)
         axis.set_ylabel(name, rotation=0, ha="right", va="center")
     axes[-1].set_xlabel("s; from left to right turned by " + ", ".join(f"{turned:+g}" for turned in TURNED))
-    figure.savefig(picture)
+    with atomic_write(picture) as part:
+        figure.savefig(part, format="png")
     return picture

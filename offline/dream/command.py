@@ -17,6 +17,7 @@ from gramophone.offline.data.audibility import demand_sound
 from gramophone.offline.data.mono_audio import Sound, levelled, resampled
 from gramophone.offline.dream.ascent import Dream, Dreamer
 from gramophone.offline.dream.target import DreamError
+from gramophone.offline.extras import need
 from gramophone.offline.progress import LossProgress
 from gramophone.offline.stylise.descent import Descent
 from gramophone.offline.stylise.picture import draw_transfer
@@ -38,11 +39,13 @@ def run(out: Path, request: DreamRequest, *, json: bool) -> None:
     """Write a dream to `out`, mono at 16 kHz, and its picture beside it; a stop keeps the best so far.
 
     Raises:
+        MissingLibraryError: the extra `offline` is not installed.
         SoundFileError: a sound cannot be read or written.
         DreamError: there is nothing to dream of, or no folder to write into.
         NothingToHearError: the clip is shorter than a second, silent, or broken.
         PresetError, CheckpointError: there is no such tagger.
     """
+    need("matplotlib")
     if not out.parent.is_dir():
         raise DreamError(f"{out}: no folder {out.parent} to write into")
     tagger = load_tagger(request.model)

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +18,12 @@ from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import RATE
 from gramophone.offline.evaluate.pitch_cases import INSTRUMENTS, STEP, PitchCase, cases
 from gramophone.offline.evaluate.pitch_peers import Track, Tracker, ours, peers
-from gramophone.offline.judges.base import EvaluationError, need
+from gramophone.offline.extras import need
+from gramophone.offline.judges.base import EvaluationError
 
 Doubles = NDArray[np.float64]
 
-_LIBRARIES = ("av", "mido", "pyworld")
+_LIBRARIES = ("av", "pyworld", "torchcrepe")
 _GROSS_SHARE, _JUMP_OCTAVES = 0.2, 0.5
 _COLUMNS = ("wrong %", "> cents %", "> 20 %", "jumps/min", "misses %", "alarms %", "median cents")
 SUMMARIES = {
@@ -111,9 +111,7 @@ def run(which: str, names: Sequence[str], every: int, *, json: bool) -> None:
         EvaluationError: a library or command is missing, or a tracker of this name.
         CorporaError: the recordings cannot be had.
     """
-    need(_LIBRARIES)
-    if not find_spec("torchcrepe"):
-        raise EvaluationError("not installed: torchcrepe; pip install --no-deps torchcrepe resampy has it")
+    need(*_LIBRARIES)
     corpora.fetch()
     found = evaluate(_chosen(names), _sparse(cases(which), every))
     if json:

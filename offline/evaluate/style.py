@@ -22,7 +22,7 @@ from rich.table import Table
 from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import Sound
 from gramophone.offline.evaluate.style_pairs import RATE, Pair, Reading, load_pairs, load_readings
-from gramophone.offline.judges.base import need
+from gramophone.offline.extras import need
 from gramophone.offline.judges.closeness import SECOND_OPINION, Closeness
 from gramophone.offline.judges.frontier import FrontierGoal, draw_frontier
 from gramophone.offline.judges.speech import recognise, word_errors
@@ -157,11 +157,11 @@ def run(out: Path, *, json: bool = False, which: str = "test") -> None:
     """Judge the style stage at its defaults and over its band resolutions; print, and write JSON and picture to `out`.
 
     Raises:
-        EvaluationError: the extra `evaluate` is not installed.
+        MissingLibraryError: the extra `evaluate` is not installed.
         CorporaError: the recordings cannot be had.
         PackageError: the judges' weights cannot be had.
     """
-    need(_LIBRARIES)
+    need(*_LIBRARIES)
     corpora.fetch()
     found = evaluate(which, quiet=json)
     out.mkdir(parents=True, exist_ok=True)

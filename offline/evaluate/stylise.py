@@ -24,7 +24,7 @@ from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import Sound, frame_levels, levelled
 from gramophone.offline.evaluate.style import live_style, restyle
 from gramophone.offline.evaluate.style_pairs import RATE, Pair, load_pairs
-from gramophone.offline.judges.base import need
+from gramophone.offline.extras import need
 from gramophone.offline.judges.closeness import SECOND_OPINION
 from gramophone.offline.judges.verdict import Jury
 from gramophone.offline.stylise.method import METHODS
@@ -93,12 +93,12 @@ def run(out: Path, methods: Sequence[str], trial: StyliseTrial, which: str = "te
     """Judge `methods` on the pairs of `which`; print, write JSON and picture to `out`, where a next call goes on.
 
     Raises:
-        EvaluationError: the extra `evaluate` is not installed.
+        MissingLibraryError: the extra `evaluate` is not installed.
         CheckpointError, PresetError: there is no such tagger.
         CorporaError: the recordings cannot be had.
         PackageError: the judges' weights cannot be had.
     """
-    need(_LIBRARIES)
+    need("matplotlib", *_LIBRARIES)
     corpora.fetch()
     torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)

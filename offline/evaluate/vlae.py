@@ -29,9 +29,10 @@ from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.data.mono_audio import Sound
 from gramophone.offline.data.recording import Recording
 from gramophone.offline.evaluate.wavenet import judged_corpus, known_voices
-from gramophone.offline.judges.base import EvaluationError, need
+from gramophone.offline.extras import need
+from gramophone.offline.judges.base import EvaluationError
 from gramophone.offline.judges.intelligibility import phrases_of, retelling
-from gramophone.offline.judges.speaker import KnownVoices, need_voices, voice_of
+from gramophone.offline.judges.speaker import EMBEDDING_LIBRARIES, KnownVoices, voice_of
 from gramophone.offline.train.latent_names import some_of
 from gramophone.offline.train.plan import RunFolder, begun_plan
 from gramophone.offline.train.vlae import VLAEPlan, speakers_of
@@ -93,8 +94,7 @@ def run(
         CheckpointError: a file is no VLAE.
         DataError: there are no held-out recordings of its speakers.
     """
-    need(["pocketsphinx", "speechmos"])
-    need_voices()
+    need("pocketsphinx", "speechmos", *EMBEDDING_LIBRARIES)
     report: dict[str, object] = {"collapse": []}
     rows = []
     for path in models:

@@ -30,9 +30,10 @@ from gramophone.offline.data.phone_transcripts import language_of
 from gramophone.offline.data.recording import Recording, spread_evenly
 from gramophone.offline.evaluate.speaker_probe import Probed, probed
 from gramophone.offline.evaluate.vlae import styles_of
-from gramophone.offline.judges.base import EvaluationError, need
+from gramophone.offline.extras import need
+from gramophone.offline.judges.base import EvaluationError
 from gramophone.offline.judges.family import FAMILIES, family_of
-from gramophone.offline.judges.speaker import KnownVoices, need_voices
+from gramophone.offline.judges.speaker import EMBEDDING_LIBRARIES, KnownVoices
 from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
 from gramophone.offline.train.pitch_cache import prosody
 from gramophone.offline.train.plan import RunFolder, begun_plan
@@ -166,8 +167,7 @@ class ConversionStage:
         likeness: float = VoiceRequest.likeness,
         character: float = VoiceRequest.character,
     ) -> None:
-        need(("speechmos", "pocketsphinx"))
-        need_voices()
+        need("speechmos", "pocketsphinx", *EMBEDDING_LIBRARIES)
         self.voice, self.card, self.corpus = opened(model, data)
         self.speakers = tuple(name for name in self.card.speakers if name in self.corpus.speakers)
         self.instruments = tuple(name for name in self.speakers if name in self.card.notes.get("instruments", ()))

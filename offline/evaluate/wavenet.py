@@ -25,8 +25,9 @@ from gramophone.models.nets.wavenet import WaveNet, one_hot_speaker
 from gramophone.offline.data import corpora
 from gramophone.offline.data.corpus import Corpus, gather, sound
 from gramophone.offline.data.pyin import pitch
+from gramophone.offline.extras import need
 from gramophone.offline.judges.base import EvaluationError
-from gramophone.offline.judges.speaker import KnownVoices, need_voices
+from gramophone.offline.judges.speaker import EMBEDDING_LIBRARIES, KnownVoices
 from gramophone.offline.train.crops import Batch
 from gramophone.offline.train.plan import RunFolder, TrainingPlan, begun_plan
 from gramophone.offline.train.wavenet import WaveNetPlan, WaveNetTraining, bits_of
@@ -136,7 +137,7 @@ def summary(bits: Sequence[Bits]) -> dict[str, Any]:
 
 def listen(model: Path, data: Sequence[str]) -> ConditionToggle:
     """Return what judges hear in clips of each speaker of a model."""
-    need_voices()
+    need(*EMBEDDING_LIBRARIES)
     net, card, _, corpus = opened(model, data)
     if not card.speakers or net.shape.vector or net.shape.local:
         raise EvaluationError(f"{model}: expected a model that is told who speaks, and nothing else")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,20 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gramophone.offline.data.mono_audio import Sound, heard
-from gramophone.offline.judges.base import EvaluationError
 
-
-def need_voices() -> None:
-    """Check that the judge is installed.
-
-    Raises:
-        EvaluationError: it is not.
-    """
-    missing = [name for name in ("resemblyzer", "webrtcvad") if not importlib.util.find_spec(name)]
-    if missing:  # no extra: Resemblyzer asks for a package without wheels, which another one stands in for
-        raise EvaluationError(
-            f"not installed: {', '.join(missing)}; pip install webrtcvad-wheels && pip install --no-deps resemblyzer"
-        )
+EMBEDDING_LIBRARIES = ("resemblyzer", "webrtcvad")
+"""What must be installed for speaker embeddings."""
 
 
 def voice_of(speech: Sound, rate: int) -> NDArray[np.float32]:

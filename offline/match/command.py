@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from gramophone.offline.extras import need
 from gramophone.offline.match.knobs import choose
 from gramophone.offline.match.matching import Match, match
 from gramophone.offline.match.picture import draw_match
@@ -43,11 +44,13 @@ def run(dry: Path, reference: Path, chain: Preset, out: Path, budget: Budget, op
     """Match the complete preset `chain` to `reference`, and write it to `out` with a picture beside it.
 
     Raises:
+        MissingLibraryError: the extra `offline` is not installed.
         SoundFileError: a sound cannot be read.
         NothingToHearError: a sound is silent, too short or broken.
         MatchError: the chain does not play.
         PresetError: the chain has nothing to turn, or the preset cannot be written.
     """
+    need("matplotlib", "cma")
     if not out.parent.is_dir():
         raise MatchError(f"{out}: no folder {out.parent} to write into")
     own = (f"{leveller(chain)}.*",) if leveller(chain) else ()

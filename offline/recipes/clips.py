@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -35,6 +34,7 @@ from pedalboard import (
     Reverb,
 )
 
+from gramophone.offline.extras import MissingLibraryError, need
 from gramophone.offline.recipes import phrases
 from gramophone.offline.recipes.phrases import Phrase
 from gramophone.realtime.system.cache_folder import cache_folder
@@ -97,7 +97,9 @@ class Packages:
 def prompt(packages: Packages, language: str, name: str, start: float, stop: float) -> Mono:
     """Return seconds `start` to `stop` of a spoken prompt, brought from 16 kHz to `RATE`."""
     package, folder = VOICES[language]
-    av = _module("av")
+    need("av")
+    import av
+
     with av.open(str(packages.path(package, f"{folder}/{name}.g722")), format="g722") as file:
         frames = [frame.to_ndarray() for frame in file.decode(audio=0)]
     speech = np.concatenate(frames, axis=1)[0, int(start * SPEECH_RATE) : int(stop * SPEECH_RATE)]
@@ -114,12 +116,11 @@ def samples(packages: Packages, *names: str) -> list[Mono]:
 
 def play(packages: Packages, phrase: Phrase) -> Mono:
     """Return a phrase as FluidSynth plays it."""
-    mido = _module("mido")
     soundfont = packages.path(*SOUNDFONT).resolve()
     # Quiet enough never to clip: `finish` sets the level.
     options = ["-ni", "-q", "-g", "0.25", "-C", "0", "-R", "1", "-r", str(RATE), "-O", "float"]
     with tempfile.TemporaryDirectory() as work:
-        phrase.save(Path(work) / "phrase.mid", mido)
+        phrase.save(Path(work) / "phrase.mid")
         _run(["fluidsynth", *options, "-F", "phrase.wav", str(soundfont), "phrase.mid"], Path(work))
         sound, _ = soundfile.read(Path(work) / "phrase.wav", dtype="float32", always_2d=True)
     return np.asarray(sound.mean(axis=1), np.float32)
@@ -252,17 +253,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             path = options.out / f"{name}.flac"
             soundfile.write(path, finish(recipe(Packages(options.cache)), seconds), RATE, "PCM_16")
             print(f"{path}: {soundfile.info(path).duration:.1f} s, {path.stat().st_size / 1000:.0f} kB")
-    except RecipeError as error:
+    except (RecipeError, MissingLibraryError) as error:
         print(f"clips: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _module(name: str) -> Any:
-    try:
-        return __import__(name)
-    except ImportError:
-        raise RecipeError(f"{name}: not installed; `pip install {name}`") from None
 
 
 def _run(command: list[str], folder: Path) -> None:

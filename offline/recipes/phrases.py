@@ -9,7 +9,6 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 DRUMS = 128
 """The program that stands for the drum kit; 0 to 127 are General MIDI's, counted from 0."""
@@ -24,8 +23,10 @@ class Phrase:
     tempo: float
     voices: tuple[str, ...]
 
-    def save(self, path: Path, mido: Any) -> None:
-        """Write the phrase as a MIDI file by means of the module `mido`."""
+    def save(self, path: Path) -> None:
+        """Write the phrase as a Standard MIDI File."""
+        import mido
+
         song = mido.MidiFile(type=1)
         for number, melody in enumerate(self.voices):
             channel = _DRUM_CHANNEL if self.program == DRUMS else number

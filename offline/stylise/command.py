@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gramophone.offline.extras import need
 from gramophone.offline.progress import LossProgress
 from gramophone.offline.stylise.method import StyliseError
 from gramophone.offline.stylise.picture import draw_transfer
@@ -18,10 +19,12 @@ def run(content: Path, style: Path, out: Path, request: TransferRequest, *, json
     """Write `content` in the style of `style` to `out`, of the content's length, rate and channels.
 
     Raises:
+        MissingLibraryError: the extra `offline` is not installed.
         SoundFileError: a sound cannot be read or written.
         StyliseError: there is no such method, or no folder to write into.
         NothingToHearError: a sound is shorter than a second, silent, or broken.
     """
+    need("matplotlib")
     if not out.parent.is_dir():
         raise StyliseError(f"{out}: no folder {out.parent} to write into")
     audio, rate = read(content)
