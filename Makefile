@@ -2,14 +2,21 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# A thread for each of torch's operators would fight the other test process for the cores.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo test bench lint format clean
+.PHONY: demo check test lint bench format clean
 
 demo: .venv/installed
 	$(BIN)/python -m gramophone.offline.commands.demo
 
-test: .venv/installed-dev lint
-	$(BIN)/python -m pytest
+# Under a minute: what to run before each commit.
+check: lint
+	$(TESTS) -m "not slow and not train and not peer and not gpu"
+
+# Everything; what a machine lacks (a GPU, jackd, ...) is skipped and named.
+test: lint
+	$(TESTS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -27,8 +34,9 @@ format: .venv/installed-dev
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Gramophone needs Python 3.11 or later')"
 	$(PYTHON) -m venv .venv
 
+# The demo draws a picture, so it takes the extra that has matplotlib.
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
-	$(INSTALL) -e .
+	$(INSTALL) -e ".[offline]"
 	touch $@
 
 .venv/installed-dev: .venv/installed

@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -127,7 +128,10 @@ def test_a_command_names_what_is_missing_and_how_to_install_it(tmp_path):
     environment = {**os.environ, "MPLBACKEND": "agg"}
     sound = str(ROOT / "presets" / "clips" / "voice.flac")
     for arguments, line in (
-        (["train", "wavenet", "--data", str(tmp_path), "--out", str(tmp_path / "run")], "'gramophone[train]'"),
+        (
+            ["train", "wavenet", str(tmp_path), "--out", str(tmp_path / "run"), "--rate", "8000"],
+            "'gramophone[train]'",
+        ),
         (["render", sound, "--out", str(tmp_path / "out"), "--picture"], "'gramophone[offline]'"),
     ):
         done = subprocess.run(
@@ -158,8 +162,13 @@ def test_the_lock_pins_every_declared_package_within_its_range():
 @pytest.mark.slow
 def test_a_wheel_in_a_fresh_environment_renders_a_file(tmp_path):
     """The environment sees the libraries of this one, but not this one's editable install of Gramophone."""
+    source = tmp_path / "source"  # a build leaves its parts where it runs
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, source / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)], check=True)
+    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(source)], check=True)
     (wheel,) = tmp_path.glob("gramophone-*.whl")
     venv.create(tmp_path / "fresh", with_pip=False)
     python = tmp_path / "fresh" / ("Scripts" if os.name == "nt" else "bin") / "python"
@@ -170,8 +179,19 @@ def test_a_wheel_in_a_fresh_environment_renders_a_file(tmp_path):
     (purelib / "libraries.pth").write_text(f"{Path(np.__file__).parents[1]}\n", "utf-8")
     noise = np.random.default_rng(0).normal(0, 0.1, (8000, 2)).astype(np.float32)
     soundfile.write(tmp_path / "in.wav", noise, 48_000)
-    command = [str(python), "-m", "gramophone.offline", "render", "in.wav", "--preset", "hall", "--out", "out", "--json"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    command = [
+        str(python),
+        "-m",
+        "gramophone.offline",
+        "render",
+        "in.wav",
+        "--preset",
+        "hall",
+        "--out",
+        "out",
+        "--json",
+    ]
+    done = subprocess.run([*command, "--json"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     where = "import gramophone.realtime.engine as e; print(e.__file__)"
     found = subprocess.run([str(python), "-c", where], cwd=tmp_path, capture_output=True, text=True, check=True)
