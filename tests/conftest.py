@@ -1,13 +1,27 @@
-"""What every test starts from."""
+"""What every test starts from: folders of its own for settings, caches and data, and tests marked by what they take."""
 
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
 import torch
 
-_CONFIG = tempfile.TemporaryDirectory(prefix="gramophone-config-")
-os.environ["XDG_CONFIG_HOME"] = _CONFIG.name  # no test sees the presets of whoever runs it
+from gramophone.realtime.system.cache_folder import cache_folder
+
+DOWNLOADS = ("corpora", "judges", "kokoro", "mnist", "packages")
+"""Folders of the user's cache that hold what was downloaded and checked: to fetch these again would take minutes."""
+
+# No test sees the presets or caches of whoever runs it, and none writes to them. What numba has compiled lies beside the
+# source and is shared.
+_HOME = tempfile.TemporaryDirectory(prefix="gramophone-tests-")
+_DOWNLOADED = [cache_folder(name) for name in DOWNLOADS]
+for _kind in ("CONFIG", "CACHE", "DATA", "STATE"):
+    os.environ[f"XDG_{_kind}_HOME"] = str(Path(_HOME.name, _kind.lower()))
+for _folder in _DOWNLOADED:
+    _folder.mkdir(parents=True, exist_ok=True)
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    cache_folder(_folder.name).symlink_to(_folder, target_is_directory=True)
 
 
 @pytest.fixture(autouse=True)

@@ -43,6 +43,7 @@ SERVER = f"gramophone-test-{os.getpid()}"
 OTHER_SERVER = f"gramophone-again-{os.getpid()}"
 ENVIRONMENT = {**os.environ, "JACK_DEFAULT_SERVER": SERVER, "OMP_NUM_THREADS": "1"}
 GRAMOPHONE = [sys.executable, "-m", "gramophone.offline"]
+PLAY = [*GRAMOPHONE, "play", "--osc-port", "0", "--http-port", "0"]  # the usual ports may be another player's
 PATIENCE_S = 60.0
 PRESET = """
 title = "Half as loud"
@@ -283,7 +284,7 @@ def test_inputs_and_outputs_are_those_that_were_asked_for_and_can_be_changed() -
 
 
 def test_a_route_that_the_chain_cannot_take_is_refused_at_the_start(server: None, preset_file: Path) -> None:
-    command = [*GRAMOPHONE, "play", "--audio", "jack", "--preset", str(preset_file)]
+    command = [*PLAY, "--audio", "jack", "--preset", str(preset_file)]
     for option, code, said in (("1,2,3", 1, "3 channels; expected 2"), ("left", 2, "expected numbers up to 64")):
         done = subprocess.run(
             [*command, "--inputs", option], env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE_S
@@ -340,7 +341,7 @@ def test_devices_lists_the_server(server: None) -> None:
 
 def test_play_records_what_is_replayed_bit_for_bit(server: None, preset_file: Path, tmp_path: Path) -> None:
     take = tmp_path / "take"
-    command = [*GRAMOPHONE, "play", "--preset", str(preset_file), "--json", "--duration", "2.5", "--record", str(take)]
+    command = [*PLAY, "--preset", str(preset_file), "--json", "--duration", "2.5", "--record", str(take)]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE_S)
     reports = lines_of(done)
     assert len(reports) >= 2
@@ -357,8 +358,8 @@ def test_play_takes_one_to_eight_channels_and_can_close_midi(
     server: None, preset_file: Path, tmp_path: Path, channels: int
 ) -> None:
     take = tmp_path / "take"
-    command = [*GRAMOPHONE, "play", "--preset", str(preset_file), "--channels", str(channels), "--midi", "none"]
-    options = ["--osc-port", "0", "--http-port", "0", "--duration", "1", "--record", str(take)]
+    command = [*PLAY, "--preset", str(preset_file), "--channels", str(channels), "--midi", "none"]
+    options = ["--duration", "1", "--record", str(take)]
     done = subprocess.run([*command, *options], env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stderr) == (0, "")
     assert read(take / OUTPUT)[0].shape[0] == channels
@@ -366,7 +367,7 @@ def test_play_takes_one_to_eight_channels_and_can_close_midi(
 
 def test_portaudio_plays_too_until_it_is_told_to_stop(server: None, preset_file: Path) -> None:
     """PortAudio counts JACK among its devices. SIGTERM is a good end and leaves nothing behind."""
-    command = [*GRAMOPHONE, "play", "--preset", str(preset_file), "--json", "--audio", "portaudio:system"]
+    command = [*PLAY, "--preset", str(preset_file), "--json", "--audio", "portaudio:system"]
     with subprocess.Popen(
         [*command, "--block", "512"], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as play:
@@ -386,7 +387,7 @@ def test_portaudio_plays_too_until_it_is_told_to_stop(server: None, preset_file:
 
 def test_without_a_device_the_error_says_what_to_do(preset_file: Path) -> None:
     environment = {**ENVIRONMENT, "JACK_DEFAULT_SERVER": "no-such-server"}
-    command = [*GRAMOPHONE, "play", "--audio", "jack", "--preset", str(preset_file)]
+    command = [*PLAY, "--audio", "jack", "--preset", str(preset_file)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 1
     assert "error: no JACK server runs" in done.stderr
