@@ -77,3 +77,17 @@ class LossProgress(Bar):
         """Show that `share` (0 to 1) of the budget is spent and `loss` is the best so far."""
         self._first = loss if self._first is None else self._first
         self._bar.update(self._task, completed=share, note=f"{self._first:.3g} > {loss:.3g} {self._unit}")
+
+
+class StepProgress(Bar):
+    """Shows the share that is done and what is being done while the `with` block runs.
+
+    Nothing is shown with `quiet` or off a terminal.
+    """
+
+    def __init__(self, title: str, quiet: bool = False) -> None:
+        super().__init__(title, 1.0, quiet)
+
+    def __call__(self, share: float, step: str) -> None:
+        """Show that `share` (0 to 1) is done and `step` is next."""
+        self._bar.update(self._task, completed=share, note=step)

@@ -12,8 +12,8 @@ from gramophone.realtime.system.cache_folder import cache_folder
 DOWNLOADS = ("corpora", "judges", "kokoro", "mnist", "packages")
 """Folders of the user's cache that hold what was downloaded and checked: to fetch these again would take minutes."""
 
-# No test sees the presets or caches of whoever runs it, and none writes to them. What numba has compiled lies beside the
-# source and is shared.
+# No test sees the presets or caches of whoever runs it, and none writes to them. What numba has compiled lies beside
+# the source and is shared.
 _HOME = tempfile.TemporaryDirectory(prefix="gramophone-tests-")
 _DOWNLOADED = [cache_folder(name) for name in DOWNLOADS]
 for _kind in ("CONFIG", "CACHE", "DATA", "STATE"):

@@ -249,13 +249,20 @@ def models(
 
 
 @app.command()
-def doctor(json: JsonOption = False) -> None:
-    """Check this installation: libraries, devices, presets, files, speed."""
-    from gramophone.offline.commands.doctor import examine, show
+def doctor(
+    warm: Annotated[
+        bool, typer.Option("--warm", help="First compile all that the presets need, so that no start waits for it.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Check this machine: libraries, sound card, JACK, MIDI, plug-ins, compiler, caches, presets, speed."""
+    from gramophone.offline.commands.doctor import examine, show, show_warming
 
+    if warm:
+        show_warming(quiet=json)
     checks = examine()
     show(checks, json=json)
-    if any(not check.ok for check in checks):
+    if any(check.failed for check in checks):
         raise typer.Exit(1)
 
 

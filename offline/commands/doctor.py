@@ -1,65 +1,188 @@
-"""`gramophone doctor`: checks that everything that playing needs works on this machine."""
+"""`gramophone doctor`: looks at all that playing needs on this machine, and says what to do where it is missing."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import json as json_format
 import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-import numpy as np
+from gramophone.offline.console import print_json, say
 
-_LIBRARIES = ("torch", "numpy", "pedalboard", "soundfile", "onnxruntime", "soxr", "matplotlib")
+_NEEDED = ("torch", "numpy", "pedalboard", "soundfile", "soxr", "numba", "librosa", "python-osc", "mido")
+_OPTIONAL = ("matplotlib", "cma", "av", "onnxruntime", "lightning")
 _RATE, _BLOCK = 48_000, 256
+_MEGABYTE = 1 << 20
+
+
+class _MissingError(Exception):
+    """Something is not there; the text says what that means and what to do."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One finding: what was looked at, whether it is well, and what was found or what to do."""
+    """One finding: what was looked at, whether it is there, whether playing needs it, and what was found or to do."""
 
     name: str
     ok: bool
+    needed: bool
     found: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether Gramophone cannot play as it is."""
+        return self.needed and not self.ok
 
 
 def examine() -> list[Check]:
     """Return every check; none raises."""
-    parts: dict[str, Callable[[], str]] = {
+    needed: dict[str, Callable[[], str]] = {
         "python": lambda: f"{platform.python_version()} on {platform.platform()}",
-        **{name: _version(name) for name in _LIBRARIES},
+        **{name: _version_of(name) for name in _NEEDED},
         "device": _device,
         "formats": _formats,
         "presets": _presets,
+        "compiler": _compiler,
         "osc": _osc,
         "speed": _speed,
     }
-    return [_check(name, look) for name, look in parts.items()]
+    optional: dict[str, Callable[[], str]] = {
+        "sound card": _sound_card,
+        "jack": _jack,
+        "midi": _midi,
+        "plug-ins": _plugins,
+        "caches": _caches,
+        **{name: _version_of(name) for name in _OPTIONAL},
+    }
+    return [_check(name, look, True) for name, look in needed.items()] + [
+        _check(name, look, False) for name, look in optional.items()
+    ]
 
 
 def show(checks: list[Check], *, json: bool) -> None:
-    """Print the findings."""
+    """Print the findings: a line each, `ok`, `missing` (Gramophone plays without it) or `FAIL`."""
     if json:
-        print(json_format.dumps([asdict(check) for check in checks]))
+        print_json([asdict(check) for check in checks])
         return
     for check in checks:
-        print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:12} {check.found}")
+        state = "ok" if check.ok else "FAIL" if check.needed else "missing"
+        print(f"{state:8} {check.name:12} {check.found}")
 
 
-def _check(name: str, look: Callable[[], str]) -> Check:
+def show_warming(*, quiet: bool) -> None:
+    """Compile ahead, with a bar on a terminal, and say in a line what was done."""
+    from gramophone.offline.commands.warm import warm
+    from gramophone.offline.progress import StepProgress
+
+    with StepProgress("compiling ahead", quiet) as progress:
+        done = warm(progress)
+    for name, why in done.failed.items():
+        say(f"warning: preset {name} does not run here: {why}")
+    say(f"{done.presets} presets ran, {done.compiled} functions compiled, {done.seconds:.0f} s")
+
+
+def _check(name: str, look: Callable[[], str], needed: bool) -> Check:
     try:
-        return Check(name, True, look())
-    except Exception as error:  # whatever is wrong is what the user came to hear
-        return Check(name, False, f"{type(error).__name__}: {error}")
+        return Check(name, True, needed, look())
+    except _MissingError as missing:
+        return Check(name, False, needed, str(missing))
+    except Exception as error:  # whatever is wrong is what the user wants to know
+        return Check(name, False, needed, f"{type(error).__name__}: {error}")
 
 
-def _version(name: str) -> Callable[[], str]:
+def _version_of(package: str) -> Callable[[], str]:
     def look() -> str:
-        __import__(name)
-        return importlib.metadata.version(name)
+        try:
+            return importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            from gramophone.offline.extras import PIP
+
+            line = f"pip install {PIP.get(package, package)}"
+            raise _MissingError(f"not installed; some commands need it: {line}") from None
 
     return look
+
+
+def _sound_card() -> str:
+    from gramophone.realtime.live.devices.list import find_devices
+
+    found, reasons = find_devices()
+    cards = [device for device in found if device.audio != "jack"]
+    if not found:
+        raise _MissingError(
+            f"none found ({'; '.join(reasons)}): connect one and see `gramophone devices`; "
+            "`render` and `play --audio file` need none"
+        )
+    default = next((device for device in found if device.default), found[0])
+    return f"{len(cards)} by PortAudio; `play` takes {default.audio}, {default.rate} Hz"
+
+
+def _jack() -> str:
+    from gramophone.realtime.live.devices.backend import AudioError
+    from gramophone.realtime.live.devices.list import jack_devices
+
+    try:
+        (device,) = jack_devices(True)
+    except AudioError as error:
+        raise _MissingError(f"{error}; without it `play` takes PortAudio, which is a little later") from None
+    return f"{device.name}, {device.rate} Hz, {device.inputs} inputs and {device.outputs} outputs"
+
+
+def _midi() -> str:
+    from gramophone.realtime.control.midi import backends, devices
+    from gramophone.realtime.control.midi.backends import MidiError
+
+    try:
+        found = devices()
+    except MidiError as error:
+        raise _MissingError(f"{error}; on Linux `modprobe snd-seq` or a JACK server brings it") from None
+    if not found:
+        raise _MissingError(f"no controller is connected ({', '.join(backends())}); one connected later is found then")
+    return ", ".join(found)
+
+
+def _plugins() -> str:
+    from gramophone.realtime.stages.plugins.scan import folders, installed
+
+    found = installed()
+    places = ", ".join(str(place) for place in folders() if place.is_dir())
+    if not found:
+        first = folders()[0]
+        raise _MissingError(f"none in the standard folders; put VST3 plug-ins into {first}, or name one by its path")
+    return f"{len(found)} in {places}"
+
+
+def _compiler() -> str:
+    """Compile and run a function as the kernels do, and say whether compiled code is kept for the next start."""
+    from gramophone.offline.commands.warm import compiled_folder, compiled_functions, compiles
+
+    compiles()
+    folder = compiled_folder()
+    if folder is None:
+        raise RuntimeError("compiled code cannot be kept: set NUMBA_CACHE_DIR to a folder of yours")
+    kept = compiled_functions()
+    state = f"{kept} functions kept" if kept else "nothing kept yet: `gramophone doctor --warm` compiles ahead"
+    return f"numba {importlib.metadata.version('numba')}; {state} in {folder}"
+
+
+def _caches() -> str:
+    from gramophone.presets.atomic import atomic_write
+    from gramophone.realtime.system.cache_folder import cache_folder
+
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_write(folder / "doctor") as part:
+            part.write_text("can be written", "utf-8")
+        (folder / "doctor").unlink()
+    except OSError as error:
+        raise _MissingError(
+            f"{folder} cannot be written ({error.strerror}), so plug-ins are asked and models exported at every start: "
+            "set XDG_CACHE_HOME to a folder of yours"
+        ) from None
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return f"{folder}, {size / _MEGABYTE:.0f} MB; it may be deleted at any time"
 
 
 def _device() -> str:
@@ -83,12 +206,18 @@ def _formats() -> str:
 
 
 def _presets() -> str:
-    from gramophone.presets import load, names
+    from gramophone.presets import PresetError, load, names
     from gramophone.realtime.parameter_table import complete
 
+    broken = []
     for name in names():
-        complete(load(name))
-    return f"{len(names())} factory presets, all fit the parameter table"
+        try:
+            complete(load(name))
+        except PresetError as error:
+            broken.append(str(error))
+    if broken:
+        raise _MissingError("; ".join(broken))
+    return f"{len(names())} presets, all fit the parameter table"
 
 
 def _osc() -> str:
@@ -98,11 +227,14 @@ def _osc() -> str:
 
 
 def _speed() -> str:
+    import numpy as np
+
     from gramophone.presets import DEFAULT
     from gramophone.realtime.engine import Engine
 
     engine = Engine.load(DEFAULT, _RATE)
     noise = np.random.default_rng(0).normal(0, 0.1, (2, _BLOCK)).astype(np.float32)
+    engine.process(noise)  # what is compiled at first use is not what is measured
     start = time.perf_counter()
     blocks = 400
     for _ in range(blocks):
@@ -111,6 +243,7 @@ def _speed() -> str:
     engine.close()
     if speed < 1:
         raise RuntimeError(
-            f"the default preset runs at {speed:.1f}x real time at block {_BLOCK}: too slow to play live"
+            f"the default preset runs at {speed:.1f}x real time at block {_BLOCK}: too slow to play live; "
+            "try `--preset quick` or a larger `--block`"
         )
     return f"the default preset runs at {speed:.0f}x real time, 48 kHz stereo, block {_BLOCK}"

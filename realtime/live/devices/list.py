@@ -24,7 +24,7 @@ def find_devices() -> tuple[list[Device], list[str]]:
     """Return what there is, and for each system of which nothing was found, why."""
     found: list[Device] = []
     missing: list[str] = []
-    for look in (_jack, _portaudio):
+    for look in (jack_devices, _portaudio):
         try:
             found += look(not found)
         except AudioError as error:
@@ -32,7 +32,12 @@ def find_devices() -> tuple[list[Device], list[str]]:
     return found, missing
 
 
-def _jack(first: bool) -> list[Device]:
+def jack_devices(first: bool) -> list[Device]:
+    """Return the JACK server's device; `first` if `--audio auto` takes it.
+
+    Raises:
+        AudioError: JACK is not installed, or no server runs.
+    """
     from gramophone.realtime.live.devices.jack import load_jack
 
     jack = load_jack()

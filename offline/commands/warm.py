@@ -1,0 +1,127 @@
+"""`gramophone doctor --warm`: compiles everything that the factory presets compile, so that no player waits for it.
+
+numba compiles a function when it is first called, and keeps the machine code beside the source or, where that cannot be
+written, in the user's cache folder. A voice takes some 20 s on one core; with its code kept it starts within a second.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numba.core import event
+
+from gramophone import realtime
+from gramophone.presets import DEFAULT, load, names
+from gramophone.realtime.engine import Engine
+from gramophone.realtime.kernels.jit import jit
+
+_RATE, _BLOCK = 48_000, 256
+_SECONDS = 0.5
+"""Longer than any stage's hop, so that each has run."""
+
+Progress = Callable[[float, str], None]
+"""Called with the share that is done, 0 to 1, and what is being done."""
+
+
+@dataclass
+class Warmed:
+    """What warming did: presets that ran, functions compiled (the others were kept from before), and what failed."""
+
+    presets: int = 0
+    compiled: int = 0
+    seconds: float = 0.0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def warm(progress: Progress) -> Warmed:
+    """Run every factory preset for half a second, the default first; presets that cannot run here are named."""
+    start = time.monotonic()
+    found = Warmed()
+    order = sorted(names(), key=lambda name: name != DEFAULT)
+    with _Compilations(lambda function: progress(found.presets / len(order), f"compiling {function}")) as compilations:
+        for name in order:
+            progress(found.presets / len(order), name)
+            try:
+                _run(name)
+            except Exception as error:  # a preset of the user's own may ask for anything
+                found.failed[name] = str(error) or type(error).__name__
+            found.presets += 1
+    found.compiled, found.seconds = compilations.count, time.monotonic() - start
+    return found
+
+
+def compiles() -> None:
+    """Compile a function and compare it with Python.
+
+    Raises:
+        RuntimeError: it computes something else.
+        Exception: whatever numba or LLVM raises where it cannot compile.
+    """
+    compiled = njit(_sum_of_squares)
+    if compiled(10) != _sum_of_squares(10):
+        raise RuntimeError("compiled code computes something else than Python does: install numba again")
+
+
+def compiled_folder() -> Path | None:
+    """Return the folder below which machine code is kept; None where none can be written."""
+    kept: Any = jit(_sum_of_squares)
+    path = kept.stats.cache_path
+    if not path:
+        return None
+    package = Path(realtime.__path__[0])
+    return package if Path(path).is_relative_to(package.parent) else Path(path).parent
+
+
+def compiled_functions() -> int:
+    """Return how many functions have machine code in that folder."""
+    folder = compiled_folder()
+    return len(list(folder.rglob("*.nbi"))) if folder else 0
+
+
+def _run(name: str) -> None:
+    engine = Engine(load(name), _RATE, 2)
+    try:
+        noise = np.random.default_rng(0).normal(0, 0.1, (2, _BLOCK)).astype(np.float32)
+        for _ in range(round(_SECONDS * _RATE / _BLOCK)):
+            engine.process(noise)
+    finally:
+        engine.close()
+
+
+def _sum_of_squares(count: int) -> int:
+    total = 0
+    for number in range(count):
+        total += number * number
+    return total
+
+
+class _Compilations(event.Listener):  # type: ignore[misc]
+    """Counts the functions that numba compiles, in any thread, while the `with` block runs, and names each."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self.count = 0
+        self._tell = tell
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> _Compilations:
+        event.register("numba:compile", self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        event.unregister("numba:compile", self)
+
+    def on_start(self, event: Any) -> None:
+        """Name the function."""
+        with self._lock:
+            self.count += 1
+        self._tell(event.data["dispatcher"].py_func.__name__)
+
+    def on_end(self, event: Any) -> None:
+        """Do nothing: the next function is named when it starts."""
