@@ -41,10 +41,10 @@ class Surfaces:
 
         def say(news: str) -> None:
             tell(news)
-            space.news.say(news)
+            space.notices.publish(news)
 
         def go_back(_playing: Preset) -> None:
-            space.news.say(f"{controller.name} cannot be played; the terminal says why")
+            space.notices.publish(f"{controller.name} cannot be played; the terminal says why")
             controller.revert(lambda: session.preset)
 
         controller_map = ControllerMap(controller)

@@ -6,7 +6,7 @@
     number = 7
     mode = "pickup"
 
-The table `KEYS` says what each key may hold; checks, errors and docs follow from it.
+The table `KEYS` describes what each key may hold; checks, errors and docs follow from it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LAST_NUMBER = {"cc": 119, "cc14": 31, "nrpn": 16383, "rpn": 16383, "polypressur
 _DISPLAYED = {"cc": "CC", "cc14": "CC 14-bit", "nrpn": "NRPN", "rpn": "RPN", "polypressure": "key pressure"}
 
 KEYS = (
-    Parameter("knob", "", "what it turns: stage.parameter, or bypass, mute, panic"),
+    Parameter("knob", "", "what it sets: stage.parameter, or bypass, mute, panic"),
     Parameter("control", "cc", "the kind of control; clock for a time in beats", choices=KINDS),
     Parameter("number", 0.0, "of the controller, parameter or note", range=(0, 16383)),
     Parameter("channel", 0.0, "1 to 16; 0 for any", range=(0, 16)),
@@ -39,7 +39,7 @@ KEYS = (
     Parameter("low", 0.0, "where on the knob the control's lower end lies, 0 to 1"),
     Parameter("high", 1.0, "where on the knob the control's upper end lies, 0 to 1"),
     Parameter("curve", 1.0, "the exponent of the way between: 1 straight, 2 fine at the lower end", range=(0.1, 10)),
-    Parameter("invert", False, "turn the other way"),
+    Parameter("invert", False, "reverse the direction"),
     Parameter("step", 1 / 127, "how far one click of an encoder, or one increment, goes", range=(0.0001, 1)),
     Parameter("ring", False, "the encoder has lights to show where the knob stands"),
     Parameter("beats", 1.0, "of control clock: how many quarter notes the knob's time lasts", range=(1 / 64, 64)),
@@ -153,4 +153,4 @@ def check_knob(mapping: ControlMapping, knobs: Mapping[str, Parameter]) -> None:
         units = ", ".join(SYNCED_UNITS)
         raise ParameterError(f"knob = {mapping.knob!r}: control 'clock' sets times and rates, in {units}")
     if isinstance(knob.default, str) and not knob.choices:
-        raise ParameterError(f"knob = {mapping.knob!r}: takes a file name, which no control can turn")
+        raise ParameterError(f"knob = {mapping.knob!r}: takes a file name, which no control can set")

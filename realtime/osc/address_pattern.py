@@ -1,7 +1,7 @@
 """Address patterns of OSC: `*`, `?`, `[a-z]`, `[!a-z]`, `{one,other}`, and `//` of OSC 1.1.
 
-A pattern is a row of tokens; matching keeps the set of places in the text that the tokens so far can reach, so its time
-is bounded whatever the pattern (a regular expression made of many stars is not).
+A pattern is a sequence of tokens; matching keeps the set of positions in the text that the tokens so far can reach, so
+its time is bounded for every pattern (that of a regular expression made of many stars is not).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 _SPECIAL = frozenset("*?[]{}")
 
 _Token = Callable[[str, int], Iterator[int]]
-"""From a place in the text, every place that the token can reach."""
+"""From a position in the text, every position that the token can reach."""
 
 
 class PatternError(ValueError):
-    """A bracket of the pattern never closes."""
+    """A bracket of the pattern is not closed, or closes nothing."""
 
 
 def is_pattern(address: str) -> bool:
@@ -24,7 +24,7 @@ def is_pattern(address: str) -> bool:
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
-    """Return what tells whether an address matches the pattern.
+    """Return the function that decides whether an address matches the pattern.
 
     Raises:
         PatternError: the pattern is not well formed.
@@ -32,12 +32,12 @@ def matcher(pattern: str) -> Callable[[str], bool]:
     tokens = list(_tokens(pattern))
 
     def matches(address: str) -> bool:
-        places = {0}
+        positions = {0}
         for token in tokens:
-            places = {end for start in places for end in token(address, start)}
-            if not places:
+            positions = {end for start in positions for end in token(address, start)}
+            if not positions:
                 return False
-        return len(address) in places
+        return len(address) in positions
 
     return matches
 
@@ -110,7 +110,7 @@ def _some(text: str, start: int) -> Iterator[int]:
 
 
 def _deeper(text: str, start: int) -> Iterator[int]:
-    """From a slash, every place behind this or a later one."""
+    """From a slash, every position behind this or a later one."""
     if text[start : start + 1] == "/":
-        return (place + 1 for place in range(start, len(text)) if text[place] == "/")
+        return (position + 1 for position in range(start, len(text)) if text[position] == "/")
     return iter(())

@@ -1,4 +1,4 @@
-"""Who may speak: this machine, and beyond it only the peers that were named."""
+"""The allow-list of peers: this machine, and beyond it only the addresses and networks that were named."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterable
 
 
 class AllowListError(ValueError):
-    """A peer or a host is not what it should be; the message says what was found and expected."""
+    """A peer is neither an address nor a network, or none is named; the message says what was found and expected."""
 
 
 class AllowList:
-    """The peers that are heard: loopback, and `allow`, addresses (`192.168.1.20`) or networks (`192.168.1.0/24`).
+    """The peers that may send: loopback, and `allow`, addresses (`192.168.1.20`) or networks (`192.168.1.0/24`).
 
     Raises:
-        AllowanceError: one is neither an address nor a network.
+        AllowListError: one is neither an address nor a network.
     """
 
     def __init__(self, allow: Iterable[str] = ()) -> None:

@@ -1,4 +1,4 @@
-"""What the arguments of a message mean: a number, a switch, a text; never a guess."""
+"""The arguments of a message as a number, whole numbers, a switch or a text; other types are refused, never guessed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NUMBERS = frozenset("ifhd")
 def number(message: Message) -> float:
     """Return the one number of a message.
 
-    A 32-bit float stands for the shortest decimal that it can be: 0.01 comes as 0.00999999978 and is 0.01 again.
+    A 32-bit float is read as the shortest decimal that rounds to it: 0.01 arrives as 0.00999999978 and is read as 0.01.
 
     Raises:
         RefusedError: it has other arguments.

@@ -1,4 +1,4 @@
-"""Faults: what went wrong outside, counted by kind and shown once."""
+"""The error log: what went wrong, counted by kind, each error shown once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SHOWN_PER_KIND = 10
 
 
 class RefusedError(ValueError):
-    """A packet, address or value that is not taken; `kind` is what it is counted as."""
+    """A packet, address or value that is refused; `kind` is what it is counted as."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -19,7 +19,10 @@ class RefusedError(ValueError):
 
 
 class ErrorLog:
-    """Counts of what went wrong. Each thing is shown once, and of one kind at most ten; any thread may call."""
+    """Counts of errors by kind. Each error is shown once, and of one kind at most ten; any thread may call.
+
+    `show` takes the text of an error that is shown for the first time; without it, the log `gramophone.osc` does.
+    """
 
     def __init__(self, show: Callable[[str], None] | None = None) -> None:
         self._lock = threading.Lock()
@@ -29,20 +32,20 @@ class ErrorLog:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How often each kind was met."""
+        """How often each kind has occurred."""
         with self._lock:
             return dict(self._counts)
 
     def add(self, kind: str, text: str, about: str = "", times: int = 1) -> None:
-        """Count a fault; show `text` where `about` (the address, the sender; else the text itself) is news."""
+        """Count an error; show `text` the first time for this `about`: an address, a sender, else the text itself."""
         about = about or text
         with self._lock:
             self._counts[kind] += times
             shown = self._shown.setdefault(kind, set())
-            news = len(shown) < _SHOWN_PER_KIND and about not in shown
-            if news:
+            is_new = len(shown) < _SHOWN_PER_KIND and about not in shown
+            if is_new:
                 shown.add(about)
                 if len(shown) == _SHOWN_PER_KIND:
                     text += " (more of this kind are counted, not shown)"
-        if news:
+        if is_new:
             self._show(f"OSC, {kind}: {text}")

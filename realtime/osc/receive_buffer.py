@@ -1,4 +1,4 @@
-"""The system's receive buffer of a UDP socket: made large, and asked what it had to drop."""
+"""The system's receive buffer of a UDP socket: its size, and how many packets it had to drop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENOUGH_BYTES = 4 << 20
 
 
 def describe() -> str:
-    """Return for people how large a buffer this system lets us have, and how to get more where it is small."""
+    """Return a sentence on how large a buffer this system allows, and how to get more where it is small."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         size = enlarge(sock)
     if size >= _ENOUGH_BYTES or sys.platform != "linux":
@@ -27,7 +27,7 @@ def describe() -> str:
 
 
 def enlarge(sock: socket.socket) -> int:
-    """Make the buffer as large as the system lets us and return its size in bytes."""
+    """Make the buffer as large as the system allows and return its size in bytes."""
     options = [_SO_RCVBUFFORCE] if sys.platform == "linux" else []
     sizes = [_WANTED_BYTES >> halvings for halvings in range(8)]
     for option, size in [(option, _WANTED_BYTES) for option in options] + [(socket.SO_RCVBUF, size) for size in sizes]:
@@ -38,7 +38,7 @@ def enlarge(sock: socket.socket) -> int:
 
 
 def dropped(sock: socket.socket) -> int:
-    """Return how many datagrams the system has dropped since the socket was opened; 0 where it does not tell."""
+    """Return how many datagrams the system has dropped since the socket was opened; 0 where it does not count them."""
     if sys.platform != "linux":
         return 0
     try:

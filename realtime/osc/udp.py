@@ -1,4 +1,4 @@
-"""A UDP socket to listen on, and who may speak to it."""
+"""A UDP socket to receive on, and the peers that may send to it."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from gramophone.realtime.osc.allow_list import AllowList, AllowListError, is_loo
 
 
 class ListenError(OSError):
-    """An address cannot be listened on; the message says which and why."""
+    """A port cannot be opened; the message says which and why."""
 
 
 def allow_list(host: str, allow: Collection[str]) -> AllowList:
-    """Return who is heard on `host`: beyond this machine, somebody must be named.
+    """Return the peers whose packets are taken on `host`: beyond this machine, at least one must be named.
 
     Raises:
-        AllowanceError: nobody is, or a name is neither an address nor a network.
+        AllowListError: none is named, or a name is neither an address nor a network.
     """
     if not is_loopback(host) and not allow:
         raise AllowListError(
-            f"{host} is open to others: say who may speak with --allow: "
+            f"{host} is open to others: name the peers that may send with --allow: "
             "an address (192.168.1.20) or a network (192.168.1.0/24)"
         )
     return AllowList(allow)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that never blocks.
+    """Return a bound UDP socket that never blocks.
 
     Raises:
-        ListenError: the system does not let us have it.
+        ListenError: the system refuses the port.
     """
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     try:

@@ -13,7 +13,7 @@ from multiprocessing import connection, parent_process
 
 _M_ARENA_MAX = -8
 """From glibc's malloc.h."""
-SOUND, HELPERS, HANDS = 60, 50, 40
+SOUND, HELPERS, CONTROLS = 60, 50, 40
 """Real-time priorities: below JACK's server (70 where it is set so), above everything that is not sound.
 
 Threads beside the sound need theirs, too: one that other programs keep from running while it holds the interpreter

@@ -1,4 +1,4 @@
-"""What the OSC tests share: a desk whose sink writes down what it is told, and a UDP peer of our own."""
+"""What the OSC tests share: a controller whose sink records its calls, and a UDP peer."""
 
 import contextlib
 import select
@@ -33,13 +33,13 @@ def make_preset(name="test", stages=STAGES):
 
 
 class Sink:
-    """What plays, as far as these tests go: it keeps what it is told, and when."""
+    """A sink that records its calls, and when they came."""
 
     def __init__(self):
         self.calls = []
         self.together = []
         self.times = []
-        self._told = threading.Condition()
+        self._called = threading.Condition()
 
     def set(self, address, value):
         self._keep("set", address, value)
@@ -63,38 +63,38 @@ class Sink:
 
     def wait_for(self, found, seconds=20):
         """Wait until `found(calls)` is true."""
-        with self._told:
-            assert self._told.wait_for(lambda: found(self.calls), seconds), self.calls[-5:]
+        with self._called:
+            assert self._called.wait_for(lambda: found(self.calls), seconds), self.calls[-5:]
 
     def _keep(self, *call):
-        with self._told:
+        with self._called:
             self.calls.append(call)
             self.times.append(time.monotonic())
-            self._told.notify_all()
+            self._called.notify_all()
 
 
 class Setup:
-    """A desk, its sink and its address space; with `surfaces`, also a surface for MIDI and a saver."""
+    """A controller, its sink and its address space; with `surfaces`, also a controller map for MIDI and a saver."""
 
     def __init__(self, preset=None, meters=None, surfaces=False):
-        self.shown, self.spoken = [], []
+        self.shown, self.notices = [], []
         self.sink = Sink()
         self.controller = Controller(preset or make_preset(), self.sink)
         self.controller_map = ControllerMap(self.controller) if surfaces else None
-        self.saver = PresetSaver(self.controller, lambda: self.controller.preset, self._tell) if surfaces else None
+        self.saver = PresetSaver(self.controller, lambda: self.controller.preset, self._publish) if surfaces else None
         errors = ErrorLog(self.shown.append)
         self.space = AddressSpace(
             self.controller, meters, errors=errors, controller_map=self.controller_map, saver=self.saver
         )
 
-    def _tell(self, text):
-        self.spoken.append(text)
-        self.space.news.say(text)
+    def _publish(self, text):
+        self.notices.append(text)
+        self.space.notices.publish(text)
 
     def saved(self):
-        """Return what was said of saving, once that is done."""
+        """Return the notices, once all saving is done."""
         self.saver._thread.submit(lambda: None).result(20)
-        return self.spoken
+        return self.notices
 
     @property
     def errors(self):
@@ -102,7 +102,7 @@ class Setup:
 
 
 class Peer:
-    """A UDP socket that talks to a server on this machine."""
+    """A UDP socket that sends to a server on this machine."""
 
     def __init__(self, port):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -111,7 +111,7 @@ class ControllerMap:
 
     @property
     def bpm(self) -> float | None:
-        """The tempo, from MIDI clock or set by hand, in quarter notes a minute; None while none is known."""
+        """The tempo, from MIDI clock or `set_tempo`, in quarter notes a minute; None while none is known."""
         return self._tempo.bpm
 
     @property
@@ -172,7 +172,7 @@ class ControllerMap:
         self._listeners.append(listener)
 
     def set_tempo(self, bpm: float) -> None:
-        """Set the tempo by hand, in quarter notes a minute; synced parameters follow, and MIDI clock overrides it.
+        """Set the tempo, in quarter notes a minute; synced parameters follow, and MIDI clock overrides it.
 
         Raises:
             ParameterError: the tempo is not a number from 1 to 1000.
@@ -233,7 +233,7 @@ class ControllerMap:
         self._sync()
 
     def _keep(self) -> None:
-        """Hand the mappings to the controller, which saves them, and describe them for displays."""
+        """Give the mappings to the controller, which saves them, and describe them for displays."""
         self._controller.keep_midi(with_mappings(self._controller.preset, self.mappings).midi)
         controls: dict[str, list[str]] = {}
         for mapping in self.mappings:

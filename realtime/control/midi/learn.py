@@ -5,7 +5,7 @@ A fader, a key, a button and an encoder differ in what they send:
 - a key or pad sends a note on and its note off;
 - a button sends 0 and 127, nothing between;
 - an encoder repeats the same small step: 1 or 127 (two's complement), 65 or 63 (binary offset), 1 or 65 (signed bit);
-  one direction alone can be ambiguous, so the performer is asked for both;
+  one direction alone can be ambiguous, so the hint requests both;
 - a fader moves over values that follow each other; with fine bytes, right behind the coarse ones.
 
 One stray message, or a worn fader that trembles, is none of these.

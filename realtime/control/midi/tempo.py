@@ -1,4 +1,4 @@
-"""The tempo: from MIDI clock on one of several ports, or set by hand."""
+"""The tempo: from MIDI clock on one of several ports, or set by the user."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from gramophone.realtime.midi.clock import Clock
 from gramophone.realtime.midi.decoder import Beat
 
 LAST_BPM = 1000.0
-"""The fastest tempo that can be set by hand."""
+"""The fastest tempo that can be set."""
 
 _CLOCK_GONE_S = 2.0
 
@@ -26,7 +26,7 @@ class Tempo:
         self._leader = ""
 
     def set(self, bpm: float) -> None:
-        """Set the tempo by hand; a MIDI clock overrides it.
+        """Set the tempo; a MIDI clock overrides it.
 
         Raises:
             ParameterError: the tempo is not a number from 1 to 1000.

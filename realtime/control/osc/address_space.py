@@ -1,4 +1,4 @@
-"""The address space: every OSC address of what plays, shared by all who speak OSC (UDP, WebSockets)."""
+"""The address space: every OSC address of what plays, shared by all transports (UDP, WebSockets)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gramophone.realtime.control.osc.parameter_methods import NormalisedMethod, 
 from gramophone.realtime.control.osc.read_only_methods import (
     MeterMethod,
     Meters,
-    NewsMethod,
+    NoticeMethod,
     ReadOnlyMethod,
     meter_path,
 )
@@ -40,7 +40,7 @@ _PATTERNS_KEPT = 256
 
 
 class Built(NamedTuple):
-    """The methods by address for one layout of the desk, and what patterns were found to match."""
+    """The methods by address for one layout of the controller, and the matches of patterns that were looked up."""
 
     layout: int
     methods: Mapping[str, OscMethod]
@@ -48,7 +48,7 @@ class Built(NamedTuple):
 
 
 class AddressSpace:
-    """The methods of a desk, rebuilt when another preset brings other knobs. Any thread may call.
+    """The methods of a controller, rebuilt when another preset has other parameters. Any thread may call.
 
     `meters` returns levels by name, always the same names; `library` holds what may be named over the network (the
     library's presets and clips, and the preset that plays now, if none is given); `errors` counts what goes wrong.
@@ -68,7 +68,7 @@ class AddressSpace:
     ) -> None:
         self.errors = errors or ErrorLog()
         self.library = library or Library([controller.preset])
-        self.news = NewsMethod(f"{ROOT}/news", self._changed)
+        self.notices = NoticeMethod(f"{ROOT}/news", self._changed)
         self._controller, self._controller_map, self._saver, self._router = controller, controller_map, saver, router
         self._meters: Meters = meters or dict
         self._version = 0
@@ -79,17 +79,17 @@ class AddressSpace:
             controller_map.listen(self._changed)
 
     def close(self) -> None:
-        """Stop listening to the desk."""
+        """Stop following the controller."""
         self._end()
 
     @property
     def version(self) -> tuple[int, int]:
-        """What is another one whenever a value or the layout may have changed."""
+        """A pair that differs whenever a value or the set of addresses may have changed."""
         return self._version, self.layout
 
     @property
     def layout(self) -> int:
-        """What is another one whenever addresses may have come or gone."""
+        """A number that differs whenever addresses may have come or gone."""
         return self._current().layout
 
     @property
@@ -98,7 +98,7 @@ class AddressSpace:
         return self._current().methods
 
     def find(self, address: str) -> tuple[OscMethod, ...]:
-        """Return the methods that an address or a pattern means; patterns mean knobs and meters only.
+        """Return the methods that an address or a pattern matches; patterns match parameters and meters only.
 
         Raises:
             RefusedError: there are none.
@@ -121,11 +121,11 @@ class AddressSpace:
         """Return the meters' levels by address."""
         return {meter_path(ROOT, name): value for name, value in self._meters().items()}
 
-    def turn(self, changes: Mapping[str, Value]) -> None:
-        """Turn several knobs, mute, bypass and panic at once, by their methods' keys.
+    def set_many(self, changes: Mapping[str, Value]) -> None:
+        """Set several parameters, mute, bypass and panic at once, by their methods' keys.
 
         Raises:
-            ParameterError: there is no such knob any more; none is turned.
+            ParameterError: there is no such parameter any more; none is set.
         """
         self._controller.set_many(changes)
 
@@ -141,7 +141,7 @@ class AddressSpace:
             if isinstance(method, NormalisedMethod if normalised else ParameterMethod | MeterMethod) and matches(path)
         )
         if not found:
-            raise RefusedError("unknown address", f"{pattern}: no knob or meter matches")
+            raise RefusedError("unknown address", f"{pattern}: no parameter or meter matches")
         return found
 
     def _current(self) -> Built:
@@ -168,7 +168,7 @@ class AddressSpace:
         return Built(layout, methods, {})
 
     def _mapped(self, parameters: Mapping[str, Parameter]) -> Iterator[OscMethod]:
-        """Yield what shows, for every knob that a control can turn, which one does."""
+        """Yield, for every parameter that a control can set, the method that shows its control."""
         controller_map = self._controller_map
         if not controller_map:
             return
@@ -177,13 +177,13 @@ class AddressSpace:
             if not knob or knob.choices or not isinstance(knob.default, str):
                 path = f"{ROOT}/midi/control/{address.replace('.', '/')}"
                 shown = functools.partial(lambda of: (controller_map.controls.get(of, ""),), address)
-                yield ReadOnlyMethod(path, "s", "the control that turns it", shown)
+                yield ReadOnlyMethod(path, "s", "the control that is mapped to it", shown)
 
     def _meter_methods(self) -> Iterator[OscMethod]:
         try:
             for name in self._meters():
                 yield MeterMethod(meter_path(ROOT, name), name, self._meters)
-        except Exception as error:  # meters are foreign code; knobs are not to suffer
+        except Exception as error:  # meters are other people's code; parameters must work without them
             self.errors.add("internal", f"meters: {type(error).__name__}: {error}")
 
     def _commands(self) -> dict[str, OscMethod]:
@@ -201,7 +201,7 @@ class AddressSpace:
                 f"{ROOT}/mute", "mute", "silence the output", self._controller.mute, lambda: self._controller.muted
             ),
             PanicMethod(f"{ROOT}/panic", self._controller),
-            self.news,
+            self.notices,
         ]
         if self._controller_map:
             methods += self._learning(self._controller_map)
@@ -220,7 +220,7 @@ class AddressSpace:
         yield TempoMethod(f"{ROOT}/tempo", controller_map)
 
     def _learned(self, address: str, words: str) -> None:
-        self.news.say(f"{address}: {words}" if words else f"{address}: no control any more")
+        self.notices.publish(f"{address}: {words}" if words else f"{address}: no control any more")
         if self._saver:
             self._saver.keep_mappings()
 

@@ -1,4 +1,4 @@
-"""The schedule: messages that are not due yet, ordered by time; it holds them and blocks nobody."""
+"""The bundle scheduler: messages that are not due yet, ordered by time; other messages do not wait for them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The backlog: packets that have come and have not been heard yet; of what turns a knob only the newest.
+"""The coalescing queue: packets that wait to be processed; of those that set one parameter, only the newest.
 
-A sender that is faster than knobs can be turned so costs one turn of each, and is heard without delay.
+A flood of values then costs one write for each parameter, and the newest values are set without delay.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _NUMBERS = {b",f\0\0": struct.Struct(">f"), b",i\0\0": struct.Struct(">i")}
 class CoalescingQueue(Generic[P]):
     """Packets with their peers, in the order in which they came. `methods` returns the methods by address.
 
-    A packet gives way to a later one where both are certain to turn the same knob, and nothing lies between them but
-    such packets: so whatever is asked, refused or done besides finds the knobs as if all had been heard.
+    A packet is dropped for a later one if both are certain to set the same parameter, and between them lie only packets
+    of that kind: every query, refusal and command then meets the same values as if all packets had been processed.
     """
 
     def __init__(self, methods: Callable[[], Mapping[str, OscMethod]]) -> None:
@@ -36,23 +36,23 @@ class CoalescingQueue(Generic[P]):
         return len(self._waiting)
 
     def put(self, data: bytes, peer: P) -> None:
-        """Let a packet wait."""
-        knob = _knob(data, self._methods())
-        if knob is None:
+        """Add a packet."""
+        key = _key(data, self._methods())
+        if key is None:
             self._others += 1
-        overtaken = self._waiting.pop((self._others, knob), None)
-        self._waiting[self._others, knob] = data, peer
+        overtaken = self._waiting.pop((self._others, key), None)
+        self._waiting[self._others, key] = data, peer
         self.bytes += len(data) + _OVERHEAD_BYTES if overtaken is None else len(data) - len(overtaken[0])
 
     def take(self) -> tuple[bytes, P]:
-        """Return the packet that has waited longest."""
+        """Remove and return the packet that has waited longest, with its peer."""
         _, (data, peer) = self._waiting.popitem(last=False)
         self.bytes -= len(data) + _OVERHEAD_BYTES
         return data, peer
 
 
-def _knob(data: bytes, methods: Mapping[str, OscMethod]) -> str | None:
-    """Return which knob a packet is certain to turn; None where it does something else, or may be refused."""
+def _key(data: bytes, methods: Mapping[str, OscMethod]) -> str | None:
+    """Return the key of the parameter that a packet is certain to set; None for others, and where it may be refused."""
     end = data.find(0)
     tags = (end | 3) + 1
     number = _NUMBERS.get(data[tags : tags + 4])

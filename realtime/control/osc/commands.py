@@ -17,7 +17,7 @@ from gramophone.realtime.osc.packet import Message
 
 
 class PresetMethod(OscMethod):
-    """Fade over to a preset of the shelf, by name."""
+    """Fade over to a preset of the library, by name."""
 
     types = "s"
     changes_parameters = True
@@ -28,7 +28,7 @@ class PresetMethod(OscMethod):
 
     @property
     def ranges(self) -> Ranges:
-        """The presets that there are now."""
+        """The names of all presets."""
         return ({"VALS": self._library.presets},)
 
     def check(self, message: Message) -> Preset:
@@ -45,7 +45,7 @@ class PresetMethod(OscMethod):
 
 
 class MorphMethod(OscMethod):
-    """Go part of the way from one preset to another; with a position alone, along the way chosen last."""
+    """Interpolate between two presets; a position alone uses the two that were named last."""
 
     types = "ssf"
     changes_parameters = True
@@ -59,7 +59,7 @@ class MorphMethod(OscMethod):
 
     @property
     def ranges(self) -> Ranges:
-        """The presets that there are now, twice, and the way between."""
+        """The names of all presets, twice, and the position, 0 to 1."""
         return ({"VALS": self._library.presets}, {"VALS": self._library.presets}, {"MIN": 0.0, "MAX": 1.0})
 
     def check(self, message: Message) -> tuple[tuple[str, str], float]:
@@ -83,7 +83,7 @@ class MorphMethod(OscMethod):
         return names, position
 
     def write(self, checked: tuple[tuple[str, str], float]) -> None:
-        """Go there."""
+        """Set the interpolated values."""
         names, self._position = checked
         ends = self._library.preset(names[0]), self._library.preset(names[1])
         if not self._morph or self._morph[0] != ends:
@@ -91,7 +91,7 @@ class MorphMethod(OscMethod):
         play(self._controller, self._morph[1].at(self._position))
 
     def read(self) -> Answer:
-        """Return the two presets and the position gone to last."""
+        """Return the two presets and the position that were set last; () before the first."""
         return (*self._names, self._position) if self._names else ()
 
 
@@ -123,24 +123,24 @@ class OrderMethod(OscMethod):
 
 
 class SwitchMethod(OscMethod):
-    """Something on or off, which the desk calls `key`: bypass, mute."""
+    """A switch, `key` to the controller: bypass, mute."""
 
     types = "T"
     together = True
 
     def __init__(
-        self, path: str, key: str, description: str, turn: Callable[[bool], None], state: Callable[[], bool]
+        self, path: str, key: str, description: str, set_state: Callable[[bool], None], state: Callable[[], bool]
     ) -> None:
         super().__init__(path, key, description)
-        self._turn, self._state = turn, state
+        self._set_state, self._state = set_state, state
 
     def check(self, message: Message) -> bool:
         """Return on or off."""
         return arguments.switch(message)
 
     def write(self, checked: bool) -> None:
-        """Turn it on or off."""
-        self._turn(checked)
+        """Switch it on or off."""
+        self._set_state(checked)
 
     def read(self) -> Answer:
         """Return whether it is on."""
@@ -148,7 +148,7 @@ class SwitchMethod(OscMethod):
 
 
 class PanicMethod(OscMethod):
-    """Forget all sound under way. A button's release (0, false) does nothing."""
+    """Reset every stage. A button's release (0, false) does nothing."""
 
     types = "I"
     readable = False
@@ -163,7 +163,7 @@ class PanicMethod(OscMethod):
         return message.types in ("", "I", "N") or arguments.switch(message) or None
 
     def write(self, checked: bool) -> None:
-        """Panic."""
+        """Reset the stages."""
         self._controller.panic()
 
 

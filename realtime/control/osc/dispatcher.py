@@ -1,6 +1,6 @@
-"""The conversation: OSC packets of peers in, turned knobs and packets for peers out. It knows no sockets.
+"""The message dispatcher: OSC packets of peers in; parameters set, and packets for peers out. It has no sockets.
 
-A peer is whatever the packets came from and answers go to: a UDP address, a WebSocket.
+A peer is what packets come from and replies go to: a UDP address, a WebSocket.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MOST_OUTGOING = 10_000
 
 
 class Dispatcher(Generic[P]):
-    """All that is said between the address space and its peers. One thread at a time.
+    """Passes messages of peers to the methods of an address space, and replies back. One thread at a time.
 
     `receive` takes packets in, `advance` does what is due; both take the time in seconds on a clock that only runs
     forwards. `wall` is the clock that time tags mean. Whatever comes, neither raises.
@@ -41,8 +41,8 @@ class Dispatcher(Generic[P]):
     ) -> None:
         self.outgoing: deque[tuple[bytes, P]] = deque()
         self._space, self._redirect, self._wall = space, redirect, wall
-        self._inbox: PendingWrites[P] = PendingWrites()
-        self._schedule: BundleScheduler[P] = BundleScheduler()
+        self._pending: PendingWrites[P] = PendingWrites()
+        self._scheduler: BundleScheduler[P] = BundleScheduler()
         self._subscriptions: Subscriptions[P] = Subscriptions(space)
         self._own: dict[str, Callable[[Message, P, float], None]] = {
             f"{ROOT}/subscribe": self._subscribe,
@@ -52,81 +52,81 @@ class Dispatcher(Generic[P]):
         }
 
     def receive(self, data: bytes, peer: P, now: float) -> None:
-        """Take in a packet: what is due waits for `advance`, where only the newest for each knob counts."""
+        """Take in a packet: what is due waits for `advance`, where only the newest for each parameter counts."""
         try:
             packet = decode(data)
             if isinstance(packet, Message):
-                self._hear(packet, peer, now)
+                self._process(packet, peer, now)
                 return
             wall_s = self._wall()
             timed = unpacked(packet, wall_s)
             for due, message in timed:
                 if due > wall_s:
-                    self._schedule.put(due, message, peer)
-            self._hear_all([(message, peer) for due, message in timed if due <= wall_s], now)
+                    self._scheduler.put(due, message, peer)
+            self._process_all([(message, peer) for due, message in timed if due <= wall_s], now)
         except PacketError as error:
             self._space.errors.add("malformed", str(error), about=str(peer))
         except RefusedError as error:
             self._space.errors.add(error.kind, str(error))
 
     def advance(self, now: float) -> None:
-        """Do what waits and what has become due, answer, and tell the subscribers."""
-        self._hear_all(self._schedule.due(self._wall()), now)
-        self._do(now)
+        """Write what waits and what has become due, reply, and send to the subscribers."""
+        self._process_all(self._scheduler.due(self._wall()), now)
+        self._write_pending(now)
         try:
             for peer, packet in self._subscriptions.tick(now):
                 self._send(packet, peer)
-        except Exception as error:  # meters are foreign code
-            self._fault(error, "subscription")
+        except Exception as error:  # meters are other people's code
+            self._count_error(error, "subscription")
 
     def wait_s(self, now: float) -> float | None:
         """Return how long nothing will be due; None for ever."""
-        if self._inbox or self.outgoing:
+        if self._pending or self.outgoing:
             return 0.0
         waits = []
-        if self._schedule.next_due is not None:
-            waits.append(self._schedule.next_due - self._wall())
+        if self._scheduler.next_due is not None:
+            waits.append(self._scheduler.next_due - self._wall())
         if self._subscriptions.next_at is not None:
             waits.append(self._subscriptions.next_at - now)
         return max(min(waits), 0.0) if waits else None
 
     def forget(self, peer: P) -> None:
-        """Tell a peer that has gone nothing more."""
+        """End the subscriptions of a peer that has gone."""
         self._subscriptions.remove(peer)
 
-    def _hear_all(self, messages: list[tuple[Message, P]], now: float) -> None:
-        """Hear messages that belong together: what is asked among them is answered when all is set."""
-        for message, peer in sorted(messages, key=lambda each: self._demands_an_answer(each[0])):
-            self._hear(message, peer, now)
+    def _process_all(self, messages: list[tuple[Message, P]], now: float) -> None:
+        """Process the messages of a bundle: queries among them are answered when all values are set."""
+        for message, peer in sorted(messages, key=lambda each: self._is_query(each[0])):
+            self._process(message, peer, now)
 
-    def _demands_an_answer(self, message: Message) -> bool:
+    def _is_query(self, message: Message) -> bool:
         method = self._space.methods.get(message.address)
         return message.address in self._own or (not message.types and (method is None or method.readable))
 
-    def _hear(self, message: Message, peer: P, now: float) -> None:
+    def _process(self, message: Message, peer: P, now: float) -> None:
         try:
             if message.address in self._own:
-                self._do(now)
+                self._write_pending(now)
                 self._own[message.address](message, peer, now)
-            elif self._inbox.changes_parameters and message.types:
-                self._hear_behind(message, peer)
+            elif self._pending.changes_parameters and message.types:
+                self._process_behind(message, peer)
             else:
-                self._understand(message, peer, now)
+                self._apply(message, peer, now)
         except Exception as error:
-            self._fault(error, message.address)
+            self._count_error(error, message.address)
 
-    def _hear_behind(self, message: Message, peer: P) -> None:
-        """Another layout is coming: what changes it again is heard now, all else when it is in place."""
+    def _process_behind(self, message: Message, peer: P) -> None:
+        """While a preset change waits: check what changes the preset again now, all else behind the change."""
         method = self._space.methods.get(message.address)
         if method and method.changes_parameters:
-            self._inbox.put(PendingWrite(method, method.check(message), peer))
+            self._pending.put(PendingWrite(method, method.check(message), peer))
         else:
-            self._inbox.put_behind(message, peer)
+            self._pending.put_behind(message, peer)
 
-    def _understand(self, message: Message, peer: P, now: float) -> None:
+    def _apply(self, message: Message, peer: P, now: float) -> None:
         methods = self._space.find(message.address)
         if not message.types and methods[0].readable:
-            self._do(now)
+            self._write_pending(now)
             for method in self._space.find(message.address):
                 self._send(encode(method.path, method.read()), peer)
             return
@@ -137,29 +137,29 @@ class Dispatcher(Generic[P]):
         try:
             checked = method.check(message)
             if checked is not None:
-                self._inbox.put(PendingWrite(method, checked, peer))
+                self._pending.put(PendingWrite(method, checked, peer))
         except RefusedError as error:
             self._subscriptions.has_set(peer, method, taken=False)
             self._space.errors.add(error.kind, str(error), about=method.path)
 
-    def _do(self, now: float) -> None:
-        while self._inbox:
-            writes, behind = self._inbox.take()
-            for write in self._turn(writes):
+    def _write_pending(self, now: float) -> None:
+        while self._pending:
+            writes, behind = self._pending.take()
+            for write in self._write_together(writes):
                 self._write(write)
             for message, peer in behind:
-                self._hear(message, peer, now)
+                self._process(message, peer, now)
 
-    def _turn(self, writes: list[PendingWrite[P]]) -> list[PendingWrite[P]]:
-        """Turn at once what can be, so that all of a bundle is heard from the same block on; return what is left."""
-        turns = [write for write in writes if write.method.together]
-        if len(turns) < 2:
+    def _write_together(self, writes: list[PendingWrite[P]]) -> list[PendingWrite[P]]:
+        """Set at once what can be, so that a whole bundle takes effect in the same block; return the rest."""
+        together = [write for write in writes if write.method.together]
+        if len(together) < 2:
             return writes
         try:
-            self._space.turn({write.method.key: write.checked for write in turns})
-        except Exception:  # one of them cannot be turned: each for itself, to find out which
+            self._space.set_many({write.method.key: write.checked for write in together})
+        except Exception:  # one of them is refused: set each alone, to find out which
             return writes
-        for write in turns:
+        for write in together:
             self._subscriptions.has_set(write.peer, write.method, taken=True)
         return [write for write in writes if not write.method.together]
 
@@ -167,8 +167,8 @@ class Dispatcher(Generic[P]):
         try:
             write.method.write(write.checked)
             self._subscriptions.has_set(write.peer, write.method, taken=True)
-        except Exception as error:  # what plays is foreign code
-            self._fault(error, write.method.path)
+        except Exception as error:  # stages may be other people's code
+            self._count_error(error, write.method.path)
 
     def _subscribe(self, message: Message, peer: P, now: float) -> None:
         rate, target = USUAL_HZ, peer
@@ -199,7 +199,7 @@ class Dispatcher(Generic[P]):
         else:
             self._space.errors.add("answer dropped", f"more than {_MOST_OUTGOING} answers wait")
 
-    def _fault(self, error: Exception, about: str) -> None:
+    def _count_error(self, error: Exception, about: str) -> None:
         if isinstance(error, RefusedError):
             self._space.errors.add(error.kind, str(error), about=about)
         elif isinstance(error, ParameterError | PresetError):

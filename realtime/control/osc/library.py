@@ -1,4 +1,4 @@
-"""The shelf: the presets and clips that may be asked for over a network, by name and never by path."""
+"""The library: the presets and clips that the network may request, by name and never by path."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Read(NamedTuple):
 
 
 class Library:
-    """The presets of the library, `extra` ones (say the one that play began with), and the bundled clips."""
+    """All presets, `extra` ones (such as the one that play began with), and the bundled clips."""
 
     def __init__(self, extra: Iterable[Preset] = ()) -> None:
         self._extra = {preset.name: preset for preset in extra if not _is_in_library(preset)}
@@ -39,11 +39,11 @@ class Library:
         """Return a preset by name.
 
         Raises:
-            RefusedError: it is not on the shelf.
+            RefusedError: there is none of this name.
             PresetError: its file is no preset any more.
         """
         known = self._read.get(name)
-        if known and _written(known) == known.written:  # a morph asks for the same ones again and again
+        if known and _written(known) == known.written:  # a morph reads the same ones again and again
             return known.preset
         if name in names():
             path = path_of(name)
@@ -57,7 +57,7 @@ class Library:
         """Return the file of a clip by name; "" is none.
 
         Raises:
-            RefusedError: it is not on the shelf.
+            RefusedError: there is none of this name.
         """
         if name and name not in self._clips:
             raise RefusedError("unknown clip", f"clip {name[:80]!r}: expected one of {', '.join(self.clips)}")

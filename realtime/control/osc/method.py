@@ -1,4 +1,4 @@
-"""A method: one address of the OSC space, what it takes and answers, and how a client should show it."""
+"""An OSC method: one address of the address space, what it takes and returns, and how clients should show it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Ranges = Sequence[Mapping[str, Any] | None]
 
 
 class OscMethod(ABC):
-    """An address; what follows is what OSCQuery tells of it.
+    """One address; its attributes are those that OSCQuery describes.
 
-    `key` names what it turns: of messages that are waiting for the same key only the newest counts.
+    `key` names what it sets: of writes that wait for the same key only the newest counts.
     `changes_parameters` says that other addresses may come and go when it is written, `together` that the controller
-    sets its `key` at once with others: see `AddressSpace.turn`.
+    sets its `key` at once with others: see `AddressSpace.set_many`.
     """
 
     types: str = "f"
@@ -36,11 +36,11 @@ class OscMethod(ABC):
 
     @property
     def ranges(self) -> Ranges:
-        """What each argument may be; none where anything may."""
+        """The range (MIN, MAX) or choices (VALS) of each argument; () where there is no limit."""
         return ()
 
     def surely_takes(self, number: float) -> bool:
-        """Return whether a message with one number, of which only the newest counts, is written whatever plays."""
+        """Return whether a message with one number is sure to be written, so that older ones can be dropped for it."""
         return False
 
     @abstractmethod
@@ -53,10 +53,10 @@ class OscMethod(ABC):
 
     @abstractmethod
     def write(self, checked: Any) -> None:
-        """Do what the message asked for.
+        """Do what the message means.
 
         Raises:
-            ParameterError: there is no such knob any more.
+            ParameterError: there is no such parameter any more.
             PresetError: a preset does not fit.
         """
 
@@ -64,6 +64,6 @@ class OscMethod(ABC):
         """Return the value as it is now; () where there is none.
 
         Raises:
-            ParameterError: there is no such knob any more.
+            ParameterError: there is no such parameter any more.
         """
         return ()

@@ -1,4 +1,4 @@
-"""MIDI over OSC: learning and forgetting what turns a knob, and the tempo."""
+"""MIDI over OSC: learning and forgetting the control of a parameter, and the tempo."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from gramophone.realtime.osc.error_log import RefusedError
 from gramophone.realtime.osc.packet import Message
 
 Learned = Callable[[str, str], None]
-"""Called with a knob's address and what turns it now, in words; empty where nothing does."""
+"""Called with a parameter's address and its control now, in words; empty where there is none."""
 
 
 class LearnMethod(OscMethod):
-    """Map the control that is moved next to a knob; an empty text ends the waiting."""
+    """Map the control that is moved next to a parameter; an empty text stops learning."""
 
     types = "s"
 
@@ -26,7 +26,7 @@ class LearnMethod(OscMethod):
         self._controller_map, self._learned = controller_map, learned
 
     def check(self, message: Message) -> str:
-        """Return the knob's address."""
+        """Return the parameter's address."""
         address = arguments.text(message)
         try:
             if address:
@@ -36,19 +36,19 @@ class LearnMethod(OscMethod):
         return address
 
     def write(self, checked: str) -> None:
-        """Wait for a control, or no more."""
+        """Start or stop learning."""
         if checked:
             self._controller_map.learn(checked, lambda mapping: self._learned(mapping.knob, mapping.words))
         else:
             self._controller_map.stop_learning()
 
     def read(self) -> Answer:
-        """Return the address of the knob that waits for a control; an empty text if none does."""
+        """Return the address of the parameter that waits for a control; an empty text if none does."""
         return (self._controller_map.learning,)
 
 
 class UnlearnMethod(OscMethod):
-    """Take every control off a knob."""
+    """Remove every mapping to a parameter."""
 
     types = "s"
     readable = False
@@ -58,20 +58,20 @@ class UnlearnMethod(OscMethod):
         self._controller_map, self._learned = controller_map, learned
 
     def check(self, message: Message) -> str:
-        """Return the knob's address."""
+        """Return the parameter's address."""
         address = arguments.text(message)
         if address not in self._controller_map.controls:
             raise RefusedError("refused value", f"{message.address}: no control is mapped to {address[:80]!r}")
         return address
 
     def write(self, checked: str) -> None:
-        """Forget."""
+        """Remove them."""
         if self._controller_map.unlearn(checked):
             self._learned(checked, "")
 
 
 class TempoMethod(OscMethod):
-    """The tempo that synced knobs follow."""
+    """The tempo that synced parameters follow."""
 
     unit = "bpm"
 
@@ -81,7 +81,7 @@ class TempoMethod(OscMethod):
 
     @property
     def ranges(self) -> Ranges:
-        """From the slowest to the fastest."""
+        """The slowest and the fastest tempo."""
         return ({"MIN": 1.0, "MAX": LAST_BPM},)
 
     def check(self, message: Message) -> float:

@@ -1,4 +1,4 @@
-"""Knobs over OSC: in their unit at `/gramophone/<stage>/<parameter>`, as a position 0 to 1 below `/gramophone/n`."""
+"""Parameters over OSC: in their unit at `/gramophone/<stage>/<parameter>`, normalised below `/gramophone/n`."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ class ParameterMethod(OscMethod):
             raise RefusedError("refused value", f"{message.address}: {error}") from None
 
     def write(self, checked: Value) -> None:
-        """Turn the knob."""
+        """Set the parameter."""
         self._controller.set(self.key, checked)
 
     def read(self) -> Answer:
-        """Return the knob's value; of a file its name."""
+        """Return the parameter's value; of a file its name."""
         value = self._controller.get(self.key)
         return (shown(value) if self._is_file and isinstance(value, str) else value,)
 
@@ -85,7 +85,7 @@ class ParameterMethod(OscMethod):
 
 
 class NormalisedMethod(OscMethod):
-    """A knob as a position, 0 to 1: beyond the ends is at the ends; switches and choices take the nearest."""
+    """A parameter as a normalised value, clipped to 0 to 1; switches and choices take the nearest."""
 
     clips = True
     together = True
@@ -97,7 +97,7 @@ class NormalisedMethod(OscMethod):
 
     @property
     def ranges(self) -> Ranges:
-        """From end to end."""
+        """0 to 1."""
         return ({"MIN": 0.0, "MAX": 1.0},)
 
     def surely_takes(self, number: float) -> bool:
@@ -105,14 +105,14 @@ class NormalisedMethod(OscMethod):
         return math.isfinite(number)
 
     def check(self, message: Message) -> Value:
-        """Return the value at the message's position."""
+        """Return the value, in the parameter's unit, for the normalised value of the message."""
         position = float(arguments.switch(message)) if message.types in ("T", "F") else arguments.number(message)
         return self._parameter.value_at(position)
 
     def write(self, checked: Value) -> None:
-        """Turn the knob."""
+        """Set the parameter."""
         self._controller.set(self.key, checked)
 
     def read(self) -> Answer:
-        """Return the knob's position."""
+        """Return the normalised value."""
         return (self._controller.get_0to1(self.key),)

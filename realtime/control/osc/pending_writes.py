@@ -1,6 +1,6 @@
-"""The inbox: of all that came, the newest for each thing that can be turned, in the order of the newest.
+"""Pending writes: of all checked values, the newest for each key, in the order in which the newest came.
 
-A flood of one address so costs one turn of its knob, and no newest value is lost, whatever comes between.
+A flood to one address then costs one write, and no newest value is lost, whatever comes between.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ P = TypeVar("P")
 
 
 class PendingWrite(NamedTuple, Generic[P]):
-    """A method to be written, with what, and who asked."""
+    """A method, the checked value to write, and the peer that sent it."""
 
     method: OscMethod
     checked: Any
@@ -22,7 +22,7 @@ class PendingWrite(NamedTuple, Generic[P]):
 
 
 class PendingWrites(Generic[P]):
-    """What waits to be done. Knobs turned before a change of preset are forgotten by it: it sets them all."""
+    """Writes that wait. A change of preset sets all parameters, so those written before it need not be done."""
 
     def __init__(self) -> None:
         self._writes: dict[str, PendingWrite[P]] = {}
@@ -34,22 +34,22 @@ class PendingWrites(Generic[P]):
 
     @property
     def changes_parameters(self) -> bool:
-        """Whether something waits after which addresses may mean something else."""
+        """Whether a write waits after which addresses may come, go or mean something else."""
         return self._changes_parameters
 
     def put(self, write: PendingWrite[P]) -> None:
-        """Let a checked write wait, in place of an older one for the same thing."""
+        """Add a write, in place of an older one with the same key."""
         method = write.method
         self._writes.pop(method.key, None)
         self._writes[method.key] = write
         self._changes_parameters = self._changes_parameters or method.changes_parameters
 
     def put_behind(self, message: Message, peer: P) -> None:
-        """Let a message wait that cannot be understood before the layout has changed; so it cannot stand for others."""
+        """Add a message that can only be checked once the addresses have changed."""
         self._behind.append((message, peer))
 
     def take(self) -> tuple[list[PendingWrite[P]], list[tuple[Message, P]]]:
-        """Return what waits, and the messages to be understood after it; nothing waits any more."""
+        """Remove and return the writes, and the messages that are to be checked after them."""
         writes, behind = list(self._writes.values()), self._behind
         self._writes, self._behind, self._changes_parameters = {}, [], False
         return writes, behind

@@ -17,7 +17,7 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 class ReadOnlyMethod(OscMethod):
-    """What `shown` returns, of the types `types`."""
+    """A value that `shown` returns, of the OSC types `types`."""
 
     writable = False
 
@@ -38,17 +38,17 @@ class ReadOnlyMethod(OscMethod):
         return self._shown()
 
 
-class NewsMethod(ReadOnlyMethod):
-    """The last sentence for whoever plays, with a number that tells it from the one before."""
+class NoticeMethod(ReadOnlyMethod):
+    """The last notice to the performer, a sentence, with its number: 1, 2, and so on."""
 
     def __init__(self, path: str, changed: Callable[[], None]) -> None:
-        super().__init__(path, "is", "the last news and its number", lambda: self._said)
-        self._said: Answer = ()
+        super().__init__(path, "is", "the last notice and its number", lambda: self._last)
+        self._last: Answer = ()
         self._changed = changed
 
-    def say(self, text: str) -> None:
-        """Let everybody know; `text` goes over the network, so it must not say where files lie."""
-        self._said = (int(self._said[0]) + 1 if self._said else 1, text)
+    def publish(self, text: str) -> None:
+        """Replace the notice; `text` goes over the network, so it must not name folders."""
+        self._last = (int(self._last[0]) + 1 if self._last else 1, text)
         self._changed()
 
 

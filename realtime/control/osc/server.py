@@ -1,8 +1,8 @@
-"""The OSC server: one thread, one UDP socket, around a conversation.
+"""The OSC server: one thread and one UDP socket around a message dispatcher.
 
-Emptying the socket comes before everything else, after every packet that is heard: the system keeps what came first and
-drops the newest when its buffer is full, the opposite of what a knob needs. Where that is allowed the thread runs with
-real-time priority: at the usual one, other programs keep it from running for longer than a small buffer lasts.
+Emptying the socket comes first, and again after every packet that is processed: when its buffer is full, the system
+keeps the oldest packets and drops the newest, while a parameter needs the newest. Where it is allowed the thread runs
+with real-time priority: at the usual one, other programs may stop it for longer than a small buffer lasts.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from gramophone.realtime.control.osc.dispatcher import Dispatcher
 from gramophone.realtime.osc.allow_list import AllowListError
 from gramophone.realtime.osc.receive_buffer import dropped, enlarge
 from gramophone.realtime.osc.udp import ListenError, allow_list, listen
-from gramophone.realtime.system.realtime_priority import HANDS, real_time
+from gramophone.realtime.system.realtime_priority import CONTROLS, real_time
 
 Address = tuple[Any, ...]
 
 _LARGEST = 65_536
 _EMPTIED_AT_ONCE = 2_000
-_HEARD_AT_ONCE = 100
-_BACKLOG_BYTES = 64 << 20
+_PROCESSED_AT_ONCE = 100
+_QUEUED_BYTES = 64 << 20
 _WRITE_EVERY_S = 0.004
 _LOOK_EVERY_S = 1.0
 
@@ -44,10 +44,10 @@ def osc_server(
     """Serve the address space over UDP while the context lasts.
 
     Port 0 takes any free one (see `OscServer.port`). `host` other than this machine's own needs `allow`: the
-    addresses (`192.168.1.20`) or networks (`192.168.1.0/24`) of the peers that are heard.
+    addresses (`192.168.1.20`) or networks (`192.168.1.0/24`) of the peers whose packets are taken.
 
     Raises:
-        OscError: the port cannot be had, or who may speak is not clear.
+        OscError: the port cannot be opened, or `host` needs an `allow`.
     """
     server = OscServer(space, port, host, allow)
     server.start()
@@ -60,7 +60,7 @@ def osc_server(
 class OscServer:
     """A UDP socket and the thread that serves it.
 
-    `port` is where it listens, `received` counts the packets heard, `buffer_bytes` is what the system holds of them and
+    `port` is its port, `received` counts the packets, `buffer_bytes` is how many bytes of them the system holds, and
     `real_time` whether the thread has priority over other programs.
     """
 
@@ -98,24 +98,24 @@ class OscServer:
             sock.close()
 
     def _run(self) -> None:
-        self.real_time = real_time(HANDS, inherited=False)
+        self.real_time = real_time(CONTROLS, inherited=False)
         with selectors.DefaultSelector() as selector:
             selector.register(self._socket, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)
             while self._running:
                 selector.select(self._wait_s())
                 try:
-                    self._turn()
-                except Exception as error:  # never a stopped thread
+                    self._serve()
+                except Exception as error:  # the thread must never end
                     self._space.errors.add("internal", f"{type(error).__name__}: {error}")
 
     def _wait_s(self) -> float | None:
         return 0.0 if self._queue else self._dispatcher.wait_s(time.monotonic())
 
-    def _turn(self) -> None:
+    def _serve(self) -> None:
         self._empty_socket()
         now = time.monotonic()
-        for _ in range(_HEARD_AT_ONCE):
+        for _ in range(_PROCESSED_AT_ONCE):
             if self._queue:
                 self._dispatcher.receive(*self._queue.take(), now)
                 self._empty_socket()
@@ -127,7 +127,7 @@ class OscServer:
 
     def _empty_socket(self) -> None:
         for _ in range(_EMPTIED_AT_ONCE):
-            if self._queue.bytes > _BACKLOG_BYTES:
+            if self._queue.bytes > _QUEUED_BYTES:
                 return
             try:
                 data, peer = self._socket.recvfrom(_LARGEST)
@@ -139,7 +139,7 @@ class OscServer:
                 self._queue.put(data, peer)
                 self.received += 1
             else:
-                self._space.errors.add("stranger", f"packet from {peer[0]}, who is not on the allow-list")
+                self._space.errors.add("not allowed", f"packet from {peer[0]}, which is not on the allow-list")
 
     def _send(self) -> None:
         outgoing = self._dispatcher.outgoing

@@ -1,4 +1,4 @@
-"""Subscriptions: who is told of values and meters, how often, and until when."""
+"""Subscriptions: the peers that receive values and meters, how often, and until when."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Subscription(Generic[P]):
 
 
 class Subscriptions(Generic[P]):
-    """Whom to tell. Each is told of what differs from what it was told last or has set itself, and of all meters."""
+    """The subscribed peers. Each receives the values that differ from those it received or set last, and all meters."""
 
     def __init__(self, space: AddressSpace) -> None:
         self._space = space
@@ -41,11 +41,11 @@ class Subscriptions(Generic[P]):
 
     @property
     def next_at(self) -> float | None:
-        """When somebody is to be told next; None where nobody is."""
+        """When the next subscription is due, on the clock of `now`; None without any."""
         return min((each.next_at for each in self._all.values()), default=None)
 
     def add(self, owner: P, target: P, normalised: bool, rate_hz: float, now: float) -> None:
-        """Tell `target`, at `rate_hz` for the next minute, of what `owner` has not set itself.
+        """Send values to `target`, at `rate_hz` for the next minute, but not those that `owner` has set itself.
 
         Raises:
             RefusedError: the rate is not possible, or there are too many subscribers.
@@ -64,12 +64,12 @@ class Subscriptions(Generic[P]):
             self._all[target, normalised] = _Subscription(owner, 1 / rate_hz, now + LIFETIME_S, now)
 
     def remove(self, target: P, normalised: bool | None = None) -> None:
-        """Tell `target` no more."""
+        """End the subscriptions of `target`: one, normalised or not, or both."""
         for key in [key for key in self._all if key[0] == target and normalised in (None, key[1])]:
             del self._all[key]
 
     def has_set(self, owner: P, method: OscMethod, taken: bool) -> None:
-        """Note that `owner` knows a value since it has set it; or, where it was not taken, that it does not."""
+        """Note that `owner` has set a value and knows it; or, if the value was refused, that it does not."""
         for (_, normalised), each in self._all.items():
             if each.owner == owner and isinstance(method, NormalisedMethod) == normalised:
                 if taken:
@@ -79,7 +79,7 @@ class Subscriptions(Generic[P]):
                     each.seen = None
 
     def tick(self, now: float) -> Iterator[tuple[P, bytes]]:
-        """Yield what is to be told now, and to whom."""
+        """Yield the packets that are due, each with its target."""
         meters: list[bytes] | None = None
         for (target, normalised), each in list(self._all.items()):
             if now >= each.ends_at:
@@ -88,9 +88,9 @@ class Subscriptions(Generic[P]):
                 each.next_at = max(each.next_at + each.period_s, now)
                 if meters is None:
                     meters = [encode(path, (float(level),)) for path, level in self._space.meters().items()]
-                yield from ((target, packet) for packet in (*self._news(each, normalised), *meters))
+                yield from ((target, packet) for packet in (*self._changed(each, normalised), *meters))
 
-    def _news(self, each: _Subscription[P], normalised: bool) -> Iterator[bytes]:
+    def _changed(self, each: _Subscription[P], normalised: bool) -> Iterator[bytes]:
         version = self._space.version
         if version == each.seen:
             return
@@ -105,7 +105,7 @@ class Subscriptions(Generic[P]):
 
 
 def _belongs(method: OscMethod, normalised: bool) -> bool:
-    """Knobs come in their unit or as positions, as was asked for; the rest comes either way."""
+    """Return whether a subscription has this method: parameters in their unit or normalised, all else in both."""
     return method.readable and not isinstance(
         method, MeterMethod | (ParameterMethod if normalised else NormalisedMethod)
     )

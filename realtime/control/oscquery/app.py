@@ -30,7 +30,7 @@ _SAFE = {
 }
 
 
-def make_app(space: AddressSpace, room: WebSocketClients, auth: Authentication, info: Node) -> Starlette:
+def make_app(space: AddressSpace, clients: WebSocketClients, auth: Authentication, info: Node) -> Starlette:
     """Return the application; `info` is HOST_INFO."""
 
     async def page(request: Request) -> Response:
@@ -39,19 +39,19 @@ def make_app(space: AddressSpace, room: WebSocketClients, auth: Authentication, 
     async def query(request: Request) -> Response:
         return _refused(request) or _answer(space, info, request.url.path, _attributes(request))
 
-    async def talk(socket: WebSocket) -> None:
-        if _refusal(auth, socket) or room.is_full:
-            await socket.close(_TRY_AGAIN_LATER if room.is_full else _POLICY_VIOLATION)
+    async def websocket(socket: WebSocket) -> None:
+        if _refusal(auth, socket) or clients.is_full:
+            await socket.close(_TRY_AGAIN_LATER if clients.is_full else _POLICY_VIOLATION)
             return
         await socket.accept()
-        await _serve(room, socket)
+        await _serve(clients, socket)
 
     def _refused(request: Request) -> Response | None:
         refusal = _refusal(auth, request)
         return PlainTextResponse(f"Gramophone: {refusal}\n", 403, headers=_SAFE) if refusal else None
 
     parts = [Route(f"/ui/{name}", _part(name)) for name in _PARTS]
-    routes = [Route("/ui", page), *parts, Route("/{path:path}", query), WebSocketRoute("/{path:path}", talk)]
+    routes = [Route("/ui", page), *parts, Route("/{path:path}", query), WebSocketRoute("/{path:path}", websocket)]
     return Starlette(routes=routes)
 
 
@@ -86,28 +86,27 @@ def _answer(space: AddressSpace, info: Node, path: str, attributes: list[str]) -
     return JSONResponse({name: node[name] for name in attributes or node if name in node}, headers=_SAFE)
 
 
-async def _serve(room: WebSocketClients, socket: WebSocket) -> None:
-    client = room.enter()
-    tasks = [
-        asyncio.ensure_future(each) for each in (_hear(room, client, socket), _send(client, socket), client.left.wait())
-    ]
+async def _serve(clients: WebSocketClients, socket: WebSocket) -> None:
+    client = clients.enter()
+    jobs = (_receive(clients, client, socket), _send(client, socket), client.left.wait())
+    tasks = [asyncio.ensure_future(job) for job in jobs]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        room.leave(client)
+        clients.leave(client)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _hear(room: WebSocketClients, client: WebSocketClient, socket: WebSocket) -> None:
+async def _receive(clients: WebSocketClients, client: WebSocketClient, socket: WebSocket) -> None:
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
             return
         frame = message.get("bytes")
-        room.hear(client, message["text"] if frame is None else frame)
-        await asyncio.sleep(0)  # let the others have their turn
+        clients.receive(client, message["text"] if frame is None else frame)
+        await asyncio.sleep(0)  # let the other clients run
 
 
 async def _send(client: WebSocketClient, socket: WebSocket) -> None:

@@ -1,7 +1,7 @@
-"""The guard: which requests are let in. Web pages of strangers, and strangers themselves, are not.
+"""Authentication: which requests are accepted. Those of other servers' web pages, and those without the token, are not.
 
-A page from elsewhere can reach a server on this machine through its reader's browser. It is told from ours by its
-`Origin`; one that has its own name point here (DNS rebinding) by the `Host` that it then asks for.
+A page of another server can reach this one through its reader's browser. Its `Origin` differs from ours; a page whose
+own name resolves to this machine (DNS rebinding) sends that name as `Host`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 
 class Authentication:
-    """Lets requests in: by their `Host`, `Origin` and, where there is one, the `token`."""
+    """Accepts requests by their `Host`, their `Origin` and, where one is set, the `token`."""
 
     def __init__(self, token: str = "") -> None:
         self._token = token
@@ -21,7 +21,7 @@ class Authentication:
         self._names = {"localhost", name, f"{name.partition('.')[0]}.local"}
 
     def refusal(self, headers: Mapping[str, str], token: str) -> str:
-        """Return why a request with these headers (by lower-case name) and token is not let in; "" where it is."""
+        """Return why a request with these headers (by lower-case name) and token is refused; "" if it is accepted."""
         host = headers.get("host", "")
         if not self._is_ours(_without_port(host)):
             return "this server answers to addresses and to the name of its machine only"

@@ -1,4 +1,4 @@
-"""One WebSocket client's side of OSCQuery: LISTEN and IGNORE in, values and PATH_CHANGED out. It knows no sockets."""
+"""One WebSocket client's side of OSCQuery: LISTEN and IGNORE in, values and PATH_CHANGED out. It has no sockets."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _LONGEST_COMMAND = 4096
 
 
 class ListenState:
-    """What one client listens to, and what it was told last."""
+    """The addresses that one client listens to, and the values that it was sent last."""
 
     def __init__(self, space: AddressSpace) -> None:
         self._space = space
         self._layout = space.layout
-        self._told: dict[str, Answer] = {}
+        self._sent: dict[str, Answer] = {}
 
     def command(self, text: str) -> None:
         """Take in a command, a JSON object with COMMAND and DATA.
@@ -33,27 +33,27 @@ class ListenState:
             method = self._space.methods.get(path)
             if not method or not method.readable:
                 raise RefusedError("unknown address", f"LISTEN {path[:80]}: there is no value at this address")
-            self._told.setdefault(path, ())
+            self._sent.setdefault(path, ())
         elif command == "IGNORE":
-            self._told.pop(path, None)
+            self._sent.pop(path, None)
         else:
             raise RefusedError("malformed", f"WebSocket command {command[:40]!r}: expected LISTEN or IGNORE")
 
-    def news(self) -> Iterator[str | bytes]:
-        """Yield what the client is to be told now: text frames of JSON, binary frames of OSC."""
+    def updates(self) -> Iterator[str | bytes]:
+        """Yield the frames that the client is to be sent now: JSON as text, OSC as binary."""
         layout = self._space.layout
         methods = self._space.methods
         if layout != self._layout:
             self._layout = layout
-            self._told = {path: told for path, told in self._told.items() if path in methods}
+            self._sent = {path: sent for path, sent in self._sent.items() if path in methods}
             yield json.dumps({"COMMAND": "PATH_CHANGED", "DATA": "/"})
-        for path, told in self._told.items():
+        for path, sent in self._sent.items():
             try:
                 answer = methods[path].read()
             except (KeyError, ParameterError):  # another preset has just come
                 continue
-            if answer and answer != told:
-                self._told[path] = answer
+            if answer and answer != sent:
+                self._sent[path] = answer
                 yield encode(path, answer)
 
 

@@ -40,11 +40,11 @@ def oscquery_server(
 ) -> Iterator[OscQueryServer]:
     """Serve tree, WebSockets and control page while the context lasts.
 
-    Port 0 takes any free one. On a `host` that other machines reach a token is asked for: `token`, or one that is made
+    Port 0 takes any free one. On a `host` that other machines reach a token is required: `token`, or one that is made
     up; `OscQueryServer.url` is the control page's address, token and all.
 
     Raises:
-        OscQueryError: the port cannot be had.
+        OscQueryError: the port cannot be opened.
     """
     server = OscQueryServer(space, http_port, osc_port, host, token, name, advertise)
     try:
@@ -55,7 +55,7 @@ def oscquery_server(
 
 
 class OscQueryServer:
-    """An HTTP server and the thread that runs it: `port` is where it listens, `token` what it asks for, if anything."""
+    """An HTTP server and the thread that runs it: `port` is its port, `token` what requests need, if anything."""
 
     def __init__(
         self, space: AddressSpace, port: int, osc_port: int, host: str, token: str, name: str, advertise: bool
@@ -104,8 +104,8 @@ class OscQueryServer:
         from gramophone.realtime.control.oscquery.app import make_app
         from gramophone.realtime.control.oscquery.websockets import WebSocketClients
 
-        room = WebSocketClients(self._space)
-        app = make_app(self._space, room, Authentication(self.token), host_info(self._name, self._osc_port))
+        clients = WebSocketClients(self._space)
+        app = make_app(self._space, clients, Authentication(self.token), host_info(self._name, self._osc_port))
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -122,7 +122,7 @@ class OscQueryServer:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         async with contextlib.AsyncExitStack() as stack:
             serving = asyncio.create_task(server.serve(sockets=[self._socket]))
-            telling = asyncio.create_task(room.run())
+            updating = asyncio.create_task(clients.run())
             if self._advertise:
                 port = self._socket.getsockname()[1]
                 await stack.enter_async_context(
@@ -132,11 +132,11 @@ class OscQueryServer:
                 await asyncio.sleep(0.005)
             self._ready.set()
             await self._end.wait()
-            room.close()
-            telling.cancel()
+            clients.close()
+            updating.cancel()
             server.should_exit = True
             done, _ = await asyncio.wait([serving], timeout=_FAREWELL_S)
-            server.force_exit = not done  # who does not read our farewell is not waited for
+            server.force_exit = not done  # do not wait for clients that do not read
             await serving
 
 

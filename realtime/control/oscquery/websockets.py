@@ -1,6 +1,6 @@
-"""The room: the WebSocket clients that are connected, each with a queue of what it is to be sent.
+"""The WebSocket clients that are connected, each with a queue of the frames that it is to be sent.
 
-All live in one asyncio loop. A client that does not read is let go rather than waited for.
+All run in one asyncio loop. A client that does not read is disconnected rather than waited for.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Frame = str | bytes
 
 MOST_CLIENTS = 32
 _MOST_QUEUED = 2_000
-_TELL_EVERY_S = 1 / 30
+_UPDATE_EVERY_S = 1 / 30
 
 
 class WebSocketClient:
     """One connected client: `queue` holds the frames to be sent; when `left` is set, its connection is to end."""
 
-    def __init__(self, talk: ListenState) -> None:
-        self.talk = talk
+    def __init__(self, listening: ListenState) -> None:
+        self.listening = listening
         self.queue: asyncio.Queue[Frame] = asyncio.Queue(_MOST_QUEUED)
         self.left = asyncio.Event()
 
@@ -32,7 +32,7 @@ class WebSocketClient:
         return "a WebSocket"
 
     def send(self, frame: Frame) -> None:
-        """Let a frame wait to be sent, or end the connection where too many wait."""
+        """Queue a frame to be sent, or end the connection if too many wait."""
         try:
             self.queue.put_nowait(frame)
         except asyncio.QueueFull:
@@ -40,7 +40,7 @@ class WebSocketClient:
 
 
 class WebSocketClients:
-    """The clients, and the conversation that they share."""
+    """All clients, and the message dispatcher that they share."""
 
     def __init__(self, space: AddressSpace) -> None:
         self._space = space
@@ -50,7 +50,7 @@ class WebSocketClients:
 
     @property
     def is_full(self) -> bool:
-        """Whether nobody else can come in."""
+        """Whether no other client can connect."""
         return len(self._clients) >= MOST_CLIENTS
 
     def enter(self) -> WebSocketClient:
@@ -70,34 +70,34 @@ class WebSocketClients:
         for client in self._clients:
             client.left.set()
 
-    def hear(self, client: WebSocketClient, frame: Frame) -> None:
+    def receive(self, client: WebSocketClient, frame: Frame) -> None:
         """Take in a frame: text is a command of OSCQuery, binary is an OSC packet."""
         if isinstance(frame, bytes):
             self._dispatcher.receive(frame, client, time.monotonic())
-            self._deliver()  # now: the answers to one who asks without end are not to crowd out another's
+            self._deliver()  # now: the replies to one busy client must not delay another's
         else:
             try:
-                client.talk.command(frame)
+                client.listening.command(frame)
             except RefusedError as error:
                 self._space.errors.add(error.kind, str(error))
         self._woken.set()
 
     async def run(self) -> None:
-        """Do what clients ask for and tell them what is new, for ever."""
-        tell_at = 0.0
+        """Process what clients send and send them what has changed, for ever."""
+        update_at = 0.0
         while True:
             now = time.monotonic()
             self._dispatcher.advance(now)
             self._deliver()
-            if now >= tell_at:
-                tell_at = now + _TELL_EVERY_S
-                self._tell()
-            await self._pause(tell_at)
+            if now >= update_at:
+                update_at = now + _UPDATE_EVERY_S
+                self._update()
+            await self._pause(update_at)
 
-    async def _pause(self, tell_at: float) -> None:
+    async def _pause(self, update_at: float) -> None:
         now = time.monotonic()
         due = self._dispatcher.wait_s(now)
-        waits = [wait for wait in (due, max(tell_at - now, 0.0) if self._clients else None) if wait is not None]
+        waits = [wait for wait in (due, max(update_at - now, 0.0) if self._clients else None) if wait is not None]
         try:
             await asyncio.wait_for(self._woken.wait(), min(waits, default=None))
         except TimeoutError:
@@ -110,10 +110,10 @@ class WebSocketClients:
             packet, client = outgoing.popleft()
             client.send(packet)
 
-    def _tell(self) -> None:
+    def _update(self) -> None:
         for client in self._clients:
             try:
-                for frame in client.talk.news():
+                for frame in client.listening.updates():
                     client.send(frame)
-            except Exception as error:  # meters are foreign code
+            except Exception as error:  # meters are other people's code
                 self._space.errors.add("internal", f"{type(error).__name__}: {error}")

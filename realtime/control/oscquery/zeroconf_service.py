@@ -1,4 +1,4 @@
-"""The advert: clients find the server by zeroconf, as `_oscjson._tcp` (and plain OSC as `_osc._udp`)."""
+"""The service advertisement: clients find the server by zeroconf, as `_oscjson._tcp` (and plain OSC as `_osc._udp`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FAREWELL_S = 0.2
 async def advertised(name: str, host: str, http_port: int, osc_port: int, errors: ErrorLog) -> AsyncIterator[None]:
     """Advertise while the context lasts, in the background; on loopback if the server listens there.
 
-    A network that does not let us is a fault to be shown, not one to stop for.
+    A network that does not allow it is an error that is shown and does not stop the server.
     """
     task = asyncio.create_task(_advertise(name, host, http_port, osc_port, errors))
     try:

@@ -35,7 +35,7 @@ for number, name in enumerate(names()):
     assert controller.name == name
     tree(space)
     Morph(load("hall"), load(name)).at(0.5)
-assert not controller_map.troubles
+assert not controller_map.errors
 print([name for name in ("torch", "onnxruntime", "numba", "librosa") if name in sys.modules])
 """
 

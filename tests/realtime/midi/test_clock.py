@@ -11,7 +11,7 @@ from gramophone.models.parameters import Parameter, ParameterError
 from gramophone.realtime.midi.clock import Clock, from_beats
 
 PERIOD = 256 / 48_000
-"""JACK tells the time of a message by the block that it came in."""
+"""JACK dates a message by the block that it came in."""
 
 JITTER = {
     "even": lambda rng, time: time + rng.uniform(-0.002, 0.002),

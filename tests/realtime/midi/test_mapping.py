@@ -38,7 +38,7 @@ MAPPED = """
 knob = "gain.gain"
 control = "cc"
 number = 7
-mode = "absolute"   # said aloud
+mode = "absolute"   # in full
 
 [[midi]]
 knob = "panic"
@@ -101,7 +101,7 @@ def test_saving_keeps_mappings_that_stay_as_they_were_written(tmp_path):
     save(with_mappings(preset, (*mappings_of(preset), more)), tmp_path / "more.toml")
     text = (tmp_path / "more.toml").read_text()
     assert "# the big one" in text
-    assert "# said aloud" in text
+    assert "# in full" in text
     assert mappings_of(load(tmp_path / "more.toml"))[-1] == more
     save(with_mappings(preset, ()), tmp_path / "none.toml")
     assert "midi" not in (tmp_path / "none.toml").read_text()
@@ -177,15 +177,15 @@ def test_there_and_back(mapping, position):
     st.booleans(),
     st.sampled_from([7, 14]),
 )
-def test_pick_up_never_jumps(surfaces, curve, invert, bits):
-    """Our fader and another hand (tuples) move one knob: it moves no farther than the fader does, or a hair."""
+def test_pick_up_never_jumps(moves, curve, invert, bits):
+    """A fader and another source (tuples) set one parameter: it moves no farther than the fader."""
     mapping = ControlMapping("gain.gain", mode="pickup", curve=curve, invert=invert)
     takeover, knob, last = Takeover(mapping), 0.5, None
-    for hand in surfaces:
-        if isinstance(hand, tuple):
-            knob = hand[0]
+    for move in moves:
+        if isinstance(move, tuple):
+            knob = move[0]
             continue
-        event = fader(hand, bits)
+        event = fader(move, bits)
         goal = takeover.move(event, knob)
         at = mapping.to_knob(event.position)
         if goal is not None:
@@ -196,7 +196,7 @@ def test_pick_up_never_jumps(surfaces, curve, invert, bits):
         last = at
 
 
-def test_pick_up_takes_the_knob_when_it_passes_and_lets_go_when_another_hand_turns_it():
+def test_pick_up_takes_over_when_it_passes_the_value_and_ends_when_something_else_sets_it():
     takeover = Takeover(ControlMapping("gain.gain", mode="pickup"))
     assert takeover.move(fader(0.1), 0.5) is None
     assert takeover.move(fader(0.4), 0.5) is None

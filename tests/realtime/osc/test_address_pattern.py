@@ -1,4 +1,4 @@
-"""Address patterns match what the OSC specification says, in bounded time."""
+"""Address patterns match as the OSC specification defines, in bounded time."""
 
 import re
 

@@ -20,7 +20,7 @@ CHAIN = Preset(
 )
 
 
-class Heard:
+class Recorder:
     """A sink that keeps what the controller passes on."""
 
     def __init__(self):
@@ -34,7 +34,7 @@ class Rig:
     """A controller, its map, and a MIDI cable to it."""
 
     def __init__(self, *mappings, programs=None, preset=CHAIN):
-        self.sink = Heard()
+        self.sink = Recorder()
         self.controller = Controller(preset, self.sink)
         self.controller_map = ControllerMap(self.controller, mappings or None, programs)
         self.decoder = MidiDecoder()

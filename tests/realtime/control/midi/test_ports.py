@@ -70,7 +70,7 @@ for line in sys.stdin:
 """
 
 
-class Heard:
+class Recorder:
     """A sink that keeps what the controller passes on."""
 
     def __init__(self):
@@ -116,13 +116,13 @@ def plugged(controls, name):
 
 
 def controller(sink=None):
-    return Controller(CHAIN, sink or Heard())
+    return Controller(CHAIN, sink or Recorder())
 
 
 def test_a_device_that_is_there_or_plugged_in_later_turns_knobs_and_may_be_pulled_out(peer):
     mappings = [ControlMapping("gain.mix", number=7), ControlMapping("mute", "note", 60, mode="momentary")]
-    heard = Heard()
-    knobs = controller(heard)
+    sink = Recorder()
+    knobs = controller(sink)
     peer("plug", "first")
     with midi_controls(ControllerMap(knobs, mappings), backend=BACKEND) as controls:
         until(lambda: plugged(controls, "first"))
@@ -131,11 +131,11 @@ def test_a_device_that_is_there_or_plugged_in_later_turns_knobs_and_may_be_pulle
         peer("plug", "second")
         until(lambda: plugged(controls, "second"))
         peer("send", "second", [[0xB0, 7, 127], [0x90, 60, 1]])
-        until(lambda: heard.calls[-1] == ("mute", True))
+        until(lambda: sink.calls[-1] == ("mute", True))
         assert knobs.get("gain.mix") == 1.0
         peer("unplug", "second")
         until(lambda: not plugged(controls, "second"))
-        assert heard.calls[-1] == ("mute", False)  # the key that was held is let go
+        assert sink.calls[-1] == ("mute", False)  # the key that was down is released
         peer("send", "first", [[0xB0, 7, 0]])
         until(lambda: knobs.get("gain.mix") == 0.0)
         assert not controls.controller_map.errors
@@ -173,7 +173,7 @@ def test_our_own_port_hears_and_shows_the_whole_of_a_flood(peer):
 
 def test_an_unfinished_sysex_does_not_deafen_a_port(peer):
     """Any status byte ends it: what follows is received, nothing is lost."""
-    sink = Heard()
+    sink = Recorder()
     knobs = controller(sink)
     mappings = [ControlMapping("gain.mix", number=7), ControlMapping("mute", "note", 60, mode="momentary")]
     with midi_controls(ControllerMap(knobs, mappings), backend=BACKEND) as controls:
@@ -302,23 +302,23 @@ def test_two_devices_are_not_paired():
 
 
 def test_a_control_is_learned_by_osc_from_a_real_device_and_saved(peer, tmp_path, monkeypatch):
-    """Three processes: oscsend asks, a device on JACK is moved, and the preset in the user's folder has the mapping."""
+    """Three processes: oscsend starts learning, a device on JACK is moved, the saved preset has the mapping."""
     if not shutil.which("oscsend"):
         pytest.skip("needs oscsend: apt-get install liblo-tools")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     setup = Setup(CHAIN, surfaces=True)
 
-    def say(*words):
+    def oscsend(*words):
         subprocess.run(["oscsend", "localhost", str(server.port), *words], check=True)
 
     with osc_server(setup.space, 0) as server, midi_controls(setup.controller_map, backend=BACKEND) as controls:
         peer("plug", "box")
         until(lambda: plugged(controls, "box"))
-        say("/gramophone/midi/learn", "s", "delay.feedback")
+        oscsend("/gramophone/midi/learn", "s", "delay.feedback")
         until(lambda: setup.controller_map.learning == "delay.feedback")
         peer("send", "box", [[0xB2, 21, value] for value in range(10, 60, 4)])
         until(lambda: setup.controller_map.controls == {"delay.feedback": "CC 21 ch 3"})
-        say("/gramophone/save", "s", "With Knobs")
+        oscsend("/gramophone/save", "s", "With Knobs")
         until(lambda: setup.controller.name == "with-knobs")
         assert load("with-knobs").midi[0] == {
             "knob": "delay.feedback",
@@ -327,7 +327,7 @@ def test_a_control_is_learned_by_osc_from_a_real_device_and_saved(peer, tmp_path
             "channel": 3,
             "mode": "pickup",
         }
-        say("/gramophone/midi/unlearn", "s", "delay.feedback")
+        oscsend("/gramophone/midi/unlearn", "s", "delay.feedback")
         until(lambda: not setup.controller_map.mappings)
         setup.saved()
         assert load("with-knobs").midi == ()

@@ -1,9 +1,9 @@
-"""The messages of one bundle are one change: nobody who looks between two blocks sees half of it."""
+"""The messages of one bundle are one change: a reader between two blocks never sees half of it."""
 
 import multiprocessing
 
 import pytest
-from support.dispatcher import Talk
+from support.dispatcher import DispatcherSetup
 from support.osc import Setup, Sink, bundle, make_preset
 
 from gramophone.realtime.control.controller import Controller
@@ -87,43 +87,43 @@ def test_what_is_in_one_bundle_is_never_heard_apart():
 
 
 def test_mute_bypass_and_panic_are_told_with_the_knobs_of_their_bundle():
-    talk = Talk()
+    setup = DispatcherSetup()
     switches = encode("/gramophone/mute", (True,)), encode("/gramophone/panic"), encode("/gramophone/bypass", (1,))
-    talk.receive(bundle(0, *switches, encode("/gramophone/hall/room", (0.25,))))
-    talk.say()
-    assert talk.sink.together == [{"hall.room": 0.25, "mute": True, "panic": True, "bypass": True}]
-    assert (talk.controller.muted, talk.controller.bypassed) == (True, True)
+    setup.receive(bundle(0, *switches, encode("/gramophone/hall/room", (0.25,))))
+    setup.advance()
+    assert setup.sink.together == [{"hall.room": 0.25, "mute": True, "panic": True, "bypass": True}]
+    assert (setup.controller.muted, setup.controller.bypassed) == (True, True)
 
 
 def test_what_is_asked_inside_a_bundle_is_answered_when_all_of_it_is_set():
-    talk = Talk()
+    setup = DispatcherSetup()
     ask = encode("/gramophone/hall/room")
-    talk.receive(bundle(0, encode("/gramophone/hall/damping", (0.9,)), ask, encode("/gramophone/hall/room", (0.25,))))
-    assert talk.told()["/gramophone/hall/room"] == (0.25,)
-    assert talk.sink.together == [{"hall.damping": pytest.approx(0.9), "hall.room": 0.25}]
+    setup.receive(bundle(0, encode("/gramophone/hall/damping", (0.9,)), ask, encode("/gramophone/hall/room", (0.25,))))
+    assert setup.replies()["/gramophone/hall/room"] == (0.25,)
+    assert setup.sink.together == [{"hall.damping": pytest.approx(0.9), "hall.room": 0.25}]
 
 
 def test_a_bundle_of_later_is_one_change_as_well():
-    talk = Talk()
+    setup = DispatcherSetup()
     packets = [
         encode("/gramophone/hall/room", (0.25,)),
         encode("/gramophone/subscribe"),
         encode("/gramophone/hall/wet", (0.1,)),
     ]
-    talk.receive(bundle(1.8e9 + 1.0, *packets))
-    talk.say(0.5)
-    assert talk.sink.together == []
-    talk.say(0.6)
-    assert talk.sink.together == [{"hall.room": 0.25, "hall.wet": 0.1}]
+    setup.receive(bundle(1.8e9 + 1.0, *packets))
+    setup.advance(0.5)
+    assert setup.sink.together == []
+    setup.advance(0.6)
+    assert setup.sink.together == [{"hall.room": 0.25, "hall.wet": 0.1}]
 
 
 def test_one_value_that_is_refused_does_not_take_the_others_with_it():
-    talk = Talk()
+    setup = DispatcherSetup()
     wrong = encode("/gramophone/hall/damping", (7.0,))
-    talk.receive(bundle(0, encode("/gramophone/hall/room", (0.25,)), wrong, encode("/gramophone/hall/wet", (0.1,))))
-    talk.say()
-    assert talk.sink.together == [{"hall.room": 0.25, "hall.wet": 0.1}]
-    assert talk.errors == {"refused value": 1}
+    setup.receive(bundle(0, encode("/gramophone/hall/room", (0.25,)), wrong, encode("/gramophone/hall/wet", (0.1,))))
+    setup.advance()
+    assert setup.sink.together == [{"hall.room": 0.25, "hall.wet": 0.1}]
+    assert setup.errors == {"refused value": 1}
 
 
 def test_a_change_of_many_is_all_or_nothing():
@@ -131,8 +131,8 @@ def test_a_change_of_many_is_all_or_nothing():
     with pytest.raises(ValueError, match="damping"):
         setup.controller.set_many({"hall.room": 0.1, "hall.damping": 3.0})
     assert setup.sink.calls == []
-    heard = []
-    setup.controller.listen(lambda *change: heard.append(change))
+    changes = []
+    setup.controller.listen(lambda *change: changes.append(change))
     setup.controller.set_many({"hall.room": 0.1, "hall.damping": setup.controller.get("hall.damping")})
-    assert heard == [("hall.room", 0.1)]
+    assert changes == [("hall.room", 0.1)]
     assert setup.sink.together == [{"hall.room": 0.1}]

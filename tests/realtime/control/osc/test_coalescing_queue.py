@@ -1,17 +1,17 @@
-"""The backlog keeps what a sender faster than the knobs has sent as short as it can without changing what is done."""
+"""The coalescing queue drops as many packets as it can without changing any result."""
 
 import struct
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.dispatcher import Talk
+from support.dispatcher import DispatcherSetup
 
 from gramophone.realtime.control.osc.coalescing_queue import CoalescingQueue
 from gramophone.realtime.osc.packet import encode
 
 ADDRESSES = ("/gramophone/hall/room", "/gramophone/n/hall/room", "/gramophone/level/gain", "/gramophone/filter/mode")
 NUMBERS = st.one_of(st.floats(-1, 2, width=32), st.integers(-2, 2), st.booleans())
-TURNS = st.builds(lambda address, value: encode(address, (value,)), st.sampled_from(ADDRESSES), NUMBERS)
+WRITES = st.builds(lambda address, value: encode(address, (value,)), st.sampled_from(ADDRESSES), NUMBERS)
 OTHERS = st.sampled_from(
     [
         *map(encode, ADDRESSES),
@@ -29,33 +29,33 @@ OTHERS = st.sampled_from(
 
 
 @settings(deadline=None)
-@given(st.lists(st.one_of(TURNS, TURNS, TURNS, OTHERS), max_size=30))
-def test_what_is_left_out_changes_no_answer_no_fault_and_no_knob(packets):
-    """The truth: a conversation that hears every packet, one by one."""
-    whole, short = Talk(), Talk()
-    backlog = CoalescingQueue(lambda: short.space.methods)
+@given(st.lists(st.one_of(WRITES, WRITES, WRITES, OTHERS), max_size=30))
+def test_what_is_dropped_changes_no_reply_no_error_and_no_value(packets):
+    """The truth: a dispatcher that receives every packet, one by one."""
+    whole, short = DispatcherSetup(), DispatcherSetup()
+    queue = CoalescingQueue(lambda: short.space.methods)
     for packet in packets:
         whole.receive(packet)
-        backlog.put(packet, "a")
-    heard = []
-    while backlog:
-        heard.append(backlog.take()[0])
-        short.receive(heard[-1])
-    assert whole.say() == short.say()
+        queue.put(packet, "a")
+    taken = []
+    while queue:
+        taken.append(queue.take()[0])
+        short.receive(taken[-1])
+    assert whole.advance() == short.advance()
     assert whole.controller.preset == short.controller.preset
     assert whole.controller.muted == short.controller.muted
     assert whole.errors == short.errors
-    assert [packet for packet in heard if packet not in packets] == []
-    assert backlog.bytes == 0
+    assert [packet for packet in taken if packet not in packets] == []
+    assert queue.bytes == 0
 
 
 def test_a_flood_of_knobs_is_as_long_as_there_are_knobs():
-    setup = Talk()
-    backlog = CoalescingQueue(lambda: setup.space.methods)
+    setup = DispatcherSetup()
+    queue = CoalescingQueue(lambda: setup.space.methods)
     for i in range(1000):
         for address in ADDRESSES[:3]:
-            backlog.put(encode(address, (i / 1000,)), i % 2)
-    assert len(backlog) == 2, "one knob has two addresses"
-    assert backlog.take() == (encode(ADDRESSES[1], (0.999,)), 1)
-    assert backlog.take() == (encode(ADDRESSES[2], (0.999,)), 1)
-    assert (len(backlog), backlog.bytes) == (0, 0)
+            queue.put(encode(address, (i / 1000,)), i % 2)
+    assert len(queue) == 2, "one knob has two addresses"
+    assert queue.take() == (encode(ADDRESSES[1], (0.999,)), 1)
+    assert queue.take() == (encode(ADDRESSES[2], (0.999,)), 1)
+    assert (len(queue), queue.bytes) == (0, 0)

@@ -30,7 +30,7 @@ def server(setup):
         yield server
 
 
-def test_a_message_turns_a_knob_and_a_question_is_answered(setup, server):
+def test_a_message_sets_a_parameter_and_a_query_is_answered(setup, server):
     with peer_of(server.port) as peer:
         peer.send(encode(ROOM, (0.25,)))
         peer.send(encode(ROOM))
@@ -47,7 +47,7 @@ tx = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 tx.connect(("127.0.0.1", int(sys.argv[1])))
 for packet in packets: tx.send(packet)
 """
-"""Sends as fast as it can, far more than the thread can turn knobs."""
+"""Sends as fast as it can, far more than the thread can process."""
 
 
 def flood(server):
@@ -68,7 +68,7 @@ def test_a_flood_loses_no_newest_value(setup, server):
     assert server.received >= 50_000
 
 
-def test_where_the_system_gives_but_a_small_buffer_a_flood_keeps_the_newest_values_or_it_is_said_what_was_lost(
+def test_where_the_system_gives_but_a_small_buffer_a_flood_keeps_the_newest_values_or_the_loss_is_counted(
     setup, server
 ):
     server._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LINUX_DEFAULT_BYTES // 2)  # which it doubles
@@ -158,19 +158,22 @@ def test_it_stops_at_once_and_gives_the_port_back(setup):
 
 def test_it_listens_on_this_machine_only_unless_asked(setup, server):
     assert server._socket.getsockname()[0] == "127.0.0.1"
-    for host, allow, reason in (("0.0.0.0", (), "who may speak"), ("0.0.0.0", ("me",), "'me': expected an address")):
+    for host, allow, reason in (
+        ("0.0.0.0", (), "name the peers that may send"),
+        ("0.0.0.0", ("me",), "'me': expected an address"),
+    ):
         with pytest.raises(OscError, match=reason), osc_server(setup.space, 0, host, allow):
             pass
 
 
-def test_strangers_are_not_heard():
+def test_the_allow_list_holds_loopback_and_what_was_named():
     allow_list = AllowList(["192.168.1.20", "10.0.0.0/8", "fd00::/8"])
-    heard = ("127.0.0.1", "::1", "192.168.1.20", "10.2.3.4", "fd00::1", "::ffff:10.2.3.4", "fd00::1%eth0")
-    assert all(host in allow_list for host in heard)
+    allowed = ("127.0.0.1", "::1", "192.168.1.20", "10.2.3.4", "fd00::1", "::ffff:10.2.3.4", "fd00::1%eth0")
+    assert all(host in allow_list for host in allowed)
     assert not any(host in allow_list for host in ("192.168.1.21", "11.0.0.1", "fe80::1", "::ffff:11.0.0.1"))
 
 
-def test_a_stranger_on_the_network_is_counted_not_heard(setup):
+def test_a_packet_from_a_peer_that_is_not_allowed_is_counted_and_refused(setup):
     own = own_address()
     with osc_server(setup.space, 0, "0.0.0.0", ["192.0.2.254"]) as server:
         tx = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -179,7 +182,7 @@ def test_a_stranger_on_the_network_is_counted_not_heard(setup):
         tx.close()
         with peer_of(server.port) as peer:
             peer.send(encode("/gramophone/errors"))
-            assert peer.receive().arguments == ("stranger", 1)
+            assert peer.receive().arguments == ("not allowed", 1)
     assert setup.sink.calls == []
 
 
@@ -203,21 +206,21 @@ def test_oscdump_shows_a_subscription(setup, server):
         setup.controller.set("hall.room", 0.875)
         with peer_of(server.port) as peer:
             lines = iter(dump.stdout.readline, "")
-            asking = threading.Thread(target=ask_until, args=(peer, port, found, wanted))
-            asking.start()
+            subscribing = threading.Thread(target=subscribe_until, args=(peer, port, found, wanted))
+            subscribing.start()
             for line in lines:
                 found |= {each for each in wanted if each in line}
                 if found == wanted:
                     break
-            asking.join()
+            subscribing.join()
     finally:
         dump.kill()
         dump.wait()
     assert found == wanted
 
 
-def ask_until(peer, port, found, wanted):
-    """Ask anew until all has come: the program takes its time to listen."""
+def subscribe_until(peer, port, found, wanted):
+    """Subscribe again until all has come: the program takes its time to open its port."""
     for _ in range(100):
         if found == wanted:
             return
@@ -265,11 +268,11 @@ def test_pure_data_sets_knobs(setup, server, tmp_path):
 
 
 @needs("sclang", "supercollider-language")
-def test_supercollider_sets_a_knob_in_a_bundle_and_hears_the_answer(setup, server, tmp_path):
+def test_supercollider_sets_a_parameter_in_a_bundle_and_receives_the_reply(setup, server, tmp_path):
     script = tmp_path / "send.scd"
     script.write_text(
         f'var gramophone = NetAddr("127.0.0.1", {server.port});\n'
-        'OSCdef(\\room, { |message| ("HEARD" + message[1].round(0.001)).postln; 0.exit }, "/gramophone/hall/room");\n'
+        'OSCdef(\\room, { |message| ("REPLY" + message[1].round(0.001)).postln; 0.exit }, "/gramophone/hall/room");\n'
         'gramophone.sendBundle(0.1, ["/gramophone/hall/room", 0.7], ["/gramophone/filter/mode", "band-24"]);\n'
         'SystemClock.sched(0.5, { gramophone.sendMsg("/gramophone/hall/room"); 0.5 });\n'
     )
@@ -292,5 +295,5 @@ def test_supercollider_sets_a_knob_in_a_bundle_and_hears_the_answer(setup, serve
         )
     except subprocess.TimeoutExpired as late:
         pytest.fail(f"sclang did not end: {late.stdout!r}")
-    assert "HEARD 0.7" in done.stdout, done.stdout + done.stderr
+    assert "REPLY 0.7" in done.stdout, done.stdout + done.stderr
     assert setup.controller.get("filter.mode") == "band-24"

@@ -1,4 +1,4 @@
-"""OSCQuery: the tree says what is, values and changes are streamed, and strangers stay outside."""
+"""OSCQuery: the tree says what is, values and changes are streamed, and other sites' pages are refused."""
 
 import contextlib
 import json
@@ -161,11 +161,11 @@ COMMANDS = st.text(max_size=50) | st.recursive(
 @settings(deadline=None)
 @given(COMMANDS)
 def test_any_text_is_a_command_or_refused(text):
-    talk = ListenState(Setup().space)
+    listening = ListenState(Setup().space)
     try:
-        talk.command(text)
+        listening.command(text)
     except RefusedError:
-        assert list(talk.news()) == []
+        assert list(listening.updates()) == []
 
 
 def test_junk_on_a_websocket_is_counted_and_survived(setup, socket):
@@ -176,7 +176,7 @@ def test_junk_on_a_websocket_is_counted_and_survived(setup, socket):
 
 
 def test_a_client_that_does_not_read_holds_up_nobody(setup, server):
-    """It asks for every knob, again and again, and never takes an answer."""
+    """It requests every parameter, again and again, and never reads a reply."""
     url = f"ws://127.0.0.1:{server.port}/"
     with connect(url, proxy=None, max_queue=1) as deaf, connect(url, proxy=None) as other:
 
@@ -319,9 +319,9 @@ def test_a_client_of_others_reads_the_whole_tree(setup, server, tmp_path):
         timeout=60,
     )
     assert not done.stderr
-    heard = json.loads(done.stdout)
-    assert (heard["name"], heard["osc"], heard["listen"], heard["value"]) == ("Gramophone", 9000, True, 1000)
-    methods = {method["full_path"]: method for method in heard["methods"]}
+    found = json.loads(done.stdout)
+    assert (found["name"], found["osc"], found["listen"], found["value"]) == ("Gramophone", 9000, True, 1000)
+    methods = {method["full_path"]: method for method in found["methods"]}
     assert set(methods) == set(setup.space.methods)
     assert methods["/gramophone/filter/frequency"]["arguments"][0]["range"] == {"min": 20, "max": 20_000}
     assert methods["/gramophone/filter/mode"]["arguments"][0]["range"]["vals"][0] == "low-12"
