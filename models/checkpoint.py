@@ -24,6 +24,7 @@ _KINDS = {
     "voice": ("gramophone.models.nets.voice", "Voice", "VoiceShape"),
     "digits": ("gramophone.models.nets.digits", "DigitsVAE", "DigitsShape"),
     "phones": ("gramophone.models.nets.phone_classifier", "PhoneClassifier", "PhoneClassifierShape"),
+    "content": ("gramophone.models.nets.content", "ContentEncoder", "ContentShape"),
     "tagger": ("gramophone.models.nets.tagger", "Tagger", "TaggerShape"),
 }
 """Where each kind lives: module, class, and the class of its shape, which is all that the constructor takes."""

@@ -96,7 +96,7 @@ class SpeakerNormalisation(Streaming):
     def _piece(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         """Return a few frames: what decays from each of them to each later one is a matrix."""
         level = self.level(frames)
-        loudest = self._loudest(level, state[0])
+        loudest = self.loudest(level, state[0])
         audible = ((level - loudest + PAUSE) / FADE).clamp(0, 1)
         count = (state[1] + audible.cumsum(2)).clamp_max(self.memory)
         shapes = frames - level / SCALE
@@ -106,7 +106,7 @@ class SpeakerNormalisation(Streaming):
         heard = ((shapes - mean) / spread).clamp(-MOST, MOST) * audible
         return heard, tuple(map(_last, state, (loudest, count, moments)))
 
-    def _loudest(self, level: Tensor, old: Tensor) -> Tensor:
+    def loudest(self, level: Tensor, old: Tensor) -> Tensor:
         """Return the level of the loudest frame so far, each the softer the longer ago."""
         since = torch.arange(level.shape[2] + 1, device=level.device, dtype=level.dtype)
         ago = since[1:, None] - since

