@@ -28,11 +28,13 @@ from gramophone.offline.data.corpus import Corpus, gather, sound
 from gramophone.offline.data.mono_audio import Sound
 from gramophone.offline.data.phone_transcripts import language_of
 from gramophone.offline.data.recording import Recording, spread_evenly
+from gramophone.offline.evaluate.conversion_groups import JudgedConversion, grouped
 from gramophone.offline.evaluate.speaker_probe import Probed, probed
 from gramophone.offline.evaluate.vlae import styles_of
 from gramophone.offline.extras import need
 from gramophone.offline.judges.base import EvaluationError
 from gramophone.offline.judges.family import FAMILIES, family_of
+from gramophone.offline.judges.interval import Interval, bootstrap
 from gramophone.offline.judges.speaker import EMBEDDING_LIBRARIES, KnownVoices
 from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
 from gramophone.offline.train.pitch_cache import prosody
@@ -85,22 +87,25 @@ class EvaluatedPhrase:
 class VoiceScore:
     """What judges hear in phrases sung again: means over all of them.
 
-    `quality` is DNSMOS' overall score; `likeness` the cosine to the one who is to sing, `source` to the one who sang,
-    `nearer` how often the first is larger; `words` the share of words wrong (NaN if none is known); `cents` the median
-    error of pitch; `family` how often a music tagger hears the instrument's (NaN for people, and for those that it does
-    not know). What was `lost` is against the recordings.
+    `quality` is DNSMOS' overall score; `likeness` the cosine to the one who is to sing, `share` that over the cosine of
+    the one's own recordings, `source` the cosine to the one who sang, `nearer` how often the first is larger; `words`
+    the share of words wrong (NaN if none is known); `cents` the median error of pitch; `family` how often a music
+    tagger hears the instrument's (NaN for people, and for those that it does not know); `groups` the figures of
+    conversions by groups of pairs (`conversion_groups`). What was `lost` is against the recordings.
     """
 
     phrases: int
     quality: float
     quality_lost: float
     likeness: float
+    share: float
     source: float
     nearer: float
     words: float
     words_lost: float
     cents: float
     family: float
+    groups: Mapping[str, Interval]
 
 
 @dataclass(frozen=True)
@@ -214,7 +219,8 @@ class ConversionStage:
 
     def judge(self, performances: Iterable[Conversion], known: KnownVoices | None = None) -> VoiceScore | None:
         """Judge what is sung; None if there is nothing."""
-        rows = [self._heard(performance, known or self.known) for performance in performances]
+        performed = list(performances)
+        rows = [self._heard(performance, known or self.known) for performance in performed]
         if not rows:
             return None
         found = {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
@@ -226,12 +232,14 @@ class ConversionStage:
             float(quality),
             float(was - quality),
             _mean(found["likeness"]),
+            bootstrap(found["likeness"], found["own"]).mean,
             _mean(found["source"]),
             float(np.mean(found["likeness"] > found["source"])),
             float(wrong),
             float(wrong - wrong_was),
             float(np.nanmedian(found["cents"])),
             _mean(found["family"]),
+            grouped([_judged(one, row) for one, row in zip(performed, rows, strict=True) if _is_conversion(one)]),
         )
 
     def _heard(self, performance: Conversion, known: KnownVoices) -> Mapping[str, float]:
@@ -246,6 +254,7 @@ class ConversionStage:
             "quality": speech_quality(said, rate),
             "quality_was": phrase.quality,
             "likeness": likeness.get(target, float("nan")),
+            "own": known.own.get(target, float("nan")),
             "source": likeness.get(phrase.speaker, float("nan")),
             "cents": cents_off(told, pitch_contour(said, rate, self.voice.shape.hop)),
             "wrong": wrong,
@@ -280,7 +289,11 @@ def show(found: Any, names: Sequence[str]) -> None:
     """Print the figures of those parts of a report that there are."""
     for name in names:
         if part := getattr(found, name):
-            print(f"{name}: " + "  ".join(f"{key} {value:.3g}" for key, value in asdict(part).items()))
+            groups = getattr(part, "groups", {})
+            figures = {key: value for key, value in asdict(part).items() if key != "groups"}
+            print(f"{name}: " + "  ".join(f"{key} {value:.3g}" for key, value in figures.items()))
+            for group, interval in groups.items():
+                print(f"  {group}: {interval}")
 
 
 def report(model: Path, data: Sequence[str], request: VoiceRequest) -> VoiceReport:
@@ -377,6 +390,25 @@ def cents_off(told: Tensor, found: Sound) -> float:
     octaves, voicing, _ = told[0, :, : len(found)].numpy()
     both = (voicing >= 0.5) & (found[:, 1] >= 0.5)
     return float(np.median(np.abs(found[both, 0] - octaves[both])) * 1200) if both.any() else float("nan")
+
+
+def _is_conversion(performance: Conversion) -> bool:
+    """Return whether somebody is to be heard as another person."""
+    return performance.phrase.speaker != performance.target and performance.target not in FAMILIES
+
+
+def _judged(performance: Conversion, row: Mapping[str, float]) -> JudgedConversion:
+    return JudgedConversion(
+        performance.phrase.speaker,
+        performance.target,
+        abs(performance.octaves),
+        row["likeness"],
+        row["own"],
+        row["source"],
+        row["quality_was"] - row["quality"],
+        row["wrong"] - row["wrong_was"],
+        row["total"],
+    )
 
 
 def _mean(values: NDArray[np.float64]) -> float:

@@ -72,7 +72,7 @@ def judge(model: Path) -> dict[str, float]:
         f"{part}_{name}": value
         for part, figures in found.items()
         for name, value in (figures or {}).items()
-        if not math.isnan(value)
+        if isinstance(value, float) and not math.isnan(value)
     }
     save(model, voice, replace(card, scores={**card.scores, **scores}))
     return scores

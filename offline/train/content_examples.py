@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from scipy.signal import fftconvolve, lfilter
 
 from gramophone.models.nets.content import ContentEncoder, SpeakerMoments
-from gramophone.offline.data.decoded import write_whole
 from gramophone.offline.data.mono_audio import RATE, Sound, levelled, resampled
 from gramophone.offline.data.moonshine import CHANNELS, FIRST, STRIDE, Moonshine
+from gramophone.presets.atomic import atomic_write
 
 FASTER, SLOWER = "faster", "slower"
 FACTORS = {FASTER: 1.15, SLOWER: 0.87}
@@ -164,7 +164,8 @@ def worn(kind: str, chance: np.random.Generator) -> Callable[[Sound], Sound]:
 
 def save_examples(path: Path, kept: Examples) -> None:
     """Write examples; the file appears whole or not at all."""
-    write_whole(path, lambda file: np.savez(file, **vars(kept)))
+    with atomic_write(path) as part, part.open("wb") as file:
+        np.savez(file, **vars(kept))
 
 
 def load_examples(paths: Iterable[Path]) -> dict[str, Examples]:

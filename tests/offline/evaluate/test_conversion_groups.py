@@ -1,0 +1,34 @@
+"""Pairs fall into the groups that they belong to, and each group has its own figures."""
+
+import pytest
+
+from gramophone.offline.evaluate.conversion_groups import JudgedConversion, grouped
+
+
+def judged(source, target, octaves, likeness, kept=0.7):
+    return JudgedConversion(source, target, octaves, likeness, 0.8, kept, 0.2, 1.0, 4.0)
+
+
+def test_figures_are_of_the_pairs_of_each_group():
+    found = grouped(
+        [
+            judged("english", "french", 0.1, 0.6),  # two women, two languages
+            judged("english", "slt", 0.3, 0.8),  # two women, one language
+            judged("english", "moscow", 0.9, 0.9),  # a woman and a man
+            judged("small-fish", "af_nova", 0.5, 0.9),  # nobody says whether the first is a woman
+        ]
+    )
+    assert found["nearer, all"].mean == pytest.approx(0.75)
+    assert found["nearer, within 0.4 octaves"].mean == pytest.approx(0.5)
+    assert found["nearer, within 0.4 octaves"].n == 2
+    assert found["nearer, further than 0.4 octaves"].n == 2
+    assert found["share, same sex"].mean == pytest.approx(1.4 / 1.6)
+    assert found["nearer, other sex"].n == 1
+    assert found["nearer, same language"].n == 1
+    assert found["nearer, other language"].n == 3
+    assert found["words added, all"].mean == pytest.approx(0.25)
+    assert found["quality lost, all"].mean == pytest.approx(0.2)
+
+
+def test_a_group_that_no_pair_belongs_to_has_no_figures():
+    assert not any("same language" in name for name in grouped([judged("english", "french", 0.1, 0.6)]))
