@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from gramophone.offline.data import corpora
 from gramophone.offline.data.packages import filled
 from gramophone.offline.data.spoken import LANGUAGES, Kokoro, kokoro_styles, texts_of, write
+from gramophone.realtime.system.cache_folder import cache_folder
 
 PACKAGE, LICENCE = "Kokoro-82M", "Apache-2.0"
 UNSEEN = ("af_nova", "am_adam", "bf_isabella", "bm_lewis")
@@ -37,11 +38,11 @@ def crowd(size: int) -> Path:
         PackageError: Kokoro cannot be had.
         CorporaError: the texts cannot be had, or eSpeak NG is not installed.
     """
-    root = corpora.cache_folder() / "crowd"
+    root = cache_folder() / "crowd"
     missing = [number for number in range(size) if not (root / _name(number)).is_dir()]
     if missing:
-        kokoro = Kokoro(corpora.cache_folder() / "kokoro")
-        voices = kokoro_styles(corpora.cache_folder() / "kokoro")
+        kokoro = Kokoro(cache_folder() / "kokoro")
+        voices = kokoro_styles(cache_folder() / "kokoro")
         texts = {language: sorted(texts_of(language).items()) for language in LANGUAGES}
         for number in missing:
             _speak(root / _name(number), number, kokoro, voices, texts)
@@ -55,10 +56,10 @@ def unseen(name: str) -> Path:
         PackageError: Kokoro cannot be had.
         CorporaError: the texts cannot be had, or eSpeak NG is not installed.
     """
-    folder = corpora.cache_folder() / "crowd-unseen" / name
+    folder = cache_folder() / "crowd-unseen" / name
     if not folder.is_dir():
-        kokoro = Kokoro(corpora.cache_folder() / "kokoro")
-        style = kokoro_styles(corpora.cache_folder() / "kokoro")[name]
+        kokoro = Kokoro(cache_folder() / "kokoro")
+        style = kokoro_styles(cache_folder() / "kokoro")[name]
         chance = np.random.default_rng([_VERSION, UNSEEN.index(name)])
         languages = ["en"] * 6 + list(LANGUAGES)[1:7]
         with filled(folder) as part:

@@ -18,6 +18,7 @@ import numpy as np
 from gramophone.offline.data import corpora
 from gramophone.offline.data.packages import filled
 from gramophone.offline.data.spoken import texts_of
+from gramophone.realtime.system.cache_folder import cache_folder
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def diphones(name: str) -> Path:
     Raises:
         CorporaError: Festival or the voice is not installed, or the texts cannot be had.
     """
-    folder = corpora.cache_folder() / "diphones" / name
+    folder = cache_folder() / "diphones" / name
     if folder.is_dir():
         return folder
     voice = VOICES[name]

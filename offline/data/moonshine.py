@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import RATE, Sound
 from gramophone.offline.data.packages import filled, from_pypi
+from gramophone.realtime.system.cache_folder import cache_folder
 
 CHANNELS = 288
 STRIDE = 384
@@ -68,7 +68,7 @@ class Moonshine:
 
 def _encoder() -> Path:
     """Return the path of the encoder as ONNX."""
-    folder = corpora.cache_folder() / "moonshine"
+    folder = cache_folder() / "moonshine"
     whole = folder / "encoder"
     if not whole.is_dir():
         with filled(whole) as part, tempfile.NamedTemporaryFile(suffix=".ort") as file:

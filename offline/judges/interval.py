@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 _DRAWS = 2000
 _TAILS = (2.5, 97.5)
@@ -24,7 +24,7 @@ class Interval:
         return f"{self.mean:.3f} ({self.low:.3f} to {self.high:.3f}, n {self.n})"
 
 
-def bootstrap(values: Sequence[float], of: Sequence[float] | None = None) -> Interval:
+def bootstrap(values: ArrayLike, of: ArrayLike | None = None) -> Interval:
     """Return the mean of values that are not NaN, or the ratio of their sum to that of `of`; NaN if there are none."""
     parts = np.asarray(values, np.float64)
     wholes = np.ones_like(parts) if of is None else np.asarray(of, np.float64)
