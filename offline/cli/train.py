@@ -11,7 +11,8 @@ from gramophone.offline.cli.common import DeviceOption, JsonOption
 from gramophone.offline.console import print_json, say
 
 if TYPE_CHECKING:
-    from gramophone.offline.train.plan import RunFolder, TrainingPlan
+    from gramophone.offline.train.plan import TrainingPlan
+    from gramophone.offline.train.run_folder import RunFolder
 
 P = TypeVar("P", bound="TrainingPlan")
 train = typer.Typer(help="Train a model on recordings; called again, a run goes on.", no_args_is_help=True)
@@ -77,9 +78,9 @@ def train_wavenet(
     from gramophone.offline.train.allocator import keep_freed_memory
 
     keep_freed_memory()
-    from gramophone.offline.train.plan import RunFolder
+    from gramophone.offline.train.plans import WaveNetPlan
     from gramophone.offline.train.run import Machine, train_wavenet
-    from gramophone.offline.train.wavenet import WaveNetPlan
+    from gramophone.offline.train.run_folder import RunFolder
 
     folder = RunFolder(out)
     if data:
@@ -135,9 +136,10 @@ def train_vae(
 ) -> None:
     """Train a VAE of handwritten digits; scores and pictures lie beside the model."""
     from gramophone.offline.train.digits_report import report
-    from gramophone.offline.train.plan import RunFolder
+    from gramophone.offline.train.plans import DigitsPlan
     from gramophone.offline.train.run import Machine
-    from gramophone.offline.train.vae import DigitsPlan, train_digits
+    from gramophone.offline.train.run_folder import RunFolder
+    from gramophone.offline.train.vae import train_digits
 
     folder = RunFolder(out)
     if data:
@@ -202,9 +204,10 @@ def train_vlae(
     from gramophone.offline.train.allocator import keep_freed_memory
 
     keep_freed_memory()
-    from gramophone.offline.train.plan import RunFolder
+    from gramophone.offline.train.plans import VLAEPlan
     from gramophone.offline.train.run import Machine
-    from gramophone.offline.train.vlae import VLAEPlan, train_vlae
+    from gramophone.offline.train.run_folder import RunFolder
+    from gramophone.offline.train.vlae import train_vlae
 
     folder = RunFolder(out)
     if data:
@@ -264,9 +267,10 @@ def train_tagger(
     from gramophone.offline.train.allocator import keep_freed_memory
 
     keep_freed_memory()
-    from gramophone.offline.train.plan import RunFolder
+    from gramophone.offline.train.plans import TaggerPlan
     from gramophone.offline.train.run import Machine
-    from gramophone.offline.train.tagger import TaggerPlan, train_tagger
+    from gramophone.offline.train.run_folder import RunFolder
+    from gramophone.offline.train.tagger import train_tagger
 
     folder = RunFolder(out)
     if data:
@@ -339,9 +343,10 @@ def train_voice(
     from gramophone.offline.train.allocator import keep_freed_memory
 
     keep_freed_memory()
-    from gramophone.offline.train.plan import RunFolder
     from gramophone.offline.train.run import Machine
-    from gramophone.offline.train.voice import VoicePlan, train_voice
+    from gramophone.offline.train.run_folder import RunFolder
+    from gramophone.offline.train.voice.plan import VoicePlan
+    from gramophone.offline.train.voice.run import train_voice
 
     folder = RunFolder(out)
     if data:
@@ -376,7 +381,7 @@ def _plan_that_goes_on(context: typer.Context, kind: type[P], folder: RunFolder)
         BadParameter: there is such an option.
         TrainingError: as `begun_plan`.
     """
-    from gramophone.offline.train.plan import begun_plan
+    from gramophone.offline.train.run_folder import begun_plan
 
     options = {str(parameter.name): parameter.opts[0] for parameter in context.command.params}
     told = [option for name, option in options.items() if name not in _OF_ANY_RUN and _was_given(context, name)]
@@ -391,9 +396,9 @@ def _was_given(context: typer.Context, name: str) -> bool:
 
 
 def _show(line: dict[str, Any]) -> None:
+    from gramophone.offline.train.log_lines import described
+
     if "words" in line:
         say(line["words"])
         return
-    held_out = "".join(f"  {name} {bits:.3f}" for name, bits in line.get("held_out", {}).items())
-    figures = f"held out:{held_out}" if held_out else f"{line['bits']:.3f} bits"
-    print(f"step {line['step']:7d}  {line['seconds']:8.0f} s  {figures}", flush=True)
+    print(described(line), flush=True)

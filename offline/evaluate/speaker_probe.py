@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from gramophone.models.nets.voice import Voice
 from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.data.recording import Recording, spread_evenly
-from gramophone.offline.train.voice_resynthesis import accustomed_to
+from gramophone.offline.train.voice.resynthesis import warmed_up
 from gramophone.realtime.stages.latent.voice_offline import latents
 
 _PER_SPEAKER = 60
@@ -71,7 +71,7 @@ def _examples(voice: Voice, corpus: Corpus, recordings: Sequence[Recording], spe
     labels = []
     for place, speaker in enumerate(speakers):
         own = [r for r in recordings if r.speaker == speaker and r.heard.audible >= _SHORTEST_S * corpus.rate]
-        heard = accustomed_to(voice, corpus, speaker)
+        heard = warmed_up(voice, corpus, speaker)
         for recording in spread_evenly(own, _PER_SPEAKER):
             samples = sound(recording, *_audible(recording, corpus.rate))
             samples = samples[: len(samples) // voice.shape.hop * voice.shape.hop]

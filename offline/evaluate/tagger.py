@@ -24,9 +24,9 @@ from gramophone.offline.commands.tag import load_tagger, probabilities
 from gramophone.offline.data.corpus import sound
 from gramophone.offline.data.magnatagatune import Clips, gather_tagged
 from gramophone.offline.judges.base import EvaluationError
-from gramophone.offline.train.plan import RunFolder, begun_plan
+from gramophone.offline.train.plans import TaggerPlan
 from gramophone.offline.train.ranking_metrics import pr_auc, roc_auc
-from gramophone.offline.train.tagger import TaggerPlan
+from gramophone.offline.train.run_folder import RunFolder, begun_plan
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,9 @@ from gramophone.offline.judges.base import EvaluationError
 from gramophone.offline.judges.intelligibility import phrases_of, retelling
 from gramophone.offline.judges.speaker import EMBEDDING_LIBRARIES, KnownVoices, voice_of
 from gramophone.offline.train.latent_names import some_of
-from gramophone.offline.train.plan import RunFolder, begun_plan
-from gramophone.offline.train.vlae import VLAEPlan, speakers_of
+from gramophone.offline.train.plans import VLAEPlan
+from gramophone.offline.train.run_folder import RunFolder, begun_plan
+from gramophone.offline.train.vlae import speakers_of
 from gramophone.offline.train.vlae_resynthesis import decoded, encoded, resynthesised
 from gramophone.realtime.stages.latent.parameters import MOMENTS
 

@@ -38,9 +38,9 @@ from gramophone.offline.judges.interval import Interval, bootstrap
 from gramophone.offline.judges.speaker import EMBEDDING_LIBRARIES, KnownVoices
 from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
 from gramophone.offline.train.pitch_cache import prosody
-from gramophone.offline.train.plan import RunFolder, begun_plan
-from gramophone.offline.train.voice import VoicePlan
-from gramophone.offline.train.voice_resynthesis import accustomed_to, clip, sung
+from gramophone.offline.train.run_folder import RunFolder, begun_plan
+from gramophone.offline.train.voice.plan import VoicePlan
+from gramophone.offline.train.voice.resynthesis import clip, decoded, warmed_up
 from gramophone.realtime.dsp.pitch.contour import pitch_contour
 from gramophone.realtime.stages.latent.parameters import MOMENTS
 from gramophone.realtime.stages.latent.target_speaker import meet
@@ -215,7 +215,7 @@ class ConversionStage:
 
     def sung(self, performance: Conversion) -> Sound:
         """Return what is heard of a performance."""
-        return sung(self.voice, performance.z, performance.vector, performance.prosody)
+        return decoded(self.voice, performance.z, performance.vector, performance.prosody)
 
     def judge(self, performances: Iterable[Conversion], known: KnownVoices | None = None) -> VoiceScore | None:
         """Judge what is sung; None if there is nothing."""
@@ -361,7 +361,7 @@ def phrases_of(voice: Voice, corpus: Corpus, speaker: str, count: int) -> list[E
         raise EvaluationError(f"{speaker}: no held-out recording of {_SHORTEST_S:g} s or more")
     told = [r for r in own if r.found.text and r.heard.frames <= _LONGEST_S * corpus.rate and speaker == _ENGLISH]
     chosen = spread_evenly(told, _MORE * count) if told else spread_evenly(own, count)
-    heard = accustomed_to(voice, corpus, speaker)
+    heard = warmed_up(voice, corpus, speaker)
     return [_phrase(voice, recording, recording.found.text if told else "", heard) for recording in chosen]
 
 

@@ -22,7 +22,7 @@ from gramophone.models.style.transport import transport
 from gramophone.offline.data.mono_audio import Sound
 from gramophone.offline.evaluate.voice import Conversion, ConversionStage, EvaluatedPhrase, VoiceScore, show
 from gramophone.offline.judges.base import EvaluationError
-from gramophone.offline.train.voice_resynthesis import clip
+from gramophone.offline.train.voice.resynthesis import clip
 
 _USUAL_S = 120.0
 """Seconds of a speaker's training recordings that say where the latents usually lie."""

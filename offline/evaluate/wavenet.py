@@ -29,8 +29,10 @@ from gramophone.offline.extras import need
 from gramophone.offline.judges.base import EvaluationError
 from gramophone.offline.judges.speaker import EMBEDDING_LIBRARIES, KnownVoices
 from gramophone.offline.train.crops import Batch
-from gramophone.offline.train.plan import RunFolder, TrainingPlan, begun_plan
-from gramophone.offline.train.wavenet import WaveNetPlan, WaveNetTraining, bits_of
+from gramophone.offline.train.plan import TrainingPlan
+from gramophone.offline.train.plans import WaveNetPlan
+from gramophone.offline.train.run_folder import RunFolder, begun_plan
+from gramophone.offline.train.wavenet import WaveNetTraining, bits_of
 from gramophone.realtime.stages.wavenet.sampler import Sampler
 
 CLIPS, CLIP_S = 20, 3.0
@@ -104,7 +106,7 @@ def measure_bits(model: Path, data: Sequence[str]) -> Bits:
     net, card, plan, corpus = opened(model, data)
     training = WaveNetTraining(plan, corpus)
     right, wrong = {}, []
-    for name, batch in zip(training.judged_names, training.judged(), strict=True):
+    for name, batch in zip(training.validation_names, training.validation_batches(), strict=True):
         right[name] = _mean_bits(net, batch)
         if card.speakers:
             others = [place for place in range(len(card.speakers)) if place != int(batch.speaker[0])]

@@ -18,9 +18,9 @@ from gramophone.models.checkpoint import Card, load, save
 from gramophone.models.nets.wavenet import WaveNet
 from gramophone.offline.evaluate.wavenet import listen, measure_bits
 from gramophone.offline.train.allocator import keep_freed_memory
-from gramophone.offline.train.plan import RunFolder
+from gramophone.offline.train.plans import WaveNetPlan
 from gramophone.offline.train.run import Machine, train_wavenet
-from gramophone.offline.train.wavenet import WaveNetPlan
+from gramophone.offline.train.run_folder import RunFolder
 
 VOICES = ("moscow", "stamps-bg", "english", "russian")
 PLAN = WaveNetPlan(tuple(f"voice:{voice}" for voice in VOICES), rate=8000, seed=1, steps=18_000, size="S", pauses=False)

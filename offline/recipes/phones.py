@@ -28,7 +28,7 @@ from gramophone.offline.data.phone_transcripts import Words, said, timed
 from gramophone.offline.data.recording import spread_evenly
 from gramophone.offline.recipes.voice import PEOPLE
 from gramophone.offline.train.speaker_disguise import disguised
-from gramophone.offline.train.voice import moments_of
+from gramophone.offline.train.voice.speaker_statistics import moments_of
 from gramophone.realtime.stage import Audio
 
 _RATE, _HOP = 16_000, 128

@@ -19,9 +19,11 @@ from pathlib import Path
 from gramophone.models.checkpoint import card_of, save
 from gramophone.offline.evaluate.vlae import collapse, converted, opened, retold, traversal
 from gramophone.offline.train.allocator import keep_freed_memory
-from gramophone.offline.train.plan import RunFolder
+from gramophone.offline.train.log_lines import show
+from gramophone.offline.train.plans import VLAEPlan
 from gramophone.offline.train.run import Machine
-from gramophone.offline.train.vlae import VLAEPlan, train_vlae
+from gramophone.offline.train.run_folder import RunFolder
+from gramophone.offline.train.vlae import train_vlae
 
 VOICES = ("english", "french", "italian", "moscow")
 PLAN = VLAEPlan(data=tuple(f"voice:{voice}" for voice in VOICES), seed=1, steps=8000)
@@ -44,8 +46,8 @@ def main() -> None:
         sweep(options.run)
         return
     run, twin = RunFolder(options.run), RunFolder(options.run.with_name(f"{options.run.name}-twin"))
-    train_vlae(PLAN, run, Machine("auto"), 3.0, _tell)
-    train_vlae(replace(PLAN, latents=0), twin, Machine("auto"), 0.0, _tell)
+    train_vlae(PLAN, run, Machine("auto"), 3.0, show)
+    train_vlae(replace(PLAN, latents=0), twin, Machine("auto"), 0.0, show)
     for name, score in judge(run, twin):
         print(f"{name:24} {score:.3f}", flush=True)
 
@@ -100,10 +102,6 @@ def sweep(out: Path) -> None:
             f"{twin['bits']:.3f}  {found['units']:5.0f}",
             flush=True,
         )
-
-
-def _tell(line: dict[str, object]) -> None:
-    print(line.get("words", line), flush=True)
 
 
 if __name__ == "__main__":

@@ -21,9 +21,11 @@ from gramophone.offline.data.instruments import INSTRUMENTS
 from gramophone.offline.data.spoken import CAST
 from gramophone.offline.evaluate.voice import VoiceRequest, report
 from gramophone.offline.train.allocator import keep_freed_memory
-from gramophone.offline.train.plan import RunFolder
+from gramophone.offline.train.log_lines import show
 from gramophone.offline.train.run import Machine
-from gramophone.offline.train.voice import VoicePlan, train_voice
+from gramophone.offline.train.run_folder import RunFolder
+from gramophone.offline.train.voice.plan import VoicePlan
+from gramophone.offline.train.voice.run import train_voice
 from gramophone.presets.models import MODELS, SUFFIX
 
 UNSEEN = ("stamps-be", "stamps-ru")
@@ -59,7 +61,7 @@ def main() -> None:
         conversion=arguments.conversion,
         ahead=arguments.ahead,
     )
-    train_voice(plan, folder, Machine("auto"), 3.0, print)
+    train_voice(plan, folder, Machine("auto"), 3.0, show)
     for name, score in judge(folder.model).items():
         print(f"{name:28} {score:.3f}")
 

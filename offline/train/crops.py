@@ -1,4 +1,4 @@
-"""Crops of recordings, each a function of the seed and its number: a run goes on with the crop it was killed at."""
+"""Crops of recordings, each a function of the seed and its number, so that a resumed run sees the same crops."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from gramophone.offline.data.corpus import sound
 from gramophone.offline.data.recording import Recording
 
 Series = Callable[[Recording], NDArray[np.float32]]
-"""A recording's series of conditions, `(frames, channels)`."""
+"""A recording's local conditioning, `[frames, channels]`."""
 Vector = Callable[[Recording], NDArray[np.float32]]
-"""A recording's global condition, `(width,)`."""
+"""A recording's global conditioning, `[width]`."""
 
 _QUIET = 0.02
-"""No sample of a pause is larger, in sound at -20 dBFS."""
+"""Largest sample magnitude in a pause, for sound at -20 dBFS."""
 JITTER = 2
-"""The most mu-law steps of noise on what a model hears, so that it learns to recover from its own mistakes."""
+"""Largest noise on a model's input in mu-law steps, so that it learns to recover from its own errors."""
 
 
 class Batch(NamedTuple):
-    """Crops to learn from.
+    """Crops to train on.
 
-    `sound` is `(B, 1, 1 + T)`: what is heard is all but the last sample, what is to be said all but the first. There
-    may be more before and after, for models that hear further than they speak.
-    `jitter` `(B, 1, T)` are mu-law steps to shift what is heard by; `scored` `(B, T)` says which samples count.
-    `speaker` `(B,)` is the place in the corpus' speakers, `vector` `(B, V)` and `local` `(B, C, n)` are further
-    conditions, V and C 0 where there are none.
-    `heard`, as long as `sound`, is the same as `told` `(B,)` says it: who learns to speak as another hears one and says
-    the other. Where nobody else says it, both are the speaker's own.
+    `sound` `[B, 1, 1 + T]` holds input and target of an autoregressive model: all but the last sample, and all but the
+    first. There may be more samples before and after, for models whose encoder has a larger receptive field.
+    `jitter` `[B, 1, T]` is noise to add to the input, in mu-law steps; `scored` `[B, T]` says which samples count in
+    the loss. `speaker` `[B]` is the index in the corpus' speakers; `vector` `[B, V]` and `local` `[B, C, n]` are global
+    and local conditioning, V or C 0 where there is none.
+    `source`, as long as `sound`, is the encoder's input in voice conversion: a time-aligned recording of the same text
+    by `source_speaker` `[B]`. Without parallel recordings they are `sound` and `speaker`.
     """
 
     sound: Tensor
@@ -45,17 +45,17 @@ class Batch(NamedTuple):
     speaker: Tensor
     vector: Tensor
     local: Tensor
-    heard: Tensor
-    told: Tensor
+    source: Tensor
+    source_speaker: Tensor
 
 
 @dataclass(frozen=True)
 class Cutter:
-    """Cuts crops of `length` samples; the first `unscored` of each only warm the model up.
+    """Cuts crops of `length` samples; the first `unscored` of each only fill the model's receptive field.
 
-    `hop` is the samples per frame of the local `series`; crops start at a frame. With each crop comes the sound of
-    `before` samples ahead of it and `after` samples behind it. With a `pause`, what lies further than so many samples
-    from anything to be heard is not scored.
+    `hop` is the samples per frame of the local conditioning `series`; crops start at a frame. Each crop comes with
+    `before` samples ahead of it and `after` samples behind it. With a `pause`, samples that are further than that many
+    samples from any sound are not scored.
     """
 
     speakers: tuple[str, ...]
@@ -68,10 +68,10 @@ class Cutter:
     after: int = 0
     pause: int = 0
 
-    def cut(self, recording: Recording, start: int, heard: Recording | None = None) -> Batch:
-        """Return the crop from sample `start` on, as a batch of one; what lies beyond the recording is not scored.
+    def cut(self, recording: Recording, start: int, source: Recording | None = None) -> Batch:
+        """Return the crop from sample `start` on, as a batch of one; samples beyond the recording are not scored.
 
-        `heard` is a recording of the same in time with it, if it is not to be heard itself.
+        `source` is a time-aligned recording of the same text, if the encoder's input is not the recording itself.
         """
         start = max(start, 0) // self.hop * self.hop
         whole, end = self._whole(recording, start)
@@ -86,21 +86,21 @@ class Cutter:
             torch.tensor([self.speakers.index(recording.speaker)]),
             torch.from_numpy(self.vector(recording))[None] if self.vector else torch.zeros(1, 0),
             self._frames(recording, start // self.hop),
-            torch.from_numpy(self._whole(heard, start)[0] if heard else whole)[None, None],
-            torch.tensor([self.speakers.index((heard or recording).speaker)]),
+            torch.from_numpy(self._whole(source, start)[0] if source else whole)[None, None],
+            torch.tensor([self.speakers.index((source or recording).speaker)]),
         )
 
     def _whole(self, recording: Recording, start: int) -> tuple[NDArray[np.float32], int]:
-        """Return all samples that come with the crop from sample `start` on, and one past the last that there is."""
+        """Return all samples that come with the crop from sample `start` on, and the index after the last real one."""
         first = start - self.before - 1
         there = sound(recording, max(first, 0), start + self.length + self.after)
         whole = np.zeros(self.before + 1 + self.length + self.after, np.float32)
-        silence = max(-first, 0)  # before the first sample, as in generation
+        silence = max(-first, 0)  # before the first sample, as when generating
         whole[silence : silence + len(there)] = there
         return whole, first + silence + len(there)
 
     def _frames(self, recording: Recording, first: int) -> Tensor:
-        """Return the local series for a crop, its last frame repeated where the recording is over."""
+        """Return a crop's local conditioning `[1, C, n]`, the last frame repeated past the recording's end."""
         if self.series is None:
             return torch.zeros(1, 0, 1)
         series = self.series(recording)
@@ -109,10 +109,10 @@ class Cutter:
 
 
 class Crops(Dataset[Batch]):
-    """Batch number `step`: speakers alike, each speaker's recordings by how much is to be heard in them.
+    """Batch number `step`: speakers equally likely, a speaker's recordings in proportion to their audible length.
 
-    `rank` of `processes` takes its own share of each step's crops. `together` gives the recordings of the same in time
-    with a recording, itself among them: any of them is heard.
+    `rank` of `processes` takes its own share of each step's crops. `parallel` returns the time-aligned recordings of a
+    recording's text, itself among them; one of them, at random, becomes the source.
     """
 
     def __init__(
@@ -123,9 +123,9 @@ class Crops(Dataset[Batch]):
         seed: int,
         rank: int = 0,
         processes: int = 1,
-        together: Callable[[Recording], Sequence[Recording]] | None = None,
+        parallel: Callable[[Recording], Sequence[Recording]] | None = None,
     ) -> None:
-        self._cutter, self._batch, self._seed, self._together = cutter, batch, seed, together
+        self._cutter, self._batch, self._seed, self._parallel = cutter, batch, seed, parallel
         self._rank, self._processes = rank, processes
         self._by_speaker = [
             own for speaker in cutter.speakers if (own := [r for r in recordings if r.speaker == speaker])
@@ -143,14 +143,14 @@ class Crops(Dataset[Batch]):
         ends = self._ends[speaker]
         recording = self._by_speaker[speaker][np.searchsorted(ends, chance.integers(ends[-1]), side="right")]
         start = self._start(recording, chance)
-        chorus = self._together(recording) if self._together else ()
-        crop = self._cutter.cut(recording, start, chorus[int(chance.integers(len(chorus)))] if chorus else None)
-        # How noisy differs from crop to crop, so that clean sound is heard as well.
+        aligned = self._parallel(recording) if self._parallel else ()
+        crop = self._cutter.cut(recording, start, aligned[int(chance.integers(len(aligned)))] if aligned else None)
+        # The noise level differs from crop to crop, so that the model sees clean input as well.
         jitter = chance.integers(-JITTER, JITTER + 1, crop.jitter.shape) * chance.random()
         return crop._replace(jitter=torch.from_numpy(np.round(jitter).astype(np.int64)))
 
     def _start(self, recording: Recording, chance: np.random.Generator) -> int:
-        """Return where a crop starts: anywhere in an audible part that it fits in, a little before for its warm-up."""
+        """Return a random start of a crop within an audible part, earlier by the unscored samples."""
         lengths = np.array([end - start for start, end in recording.heard.spans])
         start, end = recording.heard.spans[chance.choice(len(lengths), p=lengths / lengths.sum())]
         earliest, latest = start - self._cutter.unscored, end - self._cutter.length
@@ -158,7 +158,7 @@ class Crops(Dataset[Batch]):
 
 
 class FromStep(Sampler[int]):
-    """The steps from `first` on of `steps`."""
+    """The numbers of the steps from `first` to the last of `steps`."""
 
     def __init__(self, first: int, steps: int) -> None:
         self._first, self._steps = first, steps
@@ -171,7 +171,7 @@ class FromStep(Sampler[int]):
 
 
 class ValidationBatch(Dataset[Batch]):
-    """The same crops of held-out recordings every time: a batch per speaker, spread over all of theirs."""
+    """Fixed crops of held-out recordings: a batch per speaker, spread evenly over the recordings."""
 
     def __init__(self, recordings: Sequence[Recording], cutter: Cutter, crops: int) -> None:
         self._batches = [
@@ -192,17 +192,17 @@ class ValidationBatch(Dataset[Batch]):
 
 
 def _near_sound(sound: NDArray[np.float32], reach: int) -> NDArray[np.bool_]:
-    """Return which samples have something to be heard at most `reach` samples before or after them."""
+    """Return which samples have sound at most `reach` samples before or after them."""
     return np.asarray(maximum_filter1d(np.abs(sound), 2 * reach + 1, mode="constant") > _QUIET)
 
 
 def stacked(crops: Sequence[Batch]) -> Batch:
-    """Return batches as one."""
+    """Return batches concatenated."""
     return Batch(*(torch.cat(part) for part in zip(*crops, strict=True)))
 
 
 def _spread(recordings: Sequence[Recording], length: int, crops: int) -> Iterator[tuple[Recording, int]]:
-    """Yield as many places, evenly spread over the audible parts of all recordings."""
+    """Yield `crops` places, recording and start sample, evenly spread over the audible parts."""
     places: Mapping[int, tuple[Recording, int]] = dict(
         enumerate(
             (recording, start)

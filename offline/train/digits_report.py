@@ -10,8 +10,9 @@ from gramophone.models.checkpoint import load
 from gramophone.models.nets.digits import DigitsVAE
 from gramophone.offline.plotting.digits import draw, manifold, reconstructions, samples
 from gramophone.offline.train.digit_scores import score
-from gramophone.offline.train.plan import RunFolder, begun_plan
-from gramophone.offline.train.vae import DigitsPlan, judged_digits, read_digits
+from gramophone.offline.train.plans import DigitsPlan
+from gramophone.offline.train.run_folder import RunFolder, begun_plan
+from gramophone.offline.train.vae import judged_digits, read_digits
 from gramophone.presets.atomic import atomic_write
 
 _SHOWN = 20

@@ -42,12 +42,12 @@ class Training(LightningModule):
         """Return this process' batches by step."""
 
     @abstractmethod
-    def judged(self) -> Dataset[Batch]:
-        """Return the batches that are judged, one for each of `judged_names`."""
+    def validation_batches(self) -> Dataset[Batch]:
+        """Return the batches that are judged, one for each of `validation_names`."""
 
     @property
     @abstractmethod
-    def judged_names(self) -> tuple[str, ...]:
+    def validation_names(self) -> tuple[str, ...]:
         """What each judged batch is of."""
 
     @property
@@ -108,7 +108,7 @@ class Training(LightningModule):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Note the averaged network's loss on one judged batch."""
-        self.log(f"held_out/{self.judged_names[index]}", self.loss(self.averaged, batch), batch_size=1)
+        self.log(f"held_out/{self.validation_names[index]}", self.loss(self.averaged, batch), batch_size=1)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the batches from the step on that is due."""
@@ -117,7 +117,7 @@ class Training(LightningModule):
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Return the judged batches."""
-        return DataLoader(self.judged(), batch_size=None)
+        return DataLoader(self.validation_batches(), batch_size=None)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the time spent."""

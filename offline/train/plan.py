@@ -1,18 +1,17 @@
-"""What a training run is: everything that its result depends on, kept in the run's folder."""
+"""A training run's parameters: all that its result depends on, with what a command line option says of each.
+
+Imports no torch and no NumPy, so that `--help` stays quick.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, TypeVar
-
-from gramophone.presets.atomic import atomic_write
 
 
 class TrainingError(RuntimeError):
-    """Training cannot start or go on; the message says what was found and what to do."""
+    """Training cannot start or continue; the message says what was found and what to do."""
 
 
 T = TypeVar("T")
@@ -81,100 +80,3 @@ class TrainingPlan:
     def renamed(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of a plan with fields of earlier versions under their present names."""
         return {cls.RENAMED.get(key, key): value for key, value in values.items()}
-
-
-P = TypeVar("P", bound=TrainingPlan)
-
-
-@dataclass(frozen=True)
-class RunFolder:
-    """The files of a run: its plan, what it learns from, its state, its log, and the model."""
-
-    at: Path
-
-    @property
-    def plan(self) -> Path:
-        """The plan and the data's fingerprint."""
-        return self.at / "plan.json"
-
-    @property
-    def data(self) -> Path:
-        """The corpus' report as data; `data.txt` is the same for people."""
-        return self.at / "data.json"
-
-    @property
-    def state(self) -> Path:
-        """All that training goes on from."""
-        return self.at / "state.ckpt"
-
-    @property
-    def log(self) -> Path:
-        """What was measured, one JSON object a line."""
-        return self.at / "log.jsonl"
-
-    @property
-    def model(self) -> Path:
-        """The averaged weights as a checkpoint of Gramophone's."""
-        return self.at / "model.safetensors"
-
-    def begun(self) -> bool:
-        """Return whether a run was begun here."""
-        return self.plan.is_file()
-
-    def learnt(self) -> bool:
-        """Return whether anything was learnt here that a run of another plan would lose."""
-        return self.state.is_file() or self.model.is_file()
-
-    def read(self) -> dict[str, Any]:
-        """Return the plan that was begun here, as data.
-
-        Raises:
-            TrainingError: there is none, or it cannot be read.
-        """
-        try:
-            found: dict[str, Any] = json.loads(self.plan.read_text("utf-8"))
-        except FileNotFoundError:
-            raise TrainingError(f"{self.at}: no run was begun here; say what to train on") from None
-        except (OSError, ValueError) as error:
-            raise TrainingError(f"{self.plan}: cannot be read ({error})") from None
-        return found
-
-    def begin(self, plan: TrainingPlan, fingerprint: str) -> None:
-        """Note the plan, or where something was learnt already, see that the one noted is the same.
-
-        Raises:
-            TrainingError: another run was begun here; the message names the difference.
-        """
-        wanted = {**asdict(plan), "fingerprint": fingerprint}
-        if self.begun() and self.learnt():
-            found = {
-                **asdict(type(plan)()),
-                **plan.renamed(self.read()),
-            }  # an option that did not exist then had its default
-            other = [key for key in wanted if _listed(wanted[key]) != _listed(found.get(key))]
-            if other:
-                difference = "; ".join(f"{key} was {found.get(key)!r}, now {wanted.get(key)!r}" for key in other)
-                raise TrainingError(f"{self.at}: another run was begun here ({difference}); use another folder")
-            return
-        self.at.mkdir(parents=True, exist_ok=True)
-        with atomic_write(self.plan) as part:
-            part.write_text(json.dumps(wanted, indent=1), "utf-8")
-
-
-def _listed(value: Any) -> Any:
-    """Return a value as JSON gives it back."""
-    return list(value) if isinstance(value, tuple) else value
-
-
-def begun_plan(kind: type[P], folder: RunFolder) -> P:
-    """Return the plan of a run begun before.
-
-    Raises:
-        TrainingError: as `RunFolder.read`, or it is of another kind of model.
-    """
-    values = kind.renamed(folder.read())
-    known = {item.name for item in fields(kind)}
-    strange = sorted(values.keys() - known - {"fingerprint"})
-    if strange:
-        raise TrainingError(f"{folder.plan}: a run of another kind ({', '.join(strange)}); expected {kind.__name__}")
-    return kind.from_dict({key: value for key, value in values.items() if key in known})

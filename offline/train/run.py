@@ -1,4 +1,4 @@
-"""A training run from its plan to a checkpoint; the same call begins one and goes on with one."""
+"""A training run from its plan to a checkpoint; the same call starts a run and resumes it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import os
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,25 +18,32 @@ import torch
 from gramophone.models.checkpoint import Card, save
 from gramophone.offline.data.corpus import Corpus, gather
 from gramophone.offline.data.text import unknown_words
-from gramophone.offline.train.callbacks import Journal, KeepModel, KeepState
+from gramophone.offline.train.callbacks import Clock, LogLosses, SaveState, WriteModel
+from gramophone.offline.train.log_lines import show
 from gramophone.offline.train.module import Training
-from gramophone.offline.train.plan import RunFolder, TrainingError, TrainingPlan
+from gramophone.offline.train.plan import TrainingError, TrainingPlan
+from gramophone.offline.train.plans import WaveNetPlan
+from gramophone.offline.train.run_folder import RunFolder
 from gramophone.offline.train.samples import write_sounds
-from gramophone.offline.train.wavenet import WaveNetPlan, WaveNetTraining, conditions_of
+from gramophone.offline.train.wavenet import WaveNetTraining, conditions_of
 from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.kernels.executor import choose_device
 from gramophone.realtime.stages.wavenet.sampler import Sampler
 
-_MEETING = frozenset({"MASTER_ADDR", "SLURM_NTASKS"})
-"""What tells a process where others are to be met: one's own word, or Slurm."""
+_RENDEZVOUS = frozenset({"MASTER_ADDR", "SLURM_NTASKS"})
+"""Environment variables of which one tells processes where to meet."""
+
+
+Tell = Callable[[dict[str, Any]], None]
+"""Takes the lines described in `log_lines`."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What to train on: a device (`auto`, `cpu`, `cuda` or `mps`), processes per machine, machines.
+    """The hardware of a run: a device (`auto`, `cpu`, `cuda` or `mps`), processes per machine, machines.
 
     Raises:
-        DeviceError: there is no such device here.
+        DeviceError: this machine has no such device.
     """
 
     device: str = "auto"
@@ -46,14 +54,21 @@ class Machine:
         choose_device(self.device)
 
 
-def train_wavenet(plan: WaveNetPlan, folder: RunFolder, machine: Machine, sample_s: float, tell: Any = print) -> None:
-    """Train a WaveNet, or go on with it; the model is in the folder whenever it was judged, and at the end.
+def train_wavenet(plan: WaveNetPlan, folder: RunFolder, machine: Machine, sample_s: float, tell: Tell = show) -> None:
+    """Train a WaveNet, or resume its run; the model is written to the folder at each validation and at the end.
+
+    Args:
+        plan: what to train on, and how.
+        folder: of the run; an interrupted run in it is resumed.
+        machine: the devices to train on.
+        sample_s: seconds of generated sound per speaker to write at each validation; 0: none.
+        tell: called with what the run is doing and with each report (`log_lines`); prints them by default.
 
     Raises:
-        DataError: there is nothing to learn from.
-        TrainingError: another run was begun in the folder, the plan does not fit, or the loss is not a number.
+        DataError: there are no usable recordings.
+        TrainingError: the folder holds a run of another plan, the plan does not fit, or the loss is not finite.
     """
-    corpus = gathered(plan, folder)
+    corpus = gathered(plan, folder, tell)
     training = WaveNetTraining(plan, corpus)
     for line in unknown_words(training.encoder) if training.encoder else ():
         tell({"words": line})
@@ -87,17 +102,18 @@ def _write_samples(training: WaveNetTraining, seconds: float, stem: Path) -> Non
     frames = batch.sound.shape[2] - 1
     with torch.inference_mode():
         conditions = conditions_of(net, batch)
-    names = training.judged_names
+    names = training.validation_names
     sounds = Sampler(net, len(names)).generate(frames, conditions.numpy())
     write_sounds(dict(zip(names, sounds, strict=True)), training.plan.rate, stem)
 
 
-def gathered(plan: TrainingPlan, folder: RunFolder) -> Corpus:
-    """Return the corpus of a plan, with its report in the run's folder.
+def gathered(plan: TrainingPlan, folder: RunFolder, tell: Tell) -> Corpus:
+    """Return the corpus of a plan, and write a report of it to the run's folder.
 
     Raises:
         DataError, TrainingError: as `train_wavenet`.
     """
+    tell({"words": f"reading the recordings of {', '.join(plan.data)}"})
     corpus = gather(plan.data, plan.rate, speakers=plan.speakers, layout=plan.layout)
     folder.begin(plan, corpus.fingerprint)
     with atomic_write(folder.data) as part:
@@ -105,6 +121,7 @@ def gathered(plan: TrainingPlan, folder: RunFolder) -> Corpus:
     report = "\n".join(corpus.report()) + "\n"
     with atomic_write(folder.data.with_suffix(".txt")) as part:
         part.write_text(report, "utf-8")
+    tell({"words": f"{len(corpus.recordings)} recordings of {len(corpus.speakers)} speakers; preparing them"})
     return corpus
 
 
@@ -113,22 +130,35 @@ def fit(
     folder: RunFolder,
     machine: Machine,
     write: Callable[[int, dict[str, float]], None],
-    tell: Callable[[dict[str, Any]], None],
+    tell: Tell,
+    clock: Clock = time.monotonic,
 ) -> None:
-    """Run Lightning's trainer from where the folder's state is to the end of the plan."""
+    """Run Lightning's trainer from the folder's state, or from the start, to the end of the plan.
+
+    Args:
+        training: the network in training.
+        folder: of the run; holds its state and its log.
+        machine: the devices to train on.
+        write: called at each validation with the step and the validation losses; writes the model.
+        tell: called with each report (`log_lines`).
+        clock: by which states and reports are due.
+
+    Raises:
+        TrainingError: the plan does not suit several processes, or the loss is not finite.
+    """
     from lightning.pytorch import Trainer
 
     plan = training.plan
     if plan.minutes and machine.devices * machine.nodes > 1:
         raise TrainingError("--minutes: the clocks of several processes differ; expected --steps alone")
-    if machine.nodes > 1 and not _MEETING.intersection(os.environ):
+    if machine.nodes > 1 and not _RENDEZVOUS.intersection(os.environ):
         raise TrainingError(
-            f"--nodes {machine.nodes}: nobody says where the machines meet; expected MASTER_ADDR and NODE_RANK in the "
-            "environment, as in docs/training.md"
+            f"--nodes {machine.nodes}: no address at which the machines meet; expected MASTER_ADDR and NODE_RANK in "
+            "the environment, as in docs/training.md"
         )
-    warnings.filterwarnings("ignore", module="lightning")  # they advise on loaders and loggers that are as meant
+    warnings.filterwarnings("ignore", module="lightning")  # its advice on loaders and loggers does not apply
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    journal = Journal(folder, tell)
+    log = LogLosses(folder, tell, clock)
     trainer = Trainer(
         accelerator="gpu" if machine.device == "cuda" else machine.device,
         devices=machine.devices,
@@ -141,12 +171,12 @@ def fit(
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        callbacks=[KeepState(folder), journal, KeepModel(write)],
+        callbacks=[SaveState(folder, clock), log, WriteModel(write)],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
     trainer.fit(training, ckpt_path=str(folder.state) if folder.state.is_file() else None)
-    if journal.judged_at != trainer.global_step:
+    if log.validated_at != trainer.global_step:
         trainer.validate(training, verbose=False)

@@ -7,8 +7,6 @@ import functools
 import math
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,43 +36,20 @@ from gramophone.offline.train.augmentation import (
     transposed,
 )
 from gramophone.offline.train.module import Training
-from gramophone.offline.train.plan import RunFolder, TrainingPlan, option
+from gramophone.offline.train.plans import TaggerPlan
 from gramophone.offline.train.ranking_metrics import pr_auc, roc_auc
-from gramophone.offline.train.run import Machine, fit
+from gramophone.offline.train.run import Machine, Tell, fit
+from gramophone.offline.train.run_folder import RunFolder
 from gramophone.presets.atomic import atomic_write
 
 JUDGED = 256
 """Validation clips that are judged while training; one chunk of each."""
 
 
-@dataclass(frozen=True)
-class TaggerPlan(TrainingPlan):
-    """How to train a tagger: the fields of `TaggerShape`, and which part of a dataset in MagnaTagATune's layout."""
-
-    data: tuple[str, ...] = option((), "Folder with annotations_final.csv and folders 0 to f of clips.")
-    rate: int = option(RATE, "Sample rate of the model.", least=1000, unit="Hz")
-    steps: int = option(6000, "Number of training steps.", least=1)
-    batch: int = option(16, "Chunks per step and process.", least=2)
-    peak: float = option(2e-3, "Highest learning rate.", least=0.0)
-    average: float = option(0.998, "Decay per step of the moving average of the weights.", least=0.0, most=1.0)
-    every: int = option(500, "Steps between validations; each also writes the model.", least=1)
-    split: str = option(
-        "folders",
-        "folders (0 to b for training, c for validation, d to f for test), or shuffled (a random 95 % for training).",
-        choices=("folders", "shuffled"),
-    )
-    top: int = option(50, "How many of the tags, most used first.", least=1)
-    network: str = option(TaggerShape.network, "Architecture.", choices=("short-chunk", "end-to-end"))
-    bands: int = option(TaggerShape.bands, "Mel bands of the input of short-chunk.", least=16)
-    mixed: float = option(
-        0.0, "Share of chunks that are the sum of two clips, with the tags of both.", least=0.0, most=1.0
-    )
-
-
 class TaggerTraining(Training):
     """A tagger in training; the loss is in bits per tag."""
 
-    judged_names = ("validation",)
+    validation_names = ("validation",)
     plan: TaggerPlan
 
     def __init__(self, plan: TaggerPlan, music: TaggedMusic) -> None:
@@ -104,14 +79,14 @@ class TaggerTraining(Training):
             return LevelCrops(*drawn, LogMelImage(self.plan.bands))
         return SoundCrops(*drawn)
 
-    def judged(self) -> Dataset[Any]:
+    def validation_batches(self) -> Dataset[Any]:
         """Return a chunk of each of some validation clips, as one batch."""
         return JudgedChunks(self._music.parts["validation"], self._chunk)
 
     @torch.inference_mode()
     def scores(self) -> dict[str, float]:
         """Return how well the averaged network ranks the judged chunks, the mean over tags that some of them have."""
-        heard, labels = self.judged()[0]
+        heard, labels = self.validation_batches()[0]
         net = copy.deepcopy(self.averaged).cpu().eval()
         found = np.concatenate([net.probabilities(part).numpy() for part in heard.split(self.plan.batch)])
         wanted = labels.numpy() > 0
@@ -230,13 +205,14 @@ def cut(recording: Recording, start: int, chunk: int) -> Sound:
     return np.resize(found, chunk) if len(found) < chunk else found
 
 
-def train_tagger(plan: TaggerPlan, folder: RunFolder, machine: Machine, tell: Callable[[dict[str, Any]], None]) -> None:
+def train_tagger(plan: TaggerPlan, folder: RunFolder, machine: Machine, tell: Tell) -> None:
     """Train, or go on where the run in the folder was stopped; its model is in the folder.
 
     Raises:
         DataError: the tagged music cannot be read.
         TrainingError: another run was begun there, or the loss is not a number.
     """
+    tell({"words": f"reading the clips of {plan.data[0]}"})
     music = gather_tagged(Path(plan.data[0]), plan.split, plan.top)
     folder.begin(plan, music.fingerprint)
     report = "\n".join(music.report()) + "\n"

@@ -10,10 +10,8 @@ from __future__ import annotations
 import copy
 import functools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -23,14 +21,15 @@ from torch.utils.data import Dataset
 
 from gramophone.models.checkpoint import Card, save
 from gramophone.models.nets.vae import closed_kl, gaussian, kl_per_dimension
-from gramophone.models.nets.vlae import VLAE, VLAEShape, arrange
+from gramophone.models.nets.vlae import VLAE, arrange
 from gramophone.offline.data.corpus import Corpus, sound
-from gramophone.offline.data.descriptors import DESCRIPTORS, kept_descriptors
+from gramophone.offline.data.descriptors import kept_descriptors
 from gramophone.offline.train.crops import Batch, Crops, Cutter, Series, ValidationBatch
 from gramophone.offline.train.latent_names import explained
 from gramophone.offline.train.module import Training
-from gramophone.offline.train.plan import RunFolder, TrainingError, TrainingPlan, option
-from gramophone.offline.train.run import Machine, fit, gathered
+from gramophone.offline.train.plans import VLAEPlan
+from gramophone.offline.train.run import Machine, Tell, fit, gathered
+from gramophone.offline.train.run_folder import RunFolder
 from gramophone.offline.train.samples import write_sounds
 from gramophone.offline.train.vlae_resynthesis import encoded, resynthesised
 from gramophone.offline.train.wavenet import JUDGED, bits_along
@@ -38,81 +37,6 @@ from gramophone.realtime.stage import Audio
 
 _HEARD_FRAMES = 32
 """Frames before a crop that its latents may hang on."""
-
-
-@dataclass(frozen=True)
-class VLAEPlan(TrainingPlan):
-    """How to train a VLAE: the fields of `VLAEShape`, and the measures against posterior collapse.
-
-    `crop` counts the samples scored; the decoder's receptive field comes before them. The KL term's weight is
-    `kl_least` until step `kl_from`, then rises linearly to `kl_weight` at step `kl_full`.
-
-    Raises:
-        TrainingError: the crop is not a whole number of frames, or there are fewer latents than descriptors to guide.
-    """
-
-    rate: int = option(16_000, "Sample rate of the model.", least=1000, unit="Hz")
-    batch: int = option(8, "Crops per step and process.", least=1)
-    crop: int = option(2048, "Length of a crop.", least=2, unit="samples")
-    latents: int = option(16, "Dimensions of the latents; 0: the unconditional twin.", least=0)
-    layers: int = option(8, "Layers of the decoder, whose receptive field is 2 to that power.", least=1, most=14)
-    residual: int = option(48, "Residual channels of the decoder.", least=1)
-    skip: int = option(64, "Skip channels of the decoder.", least=1)
-    bands: int = option(64, "Mel bands of the encoder's input.", least=1)
-    hop: int = option(128, "Samples per latent frame.", least=1, unit="samples")
-    pitch_window: int = option(1024, "Second, longer analysis window of the encoder; 0: none.", least=0, unit="samples")
-    width: int = option(128, "Channels of the encoder.", least=1)
-    units: int = option(4, "Residual units of the encoder.", least=1)
-    told: int = option(2, "Residual units between the latents and the decoder.", least=0)
-    prior: int = option(64, "Channels of the autoregressive prior; 0: N(0, I).", least=0)
-    emphasis: float = option(0.85, "Coefficient of the pre-emphasis filter; 0: none.", least=0.0, most=1.0)
-    kl_least: float = option(0.02, "Weight of the KL term at the start.", least=0.0)
-    kl_from: int = option(200, "Step from which that weight rises.", least=0)
-    kl_full: int = option(1000, "Step at which that weight is full.", least=0)
-    kl_weight: float = option(0.4, "Weight of the KL term after warm-up.", least=0.0)
-    free_nats: float = option(0.05, "Free bits per latent dimension and frame.", least=0.0, unit="nats")
-    guide: float = option(
-        0.1,
-        "Weight of the regression of the first latents on loudness, pitch and other descriptors; 0: none.",
-        least=0.0,
-    )
-
-    def __post_init__(self) -> None:
-        if self.crop % self.hop:
-            raise TrainingError(f"crops of {self.crop} samples: expected whole frames of {self.hop}")
-        if self.guided and self.latents < len(DESCRIPTORS):
-            raise TrainingError(f"{self.latents} latents: expected {len(DESCRIPTORS)} or more to guide, or --guide 0")
-
-    @property
-    def guided(self) -> bool:
-        """Whether the first latents are guided."""
-        return bool(self.latents and self.guide)
-
-    def shape(self, speakers: int) -> VLAEShape:
-        """Return the model for so many speakers."""
-        return VLAEShape(
-            rate=self.rate,
-            bands=self.bands,
-            mel_hop=self.hop,
-            mel_window=4 * self.hop,
-            pitch_window=self.pitch_window,
-            width=self.width,
-            units=self.units,
-            latents=self.latents,
-            layers=self.layers,
-            cycle=self.layers,
-            residual=self.residual,
-            skip=self.skip,
-            emphasis=self.emphasis,
-            speakers=speakers,
-            told=self.told,
-            prior=self.prior,
-        )
-
-    def weight(self, step: int) -> float:
-        """Return the KL's weight at a step."""
-        risen = (step - self.kl_from) / max(self.kl_full - self.kl_from, 1)
-        return self.kl_least + (self.kl_weight - self.kl_least) * min(max(risen, 0.0), 1.0)
 
 
 class Parts(NamedTuple):
@@ -146,7 +70,7 @@ class VLAETraining(Training):
         )
 
     @property
-    def judged_names(self) -> tuple[str, ...]:
+    def validation_names(self) -> tuple[str, ...]:
         """The speakers that have held-out recordings."""
         return tuple(self._corpus.examples)
 
@@ -175,7 +99,7 @@ class VLAETraining(Training):
         """Return crops of the recordings that may be trained on."""
         return Crops(self._corpus.training, self._cutter, self.plan.batch, self.plan.seed, rank, processes)
 
-    def judged(self) -> ValidationBatch:
+    def validation_batches(self) -> ValidationBatch:
         """Return crops of the held-out recordings, a batch per speaker."""
         return ValidationBatch(self._corpus.held_out, self._cutter, JUDGED)
 
@@ -217,21 +141,21 @@ def guides(corpus: Corpus, hop: int) -> Series:
     return lambda recording: (known[recording.sound] - mean) / np.maximum(spread, 1e-6)
 
 
-def train_vlae(
-    plan: VLAEPlan, folder: RunFolder, machine: Machine, sample_s: float, tell: Callable[[dict[str, Any]], None]
-) -> None:
+def train_vlae(plan: VLAEPlan, folder: RunFolder, machine: Machine, sample_s: float, tell: Tell) -> None:
     """Train a VLAE, or go on with it; the model is in the folder whenever it was judged, and at the end.
 
     Raises:
         DataError: there is nothing to learn from.
         TrainingError: another run was begun in the folder, the plan does not fit, or the loss is not a number.
     """
-    corpus = gathered(plan, folder)
+    corpus = gathered(plan, folder, tell)
+    if plan.guided:
+        tell({"words": "measuring loudness, pitch and the other descriptors"})
     training = VLAETraining(plan, corpus)
 
     def write(step: int, scores: dict[str, float]) -> None:
         model = copy.deepcopy(training.averaged).cpu().eval()
-        found = judged_parts(model, training.judged(), plan.free_nats)
+        found = judged_parts(model, training.validation_batches(), plan.free_nats)
         tell({"words": "  ".join(f"{name} {value:.3f}" for name, value in found.items())})
         save_explained(folder.model, model, _card(model, plan, corpus, step, {**scores, **found}), corpus)
         if sample_s and plan.latents:

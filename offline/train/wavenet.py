@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -18,38 +18,14 @@ from gramophone.offline.data.text import text_encoder
 from gramophone.offline.train.conditions import local_series, text_vectors
 from gramophone.offline.train.crops import Batch, Crops, Cutter, ValidationBatch, stacked
 from gramophone.offline.train.module import Training
-from gramophone.offline.train.plan import TrainingError, TrainingPlan, option
+from gramophone.offline.train.plan import TrainingError
+from gramophone.offline.train.plans import WaveNetPlan
 
 JUDGED = 24
 """Held-out crops per speaker."""
 _PAUSE_S = 0.03
 _STRIDE = 4
 """How much denser a local series is made by learned upsampling, where that divides the hop."""
-
-
-@dataclass(frozen=True)
-class WaveNetPlan(TrainingPlan):
-    """How to train a WaveNet: its size, its output distribution, and its conditioning.
-
-    `text` names a text encoder of `gramophone.offline.data.text`, `local` a series of frames of
-    `gramophone.offline.train.conditions`. Trained with pauses, a model that generates freely is mostly silent: once a
-    silence is longer than the receptive field, nothing in the input says when to go on.
-    """
-
-    size: str = option("S", "Size of the network.", choices=("S", "M", "L"))
-    output: str = option(
-        "mulaw",
-        "Distribution of the next sample: 256 mu-law classes, or a mixture of logistics.",
-        choices=("mulaw", "logistics"),
-    )
-    conditional: bool = option(True, "Condition on the speaker.")
-    text: str = option("", "Condition on the text, by glove:FILE or encoder:MODULE.CLASS[:ARGUMENT]; empty: do not.")
-    local: str = option(
-        "", "Condition on a series of frames: mel, mel+pitch or words.", choices=("", "mel", "mel+pitch", "words")
-    )
-    hop: int = option(80, "Samples per frame of that series.", least=1, unit="samples")
-    bands: int = option(40, "Mel bands in that series.", least=1)
-    pauses: bool = option(True, "Train on the pauses too; without them the model generates sound throughout.")
 
 
 class WaveNetTraining(Training):
@@ -87,7 +63,7 @@ class WaveNetTraining(Training):
         )
 
     @property
-    def judged_names(self) -> tuple[str, ...]:
+    def validation_names(self) -> tuple[str, ...]:
         """The speakers that have held-out recordings."""
         return tuple(self._corpus.examples)
 
@@ -104,7 +80,7 @@ class WaveNetTraining(Training):
         """Return crops of the recordings that may be trained on."""
         return Crops(self._corpus.training, self._cutter, self.plan.batch, self.plan.seed, rank, processes)
 
-    def judged(self) -> ValidationBatch:
+    def validation_batches(self) -> ValidationBatch:
         """Return crops of the held-out recordings, a batch per speaker."""
         return ValidationBatch(self._corpus.held_out, self._cutter, JUDGED)
 

@@ -11,9 +11,11 @@ from gramophone.models.checkpoint import load
 from gramophone.models.nets.digits import PIXELS, DigitsShape, DigitsVAE
 from gramophone.offline.data import mnist
 from gramophone.offline.train.digit_scores import drawn, grey, score
-from gramophone.offline.train.plan import RunFolder, TrainingError
+from gramophone.offline.train.plan import TrainingError
+from gramophone.offline.train.plans import DigitsPlan
 from gramophone.offline.train.run import Machine
-from gramophone.offline.train.vae import DigitsPlan, train_digits
+from gramophone.offline.train.run_folder import RunFolder
+from gramophone.offline.train.vae import train_digits
 
 
 def idx(array, kind=8):
@@ -172,7 +174,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(packaged, tmp_path):
     plan = DigitsPlan(latents=2, hidden=8, reach=1, channels=2, binary=True, steps=150, batch=20, every=150)
 
     def die(line):
-        if line["step"] == 100 and "bits" in line:
+        if line.get("step") == 100 and "bits" in line:
             raise ConnectionAbortedError
 
     whole, broken = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "broken")

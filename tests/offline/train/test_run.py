@@ -1,5 +1,6 @@
 """Training goes on after a kill as if nothing had happened, alike on one process and many, and stops when it breaks."""
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from lightning.pytorch import Trainer
 
 from gramophone.models.checkpoint import load
 from gramophone.models.nets.wavenet import SIZES, WaveNetShape
@@ -22,9 +24,12 @@ from gramophone.offline.data.text import TextError
 from gramophone.offline.evaluate.vocoder import say_again
 from gramophone.offline.evaluate.wavenet import measure_bits, sexes_auc, summary
 from gramophone.offline.train.conditions import local_series
-from gramophone.offline.train.plan import RunFolder, TrainingError, begun_plan
+from gramophone.offline.train.log_lines import described
+from gramophone.offline.train.plan import TrainingError
+from gramophone.offline.train.plans import WaveNetPlan
 from gramophone.offline.train.run import Machine, fit, train_wavenet
-from gramophone.offline.train.wavenet import WaveNetPlan, WaveNetTraining
+from gramophone.offline.train.run_folder import RunFolder, begun_plan
+from gramophone.offline.train.wavenet import WaveNetTraining
 from gramophone.realtime.kernels.executor import DeviceError
 
 RATE = 8000
@@ -93,7 +98,7 @@ def test_a_run_that_is_killed_goes_on_to_the_very_same_weights(home, tmp_path):
     arguments = (long, RunFolder(killed), Machine("cpu"), 0.0, sender.send)
     process = multiprocessing.get_context("fork").Process(target=train_wavenet, args=arguments)
     process.start()
-    while receiver.recv()["step"] < 150:
+    while receiver.recv().get("step", 0) < 150:
         pass
     process.kill()
     process.join()
@@ -160,6 +165,34 @@ def test_a_loss_that_is_no_number_stops_with_the_step_and_the_last_good_state(ho
     kept = torch.load(tmp_path / "state.ckpt", weights_only=True)
     assert kept["global_step"] == 100
     assert all(value.isfinite().all() for value in kept["state_dict"].values())
+
+
+@pytest.mark.parametrize(("pace_s", "states"), [(1.0, [1]), (31.0, [1, 2, 3, 4])])
+def test_a_state_is_saved_after_the_first_step_and_every_30_seconds(home, tmp_path, monkeypatch, pace_s, states):
+    of, now, saved = plan(home, steps=4, every=4), itertools.count(0, pace_s), []
+    training = WaveNetTraining(of, gather(of.data, RATE))
+    save = Trainer.save_checkpoint
+    monkeypatch.setattr(
+        Trainer, "save_checkpoint", lambda self, path: saved.append(self.global_step) or save(self, path)
+    )
+    fit(training, RunFolder(tmp_path), Machine("cpu"), lambda *_: None, lambda _: None, lambda: next(now))
+    assert saved == [*states, 4]  # the last one when training ends
+    assert torch.load(tmp_path / "state.ckpt", weights_only=True)["global_step"] == 4
+
+
+def test_a_run_says_what_it_does_before_it_trains_and_reports_total_and_time_left(home, tmp_path):
+    lines = train(plan(home, steps=60, every=60), tmp_path)
+    words, reports = [line["words"] for line in lines if "words" in line], [line for line in lines if "step" in line]
+    assert words[0] == f"reading the recordings of {home / 'voices'}"
+    assert words[1] == "24 recordings of 2 speakers; preparing them"
+    assert words[2] == f"training: 60 steps on cpu, in {tmp_path}"
+    assert lines.index(reports[0]) == len(words) == 3
+    assert reports[0]["step"] == 1
+    assert all(line["steps"] == 60 and line["left_s"] >= 0 for line in reports)
+    assert reports[-1]["left_s"] == 0
+    logged = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert logged == [50, 60]  # reports between them are not kept
+    assert described(reports[0]).startswith("step       1 of 60")
 
 
 def test_it_learns(home, tmp_path):
@@ -275,7 +308,7 @@ def test_words_in_time_are_all_looked_up_before_anything_is_learnt(home, tmp_pat
         sound.with_suffix(".labels.txt").write_text("0.5\t1.0\thigh\n1.5\t2.0\twhale\n")
     told = plan(home, data=(str(voices),), text=f"glove:{glove}", local="words", hop=8)
     lines = train(told, tmp_path / "run")
-    assert lines[0] == {"words": f"1 words have no vector, met {len(sounds)} times; most often whale ({len(sounds)})"}
+    assert {"words": f"1 words have no vector, met {len(sounds)} times; most often whale ({len(sounds)})"} in lines
     assert load(tmp_path / "run" / "model.safetensors", "wavenet")[0].shape.local == 2
     sounds[0].with_suffix(".labels.txt").unlink()
     with pytest.raises(DataError, match="not there"):
@@ -301,7 +334,7 @@ def test_text_is_told_as_a_vector_and_words_without_one_are_reported(home, tmp_p
     net, card = load(tmp_path / "run" / "model.safetensors", "wavenet")
     assert (net.shape.vector, net.shape.speakers) == (2, 0)
     assert (card.speakers, card.notes) == ((), {"text": "glove.txt"})
-    assert lines[0] == {"words": "1 words have no vector, met 12 times; most often whale (12)"}
+    assert {"words": "1 words have no vector, met 12 times; most often whale (12)"} in lines
     with pytest.raises(DataError, match="no transcript"):
         train(plan(home, text=f"glove:{glove}"), tmp_path / "other")
 

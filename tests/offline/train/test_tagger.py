@@ -30,10 +30,12 @@ from gramophone.offline.train.augmentation import (
     together,
     transposed,
 )
-from gramophone.offline.train.plan import RunFolder, TrainingError
+from gramophone.offline.train.plan import TrainingError
+from gramophone.offline.train.plans import TaggerPlan
 from gramophone.offline.train.ranking_metrics import pr_auc, roc_auc
 from gramophone.offline.train.run import Machine, fit
-from gramophone.offline.train.tagger import LevelCrops, SoundCrops, TaggerPlan, TaggerTraining, train_tagger
+from gramophone.offline.train.run_folder import RunFolder
+from gramophone.offline.train.tagger import LevelCrops, SoundCrops, TaggerTraining, train_tagger
 from gramophone.presets import library
 
 SECONDS = 4.5
@@ -267,7 +269,7 @@ def test_training_says_how_many_clips_it_left_out_and_where_they_are_named(home,
     broken.write_bytes(b"no sound")
     said = []
     train_tagger(plan(music, steps=1, every=1, batch=2), RunFolder(tmp_path / "run"), Machine("cpu"), said.append)
-    words = next(line["words"] for line in said if "words" in line)
+    words = next(line["words"] for line in said if "left out" in line.get("words", ""))
     assert "1 missing" in words
     assert "1 broken" in words
     assert broken.name in (tmp_path / "run" / "data.txt").read_text()

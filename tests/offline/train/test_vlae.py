@@ -16,9 +16,11 @@ from gramophone.models.style.transport import transport
 from gramophone.offline.data.corpus import gather, sound
 from gramophone.offline.data.descriptors import DESCRIPTORS
 from gramophone.offline.evaluate.vlae import collapse, opened, styles_of
-from gramophone.offline.train.plan import RunFolder, TrainingError
+from gramophone.offline.train.plan import TrainingError
+from gramophone.offline.train.plans import VLAEPlan
 from gramophone.offline.train.run import Machine
-from gramophone.offline.train.vlae import VLAEPlan, VLAETraining, dissect, train_vlae
+from gramophone.offline.train.run_folder import RunFolder
+from gramophone.offline.train.vlae import VLAETraining, dissect, train_vlae
 from gramophone.offline.train.vlae_resynthesis import encoded
 
 RATE = 8000
@@ -148,7 +150,7 @@ def test_guides_draw_the_first_latents_to_the_descriptors_and_gaps_draw_nothing(
     train(of, tmp_path)
     model, card = load(tmp_path / "model.safetensors", "vlae")
     training = VLAETraining(of, gather(of.data, RATE))
-    batches = list(training.judged())
+    batches = list(training.validation_batches())
     means = torch.cat([dissect(model, batch).means for batch in batches])
     guides = torch.cat([batch.local for batch in batches])
     latent = card.notes["about"].index("loudness")

@@ -1,4 +1,4 @@
-"""A voice in training goes on after a kill to the very same weights, and learns from what it should be told."""
+"""Training a voice: a resumed run reaches the same weights, and each loss trains the networks that it should."""
 
 import itertools
 import multiprocessing
@@ -19,19 +19,16 @@ from gramophone.offline.data.layouts import find
 from gramophone.offline.data.recording import DataError
 from gramophone.offline.evaluate.speaker_probe import probed
 from gramophone.offline.train.pitch_cache import prosody
-from gramophone.offline.train.plan import RunFolder, TrainingError
+from gramophone.offline.train.plan import TrainingError
 from gramophone.offline.train.run import Machine, fit
+from gramophone.offline.train.run_folder import RunFolder
 from gramophone.offline.train.speaker_disguise import disguised
-from gramophone.offline.train.voice import (
-    Probe,
-    VoicePlan,
-    VoiceTraining,
-    _adapted,
-    _heard_again,
-    at_rest,
-    train_voice,
-)
-from gramophone.offline.train.voice_resynthesis import sung, sung_again
+from gramophone.offline.train.voice.modules import SpeakerClassifier, with_frozen_weights
+from gramophone.offline.train.voice.passes import normalised, synthesised_frames
+from gramophone.offline.train.voice.plan import VoicePlan
+from gramophone.offline.train.voice.resynthesis import decoded, resynthesised
+from gramophone.offline.train.voice.run import train_voice
+from gramophone.offline.train.voice.training import VoiceTraining
 from gramophone.realtime.dsp.pitch.contour import pitch_contour, without_octave_jumps
 from gramophone.realtime.stages.latent.voice_offline import analysed
 
@@ -72,15 +69,15 @@ def train(plan, at):
     return lines
 
 
-def test_a_run_that_is_killed_goes_on_to_the_very_same_weights(home, tmp_path):
+def test_a_killed_run_resumes_to_the_very_same_weights(home, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     long = plan(home, steps=105, every=105)
     receiver, sender = multiprocessing.Pipe(duplex=False)
     arguments = (long, RunFolder(killed), Machine("cpu"), 0.0, sender.send)
     process = multiprocessing.get_context("fork").Process(target=train_voice, args=arguments)
     process.start()
-    sender.close()  # so that a run that fails is heard of
-    while receiver.recv()["step"] < 100:
+    sender.close()  # so that reading fails if the run does
+    while receiver.recv().get("step", 0) < 100:
         pass
     process.kill()
     process.join()
@@ -90,11 +87,11 @@ def test_a_run_that_is_killed_goes_on_to_the_very_same_weights(home, tmp_path):
         torch.testing.assert_close(load(killed / "model.safetensors")[0].state_dict()[name], value, rtol=0, atol=0)
 
 
-def test_it_learns_and_says_what_it_is(home, tmp_path):
+def test_training_lowers_the_validation_loss_and_the_card_describes_the_model(home, tmp_path):
     of = plan(home, steps=140, every=140, peak=1e-2, average=0.9)
     training = VoiceTraining(of, gather(of.data, RATE)).eval()
     with torch.no_grad():
-        before = float(np.mean([training.loss(training.net, batch) for batch in training.judged()]))
+        before = float(np.mean([training.loss(training.net, batch) for batch in training.validation_batches()]))
     lines = train(of, tmp_path)
     assert lines[-1]["held_out"]["mean"] < 0.9 * before
     voice, card = load(tmp_path / "model.safetensors", "voice")
@@ -102,12 +99,12 @@ def test_it_learns_and_says_what_it_is(home, tmp_path):
     assert [name.split()[0] for name in card.latents] == ["z1", "z2", "z3"]
     assert card.notes["pitch_hz"] == pytest.approx({"ann": 225, "bob": 115}, rel=0.03)
     recording = gather(of.data, RATE).held_out[0]
-    said = sung_again(voice, recording, voice.table[:1].detach())
-    assert len(said) == recording.heard.frames
-    assert 0.3 < np.sqrt(np.mean(said**2)) / 0.1 < 3
+    audio = resynthesised(voice, recording, voice.table[:1].detach())
+    assert len(audio) == recording.heard.frames
+    assert 0.3 < np.sqrt(np.mean(audio**2)) / 0.1 < 3
 
 
-def test_a_loss_that_is_no_number_stops_the_run(home, tmp_path):
+def test_a_loss_that_is_not_finite_stops_the_run(home, tmp_path):
     class Poisoned(VoiceTraining):
         def loss(self, net, batch):
             return super().loss(net, batch) * (float("nan") if self.global_step == 2 else 1)
@@ -133,7 +130,7 @@ def test_pitch_is_that_of_the_end_of_each_hop(home):
     np.testing.assert_array_equal(prosody(recording, RATE, 128), prosody(recording, RATE, 128))
 
 
-def test_octaves_that_jump_and_come_back_are_mended():
+def test_octave_errors_that_jump_and_return_are_corrected():
     octaves = np.full(200, 0.3, np.float32) + np.linspace(0, 0.1, 200, dtype=np.float32)
     wrong = octaves.copy()
     wrong[50:58] += 1
@@ -145,7 +142,7 @@ def test_octaves_that_jump_and_come_back_are_mended():
     assert not without_octave_jumps(np.zeros(3, np.float32), np.zeros(3, np.float32)).any()
 
 
-def test_a_disguise_moves_formants_and_bends_the_spectrum_by_example_and_not_by_time():
+def test_perturbation_moves_formants_and_tilts_the_spectrum_by_example_and_not_over_time():
     torch.manual_seed(0)
     frames = torch.full((200, 96, 3), 1e-6)
     frames[:, 20] = 1.0
@@ -162,96 +159,97 @@ def test_a_disguise_moves_formants_and_bends_the_spectrum_by_example_and_not_by_
     assert float(peaks.max()) > 21
 
 
-def test_a_probe_is_as_sure_whatever_the_scale_of_the_latents_and_at_rest_does_not_learn():
+def test_a_speaker_classifier_ignores_the_scale_of_latents_and_frozen_its_weights_get_no_gradient():
     torch.manual_seed(0)
-    probe = Probe(3, 2)
+    classifier = SpeakerClassifier(3, 2)
     z = torch.randn(4, 3, 40, requires_grad=True)
-    torch.testing.assert_close(probe(1000 * z + 5), probe(z), rtol=0, atol=0.02)
-    torch.testing.assert_close(at_rest(probe, z), probe(z))
-    at_rest(probe, z).square().sum().backward()
+    torch.testing.assert_close(classifier(1000 * z + 5), classifier(z), rtol=0, atol=0.02)
+    torch.testing.assert_close(with_frozen_weights(classifier, z), classifier(z))
+    with_frozen_weights(classifier, z).square().sum().backward()
     assert z.grad is not None
     assert z.grad.any()
-    assert all(value.grad is None for value in probe.parameters())
+    assert all(value.grad is None for value in classifier.parameters())
 
 
 def teacher(at, **card):
-    """What tells phones, untaught."""
+    """The file of an untrained phone classifier."""
     torch.manual_seed(1)
     save(at, PhoneClassifier(PhoneClassifierShape(width=8, dilations=(1,))), Card(**{"rate": RATE, "hop": 128, **card}))
     return str(at)
 
 
-def test_what_is_said_is_kept_by_who_tells_phones(home, tmp_path):
-    told = plan(home, phones=teacher(tmp_path / "phones.safetensors"))
-    training = VoiceTraining(told, gather(told.data, RATE))
+def test_phone_cross_entropy_trains_the_phone_head_and_not_the_phone_classifier(home, tmp_path):
+    of = plan(home, phones=teacher(tmp_path / "phones.safetensors"))
+    training = VoiceTraining(of, gather(of.data, RATE))
     batch = training.crops(0, 1)[0]
     training.loss(training.net, batch).backward()
     learnt = {name.split(".")[0] for name, value in training.net.named_parameters() if value.grad.any()}
-    assert {"voice", "reader", "listener"} <= learnt
-    assert not any("teacher" in name for name in training.state_dict())  # it is no part of what is learnt
+    assert {"voice", "phone_head", "speaker_classifier"} <= learnt
+    assert not any("phone_logits" in name for name in training.state_dict())  # its weights are fixed
 
 
-def test_what_another_says_is_heard_again_and_teaches_the_decoder_alone(home):
+def test_cycle_consistency_is_zero_for_the_same_frames_and_trains_the_decoder_alone(home):
     of = plan(home)
     training = VoiceTraining(of, gather(of.data, RATE))
     batch = training.crops(0, 1)[0]
-    voice, sung = training.net.voice, training._sung(training.net.voice, batch)
-    told = torch.zeros(2, len(PHONES), 16)
-    same = training._kept(voice, sung.shapes[:, :, :16], z := encoded(voice, sung.shapes[:, :, :16]), told)
-    assert float(same.detach()) == pytest.approx(0, abs=1e-6)  # nothing is lost of what is heard as it was said
-    envelopes = voice.decoder.network(z, None, sung.speaker, sung.prosody[:, :, :16])[0]
-    frames = _heard_again(voice, envelopes, sung.prosody[:, :, :16])
-    shapes = _adapted(voice, frames, training._knowing(voice, frames, batch.speaker))
-    training._kept(voice, shapes, z, told).backward()
+    voice, prepared = training.net.voice, training.batches.prepared(training.net.voice, batch, training=True)
+    phones = torch.zeros(2, len(PHONES), 16)
+    same = training.content_loss(
+        voice, prepared.encoder_input[:, :, :16], z := encoded(voice, prepared.encoder_input[:, :, :16]), phones
+    )
+    assert float(same.detach()) == pytest.approx(0, abs=1e-6)
+    envelopes = voice.decoder.network(z, None, prepared.speaker, prepared.prosody[:, :, :16])[0]
+    frames = synthesised_frames(voice, envelopes, prepared.prosody[:, :, :16])
+    shapes = normalised(voice, frames, training.batches.speaker_state(voice, frames, batch.speaker))
+    training.content_loss(voice, shapes, z, phones).backward()
     learnt = {name.split(".")[0] for name, value in voice.named_parameters() if value.grad is not None}
     assert learnt == {"table", "decoder"}
 
 
-def test_people_are_heard_as_one_of_the_cast_and_the_decoder_learns_to_say_it_as_themselves(home, two_of_the_cast):
-    of = plan(home, batch=16, data=(str(home / "voices"), *two_of_the_cast), back_conversion=1.0)
+def test_back_conversion_changes_the_encoder_input_of_people_alone(home, parallel_speakers):
+    of = plan(home, batch=16, data=(str(home / "voices"), *parallel_speakers), back_conversion=1.0)
     corpus = gather(of.data, RATE)
     training = VoiceTraining(of, corpus)
     voice, batch = training.net.voice, training.crops(0, 1)[0]
-    sung = training._sung(voice, batch)
-    people = torch.tensor([corpus.speakers[one] in ("ann", "bob") for one in batch.told])
-    assert torch.equal(sung.relayed, people)
-    assert sung.shapes.shape == sung.said.shape
-    changed = (sung.shapes - sung.said).abs().flatten(1).amax(1)
+    prepared = training.batches.prepared(voice, batch, training=True)
+    people = torch.tensor([corpus.speakers[one] in ("ann", "bob") for one in batch.source_speaker])
+    assert torch.equal(prepared.back_converted, people)
+    assert prepared.encoder_input.shape == prepared.normalised.shape
+    changed = (prepared.encoder_input - prepared.normalised).abs().flatten(1).amax(1)
     assert bool((changed.gt(0.1) == people).all())
     training.loss(training.net, batch).backward()
     assert bool(voice.table.grad.isfinite().all())
-    training.eval()
-    judged = training._sung(voice, batch)
-    assert torch.equal(judged.shapes, judged.said)
+    validation = training.batches.prepared(voice, batch, training=False)
+    assert torch.equal(validation.encoder_input, validation.normalised)
 
 
 def encoded(voice, shapes):
-    """Latents of frames, as many, the last ones unknown."""
+    """Latents of frames, as many; the last ones, which lack look-ahead, are made up."""
     numbers, _ = voice.encoder.layers(shapes)
     mean = numbers[:, : voice.shape.latents].detach()
     late = voice.encoder.delay
     return torch.cat([mean[:, :, late:], mean[:, :, -late:]], 2)
 
 
-def test_what_tells_phones_of_other_frames_is_refused(home, tmp_path):
-    strange = plan(home, phones=teacher(tmp_path / "phones.safetensors", hop=256))
-    with pytest.raises(TrainingError, match="at 16000 Hz in frames of 256 samples, the voice is of 16000 Hz and 128"):
-        VoiceTraining(strange, gather(strange.data, RATE))
+def test_a_phone_classifier_of_another_hop_is_refused(home, tmp_path):
+    other = plan(home, phones=teacher(tmp_path / "phones.safetensors", hop=256))
+    with pytest.raises(TrainingError, match="a hop of 256 samples; expected the plan's 16000 Hz and 128"):
+        VoiceTraining(other, gather(other.data, RATE))
 
 
-def test_who_speaks_is_known_by_what_was_recorded_of_them(home):
+def test_speaker_statistics_are_those_of_the_training_recordings(home):
     of = plan(home)
     training = VoiceTraining(of, gather(of.data, RATE))
-    ann, bob = training._acquainted.middles.tolist()
+    ann, bob = training.statistics.median_octaves.tolist()
     assert ann == pytest.approx(np.log2(225 / 160), abs=0.05)
     assert bob == pytest.approx(np.log2(115 / 160), abs=0.05)
     adaptation = training.net.voice.encoder.adaptation
-    torch.testing.assert_close(adaptation.usual, training._acquainted.moments.mean(0))
+    torch.testing.assert_close(adaptation.usual, training.statistics.moments.mean(0))
     mean, square = adaptation.usual.chunk(2)
     assert bool((square > mean.square()).all())
 
 
-def test_instruments_are_played_with_what_others_said(home):
+def test_instruments_among_the_data_are_known_by_name(home):
     of = plan(home, data=(str(home / "voices"), "instrument:flute"))
     assert of.instruments == ("flute",)
     with pytest.raises(DataError, match=r"instrument:kazoo: no such instrument; expected one of flute, cello"):
@@ -259,30 +257,30 @@ def test_instruments_are_played_with_what_others_said(home):
 
 
 @pytest.fixture
-def two_of_the_cast(tmp_path, monkeypatch):
-    """The places of two who hum in time with each other."""
+def parallel_speakers(tmp_path, monkeypatch):
+    """Two synthetic speakers with time-aligned recordings, as places of data."""
     for name, pitch in (("sara", 210), ("onyx", 105)):
         (tmp_path / name).mkdir()
         for take in range(12):
-            said = tone(pitch, 4, np.random.default_rng(take))
-            soundfile.write(tmp_path / name / f"en__{take}.wav", np.roll(said, 1000 * take), RATE)
+            hum = tone(pitch, 4, np.random.default_rng(take))
+            soundfile.write(tmp_path / name / f"en__{take}.wav", np.roll(hum, 1000 * take), RATE)
     monkeypatch.setattr(spoken, "spoken", lambda name: tmp_path / name)
     return "spoken:sara", "spoken:onyx"
 
 
-def test_of_those_who_speak_together_one_is_heard_and_another_learnt(home, two_of_the_cast):
-    of = plan(home, batch=64, data=(str(home / "voices"), *two_of_the_cast))
+def test_source_and_target_of_parallel_speakers_are_drawn_independently(home, parallel_speakers):
+    of = plan(home, batch=64, data=(str(home / "voices"), *parallel_speakers))
     assert of.spoken == ("sara", "onyx")
     corpus = gather(of.data, RATE)
     training = VoiceTraining(of, corpus)
     batch = training.crops(0, 1)[0]
-    pairs = {(corpus.speakers[a], corpus.speakers[b]) for a, b in zip(batch.speaker, batch.told, strict=True)}
+    pairs = {(corpus.speakers[a], corpus.speakers[b]) for a, b in zip(batch.speaker, batch.source_speaker, strict=True)}
     assert pairs == {("ann", "ann"), ("bob", "bob"), *itertools.product(of.spoken, repeat=2)}
-    own = batch.speaker == batch.told
-    assert torch.equal(batch.heard[own], batch.sound[own])
-    loud = [sound.abs()[~own].unfold(2, 500, 500).amax(3) > 0.01 for sound in (batch.heard, batch.sound)]
+    own = batch.speaker == batch.source_speaker
+    assert torch.equal(batch.source[own], batch.sound[own])
+    loud = [sound.abs()[~own].unfold(2, 500, 500).amax(3) > 0.01 for sound in (batch.source, batch.sound)]
     assert float((loud[0] == loud[1]).float().mean()) > 0.95
-    assert not torch.equal(batch.heard[~own], batch.sound[~own])
+    assert not torch.equal(batch.source[~own], batch.sound[~own])
     assert bool(training.loss(training.net, batch).isfinite())
 
 
@@ -301,12 +299,12 @@ def test_an_instrument_plays_one_note_at_a_time_within_its_range(name):
     assert max(notes) <= player.highest
 
 
-def test_a_crop_that_is_no_whole_number_of_frames_is_refused(home):
+def test_a_crop_that_is_not_a_whole_number_of_frames_is_refused(home):
     with pytest.raises(TrainingError, match="whole frames of 128"):
         plan(home, crop=2000)
 
 
-def test_a_speaker_is_found_again_from_a_clip(home):
+def test_a_speaker_vector_is_recovered_from_a_clip(home):
     of = plan(home)
     torch.manual_seed(1)
     voice = Voice(replace(of.shape(4), channels=16)).eval().requires_grad_(False)
@@ -314,7 +312,7 @@ def test_a_speaker_is_found_again_from_a_clip(home):
     clip = tone(200, 3, np.random.default_rng(1))[: 128 * 370]
     z, told = analysed(voice, clip)
     target = voice.table[2:3] + 0.05 * torch.randn(1, 64)
-    model = torch.from_numpy(sung(voice, z, target, told))[None, None]
+    model = torch.from_numpy(decoded(voice, z, target, told))[None, None]
     found = fit_speaker(voice, z, told, model, steps=5)
     distance = (voice.table - found).norm(dim=1)
     assert int(distance.argmin()) == 2
@@ -322,7 +320,7 @@ def test_a_speaker_is_found_again_from_a_clip(home):
         fit_speaker(voice, z[:, :, :10], told[:, :, :10], model[:, :, :1280])
 
 
-def test_a_probe_tells_speakers_by_what_is_heard(home):
+def test_a_linear_probe_tells_speakers_by_the_frames(home):
     of = plan(home)
     corpus = gather(of.data, RATE)
     voice = Voice(of.shape(2)).eval().requires_grad_(False)
@@ -335,7 +333,7 @@ def test_a_probe_tells_speakers_by_what_is_heard(home):
     assert (alike.latents_alike, alike.heard_alike) == (alike.latents, alike.heard)  # there are only these two
 
 
-def test_the_card_says_where_speakers_latents_lie_and_what_each_latent_is_about(home, tmp_path):
+def test_the_card_holds_the_moments_of_speakers_latents_and_the_descriptor_of_each_latent(home, tmp_path):
     train(plan(home), tmp_path / "run")
     card = card_of(tmp_path / "run" / "model.safetensors")
     assert set(card.notes["moments"]) == {"ann", "bob"}
@@ -345,7 +343,7 @@ def test_the_card_says_where_speakers_latents_lie_and_what_each_latent_is_about(
     assert [name.split()[0] for name in card.latents] == ["z1", "z2", "z3"]
 
 
-def test_a_voice_may_begin_as_another_and_learn_other_speakers(home, tmp_path):
+def test_a_voice_may_start_from_another_and_train_on_other_speakers(home, tmp_path):
     train(plan(home), tmp_path / "first")
     start = tmp_path / "first" / "model.safetensors"
     known = load(start)[0].state_dict()
@@ -363,5 +361,5 @@ def test_a_voice_may_begin_as_another_and_learn_other_speakers(home, tmp_path):
     assert torch.equal(more.table[:2], known["table"])
     assert not torch.equal(more.table[2], known["table"].mean(0))
     assert torch.equal(other.decoder.network.out.weight, known["decoder.network.out.weight"])
-    with pytest.raises(TrainingError, match="made otherwise"):
+    with pytest.raises(TrainingError, match="another shape"):
         VoiceTraining(plan(home, start=str(start), channels=16), corpus)
