@@ -28,3 +28,23 @@ for _folder in _DOWNLOADED:
 def subnormal_numbers():
     """Threads of the live engine flush subnormal numbers to zero; hypothesis, on the same thread, wants them."""
     torch.set_flush_denormal(False)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--only-expected-skips", action="store_true", help="fail if a test is skipped for another reason")
+
+
+def pytest_sessionfinish(session):
+    """With `--only-expected-skips`, fail if a test was skipped for a reason that tests/expected_skips.txt lacks."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not session.config.getoption("--only-expected-skips") or hasattr(session.config, "workerinput") or not reporter:
+        return
+    lines = Path(__file__).with_name("expected_skips.txt").read_text("utf-8").splitlines()
+    expected = tuple(line.partition(" | ")[0] for line in lines if line and not line.startswith("#"))
+    reasons = {report.longrepr[2].removeprefix("Skipped: ") for report in reporter.stats.get("skipped", ())}
+    if unexpected := sorted(reason for reason in reasons if not reason.startswith(expected)):
+        reporter.ensure_newline()
+        reporter.write_line("skipped without being expected (tests/expected_skips.txt):", red=True)
+        for reason in unexpected:
+            reporter.write_line(f"  {reason}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
