@@ -148,7 +148,9 @@ def bundle(wall_s, *packets):
 
 
 def needs(program, package):
-    return pytest.mark.skipif(not shutil.which(program), reason=f"needs {program}: apt-get install {package}")
+    """Mark a test that talks to a program, which Debian has in a package."""
+    skip = pytest.mark.skipif(not shutil.which(program), reason=f"needs {program}: apt-get install {package}")
+    return lambda test: pytest.mark.peer(skip(test))
 
 
 def own_address():

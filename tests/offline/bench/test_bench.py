@@ -10,6 +10,7 @@ from gramophone.offline.bench import set as concert
 from gramophone.offline.bench.endurance import endure, light
 
 
+@pytest.mark.peer
 @pytest.mark.skipif(not shutil.which("jackd"), reason="needs jackd (Debian: apt install jackd2)")
 def test_underruns_are_those_of_a_bare_client_and_the_latency_stays_through_stalls_and_xruns() -> None:
     """A stall of this machine that costs the bare client a block may cost us its neighbours."""

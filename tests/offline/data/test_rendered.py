@@ -136,6 +136,7 @@ def test_treatment_changes_colour_and_level_and_never_clips():
     assert max(levels) - min(levels) > 8
 
 
+@pytest.mark.peer
 @needs_fluidsynth
 def test_what_is_played_sounds_from_its_beginning_to_its_end_and_leaves_nothing_for_the_next():
     low, high = (line(19, pitch, SECONDS - 0.5) for pitch in (57, 88))
@@ -148,6 +149,7 @@ def test_what_is_played_sounds_from_its_beginning_to_its_end_and_leaves_nothing_
     assert power[: round(400 * SECONDS)].sum() < 1e-3 * power.sum()
 
 
+@pytest.mark.peer
 @needs_fluidsynth
 def test_every_part_of_an_excerpt_is_as_loud_as_it_is_told_to_be_whatever_the_soundfont_makes_of_it():
     low, high = line(33, 40, SECONDS - 0.5), replace(line(75, 84, SECONDS - 0.5), level_db=-3.0)

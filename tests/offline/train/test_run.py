@@ -32,6 +32,8 @@ from gramophone.offline.train.run_folder import RunFolder, begun_plan
 from gramophone.offline.train.wavenet import WaveNetTraining
 from gramophone.realtime.kernels.executor import DeviceError
 
+pytestmark = pytest.mark.train
+
 RATE = 8000
 TINY = WaveNetShape(layers=3, cycle=3, residual=4, skip=4)
 

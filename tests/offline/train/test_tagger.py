@@ -38,6 +38,8 @@ from gramophone.offline.train.run_folder import RunFolder
 from gramophone.offline.train.tagger import LevelCrops, SoundCrops, TaggerTraining, train_tagger
 from gramophone.presets import library
 
+pytestmark = pytest.mark.train
+
 SECONDS = 4.5
 networks = pytest.mark.parametrize("network", NETWORKS)
 

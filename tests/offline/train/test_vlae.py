@@ -23,6 +23,8 @@ from gramophone.offline.train.run_folder import RunFolder
 from gramophone.offline.train.vlae import VLAETraining, dissect, train_vlae
 from gramophone.offline.train.vlae_resynthesis import encoded
 
+pytestmark = pytest.mark.train
+
 RATE = 8000
 
 

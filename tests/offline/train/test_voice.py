@@ -32,6 +32,8 @@ from gramophone.offline.train.voice.training import VoiceTraining
 from gramophone.realtime.dsp.pitch.contour import pitch_contour, without_octave_jumps
 from gramophone.realtime.stages.latent.voice_offline import analysed
 
+pytestmark = pytest.mark.train
+
 RATE = 16_000
 
 

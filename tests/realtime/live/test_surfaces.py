@@ -45,6 +45,7 @@ def play(monkeypatch, tmp_path):
         yield opened.port, controller, events, said
 
 
+@pytest.mark.peer
 def test_a_bundle_is_heard_in_one_block_and_a_preset_that_cannot_be_played_leaves_no_trace(play, tmp_path):
     port, controller, events, said = play
     knobs = [address for address, knob in controller.parameters.items() if knob.is_number][:5]

@@ -311,6 +311,7 @@ def test_a_recording_of_impulse_files_changed_while_they_play_is_replayed_bit_fo
     assert simulation.count("take") == 2
 
 
+@pytest.mark.peer
 @needs_zam
 def test_a_plugin_is_saved_as_it_is_turned_live_and_its_recording_is_replayed_bit_for_bit(tmp_path: Path) -> None:
     """The program that the plug-in loads of itself is in its state, and in no knob of the preset."""

@@ -119,6 +119,7 @@ def controller(sink=None):
     return Controller(CHAIN, sink or Recorder())
 
 
+@pytest.mark.peer
 def test_a_device_that_is_there_or_plugged_in_later_turns_knobs_and_may_be_pulled_out(peer):
     mappings = [ControlMapping("gain.mix", number=7), ControlMapping("mute", "note", 60, mode="momentary")]
     sink = Recorder()
@@ -143,6 +144,7 @@ def test_a_device_that_is_there_or_plugged_in_later_turns_knobs_and_may_be_pulle
     assert not any("gramophone" in name for name in inputs + outputs)
 
 
+@pytest.mark.peer
 def test_only_devices_that_are_named_are_heard(peer):
     peer("plug", "wanted")
     peer("plug", "other")
@@ -152,6 +154,7 @@ def test_only_devices_that_are_named_are_heard(peer):
     assert sorted(devices(BACKEND)) == ["other:knobs", "wanted:knobs"]
 
 
+@pytest.mark.peer
 def test_our_own_port_hears_and_shows_the_whole_of_a_flood(peer):
     knobs = controller()
     with midi_controls(ControllerMap(knobs, [ControlMapping("gain.mix", "cc14", 7)]), backend=BACKEND) as controls:
@@ -171,6 +174,7 @@ def test_our_own_port_hears_and_shows_the_whole_of_a_flood(peer):
         assert controls.inputs == ("gramophone",)  # what is connected to it is not listened to twice
 
 
+@pytest.mark.peer
 def test_an_unfinished_sysex_does_not_deafen_a_port(peer):
     """Any status byte ends it: what follows is received, nothing is lost."""
     sink = Recorder()
@@ -216,6 +220,7 @@ def test_bytes_that_are_no_message_are_noticed_except_the_rest_of_a_sysex(packet
     assert messages_in(packet)[1] is is_whole
 
 
+@pytest.mark.peer
 def test_a_control_is_learned_from_a_real_port(peer):
     learned, knobs = [], controller()
     with midi_controls(ControllerMap(knobs), backend=BACKEND) as controls:
@@ -228,6 +233,7 @@ def test_a_control_is_learned_from_a_real_port(peer):
         assert knobs.preset.midi[0]["number"] == 21
 
 
+@pytest.mark.peer
 def test_the_tempo_of_another_process_is_followed(peer):
     knobs = controller()
     with midi_controls(ControllerMap(knobs, [ControlMapping("delay.time", "clock")]), backend=BACKEND) as controls:
@@ -242,6 +248,7 @@ def test_the_tempo_of_another_process_is_followed(peer):
         assert knobs.get("delay.time") == pytest.approx(60_000 / controls.controller_map.bpm)
 
 
+@pytest.mark.peer
 def test_a_server_that_is_restarted_is_found_again(on_server, monkeypatch):
     pytest.importorskip("jack", reason="needs JACK-Client to notice that the server is gone: pip install JACK-Client")
     monkeypatch.setenv("JACK_DEFAULT_SERVER", name := f"{SERVER}-b")
@@ -301,6 +308,7 @@ def test_two_devices_are_not_paired():
     assert device_of("nanoKONTROL2 1") != device_of("nanoPAD2 1")
 
 
+@pytest.mark.peer
 def test_a_control_is_learned_by_osc_from_a_real_device_and_saved(peer, tmp_path, monkeypatch):
     """Three processes: oscsend starts learning, a device on JACK is moved, the saved preset has the mapping."""
     if not shutil.which("oscsend"):

@@ -16,7 +16,7 @@ from gramophone.realtime.control.oscquery import oscquery_server
 from gramophone.realtime.midi.decoder import Control, Moved
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(not BROWSER, reason="needs chromium: apt-get install chromium")
+pytestmark = [pytest.mark.peer, pytest.mark.skipif(not BROWSER, reason="needs chromium: apt-get install chromium")]
 
 
 class Page:

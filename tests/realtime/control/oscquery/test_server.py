@@ -305,6 +305,7 @@ new OSCQueryDiscovery().queryNewService("127.0.0.1", Number(process.argv[2])).th
 """
 
 
+@pytest.mark.peer
 def test_a_client_of_others_reads_the_whole_tree(setup, server, tmp_path):
     modules = node_modules()
     if not modules:

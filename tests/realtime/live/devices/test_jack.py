@@ -29,10 +29,13 @@ from gramophone.realtime.live.session import Session, SessionSettings
 from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.stages.plugins import scan
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("jackd") and shutil.which("jack_iodelay")),
-    reason="needs jackd and jack_iodelay (Debian: apt install jackd2 jack-example-tools)",
-)
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.skipif(
+        not (shutil.which("jackd") and shutil.which("jack_iodelay")),
+        reason="needs jackd and jack_iodelay (Debian: apt install jackd2 jack-example-tools)",
+    ),
+]
 
 needs_zam = pytest.mark.skipif(
     not {"ZamCompX2", "ZamVerb"} <= {plugin.name for plugin in scan.installed()},
@@ -232,6 +235,7 @@ def test_a_preset_that_cannot_be_played_leaves_the_knobs_of_the_one_that_can(ses
     until(lambda: abs(level_of_loop() - -24.0) < 0.1)
 
 
+@pytest.mark.peer
 @needs_zam
 def test_a_snapshot_holds_what_plugins_hold_and_the_report_names_those_left_out(server: None) -> None:
     """ZamVerb hangs while it loads. The worker that is stopped cannot be asked, nor one that is dead."""

@@ -97,6 +97,7 @@ def peer(folder: Path, code: str, sound: Audio) -> Audio:
     return result
 
 
+@pytest.mark.peer
 @needs_zam
 @pytest.mark.parametrize(
     ("plugin", "channels", "delay", "values", "direct"),
@@ -129,6 +130,7 @@ def test_a_hosted_plugin_sounds_as_in_pedalboard_in_any_blocks(
     np.testing.assert_array_equal(once, expected)
 
 
+@pytest.mark.peer
 @needs_zam
 def test_a_hosted_plugin_sounds_as_in_dawdreamer(tmp_path: Path) -> None:
     pytest.importorskip("dawdreamer", reason="needs dawdreamer (pip install dawdreamer)")
@@ -151,6 +153,7 @@ def test_a_hosted_plugin_sounds_as_in_dawdreamer(tmp_path: Path) -> None:
     np.testing.assert_allclose(ours[:, : expected.shape[1]], expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.peer
 @needs_zam
 def test_a_mono_plugin_plays_every_channel_and_a_stereo_plugin_a_single_one() -> None:
     sound = noise(3, 12000)
@@ -167,6 +170,7 @@ def test_a_mono_plugin_plays_every_channel_and_a_stereo_plugin_a_single_one() ->
         np.testing.assert_array_equal(played(mono, sound[:1], [512]), both.mean(axis=0, keepdims=True))
 
 
+@pytest.mark.peer
 @needs_zam
 def test_moving_knobs_do_not_depend_on_the_blocks() -> None:
     sound = noise(2, 9000)
@@ -183,6 +187,7 @@ def test_moving_knobs_do_not_depend_on_the_blocks() -> None:
         np.testing.assert_array_equal(other, results[0])
 
 
+@pytest.mark.peer
 @needs_zam
 def test_a_turned_knob_clicks_a_tenth_of_what_stepping_does(tmp_path: Path) -> None:
     """A click: the greatest fourth difference, which a slow sine hardly has."""
@@ -203,6 +208,7 @@ def test_a_turned_knob_clicks_a_tenth_of_what_stepping_does(tmp_path: Path) -> N
     assert np.abs(np.diff(turned, 4)).max() < 0.1 * np.abs(np.diff(stepped, 4)).max()
 
 
+@pytest.mark.peer
 @needs_zam
 def test_values_reach_the_plugin_as_pedalboard_would_set_them(tmp_path: Path) -> None:
     code = f"""
@@ -226,6 +232,7 @@ def test_values_reach_the_plugin_as_pedalboard_would_set_them(tmp_path: Path) ->
     np.testing.assert_array_equal(differences, 0)
 
 
+@pytest.mark.peer
 @needs_zam
 def test_parameters_are_knobs_with_units_ranges_and_defaults() -> None:
     knobs = table(preset_of("ZamCompX2"))
@@ -242,6 +249,7 @@ def test_parameters_are_knobs_with_units_ranges_and_defaults() -> None:
         complete(preset_of("ZamCompX2", {"threshold": 3.0}))
 
 
+@pytest.mark.peer
 @needs_zam
 def test_a_saved_preset_sounds_the_same_with_values_and_state(tmp_path: Path) -> None:
     sound = noise(2, 12000)
@@ -263,6 +271,7 @@ def test_a_saved_preset_sounds_the_same_with_values_and_state(tmp_path: Path) ->
         np.testing.assert_array_equal(played(chain, sound, [512]), played(same, sound, [512]))
 
 
+@pytest.mark.peer
 @needs_zam
 def test_render_lines_up_whatever_the_plugins_latency() -> None:
     sound = np.zeros((2, 4000), np.float32)
@@ -273,6 +282,7 @@ def test_render_lines_up_whatever_the_plugins_latency() -> None:
     np.testing.assert_array_equal(np.abs(rendered).argmax(axis=1), 1000)
 
 
+@pytest.mark.peer
 @needs_zam
 @pytest.mark.parametrize("polls", [False, True] if POLLS else [False])
 def test_both_bells_ring(polls: bool) -> None:
@@ -305,6 +315,7 @@ def test_a_plugin_that_crashes_while_loading_is_given_up_named_and_bypassed(tmp_
         np.testing.assert_array_equal(played(chain, sound, [256]), sound)
 
 
+@pytest.mark.peer
 @needs_zam
 @needs_signals
 @pytest.mark.parametrize(("signal_name", "reason"), [("SIGSEGV", "crashed (SIGSEGV)"), ("SIGSTOP", "no answer after")])
@@ -325,6 +336,7 @@ def test_a_plugin_that_dies_while_playing_leaves_the_dry_sound_in_line(signal_na
     assert np.abs(np.diff(joined)).max() < 2 * np.abs(np.diff(alive[:, 5000:])).max()  # no step
 
 
+@pytest.mark.peer
 @needs_zam
 @needs_signals
 def test_a_plugin_that_hangs_while_telling_its_state_is_given_up_before_the_worker_is() -> None:
@@ -339,6 +351,7 @@ def test_a_plugin_that_hangs_while_telling_its_state_is_given_up_before_the_work
         np.testing.assert_array_equal(played(chain, sound, [256]), sound)
 
 
+@pytest.mark.peer
 @needs_zam
 def test_a_plugin_that_sends_out_no_numbers_is_given_up() -> None:
     with chain_of(preset_of("ZamCompX2", {"makeup": 30.0})) as chain:
@@ -347,6 +360,7 @@ def test_a_plugin_that_sends_out_no_numbers_is_given_up() -> None:
         assert "infinity" in chain.status["fx"]
 
 
+@pytest.mark.peer
 @needs_zam
 def test_what_is_known_of_a_plugin_is_asked_again_only_when_it_changes(tmp_path: Path) -> None:
     copy = shutil.copytree(ZAM["ZamTube"], tmp_path / "ZamTube.vst3")
@@ -364,6 +378,7 @@ def test_what_is_known_of_a_plugin_is_asked_again_only_when_it_changes(tmp_path:
     assert len(set(cache_folder("plugins").iterdir()) - before) == 2
 
 
+@pytest.mark.peer
 @needs_zam
 def test_mistakes_are_named(tmp_path: Path) -> None:
     with pytest.raises(PresetError, match="ZamCompX2"):
@@ -419,6 +434,7 @@ def test_a_plugin_that_failed_is_not_waited_for_again_here_or_in_the_next_proces
             probe.describe("Bad", PluginSource(str(path)))
 
 
+@pytest.mark.peer
 @needs_zam
 def test_a_daemonic_worker_can_host_plugins_and_they_end_with_it(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
