@@ -1,1 +1,1 @@
-"""MIDI as data: what messages mean, mappings of controls to parameters, and the tempo of a clock; no ports."""
+"""MIDI without ports: the decoder of messages, mappings of controls to parameters, and the tempo of a clock."""

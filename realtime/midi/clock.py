@@ -1,4 +1,4 @@
-"""MIDI clock: from ticks, 24 a quarter note, that arrive early and late, to a tempo; and from a tempo to times."""
+"""MIDI clock: the tempo from ticks, 24 a quarter note, that arrive early and late; and times from the tempo."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _WORTH_BPM = 0.05
 class Clock:
     """Estimates the tempo from the times of ticks.
 
-    The line of least squares through the last seconds of ticks: its slope is the time of one tick, and its error falls
-    with the power 3/2 of the seconds, so that 2 ms of jitter cost some hundredths of a BPM. When the newest ticks come
-    where the older ones do not lead, the tempo has changed, and what is older is forgotten.
+    A line is fitted by least squares to the last 6 s of ticks; its slope is the time of one tick. The slope's error
+    falls with the power 3/2 of their number (see `_slope_error`), so that 2 ms of jitter cost some hundredths of a BPM.
+    When the newest ticks depart from the line through the older ones, the tempo has changed, and the older are dropped.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Clock:
 
     @property
     def bpm(self) -> float | None:
-        """The tempo in quarter notes a minute; None until a beat has passed. It moves when that is worth it."""
+        """The tempo in quarter notes a minute; None until a beat has passed. Changes within its error are ignored."""
         return self._bpm
 
     @property
@@ -56,7 +56,7 @@ class Clock:
             return None
         times = np.array(self._times)
         if _has_changed(times):
-            self._times = deque(times[-_RECENT // 2 :])  # where most are new, the last half is
+            self._times = deque(times[-_RECENT // 2 :])  # of the newest 12 ticks at least half are after the change
             return None
         tick_s, offsets = _line(times)
         return self._publish(tick_s, _slope_error(offsets)) if tick_s > 0 else None
@@ -75,7 +75,7 @@ class Clock:
 
 
 def _line(times: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return slope and what is left over of the line through `times`, `[n]`, by their index."""
+    """Return slope, in seconds a tick, and residuals, `[n]`, of the line fitted to `times`, `[n]`, by their index."""
     index = np.arange(len(times)) - (len(times) - 1) / 2
     centred = times - times.mean()
     slope = float(index @ centred / (index @ index))
@@ -83,15 +83,20 @@ def _line(times: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def _slope_error(offsets: np.ndarray) -> float:
-    """Return the standard error of the slope of the line that leaves `offsets`: `sigma * sqrt(12 / n^3)`."""
+    """Return the standard error of a slope, in seconds a tick, from the residuals `offsets`, `[n]`.
+
+    The variance of a least-squares slope is `sigma^2 / sum((i - mean(i))^2)`, here for i = 0 to n - 1, whose sum of
+    squares is `(n^3 - n) / 12`: about `sigma * sqrt(12 / n^3)`.
+    """
     return float(offsets.std()) * math.sqrt(12 / len(offsets) ** 3)
 
 
 def _has_changed(times: np.ndarray) -> bool:
-    """Whether most of the newest ticks come farther from where the older ones lead than nearly all of those do.
+    """Return whether the newest ticks depart from the line through the older ones, `times` being `[n]`.
 
-    Most, since a machine that stalls delays a few; than nearly all, not than their scatter, since times that come in
-    whole audio blocks leave offsets that creep.
+    The median of their distances is compared with the 98 % quantile of the older ones' own. The median, since a machine
+    that stalls delays a few ticks; the quantile, not the standard deviation, since times that are rounded to whole
+    audio blocks leave residuals that drift slowly.
     """
     older = times[:-_RECENT]
     if len(older) < _ENOUGH:
@@ -105,7 +110,7 @@ def _has_changed(times: np.ndarray) -> bool:
 def from_beats(parameter: Parameter, beats: float, bpm: float) -> float:
     """Return the value of a time (ms, s) or rate (Hz) that lasts `beats` quarter notes at `bpm`.
 
-    A value beyond the knob's range comes in by octaves, so that it stays in time: a delay of 4 beats becomes one of 2.
+    A value outside the parameter's range is halved or doubled until it fits, and so stays in time.
 
     Raises:
         ParameterError: the parameter's unit is no time.

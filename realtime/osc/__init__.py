@@ -1,1 +1,1 @@
-"""OSC on the wire: packets, patterns and sockets, without any knowledge of what is controlled."""
+"""The wire level of OSC: packets, address patterns and sockets, without any knowledge of what is controlled."""

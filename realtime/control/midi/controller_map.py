@@ -138,13 +138,13 @@ class ControllerMap:
         Raises:
             ParameterError: there is no such parameter, or no control can set it.
         """
-        self.demand_learnable(address)
+        self.check_learnable(address)
         with self._lock:
             self._learner = Learner(address, self._controller.parameters.get(address))
             self._learned = done
         self._notify()
 
-    def demand_learnable(self, address: str) -> None:
+    def check_learnable(self, address: str) -> None:
         """Check that a control can be learned for the parameter at `address`.
 
         Raises:

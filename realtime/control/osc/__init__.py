@@ -1,4 +1,4 @@
-"""OSC: every knob at an address, over UDP. `docs/osc.md` lists the addresses."""
+"""OSC: every parameter at an address, over UDP. `docs/osc.md` lists the addresses."""
 
 from gramophone.realtime.control.osc.address_space import AddressSpace
 from gramophone.realtime.control.osc.library import Library

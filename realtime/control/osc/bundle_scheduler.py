@@ -49,7 +49,7 @@ class BundleScheduler(Generic[P]):
         return taken
 
 
-def unpacked(packet: Message | Bundle, wall_s: float, earliest: float = 0.0) -> list[tuple[float, Message]]:
+def timed_messages(packet: Message | Bundle, wall_s: float, earliest: float = 0.0) -> list[tuple[float, Message]]:
     """Return a packet's messages in order, each with when it is due in seconds since 1970; 0 is at once.
 
     What is inside a bundle is never due before it.
@@ -63,4 +63,4 @@ def unpacked(packet: Message | Bundle, wall_s: float, earliest: float = 0.0) -> 
     if due - wall_s > HORIZON_S:
         ahead = f"bundle due in {due - wall_s:.0f} s"
         raise RefusedError("too far ahead", f"{ahead}: expected at most {HORIZON_S:.0f} s")
-    return [timed for element in packet.elements for timed in unpacked(element, wall_s, due)]
+    return [timed for element in packet.elements for timed in timed_messages(element, wall_s, due)]

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from gramophone.models.parameters import ParameterError
 from gramophone.presets import PresetError
 from gramophone.realtime.control.osc.address_space import NORMALISED, ROOT, AddressSpace
-from gramophone.realtime.control.osc.bundle_scheduler import BundleScheduler, unpacked
+from gramophone.realtime.control.osc.bundle_scheduler import BundleScheduler, timed_messages
 from gramophone.realtime.control.osc.method import OscMethod
 from gramophone.realtime.control.osc.pending_writes import PendingWrite, PendingWrites
 from gramophone.realtime.control.osc.subscriptions import LIFETIME_S, USUAL_HZ, Subscriptions
@@ -59,7 +59,7 @@ class Dispatcher(Generic[P]):
                 self._process(packet, peer, now)
                 return
             wall_s = self._wall()
-            timed = unpacked(packet, wall_s)
+            timed = timed_messages(packet, wall_s)
             for due, message in timed:
                 if due > wall_s:
                     self._scheduler.put(due, message, peer)

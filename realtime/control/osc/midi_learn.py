@@ -30,7 +30,7 @@ class LearnMethod(OscMethod):
         address = arguments.text(message)
         try:
             if address:
-                self._controller_map.demand_learnable(address)
+                self._controller_map.check_learnable(address)
         except ParameterError as error:
             raise RefusedError("refused value", f"{message.address}: {str(error)[:200]}") from None
         return address

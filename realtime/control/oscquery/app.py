@@ -87,13 +87,13 @@ def _answer(space: AddressSpace, info: Node, path: str, attributes: list[str]) -
 
 
 async def _serve(clients: WebSocketClients, socket: WebSocket) -> None:
-    client = clients.enter()
-    jobs = (_receive(clients, client, socket), _send(client, socket), client.left.wait())
+    client = clients.add()
+    jobs = (_receive(clients, client, socket), _send(client, socket), client.closing.wait())
     tasks = [asyncio.ensure_future(job) for job in jobs]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        clients.leave(client)
+        clients.remove(client)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -21,12 +21,12 @@ _UPDATE_EVERY_S = 1 / 30
 
 
 class WebSocketClient:
-    """One connected client: `queue` holds the frames to be sent; when `left` is set, its connection is to end."""
+    """One connected client: `queue` holds the frames to be sent; once `closing` is set, its connection is to end."""
 
     def __init__(self, listening: ListenState) -> None:
         self.listening = listening
         self.queue: asyncio.Queue[Frame] = asyncio.Queue(_MOST_QUEUED)
-        self.left = asyncio.Event()
+        self.closing = asyncio.Event()
 
     def __str__(self) -> str:
         return "a WebSocket"
@@ -36,7 +36,7 @@ class WebSocketClient:
         try:
             self.queue.put_nowait(frame)
         except asyncio.QueueFull:
-            self.left.set()
+            self.closing.set()
 
 
 class WebSocketClients:
@@ -53,22 +53,22 @@ class WebSocketClients:
         """Whether no other client can connect."""
         return len(self._clients) >= MOST_CLIENTS
 
-    def enter(self) -> WebSocketClient:
+    def add(self) -> WebSocketClient:
         """Return a new client."""
         client = WebSocketClient(ListenState(self._space))
         self._clients.add(client)
         self._woken.set()
         return client
 
-    def leave(self, client: WebSocketClient) -> None:
-        """Forget a client."""
+    def remove(self, client: WebSocketClient) -> None:
+        """Remove a client and its subscriptions."""
         self._clients.discard(client)
         self._dispatcher.forget(client)
 
     def close(self) -> None:
         """End all connections."""
         for client in self._clients:
-            client.left.set()
+            client.closing.set()
 
     def receive(self, client: WebSocketClient, frame: Frame) -> None:
         """Take in a frame: text is a command of OSCQuery, binary is an OSC packet."""

@@ -211,6 +211,8 @@ def test_every_message_behind_an_unfinished_sysex_is_found(messages, data):
         ([0xF0, 1, 2], False),
         ([0xF1, 1, 5], False),
         ([0xF0, *[0] * 100_000, 0xF7], True),
+        ([0xF0, 1, 0xF8, 2, 0xF7], True),
+        ([0xB0, 7, 1, 0x90, 60, 1], True),
         ([7, 8], True),
         ([7, 8, 0xF7], True),
         ([0xF7], True),
