@@ -1,6 +1,6 @@
 """Figures of voice conversions by groups of pairs: alike or unlike in pitch, of one sex or two, of one language or two.
 
-What a speaker encoder finds nearer is largely pitch, so pairs within .4 octaves are the harder test.
+Speaker embeddings depend largely on pitch, so pairs within .4 octaves are the harder test.
 """
 
 from __future__ import annotations
@@ -13,23 +13,24 @@ from gramophone.offline.data.phone_transcripts import language_of
 from gramophone.offline.judges.interval import Interval, bootstrap
 
 ALIKE_OCTAVES = 0.4
-"""Median pitches this close together make a pair alike."""
+"""Largest distance of the median pitches of a pair that counts as alike."""
 FLITE = {"slt": True, "rms": False, "awb": False, "kal": False}
-"""flite's voices, which nothing is trained on, and whether women's."""
+"""The voices of flite, which nothing is trained on, and whether they are women's."""
 
 
 @dataclass(frozen=True)
-class JudgedConversion:
-    """A phrase of `source` converted to `target`, whose median pitches are so many `octaves` apart.
+class ScoredConversion:
+    """The scores of a phrase of `source` converted to `target`, whose median pitches are `octaves` apart.
 
-    `likeness` is the cosine to the target, `own` that of the target's own recordings, `kept` that to the source;
-    `quality_lost` is in DNSMOS; of `words` so many more were wrong than in the recording.
+    `similarity` is the cosine of speaker embeddings to the target, `own` that of the target's own recordings, `kept`
+    that to the source; `quality_lost` is in DNSMOS; `words_added` of `words` are the word errors beyond the
+    recording's.
     """
 
     source: str
     target: str
     octaves: float
-    likeness: float
+    similarity: float
     own: float
     kept: float
     quality_lost: float
@@ -37,7 +38,7 @@ class JudgedConversion:
     words: float
 
 
-def grouped(rows: Sequence[JudgedConversion]) -> dict[str, Interval]:
+def grouped(rows: Sequence[ScoredConversion]) -> dict[str, Interval]:
     """Return `nearer`, `share`, `quality lost` and `words added` of all pairs, and the first two of each group."""
     found = {
         **_identity("all", rows),
@@ -49,16 +50,16 @@ def grouped(rows: Sequence[JudgedConversion]) -> dict[str, Interval]:
     return {name: interval for name, interval in found.items() if interval.n}
 
 
-def _identity(group: str, rows: Sequence[JudgedConversion]) -> dict[str, Interval]:
+def _identity(group: str, rows: Sequence[ScoredConversion]) -> dict[str, Interval]:
     return {
-        f"nearer, {group}": bootstrap([float(row.likeness > row.kept) for row in rows]),
-        f"share, {group}": bootstrap([row.likeness for row in rows], [row.own for row in rows]),
+        f"nearer, {group}": bootstrap([float(row.similarity > row.kept) for row in rows]),
+        f"share, {group}": bootstrap([row.similarity for row in rows], [row.own for row in rows]),
     }
 
 
 @dataclass(frozen=True)
 class Person:
-    """What a pair is told apart by: whether a woman, None where it is not known, and the language."""
+    """The sex, None where it is not known, and the language of a speaker."""
 
     female: bool | None
     language: str
@@ -74,16 +75,16 @@ def person(name: str) -> Person:
     return Person(region[1:] == "f", "en") if len(region) == 2 else Person(None, name)
 
 
-def _same_sex(row: JudgedConversion, same: bool) -> bool:
+def _same_sex(row: ScoredConversion, same: bool) -> bool:
     one, other = person(row.source).female, person(row.target).female
     return None not in (one, other) and (one == other) == same
 
 
-def _same_language(row: JudgedConversion) -> bool:
+def _same_language(row: ScoredConversion) -> bool:
     return person(row.source).language == person(row.target).language
 
 
-_GROUPS: Mapping[str, Callable[[JudgedConversion], bool]] = {
+_GROUPS: Mapping[str, Callable[[ScoredConversion], bool]] = {
     f"within {ALIKE_OCTAVES} octaves": lambda row: row.octaves <= ALIKE_OCTAVES,
     f"further than {ALIKE_OCTAVES} octaves": lambda row: row.octaves > ALIKE_OCTAVES,
     "same sex": lambda row: _same_sex(row, True),

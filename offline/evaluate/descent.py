@@ -1,13 +1,12 @@
-"""`gramophone evaluate descent`: the ways to a WaveNet's style side by side, on the same pairs, with one objective.
+"""`gramophone evaluate descent`: optimisers of a WaveNet's style loss side by side, on the same pairs.
 
-The objective is that of valid levels, whatever a way moves in between. Distances in dB are those of `gramophone match`:
-Gaussians of log-mel frames, which none of them descends in. The arg-max of the marginals and one gradient a symbol are
-what was tried in 2016; the latter has as much time as the sweeps took.
+The objective is that of discrete levels, also where an optimiser relaxes them on the way. Distances in dB are those of
+`gramophone match`: between Gaussians of log-mel frames, which no optimiser minimises. The arg-max of the marginals and
+one gradient per symbol are the methods tried in 2016; the latter has as much time as the sweeps took.
 """
 
 from __future__ import annotations
 
-import json as json_format
 import os
 import time
 from collections.abc import Callable
@@ -15,14 +14,13 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 from torch.nn import functional as F
 
 from gramophone.models.layers import mulaw
 from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import Sound, levelled, resampled
+from gramophone.offline.evaluate.base import Column, print_rows, report
 from gramophone.offline.evaluate.style_pairs import RATE, load_pairs
 from gramophone.offline.match.style_distance import ReferenceStyle
 from gramophone.offline.stylise.relaxed import RelaxedWaveNetStyle, levels_of
@@ -38,13 +36,13 @@ _SEED = 2016
 
 @dataclass(frozen=True)
 class DescentRow:
-    """What one way made of one pair."""
+    """The figures of one optimiser on one pair."""
 
     pair: str
     way: str
     objective: float
     before_rounding: float | None
-    """Where levels are not what it moves in: the objective until they were."""
+    """The objective of the relaxed levels, where an optimiser has any."""
 
     seconds: float
     to_style_db: float
@@ -53,7 +51,7 @@ class DescentRow:
 
 @dataclass(frozen=True)
 class DescentCase:
-    """One pair, heard by each method, and how many sweeps there are."""
+    """One pair as the objective of each method, and the number of sweeps."""
 
     sweeping: WaveNetStyle
     annealed: WaveNetStyle
@@ -63,11 +61,11 @@ class DescentCase:
 
 
 Way = Callable[[DescentCase, float], tuple[Tensor, float | None]]
-"""Makes levels of a case, given the seconds that the sweeps took."""
+"""An optimiser: a case and the seconds that the sweeps took -> levels, and the objective before rounding."""
 
 
 def run(model: str, pairs: int, sweeps: int, *, json: bool = False) -> None:
-    """Judge every way on so many pairs of held-out speech and music, at the defaults but for the number of `sweeps`.
+    """Evaluate every optimiser on `pairs` pairs of held-out speech and music, with `sweeps` sweeps.
 
     Raises:
         CheckpointError, PresetError, StyliseError: there is no such model, or it does not suit.
@@ -86,17 +84,18 @@ def run(model: str, pairs: int, sweeps: int, *, json: bool = False) -> None:
         )
         pair_of = torch.from_numpy(content), torch.from_numpy(style)
         case = DescentCase(sweeping(*pair_of), annealed(*pair_of), relaxed(*pair_of), sweeping.balance, sweeps)
-        rows += judged(case, pair.name, content, style)
+        rows += evaluated(case, pair.name, content, style)
     load = os.getloadavg()[0]
-    if json:
-        print(json_format.dumps({"load": load, "rows": [asdict(row) for row in rows]}), flush=True)
-    else:
-        _show(rows)
+
+    def show() -> None:
+        print_rows(_COLUMNS, map(asdict, rows), least_width=130)
         print(f"{os.cpu_count()} cores, load {load:.1f}")
 
+    report({"load": load, "rows": [asdict(row) for row in rows]}, json=json, show=show)
 
-def judged(case: DescentCase, name: str, content: Sound, style: Sound) -> list[DescentRow]:
-    """Return what every way makes of a case."""
+
+def evaluated(case: DescentCase, name: str, content: Sound, style: Sound) -> list[DescentRow]:
+    """Return the figures of every optimiser on a case."""
     to_style, to_content = ReferenceStyle(style, case.sweeping.rate), ReferenceStyle(content, case.sweeping.rate)
     rows: list[DescentRow] = []
     for way, make in WAYS.items():
@@ -135,7 +134,7 @@ def _relaxed_then_sweeps(case: DescentCase, seconds: float) -> tuple[Tensor, flo
 
 
 def _marginals(case: DescentCase, _seconds: float) -> tuple[Tensor, float | None]:
-    """Each symbol a distribution of its own, all moved by gradients together, and then the likeliest of each."""
+    """Optimise a distribution for each symbol by gradients, all at once; then take the likeliest level of each."""
     method = case.sweeping
     table = method.hearing.network.get_parameter("entry.weight")
     logits = (_SURE * F.one_hot(method.start(), mulaw.LEVELS).float()).requires_grad_()
@@ -151,7 +150,7 @@ def _marginals(case: DescentCase, _seconds: float) -> tuple[Tensor, float | None
 
 
 def _one_at_a_time(case: DescentCase, seconds: float) -> tuple[Tensor, float | None]:
-    """For each symbol one full gradient, and the level that it says is best if the objective then falls."""
+    """For each symbol compute one full gradient, and take the level that it favours if the objective falls."""
     method, strength = case.sweeping, case.strength
     table = method.hearing.network.get_parameter("entry.weight")
     x, end = method.start(), time.perf_counter() + seconds
@@ -179,10 +178,12 @@ WAYS: dict[str, Way] = {
 }
 
 
-def _show(rows: list[DescentRow]) -> None:
-    table = Table("pair", "way", "objective", "before rounding", "seconds", "to style dB", "to content dB")
-    for row in rows:
-        before = "" if row.before_rounding is None else f"{row.before_rounding:.3f}"
-        figures = (f"{row.seconds:.1f}", f"{row.to_style_db:.2f}", f"{row.to_content_db:.2f}")
-        table.add_row(row.pair, row.way, f"{row.objective:.3f}", before, *figures)
-    Console(width=130).print(table)
+_COLUMNS = (
+    Column("pair", "pair"),
+    Column("way", "way"),
+    Column("objective", "objective", ".3f"),
+    Column("before_rounding", "before rounding", ".3f"),
+    Column("seconds", "seconds", ".1f"),
+    Column("to_style_db", "to style dB", ".2f"),
+    Column("to_content_db", "to content dB", ".2f"),
+)

@@ -1,20 +1,18 @@
-"""`gramophone evaluate dream`: dreams of tags beside naive ones and real clips, judged by taggers that did not dream.
+"""`gramophone evaluate dream`: dreams of tags beside naive ones and real clips, by taggers of other training.
 
-By tag: its probability by the tagger that dreams, how flat the spectrum is (1 is white noise), and what the others say:
-another tagger of ours and MTT_musicnn, which was trained on real recordings (`gramophone.offline.judges.taggers`).
+By tag: its probability by the tagger that the dream was made with, the spectral flatness (1 is white noise), and its
+probability by two others: a second tagger of ours, and MTT_musicnn, which was trained on real recordings
+(`gramophone.offline.judges.taggers`).
 """
 
 from __future__ import annotations
 
-import json as json_format
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from gramophone.models.nets.tagger import RATE, Tagger
 from gramophone.offline.commands.tag import load_tagger, probabilities
@@ -23,10 +21,9 @@ from gramophone.offline.data.magnatagatune import TaggedMusic, gather_tagged
 from gramophone.offline.data.mono_audio import Sound, levelled
 from gramophone.offline.dream.ascent import Dream, Dreamer
 from gramophone.offline.dream.target import DreamTarget
-from gramophone.offline.judges.base import EvaluationError
+from gramophone.offline.evaluate.base import Column, EvaluationError, by_group, print_rows, report, write_json
 from gramophone.offline.judges.taggers import load_tagger as load_musicnn
 from gramophone.offline.judges.taggers import patches
-from gramophone.presets.atomic import atomic_write
 
 SECONDS = 5.0
 _CLIPS = 8
@@ -46,7 +43,7 @@ _MUSICNN_PLACES = {
     "cello": 43,
     "acoustic guitar": 0,
 }
-"""Which of MTT_musicnn's fifty tags is ours."""
+"""Our tags by their index among the fifty of MTT_musicnn."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +55,14 @@ class DreamRow:
     probability: float
     flatness: float
     other: float
-    """What the other tagger of ours says."""
+    """Probability by the second tagger of ours."""
 
     musicnn: float | None
-    """What MTT_musicnn says, where it knows the tag."""
+    """Probability by MTT_musicnn, where it has the tag."""
 
 
 def run(model: str, other: str, data: Path, tags: Sequence[str], steps: int, out: Path, *, json: bool) -> None:
-    """Dream of tags and judge; the sounds and the table are written to `out`.
+    """Dream of tags and evaluate the dreams; write sounds and figures to `out`.
 
     Raises:
         EvaluationError: the set has no clips of a tag.
@@ -78,18 +75,19 @@ def run(model: str, other: str, data: Path, tags: Sequence[str], steps: int, out
     dreaming.requires_grad_(False)
     music = gather_tagged(data, top=10_000)
     out.mkdir(parents=True, exist_ok=True)
-    rows = []
+    rows, files = [], list[Path]()
     for tag in tags or sorted(set(_MUSICNN_PLACES) & set(dreaming.shape.tags)):
         ways = {"real": _real(music, tag)}
         for way in ("dream", "naive"):
             dreamt = _dreamt(dreaming, tag, steps, naive=way == "naive")
-            soundfile.write(out / f"{tag.replace(' ', '-')}-{way}.wav", dreamt, RATE)
+            files.append(out / f"{tag.replace(' ', '-')}-{way}.wav")
+            soundfile.write(files[-1], dreamt, RATE)
             ways[way] = [dreamt]
-        rows += [_judged(tag, way, sounds, dreaming, judging) for way, sounds in ways.items()]
-    report = {"means": means(rows), "rows": [asdict(row) for row in rows]}
-    with atomic_write(out / "dream.json") as part:
-        part.write_text(json_format.dumps(report, indent=1) + "\n", "utf-8")
-    print(json_format.dumps(report), flush=True) if json else _show(rows)
+        rows += [_evaluated(tag, way, sounds, dreaming, judging) for way, sounds in ways.items()]
+    found = {"means": means(rows), "rows": [asdict(row) for row in rows]}
+    file = out / "dream.json"
+    write_json(file, found)
+    report(found, json=json, show=lambda: _show(rows), files=(*files, file))
 
 
 def flatness(sounds: Sequence[Sound]) -> float:
@@ -99,17 +97,18 @@ def flatness(sounds: Sequence[Sound]) -> float:
     return float(np.mean([librosa.feature.spectral_flatness(y=one).mean() for one in sounds]))
 
 
-def means(rows: Sequence[DreamRow]) -> Mapping[str, Mapping[str, float]]:
+def means(rows: Sequence[DreamRow]) -> dict[str, dict[str, float]]:
     """Return the mean of every figure by way."""
-    found = {}
-    for way in dict.fromkeys(row.way for row in rows):
-        own = [asdict(row) for row in rows if row.way == way]
-        columns = {key: [row[key] for row in own if row[key] is not None] for key in _FIGURES}
-        found[way] = {key: float(np.mean(values)) for key, values in columns.items() if values}
-    return found
+    return by_group(map(asdict, rows), "way", [column.key for column in _FIGURES], np.mean)
 
 
-_FIGURES = ("probability", "flatness", "other", "musicnn")
+_FIGURES = (
+    Column("probability", "probability", ".3f"),
+    Column("flatness", "flatness", ".3f"),
+    Column("other", "other tagger", ".3f"),
+    Column("musicnn", _MUSICNN, ".3f"),
+)
+_COLUMNS = (Column("tag", "tag"), Column("way", "way"), *_FIGURES)
 
 
 def _real(music: TaggedMusic, tag: str) -> list[Sound]:
@@ -130,7 +129,7 @@ def _dreamt(tagger: Tagger, tag: str, steps: int, *, naive: bool) -> Sound:
     return levelled(dreamer.sound(done.x).detach().numpy())
 
 
-def _judged(tag: str, way: str, sounds: Sequence[Sound], dreaming: Tagger, judging: Tagger) -> DreamRow:
+def _evaluated(tag: str, way: str, sounds: Sequence[Sound], dreaming: Tagger, judging: Tagger) -> DreamRow:
     ours, others = (
         float(np.mean([probabilities(tagger, one)[tagger.shape.tags.index(tag)] for one in sounds]))
         for tagger in (dreaming, judging)
@@ -147,11 +146,5 @@ def _musicnn(tag: str, sounds: Sequence[Sound]) -> float | None:
 
 
 def _show(rows: Sequence[DreamRow]) -> None:
-    table = Table("tag", "way", "probability", "flatness", "other tagger", _MUSICNN)
-    for row in rows:
-        figures = (getattr(row, key) for key in _FIGURES)
-        table.add_row(row.tag, row.way, *("" if value is None else f"{value:.3f}" for value in figures))
-    table.add_section()
-    for way, mean in means(rows).items():
-        table.add_row("mean", way, *(f"{mean[key]:.3f}" if key in mean else "" for key in _FIGURES))
-    Console(width=110).print(table)
+    averages = [{"tag": "mean", "way": way, **figures} for way, figures in means(rows).items()]
+    print_rows(_COLUMNS, [*map(asdict, rows), *averages], least_width=110)

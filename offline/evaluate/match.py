@@ -1,8 +1,8 @@
-"""`gramophone evaluate match`: whether the settings of hidden chains of effects are found again, by ear alone.
+"""`gramophone evaluate match`: whether `match` recovers the settings of hidden chains of effects from the sound alone.
 
 Twenty chains of three to five effects, in random order and with random settings, process held-out voices. `match` gets
-the dry voice and what came out; once of the same seconds, and once of other seconds of the same speaker, where even the
-hidden settings themselves leave a distance. What is drawn depends on the seed alone and was never tuned to.
+the dry voice and the processed one: once of the same seconds, and once of other seconds of the same speaker, where even
+the hidden settings themselves leave a distance. The settings depend on the seed alone; nothing was tuned on them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import RATE, Sound
+from gramophone.offline.evaluate.base import Column, Outcome, Target, outcomes, print_rows, report, write_json
 from gramophone.offline.match.knobs import choose
 from gramophone.offline.match.matching import match
 from gramophone.offline.match.search import Budget
@@ -28,13 +27,12 @@ from gramophone.offline.match.style_distance import ReferenceStyle, overall
 from gramophone.offline.match.task import make_task
 from gramophone.offline.progress import LossProgress
 from gramophone.presets import Preset, StageSettings
-from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.stages.effects.table import EFFECTS
 
-TARGET = 0.85
-"""By how much the median distance of the same seconds should go down."""
+TARGETS = (Target("reduction", 0.85),)
+"""Of the median distance, where `match` gets the same seconds."""
 
 _SECONDS = 5.0
 _BETWEEN_S = 3.0
@@ -43,17 +41,21 @@ _SHORTEST_S = 0.8
 _STAGES = (3, 5)
 _POSITIONS = (0.15, 0.85)
 _AUDIBLE_DB = 0.5
-"""How far off the sound must be without any one of the effects."""
+"""Least distance of the processed sound from that without any one of its effects."""
 
 _CLEAR_DB = 2.0
-"""How far the dry sound must be from the processed one."""
+"""Least distance of the processed sound from the dry one."""
 
 _QUIETEST = 1e-3
 
 
 @dataclass(frozen=True)
 class MatchCase:
-    """One hidden setting and what became of it. Distances in dB; `truth` is that of the hidden settings themselves."""
+    """One hidden setting and the result of `match`.
+
+    Distances to the processed sound are in dB: of the `dry` sound, of the chain at the `start`, as `matched`, and of
+    the hidden settings themselves (`truth`).
+    """
 
     seed: int
     voice: str
@@ -68,17 +70,17 @@ class MatchCase:
 
     @property
     def reduction(self) -> float:
-        """Share of the dry distance that is gone."""
+        """Share, 0 to 1, by which the distance went down."""
         return 1 - self.matched / self.dry
 
     @property
     def of_possible(self) -> float:
-        """The same, of what the hidden settings would take away."""
+        """The same as a share of the reduction by the hidden settings."""
         return (self.dry - self.matched) / (self.dry - self.truth)
 
 
 def run(out: Path, budget: Budget, settings: int = 20, jobs: int = 0, *, json: bool = False) -> None:
-    """Match `settings` hidden chains in both readings; print, and write JSON to `out`, where a next call goes on.
+    """Match `settings` hidden chains in both conditions; print, and write JSON to `out`, where a next call goes on.
 
     Raises:
         CorporaError: the recordings cannot be had.
@@ -92,12 +94,8 @@ def run(out: Path, budget: Budget, settings: int = 20, jobs: int = 0, *, json: b
             if any((case.seed, case.same_seconds) == (seed, same_seconds) for case in cases):
                 continue
             cases.append(_solve(seed, same_seconds, budget, jobs, quiet=json))
-            with atomic_write(file) as part:
-                part.write_text(json_format.dumps(_as_dict(cases), indent=1) + "\n", "utf-8")
-    if json:
-        print(json_format.dumps(_as_dict(cases)), flush=True)
-    else:
-        _show(cases)
+            write_json(file, _as_dict(cases))
+    report(_as_dict(cases), _outcomes(cases), json=json, show=lambda: _show(cases), files=[file])
 
 
 def _solve(seed: int, same_seconds: bool, budget: Budget, jobs: int, *, quiet: bool) -> MatchCase:
@@ -105,7 +103,7 @@ def _solve(seed: int, same_seconds: bool, budget: Budget, jobs: int, *, quiet: b
     voice = list(corpora.VOICES)[seed % len(corpora.VOICES)]
     dry, other = _excerpts(voice)
     hidden = _hidden(random, dry)
-    processed = _play(hidden, dry if same_seconds else other)
+    processed = _processed(hidden, dry if same_seconds else other)
     chain = complete(Preset("chain", tuple(StageSettings(stage.name, stage.kind) for stage in hidden.stages)))
     knobs = choose(chain)
     task = make_task((dry[None], RATE), (processed[None], RATE), knobs, _SECONDS, _SECONDS)
@@ -120,13 +118,13 @@ def _solve(seed: int, same_seconds: bool, budget: Budget, jobs: int, *, quiet: b
         dry=overall(found.dry),
         start=overall(found.start),
         matched=overall(found.matched),
-        truth=_distance(_play(hidden, dry), processed),
+        truth=_distance(_processed(hidden, dry), processed),
         evaluations=found.found.evaluations,
     )
 
 
 def _hidden(random: np.random.Generator, dry: Sound) -> Preset:
-    """Draw chains until every effect of one is heard."""
+    """Draw chains until every effect of one is audible."""
     kinds = [kind for kind, effect in EFFECTS.items() if any(knob.is_number for knob in effect.parameters)]
     while True:
         drawn = random.choice(kinds, random.integers(*_STAGES, endpoint=True), replace=False)
@@ -142,14 +140,14 @@ def _hidden(random: np.random.Generator, dry: Sound) -> Preset:
 
 
 def _is_audible(hidden: Preset, dry: Sound) -> bool:
-    processed = _play(hidden, dry)
+    processed = _processed(hidden, dry)
     if not np.isfinite(processed).all() or np.sqrt(np.mean(processed**2)) < _QUIETEST:
         return False
-    without = (_play(hidden.with_values({(stage.name, "bypass"): True}), dry) for stage in hidden.stages)
+    without = (_processed(hidden.with_values({(stage.name, "bypass"): True}), dry) for stage in hidden.stages)
     return _distance(dry, processed) > _CLEAR_DB and all(_distance(x, processed) > _AUDIBLE_DB for x in without)
 
 
-def _play(preset: Preset, sound: Sound) -> Sound:
+def _processed(preset: Preset, sound: Sound) -> Sound:
     engine = Engine(preset, RATE, 1, "cpu")
     try:
         return np.asarray(engine.render(sound[None])[0])
@@ -162,7 +160,7 @@ def _distance(sound: Sound, reference: Sound) -> float:
 
 
 def _excerpts(voice: str) -> tuple[Sound, Sound]:
-    """Return two pieces of a voice's held-out recordings that share nothing."""
+    """Return two excerpts of a voice's held-out recordings without overlap."""
     needed = round((2 * _SECONDS + _BETWEEN_S) * RATE)
     joined = np.concatenate(list(_until(_speech(voice), needed)))
     size = round(_SECONDS * RATE)
@@ -194,14 +192,15 @@ def _kept(file: Path) -> list[MatchCase]:
 def _as_dict(cases: Sequence[MatchCase]) -> dict[str, Any]:
     return {
         "machine": f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
-        "median_reduction": {name: _median(case.reduction for case in chosen) for name, chosen in _readings(cases)},
-        "median_of_possible": {name: _median(case.of_possible for case in chosen) for name, chosen in _readings(cases)},
-        "target": TARGET,
+        "median_reduction": {name: _median(case.reduction for case in chosen) for name, chosen in _conditions(cases)},
+        "median_of_possible": {
+            name: _median(case.of_possible for case in chosen) for name, chosen in _conditions(cases)
+        },
         "cases": [asdict(case) for case in cases],
     }
 
 
-def _readings(cases: Sequence[MatchCase]) -> Iterator[tuple[str, list[MatchCase]]]:
+def _conditions(cases: Sequence[MatchCase]) -> Iterator[tuple[str, list[MatchCase]]]:
     for name, same_seconds in (("same seconds", True), ("other seconds", False)):
         chosen = [case for case in cases if case.same_seconds == same_seconds]
         if chosen:
@@ -212,27 +211,36 @@ def _median(values: Iterator[float]) -> float:
     return float(np.median(list(values)))
 
 
+def _outcomes(cases: Sequence[MatchCase]) -> list[Outcome]:
+    same = [case.reduction for case in cases if case.same_seconds]
+    return outcomes(TARGETS, {"reduction": float(np.median(same))} if same else {}, len(same))
+
+
+_COLUMNS = (
+    Column("voice", "voice"),
+    Column("chain", "hidden chain"),
+    Column("knobs", "knobs"),
+    Column("dry", "dry", ".2f"),
+    Column("start", "as it was", ".2f"),
+    Column("matched", "matched", ".2f"),
+    Column("truth", "hidden", ".2f"),
+    Column("reduction", "reduction", ".1%"),
+    Column("of_possible", "of possible", ".1%"),
+    Column("evaluations", "trials"),
+)
+
+
 def _show(cases: Sequence[MatchCase]) -> None:
-    console = Console(width=140)
-    for name, chosen in _readings(cases):
-        table = Table(
-            "voice",
-            "hidden chain",
-            "knobs",
-            "dry",
-            "as it was",
-            "matched",
-            "hidden",
-            "reduction",
-            "of possible",
-            "trials",
-            title=name,
-        )
-        for case in chosen:
-            distances = (case.dry, case.start, case.matched, case.truth)
-            shares = (f"{case.reduction:.1%}", f"{case.of_possible:.1%}")
-            row = (case.voice, " > ".join(case.chain), str(case.knobs), *(f"{x:.2f}" for x in distances), *shares)
-            table.add_row(*row, str(case.evaluations))
-        console.print(table)
-        reduction, possible = (_median(getattr(case, key) for case in chosen) for key in ("reduction", "of_possible"))
-        console.print(f"median reduction {reduction:.1%}, of what is possible {possible:.1%}")
+    for name, chosen in _conditions(cases):
+        rows = [
+            {
+                **asdict(case),
+                "chain": " > ".join(case.chain),
+                "reduction": case.reduction,
+                "of_possible": case.of_possible,
+            }
+            for case in chosen
+        ]
+        print_rows(_COLUMNS, rows, name, least_width=140)
+        medians = (_median(getattr(case, key) for case in chosen) for key in ("reduction", "of_possible"))
+        print("median reduction {:.1%}, of what is possible {:.1%}".format(*medians))

@@ -16,10 +16,10 @@ from rich.table import Table
 
 from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import RATE
+from gramophone.offline.evaluate.base import EvaluationError
 from gramophone.offline.evaluate.pitch_cases import INSTRUMENTS, STEP, PitchCase, cases
 from gramophone.offline.evaluate.pitch_peers import Track, Tracker, ours, peers
 from gramophone.offline.extras import need
-from gramophone.offline.judges.base import EvaluationError
 
 Doubles = NDArray[np.float64]
 

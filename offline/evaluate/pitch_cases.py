@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import RATE, Sound, resampled
-from gramophone.offline.judges.base import EvaluationError
+from gramophone.offline.evaluate.base import EvaluationError
 from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.system.cache_folder import cache_folder
 

@@ -1,9 +1,9 @@
-"""Whether the speaker can be told by a voice's latents: a probe that is trained to, on recordings of its own.
+"""How much of the speaker a voice's latents hold: the accuracy of a linear speaker classifier (probe) on them.
 
-It hears the mean and the spread of each latent over a recording, of an encoder that is accustomed to the voice. The
-same probe on the log-mel frames that the encoder hears says how much there was to tell, and guessing how little there
-may be. Where nearly everybody speaks a language of their own the language tells who it is, and latents are to say what
-is said; so those who speak the same one are told apart as well, two at a time.
+Its features are the mean and the standard deviation of each latent over a recording, of an encoder whose speaker
+statistics have settled. The same probe on the log-mel frames of the encoder's input is the upper bound, and chance the
+lower one. As most speakers here have a language of their own, and latents are to keep the words, the language
+identifies the speaker; so pairs of speakers of one language are classified as well.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _RIDGE = 1e-3
 
 @dataclass(frozen=True)
 class Probed:
-    """How often the probe is right on held-out recordings: by latents, by what the encoder hears, and by guessing.
+    """The probe's accuracy on held-out recordings, 0 to 1: on latents, on the encoder's input (`heard`), and by chance.
 
-    `latents_alike` and `heard_alike` are the same among two who speak one language, where half are guessed right: the
-    mean over all such pairs, NaN if there are none.
+    `latents_alike` and `heard_alike` are the means over all pairs of speakers of one language, where chance is a half;
+    NaN if there are none.
     """
 
     latents: float
@@ -45,9 +45,9 @@ class Probed:
 
 
 def probed(voice: Voice, corpus: Corpus, speakers: Sequence[str], languages: Mapping[str, str]) -> Probed:
-    """Train probes on recordings that are not held out, and return how often they are right on those that are.
+    """Train probes on recordings that are not held out, and return their accuracy on those that are.
 
-    `languages` are those of speakers of whom they are known.
+    `languages` are those of the speakers where they are known.
     """
     learnt, tested = (_examples(voice, corpus, part, speakers) for part in (corpus.training, corpus.held_out))
     alike = [
@@ -55,18 +55,18 @@ def probed(voice: Voice, corpus: Corpus, speakers: Sequence[str], languages: Map
         for one, other in combinations(range(len(speakers)), 2)
         if speakers[one] in languages and languages[speakers[one]] == languages.get(speakers[other])
     ]
-    everybody = [_right(learnt, tested, kind, range(len(speakers))) for kind in range(2)]
-    two = [fmean([_right(learnt, tested, kind, pair) for pair in alike] or [math.nan]) for kind in range(2)]
-    return Probed(everybody[0], everybody[1], 1 / len(speakers), two[0], two[1])
+    all_speakers = [_accuracy(learnt, tested, kind, range(len(speakers))) for kind in range(2)]
+    two = [fmean([_accuracy(learnt, tested, kind, pair) for pair in alike] or [math.nan]) for kind in range(2)]
+    return Probed(all_speakers[0], all_speakers[1], 1 / len(speakers), two[0], two[1])
 
 
 Examples = tuple[list[Tensor], Tensor]
-"""What latents and frames are like, `(n, features)` each, and who speaks, `(n,)`."""
+"""Features of latents and of input frames, `(n, features)` each, and the speakers' numbers, `(n,)`."""
 
 
 @torch.no_grad()
 def _examples(voice: Voice, corpus: Corpus, recordings: Sequence[Recording], speakers: Sequence[str]) -> Examples:
-    """Return what latents and frames are like, `(n, features)` each, and who speaks, `(n,)`."""
+    """Return the examples of some recordings, at most 60 of each speaker."""
     rows: list[tuple[Tensor, Tensor]] = []
     labels = []
     for place, speaker in enumerate(speakers):
@@ -88,25 +88,25 @@ def _audible(recording: Recording, rate: int) -> tuple[int, int]:
 
 
 def _summary(frames: Tensor) -> Tensor:
-    """Return mean and spread over time of `(1, C, n)`, `(2 C,)`."""
+    """Return mean and standard deviation over time of `(1, C, n)`, `(2 C,)`."""
     return torch.cat([frames[0].mean(1), frames[0].std(1)])
 
 
-def _right(learnt: Examples, tested: Examples, kind: int, speakers: Sequence[int]) -> float:
-    """Return how often a logistic regression, ridged, tells some speakers apart by one kind of features."""
+def _accuracy(learnt: Examples, tested: Examples, kind: int, speakers: Sequence[int]) -> float:
+    """Return the accuracy of a ridge-penalised logistic regression on some speakers and one kind of features."""
     (rows, labels), (others, truth) = (_of(part, kind, speakers) for part in (learnt, tested))
     return _ridged(rows, labels, others, truth)
 
 
 def _of(examples: Examples, kind: int, speakers: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Return the features and numbers, in their order, of some speakers."""
+    """Return the features of some speakers, and their places in that order."""
     features, labels = examples[0][kind], examples[1]
     which = torch.isin(labels, torch.tensor(speakers))
     return features[which], torch.searchsorted(torch.tensor(speakers), labels[which])
 
 
 def _ridged(learnt: Tensor, labels: Tensor, tested: Tensor, truth: Tensor) -> float:
-    """Return how often the regression is right; both sets are standardised by the first."""
+    """Return the accuracy of the regression; both sets are standardised by the first."""
     mean, spread = learnt.mean(0), learnt.std(0).clamp_min(1e-6)
     x, unknown = ((rows - mean) / spread for rows in (learnt, tested))
     weights = torch.zeros(x.shape[1], int(labels.max()) + 1, requires_grad=True)

@@ -1,12 +1,11 @@
-"""`gramophone evaluate style`: the live style stage judged on pairs of held-out recordings.
+"""`gramophone evaluate style`: the live style stage on pairs of held-out recordings.
 
-Whatever gives a content a style can be judged: it is a function from content, sample rate and style file to the result,
-in line with the content to the sample.
+Any process can be evaluated that is a function from content, sample rate and style file to a result that is aligned
+with the content to the sample.
 """
 
 from __future__ import annotations
 
-import json as json_format
 import platform
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,11 +15,19 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from rich.console import Console
-from rich.table import Table
 
 from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import Sound
+from gramophone.offline.evaluate.base import (
+    Column,
+    Outcome,
+    Target,
+    outcomes,
+    print_rows,
+    report,
+    with_targets,
+    write_json,
+)
 from gramophone.offline.evaluate.style_pairs import RATE, Pair, Reading, load_pairs, load_readings
 from gramophone.offline.extras import need
 from gramophone.offline.judges.closeness import SECOND_OPINION, Closeness
@@ -29,21 +36,20 @@ from gramophone.offline.judges.speech import recognise, word_errors
 from gramophone.offline.judges.verdict import Jury, Verdict
 from gramophone.offline.progress import RenderProgress
 from gramophone.presets import Preset, StageSettings
-from gramophone.presets.atomic import atomic_write
 from gramophone.presets.preset import Scalar
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.stage import Audio
 
 Process = Callable[[Audio, int, Path], Audio]
-"""Content `(channels, frames)`, rate in Hz and style file to the restyled content, of the same shape and in line."""
+"""Content `(channels, frames)`, rate in Hz and style file -> the restyled content, of the same shape and aligned."""
 
 _BANDS = (8, 16, 32, 64, 128)
 _REFERENCE = "mean spectrum"
-"""What the simplest stage would do."""
+"""The setting with which the stage only matches mean spectra, for comparison."""
 
 _TABLE_WIDTH = 120
 _LIBRARIES = ("av", "speechmos", "requests", "pocketsphinx")
-"""Of the extra `evaluate`; speechmos imports requests without asking for it."""
+"""Of the extra `evaluate`; speechmos imports requests without declaring it."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +60,10 @@ class Summary:
     """Median."""
 
     closeness_second: float
-    """The same by taggers that nothing was tuned against."""
+    """The same by taggers that nothing was tuned on."""
 
     closeness_of_style: float
-    """The same of another piece of the style recordings themselves: near 1 if the judges are worth their bread."""
+    """The same of another excerpt of the style recordings themselves: near 1 if the measure is sound."""
 
     chroma: float
     onsets: float
@@ -66,44 +72,34 @@ class Summary:
 
     word_errors_before: float
     word_errors_after: float
-    """Share of all words of all readings."""
+    """Word error rates over all readings, by an English recogniser."""
 
     pasted: float
     """The worst pair's."""
 
     @property
     def word_errors_added(self) -> float:
-        """How much larger the share of wrong words became."""
+        """Increase of the word error rate."""
         return self.word_errors_after - self.word_errors_before
 
-
-@dataclass(frozen=True)
-class StyleTarget:
-    """What a figure of the summary should reach: at least (or at most) `bound`."""
-
-    figure: str
-    bound: float
-    at_least: bool
-
-    def met(self, summary: Summary) -> bool:
-        """Return whether the summary reaches it."""
-        value = float(getattr(summary, self.figure))
-        return value >= self.bound if self.at_least else value <= self.bound
+    def outcomes(self, pairs: int) -> list[Outcome]:
+        """Return the figures of so many pairs beside the targets."""
+        return outcomes(TARGETS, {target.name: float(getattr(self, target.name)) for target in TARGETS}, pairs)
 
 
 TARGETS = (
-    StyleTarget("closeness", 0.35, at_least=True),
-    StyleTarget("chroma", 0.78, at_least=True),
-    StyleTarget("onsets", 0.9, at_least=True),
-    StyleTarget("quality_loss", 0.3, at_least=False),
-    StyleTarget("word_errors_added", 0.05, at_least=False),
-    StyleTarget("pasted", 0.03, at_least=False),
+    Target("closeness", 0.35),
+    Target("chroma", 0.78),
+    Target("onsets", 0.9),
+    Target("quality_loss", 0.3, "at most", "MOS"),
+    Target("word_errors_added", 0.05, "at most"),
+    Target("pasted", 0.03, "at most"),
 )
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything found: the default setting's verdicts pair by pair, their summary, and those of other settings."""
+    """Scores of the default setting pair by pair, their summary, and the scores of other settings by name."""
 
     which: str
     pairs: tuple[str, ...]
@@ -112,13 +108,12 @@ class Evaluation:
     frontier: Mapping[str, Sequence[Verdict]]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it for JSON."""
+        """Return the evaluation for JSON, without its targets."""
         settings = {"default": self.verdicts, **self.frontier}
         return {
             "set": self.which,
             "machine": platform.platform(),
             "summary": asdict(self.summary),
-            "targets": {target.figure: {**asdict(target), "met": target.met(self.summary)} for target in TARGETS},
             "verdicts": {
                 name: {pair: asdict(verdict) for pair, verdict in zip(self.pairs, verdicts, strict=True)}
                 for name, verdicts in settings.items()
@@ -126,35 +121,35 @@ class Evaluation:
         }
 
     def draw(self, picture: Path) -> None:
-        """Draw what trades against what."""
-        bound = {target.figure: target.bound for target in TARGETS}
+        """Draw closeness against what is kept of the content, for every setting."""
+        goal = {target.name: target.goal for target in TARGETS}
         curve = dict(self.frontier)
         marked = {"default": self.verdicts, _REFERENCE: curve.pop(_REFERENCE)}
-        draw_frontier(curve, marked, FrontierGoal(bound["closeness"], bound["chroma"], bound["quality_loss"]), picture)
+        draw_frontier(curve, marked, FrontierGoal(goal["closeness"], goal["chroma"], goal["quality_loss"]), picture)
 
     def show(self) -> None:
-        """Print every pair, and how the summary compares with what is to be reached."""
-        console = Console()
-        console.width = max(console.width, _TABLE_WIDTH)
-        table = Table("content > style", "closeness", "chroma", "constant Q", "onsets", "DNSMOS", "pasted")
-        for pair, verdict in zip(self.pairs, self.verdicts, strict=True):
-            loss = "" if verdict.quality_loss is None else f"{-verdict.quality_loss:+.2f}"
-            figures = (verdict.closeness, verdict.chroma, verdict.chroma_constant_q, verdict.onsets)
-            table.add_row(pair, *(f"{figure:.2f}" for figure in figures), loss, f"{max(verdict.pasted, 0):.3f}")
-        console.print(table)
-        for target in TARGETS:
-            sign, mark = "≥" if target.at_least else "≤", "reached" if target.met(self.summary) else "MISSED"
-            console.print(
-                f"{target.figure:18} {getattr(self.summary, target.figure):6.3f}  {sign} {target.bound}  {mark}"
-            )
-        before, after = self.summary.word_errors_before, self.summary.word_errors_after
-        console.print(f"word errors {before:.1%} before, {after:.1%} after")
-        console.print(f"closeness by taggers that nothing was tuned against: {self.summary.closeness_second:.3f}")
-        console.print(f"closeness of another piece of the style recordings:  {self.summary.closeness_of_style:.3f}")
+        """Print every pair, and the figures of the summary that have no target."""
+        rows = [{"pair": pair, **asdict(score)} for pair, score in zip(self.pairs, self.verdicts, strict=True)]
+        print_rows(_COLUMNS, rows, least_width=_TABLE_WIDTH)
+        summary = self.summary
+        print(f"word error rate {summary.word_errors_before:.1%} before, {summary.word_errors_after:.1%} after")
+        print(f"closeness by taggers that nothing was tuned on: {summary.closeness_second:.3f}")
+        print(f"closeness of another excerpt of the style:      {summary.closeness_of_style:.3f}")
+
+
+_COLUMNS = (
+    Column("pair", "content > style"),
+    Column("closeness", "closeness", ".2f"),
+    Column("chroma", "chroma", ".2f"),
+    Column("chroma_constant_q", "constant Q", ".2f"),
+    Column("onsets", "onsets", ".2f"),
+    Column("quality_loss", "DNSMOS lost", ".2f"),
+    Column("pasted", "pasted", ".3f"),
+)
 
 
 def run(out: Path, *, json: bool = False, which: str = "test") -> None:
-    """Judge the style stage at its defaults and over its band resolutions; print, and write JSON and picture to `out`.
+    """Evaluate the style stage at its defaults and over band resolutions; print, and write JSON and picture to `out`.
 
     Raises:
         MissingLibraryError: the extra `evaluate` is not installed.
@@ -165,18 +160,15 @@ def run(out: Path, *, json: bool = False, which: str = "test") -> None:
     corpora.fetch()
     found = evaluate(which, quiet=json)
     out.mkdir(parents=True, exist_ok=True)
-    with atomic_write(out / "style.json") as part:
-        part.write_text(json_format.dumps(found.as_dict(), indent=1) + "\n", "utf-8")
-    found.draw(out / "style.png")
-    if json:
-        print(json_format.dumps(found.as_dict()), flush=True)
-    else:
-        found.show()
-        print(f"{out / 'style.json'}, {out / 'style.png'}")
+    files = out / "style.json", out / "style.png"
+    reached = found.summary.outcomes(len(found.pairs))
+    write_json(files[0], with_targets(found.as_dict(), reached))
+    found.draw(files[1])
+    report(found.as_dict(), reached, json=json, show=found.show, files=files)
 
 
 def evaluate(which: str, *, quiet: bool) -> Evaluation:
-    """Judge the live style stage on the pairs of `dev` or `test`; ten minutes on two cores."""
+    """Return the evaluation on the pairs of `dev` or `test`; takes ten minutes on two cores."""
     settings: dict[str, Mapping[str, Scalar]] = {_REFERENCE: {"tilt": 0.0}}
     settings |= {f"{bands} bands": {"detail": float(bands)} for bands in _BANDS}
     pairs = list(load_pairs(which))
@@ -203,7 +195,7 @@ def evaluate(which: str, *, quiet: bool) -> Evaluation:
 
 
 def live_style(values: Mapping[str, Scalar] | None = None) -> Process:
-    """Return the live style stage alone, with `values` of its knobs, as the engine plays it from silence."""
+    """Return the live style stage alone, with `values` of its parameters, as the engine plays it from silence."""
 
     def process(content: Audio, rate: int, style: Path) -> Audio:
         stage = StageSettings("style", "style", {**(values or {}), "clip": str(style)})
@@ -226,7 +218,7 @@ def restyle(process: Process, content: Sound, style: Sound) -> Sound:
 
 
 def second_opinion(pairs: Sequence[Pair], outputs: Sequence[Sound]) -> float:
-    """Return the median closeness as the taggers see it that nobody tunes against."""
+    """Return the median closeness by the taggers that nothing is tuned on."""
     return float(
         np.median(
             [
@@ -238,13 +230,13 @@ def second_opinion(pairs: Sequence[Pair], outputs: Sequence[Sound]) -> float:
 
 
 def own_closeness(pairs: Sequence[Pair], juries: Sequence[Jury]) -> float:
-    """Return the median closeness of another piece of each style recording to it."""
+    """Return the median closeness of another excerpt of each style recording to the first."""
     found = [list(jury.closeness(pair.more_style).values()) for pair, jury in zip(pairs, juries, strict=True)]
     return float(np.median(np.mean(found, axis=1)))
 
 
 def count_words(process: Process, readings: Iterable[Reading]) -> tuple[float, float]:
-    """Return the share of words that a recogniser gets wrong before and after `process`, over all readings."""
+    """Return the word error rates before and after `process`, over all readings."""
     counts = []
     for reading in readings:
         restyled = restyle(process, reading.speech, reading.style)
@@ -256,7 +248,7 @@ def count_words(process: Process, readings: Iterable[Reading]) -> tuple[float, f
 
 
 def summarise(verdicts: Sequence[Verdict], *, second: float, itself: float, words: tuple[float, float]) -> Summary:
-    """Return medians over pairs (of what is pasted, the worst) beside what was found otherwise."""
+    """Return medians over pairs (of `pasted`, the largest) beside the figures that are measured otherwise."""
     losses = [verdict.quality_loss for verdict in verdicts if verdict.quality_loss is not None]
     return Summary(
         closeness=_median([verdict.closeness for verdict in verdicts]),

@@ -1,7 +1,8 @@
-"""`gramophone evaluate stylise`: every method of style transfer on the same pairs of held-out recordings, judged alike.
+"""`gramophone evaluate stylise`: every method of style transfer on the same pairs of held-out recordings.
 
-The style is judged by music taggers, which no method descends in. Kept: how chroma and onsets correlate.
-Noise: how loud the result is where the content is quietest. Cost: CPU seconds per second of sound, on one core.
+Closeness to the style is measured with music taggers that no method optimises; what is kept of the content by the
+correlation of chroma and onsets; noise by the level of the result where the content is quietest. The cost is in CPU
+seconds per second of sound, on one core.
 """
 
 from __future__ import annotations
@@ -10,18 +11,17 @@ import json as json_format
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import Sound, frame_levels, levelled
+from gramophone.offline.evaluate.base import Column, by_group, print_rows, report, write_json
 from gramophone.offline.evaluate.style import live_style, restyle
 from gramophone.offline.evaluate.style_pairs import RATE, Pair, load_pairs
 from gramophone.offline.extras import need
@@ -37,22 +37,26 @@ _FRAME = round(0.032 * RATE)
 _QUIET = 0.1
 _SILENCE_DB = -70.0
 _LIBRARIES = ("av", "speechmos", "requests")
-_COLUMNS = {
-    "closeness": "closeness",
-    "second": "second opinion",
-    "chroma": "chroma",
-    "onsets": "onsets",
-    "noise_db": "noise dB",
-    "noise_before_db": "content's dB",
-    "quality_loss": "DNSMOS lost",
-    "pasted": "pasted",
-    "cost": "CPU s per s",
-}
+_FIGURES = tuple(
+    Column(key, title, ".2f")
+    for key, title in {
+        "closeness": "closeness",
+        "second": "by other taggers",
+        "chroma": "chroma",
+        "onsets": "onsets",
+        "noise_db": "noise dB",
+        "noise_before_db": "content's dB",
+        "quality_loss": "DNSMOS lost",
+        "pasted": "pasted",
+        "cost": "CPU s per s",
+    }.items()
+)
+_COLUMNS = (Column("pair", "pair"), Column("kind", "kind"), Column("method", "method"), *_FIGURES)
 
 
 @dataclass(frozen=True)
 class StyliseRow:
-    """What one method made of one pair, as the judges found it."""
+    """The figures of one method on one pair."""
 
     pair: str
     kind: str
@@ -67,13 +71,13 @@ class StyliseRow:
 
     closeness: float
     second: float
-    """Closeness to the style by the two pairs of taggers."""
+    """Closeness to the style, 0 to 1, by two pairs of taggers."""
 
     chroma: float
     onsets: float
     noise_db: float
     noise_before_db: float
-    """Level in the content's quietest tenth of frames, of the result and of the content, below their loudness."""
+    """Level of result and content in the content's quietest tenth of frames, in dB relative to their own loudness."""
 
     quality_loss: float | None
     pasted: float
@@ -82,7 +86,7 @@ class StyliseRow:
 
 @dataclass(frozen=True)
 class StyliseTrial:
-    """What is tried on each pair: `seconds` of the content, `steps` of slow methods (0: their own), which tagger."""
+    """How a method is run: on `seconds` of the content, with `steps` (slow methods; 0: their own) and `tagger`."""
 
     seconds: float = 4.0
     steps: int = 0
@@ -90,7 +94,7 @@ class StyliseTrial:
 
 
 def run(out: Path, methods: Sequence[str], trial: StyliseTrial, which: str = "test", *, json: bool = False) -> None:
-    """Judge `methods` on the pairs of `which`; print, write JSON and picture to `out`, where a next call goes on.
+    """Evaluate `methods` on the pairs of `which`; print, write JSON and picture to `out`, where a next call goes on.
 
     Raises:
         MissingLibraryError: the extra `evaluate` is not installed.
@@ -106,21 +110,16 @@ def run(out: Path, methods: Sequence[str], trial: StyliseTrial, which: str = "te
     rows = _kept(file)
     for pair in load_pairs(which):
         done = {row.method for row in rows if row.pair == pair.name and _is_of(row, trial)}
-        for row in _judged(_short(pair, trial.seconds), [name for name in methods if name not in done], trial):
+        for row in _evaluated(_short(pair, trial.seconds), [name for name in methods if name not in done], trial):
             rows.append(row)
-            with atomic_write(file) as part:
-                part.write_text(json_format.dumps(_as_dict(rows), indent=1) + "\n", "utf-8")
+            write_json(file, _as_dict(rows))
     rows = [row for row in rows if row.method in methods and _is_of(row, trial)]
     draw(rows, file.with_suffix(".png"))
-    if json:
-        print(json_format.dumps(_as_dict(rows)), flush=True)
-    else:
-        _show(rows)
-        print(f"{file}, {file.with_suffix('.png')}")
+    report(_as_dict(rows), json=json, show=lambda: _show(rows), files=(file, file.with_suffix(".png")))
 
 
 def stylised(method: str, content: Sound, style: Sound, trial: StyliseTrial) -> Sound:
-    """Return mono `content` in the style of mono `style`, by any method at its defaults but for what `trial` says."""
+    """Return mono `content` in the style of mono `style`, by any method as `trial` sets it."""
     if method == LIVE:
         return restyle(live_style(), content, style)
     request = TransferRequest(method, steps=trial.steps, model=trial.tagger if method == "tagger" else "")
@@ -137,7 +136,7 @@ def noise_floor(content: Sound, sound: Sound) -> float:
     return float(max(10 * np.log10(np.mean((levels[quiet] / loudness) ** 2) + 1e-12), _SILENCE_DB))
 
 
-def _judged(pair: Pair, methods: Sequence[str], trial: StyliseTrial) -> Iterator[StyliseRow]:
+def _evaluated(pair: Pair, methods: Sequence[str], trial: StyliseTrial) -> Iterator[StyliseRow]:
     if not methods:
         return
     jury = Jury(pair.content, pair.style, RATE, speech=pair.speech)
@@ -186,27 +185,18 @@ def _kept(file: Path) -> list[StyliseRow]:
 def _as_dict(rows: Sequence[StyliseRow]) -> dict[str, Any]:
     return {
         "machine": f"{platform.platform()}, {os.cpu_count()} cores",
-        "medians": {method: _medians(rows, method) for method in dict.fromkeys(row.method for row in rows)},
+        "medians": _medians(rows),
         "rows": [asdict(row) for row in rows],
     }
 
 
-def _medians(rows: Sequence[StyliseRow], method: str) -> Mapping[str, float]:
-    own = [asdict(row) for row in rows if row.method == method]
-    columns = {key: [row[key] for row in own if row[key] is not None] for key in _COLUMNS}
-    return {key: float(np.median(values)) for key, values in columns.items() if values}
+def _medians(rows: Sequence[StyliseRow]) -> dict[str, dict[str, float]]:
+    return by_group(map(asdict, rows), "method", [column.key for column in _FIGURES], np.median)
 
 
 def _show(rows: Sequence[StyliseRow]) -> None:
-    console = Console(width=150)
-    table = Table("pair", "kind", "method", *_COLUMNS.values())
-    for row in rows:
-        values = (getattr(row, key) for key in _COLUMNS)
-        table.add_row(row.pair, row.kind, row.method, *("" if value is None else f"{value:.2f}" for value in values))
-    table.add_section()
-    for method, medians in _as_dict(rows)["medians"].items():
-        table.add_row("median", "", method, *(f"{medians[key]:.2f}" if key in medians else "" for key in _COLUMNS))
-    console.print(table)
+    medians = [{"pair": "median", "method": method, **figures} for method, figures in _medians(rows).items()]
+    print_rows(_COLUMNS, [*map(asdict, rows), *medians], least_width=150)
 
 
 def draw(rows: Sequence[StyliseRow], picture: Path) -> None:

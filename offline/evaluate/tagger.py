@@ -1,12 +1,11 @@
-"""`gramophone evaluate tagger`: how well taggers rank whole clips of the test part of a set, by tag, and how fast.
+"""`gramophone evaluate tagger`: how well taggers rank whole clips of the test part of a dataset, by tag, and how fast.
 
 The areas under the ROC and the precision-recall curve are means over the tags that some but not all clips have. Speed
-is seconds of sound tagged in a second of processor time, on one core, reading and resampling left out.
+is seconds of sound tagged per second of CPU time, on one core, without reading and resampling.
 """
 
 from __future__ import annotations
 
-import json as json_format
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,14 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 from gramophone.models.nets.tagger import RATE, Tagger
 from gramophone.offline.commands.tag import load_tagger, probabilities
+from gramophone.offline.console import print_json
 from gramophone.offline.data.corpus import sound
 from gramophone.offline.data.magnatagatune import Clips, gather_tagged
-from gramophone.offline.judges.base import EvaluationError
+from gramophone.offline.evaluate.base import Column, EvaluationError, print_rows
+from gramophone.offline.evaluate.recordings import model_path
 from gramophone.offline.train.plans import TaggerPlan
 from gramophone.offline.train.ranking_metrics import pr_auc, roc_auc
 from gramophone.offline.train.run_folder import RunFolder, begun_plan
@@ -31,7 +30,7 @@ from gramophone.offline.train.run_folder import RunFolder, begun_plan
 
 @dataclass(frozen=True)
 class TaggerRow:
-    """What was measured of one tagger; `by_tag` are ROC-AUC and PR-AUC, `speed` is in times real time."""
+    """The figures of one tagger; `by_tag` are ROC-AUC and PR-AUC, `speed` is in times real time."""
 
     model: str
     network: str
@@ -45,31 +44,28 @@ class TaggerRow:
 
 
 def run(models: Sequence[Path], data: Path | None, split: str, *, json: bool) -> None:
-    """Judge taggers on one set and print.
+    """Evaluate taggers on one dataset and print.
 
     Raises:
-        EvaluationError: nobody says which music to judge on, or a tagger knows none of its tags.
+        EvaluationError: no dataset is given or known, or a tagger has none of its tags.
         CheckpointError, PresetError: a file is no tagger.
         DataError: the set cannot be read.
     """
     torch.set_num_threads(1)
-    files = [model / "model.safetensors" if model.is_dir() else model for model in models]
+    files = [model_path(model) for model in models]
     folder = data or _data_of(files[0])
     music = gather_tagged(folder, split, top=10_000)  # a tagger picks its own
     clips = music.parts.get("test", music.parts["validation"])
     rows = [measure(file, music.tags, clips) for file in files]
-    if json:
-        print(json_format.dumps([asdict(row) for row in rows]), flush=True)
-        return
-    _show(rows)
+    print_json([asdict(row) for row in rows]) if json else _show(rows)
 
 
 def measure(file: Path, tags: Sequence[str], clips: Clips) -> TaggerRow:
-    """Return what one tagger makes of clips, whose labels are of `tags`."""
+    """Return the figures of one tagger on clips, whose labels are of `tags`."""
     tagger = load_tagger(str(file))
     known = [tag for tag in tagger.shape.tags if tag in tags]
     if not known:
-        raise EvaluationError(f"{file}: knows none of the set's tags ({', '.join(tags)})")
+        raise EvaluationError(f"{file}: has none of the dataset's tags ({', '.join(tags)})")
     start = time.process_time()
     found = np.stack([probabilities(tagger, sound(recording)) for recording in clips.recordings])
     cost = time.process_time() - start
@@ -101,19 +97,35 @@ def _parameters(tagger: Tagger) -> int:
 def _data_of(file: Path) -> Path:
     folder = RunFolder(file.parent)
     if not folder.begun():
-        raise EvaluationError(f"{file}: no run's folder, so nothing says which music to judge on; expected --data")
+        raise EvaluationError(f"{file}: not in a run's folder, so its dataset is unknown; expected --data")
     return Path(begun_plan(TaggerPlan, folder).data[0])
 
 
+_COLUMNS = (
+    Column("model", "model"),
+    Column("network", "network"),
+    Column("parameters", "parameters", ","),
+    Column("megabytes", "MB", ".1f"),
+    Column("clips", "clips"),
+    Column("roc_auc", "ROC-AUC", ".3f"),
+    Column("pr_auc", "PR-AUC", ".3f"),
+    Column("speed", "times real time", ".0f"),
+)
+
+
 def _show(rows: Sequence[TaggerRow]) -> None:
-    console = Console(width=120)
-    table = Table("model", "network", "parameters", "MB", "clips", "ROC-AUC", "PR-AUC", "times real time")
-    for row in rows:
-        areas = (f"{area:.3f}" for area in (row.roc_auc, row.pr_auc))
-        sizes = (f"{row.parameters:,}", f"{row.megabytes:.1f}", str(row.clips))
-        table.add_row(row.model, row.network, *sizes, *areas, f"{row.speed:.0f}")
-    console.print(table)
-    tags = Table("tag", *(f"{row.network} {area}" for row in rows for area in ("ROC-AUC", "PR-AUC")))
-    for tag in rows[0].by_tag:
-        tags.add_row(tag, *(f"{area:.3f}" for row in rows for area in row.by_tag.get(tag, (np.nan, np.nan))))
-    console.print(tags)
+    print_rows(_COLUMNS, map(asdict, rows), least_width=120)
+    areas = ("ROC-AUC", "PR-AUC")
+    columns = [
+        Column(f"{place} {area}", f"{row.network} {area}", ".3f") for place, row in enumerate(rows) for area in areas
+    ]
+    tags = [
+        {"tag": tag}
+        | {
+            f"{place} {area}": value
+            for place, row in enumerate(rows)
+            for area, value in zip(areas, row.by_tag.get(tag, ()), strict=False)
+        }
+        for tag in rows[0].by_tag
+    ]
+    print_rows([Column("tag", "tag"), *columns], tags, least_width=120)

@@ -1,21 +1,18 @@
-"""`gramophone evaluate vlae`: whether a VLAE's latents carry the sound, and whether they can be turned.
+"""`gramophone evaluate vlae`: whether a VLAE's latents carry the sound, and whether they can be controlled.
 
-In bits per sample beside the unconditional twin; by ear: held-out phrases said again, beside 8-bit mu-law; the same in
-another speaker's voice; and what turning each named latent does to the descriptor it is named after.
+Bits per sample beside the unconditional twin; held-out phrases resynthesised, beside 8-bit mu-law; conversion to the
+other speakers; and the effect of each named latent on the descriptor that it is named after.
 """
 
 from __future__ import annotations
 
-import json as json_format
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from gramophone.models.checkpoint import Card, load
@@ -28,11 +25,11 @@ from gramophone.offline.commands.traversal import monotone_share
 from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.data.mono_audio import Sound
 from gramophone.offline.data.recording import Recording
-from gramophone.offline.evaluate.wavenet import judged_corpus, known_voices
+from gramophone.offline.evaluate.base import Column, EvaluationError, print_rows, report
+from gramophone.offline.evaluate.recordings import evaluation_corpus, model_path, packaged_voices
 from gramophone.offline.extras import need
-from gramophone.offline.judges.base import EvaluationError
-from gramophone.offline.judges.intelligibility import phrases_of, retelling
-from gramophone.offline.judges.speaker import EMBEDDING_LIBRARIES, KnownVoices, voice_of
+from gramophone.offline.judges.intelligibility import intelligibility, phrases_of
+from gramophone.offline.judges.speaker import EMBEDDING_LIBRARIES, ReferenceSpeakers, speaker_embedding
 from gramophone.offline.train.latent_names import some_of
 from gramophone.offline.train.plans import VLAEPlan
 from gramophone.offline.train.run_folder import RunFolder, begun_plan
@@ -47,9 +44,10 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class Collapse:
-    """Bits per sample of held-out sound: `bits` by which latents were used, `kl` what they cost, and both `together`.
+    """Bits per sample of held-out sound: `bits` by the latents used, `kl` the KL term, and the sum, `together`.
 
-    `units` cost more than the free bits, `active` vary by Burda's measure; `nats` is each one's cost per frame.
+    `units` is the number of latents whose KL exceeds the free bits, `active` that of active units by the measure of
+    Burda et al. 2016; `nats` is each latent's KL per frame.
     """
 
     model: str
@@ -63,72 +61,70 @@ class Collapse:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What judges hear in a row of the table: words, quality and pitch as in `Retelling`; `voice` the cosine."""
+class Resynthesis:
+    """A row of figures: words, quality and pitch as in `Intelligibility`, and the speaker similarity, a cosine."""
 
     row: str
     word_errors: float
     quality: float
     pitch_correlation: float
-    voice: float
+    similarity: float
 
 
 @dataclass(frozen=True)
 class Converted:
-    """On what share of clips the target's voice is nearer than the source's, told the speaker alone or all of it.
+    """Share of clips whose speaker embedding is nearer to the target than to the source.
 
-    `moved` with the latents mapped to the target's as well (optimal transport between the speakers' Gaussians).
+    `conditioned` with the target as the decoder's condition alone, `transported` with the latents mapped to the
+    target's as well (optimal transport between the speakers' Gaussians).
     """
 
     clips: int
-    told: float
-    moved: float
+    conditioned: float
+    transported: float
 
 
 def run(
     models: Sequence[Path], data: Sequence[str], phrases: int, clips: int, temperatures: Sequence[float], *, json: bool
 ) -> None:
-    """Judge models and print; those without latents are the twins, judged in bits alone.
+    """Evaluate models and print; those without latents are the twins, evaluated in bits alone.
 
     Raises:
-        EvaluationError: nobody says which recordings to judge a model on, or a judge is not installed.
+        EvaluationError: no recordings to evaluate a model on are given or known.
+        MissingLibraryError: the recogniser or the speaker embedding is not installed.
         CheckpointError: a file is no VLAE.
         DataError: there are no held-out recordings of its speakers.
     """
     need("pocketsphinx", "speechmos", *EMBEDDING_LIBRARIES)
-    report: dict[str, object] = {"collapse": []}
-    rows = []
+    rows, found = [], dict[str, dict[str, Any]]()
     for path in models:
         model, card, corpus = opened(path, data)
-        rows.append(collapse(str(path), model, card, corpus))
+        rows.append(asdict(collapse(str(path), model, card, corpus)))
         if not json:
-            _show_collapse(rows[-1:])
+            print_rows(_COLLAPSE, [rows[-1] | rows[-1]["bits"]])
         if not model.shape.latents:
             continue
-        found: dict[str, object] = {
-            "said": [asdict(row) for row in retold(model, corpus, corpus.held_out, phrases, temperatures)],
+        found[str(path)] = {
+            "resynthesis": [asdict(row) for row in resynthesis(model, corpus, corpus.held_out, phrases, temperatures)],
             "converted": asdict(converted(model, card, corpus, clips)),
             "traversal": traversal(model, card, corpus, clips),
         }
-        report[str(path)] = found
         if not json:
-            _show(found)
-    report["collapse"] = [asdict(row) for row in rows]
-    if json:
-        print(json_format.dumps(report), flush=True)
+            _show(found[str(path)])
+    report({"collapse": rows, **found}, json=json, show=lambda: None)
 
 
 def opened(model: Path, data: Sequence[str]) -> tuple[VLAE, Card, Corpus]:
-    """Return a model, its card, and what to judge it on: `data`, else its run's, else its known voices."""
-    path = model / "model.safetensors" if model.is_dir() else model
+    """Return a model, its card, and the recordings to evaluate it on: `data`, else its run's, else packaged voices."""
+    path = model_path(model)
     loaded, card = load(path, "vlae")
     folder = RunFolder(path.parent)
-    plan = begun_plan(VLAEPlan, folder) if folder.begun() else VLAEPlan(data=known_voices(card), rate=card.rate)
-    return cast(VLAE, loaded), card, judged_corpus(path, card, plan, data)
+    plan = begun_plan(VLAEPlan, folder) if folder.begun() else VLAEPlan(data=packaged_voices(card), rate=card.rate)
+    return cast(VLAE, loaded), card, evaluation_corpus(path, card, plan, data)
 
 
 def collapse(name: str, model: VLAE, card: Card, corpus: Corpus) -> Collapse:
-    """Measure a model's latents on two seconds each of several held-out recordings of every speaker."""
+    """Return the use of a model's latents on two seconds each of several held-out recordings of every speaker."""
     torch.manual_seed(_SEED)
     found = measure(model, _batches(model, corpus), torch.Generator().manual_seed(_SEED))
     return Collapse(
@@ -143,44 +139,46 @@ def collapse(name: str, model: VLAE, card: Card, corpus: Corpus) -> Collapse:
     )
 
 
-def retold(
+def resynthesis(
     model: VLAE, corpus: Corpus, recordings: Sequence[Recording], phrases: int, temperatures: Sequence[float]
-) -> Iterator[Said]:
-    """Yield what judges hear in phrases: as recorded, through 8-bit mu-law, and said again.
+) -> Iterator[Resynthesis]:
+    """Yield the figures of phrases as recorded, through 8-bit mu-law, and resynthesised at each temperature.
 
     Raises:
         EvaluationError: no recording has a transcript.
     """
     chosen = phrases_of(recordings, corpus.rate, phrases)
     if not chosen:
-        raise EvaluationError("no transcript of a phrase to say again; expected NAME.txt beside NAME.wav")
+        raise EvaluationError("no transcript of a held-out phrase; expected NAME.txt beside NAME.wav")
     recorded = [sound(recording) for recording in chosen]
-    yield _said("recording", chosen, recorded, recorded, corpus.rate)
-    yield _said("8-bit mu-law", chosen, recorded, [_through_mulaw(one) for one in recorded], corpus.rate)
+    yield _scored("recording", chosen, recorded, recorded, corpus.rate)
+    yield _scored("8-bit mu-law", chosen, recorded, [_through_mulaw(one) for one in recorded], corpus.rate)
     for temperature in temperatures:
         again = [
             resynthesised(model, one, corpus.speakers.index(recording.speaker), temperature)
             for one, recording in zip(recorded, chosen, strict=True)
         ]
-        yield _said(f"said again, {temperature:g}", chosen, recorded, again, corpus.rate)
+        yield _scored(f"resynthesis, temperature {temperature:g}", chosen, recorded, again, corpus.rate)
 
 
 def converted(model: VLAE, card: Card, corpus: Corpus, clips: int) -> Converted:
-    """Say held-out clips in every other speaker's voice and ask a judge whose it is."""
+    """Convert held-out clips to the other speakers in turn, and compare speaker embeddings."""
     styles = styles_of(card)
-    voices = KnownVoices({name: map(sound, some_of(corpus.training, name)) for name in corpus.speakers}, corpus.rate)
-    told: list[bool] = []
-    moved: list[bool] = []
+    speakers = ReferenceSpeakers(
+        {name: map(sound, some_of(corpus.training, name)) for name in corpus.speakers}, corpus.rate
+    )
+    conditioned: list[bool] = []
+    transported: list[bool] = []
     for place, recording in enumerate(_clips(corpus, clips)):
         z = encoded(model, sound(recording))
         others = [name for name in corpus.speakers if name != recording.speaker]
         target = others[place // len(corpus.speakers) % len(others)]
         mapped = transport(styles[recording.speaker], styles[target])(z.transpose(1, 2)).transpose(1, 2)
-        for latents, verdicts in ((z, told), (mapped, moved)):
-            said = decoded(model, latents, corpus.speakers.index(target))[0]
-            likeness = voices.likeness(said)
-            verdicts.append(likeness[target] > likeness[recording.speaker])
-    return Converted(len(told), float(np.mean(told)), float(np.mean(moved)))
+        for latents, nearer in ((z, conditioned), (mapped, transported)):
+            converted_clip = decoded(model, latents, corpus.speakers.index(target))[0]
+            similarity = speakers.similarity(converted_clip)
+            nearer.append(similarity[target] > similarity[recording.speaker])
+    return Converted(len(conditioned), float(np.mean(conditioned)), float(np.mean(transported)))
 
 
 def styles_of(card: Card) -> dict[str, Gaussian]:
@@ -192,7 +190,7 @@ def styles_of(card: Card) -> dict[str, Gaussian]:
 
 
 def traversal(model: VLAE, card: Card, corpus: Corpus, clips: int) -> dict[str, float]:
-    """Return, for every named latent, on what share of clips turning it moves its descriptor all along."""
+    """Return, for every named latent, the share of clips on which its descriptor rises with it."""
     length = round(_CLIP_S * corpus.rate)
     cut = []
     for recording in _clips(corpus, clips):
@@ -213,17 +211,20 @@ def _batches(model: VLAE, corpus: Corpus) -> Iterator[list[Tensor]]:
 
 
 def _clips(corpus: Corpus, count: int) -> list[Recording]:
-    """Return held-out recordings that are long enough, of each speaker in turn."""
+    """Return held-out recordings of 1.5 s or more without a pause, of each speaker in turn."""
     long = [r for r in corpus.held_out if any(end - start >= _CLIP_S * corpus.rate for start, end in r.heard.spans[:1])]
     by_speaker = [some_of(long, speaker) for speaker in corpus.speakers]
     return [own[place] for place in range(max(map(len, by_speaker))) for own in by_speaker if place < len(own)][:count]
 
 
-def _said(row: str, chosen: Sequence[Recording], was: Sequence[Sound], said: Sequence[Sound], rate: int) -> Said:
+def _scored(
+    row: str, chosen: Sequence[Recording], before: Sequence[Sound], after: Sequence[Sound], rate: int
+) -> Resynthesis:
     texts = [recording.found.text for recording in chosen]
-    found = retelling(zip(was, said, texts, strict=True), rate)
-    voice = np.mean([voice_of(one, rate) @ voice_of(other, rate) for one, other in zip(was, said, strict=True)])
-    return Said(row, found.word_errors, found.quality, found.pitch_correlation, float(voice))
+    found = intelligibility(zip(before, after, texts, strict=True), rate)
+    pairs = zip(before, after, strict=True)
+    similarity = np.mean([speaker_embedding(one, rate) @ speaker_embedding(other, rate) for one, other in pairs])
+    return Resynthesis(row, found.word_errors, found.quality, found.pitch_correlation, float(similarity))
 
 
 def _through_mulaw(sound: Sound) -> Sound:
@@ -231,26 +232,33 @@ def _through_mulaw(sound: Sound) -> Sound:
     return decoded_
 
 
-def _show_collapse(rows: Sequence[Collapse]) -> None:
-    table = Table("model", "steps", "right z", "shuffled", "another's", "zero", "KL", "together", "units", "active")
-    for row in rows:
-        bits = [f"{row.bits[name]:.3f}" for name in ("right", "shuffled", "another", "zero")]
-        table.add_row(
-            row.model, str(row.steps), *bits, f"{row.kl:.3f}", f"{row.together:.3f}", str(row.units), str(row.active)
-        )
-    Console().print(table)
+_COLLAPSE = (
+    Column("model", "model"),
+    Column("steps", "steps"),
+    Column("right", "right z", ".3f"),
+    Column("shuffled", "shuffled", ".3f"),
+    Column("another", "another's", ".3f"),
+    Column("zero", "zero", ".3f"),
+    Column("kl", "KL", ".3f"),
+    Column("together", "together", ".3f"),
+    Column("units", "units"),
+    Column("active", "active"),
+)
+_RESYNTHESIS = (
+    Column("row", ""),
+    Column("word_errors", "word error rate", ".3f"),
+    Column("quality", "DNSMOS", ".3f"),
+    Column("pitch_correlation", "pitch correlation", ".3f"),
+    Column("similarity", "speaker similarity", ".3f"),
+)
 
 
-def _show(found: dict[str, object]) -> None:
-    console = Console()
-    table = Table("", "word errors", "DNSMOS", "pitch correlation", "voice")
-    for row in cast("list[dict[str, float]]", found["said"]):
-        table.add_row(str(row["row"]), *(f"{row[key]:.3f}" for key in list(row)[1:]))
-    console.print(table)
-    conversion = cast("dict[str, float]", found["converted"])
-    console.print(
-        f"another's voice: on {conversion['told']:.0%} of {conversion['clips']} clips told the speaker, "
-        f"{conversion['moved']:.0%} with the latents mapped as well"
+def _show(found: Mapping[str, Any]) -> None:
+    print_rows(_RESYNTHESIS, found["resynthesis"])
+    conversion = found["converted"]
+    print(
+        f"conversion: nearer to the target on {conversion['conditioned']:.0%} of {conversion['clips']} clips, "
+        f"{conversion['transported']:.0%} with the latents transported as well"
     )
-    for name, share in cast("dict[str, float]", found["traversal"]).items():
-        console.print(f"{name:20} moves it on {share:.0%} of clips")
+    for name, share in found["traversal"].items():
+        print(f"{name:20} moves its descriptor on {share:.0%} of clips")

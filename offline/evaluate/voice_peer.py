@@ -1,13 +1,12 @@
-"""`gramophone evaluate voice-peer`: another maker's codec, on the phrases and by the judges that a voice is judged by.
+"""`gramophone evaluate voice-peer`: another maker's codec, on the phrases and by the scores of `evaluate voice`.
 
 The codec is a TorchScript file with methods `encode` and `decode`, as RAVE (Caillon and Esling 2021) exports it and nn~
-takes it. Nobody tells it pitch, loudness or speaker. Who is to sound like another has latents moved from where the
-one's usually lie to where the other's do, by the optimal-transport map between Gaussians; pitch stays where it was.
+takes it. It has no conditions such as pitch, loudness or speaker. A phrase is converted by transporting its latents
+from the Gaussian of the source's to that of the target's; its pitch is not transposed.
 """
 
 from __future__ import annotations
 
-import json as json_format
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,18 +19,19 @@ from torch import Tensor
 from gramophone.models.style.gaussian import Gaussian, moments
 from gramophone.models.style.transport import transport
 from gramophone.offline.data.mono_audio import Sound
-from gramophone.offline.evaluate.voice import Conversion, ConversionStage, EvaluatedPhrase, VoiceScore, show
-from gramophone.offline.judges.base import EvaluationError
+from gramophone.offline.evaluate.base import EvaluationError, report
+from gramophone.offline.evaluate.voice import print_scores
+from gramophone.offline.evaluate.voice_cases import Conversion, EvaluatedPhrase, VoiceCases, VoiceScore
 from gramophone.offline.train.voice.resynthesis import clip
 
 _USUAL_S = 120.0
-"""Seconds of a speaker's training recordings that say where the latents usually lie."""
+"""Seconds of a speaker's training recordings from which the Gaussian of its latents is estimated."""
 _TIMED_S, _WARM = 10.0, 8
 """Seconds of sound that are timed in blocks, and how many blocks go before them."""
 
 
 class Peer:
-    """A codec in TorchScript that is told nothing but sound; a latent frame is of `hop` samples.
+    """A codec in TorchScript without conditions; a latent frame is of `hop` samples.
 
     Raises:
         EvaluationError: the file is no such codec of mono sound.
@@ -52,12 +52,12 @@ class Peer:
 
     @property
     def parameters(self) -> int:
-        """How many numbers were learnt."""
+        """The number of trained parameters."""
         return sum(parameter.numel() for parameter in self._model.parameters())
 
     @torch.no_grad()
     def encode(self, samples: Sound) -> Tensor:
-        """Return the latents of a sound, `(n, D)`; what it draws at random is the same each time."""
+        """Return the latents of a sound, `(n, D)`; its random numbers are the same each time."""
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(0)
             z: Tensor = self._encode(torch.from_numpy(np.pad(samples, (0, -len(samples) % self.hop)))[None, None])
@@ -72,39 +72,39 @@ class Peer:
         samples: Sound = said[0, 0].clamp(-1, 1).numpy()
         return samples
 
-    def usual(self, samples: Sound) -> Gaussian:
-        """Return where the latents of a sound lie."""
+    def latent_gaussian(self, samples: Sound) -> Gaussian:
+        """Return the Gaussian of the latents of a sound."""
         return moments(self.encode(samples)).gaussian()
 
-    def said_again(self, samples: Sound) -> Sound:
-        """Return a sound through the codec and back, as long as it was."""
+    def resynthesis(self, samples: Sound) -> Sound:
+        """Return a sound through the codec and back, of its length."""
         return self.decode(self.encode(samples))[: len(samples)]
 
-    def moved(self, samples: Sound, source: Gaussian, target: Gaussian) -> Sound:
-        """Return a sound whose latents go to where the target's lie, from where the source's do."""
+    def transported(self, samples: Sound, source: Gaussian, target: Gaussian) -> Sound:
+        """Return a sound with its latents transported from the source's Gaussian to the target's."""
         return self.decode(transport(source, target)(self.encode(samples)))[: len(samples)]
 
 
-class PeerStage(ConversionStage):
-    """A peer in the place of a voice, on whose phrases it is judged."""
+class PeerCases(VoiceCases):
+    """The cases of a voice, decoded by a peer."""
 
     def __init__(self, peer: Peer, voice: Path, data: Sequence[str], phrases: int) -> None:
         super().__init__(voice, data, phrases)
         self._peer = peer
-        self._lie = {name: peer.usual(clip(self.corpus, name, _USUAL_S)) for name in self.speakers}
+        self._gaussians = {name: peer.latent_gaussian(clip(self.corpus, name, _USUAL_S)) for name in self.speakers}
 
-    def as_another(
+    def conversion(
         self, phrase: EvaluatedPhrase, target: str, vector: Tensor, middle: float, usual: Gaussian | None
     ) -> Conversion:
-        """Return a phrase as sung by another at the pitch that it has."""
+        """Return a phrase to be converted to a target at its own pitch."""
         return Conversion(phrase, phrase.z, target, vector)
 
-    def sung(self, performance: Conversion) -> Sound:
-        """Return what the peer makes of a performance."""
-        phrase, target = performance.phrase, performance.target
+    def decoded(self, conversion: Conversion) -> Sound:
+        """Return the sound of a conversion by the peer, `(T,)`."""
+        phrase, target = conversion.phrase, conversion.target
         if target == phrase.speaker:
-            return self._peer.said_again(phrase.sound)
-        return self._peer.moved(phrase.sound, self._lie[phrase.speaker], self._lie[target])
+            return self._peer.resynthesis(phrase.sound)
+        return self._peer.transported(phrase.sound, self._gaussians[phrase.speaker], self._gaussians[target])
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class PeerReport:
-    """What judges say of a peer, how large it is, and how fast on one core."""
+    """The scores of a peer, its size, and its speed on one core."""
 
     resynthesis: VoiceScore
     conversion: VoiceScore | None
@@ -145,27 +145,29 @@ def speed(peer: Peer, rate: int) -> Speed:
 
 
 def run(model: Path, voice: Path, data: Sequence[str], phrases: int, *, json: bool) -> None:
-    """Judge a peer on a voice's phrases and print.
+    """Evaluate a peer on a voice's phrases and print.
 
     Raises:
-        EvaluationError: the file is no codec, a judge is not installed, or nobody says what to judge on.
+        EvaluationError: the file is no codec, or no recordings are given or known.
+        MissingLibraryError: a model of the evaluation is not installed.
         CheckpointError: the voice is none.
         DataError: there are no held-out recordings of its speakers.
     """
     peer = Peer(model)
-    stage = PeerStage(peer, voice, data, phrases)
-    resynthesis = stage.judge(stage.as_themselves())
+    cases = PeerCases(peer, voice, data, phrases)
+    resynthesis = cases.score(cases.resyntheses())
     assert resynthesis is not None
     found = PeerReport(
         resynthesis,
-        stage.judge(stage.crossed(stage.people, stage.people)),
-        stage.judge(stage.crossed(stage.speakers, stage.instruments)),
+        cases.score(cases.conversions(cases.people, cases.people)),
+        cases.score(cases.conversions(cases.speakers, cases.instruments)),
         peer.parameters,
         model.stat().st_size / 1e6,
-        speed(peer, stage.corpus.rate),
+        speed(peer, cases.corpus.rate),
     )
-    if json:
-        print(json_format.dumps(asdict(found)), flush=True)
-        return
-    show(found, ("resynthesis", "conversion", "instruments", "speed"))
-    print(f"{found.parameters:,} parameters, {found.file_mb:.1f} MB")
+
+    def show() -> None:
+        print_scores(found, ("resynthesis", "conversion", "instruments", "speed"))
+        print(f"{found.parameters:,} parameters, {found.file_mb:.1f} MB")
+
+    report(asdict(found), json=json, show=show)

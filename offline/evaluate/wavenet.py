@@ -1,15 +1,14 @@
-"""`gramophone evaluate wavenet`: whether a WaveNet listens to who is to speak.
+"""`gramophone evaluate wavenet`: whether a WaveNet uses its speaker condition.
 
-In bits per sample of held-out recordings, told the right speaker or a wrong one; and by ear: clips of each speaker out
-of nothing, whose voicing, pitch and speaker are judged by others (pYIN, Mauch and Dixon 2014; the speaker embedding of
-Wan et al. 2018 in Resemblyzer).
+By bits per sample of held-out recordings, conditioned on the right speaker or on a wrong one; and by clips that it
+generates freely for each speaker, whose voicing and pitch are measured by pYIN (Mauch and Dixon 2014) and whose speaker
+by the embedding of Wan et al. 2018 in Resemblyzer.
 """
 
 from __future__ import annotations
 
-import json as json_format
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -17,39 +16,37 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 from gramophone.models.checkpoint import Card, load
 from gramophone.models.nets.wavenet import WaveNet, one_hot_speaker
-from gramophone.offline.data import corpora
-from gramophone.offline.data.corpus import Corpus, gather, sound
+from gramophone.offline.data.corpora import VOICES
+from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.data.pyin import pitch
+from gramophone.offline.evaluate.base import Column, EvaluationError, Outcome, Target, outcomes, print_rows, report
+from gramophone.offline.evaluate.recordings import evaluation_corpus, model_path, packaged_voices
 from gramophone.offline.extras import need
-from gramophone.offline.judges.base import EvaluationError
-from gramophone.offline.judges.speaker import EMBEDDING_LIBRARIES, KnownVoices
+from gramophone.offline.judges.speaker import EMBEDDING_LIBRARIES, ReferenceSpeakers
 from gramophone.offline.train.crops import Batch
-from gramophone.offline.train.plan import TrainingPlan
 from gramophone.offline.train.plans import WaveNetPlan
 from gramophone.offline.train.run_folder import RunFolder, begun_plan
 from gramophone.offline.train.wavenet import WaveNetTraining, bits_of
 from gramophone.realtime.stages.wavenet.sampler import Sampler
 
 CLIPS, CLIP_S = 20, 3.0
-"""What the toggle test hears of each speaker."""
+"""Number and length of the clips of each speaker."""
 _REFERENCES = 20
-"""Held-out recordings by which the judge knows a speaker."""
+"""Held-out recordings whose mean embedding stands for a speaker."""
 _VOICED_SHARE = 0.25
-"""A clip with voice in so much of its frames is voiced."""
-_MODEL = "model.safetensors"
-TARGETS = {"voiced": 0.8, "sexes_auc": 0.95, "right_speaker": 0.7}
+"""Share of voiced frames from which a clip counts as voiced."""
+TARGETS = (Target("voiced", 0.8), Target("sexes_auc", 0.95), Target("right_speaker", 0.7))
 
 
 @dataclass(frozen=True)
 class Bits:
     """Bits per sample of held-out recordings, the mean over speakers.
 
-    `right` told who speaks (or told nothing), `wrong` told each of the others in turn; None if the model is not told.
+    `right` conditioned on the speaker (or on nothing), `wrong` on each of the others in turn; None for a model without
+    speakers.
     """
 
     model: str
@@ -63,11 +60,11 @@ class Bits:
 
 @dataclass(frozen=True)
 class ConditionToggle:
-    """What is heard in clips of each speaker out of nothing.
+    """Figures of clips that a model generates freely for each speaker.
 
-    `voiced` is the share of voiced clips; `sexes_auc` how well their median pitch tells women from men; `right_speaker`
-    how often the nearest voice is the one that was asked for; `pitch_hz` the median of each speaker's clips,
-    `pitch_was_hz` that of the speaker's recordings.
+    `voiced` is the share of voiced clips; `sexes_auc` the ROC-AUC of their median pitch for women against men;
+    `right_speaker` how often the nearest speaker is the one of the condition; `pitch_hz` the median of each speaker's
+    clips, `pitch_was_hz` that of the speaker's recordings.
     """
 
     clips: int
@@ -77,32 +74,40 @@ class ConditionToggle:
     pitch_hz: Mapping[str, float]
     pitch_was_hz: Mapping[str, float]
 
+    def outcomes(self) -> list[Outcome]:
+        """Return the figures beside the targets; without both sexes there is no `sexes_auc`."""
+        figures = {"voiced": self.voiced, "right_speaker": self.right_speaker}
+        both = {} if self.sexes_auc is None else {"sexes_auc": self.sexes_auc}
+        return outcomes(TARGETS, figures | both, self.clips)
+
 
 def run(models: Sequence[Path], data: Sequence[str], *, toggle: bool, json: bool) -> None:
-    """Judge models and print.
+    """Evaluate models and print; with `toggle`, also on freely generated clips.
 
     Raises:
-        EvaluationError: nobody says which recordings to judge a model on, or a judge is not installed.
+        EvaluationError: no recordings to evaluate a model on are given or known.
+        MissingLibraryError: the speaker embedding is not installed.
         CheckpointError: a file is no WaveNet.
         DataError: there are no held-out recordings of its speakers.
     """
     bits = [measure_bits(model, data) for model in models]
-    toggles = {str(model): listen(model, data) for model in models} if toggle else {}
-    if json:
-        report = {
-            "bits": [asdict(row) for row in bits],
-            "conditioning": summary(bits),
-            "toggle": {name: asdict(found) for name, found in toggles.items()},
-        }
-        print(json_format.dumps(report), flush=True)
-        return
-    _show_bits(bits)
-    for name, found in toggles.items():
-        _show_toggle(name, found)
+    toggles = {str(model): measure_toggle(model, data) for model in models} if toggle else {}
+    found = {
+        "bits": [asdict(row) for row in bits],
+        "conditioning": summary(bits),
+        "toggle": {name: asdict(clips) for name, clips in toggles.items()},
+    }
+
+    def show() -> None:
+        _show_bits(bits)
+        for name, clips in toggles.items():
+            _show_toggle(name, clips)
+
+    report(found, [outcome for clips in toggles.values() for outcome in clips.outcomes()], json=json, show=show)
 
 
 def measure_bits(model: Path, data: Sequence[str]) -> Bits:
-    """Return what held-out recordings cost a model."""
+    """Return the bits per sample of held-out recordings."""
     net, card, plan, corpus = opened(model, data)
     training = WaveNetTraining(plan, corpus)
     right, wrong = {}, []
@@ -124,7 +129,7 @@ def measure_bits(model: Path, data: Sequence[str]) -> Bits:
 
 
 def summary(bits: Sequence[Bits]) -> dict[str, Any]:
-    """Return means and spreads over seeds of models told and not told, and how far they are apart."""
+    """Return means and standard deviations over seeds of models with and without speakers, and their difference."""
     told = [row.right for row in bits if row.conditional]
     alone = [row.right for row in bits if not row.conditional]
     if not told or not alone:
@@ -137,19 +142,19 @@ def summary(bits: Sequence[Bits]) -> dict[str, Any]:
     }
 
 
-def listen(model: Path, data: Sequence[str]) -> ConditionToggle:
-    """Return what judges hear in clips of each speaker of a model."""
+def measure_toggle(model: Path, data: Sequence[str]) -> ConditionToggle:
+    """Return the figures of clips that a model generates freely for each of its speakers."""
     need(*EMBEDDING_LIBRARIES)
     net, card, _, corpus = opened(model, data)
     if not card.speakers or net.shape.vector or net.shape.local:
-        raise EvaluationError(f"{model}: expected a model that is told who speaks, and nothing else")
-    voices = KnownVoices(
+        raise EvaluationError(f"{model}: expected a model whose only condition is the speaker")
+    voices = ReferenceSpeakers(
         {name: (sound(recording) for recording in _of(corpus, name)) for name in corpus.speakers}, corpus.rate
     )
     medians: dict[str, list[float]] = defaultdict(list)
     right = []
     for place, speaker in enumerate(card.speakers):
-        for clip in speak(net, place, card):
+        for clip in generate_clips(net, place, card):
             hz = pitch(clip, card.rate)
             if np.mean(hz > 0) >= _VOICED_SHARE:
                 medians[speaker].append(float(np.median(hz[hz > 0])))
@@ -165,8 +170,8 @@ def listen(model: Path, data: Sequence[str]) -> ConditionToggle:
     )
 
 
-def speak(net: WaveNet, speaker: int, card: Card, seed: int = 0) -> NDArray[np.float32]:
-    """Return clips of one speaker out of nothing, `(clips, frames)`, at the temperature of the card, or 1."""
+def generate_clips(net: WaveNet, speaker: int, card: Card, seed: int = 0) -> NDArray[np.float32]:
+    """Return freely generated clips of one speaker, `(clips, frames)`, at the temperature of the card, or 1."""
     told, _ = net.conditions(torch.zeros(1, 0, 1), None, one_hot_speaker(speaker, net.shape.speakers))
     sampler = Sampler(net, CLIPS, seed=seed + speaker)
     return sampler.generate(round(CLIP_S * card.rate), told.detach().numpy(), float(card.notes.get("temperature", 1.0)))
@@ -176,7 +181,7 @@ def sexes_auc(medians: Mapping[str, Sequence[float]]) -> float | None:
     """Return how often a woman's clip is higher than a man's, of all pairs; None if only one of them speaks."""
     by_sex: dict[bool | None, list[float]] = defaultdict(list)
     for speaker, found in medians.items():
-        voice = corpora.VOICES.get(speaker)
+        voice = VOICES.get(speaker)
         by_sex[voice.female if voice else None] += found
     women, men = np.array(by_sex[True]), np.array(by_sex[False])
     if not len(women) or not len(men):
@@ -186,30 +191,18 @@ def sexes_auc(medians: Mapping[str, Sequence[float]]) -> float | None:
 
 def opened(model: Path, data: Sequence[str]) -> tuple[WaveNet, Card, WaveNetPlan, Corpus]:
     """Return a model, its card, its plan, and what to judge it on: `data`, else its run's, else its known voices."""
-    path = model / _MODEL if model.is_dir() else model
+    path = model_path(model)
     loaded, card = load(path, "wavenet")
     net, folder = cast(WaveNet, loaded), RunFolder(path.parent)
     plan = begun_plan(WaveNetPlan, folder) if folder.begun() else _plan_of(net, card)
-    return net, card, plan, judged_corpus(path, card, plan, data)
-
-
-def judged_corpus(path: Path, card: Card, plan: TrainingPlan, data: Sequence[str]) -> Corpus:
-    """Return what to judge a model on: `data`, else what its plan names.
-
-    Raises:
-        EvaluationError: neither names anything.
-    """
-    places = tuple(data) or plan.data
-    if not places:
-        raise EvaluationError(f"{path}: no recordings to judge it on; expected --data")
-    return gather(places, card.rate, speakers=card.speakers or plan.speakers, layout=plan.layout)
+    return net, card, plan, evaluation_corpus(path, card, plan, data)
 
 
 def _plan_of(net: WaveNet, card: Card) -> WaveNetPlan:
-    """Return as much of a plan as a model away from its run's folder still tells."""
+    """Return as much of a plan as a model's card holds, for a model that is not in its run's folder."""
     local = str(card.notes.get("local", ""))
     return WaveNetPlan(
-        data=known_voices(card),
+        data=packaged_voices(card),
         rate=card.rate,
         conditional=bool(card.speakers),
         local=local,
@@ -217,11 +210,6 @@ def _plan_of(net: WaveNet, card: Card) -> WaveNetPlan:
         bands=net.shape.local - (2 if local.endswith("pitch") else 0),
         pauses=bool(card.notes.get("pauses", True)),
     )
-
-
-def known_voices(card: Card) -> tuple[str, ...]:
-    """Return where the recordings of a model's speakers can be had, as far as they are known voices."""
-    return tuple(f"voice:{name}" for name in card.speakers if name in corpora.VOICES)
 
 
 @torch.inference_mode()
@@ -243,29 +231,27 @@ def _spread(values: Sequence[float]) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
-def _show_bits(bits: Iterable[Bits]) -> None:
-    rows = list(bits)
-    table = Table("model", "told", "seed", "steps", "bits, right", "bits, wrong")
-    for row in rows:
-        wrong = "" if row.wrong is None else f"{row.wrong:.3f}"
-        told = "the speaker" if row.conditional else "nothing"
-        table.add_row(row.model, told, str(row.seed), str(row.steps), f"{row.right:.3f}", wrong)
-    console = Console()
-    console.print(table)
-    if found := summary(rows):
+_COLUMNS = (
+    Column("model", "model"),
+    Column("condition", "condition"),
+    Column("seed", "seed"),
+    Column("steps", "steps"),
+    Column("right", "bits, right", ".3f"),
+    Column("wrong", "bits, wrong", ".3f"),
+)
+
+
+def _show_bits(bits: Sequence[Bits]) -> None:
+    print_rows(_COLUMNS, ({**asdict(row), "condition": "speaker" if row.conditional else "none"} for row in bits))
+    if found := summary(bits):
         for name in ("conditional", "unconditional"):
-            console.print(f"{name:14} {found[name]['mean']:.3f} ± {found[name]['spread']:.3f} bits over seeds")
+            print(f"{name:14} {found[name]['mean']:.3f} ± {found[name]['spread']:.3f} bits over seeds")
         verdict = "beyond the noise of seeds" if found["beyond_noise"] else "WITHIN the noise of seeds"
-        console.print(f"margin         {found['margin']:.3f} bits, {verdict}")
+        print(f"margin         {found['margin']:.3f} bits, {verdict}")
 
 
 def _show_toggle(name: str, found: ConditionToggle) -> None:
-    console = Console()
-    console.print(f"{name}: {found.clips} clips of {CLIP_S:g} s out of nothing")
-    for figure, bound in TARGETS.items():
-        value = getattr(found, figure)
-        if value is not None:
-            console.print(f"{figure:14} {value:.3f}  ≥ {bound}  {'reached' if value >= bound else 'MISSED'}")
-    for speaker, hz in found.pitch_was_hz.items():
-        said = f"{found.pitch_hz[speaker]:.0f}" if speaker in found.pitch_hz else "none"
-        console.print(f"  {speaker}: {said} Hz (recordings {hz:.0f})")
+    print(f"{name}: {found.clips} freely generated clips of {CLIP_S:g} s")
+    for speaker, recorded_hz in found.pitch_was_hz.items():
+        hz = f"{found.pitch_hz[speaker]:.0f}" if speaker in found.pitch_hz else "none"
+        print(f"  {speaker}: {hz} Hz (recordings {recorded_hz:.0f})")

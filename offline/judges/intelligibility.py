@@ -1,4 +1,4 @@
-"""How much of what was said is there in what was said again: words, quality, pitch."""
+"""Intelligibility, quality and pitch of resynthesised phrases, against the recordings."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SHORTEST_S = 1.5
 
 @dataclass(frozen=True)
 class Intelligibility:
-    """What judges hear in phrases said again.
+    """Means over phrases.
 
-    `word_errors` is the share of all words that an English recogniser gets wrong, NaN without a transcript; `quality`
-    DNSMOS' overall score; `pitch_correlation` that of the logarithm of the pitch where both are voiced.
+    `word_errors` is the word error rate of an English recogniser, NaN without a transcript; `quality` the overall score
+    of DNSMOS, 1 to 5; `pitch_correlation` that of the logarithm of the pitch where both are voiced.
     """
 
     phrases: int
@@ -30,25 +30,25 @@ class Intelligibility:
     pitch_correlation: float
 
 
-def retelling(phrases: Iterable[tuple[Sound, Sound, str]], rate: int) -> Intelligibility:
-    """Judge phrases: what was said, what is said again, and the words, at `rate` Hz."""
+def intelligibility(phrases: Iterable[tuple[Sound, Sound, str]], rate: int) -> Intelligibility:
+    """Return the figures of phrases, each as recorded and as resynthesised, `(T,)` at `rate` Hz, with its words."""
     words, quality, logs = [(0, 0)], [], []
-    for was, said, text in phrases:
-        words.append(word_errors(text, recognise(said, rate)) if text else (0, 0))
-        quality.append(speech_quality(said, rate))
-        logs.append(_both_voiced(pitch(said, rate), pitch(was, rate)))
+    for recorded, resynthesised, text in phrases:
+        words.append(word_errors(text, recognise(resynthesised, rate)) if text else (0, 0))
+        quality.append(speech_quality(resynthesised, rate))
+        logs.append(_both_voiced(pitch(resynthesised, rate), pitch(recorded, rate)))
     wrong, total = np.sum(words, axis=0)
-    said_logs, was_logs = np.concatenate(logs, axis=1)
+    after, before = np.concatenate(logs, axis=1)
     return Intelligibility(
         len(quality),
         float(wrong / total) if total else float("nan"),
         float(np.mean(quality)),
-        float(np.corrcoef(said_logs, was_logs).flat[1]) if len(was_logs) > 1 else float("nan"),
+        float(np.corrcoef(after, before).flat[1]) if len(before) > 1 else float("nan"),
     )
 
 
 def phrases_of(recordings: Sequence[Recording], rate: int, count: int) -> list[Recording]:
-    """Return up to `count` recordings that are long enough to judge, spread over all that have a transcript."""
+    """Return up to `count` recordings of 1.5 s or more, spread evenly over all that have a transcript."""
     known = [r for r in recordings if r.found.text and r.heard.audible >= _SHORTEST_S * rate]
     return spread_evenly(known, count)
 

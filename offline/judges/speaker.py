@@ -1,4 +1,4 @@
-"""Whose voice it is: the speaker embedding of Wan et al. 2018, as Resemblyzer has it."""
+"""Speaker similarity: the embedding of Wan et al. 2018 (generalised end-to-end loss), as Resemblyzer has it."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ EMBEDDING_LIBRARIES = ("resemblyzer", "webrtcvad")
 """What must be installed for speaker embeddings."""
 
 
-def voice_of(speech: Sound, rate: int) -> NDArray[np.float32]:
-    """Return a unit vector `(256,)` that is near for two recordings of one speaker."""
+def speaker_embedding(speech: Sound, rate: int) -> NDArray[np.float32]:
+    """Return the embedding of speech `(T,)` at `rate` Hz, a unit vector `(256,)`; their product is the similarity."""
     return np.asarray(_encoder().embed_utterance(heard(speech, rate)), np.float32)
 
 
-class KnownVoices:
-    """Speakers by some of their recordings, at one rate in Hz.
+class ReferenceSpeakers:
+    """Speakers by the embeddings of some of their recordings, at one rate in Hz.
 
-    `own` is a recording's cosine to the mean of its speaker's others, on average over the speaker's recordings: what
-    the likeness of a perfect conversion would be; NaN of a speaker with a single recording.
+    `own` is the cosine of a recording's embedding to the mean of the speaker's others, on average over the speaker's
+    recordings: the similarity of a perfect conversion. It is NaN for a speaker with a single recording.
     """
 
     def __init__(self, recordings: Mapping[str, Iterable[Sound]], rate: int) -> None:
         self._rate = rate
-        voices = {name: np.stack([voice_of(one, rate) for one in own]) for name, own in recordings.items()}
+        embeddings = {name: np.stack([speaker_embedding(one, rate) for one in own]) for name, own in recordings.items()}
         # Means are shorter the more a speaker's recordings differ: unless they are unit vectors, the steady are nearer.
-        self._known = {name: _unit(own.sum(axis=0)) for name, own in voices.items()}
-        self.own = {name: _cosine_to_others(own) for name, own in voices.items()}
+        self._known = {name: _unit(own.sum(axis=0)) for name, own in embeddings.items()}
+        self.own = {name: _cosine_to_others(own) for name, own in embeddings.items()}
 
-    def likeness(self, speech: Sound) -> dict[str, float]:
-        """Return the cosine between a clip's voice and the mean of each speaker's recordings."""
-        found = voice_of(speech, self._rate)
+    def similarity(self, speech: Sound) -> dict[str, float]:
+        """Return the cosine between the embedding of speech and the mean of each speaker's, by speaker."""
+        found = speaker_embedding(speech, self._rate)
         return {name: float(found @ known) for name, known in self._known.items()}
 
     def nearest(self, speech: Sound) -> str:
-        """Return the speaker whose voice is nearest."""
-        likeness = self.likeness(speech)
-        return max(likeness, key=lambda name: likeness[name])
+        """Return the speaker of the largest similarity."""
+        similarity = self.similarity(speech)
+        return max(similarity, key=lambda name: similarity[name])
 
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -50,11 +50,11 @@ def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(vector / np.linalg.norm(vector, axis=-1, keepdims=True), np.float32)
 
 
-def _cosine_to_others(voices: NDArray[np.float32]) -> float:
-    """Return the mean cosine of each of `(n, 256)` to the mean of the others."""
-    if len(voices) < 2:
+def _cosine_to_others(embeddings: NDArray[np.float32]) -> float:
+    """Return the mean cosine of each of `(n, 256)` to the mean of the others; NaN if there are none."""
+    if len(embeddings) < 2:
         return float("nan")
-    return float(np.mean(np.sum(voices * _unit(voices.sum(axis=0) - voices), axis=1)))
+    return float(np.mean(np.sum(embeddings * _unit(embeddings.sum(axis=0) - embeddings), axis=1)))
 
 
 @functools.cache

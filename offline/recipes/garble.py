@@ -16,7 +16,7 @@ from typing import cast
 
 from gramophone.models.checkpoint import Card, load, save
 from gramophone.models.nets.wavenet import WaveNet
-from gramophone.offline.evaluate.wavenet import listen, measure_bits
+from gramophone.offline.evaluate.wavenet import measure_bits, measure_toggle
 from gramophone.offline.train.allocator import keep_freed_memory
 from gramophone.offline.train.plans import WaveNetPlan
 from gramophone.offline.train.run import Machine, train_wavenet
@@ -48,7 +48,7 @@ def finish(folder: RunFolder) -> dict[str, float]:
     net, card = without(cast(WaveNet, loaded), card, LEFT_OUT)
     card = replace(card, notes={**card.notes, "temperature": TEMPERATURE, "pauses": False})
     save(shipped, net, card)
-    bits, toggle = measure_bits(shipped, ()), listen(shipped, ())
+    bits, toggle = measure_bits(shipped, ()), measure_toggle(shipped, ())
     found = {
         "bits": bits.right,
         "bits_wrong_speaker": bits.wrong,

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gramophone.models.checkpoint import card_of, save
-from gramophone.offline.evaluate.vlae import collapse, converted, opened, retold, traversal
+from gramophone.offline.evaluate.vlae import collapse, converted, opened, resynthesis, traversal
 from gramophone.offline.train.allocator import keep_freed_memory
 from gramophone.offline.train.log_lines import show
 from gramophone.offline.train.plans import VLAEPlan
@@ -59,11 +59,11 @@ def judge(run: RunFolder, twin: RunFolder) -> Iterator[tuple[str, float]]:
     are understood than at any other.
     """
     model, card, corpus = opened(run.at, ())
-    trials = list(retold(model, corpus, corpus.training, PHRASES, TEMPERATURES))[2:]
+    trials = list(resynthesis(model, corpus, corpus.training, PHRASES, TEMPERATURES))[2:]
     best = min(trial.word_errors for trial in trials)
     temperature = min(t for t, trial in zip(TEMPERATURES, trials, strict=True) if trial.word_errors < best + HARDLY)
     found, alone = collapse(run.at.name, model, card, corpus), collapse(twin.at.name, *opened(twin.at, ()))
-    recorded, mulaw, said = retold(model, corpus, corpus.held_out, PHRASES, (temperature,))
+    recorded, mulaw, said = resynthesis(model, corpus, corpus.held_out, PHRASES, (temperature,))
     voices, turned = converted(model, card, corpus, CLIPS), traversal(model, card, corpus, CLIPS)
     scores: dict[str, float] = {
         **{f"bits, {name} z": bits for name, bits in found.bits.items()},
@@ -78,9 +78,9 @@ def judge(run: RunFolder, twin: RunFolder) -> Iterator[tuple[str, float]]:
             f"words, {name}": row.word_errors,
             f"quality, {name}": row.quality,
             f"pitch, {name}": row.pitch_correlation,
-            f"voice, {name}": row.voice,
+            f"voice, {name}": row.similarity,
         }
-    scores |= {"converted, told": voices.told, "converted": voices.moved}
+    scores |= {"converted, told": voices.conditioned, "converted": voices.transported}
     scores |= {f"turned, {name}": share for name, share in turned.items()}
     notes = {**card.notes, "temperature": temperature}
     save(run.model, model, replace(card, scores={**card.scores, **scores}, notes=notes))

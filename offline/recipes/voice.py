@@ -19,7 +19,7 @@ from gramophone.models.checkpoint import load, save
 from gramophone.offline.data.corpora import VOICES
 from gramophone.offline.data.instruments import INSTRUMENTS
 from gramophone.offline.data.spoken import CAST
-from gramophone.offline.evaluate.voice import VoiceRequest, report
+from gramophone.offline.evaluate.voice import VoiceRequest, evaluate
 from gramophone.offline.train.allocator import keep_freed_memory
 from gramophone.offline.train.log_lines import show
 from gramophone.offline.train.run import Machine
@@ -69,7 +69,7 @@ def main() -> None:
 def judge(model: Path) -> dict[str, float]:
     """Return all figures of a voice, by recordings of people and instruments; they are noted in its card."""
     voice, card = load(model, "voice")
-    found = asdict(report(model, RECORDED, VoiceRequest(unseen=[f"voice:{name}" for name in UNSEEN])))
+    found = asdict(evaluate(model, RECORDED, VoiceRequest(unseen=[f"voice:{name}" for name in UNSEEN])))
     scores = {
         f"{part}_{name}": value
         for part, figures in found.items()

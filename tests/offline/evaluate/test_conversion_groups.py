@@ -2,20 +2,20 @@
 
 import pytest
 
-from gramophone.offline.evaluate.conversion_groups import JudgedConversion, grouped
+from gramophone.offline.evaluate.conversion_groups import ScoredConversion, grouped
 
 
-def judged(source, target, octaves, likeness, kept=0.7):
-    return JudgedConversion(source, target, octaves, likeness, 0.8, kept, 0.2, 1.0, 4.0)
+def scored(source, target, octaves, likeness, kept=0.7):
+    return ScoredConversion(source, target, octaves, likeness, 0.8, kept, 0.2, 1.0, 4.0)
 
 
 def test_figures_are_of_the_pairs_of_each_group():
     found = grouped(
         [
-            judged("english", "french", 0.1, 0.6),  # two women, two languages
-            judged("english", "slt", 0.3, 0.8),  # two women, one language
-            judged("english", "moscow", 0.9, 0.9),  # a woman and a man
-            judged("small-fish", "af_nova", 0.5, 0.9),  # nobody says whether the first is a woman
+            scored("english", "french", 0.1, 0.6),  # two women, two languages
+            scored("english", "slt", 0.3, 0.8),  # two women, one language
+            scored("english", "moscow", 0.9, 0.9),  # a woman and a man
+            scored("small-fish", "af_nova", 0.5, 0.9),  # nobody says whether the first is a woman
         ]
     )
     assert found["nearer, all"].mean == pytest.approx(0.75)
@@ -31,4 +31,4 @@ def test_figures_are_of_the_pairs_of_each_group():
 
 
 def test_a_group_that_no_pair_belongs_to_has_no_figures():
-    assert not any("same language" in name for name in grouped([judged("english", "french", 0.1, 0.6)]))
+    assert not any("same language" in name for name in grouped([scored("english", "french", 0.1, 0.6)]))

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
+from gramophone.offline.evaluate.base import EvaluationError
 from gramophone.offline.evaluate.voice_peer import Peer, speed
-from gramophone.offline.judges.base import EvaluationError
 
 HOP = 4
 
@@ -48,17 +48,17 @@ def test_a_codec_is_known_by_what_it_says_of_itself(peer):
 
 @pytest.mark.parametrize("count", [HOP, HOP + 1, 1001])
 def test_a_sound_comes_back_as_long_as_it_was(peer, count):
-    np.testing.assert_allclose(peer.said_again(noise(count)), noise(count), rtol=1e-6)
+    np.testing.assert_allclose(peer.resynthesis(noise(count)), noise(count), rtol=1e-6)
 
 
 def test_a_sound_moved_to_where_another_lies_is_as_loud_as_the_other(peer):
-    soft, loud = peer.usual(noise(40_000)), peer.usual(noise(40_000, 0.2))
-    np.testing.assert_allclose(peer.moved(noise(1000), soft, loud), 2 * noise(1000), rtol=1e-2, atol=1e-3)
+    soft, loud = peer.latent_gaussian(noise(40_000)), peer.latent_gaussian(noise(40_000, 0.2))
+    np.testing.assert_allclose(peer.transported(noise(1000), soft, loud), 2 * noise(1000), rtol=1e-2, atol=1e-3)
 
 
 def test_a_sound_moved_to_where_it_is_stays(peer):
-    lie = peer.usual(noise(40_000))
-    np.testing.assert_allclose(peer.moved(noise(1000), lie, lie), noise(1000), atol=1e-6)
+    lie = peer.latent_gaussian(noise(40_000))
+    np.testing.assert_allclose(peer.transported(noise(1000), lie, lie), noise(1000), atol=1e-6)
 
 
 def test_blocks_are_of_a_latent_frame(peer):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import RATE, heard, levelled
 from gramophone.offline.evaluate import style_pairs
-from gramophone.offline.evaluate.style import TARGETS, Summary, live_style, restyle
+from gramophone.offline.evaluate.style import Summary, live_style, restyle
 from gramophone.offline.judges import weights
 from gramophone.offline.judges.closeness import JUDGES, SECOND_OPINION, Closeness
 from gramophone.offline.judges.music import chroma_correlation, onset_correlation
@@ -303,5 +303,5 @@ def test_what_is_judged_lines_up_with_its_content():
 def test_targets_point_the_right_way():
     good = Summary(0.4, 0.4, 1.0, 0.8, 0.95, 0.1, 0.2, 0.22, 0.0)
     bad = Summary(0.1, 0.1, 1.0, 0.5, 0.5, 0.9, 0.2, 0.5, 0.5)
-    assert all(target.met(good) for target in TARGETS)
-    assert not any(target.met(bad) for target in TARGETS)
+    assert all(outcome.reached for outcome in good.outcomes(12))
+    assert not any(outcome.reached for outcome in bad.outcomes(12))

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from gramophone.offline.judges import speaker
-from gramophone.offline.judges.speaker import KnownVoices
+from gramophone.offline.judges.speaker import ReferenceSpeakers
 
 
 @pytest.fixture
 def voices(monkeypatch):
     """Voices of which sounds are the vectors themselves, made unit length as the encoder's are."""
-    monkeypatch.setattr(speaker, "voice_of", lambda sound, rate: np.asarray(sound / np.linalg.norm(sound), np.float32))
+    monkeypatch.setattr(
+        speaker, "speaker_embedding", lambda sound, rate: np.asarray(sound / np.linalg.norm(sound), np.float32)
+    )
 
 
 def around(direction, spread, count=40):
@@ -21,7 +23,7 @@ def around(direction, spread, count=40):
 @pytest.mark.usefixtures("voices")
 def test_a_speaker_whose_recordings_differ_is_not_further_away():
     steady, varied = np.eye(8)[0], np.eye(8)[1]
-    known = KnownVoices({"steady": around(steady, 0.01), "varied": around(varied, 0.4, 1000)}, 16_000)
+    known = ReferenceSpeakers({"steady": around(steady, 0.01), "varied": around(varied, 0.4, 1000)}, 16_000)
     middle = 0.9 * varied + 0.75 * steady
     assert known.nearest(middle) == "varied"
 
@@ -29,7 +31,7 @@ def test_a_speaker_whose_recordings_differ_is_not_further_away():
 @pytest.mark.usefixtures("voices")
 def test_own_is_a_recordings_mean_cosine_to_the_others():
     recordings = around(np.eye(4)[0], 0.3, 5)
-    known = KnownVoices({"one": recordings, "single": recordings[:1]}, 16_000)
+    known = ReferenceSpeakers({"one": recordings, "single": recordings[:1]}, 16_000)
     unit = [r / np.linalg.norm(r) for r in recordings]
     expected = []
     for index, one in enumerate(unit):

@@ -21,7 +21,7 @@ from gramophone.models.nets.wavenet import SIZES, WaveNetShape
 from gramophone.offline.data.corpus import gather
 from gramophone.offline.data.recording import DataError
 from gramophone.offline.data.text import TextError
-from gramophone.offline.evaluate.vocoder import say_again
+from gramophone.offline.evaluate.vocoder import resynthesis
 from gramophone.offline.evaluate.wavenet import measure_bits, sexes_auc, summary
 from gramophone.offline.train.conditions import local_series
 from gramophone.offline.train.log_lines import described
@@ -275,7 +275,7 @@ def test_a_vocoder_is_told_frames_and_says_as_many_samples(home, tmp_path):
     assert (card.hop, card.notes) == (8, {"local": "mel"})
     assert "held_out" in lines[-1]
     recording = gather(vocoder.data, RATE).held_out[0]
-    said = say_again(net, WaveNetTraining(vocoder, gather(vocoder.data, RATE)), recording)
+    said = resynthesis(net, WaveNetTraining(vocoder, gather(vocoder.data, RATE)), recording)
     assert len(said) == recording.heard.frames // 8 * 8
     with pytest.raises(TrainingError, match="whole frames of 12"):
         train(plan(home, local="mel", hop=12), tmp_path / "other")
