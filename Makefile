@@ -5,7 +5,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # A thread for each of torch's operators would fight the other test process for the cores.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo check test lint bench format clean
+.PHONY: demo check test lint bench format lock clean
 
 demo: .venv/installed
 	$(BIN)/python -m gramophone.offline.commands.demo
@@ -42,6 +42,12 @@ format: .venv/installed-dev
 .venv/installed-dev: .venv/installed
 	$(INSTALL) -e ".[dev]"
 	touch $@
+
+# Pins what is installed here, without what torch brings for one vendor's GPUs.
+lock: .venv/installed-dev
+	grep '^#' constraints.txt >.venv/lock
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//' | grep '==' | grep -v '^nvidia-\|^triton' >>.venv/lock
+	mv .venv/lock constraints.txt
 
 clean:
 	rm -rf .venv out bench.json
