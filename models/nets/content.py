@@ -72,7 +72,7 @@ class ContentEncoder(Streaming):
 
     def accustomed(self, x: Tensor, moments: Tensor, loudest: Tensor) -> State:
         """Return the state of who knows the speaker of `x` by moments `(B, 2 C)` and the loudest level `(B,)`."""
-        return self._state(x, self.normalisation.accustomed(moments, loudest, self.normalisation.memory))
+        return self._state(x, self.normalisation.state_with(moments, loudest, self.normalisation.memory))
 
     def step(self, x: Tensor, state: State, *controls: Tensor) -> tuple[Tensor, State]:
         """Return the content of one chunk."""
@@ -109,7 +109,7 @@ class SpeakerMoments:
         self._listener = SpeakerNormalisation(
             normalisation.bands, normalisation.channels - normalisation.bands, float("inf")
         )
-        self._listener.usual = normalisation.usual
+        self._listener.mean_speaker = normalisation.mean_speaker
         self._state: State | None = None
         self._loudest: list[Tensor] = []
 

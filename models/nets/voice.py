@@ -1,7 +1,8 @@
-"""The voice: a VAE whose latents say what is sung, and whose decoder sings it as someone, or something, else.
+"""The voice: a streaming VAE for voice conversion, with a source-filter decoder (DDSP, Engel et al. 2020).
 
-The encoder hears how the spectrum differs from what the voice is usually like, and is trained not to tell whose it is.
-The decoder is told pitch, voicing, loudness and the speaker, and drives harmonics and noise (Engel et al. 2020, DDSP).
+The encoder maps log-mel frames, normalised by speaker, to latents that carry the content and, by training, not the
+speaker. The decoder, conditioned on the speaker's vector, pitch, voicing and loudness, predicts the spectral envelopes
+of a bank of harmonics and of filtered noise.
 """
 
 from __future__ import annotations
@@ -35,31 +36,31 @@ from gramophone.models.nets.voice_features import (
 )
 
 MIDDLE_HZ = 160.0
-"""Pitch is told in octaves above this."""
-USUAL_PITCH = "pitch_hz"
-"""Under this a voice's card notes its speakers' median pitch in Hz, by name."""
+"""Pitch is in octaves above this frequency."""
+MEDIAN_PITCH = "pitch_hz"
+"""Key in the notes of a voice's card: its speakers' median pitch in Hz, by name."""
 PROSODY = 3
-"""Pitch in octaves above `MIDDLE_HZ`, voicing from 0 to 1, loudness in nats."""
+"""Channels of prosody: pitch in octaves above `MIDDLE_HZ`, voicing from 0 to 1, loudness in nats."""
 COLOUR = 3
-"""Formants up by so many octaves, noise louder by so many nats, spectrum brighter by so many nats per octave."""
-SOUNDING = 6
-"""Tensors of the decoder's state behind those of its network."""
+"""Channels of colour: formant shift in octaves, noise gain in nats, spectral tilt in nats per octave."""
+SYNTHESIS_STATE = 6
+"""Tensors of the decoder's state after those of its network."""
 _TILT_HZ = 1000.0
 _OCTAVE = math.log(2)
 _VOICED = 0.05
-"""Below this there is no tone: the next one begins at a pitch of its own, not gliding from the last."""
+"""Voicing below this is unvoiced: the next voiced frame starts at its own pitch, without a glide from the last."""
 _LOUDEST = 2.0
 _SOFTEST = 1e-7
 
 
 @dataclass(frozen=True)
 class VoiceShape:
-    """What a voice is made of.
+    """Hyperparameters of a voice.
 
-    The encoder hears `bands` mel bands of frames of `hop` samples at `rate` Hz, in `units` residual units of `width`
-    channels, and gives `latents` a frame; frame `m` of them is of hop `m - ahead`. The decoder has `layers` gated
-    layers of `channels`, told one of `speakers` by a vector of `speaker`, and drives `harmonics` and noise in
-    `noise_bands`, `grains` times a hop, by envelopes of `points` and `noise_points`.
+    The encoder reads `bands` mel bands, a frame every `hop` samples at `rate` Hz, and has `units` residual units of
+    `width` channels; it gives `latents` numbers a frame, with a look-ahead of `ahead` frames. The decoder has `layers`
+    gated layers of `channels`, conditioned on one of `speakers` by a vector of width `speaker`. It predicts envelopes
+    of `points` values for `harmonics`, and of `noise_points` for noise in `noise_bands`, `grains` times a hop.
     """
 
     rate: int = 16_000
@@ -81,20 +82,20 @@ class VoiceShape:
 
     @property
     def dilations(self) -> tuple[int, ...]:
-        """The dilation of each of the decoder's layers: 1, 2, 4, 8 and again."""
+        """The dilation of each of the decoder's layers: 1, 2, 4, 8, repeated."""
         return tuple(2 ** (layer % 4) for layer in range(self.layers))
 
     @property
     def envelopes(self) -> int:
-        """How many numbers the decoder's network gives a frame."""
+        """Channels of the decoder network's output."""
         return self.points + self.grains * self.noise_points
 
 
 class Voice(VAE):
-    """Sound `(B, 1, T)`, -1 to 1, `T` whole hops; latents `(B, latents, T / hop)`, frame `m` of them that of hop `m`.
+    """Sound `[B, 1, T]`, -1 to 1, `T` whole hops; latents `[B, latents, T / hop]`, one frame a hop.
 
-    `given` are the speaker's vector, `(B, speaker)`, and the prosody, `(B, PROSODY, T / hop)`. The `encoder` is late by
-    `encoder.delay` frames, and so is `loudness`; the decoder is not.
+    The conditioning `given` is the speaker's vector `[B, speaker]` and the prosody `[B, PROSODY, T / hop]`. Streaming,
+    `encoder` and `loudness` have a delay of `encoder.delay` frames, the decoder has none.
     """
 
     def __init__(self, shape: VoiceShape) -> None:
@@ -103,7 +104,7 @@ class Voice(VAE):
         self.table = nn.Parameter(torch.randn(shape.speakers, shape.speaker) / shape.speaker**0.5)
         self.encoder = VoiceEncoder(shape)
         self.decoder = VoiceDecoder(shape)
-        # Known one frame late at the earliest: where less is waited for, it is of a little before.
+        # Loudness has a delay of one frame at least: with less look-ahead it lags by that much.
         self.loudness = Sequential(Loudness(shape.hop), Delay(max(shape.ahead - 1, 0)))
 
     @property
@@ -112,78 +113,89 @@ class Voice(VAE):
         return self.encoder.delay * self.shape.hop
 
     def speaker(self, weights: Tensor) -> Tensor:
-        """Return the vector of a blend of the known speakers, by weights: `(B, speakers)` -> `(B, speaker)`."""
+        """Return the vector of a blend of the speakers, by weights: `[B, speakers]` -> `[B, speaker]`."""
         return weights @ self.table
 
     def posterior(self, x: Tensor, *given: Tensor) -> Distribution:
-        """Return a Gaussian for each latent of each frame; the encoder's delay is taken out.
+        """Return a Gaussian for each latent of each frame, the encoder's delay taken out.
 
         Raises:
-            ValueError: the sound is no whole number of hops.
+            ValueError: the sound is not a whole number of hops.
         """
-        shapes, _ = self.encoder.adaptation(self.heard(x))
-        return gaussian(self.encoder.layers(shapes)[0][:, :, self.encoder.delay :])
+        frames, _ = self.encoder.normalisation(self.features(x))
+        return gaussian(self.encoder.layers(frames)[0][:, :, self.encoder.delay :])
 
     def loudness_of(self, x: Tensor) -> Tensor:
-        """Return the loudness of a whole sound at the end of each hop, `(B, 1, T / hop)`."""
+        """Return the loudness of a whole sound at the end of each hop, `[B, 1, T / hop]`, in nats."""
         return cast(Tensor, self.loudness(F.pad(x, (0, self.delay)))[0][:, :, self.encoder.delay :])
 
-    def heard(self, x: Tensor) -> Tensor:
-        """Return the frames that the ear gives of a whole sound and the silence after it.
+    def features(self, x: Tensor) -> Tensor:
+        """Return log-mel frames `[B, channels, T / hop + delay]` of a whole sound and the silence after it.
 
         Raises:
-            ValueError: the sound is no whole number of hops.
+            ValueError: the sound is not a whole number of hops.
         """
         if not x.shape[2] or x.shape[2] % self.shape.hop:
             raise ValueError(f"a sound of {x.shape[2]} samples: expected a multiple of the hop {self.shape.hop}")
-        return cast(Tensor, self.encoder.ear(F.pad(x, (0, self.delay)))[0])
+        return cast(Tensor, self.encoder.features(F.pad(x, (0, self.delay)))[0])
 
     def conditional(self, z: Tensor, *given: Tensor) -> Distribution:
-        """Return the distribution of sound; a frame weighs as much as a distance of 1."""
+        """Return the distribution of sound; a spectral distance of 1 costs 1 nat per frame."""
         sound, _ = self.decoder(z, None, *given)
         return Spectra(sound, z.shape[2])
 
 
 def arrange(voice: Voice, arrangement: LatentOrder) -> None:
-    """Put the latents in another order, some turned round; to sound it makes no difference."""
+    """Reorder the latents and flip the signs of some; the reconstruction stays the same."""
     arrangement.give(cast(CausalConv1d, voice.encoder.layers.layers[-1]))
     arrangement.take(voice.decoder.network.entry.weight[:, : voice.shape.latents], 1)
 
 
 class VoiceEncoder(Streaming):
-    """Sound `(B, 1, T)` -> means and log scales of latents, `(B, 2 * latents, T / hop)`."""
+    """Sound `[B, 1, T]` -> means and log scales of latents, `[B, 2 * latents, T / hop]`.
+
+    State: two tensors of the features, three of the normalisation, then the layers'.
+    """
 
     def __init__(self, shape: VoiceShape) -> None:
         super().__init__()
         self.hop, self.delay = shape.hop, shape.ahead
-        self.ear = VoiceFeatures(shape.rate, shape.hop, shape.bands)
-        self.adaptation = SpeakerNormalisation(shape.bands, FINE * FINE_BANDS)
+        self.features = VoiceFeatures(shape.rate, shape.hop, shape.bands)
+        self.normalisation = SpeakerNormalisation(shape.bands, FINE * FINE_BANDS)
         self.layers = Sequential(
             CausalConv1d(shape.bands + FINE * FINE_BANDS, shape.width, 3),
             *(residual_unit(shape.width, 3, 2**unit) for unit in range(shape.units)),
             CausalConv1d(shape.width, 2 * shape.latents, 1),
         )
+        self.register_load_state_dict_pre_hook(_with_present_name)  # type: ignore[no-untyped-call]
 
     def initial_state(self, x: Tensor) -> State:
-        """Silence before."""
-        state = self.ear.initial_state(x)
-        frames, _ = self.ear.step(x[:, :, :0], state)
-        return *state, *self.adaptation.initial_state(frames), *self.layers.initial_state(frames)
+        """Return the state after silence."""
+        state = self.features.initial_state(x)
+        frames, _ = self.features.step(x[:, :, :0], state)
+        return *state, *self.normalisation.initial_state(frames), *self.layers.initial_state(frames)
 
     def step(self, x: Tensor, state: State, *controls: Tensor) -> tuple[Tensor, State]:
         """Encode one chunk."""
-        frames, heard = self.ear.step(x, state[:2])
-        shapes, accustomed = self.adaptation.step(frames, state[2:5])
-        numbers, known = self.layers.step(shapes, state[5:])
-        return numbers, (*heard, *accustomed, *known)
+        frames, features = self.features.step(x, state[:2])
+        frames, normalisation = self.normalisation.step(frames, state[2:5])
+        numbers, layers = self.layers.step(frames, state[5:])
+        return numbers, (*features, *normalisation, *layers)
+
+
+def _with_present_name(_module: nn.Module, weights: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Accept weights that were saved when `normalisation` was called `adaptation`."""
+    old = [name for name in weights if name.startswith(f"{prefix}adaptation.")]
+    for name in old:
+        weights[f"{prefix}normalisation.{name.removeprefix(f'{prefix}adaptation.')}"] = weights.pop(name)
 
 
 class VoiceDecoder(Streaming):
-    """Latents `(B, latents, n)` -> sound `(B, 1, n * hop)`, delay 0.
+    """Latents `[B, latents, n]` -> sound `[B, 1, n * hop]`, delay 0.
 
-    Controls: the speaker's vector `(B, speaker)`, the prosody `(B, PROSODY, n)` at the end of each frame's hop, and, if
-    wanted, the colour `(B, COLOUR)`. State: the network's, the loudness so far, then those of harmonics and noise; the
-    last of it is the place in the noise.
+    Controls: the speaker's vector `[B, speaker]`, the prosody `[B, PROSODY, n]` at the end of each frame's hop, and
+    optionally the colour `[B, COLOUR]`. State: the network's, the last gain, then those of harmonics and noise; its
+    last tensor is the position in the noise.
     """
 
     ramp: Tensor
@@ -210,31 +222,34 @@ class VoiceDecoder(Streaming):
         )
 
     def step(self, x: Tensor, state: State, *controls: Tensor) -> tuple[Tensor, State]:
-        """Sing one chunk."""
+        """Decode one chunk."""
         speaker, prosody, *rest = controls
         colour = rest[0] if rest else x.new_zeros(x.shape[0], COLOUR)
-        layers = len(state) - SOUNDING
+        layers = len(state) - SYNTHESIS_STATE
         envelopes, network = self.network.step(x, state[:layers], speaker, prosody)
-        sound, sung = self.sing(envelopes, state[layers:], prosody, colour)
-        return sound, (*network, *sung)
+        sound, synthesis = self.synthesise(envelopes, state[layers:], prosody, colour)
+        return sound, (*network, *synthesis)
 
-    def sing(self, envelopes: Tensor, state: State, prosody: Tensor, colour: Tensor) -> tuple[Tensor, State]:
-        """Return the sound of the network's envelopes, and the last `SOUNDING` tensors of the state."""
+    def synthesise(self, envelopes: Tensor, state: State, prosody: Tensor, colour: Tensor) -> tuple[Tensor, State]:
+        """Return the sound `[B, 1, n * hop]` of envelopes `[B, envelopes, n]`, and the state after it.
+
+        The state is the last `SYNTHESIS_STATE` tensors of the decoder's.
+        """
         octaves, voicing, loudness = prosody.chunk(PROSODY, 1)
         strong, noisy = envelopes[:, : self.shape.points], envelopes[:, self.shape.points :]
         hz = MIDDLE_HZ * (octaves * _OCTAVE).exp() * (voicing > _VOICED)
-        tone, sung = self.harmonics.step(self._strengths(strong, hz, voicing, colour), state[1:4], hz)
-        breath, blown = self.noise.step(self._magnitudes(noisy, colour), state[4:])
+        tone, harmonics = self.harmonics.step(self._strengths(strong, hz, voicing, colour), state[1:4], hz)
+        breath, noise = self.noise.step(self._magnitudes(noisy, colour), state[4:])
         gain, kept = self._gain(loudness, state[0])
-        return (tone + breath) * gain, (kept, *sung, *blown)
+        return (tone + breath) * gain, (kept, *harmonics, *noise)
 
     def _strengths(self, envelope: Tensor, hz: Tensor, voicing: Tensor, colour: Tensor) -> Tensor:
-        """Return the strength of each harmonic, `(B, K, n)`: fewer ones, as of a high voice, are stronger."""
+        """Return the amplitude of each harmonic, `[B, K, n]`, raised with the pitch: a high voice has fewer of them."""
         partials = hz * self.harmonics.numbers[:, None]
         return self._coloured(envelope, partials, colour) * voicing * (hz / MIDDLE_HZ).sqrt()
 
     def _magnitudes(self, envelopes: Tensor, colour: Tensor) -> Tensor:
-        """Return the magnitudes of the noise of each grain, `(B, bands, n * grains)`."""
+        """Return the magnitudes of the noise in each grain, `[B, bands, n * grains]`."""
         batch, _, frames = envelopes.shape
         grains = envelopes.reshape(batch, self.shape.grains, self.shape.noise_points, frames)
         series = grains.permute(0, 2, 3, 1).flatten(2)
@@ -242,13 +257,13 @@ class VoiceDecoder(Streaming):
         return self._coloured(series, hz, colour) * colour[:, 1, None, None].exp()
 
     def _coloured(self, envelope: Tensor, hz: Tensor, colour: Tensor) -> Tensor:
-        """Return an envelope at frequencies, its formants moved and its spectrum tilted."""
+        """Return an envelope at frequencies in Hz, with formants shifted and the spectrum tilted."""
         formants, _, tilt = colour[:, :, None, None].unbind(1)
         value = _positive(read(envelope, hz * (formants * -_OCTAVE).exp(), self.shape.rate / 2))
         return value * (tilt * (hz.clamp_min(1) / _TILT_HZ).log2()).exp()
 
     def _gain(self, loudness: Tensor, old: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the sound is multiplied by, `(B, 1, n * hop)`: nothing at all for silence."""
+        """Return the gain of each sample, `[B, 1, n * hop]`, 0 in silence, and the last frame's gain."""
         gain = (loudness.exp() - math.exp(SILENCE)).clamp_min(0)
         known = torch.cat([old, gain], 2)
         glide = torch.lerp(known[:, :, :-1, None], known[:, :, 1:, None], self.ramp.to(gain.dtype))
@@ -256,7 +271,11 @@ class VoiceDecoder(Streaming):
 
 
 class VoiceDecoderNetwork(Streaming):
-    """Latents -> envelopes, `(B, latents, n)` -> `(B, envelopes, n)`, for a speaker and a prosody (the controls)."""
+    """Latents `[B, latents, n]` -> envelopes `[B, envelopes, n]`, delay 0.
+
+    Gated dilated convolutions with skip connections, as in WaveNet. Controls: speaker `[B, speaker]`, prosody `[B,
+    PROSODY, n]`.
+    """
 
     def __init__(self, shape: VoiceShape) -> None:
         super().__init__()
@@ -272,7 +291,7 @@ class VoiceDecoderNetwork(Streaming):
         nn.init.constant_(self.out.bias[shape.points :], -2.0)
 
     def initial_state(self, x: Tensor) -> State:
-        """Zeros: nothing has been said."""
+        """Return the state after zeros."""
         like = x.new_zeros(x.shape[0], self.shape.channels, 0)
         return tuple(tensor for gate in self.gates for tensor in cast(Streaming, gate).initial_state(like))
 
@@ -280,8 +299,8 @@ class VoiceDecoderNetwork(Streaming):
         """Return the envelopes of one chunk."""
         speaker, prosody = controls
         octaves, voicing, loudness = prosody.chunk(PROSODY, 1)
-        told = torch.cat([x, octaves * voicing, voicing, loudness.clamp_min(SILENCE) / 3 + 1], 1)
-        path = self.entry(told.transpose(1, 2))
+        inputs = torch.cat([x, octaves * voicing, voicing, loudness.clamp_min(SILENCE) / 3 + 1], 1)
+        path = self.entry(inputs.transpose(1, 2))
         biases = self.biases(speaker).reshape(len(speaker), self.shape.layers, -1)
         skips, after = torch.zeros_like(path), list[Tensor]()
         for layer, (gate, exit_) in enumerate(zip(self.gates, self.exits, strict=True)):
@@ -294,5 +313,5 @@ class VoiceDecoderNetwork(Streaming):
 
 
 def _positive(x: Tensor) -> Tensor:
-    """Return the exponentiated sigmoid of DDSP: positive, within reach of both loud and soft."""
+    """Return DDSP's exponentiated sigmoid: positive, with a range from soft to loud."""
     return _LOUDEST * torch.sigmoid(x) ** 2.3026 + _SOFTEST

@@ -75,7 +75,7 @@ def _examples(voice: Voice, corpus: Corpus, recordings: Sequence[Recording], spe
         for recording in spread_evenly(own, _PER_SPEAKER):
             samples = sound(recording, *_audible(recording, corpus.rate))
             samples = samples[: len(samples) // voice.shape.hop * voice.shape.hop]
-            raw = voice.heard(torch.from_numpy(samples)[None, None])
+            raw = voice.features(torch.from_numpy(samples)[None, None])
             rows.append((_summary(latents(voice, samples, heard)), _summary(raw)))
             labels.append(place)
     return [torch.stack(kind) for kind in zip(*rows, strict=True)], torch.tensor(labels)

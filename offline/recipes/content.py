@@ -227,7 +227,7 @@ def _begun(path: Path, kept: Mapping[str, Examples]) -> tuple[ContentEncoder, Ca
         return cast(ContentEncoder, loaded.train()), card
     encoder = ContentEncoder(ContentShape())
     usual = np.mean([own.moments for name, own in kept.items() if name.endswith(PLAIN)], axis=0)
-    encoder.normalisation.usual.copy_(torch.from_numpy(usual))
+    encoder.normalisation.mean_speaker.copy_(torch.from_numpy(usual))
     shape = encoder.shape
     people = [
         f"{corpora.VOICES[name].package} ({name}): {corpora.LICENCES[corpora.VOICES[name].package]}" for name in PEOPLE

@@ -96,9 +96,9 @@ def _examples(corpus: Corpus) -> Iterator[Example]:
 def _adapted(voice: Voice, samples: Audio, moments: Tensor) -> Tensor:
     """Return an even number of frames of a recording, as who knows its speaker's voice hears it."""
     whole = np.pad(samples, (0, -len(samples) % (2 * _HOP)))
-    frames = voice.heard(torch.from_numpy(whole)[None, None])
-    adaptation = voice.encoder.adaptation
-    known = adaptation.accustomed(moments[None], adaptation.level(frames).amax((1, 2)), adaptation.memory)
+    frames = voice.features(torch.from_numpy(whole)[None, None])
+    adaptation = voice.encoder.normalisation
+    known = adaptation.state_with(moments[None], adaptation.level(frames).amax((1, 2)), adaptation.memory)
     heard: Tensor = adaptation(frames, known)[0]
     return heard[0, :, voice.encoder.delay :]
 

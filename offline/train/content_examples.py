@@ -84,7 +84,7 @@ def examples(encoder: ContentEncoder, teacher: Moonshine, pairs: Sequence[tuple[
     start = 0
     for piece, (_, clean) in zip(frames, pairs, strict=True):
         loudest = encoder.normalisation.level(piece).amax(2)[:, 0]
-        state = encoder.normalisation.accustomed(who, loudest, encoder.normalisation.memory)
+        state = encoder.normalisation.state_with(who, loudest, encoder.normalisation.memory)
         inputs.append(encoder.normalised(piece, state)[0][0].T.numpy().astype(np.float16))
         said = teacher.features(clean)
         place = feature_places(piece.shape[2], encoder.hop, encoder.delay)

@@ -108,7 +108,7 @@ class Cutter:
         return torch.from_numpy(np.ascontiguousarray(series[places].T))[None]
 
 
-class Crops(Dataset[Batch]):
+class TrainingCrops(Dataset[Batch]):
     """Batch number `step`: speakers equally likely, a speaker's recordings in proportion to their audible length.
 
     `rank` of `processes` takes its own share of each step's crops. `parallel` returns the time-aligned recordings of a

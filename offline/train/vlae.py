@@ -24,7 +24,7 @@ from gramophone.models.nets.vae import closed_kl, gaussian, kl_per_dimension
 from gramophone.models.nets.vlae import VLAE, arrange
 from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.data.descriptors import kept_descriptors
-from gramophone.offline.train.crops import Batch, Crops, Cutter, Series, ValidationBatch
+from gramophone.offline.train.crops import Batch, Cutter, Series, TrainingCrops, ValidationBatch
 from gramophone.offline.train.latent_names import explained
 from gramophone.offline.train.module import Training
 from gramophone.offline.train.plans import VLAEPlan
@@ -97,7 +97,7 @@ class VLAETraining(Training):
 
     def crops(self, rank: int, processes: int) -> Dataset[Batch]:
         """Return crops of the recordings that may be trained on."""
-        return Crops(self._corpus.training, self._cutter, self.plan.batch, self.plan.seed, rank, processes)
+        return TrainingCrops(self._corpus.training, self._cutter, self.plan.batch, self.plan.seed, rank, processes)
 
     def validation_batches(self) -> ValidationBatch:
         """Return crops of the held-out recordings, a batch per speaker."""

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gramophone.models.checkpoint import Card, save
-from gramophone.models.nets.voice import USUAL_PITCH, Voice, VoiceShape
+from gramophone.models.nets.voice import MEDIAN_PITCH, Voice, VoiceShape
 from support.pitch import whisper
 from support.stage import noise
 
@@ -30,7 +30,7 @@ def made(shape=SHAPE):
 
 
 def card(shape=SHAPE):
-    return Card(shape.rate, shape.hop, shape.ahead * shape.hop, speakers=SPEAKERS, notes={USUAL_PITCH: USUAL_HZ})
+    return Card(shape.rate, shape.hop, shape.ahead * shape.hop, speakers=SPEAKERS, notes={MEDIAN_PITCH: USUAL_HZ})
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from gramophone.offline.train.voice.passes import (
     synthesised_frames,
 )
 from gramophone.offline.train.voice.plan import VoicePlan
-from gramophone.offline.train.voice.speaker_statistics import SpeakerStatistics
+from gramophone.offline.train.voice.speaker_statistics import CorpusSpeakerStatistics
 
 _UNVOICED_SHARE = 0.1
 """Share of crops decoded as unvoiced throughout, so that the noise alone must be intelligible."""
@@ -55,7 +55,7 @@ class VoiceBatch(NamedTuple):
 class VoiceBatches:
     """Makes batches for a voice from crops; `silent` and `parallel` `[speakers]` are instruments and `spoken:NAME`."""
 
-    def __init__(self, plan: VoicePlan, statistics: SpeakerStatistics, silent: Tensor, parallel: Tensor) -> None:
+    def __init__(self, plan: VoicePlan, statistics: CorpusSpeakerStatistics, silent: Tensor, parallel: Tensor) -> None:
         self._plan, self._statistics, self._silent, self._parallel = plan, statistics, silent, parallel
 
     def prepared(self, voice: Voice, batch: Batch, training: bool) -> VoiceBatch:
@@ -69,7 +69,7 @@ class VoiceBatches:
             octaves, voicing = pitch.chunk(2, 1)
             pitch = torch.cat([octaves, voicing * ~chosen(batch, _UNVOICED_SHARE)[:, None, None]], 1)
         with torch.no_grad(), full_precision(target):
-            frames, _ = voice.encoder.ear(source)
+            frames, _ = voice.encoder.features(source)
             own = normalised(voice, frames, self._initial_state(voice, frames, batch, training))
             loudness = voice.loudness(target)[0][:, :, voice.encoder.delay :]
         prosody = torch.cat([pitch, loudness], 1)
@@ -102,7 +102,7 @@ class VoiceBatches:
         if not training:
             return known
         cold = chosen(batch, _COLD_START_SHARE)[:, None, None]
-        new = voice.encoder.adaptation.initial_state(frames)
+        new = voice.encoder.normalisation.initial_state(frames)
         return tuple(torch.where(cold, *both) for both in zip(new, known, strict=True))
 
     def _to_convert(self, batch: Batch, training: bool) -> Tensor:

@@ -31,7 +31,7 @@ class VoiceNetworks(nn.Module):
         super().__init__()
         self.voice = Voice(shape)
         self.latent_classifier = SpeakerClassifier(shape.latents, shape.speakers)
-        self.speaker_classifier = SpeakerClassifier(self.voice.encoder.adaptation.channels, shape.speakers)
+        self.speaker_classifier = SpeakerClassifier(self.voice.encoder.normalisation.channels, shape.speakers)
         self.phone_head = PhoneHead(shape.latents)
 
 

@@ -10,7 +10,7 @@ from torch.distributions import Normal
 
 from gramophone.models.layers.streaming import State
 from gramophone.models.nets.vae import gaussian
-from gramophone.models.nets.voice import COLOUR, SOUNDING, Voice
+from gramophone.models.nets.voice import COLOUR, SYNTHESIS_STATE, Voice
 
 NOISE_POSITIONS = 1 << 17
 """Positions in the fixed noise sequence from which training begins at random."""
@@ -29,20 +29,20 @@ def expecting(voice: Voice, frames: Tensor, moments: Tensor) -> State:
         frames: log-mel frames `[B, channels, n]`; the loudest of them sets the level.
         moments: mean and mean square of the channels, `[B, 2 * channels]`.
     """
-    adaptation = voice.encoder.adaptation
-    loudest = adaptation.level(frames.detach()).amax((1, 2))
-    return adaptation.accustomed(moments, loudest, adaptation.memory)
+    normalisation = voice.encoder.normalisation
+    loudest = normalisation.level(frames.detach()).amax((1, 2))
+    return normalisation.state_with(moments, loudest, normalisation.memory)
 
 
 def normalised(voice: Voice, frames: Tensor, state: State) -> Tensor:
     """Return frames `[B, channels, n]` normalised by speaker from a state on, at full precision."""
     with full_precision(frames):
-        return cast(Tensor, voice.encoder.adaptation(frames, state)[0])
+        return cast(Tensor, voice.encoder.normalisation(frames, state)[0])
 
 
 def normalised_by_mean_speaker(voice: Voice, frames: Tensor) -> Tensor:
     """Return frames `[B, channels, n]` normalised by the mean speaker's statistics: they still tell the speaker."""
-    mean_speaker = voice.encoder.adaptation.usual.to(frames).repeat(len(frames), 1)
+    mean_speaker = voice.encoder.normalisation.mean_speaker.to(frames).repeat(len(frames), 1)
     return normalised(voice, frames, expecting(voice, frames, mean_speaker))
 
 
@@ -65,8 +65,8 @@ def envelopes_of(voice: Voice, z: Tensor, speaker: Tensor, prosody: Tensor) -> T
 
 def synthesised(voice: Voice, envelopes: Tensor, prosody: Tensor, position: Tensor) -> Tensor:
     """Return the sound of envelopes, `[B, 1, T]`; `position` `[B, 1]` is where each example's noise begins."""
-    state = (*voice.decoder.initial_state(envelopes)[-SOUNDING:-1], position)
-    sound, _ = voice.decoder.sing(envelopes, state, prosody, envelopes.new_zeros(len(envelopes), COLOUR))
+    state = (*voice.decoder.initial_state(envelopes)[-SYNTHESIS_STATE:-1], position)
+    sound, _ = voice.decoder.synthesise(envelopes, state, prosody, envelopes.new_zeros(len(envelopes), COLOUR))
     return sound
 
 
@@ -74,4 +74,4 @@ def synthesised_frames(voice: Voice, envelopes: Tensor, prosody: Tensor) -> Tens
     """Return the log-mel frames of the sound of envelopes, `[B, channels, n]`, with noise from a random position."""
     with full_precision(envelopes):
         position = torch.zeros(len(envelopes), 1, dtype=torch.int64, device=envelopes.device).random_(NOISE_POSITIONS)
-        return cast(Tensor, voice.encoder.ear(synthesised(voice, envelopes, prosody, position))[0])
+        return cast(Tensor, voice.encoder.features(synthesised(voice, envelopes, prosody, position))[0])

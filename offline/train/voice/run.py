@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from gramophone.models.checkpoint import Card, load, save
-from gramophone.models.nets.voice import USUAL_PITCH, Voice, arrange
+from gramophone.models.nets.voice import MEDIAN_PITCH, Voice, arrange
 from gramophone.offline.data.corpus import Corpus
 from gramophone.offline.train.latent_names import explained
 from gramophone.offline.train.run import Machine, Tell, fit, gathered
@@ -41,7 +41,7 @@ def train_voice(plan: VoicePlan, folder: RunFolder, machine: Machine, sample_s: 
 
     def write(step: int, scores: dict[str, float]) -> None:
         voice = copy.deepcopy(training.voice).cpu().eval()
-        notes = {USUAL_PITCH: training.median_hz, "instruments": list(plan.instruments)}
+        notes = {MEDIAN_PITCH: training.median_hz, "instruments": list(plan.instruments)}
         save(folder.model, voice, replace(_card(voice, plan, corpus, step, scores), notes=notes))
         if sample_s:
             write_sounds(_examples(voice, corpus, sample_s), plan.rate, folder.at / "samples" / f"step-{step:07d}")

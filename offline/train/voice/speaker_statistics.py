@@ -26,7 +26,7 @@ _NEW_SPEAKER = 0.3
 """Length of the random offset of a new speaker's vector from the mean speaker, as a share of a vector's length."""
 
 
-class SpeakerStatistics(NamedTuple):
+class CorpusSpeakerStatistics(NamedTuple):
     """Statistics by speaker, in the corpus' order.
 
     `moments` `[speakers, 2 * channels]` are the mean and the mean square of each channel of the log-mel frames,
@@ -43,7 +43,7 @@ class SpeakerStatistics(NamedTuple):
 
 
 @torch.no_grad()
-def statistics_of(voice: Voice, corpus: Corpus, prosody: Series) -> SpeakerStatistics:
+def statistics_of(voice: Voice, corpus: Corpus, prosody: Series) -> CorpusSpeakerStatistics:
     """Return the statistics of each speaker of a corpus, measured on training recordings."""
     moments, medians = [], []
     for speaker in corpus.speakers:
@@ -52,17 +52,19 @@ def statistics_of(voice: Voice, corpus: Corpus, prosody: Series) -> SpeakerStati
         series = np.concatenate([prosody(recording) for recording in own])
         voiced = series[series[:, 1] >= 0.5, 0]
         medians.append(float(np.median(voiced)) if len(voiced) else 0.0)
-    return SpeakerStatistics(torch.stack(moments), torch.tensor(medians))
+    return CorpusSpeakerStatistics(torch.stack(moments), torch.tensor(medians))
 
 
 def moments_of(voice: Voice, recordings: Sequence[Recording]) -> Tensor:
     """Return mean and mean square of the log-mel frames of the beginnings of recordings, `[2 * channels]`."""
     shape = voice.shape
-    normalisation = SpeakerNormalisation(shape.bands, voice.encoder.adaptation.channels - shape.bands, memory=math.inf)
+    normalisation = SpeakerNormalisation(
+        shape.bands, voice.encoder.normalisation.channels - shape.bands, memory=math.inf
+    )
     state: State | None = None
     for recording in recordings:
         samples = torch.from_numpy(sound(recording, 0, round(_EXCERPT_S * shape.rate)))
-        frames = voice.heard(samples[: len(samples) // shape.hop * shape.hop][None, None])
+        frames = voice.features(samples[: len(samples) // shape.hop * shape.hop][None, None])
         _, state = normalisation(frames, state)
     assert state is not None
     return state[2][0, :, 0]

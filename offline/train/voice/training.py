@@ -33,7 +33,7 @@ from gramophone.models.nets.vae import Bound, gaussian
 from gramophone.models.nets.voice import Voice
 from gramophone.offline.data.corpus import Corpus
 from gramophone.offline.data.recording import Recording
-from gramophone.offline.train.crops import Batch, Crops, Cutter, ValidationBatch
+from gramophone.offline.train.crops import Batch, Cutter, TrainingCrops, ValidationBatch
 from gramophone.offline.train.module import Training
 from gramophone.offline.train.pitch_cache import prosody
 from gramophone.offline.train.speaker_disguise import disguised
@@ -79,7 +79,7 @@ class VoiceTraining(Training):
         parallel = torch.tensor([speaker in plan.spoken for speaker in corpus.speakers])
         if plan.start:
             start_from(net.voice, Path(plan.start), corpus.speakers)
-        net.voice.encoder.adaptation.usual.copy_(statistics.moments[~silent].mean(0))
+        net.voice.encoder.normalisation.mean_speaker.copy_(statistics.moments[~silent].mean(0))
         super().__init__(net, plan)
         self._corpus, self._silent = corpus, silent
         self.statistics = statistics
@@ -218,7 +218,7 @@ class VoiceTraining(Training):
             return together[recording.name] if recording.speaker in self.plan.spoken else ()
 
         drawn = self._corpus.training, self._cutter
-        return Crops(*drawn, self.plan.batch, self.plan.seed, rank, processes, parallel)
+        return TrainingCrops(*drawn, self.plan.batch, self.plan.seed, rank, processes, parallel)
 
     def validation_batches(self) -> ValidationBatch:
         """Return crops of the held-out recordings, a batch per speaker."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from gramophone.models.checkpoint import Card
-from gramophone.models.nets.voice import MIDDLE_HZ, USUAL_PITCH, Voice, VoiceShape
+from gramophone.models.nets.voice import MEDIAN_PITCH, MIDDLE_HZ, Voice, VoiceShape
 from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.pitch.tracker import PitchTracker
 from gramophone.realtime.kernels.arrays import Floats
@@ -123,7 +123,7 @@ def in_character(who: Floats, middle: Floats, character: float) -> Floats:
 
 def _usual(card: Card) -> Floats:
     """Return the speakers' middle octaves, NaN for whom the card says nothing of."""
-    hz = card.notes.get(USUAL_PITCH, {})
+    hz = card.notes.get(MEDIAN_PITCH, {})
     return np.array([math.log2(hz.get(name, math.nan) / MIDDLE_HZ) for name in card.speakers], np.float32)
 
 

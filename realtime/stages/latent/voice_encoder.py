@@ -65,7 +65,7 @@ class LiveVoiceEncoder:
     """Hops `(hop,)` to the means of their latents, `(latents,)`, `encoder.delay` frames late."""
 
     def __init__(self, encoder: VoiceEncoder) -> None:
-        self._ear = LiveVoiceFeatures(encoder.ear)
+        self._ear = LiveVoiceFeatures(encoder.features)
         self._weights = _weights_of(encoder)
         self._state = _state_of(self._weights, encoder)
         self._frame = 0
@@ -90,7 +90,7 @@ class LiveVoiceEncoder:
     def _compile(self, encoder: VoiceEncoder) -> None:
         """Compile now, not later, and leave nothing of it behind."""
         self.hear(np.zeros(encoder.hop, np.float32))
-        self._ear = LiveVoiceFeatures(encoder.ear)
+        self._ear = LiveVoiceFeatures(encoder.features)
         self._state = _state_of(self._weights, encoder)
         self._frame, self._looked_back = 0, False
 
@@ -100,7 +100,7 @@ def _weights_of(encoder: VoiceEncoder) -> VoiceEncoderWeights:
     bodies = [unit.layers[1].layers for unit in parts[1:-1]]
     latents = len(parts[-1].bias) // 2
     return VoiceEncoderWeights(
-        statistics=_statistics_of(encoder.adaptation),
+        statistics=_statistics_of(encoder.normalisation),
         entry=layers.layers_of([parts[0]]),
         units=layers.layers_of([body[1] for body in bodies]),
         mixes=packed(torch.cat([body[3].weight for body in bodies])),
@@ -126,8 +126,8 @@ def _statistics_of(adaptation: ear.SpeakerNormalisation) -> SpeakerStatistics:
 
 def _state_of(weights: VoiceEncoderWeights, encoder: VoiceEncoder) -> VoiceEncoderState:
     """Return silence."""
-    usual = torch.zeros(1, encoder.adaptation.channels, 0)
-    loudest, frames, moments = encoder.adaptation.initial_state(usual)
+    usual = torch.zeros(1, encoder.normalisation.channels, 0)
+    loudest, frames, moments = encoder.normalisation.initial_state(usual)
     means, squares = moments[0, :, 0].chunk(2)
     width = weights.mixes.shape[1]
     return VoiceEncoderState(

@@ -64,7 +64,7 @@ def test_a_speaker_of_whom_nothing_was_heard_is_refused():
 
 def test_it_is_saved_and_loaded(tmp_path):
     encoder = made()
-    encoder.normalisation.usual += 0.5
+    encoder.normalisation.mean_speaker += 0.5
     save(tmp_path / "content.safetensors", encoder, Card(16_000, hop=HOP))
     loaded, _ = load(tmp_path / "content.safetensors", "content")
     assert loaded.shape == SMALL

@@ -11,7 +11,7 @@ from gramophone.offline.data.corpus import Limits, gather, sound
 from gramophone.offline.data.decoded import decoded, listen
 from gramophone.offline.data.layouts import find
 from gramophone.offline.data.recording import DataError
-from gramophone.offline.train.crops import Crops, Cutter, FromStep, ValidationBatch
+from gramophone.offline.train.crops import Cutter, FromStep, TrainingCrops, ValidationBatch
 
 RATE = 8000
 
@@ -196,21 +196,21 @@ def test_local_conditions_lie_under_the_samples_that_they_speak_of(tmp_path):
 def test_a_step_has_the_same_crops_always_and_processes_share_them(tmp_path):
     corpus = gather([str(make_speakers(tmp_path))], RATE)
     cutter = Cutter(corpus.speakers, 400, 100)
-    alone = Crops(corpus.training, cutter, batch=4, seed=3)
-    shares = [Crops(corpus.training, cutter, 2, 3, rank, 2) for rank in range(2)]
+    alone = TrainingCrops(corpus.training, cutter, batch=4, seed=3)
+    shares = [TrainingCrops(corpus.training, cutter, 2, 3, rank, 2) for rank in range(2)]
     for step in FromStep(5, 8):
         halves = [share[step] for share in shares]
         for whole, *parts in zip(alone[step], *halves, strict=True):
             np.testing.assert_array_equal(whole, np.concatenate(parts))
     assert not np.array_equal(alone[5].sound, alone[6].sound)
-    assert not np.array_equal(alone[5].sound, Crops(corpus.training, cutter, 4, 4)[5].sound)
+    assert not np.array_equal(alone[5].sound, TrainingCrops(corpus.training, cutter, 4, 4)[5].sound)
 
 
 def test_speakers_are_heard_equally_often_however_much_they_say(tmp_path):
     make_speakers(tmp_path, ("ann",), each=3)
     make_speakers(tmp_path, ("bob",), each=30, seconds=3)
     corpus = gather([str(tmp_path)], RATE, Limits(least_minutes=0))
-    drawn = Crops(corpus.training, Cutter(corpus.speakers, 50, 0), batch=1000, seed=0)[0].speaker
+    drawn = TrainingCrops(corpus.training, Cutter(corpus.speakers, 50, 0), batch=1000, seed=0)[0].speaker
     assert drawn.float().mean().item() == pytest.approx(0.5, abs=0.06)
 
 

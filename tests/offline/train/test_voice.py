@@ -245,9 +245,9 @@ def test_speaker_statistics_are_those_of_the_training_recordings(home):
     ann, bob = training.statistics.median_octaves.tolist()
     assert ann == pytest.approx(np.log2(225 / 160), abs=0.05)
     assert bob == pytest.approx(np.log2(115 / 160), abs=0.05)
-    adaptation = training.net.voice.encoder.adaptation
-    torch.testing.assert_close(adaptation.usual, training.statistics.moments.mean(0))
-    mean, square = adaptation.usual.chunk(2)
+    adaptation = training.net.voice.encoder.normalisation
+    torch.testing.assert_close(adaptation.mean_speaker, training.statistics.moments.mean(0))
+    mean, square = adaptation.mean_speaker.chunk(2)
     assert bool((square > mean.square()).all())
 
 
@@ -351,7 +351,7 @@ def test_a_voice_may_start_from_another_and_train_on_other_speakers(home, tmp_pa
     known = load(start)[0].state_dict()
     corpus = gather((str(home / "voices"),), RATE)
     again = VoiceTraining(plan(home, start=str(start)), corpus).voice.state_dict()
-    assert all(torch.equal(again[name], known[name]) for name in known if name != "encoder.adaptation.usual")
+    assert all(torch.equal(again[name], known[name]) for name in known if name != "encoder.normalisation.mean_speaker")
     alone = gather((str(home / "voices"),), RATE, speakers=("ann",))
     other = VoiceTraining(plan(home, start=str(start), speakers=("ann",)), alone).voice
     assert torch.equal(other.table, known["table"][:1])
