@@ -13,9 +13,9 @@ def main() -> None:
     """Run the command line; see `cli.main.main`."""
     ahead = None
     if _plays_live(sys.argv[1:]):
-        from gramophone.realtime.live.ahead import start_ahead
+        from gramophone.realtime.live.worker_process import start_standby_worker
 
-        ahead = start_ahead()
+        ahead = start_standby_worker()
     from gramophone.offline.cli.main import main as run
 
     run(ahead)

@@ -10,7 +10,7 @@ from gramophone.presets import Preset, PresetError
 from gramophone.realtime.dsp.delay_line import DelayLine
 from gramophone.realtime.dsp.meters import Timings
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
-from gramophone.realtime.parameter_table import COMMON, complete, table, values_of, with_values
+from gramophone.realtime.parameter_table import COMMON, complete, longest_hop_s, table, values_of, with_values
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
 from gramophone.realtime.stage_registry import make_stage
 
@@ -65,8 +65,8 @@ class Slot:
 class Chain:
     """The stages of a preset, made for one audio format.
 
-    `delay` is the sum of the stages' delays in samples; bypassing a stage does not change it. `values` holds the newest
-    value of every parameter by its address, `stage.parameter`.
+    `delay` is the sum of the stages' delays in samples; bypassing a stage does not change it. `hop_s` is the longest of
+    their hops in seconds. `values` holds the newest value of every parameter by its address, `stage.parameter`.
 
     Raises:
         PresetError: the preset does not fit the parameter table, or names a file that cannot be used.
@@ -87,6 +87,7 @@ class Chain:
             self.close()
             raise PresetError(f"{preset.where}: stage {settings.name!r}: {error}") from error
         self.delay = sum(slot.stage.delay for slot in self)
+        self.hop_s = longest_hop_s(self._preset)
         self._targets = {
             f"{slot.name}.{key}": (slot, key) for slot in self for key in self._preset.stage(slot.name).values
         }

@@ -132,10 +132,10 @@ class _Case:
 
     def latency(self) -> int:
         """Return the latency of the dry, aligned sound, in samples; -1 where it is not steady."""
-        self._session.bypass(True)
+        self._session.set_many({"bypass": True})
         time.sleep(_SWITCH_S)
         found = int(_ask(self._source, "latency"))
-        self._session.bypass(False)
+        self._session.set_many({"bypass": False})
         time.sleep(_SWITCH_S)
         return found
 

@@ -25,6 +25,7 @@ from gramophone.realtime.files import read
 from gramophone.realtime.live.player import Player
 from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.stage import Audio, Format
+from gramophone.realtime.switches import SWITCHES
 from gramophone.realtime.system.realtime_priority import share_heap
 
 _RATE, _BLOCK = 48_000, 4096
@@ -89,7 +90,7 @@ class _Performer:
     def __init__(self, preset: Preset, seconds: float) -> None:
         self._home, self._away = preset, _light("other", 0.6)
         self._player = Player(preset, Format(_RATE, 2, "cpu"))
-        self._controller = Controller(preset, _Direct(self._player))
+        self._controller = Controller(preset, _Direct(self._player), patience_s=600)
         self._sound, self._heard = _sound(), np.zeros((2, 0), np.float32)
         self._frames = round(seconds * _RATE)
         self._random = np.random.default_rng(0)
@@ -158,13 +159,13 @@ class _Performer:
             self._controller.set("style.clip", str(CLIPS / self._random.choice(_CLIPS)))
 
     def _switch(self) -> None:
-        for switch in (self._controller.mute, self._controller.bypass):
-            switch(True)
+        for switch in ("mute", "bypass"):
+            self._controller.set(switch, True)
             self._play(0.5)
-            switch(False)
+            self._controller.set(switch, False)
 
     def _panic(self) -> None:
-        self._controller.panic()
+        self._controller.set("panic", True)
         self._play(0.1)
         self._player.refresh(self._player.prepare(self._player.engine.preset))
 
@@ -207,16 +208,15 @@ class _Performer:
 
 
 class _Direct:
-    """The desk's sink: the player itself, in the thread that feeds it."""
+    """The controller's sink: the player itself, fed only while no change is under way."""
 
     def __init__(self, player: Player) -> None:
-        self.set, self.mute, self.bypass, self.panic = player.set, player.mute, player.bypass, player.panic
         self._player = player
 
     def set_many(self, changes: Mapping[str, Value]) -> None:
-        """Turn several knobs."""
+        """Set parameters and switches."""
         for address, value in changes.items():
-            self.set(address, value)
+            self._player.switch(address, bool(value)) if address in SWITCHES else self._player.set(address, value)
 
     def change(self, preset: Preset) -> None:
         """Fade over to a preset."""

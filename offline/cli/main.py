@@ -16,7 +16,7 @@ from gramophone.offline.console import print_json, say, wrote
 from gramophone.offline.extras import explained
 
 if TYPE_CHECKING:
-    from gramophone.realtime.live.ahead import StandbyWorker
+    from gramophone.realtime.live.worker_process import StandbyWorker
 
 app = typer.Typer(
     help="Play one sound in the style of another, live.",

@@ -129,7 +129,7 @@ def play(
     if source or out:
         raise typer.BadParameter("INPUT and --out go with --audio file", param_hint="--audio")
     from gramophone.realtime.live.devices.osc.options import reachable
-    from gramophone.realtime.live.run import LiveRun, perform
+    from gramophone.realtime.live.run import LiveRun, run_live
     from gramophone.realtime.live.session import SessionSettings
     from gramophone.realtime.live.surfaces import Surfaces, midi_inputs
 
@@ -146,11 +146,11 @@ def play(
         outputs=_route(outputs, "--outputs"),
         sockets=sockets,
     )
-    performance = LiveRun(session, duration, record)
+    live_run = LiveRun(session, duration, record)
     surfaces = Surfaces(osc_port or None, http_port or None, host, tuple(allow or ()), token, midi_inputs(midi))
     with _view(json=json, quiet=quiet) as view:
-        perform(
-            performance,
+        run_live(
+            live_run,
             lambda: checked_preset(preset, settings),
             view,
             lambda controller, session: surfaces.on(controller, session, view.tell),

@@ -1,228 +1,274 @@
-"""The desk: where every hand on the controls meets. OSC, MIDI, the web page and the terminal turn knobs here only.
+"""The controller: the one place where values are set, whether OSC, MIDI, the web page or the terminal sends them.
 
-The desk checks what comes against the parameter table, keeps the newest value of every knob, tells whoever listens,
-and hands changes on to a `Sink`: the engine itself, or the shared memory through which the worker process hears.
-It knows no sockets, devices or processes.
+It checks each value once against the parameter table, holds the newest value of every parameter and switch, calls
+listeners, and passes changes on to a `Sink`, the session, which writes them to the memory that the worker reads. It
+knows no sockets, devices or processes.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, wait
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from gramophone.models.parameters import Parameter, Value, lookup
 from gramophone.presets import Preset, load
-from gramophone.realtime.parameter_table import complete, table
+from gramophone.realtime.parameter_table import complete, table, values_of, with_values
+from gramophone.realtime.switches import SWITCHES
 
 _Any = TypeVar("_Any")
 
 _REMEMBERED = 8
-
-SWITCHES = ("mute", "bypass", "panic")
-"""What is turned beside knobs, by the names that `set_many` knows them by."""
+_PATIENCE_S = 0.05
 
 Listener = Callable[[str, Value], None]
-"""Called with `stage.parameter` (or `mute`, `bypass`) and the new value, in the thread that set it; must not block."""
+"""Called with the address of a parameter or the name of a switch and the new value, in the thread that set it."""
 
 
 class Sink(Protocol):
-    """What plays: takes changes that the desk has checked."""
-
-    def set(self, address: str, value: Value) -> None:
-        """Turn one knob; heard from the next block on."""
+    """What plays: takes changes that the controller has checked. Neither call may wait."""
 
     def set_many(self, changes: Mapping[str, Value]) -> None:
-        """Turn several knobs, and what else is `SWITCHES`; heard from the same block on."""
+        """Set parameters by address, and `SWITCHES` by name; heard from the same block on."""
 
     def change(self, preset: Preset) -> None:
         """Fade over to a preset, complete and checked."""
 
-    def mute(self, muted: bool) -> None:
-        """Silence the output, or let it be heard again; faded."""
 
-    def bypass(self, bypassed: bool) -> None:
-        """Let the dry, aligned sound through, or the chain again; faded."""
+class Change(NamedTuple):
+    """A value that has been checked, and the parameter that it was checked against."""
 
-    def panic(self) -> None:
-        """Forget all sound under way: tails, echoes, frozen rooms."""
+    address: str
+    value: Value
+    parameter: Parameter
 
 
 class Controller:
-    """The controls of what plays. Any thread may call; calls are short and never wait for the sound."""
+    """The values of what plays. Any thread may call; listeners must not block.
 
-    def __init__(self, preset: Preset, sink: Sink) -> None:
+    Calls are short, also those that put another preset in place: where a plug-in has to be asked for its parameters (up
+    to 10 s), or a checkpoint read, that happens in a thread of its own, for which a caller waits `patience_s` at most.
+    """
+
+    def __init__(self, preset: Preset, sink: Sink, patience_s: float = _PATIENCE_S) -> None:
         self._lock = threading.RLock()
-        self._sink = sink
-        self.muted = self.bypassed = False
+        self._sink, self._patience_s = sink, patience_s
+        self._switches: dict[str, Value] = dict.fromkeys(SWITCHES, False)
         self._listeners: list[Listener] = []
         self._parameter_listeners: list[Callable[[], None]] = []
-        self.layout = 0
-        """How often that happened which `listen_parameters` tells."""
+        self._failure_listeners: list[Callable[[Exception], None]] = []
+        self.generation = 0
+        """How often listeners to `listen_parameters` have been called."""
+        self._prepared = self._asked = 0
         self._played: deque[tuple[Preset, Preset]] = deque(maxlen=_REMEMBERED)
         self._preset = self._given = complete(preset)
         self._take(self._preset, self._given)
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
-        """Every knob by its address, in the order of the chain."""
+        """Every parameter of the chain by its address, `stage.parameter`, in the order of the chain."""
         return self._parameters
 
     @property
     def name(self) -> str:
-        """What the preset that plays is called."""
+        """The name of the preset that plays."""
         return self._preset.name
 
     @property
     def preset(self) -> Preset:
         """The preset that plays, with every value and mapping as it is now."""
         with self._lock:
-            changes: dict[tuple[str, str], Value] = {}
-            for address, value in self._values.items():
-                stage, _, key = address.partition(".")
-                changes[stage, key] = value
-            return self._preset.with_values(changes)
+            return with_values(self._preset, self._values)
+
+    @property
+    def changing(self) -> bool:
+        """Whether another preset has been asked for that is not in place yet."""
+        return self._prepared != self._asked
 
     def get(self, address: str) -> Value:
-        """Return a knob's newest value.
+        """Return the newest value of a parameter or switch, in the parameter's unit.
 
         Raises:
-            ParameterError: there is no such knob.
-        """
-        lookup(self._parameters, address)
-        return self._values[address]
-
-    def set(self, address: str, value: Value) -> None:
-        """Turn a knob.
-
-        Raises:
-            ParameterError: there is no such knob, or it does not take the value.
+            ParameterError: there is none at `address`.
         """
         with self._lock:
-            checked = lookup(self._parameters, address).check(value)
-            if checked == self._values[address]:
-                return
-            self._values[address] = checked
-            self._sink.set(address, checked)
-            self._tell(address, checked)
-
-    def set_many(self, changes: Mapping[str, Value]) -> None:
-        """Turn several knobs, and `SWITCHES`, at once: they are heard from the same block on.
-
-        Raises:
-            ParameterError: there is no such knob, or it does not take its value; then none is turned.
-        """
-        with self._lock:
-            switched = {name: bool(value) for name, value in changes.items() if name in SWITCHES}
-            knobs = {address: value for address, value in changes.items() if address not in SWITCHES}
-            checked = {address: lookup(self._parameters, address).check(value) for address, value in knobs.items()}
-            turned = {address: value for address, value in checked.items() if value != self._values[address]}
-            news = {**turned, **switched}
-            if not news:
-                return
-            self._sink.set_many(news)
-            self._values.update(turned)
-            self.muted, self.bypassed = switched.get("mute", self.muted), switched.get("bypass", self.bypassed)
-            for address, value in news.items():
-                if address != "panic":
-                    self._tell(address, value)
-
-    def set_0to1(self, address: str, position: float) -> None:
-        """Turn a knob to a position, 0 to 1, of its range; switches are on from 0.5, choices share the range.
-
-        Raises:
-            ParameterError: there is no such knob, or it is a file name.
-        """
-        self.set(address, lookup(self._parameters, address).value_at(position))
+            lookup(self._known, address)
+            return self._switches[address] if address in SWITCHES else self._values[address]
 
     def get_0to1(self, address: str) -> float:
-        """Return a knob's position, 0 to 1.
+        """Return the normalised value, 0 to 1, of a parameter or switch.
 
         Raises:
-            ParameterError: there is no such knob, or it is a file name.
+            ParameterError: there is none at `address`, or it is a file name.
         """
-        return lookup(self._parameters, address).position_of(self.get(address))
+        with self._lock:
+            return lookup(self._known, address).position_of(self.get(address))
+
+    def check(self, address: str, value: object) -> Change:
+        """Return the change that sets a parameter or switch to `value`, in the parameter's unit.
+
+        Raises:
+            ParameterError: there is none at `address`, or it does not take the value.
+        """
+        parameter = lookup(self._known, address)
+        return Change(address, parameter.check(value), parameter)
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Set what has been checked, all at once: it is heard from the same block on.
+
+        Raises:
+            ParameterError: another preset has come since, which does not take one of the values; then none is set.
+        """
+        with self._lock:
+            known = [
+                change if self._known.get(change.address) is change.parameter else self.check(*change[:2])
+                for change in changes
+            ]
+            new = {address: value for address, value, _ in known if value != self.get(address)}
+            if not new:
+                return
+            self._sink.set_many(new)
+            for address, value in new.items():
+                if address not in SWITCHES:
+                    self._values[address] = value
+                elif SWITCHES[address].momentary:
+                    continue
+                else:
+                    self._switches[address] = value
+                for listener in list(self._listeners):
+                    listener(address, value)
+
+    def set(self, address: str, value: object) -> None:
+        """Set a parameter or switch, in the parameter's unit.
+
+        Raises:
+            ParameterError: there is none at `address`, or it does not take the value.
+        """
+        self.apply((self.check(address, value),))
+
+    def set_0to1(self, address: str, position: float) -> None:
+        """Set a parameter or switch by its normalised value, 0 to 1: bools are true from 0.5, choices share the range.
+
+        Raises:
+            ParameterError: there is none at `address`, or it is a file name.
+        """
+        self.set(address, lookup(self._known, address).value_at(position))
+
+    def set_many(self, changes: Mapping[str, object]) -> None:
+        """Set parameters and switches at once: they are heard from the same block on.
+
+        Raises:
+            ParameterError: there is none at an address, or it does not take its value; then none is set.
+        """
+        self.apply([self.check(address, value) for address, value in changes.items()])
 
     def change(self, preset: Preset | str) -> None:
-        """Fade over to a preset, by itself or by factory name.
+        """Fade over to a preset, itself or by factory name; see `prepare` for how long that takes.
 
         Raises:
             PresetError: it cannot be found or does not fit; what plays goes on.
         """
-        new = complete(load(preset) if isinstance(preset, str) else preset)
+        self.prepare(lambda: complete(load(preset) if isinstance(preset, str) else preset), self.enter)
+
+    def prepare(self, make: Callable[[], _Any], use: Callable[[_Any], None]) -> None:
+        """Call `use` with what `make` returns, unless the next call of this kind comes before that is made.
+
+        `make` may take long: it runs in a thread of its own, and so does `use`, with the controller locked. Returns
+        when both are done, or after `patience_s`. What fails after that is passed to `listen_failures`.
+
+        Raises:
+            What `make` or `use` raises in time.
+        """
         with self._lock:
-            self._sink.change(new)
-            self._lay_out(new)
+            self._asked = number = self._asked + 1
+        done: Future[None] = Future()
+
+        def work() -> None:
+            error: Exception | None = None
+            try:
+                made = make()
+                with self._lock:
+                    if number == self._asked:
+                        use(made)
+            except Exception as raised:
+                error = raised
+            self._prepared = max(self._prepared, number)
+            done.set_exception(error) if error else done.set_result(None)
+
+        threading.Thread(target=work, name="preset", daemon=True).start()
+        if wait((done,), self._patience_s).done:
+            done.result()
+        else:
+            done.add_done_callback(self._report_failure)
+
+    def enter(self, preset: Preset) -> None:
+        """Fade over to a preset that is complete already.
+
+        Raises:
+            PresetError: its settings do not make a chain; what plays goes on.
+        """
+        with self._lock:
+            self._sink.change(preset)
+            self._remember_and_take(preset, preset)
 
     def revert(self, playing: Callable[[], Preset | None]) -> None:
-        """Show what the sink says that it is `playing`, since what followed it could not be made.
+        """Go back to the preset that the sink returns from `playing`, since the one after it could not be made.
 
-        It is called, and mapped, as it was when it was left: the sink knows nothing of that.
+        It gets the name and mappings that it had when it was left: the sink knows only its chain and values.
         """
         with self._lock:
             preset = playing()
             if preset is None or _same(preset, self._given):
                 return  # another one has been chosen meanwhile
             known = next((left for given, left in reversed(self._played) if _same(given, preset)), preset)
-            self._lay_out(replace(known, stages=preset.stages), given=preset)
+            self._remember_and_take(replace(known, stages=preset.stages), preset)
 
     def rename(self, saved: Preset) -> None:
-        """Call what plays as it is called in the file that it has just been saved to."""
+        """Give what plays the name, title and path of the file that it has just been saved to."""
         with self._lock:
             self._preset = replace(self._preset, name=saved.name, title=saved.title, path=saved.path)
             self._notify_parameters()
 
     def keep_midi(self, rows: tuple[Mapping[str, Value], ...]) -> None:
-        """Keep the `[[midi]]` tables of the mappings at work with the preset that plays."""
+        """Keep the `[[midi]]` tables of the mappings in use with the preset that plays."""
         with self._lock:
             self._preset = replace(self._preset, midi=rows)
 
-    def mute(self, muted: bool) -> None:
-        """Silence the output, or let it be heard again; listeners hear of it as `mute`."""
-        with self._lock:
-            self.muted = muted
-            self._sink.mute(muted)
-            self._tell("mute", muted)
-
-    def bypass(self, bypassed: bool) -> None:
-        """Let the dry sound through, or the chain again; listeners hear of it as `bypass`."""
-        with self._lock:
-            self.bypassed = bypassed
-            self._sink.bypass(bypassed)
-            self._tell("bypass", bypassed)
-
-    def panic(self) -> None:
-        """Forget all sound under way."""
-        self._sink.panic()
-
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Tell `listener` of every change; call what is returned to end it."""
+        """Call `listener` with every change of a value; call what is returned to end that."""
         return self._subscribe(self._listeners, listener)
 
     def listen_parameters(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Tell `listener` when another preset, knobs or name and all, is in place; call what is returned to end it."""
+        """Call `listener` when another preset, or another name, is in place; call what is returned to end that."""
         return self._subscribe(self._parameter_listeners, listener)
 
-    def _tell(self, address: str, value: Value) -> None:
-        for listener in list(self._listeners):
-            listener(address, value)
+    def listen_failures(self, listener: Callable[[Exception], None]) -> Callable[[], None]:
+        """Call `listener` with why a preset that took long could not be prepared; call what is returned to end that."""
+        return self._subscribe(self._failure_listeners, listener)
 
-    def _lay_out(self, preset: Preset, given: Preset | None = None) -> None:
+    def _remember_and_take(self, preset: Preset, given: Preset) -> None:
         self._played.append((self._given, self._preset))
-        self._take(preset, given or preset)
+        self._take(preset, given)
         self._notify_parameters()
 
+    def _take(self, preset: Preset, given: Preset) -> None:
+        self._parameters = table(preset)
+        self._known = {**{name: switch.parameter for name, switch in SWITCHES.items()}, **self._parameters}
+        self._preset, self._given = preset, given
+        self._values = values_of(preset)
+
     def _notify_parameters(self) -> None:
-        self.layout += 1
+        self.generation += 1
         for listener in list(self._parameter_listeners):
             listener()
 
-    def _take(self, preset: Preset, given: Preset) -> None:
-        self._preset, self._given = preset, given
-        self._parameters = table(preset)
-        self._values = {f"{stage.name}.{key}": value for stage in preset.stages for key, value in stage.values.items()}
+    def _report_failure(self, done: Future[None]) -> None:
+        if isinstance(error := done.exception(), Exception):
+            for listener in list(self._failure_listeners):
+                listener(error)
 
     def _subscribe(self, listeners: list[_Any], listener: _Any) -> Callable[[], None]:
         with self._lock:

@@ -60,7 +60,7 @@ def play(controller: Controller, preset: Preset) -> None:
     """
     parameters = controller.parameters
     if chain_of(controller.preset, parameters) != chain_of(preset, parameters):
-        controller.change(preset)
+        controller.enter(preset)
         return
     controller.set_many({address: value for address, value in values_of(preset).items() if address in parameters})
 

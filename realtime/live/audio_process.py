@@ -1,4 +1,4 @@
-"""The audio process: opens the device, relays its blocks, and opens it again when it comes back after going away."""
+"""The audio process: opens the device, runs its callback, and opens it again when it comes back after going away."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 
 from gramophone.realtime.live.audio_callback import AudioCallback
 from gramophone.realtime.live.devices.backend import AudioError, Backend, open_backend
-from gramophone.realtime.live.latency_budget import depth
+from gramophone.realtime.live.latency_budget import budget_blocks
 from gramophone.realtime.live.messages import AudioSettings, Complaint, Failed, Lost, Opened
 from gramophone.realtime.live.shared_state import LONGEST_BLOCK, SharedState
 from gramophone.realtime.live.status import Status
@@ -20,7 +20,7 @@ _RETRY_S = 0.5
 
 
 def run_audio(shared: SharedState, wake: Wake, settings: AudioSettings, control: Connection) -> None:
-    """Be the audio process, until anything is sent over `control` or the parent is gone."""
+    """Play on the device until anything is sent over `control` or the parent process has gone."""
     belong_to_parent()
     backend: Backend | None
     try:
@@ -49,8 +49,8 @@ def _open(settings: AudioSettings) -> Backend:
 
 
 def _play(backend: Backend, shared: SharedState, wake: Wake, settings: AudioSettings, control: Connection) -> None:
-    """Relay until the device is lost or the end is asked for."""
-    if not _known(backend, control):
+    """Run the callback until the device is lost or the end is asked for."""
+    if not _wait_until_known(backend, control):
         backend.close()
         return
     status = shared.status
@@ -61,19 +61,21 @@ def _play(backend: Backend, shared: SharedState, wake: Wake, settings: AudioSett
         backend.start(AudioCallback(shared, wake, settings.channels, settings.spare).process)
         while not control.poll(_LOOK_S) and not backend.lost.is_set():
             _write_figures(backend, status, before)
-            _tell(backend, control)
-            backend.state_latency(depth(status, settings.spare, backend.block) * backend.block + int(status["delay"]))
-        _tell(backend, control)
+            _send_news(backend, control)
+            backend.state_latency(
+                budget_blocks(status, settings.spare, backend.block) * backend.block + int(status["delay"])
+            )
+        _send_news(backend, control)
     except AudioError as error:
         control.send(Failed(str(error)))
     finally:
         backend.close()
 
 
-def _known(backend: Backend, control: Connection) -> bool:
+def _wait_until_known(backend: Backend, control: Connection) -> bool:
     """Wait until the device knows rate and block; return False when the end is asked for before."""
     while not control.poll():
-        _tell(backend, control)
+        _send_news(backend, control)
         if backend.wait_until_known(_LOOK_S):
             return True
     return False
@@ -86,7 +88,7 @@ def _write_figures(backend: Backend, status: Status, before: Mapping[str, float]
         status[name] = before[name] + count
 
 
-def _tell(backend: Backend, control: Connection) -> None:
+def _send_news(backend: Backend, control: Connection) -> None:
     for news in backend.news():
         control.send(Complaint(news))
 

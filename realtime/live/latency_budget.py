@@ -1,7 +1,8 @@
-"""How many blocks of time the worker has: one, and to spare what is asked for or what the chain's hops need.
+"""The latency budget: how many blocks of time the worker has.
 
-A stage with a hop of its own does nothing for some blocks and a whole hop's work in another. With as many blocks to
-spare as a hop has, that work may take its time, and what the machine stalls besides is not heard.
+One block at least, and more if that is asked for or the chain needs it: a stage with a hop does nothing for some blocks
+and a whole hop's work in another. With as many spare blocks as a hop has, that work may take its time, and stalls of
+the machine are not heard.
 """
 
 from __future__ import annotations
@@ -10,9 +11,15 @@ import math
 
 from gramophone.realtime.live.status import Status
 
+MOVE_SAMPLES = 480
+"""How long the callback takes to fade to another budget: 10 ms at 48 kHz."""
 
-def depth(status: Status, spare: int | None, block: int) -> int:
-    """Return the worker's time in blocks of `block` frames; `spare` None is what the chain's hops need."""
+
+def budget_blocks(status: Status, spare: int | None, block: int) -> int:
+    """Return the worker's time, 1 or more, in blocks of `block` frames.
+
+    `spare` blocks are added to the one; None adds what the chain that plays now needs for its longest hop.
+    """
     if spare is None:
         hop = round(status["hop_s"] * status["rate"])
         spare = math.ceil(hop / block) if hop else 0

@@ -1,12 +1,12 @@
-"""What the processes of the live engine say to each other over pipes; sound and knobs go through shared memory."""
+"""What the processes of the live engine send each other over pipes; sound and values go through shared memory."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # whoever only starts processes need not wait for what these load
+if TYPE_CHECKING:  # starting a process need not wait for what these load
     from gramophone.models.parameters import Value
     from gramophone.presets import Preset
     from gramophone.realtime.live.shared_state import SharedState
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # whoever only starts processes need not wait for what these 
 class AudioSettings:
     """Which device, how many of its inputs and outputs (`sockets`) and channels of the chain, and in which blocks.
 
-    `block` None is the device's own; `spare` is as for `depth.depth`.
+    `block` in frames, None is the device's own; `spare` is as for `latency_budget.budget`.
     """
 
     choice: str
@@ -29,7 +29,7 @@ class AudioSettings:
 
 @dataclass(frozen=True)
 class Opened:
-    """The audio process has opened a device: what it is called, its rate in Hz and block in frames.
+    """From the audio process: a device is open. Its name, rate in Hz and block in frames.
 
     `inputs` and `outputs`: how many it has, None where it has as many as are asked for.
     """
@@ -43,21 +43,21 @@ class Opened:
 
 @dataclass(frozen=True)
 class Lost:
-    """The device has gone away; the audio process looks for it until it is back."""
+    """From the audio process: the device has gone away; it looks for it until it is back."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A process ends because it cannot go on; `why` is meant for people."""
+    """From any process: it ends because it cannot go on; `why` is meant for people."""
 
     why: str
 
 
 @dataclass(frozen=True)
 class Complaint:
-    """Something that was asked for could not be done; what played goes on."""
+    """From any process: something that was asked for could not be done; what played goes on."""
 
     why: str
 
@@ -73,7 +73,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Play:
-    """To a worker: play this preset, whose knobs are this generation on the board, from and to this memory."""
+    """To a worker: play this preset, whose values are this generation of the parameter memory, from and to `shared`."""
 
     preset: Preset
     form: Format
@@ -83,7 +83,7 @@ class Play:
 
 @dataclass(frozen=True)
 class Change:
-    """To a worker: fade over to this preset, whose knobs are this generation on the board."""
+    """To a worker: fade over to this preset, whose values are this generation of the parameter memory."""
 
     preset: Preset
     generation: int
@@ -91,7 +91,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Text:
-    """To a worker: the text that the board will mean by this number."""
+    """To a worker: the text that this number stands for in the parameter memory."""
 
     number: int
     value: str
@@ -99,14 +99,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Ask:
-    """To a worker: tell what the stages hold beside their knobs."""
+    """To a worker: send what the stages hold beside their parameters, as `Held`."""
 
     number: int
 
 
 @dataclass(frozen=True)
 class Held:
-    """From a worker: the answer to the question of that number, for the chain that plays as this generation."""
+    """From a worker: the answer to `Ask` of that number, for the chain that plays as this generation."""
 
     number: int
     generation: int
@@ -115,7 +115,7 @@ class Held:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """From a worker: why stages are left out of the sound, by name; told whenever that changes."""
+    """From a worker: why stages are left out of the sound, by name; sent whenever that changes."""
 
     why: Mapping[str, str]
 
@@ -125,19 +125,16 @@ class Warm:
     """From a worker: all libraries are loaded, it can start at once."""
 
 
-EventName = Literal["start", "set", "change", "mute", "bypass", "panic", "refresh", "take"]
-
-
 @dataclass(frozen=True)
 class Event:
     """From a worker: what happened to the player just before block `block`.
 
-    `value` is for start and change the preset, for set that of the knob at `address`, for mute and bypass on or off,
-    for refresh whether the chain was made anew, for take the number of the change that the stage at `address` has made
-    ready in the background and takes over with this block.
+    `name` and `value` are one of: `start` and `change`, the preset; `set`, the value of the parameter at `address`; a
+    switch's name, on or off; `refresh`, whether the chain was made anew; `take`, the number of the change that the
+    stage at `address` has made ready in the background and takes over with this block.
     """
 
     block: int
-    name: EventName
+    name: str
     address: str = ""
     value: Value | Preset = True

@@ -1,14 +1,14 @@
-"""The board: the newest value of every knob in shared memory. However fast knobs are turned, nothing queues.
+"""The parameter memory: the newest value of every parameter in shared memory. However fast values come, nothing queues.
 
-Knobs have places in the order of the chain. Another preset has other knobs: it gets the next generation of places, so
-that what is meant for the coming chain never turns a knob of the one that still plays. Switches that lie behind any
-chain have places from the end, -1, -2, and so on, and stand alike in every generation: so they turn at once whichever
-chain plays, and yet together with its knobs.
+Parameters have places in the order of the chain. Another preset has other parameters: it gets the next generation of
+places, so that a value for the coming chain never sets a parameter of the one that still plays. Switches, which are the
+same whatever chain plays, have places from the end, -1, -2, and so on, and the same values in every generation: so they
+take effect at once whichever chain plays, and yet together with its parameters.
 
 Values that are set together are read together. Each change is a whole new edition of the values, written beside the
-last ones and sealed by a checksum of what it is and holds: a reader that meets an edition half written, or whose parts
-reached it in another order than they were written in (which some processors allow), finds that the seal does not fit
-and keeps to what it knows until it looks again.
+last ones and sealed by a checksum of its number and content (a seqlock's part): a reader that meets an edition half
+written, or whose parts reached it in another order than they were written in (which some processors allow), finds that
+the checksum does not fit, and keeps the values that it has until it reads again.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from numpy.typing import NDArray
 from gramophone.realtime.system.shared_memory import SharedArrays
 
 Changes = list[tuple[int, float]]
-"""Place and newest value of every knob that has been turned."""
+"""Place and newest value of every parameter that has changed."""
 
 _BANKS = 8
-"""Generations whose places are kept; one that is older has been overtaken and is heard no more."""
+"""Generations that are kept; an older one plays no more."""
 _EDITIONS = 4
-"""Editions kept of each: the newest can be read while the writer, or one that was held up, is at the next."""
-_LOOKS = 8
-"""How often a reader looks for a whole edition before it goes on with what it knows."""
+"""Editions kept of each: the newest can be read while a writer that was interrupted is at the next."""
+_READS = 8
+"""How often a reader looks for a whole edition before it goes on with the values that it has."""
 
 
 class ParameterMemory:
-    """Values of `size` knobs for each of the last generations, and of `switches` that belong to all of them.
+    """Values of at most `size` parameters for each of the last generations, and of `switches` common to all of them.
 
-    One thread at a time writes, others read changes.
+    One thread at a time writes, others read changes. Values are float64 numbers of any range.
     """
 
     def __init__(self, size: int, switches: int = 0) -> None:
@@ -54,14 +54,14 @@ class ParameterMemory:
         )
         self._generations[:] = -1
 
-    def lay_out(self, generation: int, values: Sequence[float] | NDArray[np.float64]) -> None:
-        """Give the knobs of a new chain their places and first values.
+    def add(self, generation: int, values: Sequence[float] | NDArray[np.float64]) -> None:
+        """Give the parameters of a new chain their places, with first `values`, a number for each.
 
         Raises:
-            ValueError: there are more knobs than places.
+            ValueError: there are more parameters than places.
         """
         if len(values) > self.size:
-            raise ValueError(f"{len(values)} knobs: expected at most {self.size}")
+            raise ValueError(f"{len(values)} parameters: expected at most {self.size}")
         bank = generation % _BANKS
         self._generations[bank] = -1
         self._counts[bank] = len(values) + len(self._switches)
@@ -69,20 +69,24 @@ class ParameterMemory:
         self._generations[bank] = generation
 
     def set(self, generation: int, changes: Mapping[int, float]) -> None:
-        """Turn the knobs and switches at these places, all at once; if their generation is gone, only the switches."""
+        """Set the values at these places, all at once; of a generation that is not kept any more, only the switches."""
         switched = {place: value for place, value in changes.items() if place < 0}
-        self._turn(generation, changes)
+        self._change(generation, changes)
         if switched:
             self._switches[list(switched)] = list(switched.values())
             for other in self._generations[self._generations != generation].tolist():
-                self._turn(other, switched)
+                self._change(other, switched)
+
+    def values(self, generation: int) -> NDArray[np.float64]:
+        """Return the newest values of the parameters of a generation that is kept. For the thread that writes."""
+        return self._newest_of(generation % _BANKS)[: -len(self._switches) or None].copy()
 
     def switch(self, place: int) -> float:
-        """Return how the switch at `place` stands."""
+        """Return the value of the switch at `place`, a negative number."""
         return float(self._switches[place])
 
     def reader(self, generation: int, values: Sequence[float] | NDArray[np.float64]) -> ParameterMemoryReader:
-        """Return what tells of changes from `values`, those of the switches behind those of the knobs, on."""
+        """Return a reader of one generation that knows `values`, those of the switches after those of parameters."""
         return ParameterMemoryReader(self, generation, values)
 
     def close(self) -> None:
@@ -102,7 +106,7 @@ class ParameterMemory:
             memory.array(name) for name in ("generations", "counts", "newest", "seals", "switches", "values")
         )
 
-    def _turn(self, generation: int, changes: Mapping[int, float]) -> None:
+    def _change(self, generation: int, changes: Mapping[int, float]) -> None:
         bank = generation % _BANKS
         if generation >= 0 and self._generations[bank] == generation:
             values = self._newest_of(bank).copy()
@@ -122,7 +126,7 @@ class ParameterMemory:
     def _read(self, generation: int, seen: int) -> tuple[int, NDArray[np.float64]] | None:
         """Return the newest edition and its values; None if it is `seen`, not whole yet, or the generation is gone."""
         bank = generation % _BANKS
-        for _ in range(_LOOKS):
+        for _ in range(_READS):
             edition = int(self._newest[bank])
             if edition == seen or self._generations[bank] != generation:
                 return None
@@ -134,7 +138,7 @@ class ParameterMemory:
 
 
 class ParameterMemoryReader:
-    """One generation of knobs, and the switches, as its reader knows them: `known`."""
+    """One generation of parameters, and the switches, as its reader has seen them last: `known`."""
 
     def __init__(self, memory: ParameterMemory, generation: int, values: Sequence[float] | NDArray[np.float64]) -> None:
         self._memory, self._generation = memory, generation
@@ -142,17 +146,17 @@ class ParameterMemoryReader:
         self._seen = -1
 
     def changes(self, ready: Callable[[Changes], bool] = lambda _changes: True) -> Changes:
-        """Return place and newest value of every knob, then every switch, turned since the last call.
+        """Return place and newest value of every parameter, then every switch, that has changed since the last call.
 
-        What was set at once is told at once. `ready` may put all of it off to the next call.
+        What was set at once is returned at once. `ready` may put all of it off to the next call by returning False.
         """
-        news = self._memory._read(self._generation, self._seen)
-        if news is None:
+        read = self._memory._read(self._generation, self._seen)
+        if read is None:
             return []
-        edition, values = news
-        knobs = len(values) - len(self._memory._switches)
-        turned = [int(index) for index in np.flatnonzero(values != self.known)]
-        changes = [(index if index < knobs else index - len(values), float(values[index])) for index in turned]
+        edition, values = read
+        parameters = len(values) - len(self._memory._switches)
+        changed = [int(index) for index in np.flatnonzero(values != self.known)]
+        changes = [(k if k < parameters else k - len(values), float(values[k])) for k in changed]
         if not ready(changes):
             return []
         self._seen, self.known = edition, values

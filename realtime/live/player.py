@@ -1,7 +1,7 @@
-"""The player: an engine with the switches that lie behind its chain, turned by events.
+"""The player: an engine and the switches beside its chain, set by events.
 
-What it plays depends on the blocks and on the events between them only. So whoever keeps both can play the same again,
-bit for bit.
+What it plays depends only on the blocks and on the events between them. So a recording of both can be replayed bit for
+bit.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ from gramophone.realtime.dsp.delay_line import LONGEST_DELAY, DelayLine
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.stage import Audio, Format
+from gramophone.realtime.switches import SWITCHES
 
 _SWITCH_MS = 10.0
 _WARM_UP_S = 0.25
 _WARM_UP_BLOCK = 256
 _MOVE_MS = 50.0
-"""How long the dry sound takes to another latency: as long as the engine takes to another chain."""
+"""How long the dry sound takes to fade to another latency: as long as the engine takes to another chain."""
 
 
 class Player:
-    """A preset playing, with mute, bypass and panic. One thread calls everything but `prepare`.
+    """A preset playing, with `SWITCHES`. One thread calls everything but `prepare`.
 
-    It has heard a quarter of a second of silence before the first block: what libraries put off until they are used
-    for the first time is done then.
+    A quarter of a second of silence is processed before the first block: what libraries put off until they are used for
+    the first time is done then.
 
     Raises:
         PresetError: the preset does not fit.
@@ -39,11 +40,11 @@ class Player:
         self._dry = _AlignedDry(form, self._engine.delay)
         self._wetness = self._fade(1.0, _SWITCH_MS)
         self._loudness = self._fade(1.0, _SWITCH_MS)
-        self._muted = self._panicking = False
+        self._on: set[str] = set()
         silence = np.zeros((form.channels, _WARM_UP_BLOCK), np.float32)
         for _ in range(round(_WARM_UP_S * form.rate / _WARM_UP_BLOCK)):
             self._engine.process(silence)
-        self._engine.report()  # what warming up took is not to be told
+        self._engine.report()  # the time of warming up is no figure
 
     @property
     def engine(self) -> Engine:
@@ -57,7 +58,7 @@ class Player:
 
     @property
     def parameters(self) -> dict[str, Parameter]:
-        """Every knob by its address."""
+        """Every parameter by its address, `stage.parameter`."""
         return self._engine.parameters
 
     @property
@@ -82,26 +83,19 @@ class Player:
         self._engine.enter(chain)
         self._dry.move(chain.delay)
 
-    def mute(self, muted: bool) -> None:
-        """Fade the output out, or in again."""
-        self._muted = muted
-        self._set_loudness()
-
-    def bypass(self, bypassed: bool) -> None:
-        """Fade to the aligned dry sound, or back."""
-        self._wetness.set(0.0 if bypassed else 1.0)
-
-    def panic(self) -> None:
-        """Fade out; `refresh` ends the silence."""
-        self._panicking = True
-        self._set_loudness()
+    def switch(self, name: str, on: bool) -> None:
+        """Fade to the output of one of `SWITCHES`, or back. A momentary one stays on until `refresh`."""
+        (self._on.add if on else self._on.discard)(name)
+        outputs = {SWITCHES[name].output for name in self._on}
+        self._loudness.set(0.0 if "silence" in outputs else 1.0)
+        self._wetness.set(0.0 if "input" in outputs else 1.0)
 
     def refresh(self, chain: Chain | None) -> None:
-        """Be heard again, with a chain that has heard nothing yet; with None, as things are."""
+        """End the momentary switches, with a chain that has processed nothing yet; with None, with that which plays."""
         if chain:
             self._engine.restart(chain)
-        self._panicking = False
-        self._set_loudness()
+        for name in [name for name in self._on if SWITCHES[name].momentary]:
+            self.switch(name, False)
 
     def process(self, block: Audio) -> Audio:
         """Return the sound of `block`, `(channels, frames)`, `delay` samples late."""
@@ -111,11 +105,8 @@ class Player:
         return output if loudness.ndim == 0 and loudness == 1 else output * loudness
 
     def close(self) -> None:
-        """Give back threads and handles."""
+        """Free threads and handles."""
         self._engine.close()
-
-    def _set_loudness(self) -> None:
-        self._loudness.set(0.0 if self._muted or self._panicking else 1.0)
 
     def _fade(self, start: float, ms: float) -> Fade:
         return Fade(start, round(ms * self._form.rate / 1000))

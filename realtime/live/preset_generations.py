@@ -1,56 +1,90 @@
-"""The presets of a session on the board: the one that plays, or is about to, and those before it."""
+"""Preset generations: each preset that is put in place gets a number, and its parameters places in the memory.
+
+Places are in the order of the chain. A text does not fit there: it travels by pipe under a number of its own, and the
+memory holds that number.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import count
 
+from gramophone.models.parameters import Parameter
 from gramophone.presets import Preset
 from gramophone.realtime.live.messages import Refused
 from gramophone.realtime.live.parameter_memory import ParameterMemory
-from gramophone.realtime.live.places import slots, values_at
-from gramophone.realtime.parameter_table import table
+from gramophone.realtime.parameter_table import table, values_of, with_values
 
+Place = tuple[str, type]
+"""A parameter's address, and the type of its values: float, bool or str."""
+
+AS_IN_PRESET = 0.0
+"""The number of a text that has not been set since its preset was put in place."""
 _KEPT = 8
-"""Presets that are remembered: those whose knobs are still on the board."""
+"""Generations that are remembered: those whose values are still in the memory."""
 
 
+def places_of(parameters: Mapping[str, Parameter]) -> list[Place]:
+    """Return the parameters of a chain in the order of their places."""
+    return [(address, type(parameter.default)) for address, parameter in parameters.items()]
+
+
+def numbers_of(places: Sequence[Place], preset: Preset) -> list[float]:
+    """Return what the memory holds at `places` for the values of a complete preset."""
+    values = values_of(preset)
+    return [AS_IN_PRESET if kind is str else float(values[address]) for address, kind in places]
+
+
+@dataclass(frozen=True)
 class PresetGeneration:
-    """A preset, where its knobs are on the board, and what they are set to by now."""
+    """A preset as it was put in place, its number, and the index of each parameter's place by address.
 
-    def __init__(self, preset: Preset, generation: int, slots: Mapping[str, int]) -> None:
-        self._preset, self.generation, self.slots = preset, generation, slots
-        self.values = {f"{stage.name}.{key}": value for stage in preset.stages for key, value in stage.values.items()}
+    `texts` are those set since then, by address: what the numbers in the memory mean.
+    """
 
-    @property
-    def preset(self) -> Preset:
-        """The preset, with every value as it is now."""
-        changes = {(stage, key): v for address, v in self.values.items() for stage, _, key in [address.partition(".")]}
-        return self._preset.with_values(changes)
+    preset: Preset
+    number: int
+    places: Sequence[Place]
+    index: Mapping[str, int]
+    texts: dict[str, str] = field(default_factory=dict)
 
 
 class PresetGenerations:
-    """One layout after another; `now` is the newest that was not refused, None before the first."""
+    """The generations of a session; `now` is the newest that was not refused, None before the first."""
 
     def __init__(self, memory: ParameterMemory) -> None:
         self.now: PresetGeneration | None = None
         self._memory = memory
-        self._generations = count()
+        self._numbers = count()
         self._kept: dict[int, PresetGeneration] = {}
 
-    def lay_out(self, preset: Preset) -> PresetGeneration:
-        """Give the knobs of a complete preset their places on the board, and return them."""
-        generation, knobs = next(self._generations), slots(table(preset))
-        self._memory.lay_out(generation, values_at(knobs, preset))
-        self.now = PresetGeneration(preset, generation, {address: place for place, (address, _) in enumerate(knobs)})
-        self._kept[generation] = self.now
-        self._kept.pop(generation - _KEPT, None)
+    @property
+    def preset(self) -> Preset | None:
+        """The preset of `now` with every value as the memory has it."""
+        now = self.now
+        if not now:
+            return None
+        values = self._memory.values(now.number).tolist()
+        return with_values(
+            now.preset,
+            {address: kind(value) for (address, kind), value in zip(now.places, values, strict=True) if kind is not str}
+            | now.texts,
+        )
+
+    def add(self, preset: Preset) -> PresetGeneration:
+        """Give a complete preset the next number and its parameters their places, and return it as `now`."""
+        number, places = next(self._numbers), places_of(table(preset))
+        self._memory.add(number, numbers_of(places, preset))
+        self.now = PresetGeneration(preset, number, places, {address: k for k, (address, _) in enumerate(places)})
+        self._kept[number] = self.now
+        self._kept.pop(number - _KEPT, None)
         return self.now
 
-    def go_back(self, refused: Refused) -> PresetGeneration | None:
-        """Return what plays on where a preset was refused, and is `now` again; None if another one was chosen since."""
+    def go_back(self, refused: Refused) -> bool:
+        """Take back what plays on where a preset was refused; return False if another one was chosen since."""
         playing = self._kept.get(refused.playing)
-        if playing and self.now and self.now.generation == refused.generation:
+        if playing and self.now and self.now.number == refused.generation:
             self.now = playing
-            return playing
-        return None
+            return True
+        return False

@@ -1,4 +1,4 @@
-"""Playing a live recording again: the same preset, sound and events make the same samples, bit for bit."""
+"""Replaying a live recording: the same preset, sound and events make the same samples, bit for bit."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from gramophone.realtime.live.player import Player
 from gramophone.realtime.live.record import EVENTS, INPUT, PRESET, RecordError
 from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.stage import Audio, Format
+from gramophone.realtime.switches import SWITCHES
 
 
 def is_recording(folder: Path) -> bool:
@@ -51,20 +52,20 @@ def replayed(folder: Path, device: str = "cpu") -> Iterator[Audio]:
     events = deque(_read_events(_checked(folder)))
     with AudioReader(folder / INPUT) as source, _one_thread():
         form = Format(source.rate, source.channels, device)
-        again = _Again(complete(load(folder / PRESET)), form)
+        replayer = _Replayer(complete(load(folder / PRESET)), form)
         sound = _Cutter(source)
         sample = 0
         while sample < source.frames:
             while events and events[0]["sample"] <= sample:
-                again.happen(events.popleft())
-            block = sound.take(min(again.block, source.frames - sample))
-            yield again.process(block)
+                replayer.apply(events.popleft())
+            block = sound.take(min(replayer.block, source.frames - sample))
+            yield replayer.process(block)
             sample += block.shape[1]
-        again.player.close()
+        replayer.player.close()
 
 
-class _Again:
-    """A player to which everything happens once more."""
+class _Replayer:
+    """A player to which the recorded events happen replay."""
 
     def __init__(self, preset: Preset, form: Format) -> None:
         self.block = 0
@@ -73,8 +74,8 @@ class _Again:
         self._gap = 0
         self._fresh: Chain | None = None
 
-    def happen(self, line: dict[str, Any]) -> None:
-        """Do what a line of the events says."""
+    def apply(self, line: dict[str, Any]) -> None:
+        """Apply a line of the events file."""
         player = self.player
         value: Any = line.get("value")
         match line["event"]:
@@ -89,13 +90,10 @@ class _Again:
                 player.set(line["address"], lookup(player.parameters, line["address"]).check(value))
             case "change":
                 player.change(self._prepare(_preset(value)))
-            case "mute":
-                player.mute(value)
-            case "bypass":
-                player.bypass(value)
-            case "panic":
-                self._fresh = self._prepare(player.engine.preset)
-                player.panic()
+            case name if name in SWITCHES:
+                if SWITCHES[name].momentary:
+                    self._fresh = self._prepare(player.engine.preset)
+                player.switch(name, value)
             case "refresh":
                 player.refresh(self._fresh if value else None)
             case "take":
@@ -104,7 +102,7 @@ class _Again:
                 raise RecordError(f"event {unknown!r}: not known to this version")
 
     def process(self, block: Audio) -> Audio:
-        """Return what was made of `block`; silence where nobody was there to play."""
+        """Return the output for `block`, `(channels, frames)`; silence where no worker played."""
         if self._gap:
             self._gap -= block.shape[1]
             return np.zeros_like(block)

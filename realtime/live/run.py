@@ -15,29 +15,29 @@ from typing import Any, Protocol, Self
 
 from gramophone.presets import Preset
 from gramophone.realtime.control.controller import Controller
-from gramophone.realtime.live.ahead import StandbyWorker
 from gramophone.realtime.live.record import Recorder
 from gramophone.realtime.live.session import Session, SessionSettings
+from gramophone.realtime.live.worker_process import StandbyWorker
 
 Controls = Callable[[Controller, Session], Iterable[AbstractContextManager[object]]]
-"""Makes every hand on the desk (OSC, web page, MIDI), each open while the sound plays."""
+"""Makes every control surface (OSC, web page, MIDI), each open while the sound plays."""
 
 
 class ConsoleView(Protocol):
-    """Whoever shows how it goes."""
+    """Shows meters, values and news."""
 
     interval_s: float
 
     def show(self, report: dict[str, object], controller: Controller) -> None:
-        """Take in the figures of now."""
+        """Show the figures of now, and the values of `controller`."""
 
     def tell(self, news: str) -> None:
-        """Say a sentence to people."""
+        """Show a sentence."""
 
 
 @dataclass(frozen=True)
 class LiveRun:
-    """What is asked for: on what to play, for how long (None: until Ctrl-C), and where to record (None: nowhere)."""
+    """On what to play, for how many seconds (None: until Ctrl-C), and into which folder to record (None: none)."""
 
     settings: SessionSettings
     duration_s: float | None = None
@@ -45,20 +45,20 @@ class LiveRun:
 
 
 def no_controls(_controller: Controller, _session: Session) -> Iterable[AbstractContextManager[object]]:
-    """No hands but the command line's."""
+    """Return no control surface."""
     return ()
 
 
-def perform(
-    performance: LiveRun,
+def run_live(
+    live_run: LiveRun,
     find_preset: Callable[[], Preset],
     view: ConsoleView,
     controls: Controls = no_controls,
-    ahead: StandbyWorker | None = None,
+    standby: StandbyWorker | None = None,
 ) -> None:
-    """Play until the duration is over, or until Ctrl-C or SIGTERM, which is a good end.
+    """Play until the duration is over, or until Ctrl-C or SIGTERM, which is no error.
 
-    `find_preset` returns the complete preset; the processes start while it looks, unless a worker is `ahead` already.
+    `find_preset` returns the complete preset; the processes start meanwhile. `standby` is a worker started before.
 
     Raises:
         AudioError: there is no device.
@@ -66,9 +66,9 @@ def perform(
         RecordError, SoundFileError: it cannot be recorded.
     """
     with ExitStack() as stack:
-        signals, session = stack.enter_context(_Signals()), stack.enter_context(Session(performance.settings, ahead))
+        signals, session = stack.enter_context(_Signals()), stack.enter_context(Session(live_run.settings, standby))
         recording, surfaces = stack.enter_context(ExitStack()), stack.enter_context(ExitStack())
-        recorder = Recorder(performance.record, session.shared) if performance.record else None
+        recorder = Recorder(live_run.record, session.shared) if live_run.record else None
         session.on_event = recorder.take if recorder else session.on_event
         session.on_news = view.tell
         preset = find_preset()
@@ -79,16 +79,16 @@ def perform(
         session.wait_until_open()
         if recorder:
             recording.callback(lambda: view.tell(recorder.trouble) if recorder.trouble else None)
-            recording.enter_context(recorder.writing(session.format, performance.duration_s))
-            recording.callback(session.end)  # so that the recorder hears the last words
+            recording.enter_context(recorder.writing(session.format, live_run.duration_s))
+            recording.callback(session.end)  # so that the recorder gets the last events
         session.wait_until_playing()
-        _watch(session, controller, view, signals.stopped, performance.duration_s)
+        _watch(session, controller, view, signals.stopped, live_run.duration_s)
 
 
 def _watch(
     session: Session, controller: Controller, view: ConsoleView, stopped: threading.Event, duration_s: float | None
 ) -> None:
-    """Show how it goes until it ends."""
+    """Show figures until the end."""
     began = time.monotonic()
     end = began + duration_s if duration_s is not None else math.inf
     while (left := end - time.monotonic()) > 0 and not stopped.wait(min(view.interval_s, left)):
@@ -97,9 +97,9 @@ def _watch(
 
 
 class _Signals:
-    """Ctrl-C and SIGTERM while the `with` block lasts: what has not begun is broken off, what plays comes to an end.
+    """Ctrl-C and SIGTERM while the `with` block lasts: a start is broken off, what plays comes to an end.
 
-    `stopped` is set by the first signal once somebody waits for it; any other raises KeyboardInterrupt.
+    `stopped` is set by the first signal once a thread waits for it; any other raises KeyboardInterrupt.
     """
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class _Signals:
 
 
 class _Awaited(threading.Event):
-    """An event that knows whether anybody has waited for it yet."""
+    """An event that knows whether a thread has waited for it yet."""
 
     awaited = False
 

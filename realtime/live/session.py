@@ -1,9 +1,9 @@
-"""The session: a running engine as the desk sees it.
+"""The session: the processes that play, as the controller sees them.
 
-with Session(settings) as session:          # both processes start at once, while the caller finds the preset
+with Session(settings) as session:              # both processes start at once, while the caller reads the preset
     session.start(preset)
-    desk = Desk(preset, session)            # knobs can be turned from here on
-    session.wait_until_open()               # `format` is known
+    controller = Controller(preset, session)    # values can be set from here on
+    session.wait_until_open()                   # `format` is known
     session.wait_until_playing()
 """
 
@@ -19,7 +19,6 @@ from typing import Self
 from gramophone.models.parameters import Value
 from gramophone.presets import Preset
 from gramophone.realtime.dsp.channel_matrix import Route
-from gramophone.realtime.live.ahead import StandbyWorker, start_ahead
 from gramophone.realtime.live.messages import (
     Ask,
     AudioSettings,
@@ -32,27 +31,27 @@ from gramophone.realtime.live.messages import (
     Refused,
     Text,
 )
-from gramophone.realtime.live.places import SWITCHES
 from gramophone.realtime.live.preset_generations import PresetGenerations
 from gramophone.realtime.live.session_routes import SessionRoutes
-from gramophone.realtime.live.shared_state import INPUTS, OUTPUTS, PANIC, SharedState
+from gramophone.realtime.live.shared_state import INPUTS, OUTPUTS, SWITCH_PLACES, SharedState
 from gramophone.realtime.live.status_report import meters, report
 from gramophone.realtime.live.supervisor import Supervisor
+from gramophone.realtime.live.worker_process import StandbyWorker, start_standby_worker
 from gramophone.realtime.stage import Format
-from gramophone.realtime.stage_registry import keys_of
+from gramophone.realtime.switches import SWITCHES
 
 _PATIENCE_S = 2.0
-_NOT_LAID_OUT = -1
+_NO_GENERATION = -1
 
 
 @dataclass(frozen=True)
 class SessionSettings:
     """What to play on: see `open_backend` for `audio`.
 
-    `block` None is the device's own. `spare` blocks are added to the one that the worker has, for machines that stall;
-    None: as many as the hops need of the chain that the session is started with.
+    `channels` of the chain, 1 to 8. `block` in frames; None: the device's own. `spare` blocks, 0 to 16, are added to
+    the one that the worker has, for machines that stall; None: as many as the chain that plays needs for its hops.
     `inputs` and `outputs` None connect each channel to the device's input and output of its number. `sockets`: how many
-    inputs and outputs of the device can be had; None: as many as channels and routes need at the start.
+    inputs and outputs of the device are opened; None: as many as channels and routes need at the start.
     """
 
     audio: str = "auto"
@@ -73,17 +72,16 @@ class SessionSettings:
 
 
 class Session:
-    """A running engine; the desk's `Sink`. Any thread may call it, and but for `snapshot` no call waits.
+    """The processes that play; the controller's `Sink`. Any thread may call it, and but for `snapshot` no call waits.
 
-    Its first worker is `ahead`, where one was started before.
-
-    Told in a thread of the session's own, and set before `start`: `on_event` is told what happens to the player and
-    when, `on_news` what people should know, `on_refused` the preset that plays on where another could not be played.
+    Its first worker is `standby`, where one was started before. Three callbacks, to be set before `start`, are called
+    in a thread of the session's own: `on_event` with what happened to the player and when, `on_news` with a sentence
+    for people, `on_refused` when a preset cannot be played and the one before, `preset`, plays on.
     """
 
-    def __init__(self, settings: SessionSettings, ahead: StandbyWorker | None = None) -> None:
-        ahead = ahead or start_ahead()
-        self._settings, self._wake = settings, ahead.wake
+    def __init__(self, settings: SessionSettings, standby: StandbyWorker | None = None) -> None:
+        standby = standby or start_standby_worker()
+        self._settings, self._wake = settings, standby.wake
         self._shared = SharedState.new(settings.channels, settings.opened, recorded=settings.recorded)
         self.on_event: Callable[[Event], None] = _ignore
         self.on_news: Callable[[str], None] = _ignore
@@ -92,17 +90,17 @@ class Session:
         self._numbers = count(1)
         self._questions: dict[int, Future[Held | None]] = {}
         self._left_out: Mapping[str, str] = {}
-        self._generations = PresetGenerations(self._shared.knobs)
+        self._generations = PresetGenerations(self._shared.parameters)
         asked = {INPUTS: settings.inputs, OUTPUTS: settings.outputs}
         self._routes = SessionRoutes(self._shared.routes, settings.channels, settings.opened, asked)
         audio = AudioSettings(settings.audio, settings.opened, settings.channels, settings.block, settings.spare)
-        self._processes = Supervisor(audio, settings.device, self._shared, ahead, self)
+        self._processes = Supervisor(audio, settings.device, self._shared, standby, self)
         self._lock = self._processes.lock
         self._processes.start()
 
     @property
     def shared(self) -> SharedState:
-        """The memory, for whoever records."""
+        """The shared memory, for a recorder."""
         return self._shared
 
     @property
@@ -113,8 +111,9 @@ class Session:
 
     @property
     def preset(self) -> Preset | None:
-        """The preset that plays, with every value as it is now."""
-        return self._generations.now.preset if self._generations.now else None
+        """The preset that plays, with every value as it is now; None before the first."""
+        with self._lock:
+            return self._generations.preset
 
     @property
     def playing(self) -> bool:
@@ -133,29 +132,27 @@ class Session:
 
     @property
     def inputs(self) -> Route:
-        """The device's inputs that each channel of the chain hears."""
+        """The device's inputs that feed each channel of the chain."""
         return self._routes.now[INPUTS]
 
     @property
     def outputs(self) -> Route:
-        """The device's outputs that each channel of the chain plays on."""
+        """The device's outputs that each channel of the chain feeds."""
         return self._routes.now[OUTPUTS]
 
     @property
     def sockets(self) -> tuple[int, int]:
-        """How many inputs and outputs of the device can be named."""
+        """How many inputs and outputs of the device a route can name."""
         return self._routes.sockets[INPUTS], self._routes.sockets[OUTPUTS]
 
     def start(self, preset: Preset) -> None:
         """Play a complete preset as soon as the device is open."""
         with self._lock:
-            self._generations.lay_out(preset)
-            hops = (keys_of(stage.kind, stage.values, None).hop_s for stage in preset.stages)
-            self._shared.status["hop_s"] = max(hops, default=0.0)
+            self._generations.add(preset)
             self._processes.order()
 
     def wait_until_open(self) -> None:
-        """Return once the device is open, while the worker makes the chain; with `osc`, once somebody has talked.
+        """Return once the device is open, while the worker makes the chain; with `osc`, once a sender is known.
 
         Raises:
             AudioError: there is no device, or it has not the inputs and outputs that were asked for.
@@ -163,10 +160,10 @@ class Session:
         self._processes.wait(lambda: self._processes.format is not None)
 
     def wait_until_playing(self) -> None:
-        """Return once the chain is heard.
+        """Return once the chain plays.
 
         Raises:
-            AudioError, PresetError, WorkerError: it never will be.
+            AudioError, PresetError, WorkerError: it never will.
         """
         self._processes.wait(lambda: self.playing)
 
@@ -174,37 +171,32 @@ class Session:
         """Raise what has ended the session, if anything has.
 
         Raises:
-            AudioError, PresetError, WorkerError: device or chain failed before anything was heard.
+            AudioError, PresetError, WorkerError: device or chain failed before anything was played.
         """
         self._processes.check()
 
-    def set(self, address: str, value: Value) -> None:
-        """Turn one knob; heard from the next block on."""
-        self.set_many({address: value})
-
     def set_many(self, changes: Mapping[str, Value]) -> None:
-        """Turn several knobs, and switches by name; heard from the same block on.
+        """Set parameters, and switches by name, to checked values; heard from the same block on.
 
-        Knobs that the preset has not are left alone.
+        Parameters that the preset does not have are left out.
         """
         with self._lock:
-            switches = {name: value for name, value in changes.items() if name in SWITCHES}
-            turned = {SWITCHES[name]: self._switched(name, value) for name, value in switches.items()}
-            if now := self._generations.now:
-                known = {address: value for address, value in changes.items() if address in now.slots}
-                now.values.update(known)
-                turned |= {now.slots[address]: self._on_board(value) for address, value in known.items()}
-            self._shared.knobs.set(now.generation if now else _NOT_LAID_OUT, turned)
+            now = self._generations.now
+            index = now.index if now else {}
+            numbers = {SWITCH_PLACES[a]: self._switched(a, value) for a, value in changes.items() if a in SWITCHES}
+            for address in [address for address in changes if address in index]:
+                numbers[index[address]] = self._number(address, changes[address])
+            self._shared.parameters.set(now.number if now else _NO_GENERATION, numbers)
 
     def change(self, preset: Preset) -> None:
         """Fade over to a complete preset."""
         with self._lock:
-            now = self._generations.lay_out(preset)
+            now = self._generations.add(preset)
             if not self._processes.try_again():
-                self._processes.send(Change(preset, now.generation))
+                self._processes.send(Change(preset, now.number))
 
     def snapshot(self) -> Preset:
-        """Return the preset that plays, with every value as it is now and with what its stages hold beside knobs.
+        """Return the preset that plays, with every value as it is now and with what its stages hold beside them.
 
         The worker asks its stages between blocks, so this may wait; where it gives no answer within two seconds, or
         has died, the preset is as the session itself knows it.
@@ -222,26 +214,14 @@ class Session:
             held = None
         with self._lock:
             self._questions.pop(number, None)
-            now = self._generations.now
+            now, preset = self._generations.now, self._generations.preset
             assert now, "a preset plays"
+            assert preset
             # another preset may have been chosen meanwhile, whose stages hold what it says
-            fits = held is not None and held.generation == now.generation
-            return now.preset.with_values(held.values) if held and fits else now.preset
-
-    def mute(self, muted: bool) -> None:
-        """Silence the output, or let it be heard again."""
-        self.set_many({"mute": muted})
-
-    def bypass(self, bypassed: bool) -> None:
-        """Let the dry, aligned sound through, or the chain again."""
-        self.set_many({"bypass": bypassed})
-
-    def panic(self) -> None:
-        """Forget all sound under way."""
-        self.set_many({"panic": True})
+            return preset.with_values(held.values) if held and held.generation == now.number else preset
 
     def route_inputs(self, route: Route) -> None:
-        """Let each channel of the chain hear these inputs of the device, or the sum of several; faded.
+        """Feed each channel of the chain from these inputs of the device, or the sum of several; faded.
 
         Raises:
             RouteError: there are no such inputs, or it is not one entry for each channel.
@@ -250,7 +230,7 @@ class Session:
             self._routes.plug(INPUTS, route)
 
     def route_outputs(self, route: Route) -> None:
-        """Let each channel of the chain be heard on these outputs of the device; faded.
+        """Feed these outputs of the device from each channel of the chain; faded.
 
         Raises:
             RouteError: there are no such outputs, or it is not one entry for each channel.
@@ -269,15 +249,15 @@ class Session:
         }
 
     def meters(self) -> dict[str, float]:
-        """Return what moves while it plays, by name: levels in dB, load, underruns, latency."""
+        """Return meters by name: levels in dB, load (1 is all of the time), underruns, latency in samples."""
         return meters(self._shared.status, self._settings.spare)
 
     def end(self) -> None:
-        """End all processes; what they shared can still be read."""
+        """End all processes; the shared memory can still be read."""
         self._processes.end()
 
     def close(self) -> None:
-        """End all processes and give everything back."""
+        """End all processes and free everything."""
         self.end()
         self._shared.close()
         self._wake.close()
@@ -290,14 +270,12 @@ class Session:
     ) -> None:
         self.close()
 
-    # What the supervisor asks and tells: see `Charge`.
+    # The supervisor calls what follows: see `SupervisorOwner`.
 
     def order(self, form: Format) -> Play | None:
-        """Return the preset as it is now, laid out anew: what a worker that starts now is to play."""
-        if not self._generations.now:
-            return None
-        now = self._generations.lay_out(self._generations.now.preset)
-        return Play(now.preset, form, now.generation, self._shared)
+        """Return what a worker that starts now is to play: the preset as it is now, as a new generation."""
+        preset = self._generations.preset
+        return Play(preset, form, self._generations.add(preset).number, self._shared) if preset else None
 
     def opened(self, device: Opened) -> None:
         """Note which device there is, and connect its inputs and outputs.
@@ -308,8 +286,8 @@ class Session:
         self.device_name = device.name
         self._routes.fit(device)
 
-    def heard(self, message: object) -> None:
-        """Take in what the worker says."""
+    def received(self, message: object) -> None:
+        """Receive a message from the worker."""
         match message:
             case Event():
                 self.on_event(message)
@@ -320,32 +298,34 @@ class Session:
                 self._left_out = why
             case Refused():
                 self._processes.later(lambda: self.on_news(message.why))
-                if playing := self._generations.go_back(message):
-                    self._processes.later(lambda: self.on_refused(playing.preset))
+                if self._generations.go_back(message) and (playing := self._generations.preset):
+                    self._processes.later(lambda: self.on_refused(playing))
 
-    def buried(self) -> None:
-        """Take note that the worker has died: nobody answers."""
+    def died(self) -> None:
+        """Take note that the worker has died: no question will be answered."""
         self._left_out = {}
         for question in self._questions.values():
             question.set_result(None)
         self._questions.clear()
 
-    def tell(self, news: str) -> None:
-        """Say a sentence to people."""
+    def report_news(self, news: str) -> None:
+        """Pass on a sentence for people."""
         self.on_news(news)
 
-    def _on_board(self, value: Value) -> float:
-        """Return what stands on the board for a value; a text goes ahead under a number."""
+    def _number(self, address: str, value: Value) -> float:
+        """Return what the memory holds for a value; a text is sent ahead under a number."""
         if not isinstance(value, str):
             return float(value)
         number = next(self._numbers)
         self._processes.send(Text(number, value))
+        if self._generations.now:
+            self._generations.now.texts[address] = value
         return float(number)
 
     def _switched(self, name: str, value: Value) -> float:
-        """Return what stands on the board for a switch; panics are counted."""
-        return self._shared.knobs.switch(PANIC) + 1 if name == "panic" else float(value)
+        """Return what the memory holds for a switch; a momentary one counts up."""
+        return self._shared.parameters.switch(SWITCH_PLACES[name]) + 1 if SWITCHES[name].momentary else float(value)
 
 
 def _ignore(_: object) -> None:
-    """Do nothing with what is told."""
+    """Do nothing."""

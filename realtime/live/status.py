@@ -8,8 +8,6 @@ PACKETS = ("received", "lost", "late", "reordered", "duplicate", "concealed", "r
 """What became of the packets of a device that is a network; see `osc.jitter.Arrivals`."""
 
 _FIELDS = (
-    # the control process
-    "hop_s",  # the longest hop of the chain that was started with
     # the audio process
     "rate",  # Hz; 0 while there is no device
     "block",  # frames
@@ -20,6 +18,7 @@ _FIELDS = (
     "held",  # samples in the device's own jitter buffer
     *PACKETS,
     # the worker
+    "hop_s",  # the longest hop of the stages that play, in seconds
     "done",  # number of the block processed last; -1 before the first
     "delay",  # the chain's, in samples
     "load",

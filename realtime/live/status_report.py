@@ -1,8 +1,8 @@
-"""What the live engine's status says, as people and programs want to read it."""
+"""Figures and meters made of the status of the live engine."""
 
 from __future__ import annotations
 
-from gramophone.realtime.live.latency_budget import depth
+from gramophone.realtime.live.latency_budget import budget_blocks
 from gramophone.realtime.live.status import PACKETS, Status
 
 _COUNTS = ("blocks", "underruns", "xruns", "errors", "non_finite")
@@ -10,9 +10,9 @@ _LEVELS = ("peak_db", "rms_db")
 
 
 def latency(status: Status, spare: int | None) -> int:
-    """Return how late the sound is in samples, where the worker has `spare` blocks (None: what its chain needs)."""
+    """Return the latency in samples, with `spare` blocks for the worker (None: what its chain needs)."""
     block = int(status["block"])
-    return int((1 + depth(status, spare, max(block, 1))) * block + status["delay"] + status["held"])
+    return int((1 + budget_blocks(status, spare, max(block, 1))) * block + status["delay"] + status["held"])
 
 
 def report(status: Status, spare: int | None) -> dict[str, object]:
@@ -36,7 +36,7 @@ def report(status: Status, spare: int | None) -> dict[str, object]:
 
 
 def meters(status: Status, spare: int | None) -> dict[str, float]:
-    """Return what moves while it plays, by name: levels in dB, load, underruns, latency in samples."""
+    """Return meters by name: levels in dB, load (1 is all of the time), underruns, latency in samples."""
     sides = (("input", "in"), ("output", "out"))
     levels = {f"{side}.{name}": round(status[f"{short}_{name}"], 1) for side, short in sides for name in _LEVELS}
     counts = {"underruns": status["underruns"], "latency_samples": float(latency(status, spare))}

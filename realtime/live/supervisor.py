@@ -1,4 +1,4 @@
-"""The supervisor: starts the audio process and the worker, hears what they say, and brings back whichever dies."""
+"""The supervisor: starts the audio process and the worker, receives their messages, and replaces whichever dies."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from multiprocessing import connection
 from typing import Protocol
 
 from gramophone.presets import PresetError
-from gramophone.realtime.live.ahead import StandbyWorker, spawn_worker
 from gramophone.realtime.live.audio_process import run_audio
 from gramophone.realtime.live.devices.backend import AudioError
 from gramophone.realtime.live.messages import AudioSettings, Complaint, Event, Failed, Lost, Opened, Play
 from gramophone.realtime.live.shared_state import SharedState
+from gramophone.realtime.live.worker_process import StandbyWorker, spawn_worker
 from gramophone.realtime.stage import Format
 from gramophone.realtime.system.process_handle import ChildProcess
 
 _LOOK_S = 0.2
 HANGING_S = 6.0
-"""For so long a worker may play nothing: longer than a stage waits for a plug-in, which only then it can name."""
+"""So long a worker may play nothing: longer than a stage waits for a plug-in before it names it."""
 _SETTLED_S = 2.0
-"""When a worker that stands by is started: not while the first one needs the machine to itself."""
+"""When a standby worker is started: not while the first one needs the machine to itself."""
 _LONG_LIFE_S = 10.0
 _MOST_DEATHS = 3
 """How often in a row a worker may die without a long life."""
@@ -31,8 +31,8 @@ class WorkerError(RuntimeError):
     """The process that plays the chain cannot start; the message says where to look."""
 
 
-class SupervisedProcess(Protocol):
-    """What the processes play for. All but `tell` is called with the supervisor's lock held."""
+class SupervisorOwner(Protocol):
+    """What the supervisor reports to. All but `report_news` is called with the supervisor's lock held."""
 
     def order(self, form: Format) -> Play | None:
         """Return what a worker that starts now is to play; None if that is not known yet."""
@@ -44,32 +44,32 @@ class SupervisedProcess(Protocol):
             AudioError: it does not do.
         """
 
-    def heard(self, message: object) -> None:
-        """Take in what the worker says."""
+    def received(self, message: object) -> None:
+        """Take a message from the worker."""
 
-    def buried(self) -> None:
+    def died(self) -> None:
         """Take note that the worker has died, whatever it was asked."""
 
-    def tell(self, news: str) -> None:
-        """Say a sentence to people."""
+    def report_news(self, news: str) -> None:
+        """Pass on a sentence for people."""
 
 
 class Supervisor:
-    """The processes of a session, of which the first worker is there. What they are told under `lock` is in order."""
+    """The processes of a session, with `standby` as its first worker. What is sent under `lock` arrives in order."""
 
     def __init__(
-        self, audio: AudioSettings, device: str, shared: SharedState, ahead: StandbyWorker, charge: SupervisedProcess
+        self, audio: AudioSettings, device: str, shared: SharedState, standby: StandbyWorker, owner: SupervisorOwner
     ) -> None:
         self.lock = threading.RLock()
         self.format: Format | None = None
         self.restarts = 0
-        self._audio_settings, self._device, self._shared, self._charge = audio, device, shared, charge
+        self._audio_settings, self._device, self._shared, self._owner = audio, device, shared, owner
         self._failure: Exception | None = None
         self._changed, self._stopping = threading.Event(), threading.Event()
         self._later: list[Callable[[], None]] = []
-        self._wake = ahead.wake
+        self._wake = standby.wake
         self._audio = self._spawn_audio()
-        self._worker: ChildProcess | None = ahead.worker
+        self._worker: ChildProcess | None = standby.worker
         self._standby: ChildProcess | None = None
         self._ordered = False
         self._started_at: float | None = None
@@ -92,13 +92,13 @@ class Supervisor:
         return self._worker.pid if self._worker else None
 
     def order(self) -> None:
-        """Tell the worker what to play, once it is known what and on what."""
-        if self._worker and self.format and not self._ordered and (order := self._charge.order(self.format)):
+        """Send the worker what to play, once preset and device are known."""
+        if self._worker and self.format and not self._ordered and (order := self._owner.order(self.format)):
             self._worker.send(order)
             self._ordered = True
 
     def send(self, message: object) -> None:
-        """Say something to the worker that has its order; one that has not will find things as they are."""
+        """Send a message to a worker that has its order; one that has not will be sent the state of then."""
         if self._worker and self._ordered:
             self._worker.send(message)
 
@@ -111,20 +111,20 @@ class Supervisor:
         return True
 
     def later(self, call: Callable[[], None]) -> None:
-        """Call something once no lock is held: whoever hears news may want to turn a knob."""
+        """Call something once no lock is held: a callback may set a value, which takes locks of its own."""
         self._later.append(call)
 
     def check(self) -> None:
         """Raise what has ended the session, if anything has.
 
         Raises:
-            AudioError, PresetError, WorkerError: device or chain failed before anything was heard.
+            AudioError, PresetError, WorkerError: device or chain failed before anything was played.
         """
         if self._failure:
             raise self._failure
 
     def wait(self, reached: Callable[[], bool]) -> None:
-        """Return once something is reached, looking whenever a process has spoken.
+        """Return once something is reached; asked whenever a process has sent a message.
 
         Raises:
             As `check`.
@@ -145,57 +145,57 @@ class Supervisor:
                 idle.kill()
         for child in filter(None, (self._audio, self._worker, self._standby)):
             for message in child.stop():
-                self._hear(child, message)
-        self._charge.buried()
+                self._receive(child, message)
+        self._owner.died()
         self._call_later()
 
     def _spawn_audio(self) -> ChildProcess:
         return ChildProcess("gramophone audio", run_audio, self._shared, self._wake, self._audio_settings)
 
     def _supervise(self) -> None:
-        """Hear what the processes say and replace those that die, until the session is closed."""
+        """Receive what the processes send and replace those that die, until the session is closed."""
         while not self._stopping.is_set():
             children = [child for child in (self._audio, self._worker, self._standby) if child]
             connection.wait([end for child in children for end in (child.connection, child.sentinel)], _LOOK_S)
             with self.lock:
                 for child in children:
-                    for message in child.heard():
-                        self._hear(child, message)
+                    for message in child.received():
+                        self._receive(child, message)
                 self._mend()
             self._changed.set()
             self._call_later()
             if self._failure:
                 return
 
-    def _tell(self, news: str) -> None:
-        self.later(lambda: self._charge.tell(news))
+    def _report_news(self, news: str) -> None:
+        self.later(lambda: self._owner.report_news(news))
 
     def _call_later(self) -> None:
         later, self._later = self._later, []
         for call in later:
             call()
 
-    def _hear(self, child: ChildProcess, message: object) -> None:
+    def _receive(self, child: ChildProcess, message: object) -> None:
         match message:
             case Opened():
                 self._open(message)
             case Lost(name):
-                self._tell(f"{name} is gone; looking for it")
+                self._report_news(f"{name} is gone; looking for it")
             case Failed(why) if child is self._audio:
                 self._failure = AudioError(why)
             case Failed(why) if not self._has_played:
                 self._failure = PresetError(why)
             case Failed(why) | Complaint(why):
-                self._tell(why)
+                self._report_news(why)
             case Event(name="start"):
                 self._started_at, self._has_played = time.monotonic(), True
         if child is self._worker:
-            self._charge.heard(message)
+            self._owner.received(message)
 
     def _open(self, device: Opened) -> None:
         """Note that a device is there; at another rate the chain has to be made anew."""
         try:
-            self._charge.opened(device)
+            self._owner.opened(device)
         except AudioError as error:
             self._failure = error
             return
@@ -210,7 +210,7 @@ class Supervisor:
         if self._failure:
             return
         if not self._audio.alive:
-            self._tell("the audio process has died; starting another")
+            self._report_news("the audio process has died; starting another")
             self.restarts += 1
             self._audio = self._spawn_audio()
         if self._standby and not self._standby.alive:
@@ -218,28 +218,28 @@ class Supervisor:
         if not self._standby and self._played_for(_SETTLED_S):
             self._standby = spawn_worker(self._wake)
         if self._worker and not self._worker.alive:
-            self._bury()
+            self._replace_dead_worker()
         elif self._worker and self._hangs():
-            self._tell("the worker hangs; ending it")
+            self._report_news("the worker hangs; ending it")
             self._worker.kill()
 
-    def _bury(self) -> None:
-        """Take note of a worker's death and last words and start another, unless they keep dying."""
+    def _replace_dead_worker(self) -> None:
+        """Receive a dead worker's last messages and start another, unless they keep dying."""
         if self._worker:
-            for message in self._worker.heard():
-                self._hear(self._worker, message)
+            for message in self._worker.received():
+                self._receive(self._worker, message)
         self._deaths = 1 if self._played_for(_LONG_LIFE_S) else self._deaths + 1
         self._started_at = None
         self.restarts += 1
-        self._charge.buried()
+        self._owner.died()
         if self._deaths > _MOST_DEATHS:
             self._worker = None
             if not self._has_played:
-                self._failure = WorkerError("the worker process cannot start; what it said is printed above")
+                self._failure = WorkerError("the worker process cannot start; its messages are printed above")
                 return
-            self._tell("the worker keeps dying: the sound stays dry until another preset is chosen")
+            self._report_news("the worker keeps dying: the sound stays dry until another preset is chosen")
             return
-        self._tell("the worker has died; starting another")
+        self._report_news("the worker has died; starting another")
         self._replace_worker()
 
     def _replace_worker(self) -> None:

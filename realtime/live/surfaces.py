@@ -1,4 +1,4 @@
-"""Every hand on the desk of a live session: OSC, OSCQuery with the control page, and MIDI."""
+"""The control surfaces of a live session: OSC, OSCQuery with the control page, and MIDI."""
 
 from __future__ import annotations
 
@@ -47,6 +47,10 @@ class Surfaces:
             space.notices.publish(f"{controller.name} cannot be played; the terminal says why")
             controller.revert(lambda: session.preset)
 
+        def report_failure(error: Exception) -> None:
+            space.notices.publish("the preset cannot be played; the terminal says why")
+            tell(str(error))
+
         controller_map = ControllerMap(controller)
         saver = PresetSaver(controller, session.snapshot, say)
         space = AddressSpace(
@@ -58,6 +62,7 @@ class Surfaces:
             router=session,
         )
         session.on_refused = go_back
+        controller.listen_failures(report_failure)
         for part in (controller_map, space, saver):
             yield closing(part)
         if self.osc_port is not None:

@@ -1,7 +1,7 @@
-"""The worker at work: waits for a block, turns the knobs, plays the block, hands it on.
+"""The worker: waits for a block, sets what has changed, plays the block and writes the result.
 
-Everything that may take longer than a block happens in other threads: making chains, talking to the control process,
-counting up figures. They give the interpreter back within 0.1 ms.
+Everything that may take longer than a block happens in other threads: making chains, messages to and from the control
+process, figures. They give the interpreter back within 0.1 ms.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from gramophone.models.parameters import Value
 from gramophone.presets import Preset, PresetError
 from gramophone.realtime.chain import Chain
 from gramophone.realtime.engine import EngineReport
+from gramophone.realtime.live.latency_budget import MOVE_SAMPLES
 from gramophone.realtime.live.messages import (
     Ask,
     Change,
     Complaint,
     Event,
-    EventName,
     Held,
     LeftOut,
     Play,
@@ -35,39 +35,40 @@ from gramophone.realtime.live.messages import (
     Text,
 )
 from gramophone.realtime.live.parameter_reader import ParameterReader
-from gramophone.realtime.live.places import SWITCHES, slots, values_at
 from gramophone.realtime.live.player import Player
+from gramophone.realtime.live.preset_generations import numbers_of, places_of
 from gramophone.realtime.stage import Audio, StageError
+from gramophone.realtime.switches import SWITCHES
 from gramophone.realtime.system.process_handle import Stop
 from gramophone.realtime.system.realtime_priority import SOUND, real_time, settle
 from gramophone.realtime.system.wakeup import Wake
 
 _PATIENCE_S = 0.1
-"""How far behind the worker still catches up block by block; further, and it goes on with the newest."""
+"""So far behind the worker still catches up block by block; further, and it goes on with the newest."""
 _REPORT_S = 0.25
 
 
 @dataclass(frozen=True)
-class _Panic(Change):
-    """A chore: the same preset once more, from silence, when the knobs on the board are as `known`."""
+class _Refresh(Change):
+    """The same preset once more, from silence, where the parameter memory holds `known`."""
 
     known: NDArray[np.float64]
 
 
 class Worker:
-    """A player between the rings. `run` plays in the calling thread, with real-time priority where allowed."""
+    """A player between two block rings. `run` plays in the calling thread, with real-time priority where allowed."""
 
     def __init__(self, wake: Wake, player: Player, order: Play, control: Connection) -> None:
         self._shared = shared = order.shared
         self._wake, self._player, self._control = wake, player, control
         self._rate = order.form.rate
-        self._knobs = ParameterReader(shared.knobs)
-        self._lay_out(order)
-        self._inquiries: deque[Iterator[None]] = deque()
-        self._coming: deque[tuple[Change, Chain]] = deque()
+        self._parameters = ParameterReader(shared.parameters)
+        self._follow(order)
+        self._questions: deque[Iterator[None]] = deque()
+        self._entering: deque[tuple[Change, Chain, int]] = deque()
         self._fresh: deque[tuple[Change, Chain]] = deque()
-        self._chores: SimpleQueue[Change | None] = SimpleQueue()
-        self._said: SimpleQueue[object] = SimpleQueue()
+        self._orders: SimpleQueue[Change | None] = SimpleQueue()
+        self._messages: SimpleQueue[object] = SimpleQueue()
         self._stopped = threading.Event()
         self._number = shared.inputs.newest + 1
         self._preset = order.preset
@@ -76,21 +77,22 @@ class Worker:
         """Play until `Stop`."""
         helpers = [
             threading.Thread(target=work, name=work.__name__, daemon=True)
-            for work in (self._listen, self._make, self._speak, self._report)
+            for work in (self._receive, self._make_chains, self._send, self._report)
         ]
         settle()
         for helper in helpers:
             helper.start()
         self._shared.status["real_time"] = real_time(SOUND)
+        self._shared.status["hop_s"] = self._player.engine.chain.hop_s
         self._number = self._shared.inputs.newest + 1
-        self._say("start", value=self._preset)
+        self._send_event("start", value=self._preset)
         while not self._stopped.is_set():
             self._wake.wait()
             played = self._catch_up()
-            if self._inquiries and (played or not self._shared.status["rate"]):
-                self._inquire()
-        self._chores.put(None)
-        self._said.put(None)
+            if self._questions and (played or not self._shared.status["rate"]):
+                self._answer()
+        self._orders.put(None)
+        self._messages.put(None)
         helpers[2].join()
         self._player.close()
 
@@ -102,9 +104,9 @@ class Worker:
             taken = inputs.read(self._number)
             patience = min(ceil(_PATIENCE_S * self._rate / taken.sound.shape[1]), inputs.slots // 2) if taken else 0
             if taken is None or inputs.newest - self._number > patience:
-                self._number = inputs.newest  # nobody waits any more for what lies between
+                self._number = inputs.newest  # what lies between would come too late
                 continue
-            self._turn_knobs()
+            self._apply_changes()
             outputs.write(self._number, self._play(taken.sound), self._player.delay)
             self._shared.status["done"] = self._number
             self._shared.status["delay"] = self._player.delay
@@ -113,38 +115,45 @@ class Worker:
         return played
 
     def _play(self, block: Audio) -> Audio:
-        """Return the player's sound, and tell what its stages took over from the background to make it."""
+        """Return the player's sound; send as events what its stages took over from the background to make it."""
         chain = self._player.engine.chain
         before = chain.taken
         sound = self._player.process(block)
         for name, number in chain.taken.items():
             if number != before[name]:
-                self._say("take", name, number)
+                self._send_event("take", name, number)
         return sound
 
-    def _turn_knobs(self) -> None:
-        """Take over what has changed since the last block."""
-        for address, value in self._knobs.changes():
+    def _apply_changes(self) -> None:
+        """Set what has changed since the last block, and go over to a chain that has been made."""
+        for address, value in self._parameters.changes():
             if address in SWITCHES:
                 self._switch(address, bool(value))
             else:
                 self._set(address, value)
         if self._fresh:
             self._refresh(*self._fresh.popleft())
-        if self._coming and not self._player.changing:
-            change, chain = self._coming.popleft()
-            self._player.change(chain)
-            self._lay_out(change)
-            self._say("change", value=change.preset)
+        if not self._player.changing:
+            self._enter_next_chain()
 
-    def _inquire(self) -> None:
-        """Go on with an inquiry now that no block waits; where no device asks for blocks, the next step follows."""
-        if next(self._inquiries[0], self) is self:
-            self._inquiries.popleft()
+    def _enter_next_chain(self) -> None:
+        """Fade over to the next chain, once the callback leaves it the time that its hops need."""
+        if not self._entering:
+            self._shared.status["hop_s"] = self._player.engine.chain.hop_s
+        elif self._number >= self._entering[0][2]:
+            change, chain, _ = self._entering.popleft()
+            self._player.change(chain)
+            self._follow(change)
+            self._send_event("change", value=change.preset)
+
+    def _answer(self) -> None:
+        """Ask one more stage now that no block waits; where no device asks for blocks, the next follows at once."""
+        if next(self._questions[0], self) is self:
+            self._questions.popleft()
         self._wake.ring()
 
-    def _inquiry(self, number: int) -> Iterator[None]:
-        """Ask stage after stage what it holds, with a pause between two, and tell; begin again if the chain changes."""
+    def _collect_held(self, number: int) -> Iterator[None]:
+        """Ask stage after stage what it holds, with a pause between two; begin again if the chain changes."""
         chain: Chain | None = None
         held: dict[tuple[str, str], Value] = {}
         while chain is not self._player.engine.chain:
@@ -155,90 +164,95 @@ class Worker:
                 yield
                 if chain is not self._player.engine.chain:
                     break
-        self._said.put(Held(number, self._generation, held))
+        self._messages.put(Held(number, self._generation, held))
 
     def _refresh(self, made_for: Change, chain: Chain) -> None:
-        """End a panic. A chain that another preset has overtaken meanwhile is not needed: the new one is fresh."""
+        """End a momentary switch. A chain that another preset has overtaken is not needed: the new one is fresh."""
         overtaken = made_for.generation != self._generation
         self._player.refresh(None if overtaken else chain)
         if overtaken:
             chain.close()
         else:
-            self._lay_out(made_for)  # what was turned meanwhile is turned again
-        self._say("refresh", value=not overtaken)
+            self._follow(made_for)  # what was set meanwhile is set again
+        self._send_event("refresh", value=not overtaken)
 
     def _set(self, address: str, value: Value) -> None:
         try:
             self._player.set(address, value)
         except StageError as error:
-            self._said.put(Complaint(str(error)))
+            self._messages.put(Complaint(str(error)))
         else:
-            self._say("set", address, value)
+            self._send_event("set", address, value)
 
     def _switch(self, name: str, on: bool) -> None:
-        if name == "mute":
-            self._player.mute(on)
-            self._say("mute", value=on)
-        elif name == "bypass":
-            self._player.bypass(on)
-            self._say("bypass", value=on)
-        else:
-            self._player.panic()
-            self._say("panic")
-            self._chores.put(_Panic(self._player.engine.preset, self._generation, self._knobs.known))
+        self._player.switch(name, on)
+        self._send_event(name, value=on)
+        if SWITCHES[name].momentary:
+            self._orders.put(_Refresh(self._player.engine.preset, self._generation, self._parameters.known))
 
-    def _lay_out(self, order: Play | Change) -> None:
+    def _follow(self, order: Play | Change) -> None:
         self._generation = order.generation
         parameters = self._player.parameters
-        known = order.known if isinstance(order, _Panic) else values_at(slots(parameters), order.preset)
-        self._knobs.lay_out(parameters, order.generation, known)
+        known = order.known if isinstance(order, _Refresh) else numbers_of(places_of(parameters), order.preset)
+        self._parameters.follow(parameters, order.generation, known)
 
-    def _say(self, name: EventName, address: str = "", value: Value | Preset = True) -> None:
-        self._said.put(Event(self._number, name, address, value))
+    def _send_event(self, name: str, address: str = "", value: Value | Preset = True) -> None:
+        self._messages.put(Event(self._number, name, address, value))
 
-    def _listen(self) -> None:
-        """Take orders from the control process."""
+    def _receive(self) -> None:
+        """Receive what the control process sends."""
         try:
             while not isinstance(order := self._control.recv(), Stop):
                 match order:
                     case Text():
-                        self._knobs.hear(order)
+                        self._parameters.receive(order)
                     case Ask(number):
-                        self._inquiries.append(self._inquiry(number))
+                        self._questions.append(self._collect_held(number))
                         self._wake.ring()
                     case Change():
-                        self._chores.put(order)
+                        self._orders.put(order)
         except EOFError:
             pass
         self._stopped.set()
         self._wake.ring()
 
-    def _make(self) -> None:
-        """Make the chains that are asked for; of several waiting ones of a kind only the last."""
+    def _make_chains(self) -> None:
+        """Make the chains that are asked for; of several that wait, the last of each kind."""
         while True:
-            chores = [self._chores.get()]
-            while not self._chores.empty():
-                chores.append(self._chores.get())
-            if None in chores:
+            orders = [self._orders.get()]
+            while not self._orders.empty():
+                orders.append(self._orders.get())
+            if None in orders:
                 return
-            newest = {type(chore): chore for chore in chores if chore}
-            for chore in newest.values():
+            newest = {type(order): order for order in orders if order}
+            for order in newest.values():
                 try:
-                    chain = self._player.prepare(chore.preset)
+                    chain = self._player.prepare(order.preset)
                 except PresetError as error:
-                    playing = self._coming[-1][0].generation if self._coming else self._generation
-                    self._said.put(Refused(str(error), chore.generation, playing))
+                    playing = self._entering[-1][0].generation if self._entering else self._generation
+                    self._messages.put(Refused(str(error), order.generation, playing))
                 else:
-                    (self._fresh if isinstance(chore, _Panic) else self._coming).append((chore, chain))
+                    self._keep(order, chain)
             gc.collect()
 
-    def _speak(self) -> None:
-        """Pass on what was said; sending may take its time here."""
-        while (said := self._said.get()) is not None:
-            self._control.send(said)
+    def _keep(self, order: Change, chain: Chain) -> None:
+        """Let a chain wait for the audio thread, and raise the latency budget to what it needs before it plays."""
+        if isinstance(order, _Refresh):
+            self._fresh.append((order, chain))
+            return
+        status, at = self._shared.status, self._shared.inputs.newest
+        if chain.hop_s > status["hop_s"]:  # two blocks until the callback surely knows, and its fade
+            at += 2 + ceil(MOVE_SAMPLES / max(status["block"], 1))
+        self._entering.append((order, chain, at))
+        status["hop_s"] = max(status["hop_s"], chain.hop_s)  # only now: the audio thread lowers it while none waits
+
+    def _send(self) -> None:
+        """Send messages to the control process; that may take its time here."""
+        while (message := self._messages.get()) is not None:
+            self._control.send(message)
 
     def _report(self) -> None:
-        """Write figures to the status board now and then, and tell when stages are left out."""
+        """Write figures to the status now and then, and send word when stages are left out."""
         ended = False
         left_out: dict[str, str] = {}
         while not ended:
@@ -246,7 +260,7 @@ class Worker:
             self._write_figures(report)
             if report.left_out != left_out:
                 left_out = report.left_out
-                self._said.put(LeftOut(left_out))
+                self._messages.put(LeftOut(left_out))
             ended = self._stopped.wait(_REPORT_S)
 
     def _write_figures(self, report: EngineReport) -> None:

@@ -1,17 +1,47 @@
-"""What a worker process does from its first moment until it plays; nothing that is slow to load is imported above."""
+"""The worker process from its start until it plays.
+
+Loading its libraries takes longest of all, so that it is started before anything else is known and is sent what to play
+later (`Play`). Nothing heavy is imported at the top of this file: it can be the first thing that a program imports.
+"""
 
 from __future__ import annotations
 
 import gc
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from gramophone.realtime.live.messages import Failed, Play, Warm
+from gramophone.realtime.system.process_handle import ChildProcess
 from gramophone.realtime.system.realtime_priority import HELPERS, belong_to_parent, real_time, share_heap
-from gramophone.realtime.system.wakeup import Wake
+from gramophone.realtime.system.wakeup import Wake, make_wake
+
+
+@dataclass(frozen=True)
+class StandbyWorker:
+    """A worker process without a preset, and the event that wakes it, which it can be given only as it is spawned."""
+
+    worker: ChildProcess
+    wake: Wake
+
+    def close(self) -> None:
+        """End a process that is not needed."""
+        self.worker.kill()
+        self.wake.close()
+
+
+def start_standby_worker() -> StandbyWorker:
+    """Start a worker process and return at once."""
+    wake = make_wake()
+    return StandbyWorker(spawn_worker(wake), wake)
+
+
+def spawn_worker(wake: Wake) -> ChildProcess:
+    """Return a worker process that loads its libraries and then waits for `Play`."""
+    return ChildProcess("gramophone worker", run_worker, wake)
 
 
 def run_worker(wake: Wake, control: Connection) -> None:
-    """Be a worker process: load everything, wait for `Play`, play until `Stop` or until the parent is gone."""
+    """Load every library, wait for `Play`, then play until `Stop` or until the parent process has gone."""
     belong_to_parent()
     share_heap()
     gc.disable()  # loading makes much that stays and little that goes: looking through it took a fifth of the time
@@ -28,7 +58,7 @@ def run_worker(wake: Wake, control: Connection) -> None:
     try:
         order = control.recv()
         if isinstance(order, Play):
-            real_time(HELPERS)  # somebody is waiting for the sound already
+            real_time(HELPERS)  # the device plays already
             Worker(wake, Player(order.preset, order.form), order, control).run()
     except (PresetError, StageError) as error:
         control.send(Failed(str(error)))

@@ -19,9 +19,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from gramophone.models.parameters import Parameter, ParameterError, Value, lookup
 from gramophone.presets import Preset
 from gramophone.realtime.midi.clock import SYNCED_UNITS
-
-ACTIONS = ("bypass", "mute", "panic")
-"""What a mapping can switch beside the parameters of the chain."""
+from gramophone.realtime.switches import SWITCHES
 
 KINDS = ("cc", "cc14", "nrpn", "rpn", "bend", "pressure", "polypressure", "note", "clock")
 RELATIVE = ("twos-complement", "binary-offset", "signed-bit")
@@ -144,9 +142,9 @@ def check_knob(mapping: ControlMapping, knobs: Mapping[str, Parameter]) -> None:
     Raises:
         ParameterError: it is not.
     """
-    if mapping.knob in ACTIONS and mapping.control != "clock":
-        if mapping.knob == "panic" and mapping.mode == "toggle":
-            raise ParameterError("mode = 'toggle': panic cannot be left on; use momentary")
+    if mapping.knob in SWITCHES and mapping.control != "clock":
+        if SWITCHES[mapping.knob].momentary and mapping.mode == "toggle":
+            raise ParameterError(f"mode = 'toggle': {mapping.knob} cannot be left on; use momentary")
         return
     knob = lookup(knobs, mapping.knob)
     if mapping.control == "clock" and knob.unit not in SYNCED_UNITS:

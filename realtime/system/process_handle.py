@@ -1,4 +1,4 @@
-"""A child process and the pipe to it. Saying something to it never waits, even if it hangs or is gone."""
+"""A child process and the pipe to it. Sending never waits, even if the process hangs or is gone."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ class ChildProcess:
         self._process = context.Process(target=target, args=(*arguments, theirs), name=name, daemon=True)
         self._process.start()
         theirs.close()
-        self._words: SimpleQueue[object] = SimpleQueue()
-        threading.Thread(target=_pass_on, args=(self._words, self.connection), name=f"to {name}", daemon=True).start()
+        self._outgoing: SimpleQueue[object] = SimpleQueue()
+        threading.Thread(
+            target=_send_all, args=(self._outgoing, self.connection), name=f"to {name}", daemon=True
+        ).start()
 
     @property
     def pid(self) -> int:
@@ -47,17 +49,17 @@ class ChildProcess:
         return self._process.is_alive()
 
     def send(self, message: object) -> None:
-        """Say something to the process, in order, at once or as soon as it listens."""
-        self._words.put(message)
+        """Send a message to the process, in order; a thread waits in the caller's place until the pipe takes it."""
+        self._outgoing.put(message)
 
-    def heard(self) -> list[object]:
-        """Return what the process has said since the last call."""
+    def received(self) -> list[object]:
+        """Return the messages that the process has sent since the last call."""
         messages = []
         try:
             while self.connection.poll():
                 messages.append(self.connection.recv())
         except (EOFError, OSError):
-            pass  # it has ended; its sentinel tells
+            pass  # it has ended; its sentinel is ready
         return messages
 
     def kill(self) -> None:
@@ -65,25 +67,25 @@ class ChildProcess:
         self._process.kill()
 
     def stop(self) -> list[object]:
-        """End the process, by force if it takes too long; return its last words."""
+        """End the process, by force if it takes too long; return its last messages."""
         self.send(Stop())
         last: list[object] = []
         deadline = _PATIENCE_S
         while self.alive and deadline > 0:
             self._process.join(0.02)
-            last += self.heard()
+            last += self.received()
             deadline -= 0.02
         if self.alive:
             self._process.kill()
             self._process.join()
-        last += self.heard()
-        self._words.put(None)
+        last += self.received()
+        self._outgoing.put(None)
         return last
 
 
-def _pass_on(words: SimpleQueue[object], connection: Connection) -> None:
+def _send_all(outgoing: SimpleQueue[object], connection: Connection) -> None:
     try:
-        while (word := words.get()) is not None:
-            connection.send(word)
+        while (message := outgoing.get()) is not None:
+            connection.send(message)
     except OSError:
-        pass  # nobody listens any more
+        pass  # the process has gone

@@ -41,9 +41,6 @@ class Sink:
         self.times = []
         self._called = threading.Condition()
 
-    def set(self, address, value):
-        self._keep("set", address, value)
-
     def set_many(self, changes):
         self.together.append(dict(changes))
         for address, value in changes.items():
@@ -51,15 +48,6 @@ class Sink:
 
     def change(self, preset):
         self._keep("change", preset.name)
-
-    def mute(self, muted):
-        self._keep("mute", muted)
-
-    def bypass(self, bypassed):
-        self._keep("bypass", bypassed)
-
-    def panic(self):
-        self._keep("panic")
 
     def wait_for(self, found, seconds=20):
         """Wait until `found(calls)` is true."""
@@ -79,7 +67,7 @@ class Setup:
     def __init__(self, preset=None, meters=None, surfaces=False):
         self.shown, self.notices = [], []
         self.sink = Sink()
-        self.controller = Controller(preset or make_preset(), self.sink)
+        self.controller = Controller(preset or make_preset(), self.sink, patience_s=60)
         self.controller_map = ControllerMap(self.controller) if surfaces else None
         self.saver = PresetSaver(self.controller, lambda: self.controller.preset, self._publish) if surfaces else None
         errors = ErrorLog(self.shown.append)

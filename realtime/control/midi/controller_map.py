@@ -21,8 +21,9 @@ from gramophone.realtime.control.midi.takeover import Takeover
 from gramophone.realtime.control.midi.tempo import Tempo
 from gramophone.realtime.midi.clock import from_beats
 from gramophone.realtime.midi.decoder import TOP_7, TOP_14, Beat, Event, Moved, Program, Stepped
-from gramophone.realtime.midi.mapping import ACTIONS, ControlMapping, check_knob, with_mappings
+from gramophone.realtime.midi.mapping import ControlMapping, check_knob, with_mappings
 from gramophone.realtime.parameter_table import mappings_of
+from gramophone.realtime.switches import SWITCHES
 
 _log = logging.getLogger(__name__)
 _MOST_ERRORS = 100
@@ -75,7 +76,7 @@ class ControllerMap:
         self._lock = threading.RLock()
         self._given_programs = programs
         self._follows_presets = mappings is None
-        self._actions: dict[str, bool] = dict.fromkeys(ACTIONS, False)
+        self._pressed = {name: False for name, switch in SWITCHES.items() if switch.momentary}
         self._learner: Learner | None = None
         self._learned: Learned | None = None
         self._tempo = Tempo()
@@ -294,27 +295,20 @@ class ControllerMap:
 
     def _position(self, address: str) -> float | None:
         """Return the parameter's normalised value; None if the preset has no such parameter, or it is a file name."""
-        if address in self._actions:
-            return float(self._actions[address])
+        if address in self._pressed:
+            return float(self._pressed[address])
         knob = self._controller.parameters.get(address)
-        if knob is None or (isinstance(knob.default, str) and not knob.choices):
+        if address not in SWITCHES and (knob is None or (isinstance(knob.default, str) and not knob.choices)):
             return None
         return self._controller.get_0to1(address)
 
     def _put(self, address: str, position: float) -> None:
-        if address not in self._actions:
+        if address not in self._pressed:
             self._controller.set_0to1(address, position)
-            return
-        before, self._actions[address] = self._actions[address], position >= 0.5
-        if self._actions[address] == before:
-            return
-        if address == "mute":
-            self._controller.mute(not before)
-        elif address == "bypass":
-            self._controller.bypass(not before)
-        elif not before:
-            self._controller.panic()
-        self._note_change(address, not before)
+        elif self._pressed[address] != (position >= 0.5):
+            self._pressed[address] = position >= 0.5
+            self._controller.set(address, self._pressed[address])
+            self._note_change(address, self._pressed[address])
 
     def _note_change(self, address: str, value: Value) -> None:
         """Note that a value was changed, and whether by one of our own controls. Runs in any thread; takes no lock."""

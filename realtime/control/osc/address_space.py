@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from gramophone.models.parameters import Parameter, Value
-from gramophone.realtime.control.controller import Controller
+from gramophone.models.parameters import Parameter
+from gramophone.realtime.control.controller import Change, Controller
 from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.control.osc.commands import (
     MorphMethod,
     OrderMethod,
-    PanicMethod,
     PresetMethod,
     SaveMethod,
     SwitchMethod,
@@ -30,9 +29,9 @@ from gramophone.realtime.control.osc.read_only_methods import (
 )
 from gramophone.realtime.control.osc.routing_methods import Router, route_commands
 from gramophone.realtime.control.preset_saver import PresetSaver
-from gramophone.realtime.midi.mapping import ACTIONS
 from gramophone.realtime.osc.address_pattern import PatternError, is_pattern, matcher
 from gramophone.realtime.osc.error_log import ErrorLog, RefusedError
+from gramophone.realtime.switches import SWITCHES
 
 ROOT = "/gramophone"
 NORMALISED = f"{ROOT}/n"
@@ -121,13 +120,18 @@ class AddressSpace:
         """Return the meters' levels by address."""
         return {meter_path(ROOT, name): value for name, value in self._meters().items()}
 
-    def set_many(self, changes: Mapping[str, Value]) -> None:
-        """Set several parameters, mute, bypass and panic at once, by their methods' keys.
+    @property
+    def changing(self) -> bool:
+        """Whether another preset has been asked for whose addresses are not there yet."""
+        return self._controller.changing
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Set several parameters and switches at once, as their methods have checked them.
 
         Raises:
             ParameterError: there is no such parameter any more; none is set.
         """
-        self._controller.set_many(changes)
+        self._controller.apply(changes)
 
     def _matching(self, methods: Mapping[str, OscMethod], pattern: str) -> tuple[OscMethod, ...]:
         try:
@@ -146,12 +150,12 @@ class AddressSpace:
 
     def _current(self) -> Built:
         built = self._built
-        if built.layout != self._controller.layout:
+        if built.layout != self._controller.generation:
             built = self._built = self._build()
         return built
 
     def _build(self) -> Built:
-        layout, parameters = self._controller.layout, self._controller.parameters
+        layout, parameters = self._controller.generation, self._controller.parameters
         methods: dict[str, OscMethod] = {method.path: method for method in self._meter_methods()} | self._fixed
         order = OrderMethod(f"{ROOT}/order", self._controller)
         methods[order.path] = order
@@ -172,7 +176,7 @@ class AddressSpace:
         controller_map = self._controller_map
         if not controller_map:
             return
-        for address in (*ACTIONS, *parameters):
+        for address in (*SWITCHES, *parameters):
             knob = parameters.get(address)
             if not knob or knob.choices or not isinstance(knob.default, str):
                 path = f"{ROOT}/midi/control/{address.replace('.', '/')}"
@@ -190,17 +194,7 @@ class AddressSpace:
         methods = [
             PresetMethod(f"{ROOT}/preset", self._controller, self.library),
             MorphMethod(f"{ROOT}/morph", self._controller, self.library),
-            SwitchMethod(
-                f"{ROOT}/bypass",
-                "bypass",
-                "let the dry sound through",
-                self._controller.bypass,
-                lambda: self._controller.bypassed,
-            ),
-            SwitchMethod(
-                f"{ROOT}/mute", "mute", "silence the output", self._controller.mute, lambda: self._controller.muted
-            ),
-            PanicMethod(f"{ROOT}/panic", self._controller),
+            *(SwitchMethod(f"{ROOT}/{name}", switch, self._controller) for name, switch in SWITCHES.items()),
             self.notices,
         ]
         if self._controller_map:

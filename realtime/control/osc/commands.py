@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from gramophone.presets import Preset, PresetError, name_of
-from gramophone.realtime.control.controller import Controller
+from gramophone.realtime.control.controller import Change, Controller
 from gramophone.realtime.control.morph import Morph, play
 from gramophone.realtime.control.osc.library import Library
 from gramophone.realtime.control.osc.method import Answer, OscMethod, Ranges
@@ -14,6 +13,7 @@ from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.error_log import RefusedError
 from gramophone.realtime.osc.packet import Message
+from gramophone.realtime.switches import Switch
 
 
 class PresetMethod(OscMethod):
@@ -86,9 +86,14 @@ class MorphMethod(OscMethod):
         """Set the interpolated values."""
         names, self._position = checked
         ends = self._library.preset(names[0]), self._library.preset(names[1])
-        if not self._morph or self._morph[0] != ends:
-            self._morph = ends, Morph(*ends)
-        play(self._controller, self._morph[1].at(self._position))
+        if self._morph and self._morph[0] == ends:
+            play(self._controller, self._morph[1].at(self._position))
+        else:  # which may take long: plug-ins are asked for their parameters
+            self._controller.prepare(lambda: (ends, Morph(*ends)), self._begin)
+
+    def _begin(self, morph: tuple[tuple[Preset, Preset], Morph]) -> None:
+        self._morph = morph
+        play(self._controller, morph[1].at(self._position))
 
     def read(self) -> Answer:
         """Return the two presets and the position that were set last; () before the first."""
@@ -123,48 +128,30 @@ class OrderMethod(OscMethod):
 
 
 class SwitchMethod(OscMethod):
-    """A switch, `key` to the controller: bypass, mute."""
+    """One of `SWITCHES`, on or off; of a momentary one, a button's release (0, false) does nothing."""
 
     types = "T"
     together = True
 
-    def __init__(
-        self, path: str, key: str, description: str, set_state: Callable[[bool], None], state: Callable[[], bool]
-    ) -> None:
-        super().__init__(path, key, description)
-        self._set_state, self._state = set_state, state
+    def __init__(self, path: str, switch: Switch, controller: Controller) -> None:
+        super().__init__(path, switch.name, switch.description)
+        self._controller, self._momentary = controller, switch.momentary
+        if switch.momentary:
+            self.types, self.readable = "I", False
 
-    def check(self, message: Message) -> bool:
-        """Return on or off."""
-        return arguments.switch(message)
+    def check(self, message: Message) -> Change | None:
+        """Return the change to on or off; None where a momentary one is released."""
+        pressed = self._momentary and message.types in ("", "I", "N")
+        on = pressed or arguments.switch(message)
+        return self._controller.check(self.key, on) if on or not self._momentary else None
 
-    def write(self, checked: bool) -> None:
+    def write(self, checked: Change) -> None:
         """Switch it on or off."""
-        self._set_state(checked)
+        self._controller.apply((checked,))
 
     def read(self) -> Answer:
         """Return whether it is on."""
-        return (self._state(),)
-
-
-class PanicMethod(OscMethod):
-    """Reset every stage. A button's release (0, false) does nothing."""
-
-    types = "I"
-    readable = False
-    together = True
-
-    def __init__(self, path: str, controller: Controller) -> None:
-        super().__init__(path, "panic", "forget all sound under way: tails, echoes, frozen rooms")
-        self._controller = controller
-
-    def check(self, message: Message) -> bool | None:
-        """Return true where the button was pressed."""
-        return message.types in ("", "I", "N") or arguments.switch(message) or None
-
-    def write(self, checked: bool) -> None:
-        """Reset the stages."""
-        self._controller.panic()
+        return (bool(self._controller.get(self.key)),)
 
 
 class SaveMethod(OscMethod):

@@ -156,7 +156,7 @@ class Dispatcher(Generic[P]):
         if len(together) < 2:
             return writes
         try:
-            self._space.set_many({write.method.key: write.checked for write in together})
+            self._space.apply([write.checked for write in together])
         except Exception:  # one of them is refused: set each alone, to find out which
             return writes
         for write in together:

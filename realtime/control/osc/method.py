@@ -17,7 +17,7 @@ class OscMethod(ABC):
 
     `key` names what it sets: of writes that wait for the same key only the newest counts.
     `changes_parameters` says that other addresses may come and go when it is written, `together` that the controller
-    sets its `key` at once with others: see `AddressSpace.set_many`.
+    sets its `key` at once with others: `check` returns a `Change` for `AddressSpace.apply`.
     """
 
     types: str = "f"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from gramophone.models.parameters import Parameter, ParameterError, Value
-from gramophone.realtime.control.controller import Controller
+from gramophone.realtime.control.controller import Change, Controller
 from gramophone.realtime.control.osc.library import Library, shown
 from gramophone.realtime.control.osc.method import Answer, OscMethod, Ranges
 from gramophone.realtime.osc import arguments
@@ -42,8 +42,20 @@ class ParameterMethod(OscMethod):
         low, high = self._parameter.range
         return self._parameter.is_number and low <= number <= high
 
-    def check(self, message: Message) -> Value:
-        """Return the value that the message sets."""
+    def check(self, message: Message) -> Change:
+        """Return the change that the message asks for, as the controller has checked it."""
+        return _checked(self._controller, self.key, self._decoded(message), message)
+
+    def write(self, checked: Change) -> None:
+        """Set the parameter."""
+        self._controller.apply((checked,))
+
+    def read(self) -> Answer:
+        """Return the parameter's value; of a file its name."""
+        value = self._controller.get(self.key)
+        return (shown(value) if self._is_file and isinstance(value, str) else value,)
+
+    def _decoded(self, message: Message) -> Value:
         parameter = self._parameter
         if isinstance(parameter.default, bool):
             return arguments.switch(message)
@@ -51,20 +63,7 @@ class ParameterMethod(OscMethod):
             return self._file(arguments.text(message))
         if parameter.choices and message.types not in ("s", "S"):
             return self._choice(message)
-        value = arguments.number(message) if parameter.is_number else arguments.text(message)
-        try:
-            return parameter.check(value)
-        except ParameterError as error:
-            raise RefusedError("refused value", f"{message.address}: {error}") from None
-
-    def write(self, checked: Value) -> None:
-        """Set the parameter."""
-        self._controller.set(self.key, checked)
-
-    def read(self) -> Answer:
-        """Return the parameter's value; of a file its name."""
-        value = self._controller.get(self.key)
-        return (shown(value) if self._is_file and isinstance(value, str) else value,)
+        return arguments.number(message) if parameter.is_number else arguments.text(message)
 
     def _choice(self, message: Message) -> Value:
         index, choices = arguments.number(message), self._parameter.choices
@@ -104,15 +103,22 @@ class NormalisedMethod(OscMethod):
         """Return whether it is a number."""
         return math.isfinite(number)
 
-    def check(self, message: Message) -> Value:
-        """Return the value, in the parameter's unit, for the normalised value of the message."""
+    def check(self, message: Message) -> Change:
+        """Return the change to the value at the normalised value of the message, as the controller has checked it."""
         position = float(arguments.switch(message)) if message.types in ("T", "F") else arguments.number(message)
-        return self._parameter.value_at(position)
+        return _checked(self._controller, self.key, self._parameter.value_at(position), message)
 
-    def write(self, checked: Value) -> None:
+    def write(self, checked: Change) -> None:
         """Set the parameter."""
-        self._controller.set(self.key, checked)
+        self._controller.apply((checked,))
 
     def read(self) -> Answer:
         """Return the normalised value."""
         return (self._controller.get_0to1(self.key),)
+
+
+def _checked(controller: Controller, address: str, value: Value, message: Message) -> Change:
+    try:
+        return controller.check(address, value)
+    except ParameterError as error:
+        raise RefusedError("refused value", f"{message.address}: {error}") from None

@@ -8,14 +8,14 @@ from support.osc import Sink, make_preset
 from gramophone.presets import load, save_own
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.midi import ControlMapping
-from gramophone.realtime.parameter_table import complete
+from gramophone.realtime.parameter_table import complete, with_values
 
 CODE = """
 import sys
 from gramophone.presets import load, names
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.live.surfaces import Surfaces
-from gramophone.realtime.live.run import perform
+from gramophone.realtime.live.run import run_live
 from gramophone.realtime.live.console_view import TerminalView
 from gramophone.realtime.control.midi import ControllerMap
 from gramophone.realtime.midi.decoder import Program
@@ -27,7 +27,7 @@ class Sink:
     def __getattr__(self, name):
         return lambda *arguments: None
 
-controller = Controller(load("hall"), Sink())
+controller = Controller(load("hall"), Sink(), patience_s=60)
 controller_map = ControllerMap(controller)
 space = AddressSpace(controller, controller_map=controller_map)
 for number, name in enumerate(names()):
@@ -47,9 +47,8 @@ class Session(Sink):
         super().__init__()
         self.playing = self.before = complete(preset)
 
-    def set(self, address, value):
-        stage, _, key = address.partition(".")
-        self.playing = self.playing.with_values({(stage, key): value})
+    def set_many(self, changes):
+        self.playing = with_values(self.playing, changes)
 
     def change(self, preset):
         self.before, self.playing = self.playing, preset
@@ -66,7 +65,7 @@ def test_the_control_process_never_imports_what_takes_seconds():
 
 def test_after_a_preset_that_cannot_be_played_the_desk_shows_what_still_plays():
     session = Session(load("hall"))
-    controller = Controller(load("hall"), session)
+    controller = Controller(load("hall"), session, patience_s=60)
     layouts = []
     controller.listen_parameters(lambda: layouts.append(controller.name))
     controller.set("style.strength", 0.1)
@@ -84,7 +83,7 @@ def test_after_a_preset_that_cannot_be_played_the_desk_shows_what_still_plays():
 def test_a_name_and_mappings_that_came_later_are_there_again_as_well(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     session = Session(load("hall"))
-    controller = Controller(load("hall"), session)
+    controller = Controller(load("hall"), session, patience_s=60)
     saved = save_own(controller.preset, "mine")
     controller.rename(saved)
     controller.keep_midi((ControlMapping("style.strength", number=7).row(),))
@@ -100,7 +99,7 @@ def test_a_name_and_mappings_that_came_later_are_there_again_as_well(tmp_path, m
 
 def test_a_refusal_that_comes_when_another_preset_is_chosen_already_changes_nothing():
     session = Session(load("hall"))
-    controller = Controller(load("hall"), session)
+    controller = Controller(load("hall"), session, patience_s=60)
     controller.change("wide")
     controller.change("robot")
     shown = controller.preset

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gramophone.realtime.live.audio_callback import AudioCallback
-from gramophone.realtime.live.shared_state import MUTE, SharedState
+from gramophone.realtime.live.shared_state import SWITCH_PLACES, SharedState
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.system.wakeup import make_wake
 
@@ -94,7 +94,7 @@ def test_before_the_first_answer_the_dry_sound_plays_and_nothing_is_counted(host
 
 def test_a_muted_desk_is_silent_even_without_a_worker(host: Host) -> None:
     host.run(set(), blocks=10)
-    host.shared.knobs.set(0, {MUTE: 1})
+    host.shared.parameters.set(0, {SWITCH_PLACES["mute"]: 1})
     host.step()
     for _ in range(3):
         silent = host.step()

@@ -16,8 +16,8 @@ from gramophone.realtime.live.block_ring import BlockRing
 from gramophone.realtime.live.messages import Text
 from gramophone.realtime.live.parameter_memory import ParameterMemory
 from gramophone.realtime.live.parameter_reader import ParameterReader
-from gramophone.realtime.live.places import SWITCHES
 from gramophone.realtime.live.status import Status
+from gramophone.realtime.switches import SWITCHES
 from gramophone.realtime.system.wakeup import EventWake, SemaphoreWake, make_wake
 
 SPAWN = get_context("spawn")
@@ -76,7 +76,7 @@ def test_a_reader_in_another_process_never_sees_half_a_block() -> None:
 
 def test_a_board_tells_each_change_once() -> None:
     memory = ParameterMemory(8)
-    memory.lay_out(0, [1.0, 2.0, 3.0])
+    memory.add(0, [1.0, 2.0, 3.0])
     reader = memory.reader(0, [1.0, 2.0, 3.0])
     assert reader.changes() == []
     memory.set(0, {1: 5.0})
@@ -91,10 +91,10 @@ def test_a_board_tells_each_change_once() -> None:
 
 def test_knobs_of_a_coming_chain_do_not_turn_those_of_the_playing_one() -> None:
     memory = ParameterMemory(8)
-    memory.lay_out(0, [1.0])
+    memory.add(0, [1.0])
     playing = memory.reader(0, [1.0])
     for generation in range(1, 20):
-        memory.lay_out(generation, [50.0, 60.0])
+        memory.add(generation, [50.0, 60.0])
         memory.set(generation, {0: 70.0})
         assert playing.changes() == []
     coming = memory.reader(19, [50.0, 60.0])
@@ -102,7 +102,7 @@ def test_knobs_of_a_coming_chain_do_not_turn_those_of_the_playing_one() -> None:
     memory.set(0, {0: 99.0})
     assert coming.changes() == []
     with pytest.raises(ValueError, match="at most 8"):
-        memory.lay_out(20, [0.0] * 9)
+        memory.add(20, [0.0] * 9)
     memory.close()
 
 
@@ -110,14 +110,14 @@ def test_a_switch_is_turned_in_every_generation_and_with_the_knobs_of_the_newest
     """The chain that still plays hears it at once; a chain that comes later finds it turned."""
     memory = ParameterMemory(8, switches=2)
     memory.set(-1, {-2: 3.0})
-    memory.lay_out(0, [1.0])
+    memory.add(0, [1.0])
     playing = memory.reader(0, [1.0, 3.0, 0.0])
-    memory.lay_out(1, [50.0, 60.0])
+    memory.add(1, [50.0, 60.0])
     coming = memory.reader(1, [50.0, 60.0, 3.0, 0.0])
     memory.set(1, {0: 70.0, -1: 5.0})
     assert playing.changes() == [(-1, 5.0)]
     assert coming.changes() == [(0, 70.0), (-1, 5.0)]
-    memory.lay_out(2, [0.0])
+    memory.add(2, [0.0])
     assert memory.reader(2, [0.0, 0.0, 0.0]).changes() == [(-2, 3.0), (-1, 5.0)]
     assert (memory.switch(-2), memory.switch(-1)) == (3.0, 5.0)
     memory.close()
@@ -131,7 +131,7 @@ def flood(memory: ParameterMemory, times: int) -> None:
 
 def test_a_flood_from_another_process_ends_at_the_newest_values() -> None:
     memory, times = ParameterMemory(4), 50_000 // 4
-    memory.lay_out(0, [-1.0] * 4)
+    memory.add(0, [-1.0] * 4)
     reader = memory.reader(0, [-1.0] * 4)
     writer = SPAWN.Process(target=flood, args=(memory, times))
     writer.start()
@@ -156,7 +156,7 @@ def test_what_is_set_at_once_is_read_at_once_by_another_process() -> None:
     """The reader looks as often as it can, the writer writes as often as it can; knob 1 is turned by itself."""
     memory, times = ParameterMemory(64), 15_000
     slots = [place for place in range(64) if place != 1]
-    memory.lay_out(0, [-1.0] * 64)
+    memory.add(0, [-1.0] * 64)
     reader = memory.reader(0, [-1.0] * 64)
     writer = SPAWN.Process(target=chords, args=(memory, slots, times))
     writer.start()
@@ -177,7 +177,7 @@ def test_what_is_set_at_once_is_read_at_once_by_another_process() -> None:
 def test_an_edition_that_is_not_whole_is_not_read_until_it_is() -> None:
     """As a reader may meet it: while it is written, or on a processor whose writes arrive in another order."""
     memory = ParameterMemory(4)
-    memory.lay_out(0, [1.0] * 4)
+    memory.add(0, [1.0] * 4)
     reader = memory.reader(0, [1.0] * 4)
     assert reader.changes() == []
     memory.set(0, {0: 2.0, 3: 2.0})
@@ -196,19 +196,19 @@ def test_a_text_holds_back_what_was_set_with_it_until_it_is_there() -> None:
         "a.on": Parameter("on", False, "switch"),
     }
     memory = ParameterMemory(3, len(SWITCHES))
-    memory.lay_out(0, [0.0, 0.0, 0.0])
+    memory.add(0, [0.0, 0.0, 0.0])
     heard = ParameterReader(memory)
-    heard.lay_out(knobs, 0, [0.0, 0.0, 0.0])
+    heard.follow(knobs, 0, [0.0, 0.0, 0.0])
     memory.set(0, {0: 1.0, 1: 0.5, 2: 1.0})
     assert heard.changes() == []
-    heard.hear(Text(1, "choir"))
+    heard.receive(Text(1, "choir"))
     assert heard.changes() == [("a.clip", "choir"), ("a.gain", 0.5), ("a.on", True)]
     for number in range(2, 50):
-        heard.hear(Text(number, f"clip {number}"))
+        heard.receive(Text(number, f"clip {number}"))
         memory.set(0, {0: float(number)})
     assert heard.changes() == [("a.clip", "clip 49")]
     assert len(heard._texts) == 1, "texts that were overtaken are dropped"
-    heard.lay_out(knobs, 0, [1.0, 0.5, 1.0])  # a fresh chain, made when the first text was heard
+    heard.follow(knobs, 0, [1.0, 0.5, 1.0])  # a fresh chain, made when the first text was heard
     assert heard.changes() == [("a.clip", "clip 49")]
     memory.close()
 

@@ -20,14 +20,14 @@ import pytest
 from gramophone.models.parameters import Value
 from gramophone.presets import CLIPS, Preset, StageSettings, load, save
 from gramophone.realtime.files import AudioWriter, read
-from gramophone.realtime.live.ahead import spawn_worker
 from gramophone.realtime.live.audio_callback import AudioCallback
 from gramophone.realtime.live.messages import Ask, Change, Event, Held, Play, Refused, Text, Warm
-from gramophone.realtime.live.places import SWITCHES, slots, values_at
 from gramophone.realtime.live.player import Player
+from gramophone.realtime.live.preset_generations import numbers_of, places_of
 from gramophone.realtime.live.record import EVENTS, OUTPUT, PRESET, Recorder, RecordError
 from gramophone.realtime.live.replay import is_recording, replay, replayed
-from gramophone.realtime.live.shared_state import BYPASS, MUTE, PANIC, SharedState
+from gramophone.realtime.live.shared_state import SWITCH_PLACES, SharedState
+from gramophone.realtime.live.worker_process import spawn_worker
 from gramophone.realtime.parameter_table import complete, table
 from gramophone.realtime.stage import Audio, Format, StageError
 from gramophone.realtime.stages.plugins import scan
@@ -83,9 +83,9 @@ class Simulation:
 
     def lay_out(self, preset: Preset) -> None:
         self.preset = preset
-        knobs = slots(table(preset))
+        knobs = places_of(table(preset))
         self.slots = {address: place for place, (address, _) in enumerate(knobs)}
-        self.shared.knobs.lay_out(self.generation, values_at(knobs, preset))
+        self.shared.parameters.add(self.generation, numbers_of(knobs, preset))
 
     def begin(self) -> None:
         """Start a worker; return when it plays."""
@@ -97,7 +97,7 @@ class Simulation:
         until(lambda: self.count("start") > starts)
 
     def count(self, name: str) -> int:
-        self.hear(self.worker.heard() if hasattr(self, "worker") else [])
+        self.hear(self.worker.received() if hasattr(self, "worker") else [])
         return sum(event.name == name for event in self.events)
 
     def hear(self, messages: list[object]) -> None:
@@ -120,13 +120,13 @@ class Simulation:
         texts = [Text(number, str(changes[address])) for address, number in numbers.items()]
         for text in texts if texts_first else ():
             self.worker.send(text)
-        slots = self.slots | SWITCHES
+        slots = self.slots | SWITCH_PLACES
         on_board = {slots[address]: float(numbers.get(address, value)) for address, value in changes.items()}
-        self.shared.knobs.set(self.generation, on_board)
+        self.shared.parameters.set(self.generation, on_board)
         for text in () if texts_first else texts:
             self.catch_up()
             self.worker.send(text)
-        knobs = {address: value for address, value in changes.items() if address not in SWITCHES}
+        knobs = {address: value for address, value in changes.items() if address not in SWITCH_PLACES}
         turned = {(stage, key): v for address, v in knobs.items() for stage, _, key in [address.partition(".")]}
         self.preset = self.preset.with_values(turned)
 
@@ -181,11 +181,11 @@ def test_the_worker_plays_what_the_player_plays_one_block_later() -> None:
             simulation.set("ensemble.bypass", True)
             truth.set("ensemble.bypass", True)
         if number in (90, 110):
-            simulation.shared.knobs.set(simulation.generation, {BYPASS: number == 90})
-            truth.bypass(number == 90)
+            simulation.shared.parameters.set(simulation.generation, {SWITCH_PLACES["bypass"]: number == 90})
+            truth.switch("bypass", number == 90)
         if number in (130, 150):
-            simulation.shared.knobs.set(simulation.generation, {MUTE: number == 130})
-            truth.mute(number == 130)
+            simulation.shared.parameters.set(simulation.generation, {SWITCH_PLACES["mute"]: number == 130})
+            truth.switch("mute", number == 130)
         heard = simulation.play(sound[:, here])
         if number > 1:  # the first answer is faded in
             np.testing.assert_array_equal(heard, made[-1], err_msg=f"block {number - 1}")
@@ -264,19 +264,19 @@ def test_a_recording_is_replayed_bit_for_bit(tmp_path: Path) -> None:
         simulation.set("level.gain", 3.0)
         simulation.play(noise(5, 2))
         simulation.set("level.gain", -9.0)
-        simulation.shared.knobs.set(simulation.generation, {BYPASS: 1})
+        simulation.shared.parameters.set(simulation.generation, {SWITCH_PLACES["bypass"]: 1})
         simulation.play(noise(30, 3))
-        simulation.shared.knobs.set(simulation.generation, {BYPASS: 0})
+        simulation.shared.parameters.set(simulation.generation, {SWITCH_PLACES["bypass"]: 0})
         simulation.change(chain(HALL, GAIN))
         simulation.set("hall.wet", 0.9)
         simulation.play_until("change")
         simulation.play(noise(60, 4))
-        simulation.shared.knobs.set(simulation.generation, {PANIC: 1})
+        simulation.shared.parameters.set(simulation.generation, {SWITCH_PLACES["panic"]: 1})
         simulation.set("hall.wet", 0.1)
         simulation.play_until("refresh")
-        simulation.shared.knobs.set(simulation.generation, {MUTE: 1})
+        simulation.shared.parameters.set(simulation.generation, {SWITCH_PLACES["mute"]: 1})
         simulation.play(noise(30, 5))
-        simulation.shared.knobs.set(simulation.generation, {MUTE: 0})
+        simulation.shared.parameters.set(simulation.generation, {SWITCH_PLACES["mute"]: 0})
         simulation.play(noise(30, 6))
 
     output = record(tmp_path / "take", simulation, perform)
@@ -425,7 +425,7 @@ def test_a_recording_of_lessons_learnt_under_load_is_replayed_bit_for_bit(tmp_pa
             simulation.set(address, value)
             simulation.play(noise(int(random.integers(5, 80)), turn))
         simulation.play_until("take", 2)
-        simulation.shared.knobs.set(simulation.generation, {PANIC: 1})
+        simulation.shared.parameters.set(simulation.generation, {SWITCH_PLACES["panic"]: 1})
         simulation.set("style.detail", 12.0)
         simulation.play_until("refresh")
         simulation.play(noise(40, 99))

@@ -7,6 +7,7 @@ import mido
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.osc import Sink
 
 from gramophone.models.parameters import ParameterError
 from gramophone.presets import Preset, StageSettings, save
@@ -20,22 +21,12 @@ CHAIN = Preset(
 )
 
 
-class Recorder:
-    """A sink that keeps what the controller passes on."""
-
-    def __init__(self):
-        self.calls = []
-
-    def __getattr__(self, name):
-        return lambda *arguments: self.calls.append((name, *arguments))
-
-
 class Rig:
     """A controller, its map, and a MIDI cable to it."""
 
     def __init__(self, *mappings, programs=None, preset=CHAIN):
-        self.sink = Recorder()
-        self.controller = Controller(preset, self.sink)
+        self.sink = Sink()
+        self.controller = Controller(preset, self.sink, patience_s=60)
         self.controller_map = ControllerMap(self.controller, mappings or None, programs)
         self.decoder = MidiDecoder()
         self.controller_map.tick()

@@ -16,7 +16,7 @@ from support.jack_server import (
     stop,
     until,
 )
-from support.osc import Setup
+from support.osc import Setup, Sink
 
 from gramophone.presets import Preset, StageSettings, load
 from gramophone.realtime.control.controller import Controller
@@ -70,16 +70,6 @@ for line in sys.stdin:
 """
 
 
-class Recorder:
-    """A sink that keeps what the controller passes on."""
-
-    def __init__(self):
-        self.calls = []
-
-    def __getattr__(self, name):
-        return lambda *arguments: self.calls.append((name, *arguments))
-
-
 class Peer:
     """Another process with a MIDI device."""
 
@@ -116,13 +106,13 @@ def plugged(controls, name):
 
 
 def controller(sink=None):
-    return Controller(CHAIN, sink or Recorder())
+    return Controller(CHAIN, sink or Sink(), patience_s=60)
 
 
 @pytest.mark.peer
 def test_a_device_that_is_there_or_plugged_in_later_turns_knobs_and_may_be_pulled_out(peer):
     mappings = [ControlMapping("gain.mix", number=7), ControlMapping("mute", "note", 60, mode="momentary")]
-    sink = Recorder()
+    sink = Sink()
     knobs = controller(sink)
     peer("plug", "first")
     with midi_controls(ControllerMap(knobs, mappings), backend=BACKEND) as controls:
@@ -177,7 +167,7 @@ def test_our_own_port_hears_and_shows_the_whole_of_a_flood(peer):
 @pytest.mark.peer
 def test_an_unfinished_sysex_does_not_deafen_a_port(peer):
     """Any status byte ends it: what follows is received, nothing is lost."""
-    sink = Recorder()
+    sink = Sink()
     knobs = controller(sink)
     mappings = [ControlMapping("gain.mix", number=7), ControlMapping("mute", "note", 60, mode="momentary")]
     with midi_controls(ControllerMap(knobs, mappings), backend=BACKEND) as controls:

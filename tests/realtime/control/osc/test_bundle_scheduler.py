@@ -10,36 +10,33 @@ from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.osc import AddressSpace
 from gramophone.realtime.control.osc.dispatcher import Dispatcher
 from gramophone.realtime.live.parameter_memory import ParameterMemory
-from gramophone.realtime.live.places import SWITCHES
-from gramophone.realtime.live.shared_state import PANIC
+from gramophone.realtime.live.shared_state import SWITCH_PLACES
 from gramophone.realtime.osc.packet import encode
+from gramophone.realtime.switches import SWITCHES
 
 KNOBS = ("hall.room", "hall.damping", "hall.wet", "drive.mix", "level.mix")
 BUNDLES = 1500
 
 
-class BoardSink(Sink):
-    """A sink that keeps five knobs, and the switches, on a board in shared memory, as a session does."""
+class MemorySink(Sink):
+    """A sink that writes five parameters, and the switches, to a parameter memory, as a session does."""
 
-    def __init__(self, board):
+    def __init__(self, memory):
         super().__init__()
-        self.board = board
-        board.lay_out(0, [0.0] * len(KNOBS))
-
-    def set(self, address, value):
-        self.set_many({address: value})
+        self.memory = memory
+        memory.add(0, [0.0] * len(KNOBS))
 
     def set_many(self, changes):
-        places = {address: place for place, address in enumerate(KNOBS)} | SWITCHES
+        places = {address: place for place, address in enumerate(KNOBS)} | SWITCH_PLACES
         if "panic" in changes:
-            changes = {**changes, "panic": self.board.switch(PANIC) + 1}
-        self.board.set(0, {places[address]: float(value) for address, value in changes.items()})
+            changes = {**changes, "panic": self.memory.switch(SWITCH_PLACES["panic"]) + 1}
+        self.memory.set(0, {places[address]: float(value) for address, value in changes.items()})
 
 
-def look(board, ready, seen):
-    """Be another process that looks at the board block after block, without a pause."""
+def look(memory, ready, seen):
+    """Be another process that looks at the memory block after block, without a pause."""
     now = [0.0] * (len(KNOBS) + len(SWITCHES))
-    reader = board.reader(0, now)
+    reader = memory.reader(0, now)
     states = [tuple(now)]
     ready.set()
     while now[0] != 1.0:
@@ -58,12 +55,12 @@ def test_what_is_in_one_bundle_is_never_heard_apart():
     """
     processes = multiprocessing.get_context("spawn")
     ready, seen = processes.Event(), processes.Queue()
-    board = ParameterMemory(len(KNOBS), len(SWITCHES))
-    controller = Controller(make_preset(), BoardSink(board))
+    memory = ParameterMemory(len(KNOBS), len(SWITCHES))
+    controller = Controller(make_preset(), MemorySink(memory))
     dispatcher = Dispatcher(AddressSpace(controller))
     for knob in KNOBS:
         controller.set_0to1(knob, 0.0)
-    reader = processes.Process(target=look, args=(board, ready, seen))
+    reader = processes.Process(target=look, args=(memory, ready, seen))
     reader.start()
     ready.wait(30)
     paths = ["/gramophone/n/" + knob.replace(".", "/") for knob in KNOBS]
@@ -78,8 +75,8 @@ def test_what_is_in_one_bundle_is_never_heard_apart():
         dispatcher.outgoing.clear()
     states = seen.get(timeout=60)
     reader.join()
-    board.close()
-    for *knobs, muted, bypassed, panics in states[1:]:
+    memory.close()
+    for *knobs, bypassed, muted, panics in states[1:]:
         assert len(set(knobs)) == 1
         assert round(knobs[0] * BUNDLES) == panics
         assert (muted, bypassed) == (panics % 2 == 0, panics % 3 == 0)
@@ -92,7 +89,7 @@ def test_mute_bypass_and_panic_are_told_with_the_knobs_of_their_bundle():
     setup.receive(bundle(0, *switches, encode("/gramophone/hall/room", (0.25,))))
     setup.advance()
     assert setup.sink.together == [{"hall.room": 0.25, "mute": True, "panic": True, "bypass": True}]
-    assert (setup.controller.muted, setup.controller.bypassed) == (True, True)
+    assert [setup.controller.get(switch) for switch in ("mute", "bypass", "panic")] == [True, True, False]
 
 
 def test_what_is_asked_inside_a_bundle_is_answered_when_all_of_it_is_set():

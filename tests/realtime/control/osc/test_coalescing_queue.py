@@ -43,7 +43,7 @@ def test_what_is_dropped_changes_no_reply_no_error_and_no_value(packets):
         short.receive(taken[-1])
     assert whole.advance() == short.advance()
     assert whole.controller.preset == short.controller.preset
-    assert whole.controller.muted == short.controller.muted
+    assert whole.controller.get("mute") == short.controller.get("mute")
     assert whole.errors == short.errors
     assert [packet for packet in taken if packet not in packets] == []
     assert queue.bytes == 0

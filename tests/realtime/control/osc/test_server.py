@@ -133,15 +133,15 @@ def test_junk_does_not_stop_the_thread(setup, server):
 
 
 def test_a_sink_that_fails_does_not_stop_the_thread(setup, server):
-    def fail(address, value):
+    def fail(changes):
         raise RuntimeError("no more sound")
 
-    works, setup.sink.set = setup.sink.set, fail
+    works, setup.sink.set_many = setup.sink.set_many, fail
     with peer_of(server.port) as peer:
         peer.send(encode(ROOM, (0.125,)))
         peer.send(encode("/gramophone/errors"))
         assert peer.receive().arguments == ("internal", 1)
-        setup.sink.set = works
+        setup.sink.set_many = works
         peer.send(encode(ROOM, (0.25,)))
         setup.sink.wait_for(lambda calls: ("set", "hall.room", 0.25) in calls)
 

@@ -211,13 +211,13 @@ def test_the_desk_mutes_bypasses_panics_and_changes_presets(session: Session) ->
     assert session.report()["latency_samples"] == measured_latency()
     controller.set("volume.gain", -18.0)
     until(lambda: abs(level_of_loop() - -18.0) < 0.1)
-    controller.bypass(True)
+    controller.set("bypass", True)
     until(lambda: abs(level_of_loop()) < 0.1)
-    controller.mute(True)
+    controller.set("mute", True)
     until(lambda: level_of_loop() < -100)
-    controller.bypass(False)
-    controller.mute(False)
-    controller.panic()
+    controller.set("bypass", False)
+    controller.set("mute", False)
+    controller.set("panic", True)
     until(lambda: abs(level_of_loop() - -18.0) < 0.1)
 
 
@@ -231,7 +231,7 @@ def test_a_preset_that_cannot_be_played_leaves_the_knobs_of_the_one_that_can(ses
     session.change(broken)
     until(lambda: refused)
     assert refused[0] == session.preset == playing
-    session.set("volume.gain", -24.0)
+    session.set_many({"volume.gain": -24.0})
     until(lambda: abs(level_of_loop() - -24.0) < 0.1)
 
 
