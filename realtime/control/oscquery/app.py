@@ -19,7 +19,7 @@ from gramophone.realtime.control.oscquery.tree import ATTRIBUTES, Node, node_at
 from gramophone.realtime.control.oscquery.websockets import WebSocketClient, WebSocketClients
 
 PAGE = Path(__file__).parent / "page"
-_PARTS = ("page.css", "page.js")
+_PARTS = ("page.css", "connection.js", "page.js")
 _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
 _SAFE = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; "

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+from support.jack_server import until
 from support.osc import Setup
 from websockets.sync.client import connect
 
@@ -195,8 +196,9 @@ def test_enter_saves_once_and_only_the_button_replaces_a_preset(tmp_path, own):
         assert setup.saved() == ["saved as late-night"]
 
         type_name("PRECIOUS!")  # in words, a name that is taken
-        for _ in range(3):
+        for count in range(3):
             press_enter(page)
+            until(lambda count=count: len(setup.notices) == 2 + count)
             page.wait_for(f"{question}.textContent.includes('precious is there already')")
             assert page.tell(is_open)
         assert (own / "precious.toml").read_bytes() == precious
@@ -204,6 +206,10 @@ def test_enter_saves_once_and_only_the_button_replaces_a_preset(tmp_path, own):
         assert page.tell(f"{question}.hidden && document.getElementById('keep').textContent === 'Save'")
         page.tell("document.getElementById('name').value = 'precious'; document.getElementById('keep').click()")
         page.wait_for("document.getElementById('keep').textContent === 'Replace'")
+        page.tell("document.getElementById('name').value = 'late-night'; document.getElementById('keep').click()")
+        page.wait_for(f"{question}.textContent.includes('late-night is there already')")  # the button was for another
+        page.tell("document.getElementById('name').value = 'precious'; document.getElementById('keep').click()")
+        page.wait_for(f"{question}.textContent.includes('precious is there already')")
         assert (own / "precious.toml").read_bytes() == precious
         page.tell("document.getElementById('keep').click()")
         page.wait_for(f"!{is_open}")
