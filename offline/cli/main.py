@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import sys
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from gramophone.offline.cli.common import DeviceOption, JsonOption, SetOption, checked_preset, demand_sound_file
 from gramophone.offline.cli.evaluate import evaluate
 from gramophone.offline.cli.render_play import play, render
-from gramophone.offline.cli.train import train
 from gramophone.offline.console import print_json, say, wrote
 from gramophone.offline.extras import explained
 
 if TYPE_CHECKING:
     from gramophone.realtime.live.worker_process import StandbyWorker
+
+
+class _TrainGroup(TyperGroup):
+    """The commands of `gramophone train`, whose options are made only when one of them is called or completed."""
+
+    def list_commands(self, context: Any) -> list[str]:
+        """Return the names of the commands."""
+        return list(self._made)
+
+    def get_command(self, context: Any, name: str) -> Any:
+        """Return a command by name, or None."""
+        return self._made.get(name)
+
+    @cached_property
+    def _made(self) -> dict[str, Any]:
+        from gramophone.offline.cli.train import train
+
+        group: Any = typer.main.get_command(train)
+        return dict(group.commands)
+
 
 app = typer.Typer(
     help="Play one sound in the style of another, live.",
@@ -27,7 +48,12 @@ app = typer.Typer(
 app.command()(render)
 app.command()(play)
 app.add_typer(evaluate, name="evaluate")
-app.add_typer(train, name="train")
+app.add_typer(
+    typer.Typer(cls=_TrainGroup),
+    name="train",
+    help="Train a model on recordings; called again, a run goes on.",
+    no_args_is_help=True,
+)
 
 _INTERRUPTED = 130
 """How typer ends on Ctrl-C."""

@@ -41,6 +41,10 @@ COMMAND = f"""
 import sys
 from gramophone.models.nets import wavenet
 wavenet.SIZES["tiny"] = wavenet.{TINY!r}
+from dataclasses import fields
+from gramophone.offline.train.plans import WaveNetPlan
+size = next(item for item in fields(WaveNetPlan) if item.name == "size")
+size.metadata = {{**size.metadata, "choices": ("S", "tiny")}}
 from gramophone.offline.cli.main import main
 main()
 """
