@@ -9,6 +9,7 @@ import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # a card is read where torch is too slow to come by: by whoev
     from torch import nn
 
 VERSION = 1
+_HEADERS_KEPT = 64
 _KINDS = {
     "wavenet": ("gramophone.models.nets.wavenet", "WaveNet", "WaveNetShape"),
     "vlae": ("gramophone.models.nets.vlae", "VLAE", "VLAEShape"),
@@ -143,7 +145,17 @@ def card_of(path: Path) -> Card:
     return card
 
 
-def _header(path: Path) -> dict[str, str]:
+def _header(path: Path) -> Mapping[str, str]:
+    try:
+        written = path.stat()
+    except OSError:
+        raise CheckpointError(f"{path}: no such file") from None
+    return _read_header(path, written.st_mtime_ns, written.st_size)
+
+
+@lru_cache(_HEADERS_KEPT)
+def _read_header(path: Path, _written_ns: int, _size: int) -> Mapping[str, str]:
+    """Return the header, which is read once for each time that the file was written."""
     from safetensors import SafetensorError, safe_open
 
     try:

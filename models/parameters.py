@@ -113,18 +113,17 @@ class Parameter:
         return low + (high - low) * position
 
     def position_of(self, value: Value) -> float:
-        """Return the position, 0 to 1, of any value but a file name: switches at the ends, choices evenly between.
+        """Return the position, 0 to 1, of a value that `check` returned: switches at the ends, choices evenly between.
 
         Raises:
-            ParameterError: the value is a file name, or not one of the parameter's.
+            ParameterError: the value is a file name.
         """
-        checked = self.check(value)
-        if isinstance(checked, bool):
-            return float(checked)
-        if isinstance(checked, str):
+        if isinstance(value, bool):
+            return float(value)
+        if isinstance(value, str):
             self._demand_choices()
-            return self.choices.index(checked) / max(len(self.choices) - 1, 1)
-        return self.to_0to1(checked)
+            return self.choices.index(value) / max(len(self.choices) - 1, 1)
+        return self.to_0to1(value)
 
     def value_at(self, position: float) -> Value:
         """Return the value at a position, 0 to 1 (clamped): of switches and choices the nearest one.

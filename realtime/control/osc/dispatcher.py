@@ -27,6 +27,8 @@ Redirect = Callable[[P, int], P]
 """From a peer and a port, the peer at that port of the same host."""
 
 _MOST_OUTGOING = 10_000
+_PRESET_POLL_S = 0.005
+"""How often to ask whether a preset change is done that messages wait for."""
 
 
 class Dispatcher(Generic[P]):
@@ -86,6 +88,8 @@ class Dispatcher(Generic[P]):
         waits = []
         if self._scheduler.next_due is not None:
             waits.append(self._scheduler.next_due - self._wall())
+        if self._pending.holds_messages:
+            waits.append(_PRESET_POLL_S)
         if self._subscriptions.next_at is not None:
             waits.append(self._subscriptions.next_at - now)
         return max(min(waits), 0.0) if waits else None
@@ -108,7 +112,7 @@ class Dispatcher(Generic[P]):
             if message.address in self._own:
                 self._write_pending(now)
                 self._own[message.address](message, peer, now)
-            elif self._pending.changes_parameters and message.types:
+            elif message.types and (self._pending.changes_parameters or self._space.changing):
                 self._process_behind(message, peer)
             else:
                 self._apply(message, peer, now)
@@ -116,7 +120,7 @@ class Dispatcher(Generic[P]):
             self._count_error(error, message.address)
 
     def _process_behind(self, message: Message, peer: P) -> None:
-        """While a preset change waits: check what changes the preset again now, all else behind the change."""
+        """While a preset change waits or is under way: check what changes it again now, all else behind the change."""
         method = self._space.methods.get(message.address)
         if method and method.changes_parameters:
             self._pending.put(PendingWrite(method, method.check(message), peer))
@@ -143,7 +147,7 @@ class Dispatcher(Generic[P]):
             self._space.errors.add(error.kind, str(error), about=method.path)
 
     def _write_pending(self, now: float) -> None:
-        while self._pending:
+        while self._pending or (self._pending.holds_messages and not self._space.changing):
             writes, behind = self._pending.take()
             for write in self._write_together(writes):
                 self._write(write)

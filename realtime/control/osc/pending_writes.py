@@ -37,6 +37,11 @@ class PendingWrites(Generic[P]):
         """Whether a write waits after which addresses may come, go or mean something else."""
         return self._changes_parameters
 
+    @property
+    def holds_messages(self) -> bool:
+        """Whether messages wait to be checked once the addresses have changed."""
+        return bool(self._behind)
+
     def put(self, write: PendingWrite[P]) -> None:
         """Add a write, in place of an older one with the same key."""
         method = write.method

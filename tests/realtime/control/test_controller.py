@@ -1,14 +1,24 @@
-"""The desk shows what plays: also when a preset could not be played, was saved, or several hands turn at once."""
+"""The controller holds what plays, also when a preset cannot be played or is saved; no value is checked twice."""
 
 import subprocess
 import sys
+import threading
+import time
 
+import mido
+import pytest
+from support.dispatcher import DispatcherSetup
 from support.osc import Sink, make_preset
 
+from gramophone.models.parameters import Parameter
 from gramophone.presets import load, save_own
 from gramophone.realtime.control.controller import Controller
-from gramophone.realtime.control.midi import ControlMapping
+from gramophone.realtime.control.midi import ControllerMap, ControlMapping
+from gramophone.realtime.engine import Engine
+from gramophone.realtime.midi.decoder import MidiDecoder
 from gramophone.realtime.parameter_table import complete, with_values
+from gramophone.realtime.stages.plugins import describe, scan
+from gramophone.realtime.stages.plugins.description import Description, PluginParameter
 
 CODE = """
 import sys
@@ -61,6 +71,95 @@ class Session(Sink):
 def test_the_control_process_never_imports_what_takes_seconds():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.fixture
+def slow_plugin(monkeypatch, tmp_path):
+    """Return a preset with a plug-in that describes itself only when the second value, an event, is set."""
+    (tmp_path / "Slow.vst3").touch()
+    released, asked = threading.Event(), []
+    knob = PluginParameter(Parameter("amount", 0.5, "how much"), "amount", "position")
+
+    def describe_slowly(_name, _source, _load_s):
+        asked.append(threading.current_thread().name)
+        assert released.wait(30)
+        return Description("Slow", "us", "1", "Fx", 0, (1, 2), (knob,))
+
+    monkeypatch.setattr(scan, "folders", lambda: [tmp_path])
+    monkeypatch.setattr(describe, "describe", describe_slowly)
+    yield make_preset("slow", [("fx", "plugin", {"plugin": "Slow"})]), released, asked
+    released.set()
+
+
+def test_a_plugin_that_is_asked_for_long_holds_up_neither_osc_nor_what_comes_meanwhile(slow_plugin):
+    preset, released, asked = slow_plugin
+    setup = DispatcherSetup()
+    setup.controller._patience_s = 0.01
+    setup.space.library._extra["slow"] = preset
+    setup.send("/gramophone/preset", "slow")
+    setup.advance()
+    assert setup.controller.changing
+    assert set(asked) == {"preset"}, "the OSC thread asks nothing"
+    setup.send("/gramophone/fx/amount", 0.25)
+    setup.send("/gramophone/hall/room", 0.25)
+    setup.advance()
+    assert setup.sink.calls == []
+    assert setup.dispatcher.wait_s(0.0) > 0
+    released.set()
+    setup.sink.wait_for(lambda calls: ("change", "slow") in calls)
+    while setup.controller.changing:
+        time.sleep(0.001)
+    setup.advance()
+    assert setup.sink.calls == [("change", "slow"), ("set", "fx.amount", 0.25)]
+    assert setup.errors == {"unknown address": 1}, "the new preset has no hall"
+
+
+def test_of_two_presets_the_one_that_was_asked_for_last_plays_however_long_the_first_takes(slow_plugin):
+    preset, released, _ = slow_plugin
+    sink = Sink()
+    controller = Controller(load("hall"), sink, patience_s=0.01)
+    controller.change(preset)
+    controller._patience_s = 60
+    controller.change("wide")
+    assert controller.name == "wide"
+    released.set()
+    for thread in [thread for thread in threading.enumerate() if thread.name == "preset"]:
+        thread.join(30)
+    assert sink.calls == [("change", "wide")]
+
+
+def test_what_fails_later_is_reported_and_what_plays_goes_on(slow_plugin):
+    _, released, _ = slow_plugin
+    controller = Controller(load("hall"), Sink(), patience_s=0.01)
+    failures, failed = [], threading.Event()
+    controller.listen_failures(lambda error: (failures.append(str(error)), failed.set()))
+    controller.change(make_preset("bad", [("fx", "plugin", {"plugin": "Slow", "amount": 9.0})]))
+    assert failures == []
+    released.set()
+    assert failed.wait(30)
+    assert "amount = 9.0: expected a number from 0 to 1" in failures[0]
+    assert (controller.name, controller.changing) == ("hall", False)
+
+
+def test_a_value_is_checked_once_whichever_way_it_comes_and_not_again_in_the_chain(monkeypatch):
+    setup, decoder = DispatcherSetup(), MidiDecoder()
+    controller_map = ControllerMap(setup.controller, [ControlMapping("hall.room", number=7)])
+    engine = Engine(make_preset(), 48_000)
+    checked, check = [], Parameter.check
+    monkeypatch.setattr(Parameter, "check", lambda self, value: checked.append(self.name) or check(self, value))
+    for address, value in (("hall/room", 0.25), ("n/hall/wet", 0.5), ("filter/mode", "band-24"), ("mute", 1)):
+        checked.clear()
+        setup.send(f"/gramophone/{address}", value)
+        setup.advance()
+        assert checked == [address.rpartition("/")[2]]
+    checked.clear()
+    for event in decoder.decode(mido.Message("control_change", control=7, value=99)):
+        controller_map.receive(event)
+    assert setup.controller.get("hall.room") == pytest.approx(99 / 127)
+    assert checked == ["room"]
+    checked.clear()
+    engine.chain.set("hall.room", 0.75)
+    assert checked == []
 
 
 def test_after_a_preset_that_cannot_be_played_the_desk_shows_what_still_plays():

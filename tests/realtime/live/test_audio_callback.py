@@ -6,20 +6,21 @@ import numpy as np
 import pytest
 
 from gramophone.realtime.live.audio_callback import AudioCallback
+from gramophone.realtime.live.latency_budget import MOVE_SAMPLES, budget_blocks
 from gramophone.realtime.live.shared_state import SWITCH_PLACES, SharedState
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.system.wakeup import make_wake
 
-BLOCK, DELAY = 64, 100
+BLOCK, DELAY, RATE = 64, 100, 48_000
 SINE = np.sin(np.arange(BLOCK * 200) / 40).astype(np.float32)
 
 
 class Host:
     """A device whose worker gives every block back inverted and `DELAY` late, when it is told to."""
 
-    def __init__(self, depth: int = 1) -> None:
+    def __init__(self, depth: int = 1, spare: int | None = 0) -> None:
         self.shared = SharedState.new(1)
-        self.relay = AudioCallback(self.shared, make_wake(), 1, depth - 1)
+        self.relay = AudioCallback(self.shared, make_wake(), 1, spare if spare is None else depth - 1)
         self.heard = np.zeros((1, 0), np.float32)
         self.played = np.zeros((1, DELAY), np.float32)
 
@@ -44,6 +45,44 @@ class Host:
             before = (number - 1,) if late and number - 1 in missing else ()
             made.append(self.step(answered=before + (() if number in missing else (number,))))
         return np.concatenate(made, axis=1)
+
+
+def follow(host: Host, needed: int, blocks: int = 30) -> Audio:
+    """Let the chain need `needed` spare blocks from now on; return what is played while the worker is in time."""
+    host.shared.status["hop_s"] = needed * BLOCK / RATE
+    made = []
+    for _ in range(blocks):
+        made.append(host.step(answered=(host.shared.inputs.newest + 1,)))
+    return np.concatenate(made, axis=1)
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 3), (3, 0), (1, 2)])
+def test_the_latency_follows_what_the_chain_needs_without_a_click_or_an_underrun(first: int, second: int) -> None:
+    host = Host(spare=None)
+    host.shared.status["rate"] = RATE
+    before = follow(host, first)
+    after = follow(host, second)
+    end = host.heard.shape[1]
+    late = (1 + second) * BLOCK + DELAY
+    np.testing.assert_array_equal(after[:, -10 * BLOCK :], -dry(late, end)[:, -10 * BLOCK :])
+    played = np.concatenate((before[0, 8 * BLOCK :], after[0]))
+    assert np.abs(np.diff(played)).max() < 2 * np.abs(np.diff(SINE)).max() + 2 / MOVE_SAMPLES
+    assert host.shared.status["underruns"] == 0
+    assert budget_blocks(host.shared.status, None, BLOCK) == 1 + second
+    host.shared.close()
+
+
+def test_a_shorter_latency_waits_until_the_worker_is_ahead_enough() -> None:
+    host = Host(spare=None)
+    host.shared.status["rate"] = RATE
+    follow(host, 2)
+    for _ in range(20):  # the worker is in time by the former budget only
+        host.step(answered=(host.shared.inputs.newest - 1,))
+        host.shared.status["hop_s"] = 0.0
+    assert host.shared.status["underruns"] == 0
+    follow(host, 0)
+    assert host.shared.status["underruns"] == 0
+    host.shared.close()
 
 
 @pytest.fixture

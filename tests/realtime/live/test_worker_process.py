@@ -21,6 +21,7 @@ from gramophone.models.parameters import Value
 from gramophone.presets import CLIPS, Preset, StageSettings, load, save
 from gramophone.realtime.files import AudioWriter, read
 from gramophone.realtime.live.audio_callback import AudioCallback
+from gramophone.realtime.live.latency_budget import MOVE_SAMPLES
 from gramophone.realtime.live.messages import Ask, Change, Event, Held, Play, Refused, Text, Warm
 from gramophone.realtime.live.player import Player
 from gramophone.realtime.live.preset_generations import numbers_of, places_of
@@ -28,7 +29,7 @@ from gramophone.realtime.live.record import EVENTS, OUTPUT, PRESET, Recorder, Re
 from gramophone.realtime.live.replay import is_recording, replay, replayed
 from gramophone.realtime.live.shared_state import SWITCH_PLACES, SharedState
 from gramophone.realtime.live.worker_process import spawn_worker
-from gramophone.realtime.parameter_table import complete, table
+from gramophone.realtime.parameter_table import complete, longest_hop_s, table
 from gramophone.realtime.stage import Audio, Format, StageError
 from gramophone.realtime.stages.plugins import scan
 from gramophone.realtime.system.wakeup import make_wake
@@ -193,6 +194,30 @@ def test_the_worker_plays_what_the_player_plays_one_block_later() -> None:
     assert simulation.shared.status["underruns"] == simulation.shared.status["errors"] == 0
     simulation.close()
     truth.close()
+
+
+def test_the_budget_is_raised_before_a_chain_that_needs_more_plays_and_lowered_after_it_has_left() -> None:
+    style = chain(("style", "style", {"clip": str(CLIPS / "choir.flac")}))
+    simulation = Simulation(chain(GAIN))
+    status = simulation.shared.status
+    assert status["hop_s"] == 0.0
+    at: list[int] = []
+    before = status["hop_s"]
+    simulation.change(style)
+    while not simulation.count("change"):
+        simulation.play(noise(1))
+        if status["hop_s"] != before and not at:
+            at.append(simulation.shared.inputs.newest)
+    (change,) = [event for event in simulation.events if event.name == "change"]
+    assert status["hop_s"] == longest_hop_s(style) > 0
+    assert change.block >= at[0] + MOVE_SAMPLES // BLOCK
+    simulation.change(chain(GAIN))
+    while status["hop_s"]:
+        simulation.play(noise(1))
+        last = [event for event in simulation.events if event.name == "change"][-1].block
+    assert simulation.count("change") == 2
+    assert simulation.shared.inputs.newest >= last + RATE // 20 // BLOCK, "both chains play during the fade"
+    simulation.close()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be stopped there")

@@ -141,16 +141,19 @@ def test_the_latency_reported_is_what_jack_iodelay_reads(session: Session, block
     assert report["latency_samples"] == (2 + spare) * block + delay == measured_latency()
 
 
-def test_jack_is_told_the_latency(session: Session) -> None:
-    def latencies() -> list[str]:
-        listing = tool("jack_lsp", "-l").split("gramophone:out_1")[1]
-        return re.findall(r"capture latency = \[ (\d+) (\d+) \]", listing)[0]
+def announced_latency() -> tuple[str, str]:
+    """The least and greatest capture latency, in samples, that JACK announces for gramophone's first output."""
+    listing = tool("jack_lsp", "-l").split("gramophone:out_1")[1]
+    least, greatest = re.findall(r"capture latency = \[ (\d+) (\d+) \]", listing)[0]
+    return least, greatest
 
+
+def test_jack_is_told_the_latency(session: Session) -> None:
     block, delay = session.report()["block"], int(session.shared.status["delay"])
     card = 512  # the dummy's own capture latency is its block, which the test before has left at this
     assert block == card
     spare = block  # of one block, as the style stage's hop fits into it
-    until(lambda: latencies() == (str(card + block + spare + delay),) * 2)
+    until(lambda: announced_latency() == (str(card + block + spare + delay),) * 2)
 
 
 @pytest.mark.parametrize("stall_ms", [1, 5, 50])
@@ -218,6 +221,25 @@ def test_the_desk_mutes_bypasses_panics_and_changes_presets(session: Session) ->
     controller.set("bypass", False)
     controller.set("mute", False)
     controller.set("panic", True)
+    until(lambda: abs(level_of_loop() - -18.0) < 0.1)
+
+
+def test_the_latency_follows_a_preset_that_needs_more_time_and_jack_is_told(session: Session) -> None:
+    plain = complete(Preset("plain", (StageSettings("volume", "gain", {"gain": -18.0}),)))
+    styled = complete(Preset("styled", (StageSettings("style", "style", {"strength": 0.0}),)))
+    controller = Controller(session_preset(session), session)
+    for preset, spare in ((plain, 0), (styled, 1), (plain, 0)):
+        before = session.report()["underruns"]
+        controller.change(preset)
+        until(lambda p=preset: session.preset and session.preset.name == p.name)
+        until(lambda s=spare: math.ceil(session.shared.status["hop_s"] * 48_000 / 256) == s)
+        until(lambda: session.report()["latency_samples"] == measured_latency())
+        block, delay = int(str(session.report()["block"])), int(session.shared.status["delay"])
+        assert session.report()["latency_samples"] == (2 + spare) * block + delay
+        whole = str(block + (1 + spare) * block + delay)  # the dummy card's own capture latency is a block
+        until(lambda w=whole: announced_latency() == (w, w))
+        assert session.report()["underruns"] - before <= 2
+    controller.change(complete(Preset("quieter", (StageSettings("volume", "gain", {"gain": -18.0}),))))
     until(lambda: abs(level_of_loop() - -18.0) < 0.1)
 
 
