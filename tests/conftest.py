@@ -12,8 +12,9 @@ from gramophone.realtime.system.cache_folder import cache_folder
 DOWNLOADS = ("corpora", "judges", "kokoro", "mnist", "packages")
 """Folders of the user's cache that hold what was downloaded and checked: to fetch these again would take minutes."""
 
-# No test sees the presets or caches of whoever runs it, and none writes to them. What numba has compiled lies beside
-# the source and is shared.
+# Code compiled by numba is shared with the user and between runs: to compile it again would take minutes.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder("numba")))
+# No test sees the presets or other caches of whoever runs it, and none writes to them.
 _HOME = tempfile.TemporaryDirectory(prefix="gramophone-tests-")
 _DOWNLOADED = [cache_folder(name) for name in DOWNLOADS]
 for _kind in ("CONFIG", "CACHE", "DATA", "STATE"):

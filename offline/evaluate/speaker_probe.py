@@ -22,7 +22,7 @@ from gramophone.models.nets.voice import Voice
 from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.data.recording import Recording, spread_evenly
 from gramophone.offline.train.voice.resynthesis import warmed_up
-from gramophone.realtime.stages.latent.voice_offline import latents
+from gramophone.realtime.stages.latent.voice_offline import encode
 
 _PER_SPEAKER = 60
 _LONGEST_S, _SHORTEST_S = 4.0, 1.0
@@ -76,7 +76,7 @@ def _examples(voice: Voice, corpus: Corpus, recordings: Sequence[Recording], spe
             samples = sound(recording, *_audible(recording, corpus.rate))
             samples = samples[: len(samples) // voice.shape.hop * voice.shape.hop]
             raw = voice.features(torch.from_numpy(samples)[None, None])
-            rows.append((_summary(latents(voice, samples, heard)), _summary(raw)))
+            rows.append((_summary(encode(voice, samples, heard)), _summary(raw)))
             labels.append(place)
     return [torch.stack(kind) for kind in zip(*rows, strict=True)], torch.tensor(labels)
 

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from numba import njit
-from numba.core.caching import FunctionCache
+from numba import config, njit
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.dispatcher import Dispatcher
+from numba.core.extending import _Intrinsic
+
+from gramophone.realtime.system.cache_folder import cache_folder
 
 
-class _TolerantCache(FunctionCache):  # type: ignore[misc]
-    """numba's cache of one function, where files that cannot be read count as no cache.
+class _CompiledCache(FunctionCache):  # type: ignore[misc]
+    """numba's cache of one function, in the user's cache folder, mended in two respects.
 
-    numba unpickles the index before it compares the index's time stamp with the source's. An index that an older
-    version of the source wrote may name a class that has been renamed since; numba then raises `AttributeError`, and
-    does so at every start, since it never rewrites the file. The same holds for a file that was cut short.
+    - numba unpickles the index before it compares its stamp with the source's. An index that an older version of the
+      source wrote may name a class that has been renamed since; numba then raises `AttributeError`, and does so at
+      every start, since it never rewrites the file. Here, files that cannot be read count as no cache.
+    - numba's stamp covers the file of the function alone, but the compiled code contains the functions that it calls.
+      Here, the stamp covers the files of those, too.
+
+    `NUMBA_CACHE_DIR` names another folder, as with numba itself.
     """
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(function)
+        if not config.CACHE_DIR:
+            inside = self._impl.locator.get_suitable_cache_subpath(function.__code__.co_filename)
+            self._cache_path = str(cache_folder("numba", inside))
+        stamp = hashlib.sha256(b"".join(map(_digest, sorted(_sources(function.__globals__))))).hexdigest()
+        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the compiled code for a signature, or None where there is none that can be used."""
@@ -31,6 +50,7 @@ class _TolerantCache(FunctionCache):  # type: ignore[misc]
     def save_overload(self, sig: Any, data: Any) -> None:
         """Write compiled code for a signature; where that fails, the next start compiles again."""
         with suppress(OSError):
+            Path(self._cache_path).mkdir(parents=True, exist_ok=True)
             super().save_overload(sig, data)
 
 
@@ -50,5 +70,34 @@ def jit(function: Callable[..., Any], forceinline: bool = True, reassociate: boo
     if isinstance(compiled, Dispatcher):  # not so under NUMBA_DISABLE_JIT
         with suppress(RuntimeError):  # numba finds no folder that can be written: nothing is cached
             # numba has no public way to pass a cache of one's own
-            compiled._cache = _TolerantCache(function)  # type: ignore[attr-defined]
+            compiled._cache = _CompiledCache(function)  # type: ignore[attr-defined]
     return compiled  # type: ignore[no-any-return]
+
+
+def _sources(namespace: Mapping[str, Any]) -> set[Path]:
+    """Return the file of a module, given its globals, and those of all compiled functions that it can call."""
+    found: set[Path] = set()
+    waiting = [namespace]
+    while waiting:
+        module = waiting.pop()
+        if (path := Path(module["__file__"]).resolve()) not in found:
+            found.add(path)
+            waiting.extend(_called(module))
+    return found
+
+
+def _called(namespace: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the globals of the modules whose compiled functions a module imports, by name or with their module."""
+    package = namespace["__name__"].partition(".")[0]
+    for value in namespace.values():
+        if isinstance(value, Dispatcher | _Intrinsic):
+            yield value.__wrapped__.__globals__  # type: ignore[union-attr]
+        elif isinstance(value, ModuleType) and value.__name__.partition(".")[0] == package:
+            inner = vars(value)
+            if any(isinstance(each, Dispatcher | _Intrinsic) for each in inner.values()):
+                yield inner
+
+
+@cache
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()

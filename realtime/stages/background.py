@@ -1,8 +1,8 @@
-"""What a stage makes ready in the background: changes that take too long for the thread of the sound.
+"""Background work of a stage: changes that take too long for the audio thread.
 
-Changes are numbered from 1 in the order in which they were asked for. One that another has overtaken is never taken
-over. Left alone, a change is taken over by the block that finds it ready; on hold, only where `take` says, as a
-recording that is played again needs it (`Stage.taken`).
+Changes are numbered from 1 in the order in which they were submitted. A change superseded by a later one never takes
+effect. By default a change takes effect in the block that finds it done; on hold, only where `take` says so, as the
+replay of a recording requires (`Stage.taken`).
 """
 
 from __future__ import annotations
@@ -22,79 +22,82 @@ from gramophone.realtime.stage import Stage, StageError
 _LOG = logging.getLogger(__name__)
 _Made = TypeVar("_Made")
 _NICENESS = 2
-"""Little: in the end the sound waits for what is made."""
+"""Small: in the end the audio waits for the result."""
 
 
 class Background(Generic[_Made]):
-    """A thread that makes one thing at a time. One thread takes over, any may ask; `taken` is the change it has now."""
+    """A thread that runs one job at a time. Any thread may submit; one thread, the audio's, collects the results.
+
+    `taken` is the number of the change in effect.
+    """
 
     def __init__(self, name: str) -> None:
-        self._maker = ThreadPoolExecutor(1, name, step_back)
-        self._order: _Order[_Made] | None = None
+        self._maker = ThreadPoolExecutor(1, name, lower_priority)
+        self._request: _Request[_Made] | None = None
         self._held = False
-        self._ordered = self.taken = 0
+        self._submitted = self.taken = 0
 
-    def ask(self, make: Callable[[], _Made]) -> None:
-        """Have something made in place of whatever was asked for before."""
-        self._ordered += 1
-        overtaken, self._order = self._order, _Order(self._ordered, self._maker.submit(make))
-        if overtaken:
-            overtaken.made.cancel()
+    def submit(self, make: Callable[[], _Made]) -> None:
+        """Start `make` in the background, in place of any job submitted before."""
+        self._submitted += 1
+        superseded, self._request = self._request, _Request(self._submitted, self._maker.submit(make))
+        if superseded:
+            superseded.made.cancel()
 
-    def ready(self) -> _Made | None:
-        """Return what has been made, once; None if there is nothing, or on hold.
+    def collect(self) -> _Made | None:
+        """Return the result of the job, once; None if there is none, or on hold.
 
         Raises:
-            What making it raised, once.
+            Whatever the job raised, once.
         """
-        order = self._order
-        if self._held or order is None or not order.made.done() or order.made.cancelled():
+        request = self._request
+        if self._held or request is None or not request.made.done() or request.made.cancelled():
             return None
-        return self._hand_over(order)
+        return self._result_of(request)
 
     def hold(self) -> None:
-        """From now on, hand over only what `take` names."""
+        """From now on, only `take` returns results."""
         self._held = True
 
     def take(self, number: int) -> _Made:
-        """Return what change `number` made, once it is ready.
+        """Wait for change `number` and return its result.
 
         Raises:
-            StageError: that is not the change asked for last, or was taken before.
-            What making it raised.
+            StageError: it is not the change submitted last, or was taken before.
+            Whatever the job raised.
         """
-        order = self._order
-        if order is None or order.number != number:
-            raise StageError(f"change {number}: expected the last that was asked for, {self._ordered}, once")
-        return self._hand_over(order)
+        request = self._request
+        if request is None or request.number != number:
+            raise StageError(f"change {number}: expected the last that was asked for, {self._submitted}, once")
+        return self._result_of(request)
 
     def close(self) -> None:
         """End the thread."""
         self._maker.shutdown(wait=True, cancel_futures=True)
 
-    def _hand_over(self, order: _Order[_Made]) -> _Made:
-        if self._order is order:
-            self._order = None
-        made = order.made.result()
-        self.taken = order.number
+    def _result_of(self, request: _Request[_Made]) -> _Made:
+        if self._request is request:
+            self._request = None
+        made = request.made.result()
+        self.taken = request.number
         return made
 
 
 class BackgroundStage(Stage, Generic[_Made]):
-    """A stage that makes what takes long in the `background`; what cannot be made is named, and the old one stays."""
+    """A stage with `background` jobs; a job that fails is named in the log, and the stage stays as it was."""
 
     kind: ClassVar[str]
     background: Background[_Made]
 
     def hold(self) -> None:
-        """From now on, take over only the changes that `take` names."""
+        """From now on, adopt only the changes that `take` names."""
         self.background.hold()
 
     def take(self, number: int) -> None:
-        """Take over change `number`, the last that was asked for, with the next block, waiting until it is ready.
+        """Adopt change `number`, the last submitted, with the next block; wait until it is done.
 
         Raises:
-            StageError: it is not the last that was asked for, or a file that it needs cannot be used.
+            StageError: it is not the last change submitted, or a file that it needs cannot be used.
         """
         self._take_over(self.background.take(number))
 
@@ -102,10 +105,10 @@ class BackgroundStage(Stage, Generic[_Made]):
         """End the background thread."""
         self.background.close()
 
-    def _look(self) -> None:
-        """Take over what has been made, if anything has."""
+    def _collect(self) -> None:
+        """Adopt the result of the background job, if there is one."""
         try:
-            made = self.background.ready()
+            made = self.background.collect()
         except StageError as error:
             _LOG.warning("%s: %s; it stays as it was", self.kind, error)
             return
@@ -114,26 +117,26 @@ class BackgroundStage(Stage, Generic[_Made]):
 
     def _take_over(self, made: _Made) -> None:
         self.taken = self.background.taken
-        self._enter(made)
+        self._adopt(made)
 
     @abstractmethod
-    def _enter(self, made: _Made) -> None:
-        """Play with what has been made from now on."""
+    def _adopt(self, made: _Made) -> None:
+        """Use the result from now on."""
 
 
 @dataclass(frozen=True)
-class _Order(Generic[_Made]):
-    """A change that was asked for: the how-many-th, and what is made for it."""
+class _Request(Generic[_Made]):
+    """A change that was submitted: its number, and its future result."""
 
     number: int
     made: Future[_Made]
 
 
-def step_back() -> None:
-    """Give way to the sound: on Linux a thread has a priority of its own.
+def lower_priority() -> None:
+    """Let the audio thread go first: on Linux each thread has a priority of its own.
 
-    Where the sound has real-time priority, this stays just below: a thread that is kept from running by other
-    programs while it holds the interpreter would hold up the sound, too.
+    Under real-time scheduling this thread stays only just below the audio's: if other programs kept it from running
+    while it holds the interpreter lock, the audio would wait, too.
     """
     with contextlib.suppress(AttributeError, OSError):
         if os.sched_getscheduler(0) == os.SCHED_FIFO:

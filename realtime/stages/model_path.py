@@ -1,4 +1,4 @@
-"""The key `model` of a stage that plays one: the name of a model that comes with Gramophone, or a path."""
+"""The key `model` of a stage: the name of a model that comes with Gramophone, or a path."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from gramophone.realtime.stage import StageError
 
 
 def model_path(model: str, folder: Path | None = None) -> Path:
-    """Return the file of a model, a relative path being seen from `folder`.
+    """Return the file of a model; a relative path is relative to `folder`.
 
     Raises:
-        StageError: none is named, or there is no such model.
+        StageError: the name is empty, or there is no such model.
     """
     if not model:
         raise StageError("key 'model' is missing: the name or the path of a model")

@@ -1,4 +1,4 @@
-"""Who speaks: the knobs of every stage whose model knows speakers, and how much of each of them is heard."""
+"""Blending up to four of a model's speakers: the parameters of such a stage, and the speakers' weights."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from gramophone.models.parameters import Parameter, Value
 
 
 def speaker_knobs(names: Sequence[str]) -> tuple[Parameter, ...]:
-    """Return the knobs for a model that knows the speakers of these names; none if it knows none."""
+    """Return the parameters for a model with speakers of these names; none for no names."""
     if not names:
         return ()
     choices = tuple(names)
     return (
-        Parameter("speaker", choices[0], "who is heard", choices=choices, smoothing_ms=0),
-        Parameter("speaker2", choices[-1], "who else", choices=choices, smoothing_ms=0),
+        Parameter("speaker", choices[0], "the target speaker", choices=choices, smoothing_ms=0),
+        Parameter("speaker2", choices[-1], "another speaker, to blend in", choices=choices, smoothing_ms=0),
         Parameter("blend", 0.0, "from the first speaker (0) to the second (1)", smoothing_ms=50),
         *(knob for number in (3, 4) if number <= len(names) for knob in _further(number, choices)),
     )
@@ -25,13 +25,15 @@ def speaker_knobs(names: Sequence[str]) -> tuple[Parameter, ...]:
 
 def _further(number: int, choices: tuple[str, ...]) -> tuple[Parameter, Parameter]:
     return (
-        Parameter(f"speaker{number}", choices[number - 1], "who else", choices=choices, smoothing_ms=0),
+        Parameter(
+            f"speaker{number}", choices[number - 1], "another speaker, to blend in", choices=choices, smoothing_ms=0
+        ),
         Parameter(f"blend{number}", 0.0, f"from those before (0) to speaker {number} (1)", smoothing_ms=50),
     )
 
 
 def speaker_weights(names: Sequence[str], values: Mapping[str, Value]) -> NDArray[np.float32]:
-    """Return how much of each speaker is heard, `(speakers,)`, 1 in sum."""
+    """Return the weight of each speaker, `(speakers,)`, 1 in sum."""
     weights = np.zeros(len(names), np.float32)
     if names:
         weights[names.index(str(values["speaker"]))] = 1

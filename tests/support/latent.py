@@ -48,7 +48,7 @@ def exports(tmp_path_factory):
 
 
 def checkpoint(path, shape=SHAPE, **card):
-    """A model with random weights that listens, and says more than noise."""
+    """A model with random weights whose output depends on its input."""
     torch.manual_seed(0)
     model = VLAE(shape).eval().requires_grad_(False)
     model.wavenet.head[3].weight.mul_(8)

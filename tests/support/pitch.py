@@ -25,7 +25,7 @@ def noise(samples, seed=0):
 
 
 def whisper(samples):
-    """Return noise through a throat: resonances, and nothing that repeats."""
+    """Return noise through resonances of a vocal tract: no period."""
     from scipy.signal import lfilter
 
     sound = noise(samples)

@@ -1,10 +1,10 @@
-"""Noise, and a stage played in blocks."""
+"""Noise, and a stage run in blocks."""
 
 import numpy as np
 
 
 def play(playing, sound, sizes, turns=()):
-    """Play `sound` in blocks of `sizes`, round and round; `turns` are (at which sample, knob, value), in order."""
+    """Process `sound` in blocks of `sizes`, cyclically; `turns` are changes (sample, parameter, value), in order."""
     pieces, start, i, turns = [], 0, 0, list(turns)
     while start < sound.shape[1]:
         while turns and turns[0][0] == start:

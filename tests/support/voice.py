@@ -1,4 +1,4 @@
-"""A small voice, its checkpoint, and sounds to sing with it."""
+"""A small voice model, its checkpoint, and test sounds."""
 
 import numpy as np
 import pytest

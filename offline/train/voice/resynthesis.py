@@ -15,7 +15,7 @@ from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.data.recording import Recording
 from gramophone.offline.train.pitch_cache import prosody
 from gramophone.realtime.stage import Audio
-from gramophone.realtime.stages.latent.voice_offline import accustomed, analysed, latents
+from gramophone.realtime.stages.latent.voice_offline import adapted_state, analyse, encode
 
 _WARM_UP_S = 10.0
 """Seconds of a speaker from which the encoder's normalisation is warmed up before an evaluation."""
@@ -23,7 +23,7 @@ _WARM_UP_S = 10.0
 
 def warmed_up(voice: Voice, corpus: Corpus, speaker: str) -> State:
     """Return the encoder's state after ten seconds of a speaker's training recordings."""
-    return accustomed(voice, clip(corpus, speaker, _WARM_UP_S))
+    return adapted_state(voice, clip(corpus, speaker, _WARM_UP_S))
 
 
 def clip(corpus: Corpus, speaker: str, seconds: float) -> Audio:
@@ -39,7 +39,7 @@ def clip(corpus: Corpus, speaker: str, seconds: float) -> Audio:
 def latents_by(voice: Voice, corpus: Corpus) -> Callable[[Recording], Tensor]:
     """Return a function from a recording to its latents `[D, n]`, the encoder warmed up for its speaker."""
     known = functools.cache(lambda speaker: warmed_up(voice, corpus, speaker))
-    return lambda recording: latents(voice, sound(recording), known(recording.speaker))[0]
+    return lambda recording: encode(voice, sound(recording), known(recording.speaker))[0]
 
 
 @torch.no_grad()
@@ -61,5 +61,5 @@ def resynthesised(voice: Voice, recording: Recording, speaker: Tensor, frames: i
     """Return a recording, or its first `frames` samples, decoded as a speaker by their vector `[1, speaker]`."""
     samples = sound(recording, 0, frames)
     hops = -(-len(samples) // voice.shape.hop)
-    z, conditioning = analysed(voice, samples, prosody(recording, voice.shape.rate, voice.shape.hop)[:hops])
+    z, conditioning = analyse(voice, samples, prosody(recording, voice.shape.rate, voice.shape.hop)[:hops])
     return decoded(voice, z, speaker, conditioning)[: len(samples)]

@@ -1,1 +1,1 @@
-"""The built-in effects: a table of them, and the stage that plays any row of it."""
+"""The built-in effects: a table of them, and the stage that plays any row of the table."""

@@ -1,7 +1,8 @@
-"""Echoes whose time, feedback and level change without a click.
+"""A delay effect whose time, feedback and level change without a click.
 
-What pedalboard's Delay computes, sample for sample, at rest. Its own changes step, and a step in what is fed back is
-stored and comes round again: no fade behind it can take that away. Here the fades lie inside the loop.
+At rest it computes what pedalboard's Delay does, sample for sample. A change of pedalboard's parameters makes a step,
+and a step in the feedback is stored in the line and repeated: no fade after the effect can remove it. Here the fades
+lie inside the loop.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from gramophone.realtime.stage import Audio, Format, Stage, StageError
 
 
 class DelayStage(Stage):
-    """A delay line with feedback: `line = x + feedback * line[-time]`, heard as `wet` parts of `line[-time]`.
+    """A delay line with feedback, `line = x + feedback * line[-time]`; output: `x` and `line[-time]` mixed by `wet`.
 
-    Its `parameters` are `time` in ms, `feedback` and `wet`. A new time is a fade between two taps.
+    Its `parameters` are `time` in ms, `feedback` and `wet`. A new time is a crossfade between two taps.
     """
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
@@ -34,11 +35,11 @@ class DelayStage(Stage):
 
         self._feedback = fade("feedback", self._targets["feedback"])
         self._wet = fade("wet", self._targets["wet"])
-        self._turn = fade("time", 1.0)
+        self._tap_fade = fade("time", 1.0)
         self._old = self._new = self._samples(self._targets["time"])
 
     def set(self, name: str, value: Value) -> None:
-        """Set a target, heard from the next block on; a new time once the fade to the last one is over.
+        """Set a target, effective from the next block on; a new time once the fade to the last one is over.
 
         Raises:
             StageError: there is no such parameter.
@@ -50,41 +51,41 @@ class DelayStage(Stage):
         self._wet.set(self._targets["wet"])
 
     def process(self, block: Audio) -> Audio:
-        """Return the sound and its echoes for `block`, both `(channels, frames)`."""
+        """Return the mix of the sound and its echoes for `block`, both `(channels, frames)`."""
         out = np.empty_like(block)
         start, frames = 0, block.shape[1]
         while start < frames:
-            self._turn_to(self._samples(self._targets["time"]))
+            self._fade_to_tap(self._samples(self._targets["time"]))
             stop = start + self._run_length(frames - start)
-            out[:, start:stop] = self._run(block[:, start:stop])
+            out[:, start:stop] = self._process_run(block[:, start:stop])
             start = stop
         return out
 
     def _samples(self, ms: float) -> int:
         return round(ms * self._rate / 1000)
 
-    def _turn_to(self, time: int) -> None:
+    def _fade_to_tap(self, time: int) -> None:
         """Start the fade to another tap unless one is under way."""
-        if time != self._new and not self._turn.left:
+        if time != self._new and not self._tap_fade.left:
             self._old, self._new = self._new, time
-            self._turn = Fade(0.0, self._turn.samples)
-            self._turn.set(1.0)
+            self._tap_fade = Fade(0.0, self._tap_fade.samples)
+            self._tap_fade.set(1.0)
 
     def _run_length(self, frames: int) -> int:
-        """How far the taps and the line can be read and written in one piece, and no event comes."""
+        """Return for how many samples taps and line are contiguous in memory and no fade ends."""
         ends = [self._size - position for position in (self._at, self._tap(self._old), self._tap(self._new))]
-        return min(frames, self._old, self._new, self._turn.left or frames, *ends)
+        return min(frames, self._old, self._new, self._tap_fade.left or frames, *ends)
 
     def _tap(self, time: int) -> int:
         return (self._at - time) % self._size
 
-    def _run(self, block: Audio) -> Audio:
+    def _process_run(self, block: Audio) -> Audio:
         frames = block.shape[1]
         echo = self._line[:, self._tap(self._new) :][:, :frames]
-        if self._turn.left:
+        if self._tap_fade.left:
             old = self._line[:, self._tap(self._old) :][:, :frames]
-            echo = crossfade(old, echo, self._turn.next(frames))
-        if not self._turn.left:
+            echo = crossfade(old, echo, self._tap_fade.next(frames))
+        if not self._tap_fade.left:
             self._old = self._new
         self._line[:, self._at : self._at + frames] = block + self._feedback.next(frames) * echo
         self._at = (self._at + frames) % self._size

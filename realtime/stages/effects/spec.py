@@ -1,4 +1,4 @@
-"""What a row of the effect table says about an effect."""
+"""The form of a row of the effect table."""
 
 from __future__ import annotations
 
@@ -9,42 +9,41 @@ from typing import Any, Literal
 from gramophone.models.parameters import Parameter, Value
 
 Convert = Callable[[Any, int], object]
-"""From a knob's value and the sample rate in Hz to what the pedalboard attribute takes."""
+"""A conversion from a parameter's value and the sample rate in Hz to the value of the pedalboard attribute."""
 
 
-def as_it_is(value: Value, rate: int) -> object:
-    """Return the value: the conversion of most knobs."""
+def unchanged(value: Value, rate: int) -> object:
+    """Return the value unchanged: the conversion of most parameters."""
     return value
 
 
 @dataclass(frozen=True)
 class EffectParameter:
-    """A parameter and the attribute (and constructor argument) of the pedalboard class that it sets.
+    """A parameter, and the attribute (and constructor argument) of the pedalboard class that it sets.
 
-    `direct`: the class itself moves to a new value without a click, so it is set at once.
+    `direct`: the class itself smooths a change, so the value is set at once.
     """
 
     parameter: Parameter
     attribute: str
-    convert: Convert = as_it_is
+    convert: Convert = unchanged
     direct: bool = False
 
 
 @dataclass(frozen=True)
 class EffectSpec:
-    """One row: the class that makes the sound, its knobs, and what it needs in order to stream.
+    """One row: the class that computes the effect, its parameters, and what it needs in order to stream.
 
-    `plugin`: a class of pedalboard, or our own `Echo`.
-    `change`: how knobs that are not direct change: by a fade between two instances that both hear everything
-    ("twin"), or to a new instance, where pedalboard starts afresh when the value is set ("new"); one that is made in
-    the background where that takes a file ("load").
-    `memory`: how long what it heard matters: "long" (envelopes, sweeps: a twin hears everything), "short" (filters: a
-    twin starts from silence; stepping its coefficients with sound inside can make it ten times as loud), "none".
-    `width`: the most channels that one instance takes; more are shared out over several.
-    `longest_block`: longer ones are cut up. `hop`: the only size it is fed with; 1 is any.
-    `slack`: by how many samples its debt can still grow after the first silence, from its values and the rate.
-    `slowest`: the values with the longest latency, which then holds for all values.
-    `makeup_db`: gain applied after it. `constants`: further constructor arguments, from the rate.
+    `plugin`: a class of pedalboard, or `Echo` for our own delay. `change`: how parameters that are not direct change:
+    by a fade between two instances that both process the input ("twin"); to a new instance, where setting the value
+    would reset pedalboard ("new"); or to one made in the background, where that reads a file ("load"). `memory`: how
+    long past input matters: "long" (envelopes, sweeps: the twin processes everything), "short" (filters: the twin
+    starts from silence, as a step of the coefficients with sound inside can make it ten times as loud), "none".
+    `width`: most channels that one instance takes; more are shared out over several instances. `longest_block`: longer
+    blocks are cut. `hop`: the only block size that it is fed, in samples; 1: any. `slack`: samples by which its latency
+    can still grow after the first silence, from its values and the rate in Hz. `slowest`: the values with the longest
+    latency, which then holds for all values. `makeup_db`: gain applied after it. `constants`: further constructor
+    arguments, from the rate in Hz.
     """
 
     plugin: str

@@ -1,11 +1,10 @@
-"""The effect stage: a built-in effect whose knobs never click and whose blocks may have any size.
+"""The effect stage: a built-in effect whose parameters change without clicks and whose blocks may have any size.
 
-Setting pedalboard's parameters steps the output, and a staircase of small steps is no better: in trials each step of
-a moving threshold or cutoff left a click of its own. So a change is a fade between two instances of the effect, one
-with the old values and one with the new. Filter modes change the same way, and impulse responses, too, once they have
-been loaded in the background. What comes while a fade is under way waits for its end; a knob that keeps moving is thus
-followed in straight lines, one smoothing time long each. Only what moves smoothly by itself (`Knob.direct`) is set at
-once.
+Setting pedalboard's parameters makes a step in the output, and many small steps are no better: in trials each step of a
+moving threshold or cutoff clicked. So a change is a crossfade between two instances of the effect, one with the old
+values and one with the new. Filter modes change the same way, and so do impulse responses once they have been loaded in
+the background. A change during a fade waits for the fade's end, so a moving parameter is followed in straight lines of
+one smoothing time each. Only parameters that pedalboard smooths itself (`EffectParameter.direct`) are set at once.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from gramophone.realtime.stages.effects.table import EFFECTS, REFUSED
 _LOG = logging.getLogger(__name__)
 
 _HOLD_MS = 3.0
-"""How long an instance with new values runs unheard at least, until what the step did to it has died away."""
+"""How long an instance with new values runs before the fade, until the transient of the change has decayed."""
 
 
 class EffectStage(Stage):
@@ -46,33 +45,33 @@ class EffectStage(Stage):
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         self._form = form
-        self._knobs = {knob.parameter.name: knob for knob in self.effect.knobs}
-        self._targets = {name: values.get(name, k.parameter.default) for name, k in self._knobs.items()}
+        self._parameters = {knob.parameter.name: knob for knob in self.effect.knobs}
+        self._targets = {name: values.get(name, k.parameter.default) for name, k in self._parameters.items()}
         slowest = {**self._targets, **self.effect.slowest}
         self._least_delay = EffectPlugin(self.effect, form, slowest).delay if self.effect.slowest else 0
-        self._main = self._pedal(self._targets)
+        self._main = self._make_instance(self._targets)
         self.delay = self._main.delay
         fades = not all(knob.direct for knob in self.effect.knobs)
-        self._twin = self._pedal(self._targets) if fades and self.effect.change == "twin" else None
-        self._coming: EffectPlugin | None = None
+        self._twin = self._make_instance(self._targets) if fades and self.effect.change == "twin" else None
+        self._incoming: EffectPlugin | None = None
         self._warm_up = 0
         self._fade = Fade(1.0, 1)
 
     def set(self, name: str, value: Value) -> None:
-        """Set a target, heard from the next block on.
+        """Set a target, effective from the next block on.
 
         Raises:
             StageError: there is no such parameter.
         """
-        knob = self._knobs.get(name)
+        knob = self._parameters.get(name)
         if knob is None:
-            raise StageError(f"{self.kind}: no parameter {name!r}, expected one of {', '.join(self._knobs)}")
+            raise StageError(f"{self.kind}: no parameter {name!r}, expected one of {', '.join(self._parameters)}")
         if value == self._targets[name]:
             return
         if knob.direct:
-            for pedal in (self._main, self._twin):
-                if pedal is not None:
-                    pedal.set(name, value)
+            for instance in (self._main, self._twin):
+                if instance is not None:
+                    instance.set(name, value)
         self._targets[name] = value
 
     def process(self, block: Audio) -> Audio:
@@ -81,7 +80,7 @@ class EffectStage(Stage):
         pieces = []
         start = 0
         while start < frames:
-            self._begin()
+            self._start_fade()
             stop = min(frames, start + self._run_length(frames))
             pieces.append(self._run(block[:, start:stop]))
             start = stop
@@ -89,65 +88,65 @@ class EffectStage(Stage):
             return pieces[0]
         return np.concatenate(pieces, axis=1) if pieces else block.copy()
 
-    def _pedal(self, values: Mapping[str, Value]) -> EffectPlugin:
+    def _make_instance(self, values: Mapping[str, Value]) -> EffectPlugin:
         return EffectPlugin(self.effect, self._form, values, self._least_delay)
 
-    def _begin(self) -> None:
-        """Start a fade if there is something to fade to and none is under way."""
-        if self._coming is not None or self._main.values == self._targets:
+    def _start_fade(self) -> None:
+        """Start a fade to the target values if they differ and no fade is under way."""
+        if self._incoming is not None or self._main.values == self._targets:
             return
         changed = [name for name, value in self._targets.items() if self._main.values[name] != value]
         if self._twin is None:
-            self._coming = self._make_next()
+            self._incoming = self._make_incoming()
             self._warm_up = self.delay
         else:
-            self._coming = self._twin
+            self._incoming = self._twin
             for name in changed:
-                self._coming.set(name, self._targets[name])
+                self._incoming.set(name, self._targets[name])
             if self.effect.memory == "short":
                 self._twin.restart()
             self._warm_up = round(_HOLD_MS * self._form.rate / 1000)
-        longest_ms = max(self._knobs[name].parameter.smoothing_ms for name in changed)
+        longest_ms = max(self._parameters[name].parameter.smoothing_ms for name in changed)
         self._fade = Fade(0.0, round(longest_ms * self._form.rate / 1000))
         self._fade.set(1.0)
 
-    def _make_next(self) -> EffectPlugin:
+    def _make_incoming(self) -> EffectPlugin:
         """Return an instance with the new values, where there is no twin to take them."""
-        return self._pedal(self._targets)
+        return self._make_instance(self._targets)
 
     def _run_length(self, frames: int) -> int:
-        """How many samples may pass before something else happens than now."""
-        if self._coming is None:
+        """Return for how many samples nothing changes."""
+        if self._incoming is None:
             return frames
         return self._warm_up or self._fade.left
 
     def _run(self, block: Audio) -> Audio:
         old = self._main(block)
-        if self._coming is None:
+        if self._incoming is None:
             if self._twin is not None and self.effect.memory == "long":
                 self._twin(block)
             return old
-        new = self._coming(block)
+        new = self._incoming(block)
         if self._warm_up:
             self._warm_up -= block.shape[1]
             return old
         mixed = crossfade(old, new, self._fade.next(block.shape[1]))
         if not self._fade.left:
-            self._arrive(self._coming)
+            self._finish_fade(self._incoming)
         return mixed
 
-    def _arrive(self, coming: EffectPlugin) -> None:
-        """Make the new instance the main one, and the old one, with the same values now, its twin."""
+    def _finish_fade(self, incoming: EffectPlugin) -> None:
+        """Make the new instance the main one, and the old one, set to the same values, its twin."""
         if self._twin is not None:
             self._twin = self._main
-            for name, value in coming.values.items():
+            for name, value in incoming.values.items():
                 if self._twin.values[name] != value:
                     self._twin.set(name, value)
-        self._main, self._coming = coming, None
+        self._main, self._incoming = incoming, None
 
 
 class LoadedStage(BackgroundStage[EffectPlugin], EffectStage):
-    """An effect whose knobs name files, which are loaded in the background.
+    """An effect whose parameters name files, which are loaded in the background.
 
     A file that cannot be used is named in the log, and the old one stays.
     """
@@ -158,25 +157,25 @@ class LoadedStage(BackgroundStage[EffectPlugin], EffectStage):
         self._loaded = self._main
 
     def set(self, name: str, value: Value) -> None:
-        """Load a file, to be faded over to when it is ready.
+        """Load a file in the background, to fade to when it is ready.
 
         Raises:
             StageError: there is no such parameter.
         """
-        if name not in self._knobs:
+        if name not in self._parameters:
             super().set(name, value)
-        self.background.ask(partial(self._pedal, {**self._targets, name: value}))
+        self.background.submit(partial(self._make_instance, {**self._targets, name: value}))
 
     def process(self, block: Audio) -> Audio:
         """Return the effect of `block`, `(channels, frames)` both, `delay` samples later."""
-        if self._coming is None:
-            self._look()
+        if self._incoming is None:
+            self._collect()
         return super().process(block)
 
-    def _enter(self, made: EffectPlugin) -> None:
+    def _adopt(self, made: EffectPlugin) -> None:
         self._loaded, self._targets = made, dict(made.values)
 
-    def _make_next(self) -> EffectPlugin:
+    def _make_incoming(self) -> EffectPlugin:
         return self._loaded
 
 

@@ -1,6 +1,6 @@
-"""The built-in effects as data: what each is called, which knobs it has, and what they set in pedalboard.
+"""The built-in effects as data: their names, their parameters, and what these set in pedalboard.
 
-To add an effect, add a row to `EFFECTS`. Nothing here imports pedalboard before a stage is made.
+To add an effect, add a row to `EFFECTS`. pedalboard is imported only when a stage is made.
 """
 
 from __future__ import annotations
@@ -9,13 +9,18 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from gramophone.models.parameters import Curve, Parameter
-from gramophone.realtime.stages.effects.impulse_response import read_impulse
-from gramophone.realtime.stages.effects.spec import Convert, EffectParameter, EffectSpec, as_it_is
+from gramophone.realtime.stage import Audio, StageError
+from gramophone.realtime.stages.effects.spec import Convert, EffectParameter, EffectSpec, unchanged
+
+_LONGEST_IMPULSE_S = 5.0
+"""Longer impulse responses would take more than a fifth of the time there is (256 frames at 48 kHz, one core)."""
 
 
 def _below_nyquist(hz: float, rate: int) -> float:
-    """Beyond half the rate a filter's poles leave the unit circle."""
+    """Limit a frequency in Hz to where a filter's poles stay inside the unit circle."""
     return min(hz, 0.45 * rate)
 
 
@@ -42,8 +47,33 @@ def _resample_quality(aliasing: bool, rate: int) -> object:
 
 
 def _resample_slack(values: Mapping[str, Any], rate: int) -> int:
-    """Return one sample of the lower rate, by which the rounding of its position can shift its count."""
+    """Return one sample period of the lower rate: rounding its position can shift the count by so much."""
     return math.ceil(rate / _resample_rate(values["rate"], rate)) + 1
+
+
+def _read_impulse(file: str, rate: int) -> Audio:
+    """Return an impulse response `(1 or 2, frames)` at `rate` Hz; no file name stands for a unit impulse.
+
+    Raises:
+        StageError: the file cannot be read as audio, is silent, not finite or longer than `_LONGEST_IMPULSE_S`.
+    """
+    if not file:
+        return np.ones((1, 1), np.float32)
+    import soundfile
+    import soxr
+
+    try:
+        with soundfile.SoundFile(file) as sound:
+            own_rate, seconds = sound.samplerate, sound.frames / sound.samplerate
+            samples = sound.read(frames=int(_LONGEST_IMPULSE_S * own_rate), dtype="float32", always_2d=True)
+    except (OSError, RuntimeError) as error:
+        raise StageError(f"impulse {file}: cannot be read as audio ({error})") from None
+    if seconds > _LONGEST_IMPULSE_S:
+        raise StageError(f"impulse {file}: {seconds:.1f} s long, expected at most {_LONGEST_IMPULSE_S:g} s")
+    if not np.isfinite(samples).all() or not samples.any():
+        raise StageError(f"impulse {file}: expected finite samples that are not all zero")
+    at_rate = soxr.resample(samples[:, :2], own_rate, rate)
+    return np.ascontiguousarray(at_rate.T, dtype=np.float32)
 
 
 def _knob(
@@ -56,7 +86,7 @@ def _knob(
     curve: Curve = "linear",
     *,
     smoothing_ms: float = 20.0,
-    convert: Convert = as_it_is,
+    convert: Convert = unchanged,
     direct: bool = False,
 ) -> EffectParameter:
     parameter = Parameter(name, default, description, unit, bounds, curve, smoothing_ms)
@@ -64,11 +94,11 @@ def _knob(
 
 
 def _attack(default: float) -> EffectParameter:
-    return _knob("attack", "attack_ms", default, (0.1, 200), "how fast it takes hold", "ms", "log")
+    return _knob("attack", "attack_ms", default, (0.1, 200), "time until it acts fully", "ms", "log")
 
 
 def _release(default: float) -> EffectParameter:
-    return _knob("release", "release_ms", default, (5, 2000), "how fast it lets go", "ms", "log")
+    return _knob("release", "release_ms", default, (5, 2000), "time until it stops acting", "ms", "log")
 
 
 def _frequency(default: float, description: str, attribute: str = "cutoff_frequency_hz") -> EffectParameter:
@@ -249,7 +279,7 @@ EFFECTS: Mapping[str, EffectSpec] = {
             EffectParameter(
                 Parameter("impulse", "", "impulse response (any audio file)", smoothing_ms=50.0),
                 "impulse_response_filename",
-                read_impulse,
+                _read_impulse,
             ),
         ),
         change="load",
@@ -295,4 +325,4 @@ REFUSED: Mapping[str, str] = {
     "gsm": "pedalboard's GSMFullRateCompressor goes silent when it streams, like its PitchShift "
     "(https://github.com/spotify/pedalboard/issues/415); try resample at 8000 Hz with mp3 or bitcrush",
 }
-"""What pedalboard has and a stream cannot use, and why."""
+"""Effects of pedalboard that cannot be used on a stream, and why."""

@@ -1,1 +1,1 @@
-"""Latent models live: encode what comes in, turn its latents, decode; which model it is, a `Codec` hides."""
+"""Live latent models: encode the input, transform its latents, decode. A `Codec` wraps each kind of model."""

@@ -1,4 +1,4 @@
-"""What the latent stage asks of a model, whichever it is: sound into frames, frames into sound, hop by hop."""
+"""The interface between the latent stage and any latent model: sound to frames, frames to sound, hop by hop."""
 
 from __future__ import annotations
 
@@ -19,62 +19,63 @@ _CODECS = {
     "vlae": "gramophone.realtime.stages.latent.vlae_codec:VLAECodec",
     "voice": "gramophone.realtime.stages.latent.voice_codec:VoiceCodec",
 }
-"""Where the codec of each kind of latent model lives; it takes the model, its card and the device."""
+"""The codec class for each kind of latent model; it is constructed with the model, its card and the device."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What a model makes of a hop: its latents `(D,)` and the mean square of its samples.
+    """The analysis of one hop: its latents `(D,)` and its power, the mean square of its samples.
 
-    `told` is what the decoder must know besides (pitch, loudness …), as the codec likes; nothing else touches it.
+    `prosody` holds further inputs of the decoder (pitch, loudness …), in a form private to the codec.
     """
 
     latents: Floats
     power: float
-    told: tuple[float, ...] = ()
+    prosody: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class Series:
-    """A whole sound, frame by frame and in line with it: latents `(n, D)`, powers `(n,)`."""
+    """The analysis of a whole sound, aligned with it: latents `(n, D)` and powers `(n,)` of its n hops."""
 
     latents: Floats
     powers: Floats
 
 
 class Codec(Protocol):
-    """A latent model in the middle of its work, at `rate` Hz: a frame for every `hop` samples.
+    """A latent model with its streaming state, at `rate` Hz, with a frame for every `hop` samples.
 
-    `delay` is the number of samples by which what `synthesise` returns is later than what `analyse` was given for it.
-    `spare_s` is how long the one may be put off after the other, so that their work falls on two blocks.
+    `delay` is the latency in samples from the input of `analyse` to the output of `synthesise`. `deferral_s` is for how
+    many seconds `synthesise` may be put off after `analyse`, so that their work falls into two blocks.
     """
 
     rate: int
     hop: int
     delay: int
-    spare_s: float
+    deferral_s: float
 
     def analyse(self, sound: Floats) -> Frame:
-        """Return the next frame, for the next hop of sound `(hop,)`."""
+        """Return the frame of the next hop of sound, `(hop,)`."""
 
-    def learn(self, sound: Floats) -> Series:
-        """Return what the model makes of another sound `(T,)`, from silence; any thread may ask."""
+    def encode_clip(self, sound: Floats) -> Series:
+        """Return the frames of another sound `(T,)`, encoded from silence. Safe to call from any thread."""
 
     def prepare(self) -> None:
-        """Do what can be done before the next hop is there; for a block that has time, for it completes none."""
+        """Do what does not need the samples of the next hop; called in a block that completes no hop."""
 
     def synthesise(self, frame: Frame, speakers: Floats, values: Mapping[str, Value]) -> Floats:
-        """Return the next hop of sound, `(hop,)`: a frame said with weights over the speakers, `(speakers,)`.
+        """Decode a frame: return the next hop of sound, `(hop,)`.
 
-        `values` are the knobs, the codec's own among them (`knobs.py`).
+        `speakers` `(speakers,)` are the weights of a blend of speakers, 1 in sum. `values` are the stage's parameters,
+        the codec's own among them (`parameters.py`).
         """
 
 
 @dataclass(frozen=True)
 class LatentModel:
-    """What a checkpoint says of a latent model before its weights are read.
+    """The header of a latent model's checkpoint, read without its weights and without torch.
 
-    `latents` is how many it has. This is read without torch: whoever turns the knobs has no time for it.
+    `latents` is the number of latent dimensions.
 
     Raises:
         StageError: the file is no checkpoint of a latent model, or its card does not fit its shape.
@@ -87,7 +88,7 @@ class LatentModel:
 
     @staticmethod
     def of(path: Path) -> LatentModel:
-        """Return what the file says."""
+        """Return the header of a checkpoint file."""
         try:
             kind = kind_of(path)
             if kind not in _CODECS:
@@ -97,28 +98,28 @@ class LatentModel:
             raise StageError(str(error)) from None
         latents = shape.get("latents")
         if not isinstance(latents, int) or latents < 1:
-            raise StageError(f"{path}: a model without latents; expected one that has some to turn")
-        _demand_same(path, "rate", card.rate, shape.get("rate"))
-        _demand_same(path, "number of speakers", len(card.speakers), shape.get("speakers"))
-        _demand_same(path, "number of latents", len(card.latents) or latents, latents)
+            raise StageError(f"{path}: a model without latents; expected one that has latents")
+        _require_same(path, "rate", card.rate, shape.get("rate"))
+        _require_same(path, "number of speakers", len(card.speakers), shape.get("speakers"))
+        _require_same(path, "number of latents", len(card.latents) or latents, latents)
         return LatentModel(path, kind, latents, card)
 
     def codec(self, device: str) -> Codec:
-        """Load the weights.
+        """Load the weights and return the codec, on device `cpu` or `cuda`.
 
         Raises:
-            StageError: they do not fit, or the card's hop is another than the model's.
+            StageError: the weights do not fit, or the card's hop differs from the model's.
         """
         try:
             network, _ = load(self.path, self.kind)
         except CheckpointError as error:
             raise StageError(str(error)) from None
-        _demand_same(self.path, "hop", self.card.hop, cast(Any, network).shape.hop)
+        _require_same(self.path, "hop", self.card.hop, cast(Any, network).shape.hop)
         module, _, name = _CODECS[self.kind].partition(":")
         codec: Codec = getattr(importlib.import_module(module), name)(network, self.card, device)
         return codec
 
 
-def _demand_same(path: Path, what: str, said: object, found: object) -> None:
-    if said != found:
-        raise StageError(f"{path}: the card's {what} is {said}, the model's {found}; expected the same")
+def _require_same(path: Path, what: str, card_value: object, model_value: object) -> None:
+    if card_value != model_value:
+        raise StageError(f"{path}: the card's {what} is {card_value}, the model's {model_value}; expected the same")

@@ -1,4 +1,4 @@
-"""The half that all latent models share: a causal encoder, hop by hop live, a whole clip at once to learn from it."""
+"""The encoder side shared by all latent models: hop by hop for the input, at once for a reference clip."""
 
 from __future__ import annotations
 
@@ -15,60 +15,64 @@ from gramophone.realtime.kernels.executor import make
 from gramophone.realtime.stages.latent.codec import Frame, Series
 
 _AT_ONCE = 1024
-"""Hops of a clip in memory at a time."""
+"""Hops of a clip encoded at a time."""
 
 
 def audible(power: float | Floats, peak: float) -> bool | np.ndarray:
-    """Return whether a frame is no pause beside a peak: pauses say nothing of a style."""
+    """Return whether the power of a frame (or of each frame) is above the pause gate, relative to a `peak` power."""
     return power > max(peak * GATE, TINY)
 
 
 class FrameEncoder:
-    """Sound to frames by an encoder, which is `late` hops late.
+    """Sound to frames. `delay_hops` is the encoder's look-ahead: its latents are late by so many hops.
 
-    The `encoder`, `(B, 1, T)` to means and log scales `(B, 2 * latents, T / hop)`, is what clips are learnt by; `hear`
-    does the same live, and as quick as can be: a hop `(hop,)` to the means, `(latents,)`. A frame's latents are the
-    means, and its power is that of the hop that they speak of.
+    `encoder`, `(B, 1, T)` to means and log scales `(B, 2 * latents, T / hop)`, encodes whole clips; `encode_hop`
+    computes the same means live, `(hop,)` to `(latents,)`, as fast as possible. The latents of a frame are the means,
+    and its power is delayed like them, so that both describe the same hop.
     """
 
-    def __init__(self, encoder: Streaming, hear: Callable[[Floats], Floats], hop: int, late: int, latents: int) -> None:
-        self._encoder, self._hear = encoder, hear
-        self._hop, self._late, self._latents = hop, late, latents
-        self._powers = deque([0.0] * late)
+    def __init__(
+        self, encoder: Streaming, encode_hop: Callable[[Floats], Floats], hop: int, delay_hops: int, latents: int
+    ) -> None:
+        self._encoder, self._encode_hop = encoder, encode_hop
+        self._hop, self._delay_hops, self._latents = hop, delay_hops, latents
+        self._powers = deque([0.0] * delay_hops)
 
     def frame(self, sound: Floats) -> Frame:
-        """Return the next frame, for the next hop of sound."""
+        """Return the frame of the next hop of sound, `(hop,)`."""
         self._powers.append(float(sound @ sound) / len(sound))
-        return Frame(self._hear(sound), self._powers.popleft())
+        return Frame(self._encode_hop(sound), self._powers.popleft())
 
     @torch.inference_mode()
-    def learn(self, sound: Floats) -> Series:
-        """Return the frames of a whole sound `(T,)`, the last hop filled up with silence; the delay is taken out."""
+    def encode_clip(self, sound: Floats) -> Series:
+        """Return the frames of a whole sound `(T,)` without delay; the last hop is padded with silence."""
         sound = np.pad(sound, (0, -len(sound) % self._hop))
-        late = torch.from_numpy(np.pad(sound, (0, self._late * self._hop)))[None, None]
+        padded = torch.from_numpy(np.pad(sound, (0, self._delay_hops * self._hop)))[None, None]
         state: State | None = None
         pieces = []
-        for chunk in torch.split(late, _AT_ONCE * self._hop, 2):
+        for chunk in torch.split(padded, _AT_ONCE * self._hop, 2):
             numbers, state = self._encoder(chunk, state)
             pieces.append(numbers[0, : self._latents].t())
-        latents: Floats = torch.cat(pieces)[self._late :].numpy()
+        latents: Floats = torch.cat(pieces)[self._delay_hops :].numpy()
         powers: Floats = np.square(sound.reshape(-1, self._hop)).mean(axis=1)
         return Series(latents, powers)
 
 
-def by_executors(ear: Streaming, network: Streaming, hop: int, latents: int, device: str) -> Callable[[Floats], Floats]:
-    """Return what hears a hop by an encoder in two halves.
+def executor_encoder(
+    features: Streaming, network: Streaming, hop: int, latents: int, device: str
+) -> Callable[[Floats], Floats]:
+    """Return a function that encodes one hop, `(hop,)` to means `(latents,)`, by an encoder split in two.
 
-    The `ear`, `(B, 1, T)` to spectra, is torch, for ONNX has no Fourier transform to offer; the `network` behind it,
-    which gives means and log scales, is whatever is the quickest.
+    `features`, `(B, 1, T)` to spectra, runs in torch, as ONNX has no Fourier transform; `network`, spectra to means and
+    log scales, runs by the fastest executor for the device.
     """
-    spectra = make(ear, channels=1, block=hop, device="cpu", kind="eager")
+    spectra = make(features, channels=1, block=hop, device="cpu", kind="eager")
     _, bands, frames = spectra(np.zeros((1, 1, hop), np.float32)).shape
     spectra.reset()
-    encode = make(network, channels=bands, block=frames, device=device)
+    encode_network = make(network, channels=bands, block=frames, device=device)
 
-    def hear(sound: Floats) -> Floats:
-        means: Floats = encode(spectra(sound[None, None]))[0, :latents, 0]
+    def encode(sound: Floats) -> Floats:
+        means: Floats = encode_network(spectra(sound[None, None]))[0, :latents, 0]
         return means
 
-    return hear
+    return encode

@@ -1,6 +1,6 @@
-"""What the knobs make of latents, frame after frame.
+"""The transform of latents, frame by frame, as the stage's parameters say.
 
-Freeze, likeness, style, morph, scale and offset, recall, in this order.
+In this order: freeze, likeness, style, morph, scale and offset, recall.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _FADE_S = 0.1
 
 
 class LatentTransform:
-    """Turns frames, one every `frame_s`; `latents` are the names of their knobs. Counted in frames alone.
+    """Transforms frames, one every `frame_s` seconds; `latents` are the names of the offset parameters, D of them.
 
-    `stored` are the latents `(D,)` to go back to, None for none; `company`, `(D, D)`, is what turning each latent by
-    one adds to all, None if that is to the latent alone.
+    `stored` are the latents `(D,)` that `recall` goes back to, or None. Row i of `directions` `(D, D)` is what an
+    offset of 1 on latent i adds to all latents; None: to that latent alone. All time is counted in frames.
     """
 
     def __init__(
@@ -34,37 +34,41 @@ class LatentTransform:
         frame_s: float,
         clips: ReferenceClips,
         stored: Floats | None,
-        company: Floats | None = None,
+        directions: Floats | None = None,
     ) -> None:
         self._latents = latents
-        self._likeness, self._style = (StyleMap(len(latents), frame_s) for _ in range(2))
-        self._clips = self._leaving = clips
-        self._share = Fade(1.0, round(_FADE_S / frame_s))
+        self._speaker_map, self._style_map = (StyleMap(len(latents), frame_s) for _ in range(2))
+        self._clips = self._previous = clips
+        self._clip_fade = Fade(1.0, round(_FADE_S / frame_s))
         self._held: Floats | None = None
         self._storing = False
         self._count = 0
-        self._company = np.eye(len(latents), dtype=np.float32) if company is None else company
+        self._directions = np.eye(len(latents), dtype=np.float32) if directions is None else directions
         self.stored = stored
 
-    def teach(self, clips: ReferenceClips) -> None:
-        """Take over other clips, faded to."""
-        self._clips, self._leaving = clips, self._clips
-        self._share = Fade(0.0, self._share.samples)
-        self._share.set(1.0)
+    def set_clips(self, clips: ReferenceClips) -> None:
+        """Change to other reference clips; their second clip's latents are faded over."""
+        self._clips, self._previous = clips, self._clips
+        self._clip_fade = Fade(0.0, self._clip_fade.samples)
+        self._clip_fade.set(1.0)
 
     def store(self) -> None:
-        """Keep the next frame's latents, to go back to."""
+        """Keep the next frame's latents, for `recall` to go back to."""
         self._storing = True
 
-    def process(self, frame: Frame, values: Mapping[str, Value], usual: LatentStyle | None = None) -> Frame:
-        """Return the next frame with its latents as the knobs say; `usual` is where the speaker's lie."""
+    def process(self, frame: Frame, values: Mapping[str, Value], speaker_style: LatentStyle | None = None) -> Frame:
+        """Return the next frame with its latents transformed by the parameter `values`.
+
+        `speaker_style` is the distribution of the speaker's latents, which `likeness` moves to.
+        """
         if values["freeze"] and self._held is not None:
             frame = replace(frame, latents=self._held)
         self._held = frame.latents
-        frame = _moved(self._likeness, frame, usual, float(values["likeness"]) if usual else 0.0, values)
-        z = _moved(self._style, frame, self._clips.style, float(values["strength"]), values).latents
-        z = z + np.float32(values["morph"]) * (self._second(z) - z)
-        z = z * self._each(values, SCALE) + self._each(values) @ self._company
+        similarity = float(values["likeness"]) if speaker_style else 0.0
+        frame = _apply_style(self._speaker_map, frame, speaker_style, similarity, values)
+        z = _apply_style(self._style_map, frame, self._clips.style, float(values["strength"]), values).latents
+        z = z + np.float32(values["morph"]) * (self._second_latents(z) - z)
+        z = z * self._values_of(values, SCALE) + self._values_of(values) @ self._directions
         if self._storing:
             self.stored, self._storing = z, False
         if self.stored is not None:
@@ -72,23 +76,23 @@ class LatentTransform:
         self._count += 1
         return replace(frame, latents=z)
 
-    def _second(self, z: Floats) -> Floats:
-        """Return the second clip's latents, which go round and round; `z` itself where there is none."""
+    def _second_latents(self, z: Floats) -> Floats:
+        """Return the second clip's latents, in a loop, or `z` where there is no second clip."""
         old, new = (
             z if clips.second is None else clips.second[self._count % len(clips.second)]
-            for clips in (self._leaving, self._clips)
+            for clips in (self._previous, self._clips)
         )
-        mixed: Floats = old + np.float32(self._share.next(1)) * (new - old)
+        mixed: Floats = old + np.float32(self._clip_fade.next(1)) * (new - old)
         return mixed
 
-    def _each(self, values: Mapping[str, Value], of: str = "") -> Floats:
-        return np.array([values[name + of] for name in self._latents], np.float32)
+    def _values_of(self, values: Mapping[str, Value], suffix: str = "") -> Floats:
+        return np.array([values[name + suffix] for name in self._latents], np.float32)
 
 
-def _moved(
-    way: StyleMap, frame: Frame, style: LatentStyle | None, strength: float, values: Mapping[str, Value]
+def _apply_style(
+    style_map: StyleMap, frame: Frame, style: LatentStyle | None, strength: float, values: Mapping[str, Value]
 ) -> Frame:
-    """Return a frame so far on its way to a style; what is held is not heard again."""
+    """Return a frame moved towards a style by `strength`; frozen frames are not counted as content again."""
     if not values["freeze"]:
-        way.hear(frame)
-    return replace(frame, latents=way.move(frame.latents, style, strength, float(values["adaptation"])))
+        style_map.observe(frame)
+    return replace(frame, latents=style_map.apply(frame.latents, style, strength, float(values["adaptation"])))

@@ -1,4 +1,4 @@
-"""What clips teach a latent stage: one's style, the other's latents to morph to."""
+"""What the latent stage takes from reference clips: a style, latents to morph to, a target speaker."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from gramophone.realtime.stages.latent.encoder import audible
 from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, ZeroShotCodec
 
 _ENOUGH = 4
-"""Frames for each latent from which on a clip tells how latents move together."""
-_TOGETHER, _EACH = 1.0, 0.5
+"""Frames for each latent from which on a clip is long enough for a covariance."""
+_COVARIANCE, _VARIANCES = 1.0, 0.5
 
 
 @dataclass(frozen=True)
 class LatentStyle:
-    """The Gaussian of a clip's latents; `tilt` says how much of it is matched (`models/style/transport.py`)."""
+    """The Gaussian of a clip's latents; `tilt` (0 to 1) is how much of it is matched (`models/style/transport.py`)."""
 
     gaussian: Gaussian
     tilt: float
@@ -34,28 +34,30 @@ class LatentStyle:
 
 @dataclass(frozen=True)
 class ReferenceClips:
-    """The style of `clip`, the latents `(n, D)` of `clip2` and who is heard in `target`, None where there is nothing.
+    """The style of `clip`, the latents `(n, D)` of `clip2` and the `target` speaker of `guest`; None for no clip.
 
-    `remarks` are what people should know of it.
+    `warnings` are messages for the user about the clips.
     """
 
     style: LatentStyle | None
     second: Floats | None
     target: TargetSpeaker | None
-    remarks: tuple[str, ...]
+    warnings: tuple[str, ...]
 
     @staticmethod
     def learn(codec: Codec, values: Mapping[str, Value], known: TargetSpeaker | None) -> ReferenceClips:
-        """Learn the clips that `values` name; who is `known` need not be met again. Takes its time.
+        """Analyse the clips that `values` name; takes seconds.
+
+        A `known` target speaker is not computed again if the clip is the same.
 
         Raises:
-            StageError: a clip cannot be read, or has no sound in it.
+            StageError: a clip cannot be read, or is empty.
         """
         first, second = (_frames(codec, str(values[name])) for name in ("clip", "clip2"))
-        style, remark = _style(first, codec, str(values["clip"])) if first else (None, "")
+        style, warning = _style(first, codec, str(values["clip"])) if first else (None, "")
         target = _target(codec, str(values.get("guest", "")), known)
-        remarks = (remark, target.remark if target and target is not known else "")
-        return ReferenceClips(style, second.latents if second else None, target, tuple(filter(None, remarks)))
+        warnings = (warning, target.warning if target and target is not known else "")
+        return ReferenceClips(style, second.latents if second else None, target, tuple(filter(None, warnings)))
 
 
 def _target(codec: Codec, clip: str, known: TargetSpeaker | None) -> TargetSpeaker | None:
@@ -63,7 +65,7 @@ def _target(codec: Codec, clip: str, known: TargetSpeaker | None) -> TargetSpeak
         return None
     if known and known.clip == Path(clip).name:
         return known
-    return cast(ZeroShotCodec, codec).meet(clip, _mono(clip, codec.rate))
+    return cast(ZeroShotCodec, codec).enrol(clip, _mono(clip, codec.rate))
 
 
 def _mono(clip: str, rate: int) -> Floats:
@@ -73,23 +75,23 @@ def _mono(clip: str, rate: int) -> Floats:
 def _frames(codec: Codec, clip: str) -> Series | None:
     if not clip:
         return None
-    series = codec.learn(_mono(clip, codec.rate))
+    series = codec.encode_clip(_mono(clip, codec.rate))
     if not len(series.powers):
         raise StageError(f"clip: {clip}: no sound in it")
     return series
 
 
 def _style(series: Series, codec: Codec, clip: str) -> tuple[LatentStyle | None, str]:
-    """Return a clip's style, and what to say of it."""
-    heard = series.latents[audible(series.powers, float(series.powers.max()))]
-    frames, latents = heard.shape
+    """Return a clip's style, and a warning or an empty text."""
+    active = series.latents[audible(series.powers, float(series.powers.max()))]
+    frames, latents = active.shape
     if not frames:
-        return None, f"{clip}: silent, so it teaches nothing"
-    gaussian = moments(torch.from_numpy(heard)).gaussian()
+        return None, f"{clip}: silent, so it has no style"
+    gaussian = moments(torch.from_numpy(active)).gaussian()
     if frames >= _ENOUGH * latents:
-        return LatentStyle(gaussian, _TOGETHER), ""
+        return LatentStyle(gaussian, _COVARIANCE), ""
     seconds = codec.hop / codec.rate
-    return LatentStyle(gaussian, _EACH), (
-        f"{clip}: {frames * seconds:.2g} s of sound is too short for how its {latents} latents move together; "
-        f"expected {_ENOUGH * latents * seconds:.2g} s or more. Each of them is matched by itself"
+    return LatentStyle(gaussian, _VARIANCES), (
+        f"{clip}: {frames * seconds:.2g} s of sound is too short for the covariance of its {latents} latents; "
+        f"expected {_ENOUGH * latents * seconds:.2g} s or more. Only their means and variances are matched"
     )

@@ -1,4 +1,4 @@
-"""Where speakers' latents usually lie, by the model's card: whither a singer's are moved to be like a speaker's."""
+"""Speaker moments: the mean and covariance of each speaker's latents, which the parameter `likeness` moves to."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker
 
 
 class SpeakerMoments:
-    """The Gaussian of any blend of speakers: means and covariances by weight."""
+    """The Gaussian of any blend of the speakers of a model's card: means and covariances averaged by weight."""
 
     def __init__(self, card: Card) -> None:
-        known = card.notes[MOMENTS]
-        self._means = np.array([known[name]["mean"] for name in card.speakers], np.float64)
-        self._covariances = np.array([known[name]["covariance"] for name in card.speakers], np.float64)
+        moments = card.notes[MOMENTS]
+        self._means = np.array([moments[name]["mean"] for name in card.speakers], np.float64)
+        self._covariances = np.array([moments[name]["covariance"] for name in card.speakers], np.float64)
         self._speakers = len(card.speakers)
         self._weights = np.empty(0, np.float32)
         self._style: LatentStyle | None = None
 
-    def welcome(self, target: TargetSpeaker) -> None:
-        """Know a guest behind the speakers, in place of one before."""
+    def add_target(self, target: TargetSpeaker) -> None:
+        """Add a target speaker after the model's speakers, in place of an earlier one."""
         self._means = np.concatenate([self._means[: self._speakers], target.mean[None]])
         self._covariances = np.concatenate([self._covariances[: self._speakers], target.covariance[None]])
         self._style = None
 
-    def of(self, weights: Floats) -> LatentStyle:
-        """Return where the latents of a blend lie, by weights over the speakers and, last, the guest."""
+    def blend(self, weights: Floats) -> LatentStyle:
+        """Return the distribution of a blend, by weights over the speakers and, last, the target speaker."""
         if self._style is None or not np.array_equal(weights, self._weights):
             shares = weights[: len(self._means)].astype(np.float64)
             covariance = np.tensordot(shares, self._covariances, 1)

@@ -1,14 +1,14 @@
-"""The latent stage: what comes in is encoded, its latents are turned, and the model says it again.
+"""The latent stage: the input is encoded, its latents are transformed, and the model decodes them.
 
 [[stages]]
 name = "voice"
 kind = "latent"
 model = "vlae"             # one of Gramophone's models by name, or a .safetensors file beside the preset
-clip = "choir.flac"        # whose style the latents take
+clip = "choir.flac"        # the style that the latents are moved to
 speaker = "anna"
-z1-brightness = 0.5        # added to the first latent, if that is its name
+z1-brightness = 0.5        # offset of the first latent, if that is its name
 
-In the middle it is mono: the channels' mean is encoded, and what the model says is heard on all of them.
+It is mono inside: the mean of the channels is encoded, and all channels get the same output.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from gramophone.realtime.dsp.smoothing import Fade, Ramps
 from gramophone.realtime.stage import Audio, Format, Keys, StageError
 from gramophone.realtime.stages.background import Background, BackgroundStage
 from gramophone.realtime.stages.latent.codec import Codec, Frame, LatentModel
-from gramophone.realtime.stages.latent.parameters import AIR, MOMENTS, knobs_of, latent_knobs
+from gramophone.realtime.stages.latent.parameters import AIR, MOMENTS, latent_names, parameters_of
 from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, ZeroShotCodec
 from gramophone.realtime.stages.model_path import model_path
 from gramophone.realtime.stages.speaker_blend import speaker_weights
@@ -45,29 +45,29 @@ _SETTINGS = ("model", "stored", "met")
 
 
 class LatentStage(BackgroundStage["ReferenceClips"]):
-    """Plays what comes in through a latent model.
+    """Plays its input through a latent model.
 
     Raises:
-        StageError: the model cannot be used, a clip cannot be read, or what is stored does not fit the model.
+        StageError: the model cannot be used, a clip cannot be read, or saved latents do not fit the model.
     """
 
     kind = "latent"
 
     @classmethod
     def keys(cls, values: Mapping[str, Value], folder: Path | None) -> Keys:
-        """Return the knobs, with the model's speakers and latents by name, where the model is, and its hop.
+        """Return the parameters, with the model's speakers and latents by name, the settings, and the model's hop.
 
         Raises:
-            StageError: there is no such model, it is of another kind, or what is stored does not fit it.
+            StageError: there is no such model, it is of another kind, or saved latents or speakers do not fit it.
         """
         name = str(values.get("model", ""))
         model = LatentModel.of(model_path(name, folder))
         _stored(values, model)
         settings = {"model": str(model.path) if name.endswith(SUFFIX) else name}
-        _met(values, model)
+        _saved_target(values, model)
         settings |= {name: str(values[name]) for name in ("stored", "met") if name in values}
         return Keys(
-            knobs_of(model.kind, model.card, model.latents),
+            parameters_of(model.kind, model.card, model.latents),
             settings,
             hop_s=model.card.hop / model.card.rate,
         )
@@ -78,39 +78,39 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         from gramophone.realtime.stages.latent.speaker_moments import SpeakerMoments
 
         model = LatentModel.of(model_path(str(values.get("model", ""))))
-        knobs = knobs_of(model.kind, model.card, model.latents)
+        knobs = parameters_of(model.kind, model.card, model.latents)
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in knobs}
         self._speakers = model.card.speakers
         self._codec = codec = model.codec("cuda" if form.device == "cuda" else "cpu")
-        self._bridge = RateAdapter(form.rate, codec.rate, codec.hop, codec.delay, codec.spare_s)
-        self.delay = self._bridge.delay
+        self._rate_adapter = RateAdapter(form.rate, codec.rate, codec.hop, codec.delay, codec.deferral_s)
+        self.delay = self._rate_adapter.delay
         self._worked = False
-        # On a grid of hops: knobs move from frame to frame.
-        turned = [knob for knob in knobs if knob.name not in (*_CLIPS, AIR.name)]
-        self._ramps = Ramps(turned, self._values, codec.rate, codec.hop)
+        # On a grid of hops: values move from frame to frame.
+        smoothed = [knob for knob in knobs if knob.name not in (*_CLIPS, AIR.name)]
+        self._ramps = Ramps(smoothed, self._values, codec.rate, codec.hop)
         self._air = Fade(float(self._values[AIR.name]), round(AIR.smoothing_ms * form.rate / 1000))
-        self._likeness = SpeakerMoments(model.card) if MOMENTS in model.card.notes else None
+        self._speaker_moments = SpeakerMoments(model.card) if MOMENTS in model.card.notes else None
         self._target: TargetSpeaker | None = None
-        clips = _learn(codec, self._values, _met(values, model))
-        self._meet(clips.target)
+        clips = _analyse_clips(codec, self._values, _saved_target(values, model))
+        self._set_target(clips.target)
         self._transform = LatentTransform(
-            _latents(model), codec.hop / codec.rate, clips, _stored(values, model), _company(model)
+            _latents(model), codec.hop / codec.rate, clips, _stored(values, model), _directions(model)
         )
-        self.background = Background["ReferenceClips"]("latent-learner")
+        self.background = Background["ReferenceClips"]("latent-clips")
 
     def set(self, name: str, value: Value) -> None:
-        """Turn a knob, heard from the next frame on. A new clip is learnt in the background.
+        """Set a parameter; it takes effect with the next frame. A new clip is analysed in the background.
 
-        A clip that cannot be learnt is named in the log, and the old one stays.
+        A clip that cannot be analysed is named in the log, and the old one stays.
 
         Raises:
-            StageError: `name` is not a knob but says what the stage is made of.
+            StageError: `name` is not a parameter but a setting of the stage.
         """
         if name in _SETTINGS:
-            raise StageError(f"{name} says what the stage is made of: it changes with the preset, not while it plays")
+            raise StageError(f"{name} is a setting of the stage: it changes with the preset, not while it plays")
         self._values[name] = value
         if name in _CLIPS:
-            self.background.ask(partial(_learn, self._codec, dict(self._values), self._target))
+            self.background.submit(partial(_analyse_clips, self._codec, dict(self._values), self._target))
         elif name == AIR.name:
             self._air.set(float(value))
         else:
@@ -119,48 +119,48 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
             self._transform.store()
 
     def process(self, block: Audio) -> Audio:
-        """Return what the model says, `(channels, frames)` both, `delay` samples late."""
-        self._look()
+        """Return the model's output, `(channels, frames)` both, `delay` samples late."""
+        self._collect()
         mono = block[0] if len(block) == 1 else np.asarray(block.mean(axis=0), np.float32)
         self._worked = False
-        said = self._bridge.process(mono, self._hear, self._air.next(len(mono)))
+        output = self._rate_adapter.process(mono, self._begin_hop, self._air.next(len(mono)))
         if not self._worked:
             self._codec.prepare()
-        return np.repeat(said[None], len(block), axis=0)
+        return np.repeat(output[None], len(block), axis=0)
 
     def snapshot(self) -> Mapping[str, Value]:
-        """Return the latents that are stored and who is a guest, each as a text."""
+        """Return the stored latents and the target speaker, each as text."""
         stored = self._transform.stored
         kept: dict[str, Value] = {} if stored is None else {"stored": " ".join(f"{number:.6g}" for number in stored)}
-        return kept | {"met": self._target.text()} if self._target else kept
+        return kept | {"met": self._target.to_text()} if self._target else kept
 
-    def _enter(self, made: ReferenceClips) -> None:
-        self._transform.teach(made)
-        self._meet(made.target)
+    def _adopt(self, made: ReferenceClips) -> None:
+        self._transform.set_clips(made)
+        self._set_target(made.target)
 
-    def _meet(self, target: TargetSpeaker | None) -> None:
-        """Sing as a guest, or no longer."""
+    def _set_target(self, target: TargetSpeaker | None) -> None:
+        """Use a target speaker from now on, or none."""
         if target and target is not self._target:
-            cast("ZeroShotCodec", self._codec).welcome(target)
-            if self._likeness:
-                self._likeness.welcome(target)
+            cast("ZeroShotCodec", self._codec).add_target(target)
+            if self._speaker_moments:
+                self._speaker_moments.add_target(target)
         self._target = target
 
-    def _hear(self, sound: Floats) -> Finish:
-        """Take one hop through the first half of the model; return the second, with the knobs as they are now."""
+    def _begin_hop(self, sound: Floats) -> Finish:
+        """Do the first half of a hop's work; return the second, with the parameters as they are now."""
         self._worked = True
         ((_, _, values),) = self._ramps.segments(len(sound))
         weights = self._weights(values)
-        usual = self._likeness.of(weights) if self._likeness and values["likeness"] else None
-        frame = self._transform.process(self._codec.analyse(sound), values, usual)
-        return partial(self._say, frame, weights, dict(values))
+        speaker_style = self._speaker_moments.blend(weights) if self._speaker_moments and values["likeness"] else None
+        frame = self._transform.process(self._codec.analyse(sound), values, speaker_style)
+        return partial(self._finish_hop, frame, weights, dict(values))
 
-    def _say(self, frame: Frame, weights: Floats, values: Mapping[str, Value]) -> Floats:
+    def _finish_hop(self, frame: Frame, weights: Floats, values: Mapping[str, Value]) -> Floats:
         self._worked = True
         return self._codec.synthesise(frame, weights, values)
 
     def _weights(self, values: Mapping[str, Value]) -> Floats:
-        """Return how much of each speaker is heard and, where the model can have one, last of the guest."""
+        """Return the weights of the model's speakers and, if the model takes one, last of the target speaker."""
         weights = speaker_weights(self._speakers, values)
         if "guest-share" not in values:
             return weights
@@ -168,31 +168,31 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         return np.append(weights * (1 - share), share)
 
 
-def _learn(codec: Codec, values: Mapping[str, Value], known: TargetSpeaker | None) -> ReferenceClips:
+def _analyse_clips(codec: Codec, values: Mapping[str, Value], known: TargetSpeaker | None) -> ReferenceClips:
     from gramophone.realtime.stages.latent.reference_clips import ReferenceClips
 
     clips = ReferenceClips.learn(codec, values, known)
-    for remark in clips.remarks:
-        _LOG.warning("latent: %s", remark)
+    for warning in clips.warnings:
+        _LOG.warning("latent: %s", warning)
     return clips
 
 
-def _met(values: Mapping[str, Value], model: LatentModel) -> TargetSpeaker | None:
-    """Return the guest that a preset holds.
+def _saved_target(values: Mapping[str, Value], model: LatentModel) -> TargetSpeaker | None:
+    """Return the target speaker that a preset holds.
 
     Raises:
         StageError: it does not fit the model.
     """
     text = str(values.get("met", ""))
-    return TargetSpeaker.of_text(text, numbers_of(model.path)) if text else None
+    return TargetSpeaker.from_text(text, numbers_of(model.path)) if text else None
 
 
 def _latents(model: LatentModel) -> tuple[str, ...]:
-    return latent_knobs(model.card, model.latents)
+    return latent_names(model.card, model.latents)
 
 
-def _company(model: LatentModel) -> Floats | None:
-    """Return what turning each latent by one adds to all, where the model's card says it."""
+def _directions(model: LatentModel) -> Floats | None:
+    """Return what an offset of 1 on each latent adds to all, where the model's card says so."""
     return np.array(model.card.notes["company"], np.float32) if "company" in model.card.notes else None
 
 

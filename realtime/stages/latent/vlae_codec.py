@@ -1,4 +1,4 @@
-"""The VLAE as a codec: latents condition its WaveNet, which is drawn sample by sample (`realtime/wavenet`)."""
+"""The VLAE as a codec: its latents condition a WaveNet, which is sampled sample by sample (`stages/wavenet`)."""
 
 from __future__ import annotations
 
@@ -16,58 +16,58 @@ from gramophone.models.parameters import Value
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.kernels.executor import make
 from gramophone.realtime.stages.latent.codec import Frame, Series
-from gramophone.realtime.stages.latent.encoder import FrameEncoder, by_executors
+from gramophone.realtime.stages.latent.encoder import FrameEncoder, executor_encoder
 from gramophone.realtime.stages.wavenet.sampler import Sampler
 
 
 class VLAECodec:
-    """Sound drawn from the model's probabilities: from the same seed and frames always the same."""
+    """Encodes by the VLAE's encoder and draws sound from its WaveNet; the same seed and frames give the same sound."""
 
-    spare_s = 0.0
+    deferral_s = 0.0
 
     def __init__(self, model: VLAE, card: Card, device: str) -> None:
         shape = model.shape
         self.rate, self.hop, self.delay = shape.rate, shape.hop, model.delay
-        ear, network = _halves(model.encoder)
-        hear = by_executors(ear, network, shape.hop, shape.latents, device)
-        self._analyser = FrameEncoder(model.encoder, hear, shape.hop, model.encoder.delay, shape.latents)
+        features, network = _split_encoder(model.encoder)
+        encode_hop = executor_encoder(features, network, shape.hop, shape.latents, device)
+        self._encoder = FrameEncoder(model.encoder, encode_hop, shape.hop, model.encoder.delay, shape.latents)
         self._controls = [np.zeros((1, shape.speakers), np.float32)] if shape.speakers else []
         self._conditions = make(
             model.wavenet.conditions, channels=shape.latents, block=1, controls=self._controls, device=device
         )
         self._deemphasis = make(model.decoder.deemphasis, channels=1, block=shape.hop, device=device)
         self._seed = 0
-        Sampler(model.wavenet, device=device).generate(  # compiled now, not later
+        Sampler(model.wavenet, device=device).generate(  # compiled now, not in the first block
             1, np.zeros((1, model.wavenet.shape.condition, 1), np.float32)
         )
         self._sampler = Sampler(model.wavenet, seed=self._seed, device=device)
 
     def analyse(self, sound: Floats) -> Frame:
-        """Return the next frame."""
-        return self._analyser.frame(sound)
+        """Return the frame of the next hop, `(hop,)`."""
+        return self._encoder.frame(sound)
 
-    def learn(self, sound: Floats) -> Series:
-        """Return another sound's frames."""
-        return self._analyser.learn(sound)
+    def encode_clip(self, sound: Floats) -> Series:
+        """Return the frames of another sound, `(T,)`."""
+        return self._encoder.encode_clip(sound)
 
     def prepare(self) -> None:
-        """Nothing: what comes next is drawn sample by sample."""
+        """Do nothing: each sample depends on the one before."""
 
     def synthesise(self, frame: Frame, speakers: Floats, values: Mapping[str, Value]) -> Floats:
-        """Draw the next hop."""
+        """Draw the next hop, `(hop,)`."""
         if round(float(values["seed"])) != self._seed:
             self._seed = round(float(values["seed"]))
             self._sampler.seed(self._seed)
         controls = [speakers[None]] if self._controls else []
         conditions = self._conditions(frame.latents[None, :, None], *controls)
-        freedom = float(values["temperature"]), float(values["nucleus"])
-        drawn = self._sampler.generate(self.hop, conditions, *freedom)
-        said: Floats = self._deemphasis(drawn[None])[0, 0]
-        return said
+        distribution = float(values["temperature"]), float(values["nucleus"])
+        drawn = self._sampler.generate(self.hop, conditions, *distribution)
+        output: Floats = self._deemphasis(drawn[None])[0, 0]
+        return output
 
 
-def _halves(encoder: Sequential) -> tuple[Sequential, Sequential]:
-    """Return what hears, spectra and their delay, and the network from its first convolution on."""
+def _split_encoder(encoder: Sequential) -> tuple[Sequential, Sequential]:
+    """Return the encoder's features (spectra and their delay) and its network, from the first convolution on."""
     layers = [cast(Streaming, layer) for layer in encoder.layers]
     first = next(i for i, layer in enumerate(layers) if isinstance(layer, CausalConv1d))
     return Sequential(*layers[:first]), Sequential(*layers[first:])

@@ -1,4 +1,4 @@
-"""The voice as a codec: what is said, how it is intoned and how loud it is are heard apart, and sung by a speaker."""
+"""The voice model as a codec: content, pitch and loudness are analysed apart and synthesised as another speaker."""
 
 from __future__ import annotations
 
@@ -14,116 +14,158 @@ from gramophone.realtime.dsp.pitch.tracker import PitchTracker
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stages.latent.codec import Frame, Series
 from gramophone.realtime.stages.latent.encoder import FrameEncoder
-from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
 from gramophone.realtime.stages.latent.pitch_transform import PitchTransform
-from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, meet
+from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, enrol
 from gramophone.realtime.stages.latent.voice_decoder import voice_decoder_of
 from gramophone.realtime.stages.latent.voice_encoder import LiveVoiceEncoder
 from gramophone.realtime.stages.latent.voice_features import LiveLoudness
 
 _LOWEST_HZ, _HIGHEST_HZ = (60.0, 80.0), 1100.0
-_SPARE_S, _PATIENT = 128 / 48_000, 2
-"""A block of 128 at 48 kHz, as often asked for; a model that waits for fewer hops than this is meant to be quick."""
+_DEFERRAL_S, _DEFERRING_HOPS = 128 / 48_000, 2
+"""One block of 128 frames at 48 kHz; models with less look-ahead in hops than this are meant for low latency."""
 _LOUDEST = 0.0
-"""Nats above which nobody sings: full scale."""
+"""Nats: the loudest input of the decoder, full scale."""
 _NATS_PER_DB = math.log(10) / 20
+_LOUDNESS_WINDOW_S = 0.2
+_FAINTEST_POWER = 1e-7
+"""Mean square below which there is no loudness to match: -70 dBFS."""
+_LOWEST_GAIN, _HIGHEST_GAIN = 0.1, 40.0
+_LOUDER = 2.0
+"""Largest power of a hop relative to the input: a flute hardly whispers, and must not burst out after a whisper."""
 
 
 class VoiceCodec:
-    """Says with a speaker's voice what it hears; frames tell octaves above `MIDDLE_HZ`, voicing, and loudness in nats.
+    """Encodes and decodes by a voice model; a frame's prosody is octaves above `MIDDLE_HZ`, voicing, loudness in nats.
 
-    All of a frame is of the hop that its latents speak of, but for pitch where the model waits for less than a pitch
-    takes to be known: that is `pitch_late` samples older.
+    All of a frame describes the hop of its latents, except pitch where the model's look-ahead is shorter than the pitch
+    tracker's delay: then pitch is `pitch_lag` samples older.
     """
 
     def __init__(self, model: Voice, card: Card, device: str) -> None:
         shape = model.shape
         self.rate, self.hop, self.delay = shape.rate, shape.hop, model.delay
-        self.spare_s = _SPARE_S if shape.ahead >= _PATIENT else 0.0
+        self.deferral_s = _DEFERRAL_S if shape.ahead >= _DEFERRING_HOPS else 0.0
         self._encoder = LiveVoiceEncoder(model.encoder)
-        self._analyser = FrameEncoder(model.encoder, self._encoder.hear, shape.hop, model.encoder.delay, shape.latents)
+        self._frame_encoder = FrameEncoder(
+            model.encoder, self._encoder.encode, shape.hop, model.encoder.delay, shape.latents
+        )
         self._loudness = LiveLoudness(model.loudness)
-        self._pitch = tracker_of(shape)
-        wait = max(self.delay - self._pitch.delay, 0)
-        self.pitch_late = self._pitch.delay + wait - self.delay
-        self._pitch.process(np.zeros(wait, np.float32))
+        self._pitch = pitch_tracker_of(shape)
+        padding = max(self.delay - self._pitch.delay, 0)
+        self.pitch_lag = self._pitch.delay + padding - self.delay
+        self._pitch.process(np.zeros(padding, np.float32))
         self._model = model
-        # One row more than there are speakers: a guest's.
+        # One row more than there are speakers, for a target speaker.
         self._table: Floats = np.pad(model.table.detach().cpu().numpy(), ((0, 1), (0, 0)))
-        self._nobody = nobody(self._table[:-1], card)
-        self._intonation = PitchTransform(shape.hop / shape.rate, np.append(_usual(card), np.float32(math.nan)))
+        self._mean_speaker = mean_speaker(self._table[:-1], card)
+        speaker_octaves = np.append(_speaker_octaves(card), np.float32(math.nan))
+        self._pitch_transform = PitchTransform(shape.hop / shape.rate, speaker_octaves)
         self._decoder = voice_decoder_of(model.decoder, device)
-        self._leveller = LoudnessMatch(shape.hop, shape.hop / shape.rate)
+        self._loudness_match = LoudnessMatch(shape.hop, shape.hop / shape.rate)
 
     def analyse(self, sound: Floats) -> Frame:
-        """Return the next frame."""
-        frame = self._analyser.frame(sound)
+        """Return the frame of the next hop, `(hop,)`."""
+        frame = self._frame_encoder.frame(sound)
         (hz,), (voicing,) = self._pitch.process(sound)
-        told = math.log2(hz / MIDDLE_HZ), float(voicing), self._loudness.hear(sound)
-        return Frame(frame.latents, frame.power, told)
+        prosody = math.log2(hz / MIDDLE_HZ), float(voicing), self._loudness.measure(sound)
+        return Frame(frame.latents, frame.power, prosody)
 
-    def learn(self, sound: Floats) -> Series:
-        """Return another sound's frames."""
-        return self._analyser.learn(sound)
+    def encode_clip(self, sound: Floats) -> Series:
+        """Return the frames of another sound, `(T,)`."""
+        return self._frame_encoder.encode_clip(sound)
 
-    def meet(self, clip: str, sound: Floats) -> TargetSpeaker:
-        """Return who is heard in a clip."""
-        return meet(self._model, clip, sound)
+    def enrol(self, clip: str, sound: Floats) -> TargetSpeaker:
+        """Return the speaker of a clip, from its sound `(T,)`."""
+        return enrol(self._model, clip, sound)
 
-    def welcome(self, target: TargetSpeaker) -> None:
-        """Sing as a guest by the last of the weights."""
+    def add_target(self, target: TargetSpeaker) -> None:
+        """Give the last of the weights over speakers to a target speaker."""
         self._table = np.concatenate([self._table[:-1], target.vector[None]])
-        self._intonation.welcome(target.octave)
+        self._pitch_transform.set_target_octave(target.octave)
 
     def prepare(self) -> None:
-        """Work out what the past is to the next frame."""
-        self._encoder.look_back()
-        self._decoder.look_back()
+        """Add up what the past contributes to the next frame, in encoder and decoder."""
+        self._encoder.prepare()
+        self._decoder.prepare()
 
     def synthesise(self, frame: Frame, speakers: Floats, values: Mapping[str, Value]) -> Floats:
-        """Sing the next hop."""
-        octaves, voicing, loudness = frame.told
-        octaves = self._intonation.turn(octaves, voicing, speakers, values)
-        voicing = voiced_as(voicing, float(values["voicing"]))
+        """Decode the next hop, `(hop,)`."""
+        octaves, voicing, loudness = frame.prosody
+        octaves = self._pitch_transform.transform(octaves, voicing, speakers, values)
+        voicing = adjust_voicing(voicing, float(values["voicing"]))
         prosody = np.array([octaves, voicing, min(loudness, _LOUDEST)], np.float32)
-        who = in_character(speakers @ self._table, self._nobody, float(values["character"]))
-        said = self._decoder.sing(frame.latents, who, prosody, _colour(values))
-        levelled: Floats = self._leveller.level(said, frame.power)
-        return levelled
+        speaker = scale_character(speakers @ self._table, self._mean_speaker, float(values["character"]))
+        output = self._decoder.decode(frame.latents, speaker, prosody, _colour(values))
+        matched: Floats = self._loudness_match.process(output, frame.power)
+        return matched
 
 
-def tracker_of(shape: VoiceShape) -> PitchTracker:
-    """Return a tracker that is no later than the model, if one that hears low voices can be, and else as little as can.
+class LoudnessMatch:
+    """Matches the running power of the output to the input's: gains rise slowly, fall at once and never step.
 
-    It hears as low, and looks as far ahead, as the model waits.
+    `hop` in samples, `hop_s` in seconds.
+    """
+
+    def __init__(self, hop: int, hop_s: float) -> None:
+        self._ramp = (np.arange(1, hop + 1) / hop).astype(np.float32)
+        self._share = 1 - math.exp(-hop_s / _LOUDNESS_WINDOW_S)
+        self._input_power = self._output_power = 0.0
+        self._gain = 1.0
+
+    def process(self, output: Floats, power: float) -> Floats:
+        """Return a hop of output, `(hop,)`, as loud as the input, whose mean square in this hop was `power`."""
+        self._input_power += self._share * (power - self._input_power)
+        now = float(output @ output) / len(output)
+        self._output_power += self._share * (now - self._output_power)
+        ratio = (self._input_power + _FAINTEST_POWER) / (self._output_power + _FAINTEST_POWER)
+        most = (_LOUDER * max(power, self._input_power) + _FAINTEST_POWER) / (now + _FAINTEST_POWER)
+        wanted = math.sqrt(min(ratio, most))
+        before, self._gain = self._gain, min(max(wanted, _LOWEST_GAIN), _HIGHEST_GAIN)
+        matched: Floats = output * (np.float32(before) + np.float32(self._gain - before) * self._ramp)
+        return matched
+
+
+def pitch_tracker_of(shape: VoiceShape) -> PitchTracker:
+    """Return a tracker no later than the model where possible, or else the one with the shortest delay.
+
+    Its lowest pitch and its look-ahead use all of the model's look-ahead.
     """
     delay = shape.ahead * shape.hop
     lowest = min(max(shape.rate / max(delay - 2, 1), _LOWEST_HZ[0]), _LOWEST_HZ[1])
-    quickest = PitchTracker(shape.rate, shape.hop, lowest, _HIGHEST_HZ, ahead=0)
-    ahead = max(delay - quickest.delay, 0) // shape.hop
-    return PitchTracker(shape.rate, shape.hop, lowest, _HIGHEST_HZ, ahead=ahead) if ahead else quickest
+    fastest = PitchTracker(shape.rate, shape.hop, lowest, _HIGHEST_HZ, ahead=0)
+    ahead = max(delay - fastest.delay, 0) // shape.hop
+    return PitchTracker(shape.rate, shape.hop, lowest, _HIGHEST_HZ, ahead=ahead) if ahead else fastest
 
 
-def voiced_as(voicing: float, knob: float) -> float:
-    """Return the voicing that is sung: as heard at 0, whispered at -1, always voiced at 1."""
+def adjust_voicing(voicing: float, knob: float) -> float:
+    """Return the voicing, 0 to 1, for a knob from -1 (all whispered) through 0 (unchanged) to 1 (all voiced)."""
     return voicing * (1 + knob) if knob < 0 else voicing + (1 - voicing) * knob
 
 
-def nobody(table: Floats, card: Card) -> Floats:
-    """Return the middle of those in a table of speakers' vectors `(speakers, width)` who are people, or else of all."""
+def mean_speaker(table: Floats, card: Card) -> Floats:
+    """Return the mean `(width,)` of the vectors of people in `table` `(speakers, width)`, or of all speakers.
+
+    All count where the card names only instruments.
+    """
     people = [name not in card.notes.get("instruments", ()) for name in card.speakers]
-    middle: Floats = table[people if any(people) else slice(None)].mean(0)
-    return middle
+    mean: Floats = table[people if any(people) else slice(None)].mean(0)
+    return mean
 
 
-def in_character(who: Floats, middle: Floats, character: float) -> Floats:
-    """Return a speaker's vector so far from nobody's, as it is at 1: what tells them from others said less or more."""
-    return who if character == 1 else middle + np.float32(character) * (who - middle)
+def scale_character(speaker: Floats, mean: Floats, character: float) -> Floats:
+    """Return a speaker's vector with its distance from the mean speaker scaled by `character`, 1: unchanged."""
+    return speaker if character == 1 else mean + np.float32(character) * (speaker - mean)
 
 
+<<<<<<< HEAD
 def _usual(card: Card) -> Floats:
     """Return the speakers' middle octaves, NaN for whom the card says nothing of."""
     hz = card.notes.get(MEDIAN_PITCH, {})
+=======
+def _speaker_octaves(card: Card) -> Floats:
+    """Return the speakers' middle pitches in octaves, NaN where the card does not give one."""
+    hz = card.notes.get(USUAL_PITCH, {})
+>>>>>>> db33522 (realtime/stages: speak the field's English; derivations, shapes and units; a numba cache that notices a changed callee, in the cache folder)
     return np.array([math.log2(hz.get(name, math.nan) / MIDDLE_HZ) for name in card.speakers], np.float32)
 
 

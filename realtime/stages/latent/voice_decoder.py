@@ -1,4 +1,4 @@
-"""A voice's decoder, hop by hop: by numba's kernels on a CPU, as a captured graph on a GPU."""
+"""A voice model's decoder, hop by hop: numba kernels on a CPU, a captured graph on a GPU."""
 
 from __future__ import annotations
 
@@ -10,96 +10,101 @@ from gramophone.models.nets.voice import COLOUR, PROSODY, VoiceDecoder
 from gramophone.models.nets.voice_features import SILENCE
 from gramophone.realtime.kernels.arrays import Floats, zeros
 from gramophone.realtime.kernels.executor import make
-from gramophone.realtime.stages.latent import voice_decoder_net as voice_network
-from gramophone.realtime.stages.latent import voice_synth as voice_sound
-from gramophone.realtime.stages.latent.voice_layers import compiled, look_back
+from gramophone.realtime.stages.latent import voice_decoder_net as decoder_net
+from gramophone.realtime.stages.latent import voice_synth as synth
+from gramophone.realtime.stages.latent.voice_layers import add_past, compiled
 
 
 class LiveVoiceDecoder(Protocol):
-    """A decoder in the middle of a song."""
+    """A decoder with its streaming state."""
 
-    def sing(self, latents: Floats, speaker: Floats, prosody: Floats, colour: Floats) -> Floats:
-        """Return the next hop, `(hop,)`: latents `(D,)`, the speaker's vector, `(PROSODY,)` and `(COLOUR,)`."""
+    def decode(self, latents: Floats, speaker: Floats, prosody: Floats, colour: Floats) -> Floats:
+        """Return the next hop of sound, `(hop,)`.
 
-    def look_back(self) -> None:
-        """Do what can be done before the next frame is known; whoever does not ask for it gets it done in `sing`."""
+        `latents` `(D,)`; `speaker` `(speaker,)`, an embedding; `prosody` `(PROSODY,)`: octaves above `MIDDLE_HZ`,
+        voicing, loudness in nats; `colour` `(COLOUR,)`: formant shift in octaves, noise gain in nats, tilt in nats an
+        octave.
+        """
+
+    def prepare(self) -> None:
+        """Add up what past frames contribute to the next; `decode` does so itself if this was not called."""
 
 
 def voice_decoder_of(decoder: VoiceDecoder, device: str) -> LiveVoiceDecoder:
-    """Return the quickest singer that there is for a decoder."""
+    """Return the fastest decoder for a device, `cpu` or `cuda`."""
     return KernelVoiceDecoder(decoder) if device == "cpu" else ModuleVoiceDecoder(decoder, device)
 
 
 class KernelVoiceDecoder:
-    """On one core."""
+    """The decoder as numba kernels on one core."""
 
     def __init__(self, decoder: VoiceDecoder) -> None:
-        self._weights = voice_network.weights_of(decoder.network)
-        self._plan = voice_sound.plan_of(decoder)
-        self._told = zeros(1, self._weights.entry.shape[1])
+        self._weights = decoder_net.weights_of(decoder.network)
+        self._plan = synth.plan_of(decoder)
+        self._inputs = zeros(1, self._weights.entry.shape[1])
         self._speaker = zeros(1, self._weights.speaker.shape[1])
-        self._network, self._sound = voice_network.state_of(self._weights), voice_sound.state_of(self._plan)
-        self._frame, self._looked_back = 0, False
+        self._network, self._synth = decoder_net.initial_state_of(self._weights), synth.initial_state_of(self._plan)
+        self._frame, self._prepared = 0, False
         self._compile()
 
-    def sing(self, latents: Floats, speaker: Floats, prosody: Floats, colour: Floats) -> Floats:
-        """Return the next hop."""
-        self.look_back()
+    def decode(self, latents: Floats, speaker: Floats, prosody: Floats, colour: Floats) -> Floats:
+        """Return the next hop of sound, `(hop,)`."""
+        self.prepare()
         if not np.array_equal(speaker, self._speaker[0]):
             self._speaker[0] = speaker
-            voice_network.speak_as(self._weights, self._network, self._speaker)
+            decoder_net.set_speaker(self._weights, self._network, self._speaker)
         octaves, voicing, loudness = prosody
-        self._told[0, :-PROSODY] = latents
-        self._told[0, -PROSODY:] = octaves * voicing, voicing, max(loudness, SILENCE) / 3 + 1
-        said = np.empty(self._plan.hop, np.float32)
-        weights, network, plan, sound = self._weights, self._network, self._plan, self._sound
-        _sing(weights, network, plan, sound, self._frame, self._told, prosody, colour, said)
-        self._frame, self._looked_back = self._frame + 1, False
-        return said
+        self._inputs[0, :-PROSODY] = latents
+        self._inputs[0, -PROSODY:] = octaves * voicing, voicing, max(loudness, SILENCE) / 3 + 1
+        output = np.empty(self._plan.hop, np.float32)
+        weights, network, plan, synth_state = self._weights, self._network, self._plan, self._synth
+        _decode(weights, network, plan, synth_state, self._frame, self._inputs, prosody, colour, output)
+        self._frame, self._prepared = self._frame + 1, False
+        return output
 
-    def look_back(self) -> None:
-        """Work out what frames so far are to the next."""
-        if not self._looked_back:
-            look_back(self._weights.gates, self._network.gates, self._frame)
-            self._looked_back = True
+    def prepare(self) -> None:
+        """Add up what past frames contribute to the next."""
+        if not self._prepared:
+            add_past(self._weights.gates, self._network.gates, self._frame)
+            self._prepared = True
 
     def _compile(self) -> None:
-        """Compile now, not later, and leave nothing of it behind."""
+        """Compile the kernels before the first block, and reset the state."""
         silence = np.array([0.0, 0.0, SILENCE], np.float32)
-        self.sing(self._told[0, :-PROSODY], np.zeros_like(self._speaker[0]), silence, np.zeros(COLOUR, np.float32))
-        self._network, self._sound = voice_network.state_of(self._weights), voice_sound.state_of(self._plan)
-        self._speaker[0] = np.nan  # nobody yet
-        self._frame, self._looked_back = 0, False
+        self.decode(self._inputs[0, :-PROSODY], np.zeros_like(self._speaker[0]), silence, np.zeros(COLOUR, np.float32))
+        self._network, self._synth = decoder_net.initial_state_of(self._weights), synth.initial_state_of(self._plan)
+        self._speaker[0] = np.nan  # no speaker yet
+        self._frame, self._prepared = 0, False
 
 
 @compiled
-def _sing(
-    weights: voice_network.DecoderNetWeights,
-    network: voice_network.DecoderNetState,
-    plan: voice_sound.SynthPlan,
-    sound: voice_sound.SynthState,
+def _decode(
+    weights: decoder_net.DecoderNetWeights,
+    network: decoder_net.DecoderNetState,
+    plan: synth.SynthPlan,
+    synth_state: synth.SynthState,
     frame: int,
-    told: Floats,
+    inputs: Floats,
     prosody: Floats,
     colour: Floats,
-    said: Floats,
+    output: Floats,
 ) -> None:
-    voice_network.envelope(weights, network, frame, told)
-    voice_sound.sound(plan, sound, network.envelope, prosody, colour, said)
+    decoder_net.envelope(weights, network, frame, inputs)
+    synth.synthesise(plan, synth_state, network.envelope, prosody, colour, output)
 
 
 class ModuleVoiceDecoder:
-    """As an executor runs the module."""
+    """The decoder as an executor runs the torch module."""
 
     def __init__(self, decoder: VoiceDecoder, device: str) -> None:
         shape = decoder.shape
         controls = [np.zeros(size, np.float32) for size in ((1, shape.speaker), (1, PROSODY, 1), (1, COLOUR))]
-        self._sing = make(decoder, channels=shape.latents, block=1, controls=controls, device=device)
+        self._decode = make(decoder, channels=shape.latents, block=1, controls=controls, device=device)
 
-    def sing(self, latents: Floats, speaker: Floats, prosody: Floats, colour: Floats) -> Floats:
-        """Return the next hop."""
-        said: Floats = self._sing(latents[None, :, None], speaker[None], prosody[None, :, None], colour[None])[0, 0]
-        return said
+    def decode(self, latents: Floats, speaker: Floats, prosody: Floats, colour: Floats) -> Floats:
+        """Return the next hop of sound, `(hop,)`."""
+        output: Floats = self._decode(latents[None, :, None], speaker[None], prosody[None, :, None], colour[None])[0, 0]
+        return output
 
-    def look_back(self) -> None:
-        """Nothing: the graph is one."""
+    def prepare(self) -> None:
+        """Do nothing: the graph is in one piece."""

@@ -1,4 +1,4 @@
-"""The network of a voice's decoder on one core, a frame at a time: numba's kernel and the weights as it reads them."""
+"""The network of a voice model's decoder on one core, frame by frame: numba kernels and their layout of the weights."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from gramophone.realtime.kernels.arrays import Floats, packed, zeros
 from gramophone.realtime.stages.latent.voice_layers import (
     Layers,
     LayerState,
+    add_newest,
     compiled,
-    finish,
+    initial_state,
     layers_of,
-    leaky,
-    memory_of,
+    leaky_relu,
     multiply,
-    place_of,
+    slot_of,
 )
 from gramophone.realtime.stages.wavenet.kernel import tanh
 
@@ -26,10 +26,10 @@ _F = np.float32
 
 
 class DecoderNetWeights(NamedTuple):
-    """With `L` layers of `C` channels, `I` numbers told, `S` of a speaker, `E` in an envelope; `[in][out]` all.
+    """Weights, `[in][out]`, of `L` layers of `C` channels.
 
-    `entry` `(1, I, C)`; `gates`, from `C` to `2C`; `speaker` `(1, S, L * 2C)`; `exits` `(L, C, 2C)`; `hidden`
-    `(1, C, C)`; `out` `(1, C, E)`; each with its bias.
+    With `I` inputs, speaker vectors of `S` and envelopes of `E` values: `entry` `(1, I, C)`; `gates`, `C` to `2C`;
+    `speaker` `(1, S, L * 2C)`; `exits` `(L, C, 2C)`; `hidden` `(1, C, C)`; `out` `(1, C, E)`; each with its bias.
     """
 
     entry: Floats
@@ -46,18 +46,21 @@ class DecoderNetWeights(NamedTuple):
 
 
 class DecoderNetState(NamedTuple):
-    """What is remembered: the gates' past, and what the speaker is to them, `(1, L * 2C)`; room to work in."""
+    """State: the gates' past, and the speaker's bias of all gates, `(1, L * 2C)`; the rest is work space.
+
+    `path` `(1, 2C)` holds the residual path and the sum of the skip paths.
+    """
 
     gates: LayerState
-    voice: Floats
-    sums: Floats
+    speaker_bias: Floats
+    path: Floats
     gated: Floats
     hidden: Floats
     envelope: Floats
 
 
 def weights_of(network: VoiceDecoderNetwork) -> DecoderNetWeights:
-    """Return the weights of a network."""
+    """Return the weights of a network, in the kernels' layout."""
     exits: list[Any] = list(network.exits)
     first: Any = network.head[1]
     return DecoderNetWeights(
@@ -75,13 +78,13 @@ def weights_of(network: VoiceDecoderNetwork) -> DecoderNetWeights:
     )
 
 
-def state_of(weights: DecoderNetWeights) -> DecoderNetState:
-    """Return silence."""
+def initial_state_of(weights: DecoderNetWeights) -> DecoderNetState:
+    """Return the state of silence."""
     layers, channels, both = weights.exits.shape
     return DecoderNetState(
-        gates=memory_of(weights.gates),
-        voice=zeros(1, layers * both),
-        sums=zeros(1, both),
+        gates=initial_state(weights.gates),
+        speaker_bias=zeros(1, layers * both),
+        path=zeros(1, both),
         gated=zeros(1, channels),
         hidden=zeros(1, channels),
         envelope=zeros(1, weights.out.shape[2]),
@@ -89,40 +92,43 @@ def state_of(weights: DecoderNetWeights) -> DecoderNetState:
 
 
 @compiled
-def speak_as(weights: DecoderNetWeights, state: DecoderNetState, speaker: Floats) -> None:
-    """Take over a speaker, `(1, S)`."""
-    for i in range(state.voice.shape[1]):
-        state.voice[0, i] = weights.speaker_bias[i]
-    multiply(state.voice, 0, speaker, 0, weights.speaker, 0)
+def set_speaker(weights: DecoderNetWeights, state: DecoderNetState, speaker: Floats) -> None:
+    """Compute the speaker's bias of all gates from a speaker vector, `(1, S)`."""
+    for i in range(state.speaker_bias.shape[1]):
+        state.speaker_bias[0, i] = weights.speaker_bias[i]
+    multiply(state.speaker_bias, 0, speaker, 0, weights.speaker, 0)
 
 
 @compiled
-def envelope(weights: DecoderNetWeights, state: DecoderNetState, now: int, told: Floats) -> None:
-    """Put the envelope of frame `now`, of which `told` `(1, I)` is said, into `state.envelope`; the past is known."""
+def envelope(weights: DecoderNetWeights, state: DecoderNetState, now: int, inputs: Floats) -> None:
+    """Compute the envelope of frame `now` from its inputs, `(1, I)`, into `state.envelope`.
+
+    The contribution of the past must have been added (`voice_layers.add_past`).
+    """
     layers, channels, both = weights.exits.shape
-    sums, known = state.sums, state.gates.known
+    path, sums = state.path, state.gates.sums
     for i in range(channels):
-        sums[0, i] = weights.entry_bias[i]
-        sums[0, channels + i] = _F(0)
-    multiply(sums, 0, told, 0, weights.entry, 0)
+        path[0, i] = weights.entry_bias[i]
+        path[0, channels + i] = _F(0)
+    multiply(path, 0, inputs, 0, weights.entry, 0)
     for layer in range(layers):
-        place = place_of(weights.gates, layer, now)
+        slot = slot_of(weights.gates, layer, now)
         for i in range(channels):
-            state.gates.past[place, i] = sums[0, i]
-        finish(weights.gates, state.gates, layer, now)
+            state.gates.past[slot, i] = path[0, i]
+        add_newest(weights.gates, state.gates, layer, now)
         for i in range(both):
-            known[layer, i] += state.voice[0, layer * both + i]
-            sums[0, i] += weights.exit_bias[layer, i]
+            sums[layer, i] += state.speaker_bias[0, layer * both + i]
+            path[0, i] += weights.exit_bias[layer, i]
         for i in range(channels):
-            sigmoid = _F(0.5) + _F(0.5) * tanh(_F(0.5) * known[layer, channels + i])
-            state.gated[0, i] = tanh(known[layer, i]) * sigmoid
-        multiply(sums, 0, state.gated, 0, weights.exits, layer)
+            sigmoid = _F(0.5) + _F(0.5) * tanh(_F(0.5) * sums[layer, channels + i])
+            state.gated[0, i] = tanh(sums[layer, i]) * sigmoid
+        multiply(path, 0, state.gated, 0, weights.exits, layer)
     for i in range(channels):
-        state.gated[0, i] = leaky(sums[0, channels + i])
+        state.gated[0, i] = leaky_relu(path[0, channels + i])
         state.hidden[0, i] = weights.hidden_bias[i]
     multiply(state.hidden, 0, state.gated, 0, weights.hidden, 0)
     for i in range(channels):
-        state.hidden[0, i] = leaky(state.hidden[0, i])
+        state.hidden[0, i] = leaky_relu(state.hidden[0, i])
     for i in range(state.envelope.shape[1]):
         state.envelope[0, i] = weights.out_bias[i]
     multiply(state.envelope, 0, state.hidden, 0, weights.out, 0)

@@ -1,4 +1,4 @@
-"""A voice's encoder on one core, a frame at a time: from what the ear hears to the latents' means, by numba."""
+"""A voice model's encoder on one core, frame by frame: features to the latents' means, by numba kernels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from gramophone.models.layers.vocoder_features import SCALE
-from gramophone.models.nets import voice_features as ear
+from gramophone.models.nets import voice_features as features_module
 from gramophone.models.nets.voice import VoiceEncoder
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
 from gramophone.realtime.stages.latent import voice_layers as layers
@@ -20,7 +20,7 @@ _F = np.float32
 
 
 class SpeakerStatistics(NamedTuple):
-    """The numbers of `Adaptation`."""
+    """The constants of `SpeakerNormalisation`."""
 
     bands: int
     scale: float
@@ -34,7 +34,7 @@ class SpeakerStatistics(NamedTuple):
 
 
 class VoiceEncoderWeights(NamedTuple):
-    """Habits, and with `U` units of width `W`: `entry`, from frames to `W`, and `units`, from `W` to `W`.
+    """The normalisation's constants; `entry`, features to width `W`; `U` units of width `W`.
 
     `mixes` `(U, W, W)` and `out` `(1, W, latents)` have a bias each.
     """
@@ -49,9 +49,12 @@ class VoiceEncoderWeights(NamedTuple):
 
 
 class VoiceEncoderState(NamedTuple):
-    """What is remembered: `used` `(2,)`, the loudest of late and a count of frames; moments; past. And room to work."""
+    """State: `levels` `(2,)`, the loudest level lately and a count of frames; running moments; the layers' past.
 
-    used: Floats
+    `path`, `inner` and `latents` are work space.
+    """
+
+    levels: Floats
     means: Floats
     squares: Floats
     entry: layers.LayerState
@@ -62,37 +65,49 @@ class VoiceEncoderState(NamedTuple):
 
 
 class LiveVoiceEncoder:
-    """Hops `(hop,)` to the means of their latents, `(latents,)`, `encoder.delay` frames late."""
+    """Encodes hops `(hop,)` to the means of their latents, `(latents,)`, `encoder.delay` frames late."""
 
     def __init__(self, encoder: VoiceEncoder) -> None:
+<<<<<<< HEAD
         self._ear = LiveVoiceFeatures(encoder.features)
+=======
+        self._features = LiveVoiceFeatures(encoder.ear)
+>>>>>>> db33522 (realtime/stages: speak the field's English; derivations, shapes and units; a numba cache that notices a changed callee, in the cache folder)
         self._weights = _weights_of(encoder)
-        self._state = _state_of(self._weights, encoder)
+        self._state = _initial_state_of(self._weights, encoder)
         self._frame = 0
-        self._looked_back = False
+        self._prepared = False
         self._compile(encoder)
 
-    def hear(self, sound: Floats) -> Floats:
-        """Return the next latents."""
-        frame = self._ear.hear(sound)
-        self.look_back()
-        _understand(self._weights, self._state, self._frame, frame)
-        self._frame, self._looked_back = self._frame + 1, False
+    def encode(self, sound: Floats) -> Floats:
+        """Return the latents of the next frame."""
+        frame = self._features.extract(sound)
+        self.prepare()
+        _encode(self._weights, self._state, self._frame, frame)
+        self._frame, self._prepared = self._frame + 1, False
         latents: Floats = self._state.latents[0].copy()
         return latents
 
-    def look_back(self) -> None:
-        """Do what can be done before the next hop is known; whoever does not ask for it gets it done in `hear`."""
-        if not self._looked_back:
-            _look_back(self._weights, self._state, self._frame)
-            self._looked_back = True
+    def prepare(self) -> None:
+        """Add up what past frames contribute to the next; `encode` does so itself if this was not called."""
+        if not self._prepared:
+            _prepare(self._weights, self._state, self._frame)
+            self._prepared = True
 
     def _compile(self, encoder: VoiceEncoder) -> None:
+<<<<<<< HEAD
         """Compile now, not later, and leave nothing of it behind."""
         self.hear(np.zeros(encoder.hop, np.float32))
         self._ear = LiveVoiceFeatures(encoder.features)
         self._state = _state_of(self._weights, encoder)
         self._frame, self._looked_back = 0, False
+=======
+        """Compile the kernels before the first block, and reset the state."""
+        self.encode(np.zeros(encoder.hop, np.float32))
+        self._features = LiveVoiceFeatures(encoder.ear)
+        self._state = _initial_state_of(self._weights, encoder)
+        self._frame, self._prepared = 0, False
+>>>>>>> db33522 (realtime/stages: speak the field's English; derivations, shapes and units; a numba cache that notices a changed callee, in the cache folder)
 
 
 def _weights_of(encoder: VoiceEncoder) -> VoiceEncoderWeights:
@@ -110,32 +125,39 @@ def _weights_of(encoder: VoiceEncoder) -> VoiceEncoderWeights:
     )
 
 
-def _statistics_of(adaptation: ear.SpeakerNormalisation) -> SpeakerStatistics:
+def _statistics_of(adaptation: features_module.SpeakerNormalisation) -> SpeakerStatistics:
     return SpeakerStatistics(
         bands=adaptation.bands,
         scale=SCALE,
         memory=adaptation.memory,
-        faintest=ear.FAINTEST,
-        pause=ear.PAUSE,
-        fade=ear.FADE,
-        softening=ear.SOFTENING,
-        least_spread=ear.LEAST_SPREAD,
-        most=ear.MOST,
+        faintest=features_module.FAINTEST,
+        pause=features_module.PAUSE,
+        fade=features_module.FADE,
+        softening=features_module.SOFTENING,
+        least_spread=features_module.LEAST_SPREAD,
+        most=features_module.MOST,
     )
 
 
+<<<<<<< HEAD
 def _state_of(weights: VoiceEncoderWeights, encoder: VoiceEncoder) -> VoiceEncoderState:
     """Return silence."""
     usual = torch.zeros(1, encoder.normalisation.channels, 0)
     loudest, frames, moments = encoder.normalisation.initial_state(usual)
+=======
+def _initial_state_of(weights: VoiceEncoderWeights, encoder: VoiceEncoder) -> VoiceEncoderState:
+    """Return the state of silence."""
+    no_frames = torch.zeros(1, encoder.adaptation.channels, 0)
+    loudest, frames, moments = encoder.adaptation.initial_state(no_frames)
+>>>>>>> db33522 (realtime/stages: speak the field's English; derivations, shapes and units; a numba cache that notices a changed callee, in the cache folder)
     means, squares = moments[0, :, 0].chunk(2)
     width = weights.mixes.shape[1]
     return VoiceEncoderState(
-        used=np.array([loudest.item(), frames.item()], np.float32),
+        levels=np.array([loudest.item(), frames.item()], np.float32),
         means=packed(means),
         squares=packed(squares),
-        entry=layers.memory_of(weights.entry),
-        units=layers.memory_of(weights.units),
+        entry=layers.initial_state(weights.entry),
+        units=layers.initial_state(weights.units),
         path=zeros(1, width),
         inner=zeros(1, width),
         latents=zeros(1, len(weights.out_bias)),
@@ -143,27 +165,27 @@ def _state_of(weights: VoiceEncoderWeights, encoder: VoiceEncoder) -> VoiceEncod
 
 
 @compiled
-def _look_back(weights: VoiceEncoderWeights, state: VoiceEncoderState, now: int) -> None:
-    """Work out what frames before frame `now` are to it."""
-    layers.look_back(weights.entry, state.entry, now)
-    layers.look_back(weights.units, state.units, now)
+def _prepare(weights: VoiceEncoderWeights, state: VoiceEncoderState, now: int) -> None:
+    """Add up what frames before frame `now` contribute to it."""
+    layers.add_past(weights.entry, state.entry, now)
+    layers.add_past(weights.units, state.units, now)
 
 
 @compiled
-def _understand(weights: VoiceEncoderWeights, state: VoiceEncoderState, now: int, frame: Floats) -> None:
-    """Put the latents of frame `now`, as the ear hears it, into `state.latents`."""
+def _encode(weights: VoiceEncoderWeights, state: VoiceEncoderState, now: int, frame: Floats) -> None:
+    """Compute the latents of frame `now`, given its features, into `state.latents`."""
     width = weights.mixes.shape[1]
-    _adapt(weights.statistics, state, frame, state.entry.past, layers.place_of(weights.entry, 0, now))
-    layers.finish(weights.entry, state.entry, 0, now)
+    _normalise(weights.statistics, state, frame, state.entry.past, layers.slot_of(weights.entry, 0, now))
+    layers.add_newest(weights.entry, state.entry, 0, now)
     for i in range(width):
-        state.path[0, i] = state.entry.known[0, i]
+        state.path[0, i] = state.entry.sums[0, i]
     for unit in range(len(weights.mixes)):
-        place = layers.place_of(weights.units, unit, now)
+        place = layers.slot_of(weights.units, unit, now)
         for i in range(width):
-            state.units.past[place, i] = layers.leaky(state.path[0, i])
-        layers.finish(weights.units, state.units, unit, now)
+            state.units.past[place, i] = layers.leaky_relu(state.path[0, i])
+        layers.add_newest(weights.units, state.units, unit, now)
         for i in range(width):
-            state.inner[0, i] = layers.leaky(state.units.known[unit, i])
+            state.inner[0, i] = layers.leaky_relu(state.units.sums[unit, i])
             state.path[0, i] += weights.mix_bias[unit, i]
         multiply(state.path, 0, state.inner, 0, weights.mixes, unit)
     for i in range(state.latents.shape[1]):
@@ -172,12 +194,14 @@ def _understand(weights: VoiceEncoderWeights, state: VoiceEncoderState, now: int
 
 
 @compiled
-def _adapt(statistics: SpeakerStatistics, state: VoiceEncoderState, frame: Floats, heard: Floats, row: int) -> None:
-    """Write into a row of `heard` how a frame differs from what is usual, and get used to it."""
+def _normalise(
+    statistics: SpeakerStatistics, state: VoiceEncoderState, frame: Floats, normalised: Floats, row: int
+) -> None:
+    """Write a frame's normalised features into a row of `normalised`, and update the running statistics."""
     level = _F(_level(statistics, frame))
-    loudest = max(state.used[0] - _F(statistics.softening), level, _F(statistics.faintest))
+    loudest = max(state.levels[0] - _F(statistics.softening), level, _F(statistics.faintest))
     audible = min(max((level - loudest + _F(statistics.pause)) / _F(statistics.fade), _F(0)), _F(1))
-    count = min(state.used[1] + audible, _F(statistics.memory))
+    count = min(state.levels[1] + audible, _F(statistics.memory))
     weight = audible / count
     for i in range(len(frame)):
         shape = frame[i] - level / _F(statistics.scale)
@@ -185,8 +209,8 @@ def _adapt(statistics: SpeakerStatistics, state: VoiceEncoderState, frame: Float
         state.squares[i] += weight * (shape * shape - state.squares[i])
         spread = math.sqrt(max(state.squares[i] - state.means[i] ** 2, _F(statistics.least_spread**2)))
         away = (shape - state.means[i]) / _F(spread)
-        heard[row, i] = min(max(away, _F(-statistics.most)), _F(statistics.most)) * audible
-    state.used[0], state.used[1] = loudest, count
+        normalised[row, i] = min(max(away, _F(-statistics.most)), _F(statistics.most)) * audible
+    state.levels[0], state.levels[1] = loudest, count
 
 
 @compiled

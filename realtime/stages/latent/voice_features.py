@@ -1,6 +1,6 @@
-"""What a voice hears of a hop, live: its log-mel frame and its loudness, as in `models.nets.voice_features`, by numba.
+"""A voice model's features live: log-mel frames and loudness, as in `models.nets.voice_features`, by numba kernels.
 
-torch spends more time between its operations than in them, and ONNX has no Fourier transform to offer.
+torch spends more time between its operations than in them, and ONNX has no Fourier transform.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from gramophone.realtime.stage import StageError
 from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
 
 
-class Bands(NamedTuple):
-    """What a `LogMel` of windows of `N` samples is made of, and room to work in.
+class LogMelPlan(NamedTuple):
+    """The constants of a `LogMel` with windows of `N` samples, and work space.
 
-    `order` `(N,)` is that in which the Fourier transform takes its samples, `turns` `(2, N / 2)` are its cosines and
-    sines; `weights` `(1, N / 2 + 1, bands)`.
+    `order` `(N,)` is the bit-reversed order of the Fourier transform; `twiddles` `(2, N / 2)` are its cosines and
+    sines; `weights` `(1, N / 2 + 1, bands)` the mel filters.
     """
 
     hop: int
     floor: float
     window: Floats
     order: NDArray[np.int64]
-    turns: Floats
+    twiddles: Floats
     weights: Floats
     spectrum: Floats
     power: Floats
@@ -39,47 +39,47 @@ class Bands(NamedTuple):
 
 
 class LiveVoiceFeatures:
-    """Hops `(hop,)` to frames `(bands + FINE * FINE_BANDS,)`.
+    """Hops `(hop,)` to features `(bands + FINE * FINE_BANDS,)`.
 
     Raises:
-        StageError: the windows are no powers of two.
+        StageError: the windows are not powers of two.
     """
 
-    def __init__(self, ear: VoiceFeatures) -> None:
-        self._coarse, self._fine = bands_of(ear.coarse), bands_of(ear.fine)
-        self._parts = ear.hop // ear.fine.hop
-        self._past = zeros(max(len(self._coarse.window), len(self._fine.window) + ear.hop - ear.fine.hop))
+    def __init__(self, features: VoiceFeatures) -> None:
+        self._coarse, self._fine = plan_of(features.coarse), plan_of(features.fine)
+        self._parts = features.hop // features.fine.hop
+        self._past = zeros(max(len(self._coarse.window), len(self._fine.window) + features.hop - features.fine.hop))
         self._channels = self._coarse.weights.shape[2] + self._parts * self._fine.weights.shape[2]
 
-    def hear(self, sound: Floats) -> Floats:
-        """Return the next frame."""
+    def extract(self, sound: Floats) -> Floats:
+        """Return the features of the next frame."""
         self._past[: -len(sound)] = self._past[len(sound) :]
         self._past[-len(sound) :] = sound
         frame = np.empty(self._channels, np.float32)
-        _listen(self._coarse, self._fine, self._parts, self._past, frame)
+        _extract(self._coarse, self._fine, self._parts, self._past, frame)
         return frame
 
 
-def bands_of(extractor: LogMel) -> Bands:
-    """Return what an extractor is made of.
+def plan_of(extractor: LogMel) -> LogMelPlan:
+    """Return the constants of a log-mel extractor.
 
     Raises:
-        StageError: its window is no power of two.
+        StageError: its window is not a power of two.
     """
     length = extractor.spectra.length
     if length & (length - 1):
-        raise StageError(f"a voice that hears windows of {length} samples: expected a power of two")
+        raise StageError(f"windows of {length} samples: expected a power of two")
     order = np.zeros(1, np.int64)
     while len(order) < length:
         order = np.concatenate((2 * order, 2 * order + 1))
     angles = 2 * np.pi * np.arange(length // 2) / length
     weights = packed(extractor.mel.weights.t()[None])
-    return Bands(
+    return LogMelPlan(
         hop=extractor.hop,
         floor=extractor.mel.floor,
         window=packed(extractor.spectra.window),
         order=order,
-        turns=np.stack([np.cos(angles), -np.sin(angles)]).astype(np.float32),
+        twiddles=np.stack([np.cos(angles), -np.sin(angles)]).astype(np.float32),
         weights=weights,
         spectrum=zeros(2, length),
         power=zeros(1, weights.shape[1]),
@@ -88,17 +88,17 @@ def bands_of(extractor: LogMel) -> Bands:
 
 
 @compiled
-def _listen(coarse: Bands, fine: Bands, parts: int, past: Floats, frame: Floats) -> None:
-    """Write the bands of the window that ends with the past, then the fine ones of each part of the hop."""
-    _measure(coarse, past, len(past) - len(coarse.window), frame, 0)
+def _extract(coarse: LogMelPlan, fine: LogMelPlan, parts: int, past: Floats, frame: Floats) -> None:
+    """Write the bands of the window that ends with `past`, then the fine bands of each part of the hop."""
+    _log_powers(coarse, past, len(past) - len(coarse.window), frame, 0)
     for part in range(parts):
         start = len(past) - len(fine.window) - (parts - 1 - part) * fine.hop
-        _measure(fine, past, start, frame, coarse.level.shape[1] + part * fine.level.shape[1])
+        _log_powers(fine, past, start, frame, coarse.level.shape[1] + part * fine.level.shape[1])
 
 
 @compiled
-def _measure(bands: Bands, past: Floats, start: int, frame: Floats, first: int) -> None:
-    """Write the log powers of one window, which begins at `start`, from `first` on."""
+def _log_powers(bands: LogMelPlan, past: Floats, start: int, frame: Floats, first: int) -> None:
+    """Write the log powers of the bands of the window that begins at `start`, from `first` on."""
     _transform(bands, past, start)
     for i in range(bands.power.shape[1]):
         bands.power[0, i] = bands.spectrum[0, i] ** 2 + bands.spectrum[1, i] ** 2
@@ -110,8 +110,8 @@ def _measure(bands: Bands, past: Floats, start: int, frame: Floats, first: int) 
 
 
 @compiled
-def _transform(bands: Bands, past: Floats, start: int) -> None:
-    """Put the spectrum of a window into `bands.spectrum`, real parts and imaginary ones (Cooley and Tukey 1965)."""
+def _transform(bands: LogMelPlan, past: Floats, start: int) -> None:
+    """Put the spectrum of a window into `bands.spectrum`, real and imaginary parts (Cooley and Tukey 1965)."""
     real, imaginary = bands.spectrum[0], bands.spectrum[1]
     length = len(bands.window)
     for i in range(length):
@@ -121,8 +121,8 @@ def _transform(bands: Bands, past: Floats, start: int) -> None:
     while half < length:
         for left in range(0, length, 2 * half):
             for i in range(left, left + half):
-                turn = (i - left) * (length // (2 * half))
-                cosine, sine = bands.turns[0, turn], bands.turns[1, turn]
+                twiddle = (i - left) * (length // (2 * half))
+                cosine, sine = bands.twiddles[0, twiddle], bands.twiddles[1, twiddle]
                 x = cosine * real[i + half] - sine * imaginary[i + half]
                 y = cosine * imaginary[i + half] + sine * real[i + half]
                 real[i + half], imaginary[i + half] = real[i] - x, imaginary[i] - y
@@ -131,20 +131,20 @@ def _transform(bands: Bands, past: Floats, start: int) -> None:
 
 
 class LiveLoudness:
-    """Hops `(hop,)` to their loudness in nats, as late as `Voice.loudness` has it."""
+    """Hops `(hop,)` to their loudness in nats, with the delay of `Voice.loudness`."""
 
     def __init__(self, loudness: Sequential) -> None:
         meter = loudness.layers[0]
         assert isinstance(meter, Loudness)
-        later = loudness.delay - meter.delay
+        delay_hops = loudness.delay - meter.delay
         self._rising, self._falling = meter.window.numpy().reshape(2, meter.hop)
-        self._risen = 0.0
-        self._known = deque([SILENCE] * later)
+        self._rising_half = 0.0
+        self._delayed = deque([SILENCE] * delay_hops)
 
-    def hear(self, sound: Floats) -> float:
-        """Return the loudness of the frame whose turn it is."""
+    def measure(self, sound: Floats) -> float:
+        """Return the loudness of the next frame."""
         squares = np.square(sound)
-        power = self._risen + float(self._falling @ squares)
-        self._risen = float(self._rising @ squares)
-        self._known.append(math.log(max(power, math.exp(2 * SILENCE))) / 2)
-        return self._known.popleft()
+        power = self._rising_half + float(self._falling @ squares)
+        self._rising_half = float(self._rising @ squares)
+        self._delayed.append(math.log(max(power, math.exp(2 * SILENCE))) / 2)
+        return self._delayed.popleft()

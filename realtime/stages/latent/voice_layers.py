@@ -1,6 +1,7 @@
-"""Causal convolutions of three taps, a frame at a time on one core: what past frames are to the next, and what it is.
+"""Causal convolutions of three taps, frame by frame on one core, in two steps.
 
-The first is two thirds of all weights and is known a hop before the frame comes.
+`add_past` adds up what past frames contribute to the next: two of three taps, and so two thirds of all weights, which
+can be done a hop before the frame is there. `add_newest` adds the third tap.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from gramophone.realtime.kernels.matvec import add_product
 
 TAPS = 3
 compiled = partial(jit, forceinline=False)
-"""Compiled once, not at every call: these are kernels of many products, each a thousand times as long as a call."""
+"""Compiled as functions of their own, not inlined: one runs a thousand times as long as a call takes."""
 
 
 class Layers(NamedTuple):
-    """Layers of the same width: `taps` `(L * TAPS, I, O)`, the oldest of each first, and `bias` `(L, O)`.
+    """Layers of equal width: `taps` `(L * TAPS, I, O)`, oldest first in each layer, and `bias` `(L, O)`.
 
-    `starts` says where each layer's past begins, which is of twice its dilation.
+    `starts` is where each layer's past begins in the state; it holds twice the layer's dilation.
     """
 
     taps: Floats
@@ -35,14 +36,14 @@ class Layers(NamedTuple):
 
 
 class LayerState(NamedTuple):
-    """The layers' past, one after the other, `(sum, I)`, and what the next frame's sums are so far, `(L, O)`."""
+    """Past inputs, layer after layer, `(sum of 2 * dilations, I)`, and the next frame's sums, `(L, O)`."""
 
     past: Floats
-    known: Floats
+    sums: Floats
 
 
 def layers_of(convolutions: Sequence[Any]) -> Layers:
-    """Return the weights of convolutions."""
+    """Return the weights of `CausalConv1d` layers, in the kernels' layout."""
     dilations = np.array([convolution.dilation for convolution in convolutions], np.int64)
     return Layers(
         packed(torch.cat([convolution.weight for convolution in convolutions])),
@@ -52,43 +53,43 @@ def layers_of(convolutions: Sequence[Any]) -> Layers:
     )
 
 
-def memory_of(layers: Layers) -> LayerState:
-    """Return silence."""
+def initial_state(layers: Layers) -> LayerState:
+    """Return the state of silence."""
     return LayerState(zeros(2 * int(layers.dilations.sum()), layers.taps.shape[1]), zeros(*layers.bias.shape))
 
 
 @compiled
 def multiply(y: Floats, v: int, x: Floats, u: int, w: Floats, layer: int) -> None:
-    """Add `x[u] @ w[layer]` to `y[v]`."""
+    """Add `x[u] @ w[layer]` to `y[v]` (`kernels/matvec.py`)."""
     add_product(y, v, x, u, w, layer)
 
 
 @compiled
-def look_back(layers: Layers, memory: LayerState, now: int) -> None:
-    """Work out what frames before frame `now` are to it, in every layer."""
+def add_past(layers: Layers, state: LayerState, now: int) -> None:
+    """Set the sums of every layer to what frames before frame `now` contribute to it."""
     count, outputs = layers.bias.shape
     for layer in range(count):
         dilation, start = layers.dilations[layer], layers.starts[layer]
         for i in range(outputs):
-            memory.known[layer, i] = layers.bias[layer, i]
+            state.sums[layer, i] = layers.bias[layer, i]
         oldest, old = start + now % (2 * dilation), start + (now + dilation) % (2 * dilation)
-        multiply(memory.known, layer, memory.past, oldest, layers.taps, TAPS * layer)
-        multiply(memory.known, layer, memory.past, old, layers.taps, TAPS * layer + 1)
+        multiply(state.sums, layer, state.past, oldest, layers.taps, TAPS * layer)
+        multiply(state.sums, layer, state.past, old, layers.taps, TAPS * layer + 1)
 
 
 @jit
-def place_of(layers: Layers, layer: int, now: int) -> Any:
-    """Return where in the past a layer's input of frame `now` goes."""
+def slot_of(layers: Layers, layer: int, now: int) -> Any:
+    """Return the row of the past that a layer's input of frame `now` belongs in."""
     return layers.starts[layer] + now % (2 * layers.dilations[layer])
 
 
 @compiled
-def finish(layers: Layers, memory: LayerState, layer: int, now: int) -> None:
-    """Add to `memory.known` what frame `now`, which is in its place, is to a layer."""
-    multiply(memory.known, layer, memory.past, place_of(layers, layer, now), layers.taps, TAPS * layer + 2)
+def add_newest(layers: Layers, state: LayerState, layer: int, now: int) -> None:
+    """Add to a layer's sums the contribution of frame `now`, whose input is in its slot."""
+    multiply(state.sums, layer, state.past, slot_of(layers, layer, now), layers.taps, TAPS * layer + 2)
 
 
 @jit
-def leaky(x: Any) -> Any:
-    """Return what a `LeakyReLU` of 0.2 does."""
+def leaky_relu(x: Any) -> Any:
+    """Return `LeakyReLU(0.2)` of `x`."""
     return x if x > 0 else np.float32(0.2) * x

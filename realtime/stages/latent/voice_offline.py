@@ -1,4 +1,4 @@
-"""A whole sound as a voice hears it: what is said, how it is intoned, how loud it is; each in line with the sound."""
+"""The analysis of a whole sound by a voice model: latents, pitch and loudness, aligned with the sound."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from gramophone.realtime.stage import Audio
 
 
 @torch.no_grad()
-def accustomed(voice: Voice, samples: Audio) -> State:
-    """Return the state of an encoder that has heard a mono sound: it expects this voice from now on."""
+def adapted_state(voice: Voice, samples: Audio) -> State:
+    """Return the encoder's state after a mono sound `(T,)`: its speaker normalisation has adapted to that voice."""
     state: State = voice.encoder(_hops(voice, samples))[1]
     return state
 
 
 @torch.no_grad()
-def latents(voice: Voice, samples: Audio, heard: State | None = None) -> Tensor:
-    """Return the latents' means of a mono sound, `(1, latents, n)`, behind what the encoder has `heard`."""
-    numbers, _ = voice.encoder(F.pad(_hops(voice, samples), (0, voice.delay)), heard)
+def encode(voice: Voice, samples: Audio, state: State | None = None) -> Tensor:
+    """Return the latents' means `(1, latents, n)` of a mono sound `(T,)`, encoded from `state` or from silence."""
+    numbers, _ = voice.encoder(F.pad(_hops(voice, samples), (0, voice.delay)), state)
     return cast(Tensor, numbers[:, : voice.shape.latents, voice.encoder.delay :])
 
 
 @torch.no_grad()
-def analysed(
-    voice: Voice, samples: Audio, intoned: Audio | None = None, heard: State | None = None
+def analyse(
+    voice: Voice, samples: Audio, contour: Audio | None = None, state: State | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Return the latents' means `(1, latents, n)` and the prosody `(1, PROSODY, n)` of a mono sound.
+    """Return the latents' means `(1, latents, n)` and the prosody `(1, PROSODY, n)` of a mono sound `(T,)`.
 
-    `intoned` are octaves and voicing, if they are known; the last hop is filled up with silence. `heard` is what the
-    encoder has heard before, if it has (`accustomed`).
+    `contour` `(n, 2)` are octaves and voicing where they are known already; `state` is what the encoder starts from
+    (`adapted_state`), by default silence. The last hop is padded with silence.
     """
     shape = voice.shape
-    told = pitch_contour(samples, shape.rate, shape.hop) if intoned is None else intoned
-    pitch = torch.from_numpy(np.ascontiguousarray(told.T))[None]
+    known = pitch_contour(samples, shape.rate, shape.hop) if contour is None else contour
+    pitch = torch.from_numpy(np.ascontiguousarray(known.T))[None]
     loudness = voice.loudness_of(_hops(voice, samples))
-    return latents(voice, samples, heard), torch.cat([pitch, loudness], 1)
+    return encode(voice, samples, state), torch.cat([pitch, loudness], 1)
 
 
 def _hops(voice: Voice, samples: Audio) -> Tensor:
-    """Return a mono sound as `(1, 1, T)`, the last hop filled up with silence."""
+    """Return a mono sound `(T,)` as `(1, 1, n * hop)`, the last hop padded with silence."""
     return torch.from_numpy(np.pad(samples, (0, -len(samples) % voice.shape.hop)))[None, None]

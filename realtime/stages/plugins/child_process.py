@@ -1,6 +1,6 @@
-"""A child process that may hang or crash: started fresh, listened to with a limit, ended without asking.
+"""A child process that may hang or crash: started fresh, waited for with a timeout, killed at the end.
 
-Started by spawning, never by forking: a plug-in must not inherit half of this process's threads and locks.
+It is spawned, never forked: a plug-in must not inherit part of this process's threads and locks.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from gramophone.realtime.system.realtime_priority import belong_to_parent
 
 CONTEXT = get_context("spawn")
 _START_S = 60.0
-"""How long Python itself may take to start, on the busiest machine."""
+"""Seconds that Python itself may take to start, on the busiest machine."""
 
 _END_S = 0.5
 
 
 class PluginProcess:
-    """A process running `main(line, *arguments)` about a plug-in, called `name` in errors.
+    """A process running `main(line, *arguments)` for a plug-in, called `name` in errors.
 
-    `main` says how it goes through its line: `done`, `refused` or `failed`; `done` once first of all, so that the time
-    that Python takes to start is not counted against the plug-in.
+    `main` reports through its line by `done`, `refused` or `failed`; by `done` once before anything else, so that the
+    time that Python takes to start does not count against the plug-in.
 
     Raises:
         PluginFailedError: the process does not start.
@@ -40,7 +40,7 @@ class PluginProcess:
         self._line, theirs = CONTEXT.Pipe(duplex=False)
         self._process = CONTEXT.Process(target=main, args=(theirs, *arguments), daemon=True)
         if current_process().daemon:
-            current_process().daemon = False  # daemons may not have children, who outlive them; ours notice and end
+            current_process().daemon = False  # daemons may not have children; ours end when their host does
         try:
             self._process.start()
         except OSError as error:
@@ -50,39 +50,39 @@ class PluginProcess:
 
     @property
     def pid(self) -> int:
-        """The process's number."""
+        """The process id."""
         return self._process.pid or 0
 
     def wait_until_up(self) -> None:
         """Wait until the child's Python runs.
 
         Raises:
-            PluginFailedError: it does not.
+            PluginFailedError: it does not start.
         """
         self.expect(_START_S, "starting")
 
-    def expect(self, timeout_s: float, doing: str) -> Any:
-        """Wait `timeout_s` seconds for a result; `doing` says in errors what the plug-in is at.
+    def expect(self, timeout_s: float, activity: str) -> Any:
+        """Wait up to `timeout_s` seconds for a result; `activity` describes in errors what the plug-in was doing.
 
         Raises:
-            PluginError: the child says that the preset is mistaken about the plug-in.
-            PluginFailedError: nothing came in time, the process ended, or it says that the plug-in failed.
+            PluginError: the child reports that the preset does not fit the plug-in.
+            PluginFailedError: no result in time, the process ended, or it reports that the plug-in failed.
         """
         try:
-            heard = self._line.poll(timeout_s)
-            verdict, content = self._line.recv() if heard else ("failed", f"no answer after {timeout_s:g} s")
+            ready = self._line.poll(timeout_s)
+            verdict, content = self._line.recv() if ready else ("failed", f"no answer after {timeout_s:g} s")
         except (EOFError, OSError):
             verdict, content = "failed", f"crashed ({self._exit()})"
         if verdict == "refused":
             raise PluginError(f"{self._name}: {content}")
         if verdict == "failed":
-            raise PluginFailedError(f"{self._name}: while {doing}: {content}")
+            raise PluginFailedError(f"{self._name}: while {activity}: {content}")
         return content
 
     def match_priority(self) -> bool:
-        """Give the process the calling thread's real-time priority, as it works while that waits; return if it has one.
+        """Give the process the calling thread's real-time priority; return whether the thread has one.
 
-        Only Linux lets one process do that to another.
+        The thread waits while the process works. Only Linux allows it.
         """
         if sys.platform != "linux" or (policy := os.sched_getscheduler(0)) == os.SCHED_OTHER:
             return False
@@ -92,11 +92,11 @@ class PluginProcess:
         return False
 
     def close(self) -> None:
-        """End the process, whatever it is doing. Returns at once: its end is waited for beside the sound."""
+        """Kill the process. Returns at once: another thread waits for its end."""
         self._process.kill()
-        threading.Thread(target=self._bury, name=f"end of {self._name}", daemon=True).start()
+        threading.Thread(target=self._join, name=f"end of {self._name}", daemon=True).start()
 
-    def _bury(self) -> None:
+    def _join(self) -> None:
         self._process.join()
         self._process.close()
         self._line.close()
@@ -108,17 +108,17 @@ class PluginProcess:
 
 
 def done(line: Connection, result: object = None) -> None:
-    """Say, in the child, that all is well so far."""
+    """Report a result, or that all is well so far; called in the child."""
     line.send(("done", result))
 
 
 def refused(line: Connection, error: Exception) -> None:
-    """Say, in the child, that the plug-in cannot be what the preset means."""
+    """Report that the plug-in does not fit the preset; called in the child."""
     line.send(("refused", str(error)))
 
 
 def failed(line: Connection, error: Exception) -> None:
-    """Say, in the child, that the plug-in failed."""
+    """Report that the plug-in failed; called in the child."""
     line.send(("failed", f"{error}" or type(error).__name__))
 
 

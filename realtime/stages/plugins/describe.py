@@ -1,4 +1,4 @@
-"""Asking a plug-in what it has, in a child process with a time limit; the answer is kept until the plug-in changes."""
+"""Descriptions of plug-ins, read in a child process with a timeout and cached until the plug-in changes."""
 
 from __future__ import annotations
 
@@ -18,46 +18,47 @@ from gramophone.realtime.stages.plugins.scan import stamp
 from gramophone.realtime.system.cache_folder import cache_folder
 
 _FORM = 1
-"""Raised when what is kept changes its form."""
+"""Increased when the format of cached descriptions changes."""
 
-_GRACE_S = 600.0
+_RETRY_S = 600.0
 _FAILED: dict[str, str] = {}
-"""What plug-ins died of, so that none keeps a player waiting twice: for the life of this process; other processes
-read the same from the cache for `_GRACE_S` seconds."""
+"""Why plug-ins failed, so that none delays the player twice: for the life of this process. Other processes read the
+same from the cache for `_RETRY_S` seconds.
+"""
 
 
 def describe(name: str, source: PluginSource, load_s: float = 10.0) -> Description:
-    """Return what the plug-in says of itself; of one that has not changed, what it said before.
+    """Return a plug-in's description, from the cache if the plug-in has not changed.
 
     Raises:
-        PluginError: the plug-in cannot be what is meant; the message says what to change.
-        PluginFailedError: it did not load within `load_s` seconds, or crashed; now or a while ago.
+        PluginError: the plug-in does not fit the preset; the message says what to change.
+        PluginFailedError: it did not load within `load_s` seconds, or crashed, now or within the last ten minutes.
     """
     key = _key(source)
-    kept, grave = cache_folder("plugins", f"{key}.json"), cache_folder("plugins", f"{key}-{load_s:g}.failed")
-    if reason := _failed(grave):
+    cached, failure_file = cache_folder("plugins", f"{key}.json"), cache_folder("plugins", f"{key}-{load_s:g}.failed")
+    if reason := _failed(failure_file):
         raise PluginFailedError(reason)
     with suppress(OSError, ValueError, KeyError, TypeError):
-        return Description.from_dict(json.loads(kept.read_text("utf-8")))
+        return Description.from_dict(json.loads(cached.read_text("utf-8")))
     try:
-        description = _ask(name, source, load_s)
+        description = _query(name, source, load_s)
     except PluginFailedError as failure:
-        _FAILED[grave.name] = str(failure)
-        _write(grave, str(failure))
+        _FAILED[failure_file.name] = str(failure)
+        _write(failure_file, str(failure))
         raise
-    _write(kept, json.dumps(description.as_dict()))
+    _write(cached, json.dumps(description.as_dict()))
     return description
 
 
-def _failed(grave: Path) -> str:
-    """Return what a plug-in died of; empty if it did not, or too long ago."""
+def _failed(failure_file: Path) -> str:
+    """Return why a plug-in failed; empty if it did not, or too long ago."""
     with suppress(OSError):
-        if time.time() - grave.stat().st_mtime < _GRACE_S:
-            return _FAILED.get(grave.name) or grave.read_text("utf-8")
-    return _FAILED.get(grave.name, "")
+        if time.time() - failure_file.stat().st_mtime < _RETRY_S:
+            return _FAILED.get(failure_file.name) or failure_file.read_text("utf-8")
+    return _FAILED.get(failure_file.name, "")
 
 
-def _ask(name: str, source: PluginSource, load_s: float) -> Description:
+def _query(name: str, source: PluginSource, load_s: float) -> Description:
     with closing(PluginProcess(name, describe_in_child, source)) as child:
         child.wait_until_up()
         description: Description = child.expect(load_s, "loading")

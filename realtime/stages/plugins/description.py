@@ -1,4 +1,4 @@
-"""What a plug-in says of itself: its name, channels, latency, and its parameters as knobs of ours."""
+"""The description of a plug-in: its name, channels, latency, and its parameters as parameters of a stage."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 from gramophone.models.parameters import Parameter, Value
 
 Reading = Literal["value", "switch", "choice", "position"]
-"""How a knob is read: in the plug-in's unit, on or off, one of its texts, or as a bare position 0..1."""
+"""How a parameter's value is expressed: in the plug-in's unit, on or off, as one of its texts, or normalised 0..1."""
 
 SETTINGS: Mapping[str, Value] = {"plugin": "", "plugin_name": "", "state": "", "load_timeout": 10.0}
-"""What a stage of kind `plugin` is made of, with defaults."""
+"""The settings of a stage of kind `plugin`, with their defaults."""
 
-_TAKEN = {"name", "kind", "bypass", "mix", *SETTINGS}
+_RESERVED = {"name", "kind", "bypass", "mix", *SETTINGS}
 _GAP = re.compile(r"[^a-z0-9]+")
 
 
 @dataclass(frozen=True)
 class PluginParameter:
-    """A parameter of a plug-in, which pedalboard calls `key`."""
+    """A parameter of a plug-in, whose name in pedalboard is `key`."""
 
     parameter: Parameter
     key: str
@@ -63,10 +63,10 @@ class Description:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Description:
-        """Return what `as_dict` described.
+        """Return the description that `as_dict` wrote.
 
         Raises:
-            KeyError, TypeError, ValueError: it is not such data.
+            KeyError, TypeError, ValueError: `plain` has another form.
         """
         knobs = tuple(
             PluginParameter(**{**knob, "parameter": _parameter(knob["parameter"])}) for knob in plain["knobs"]
@@ -75,14 +75,14 @@ class Description:
 
 
 def encoded(knobs: Sequence[PluginParameter], values: Mapping[str, Value]) -> NDArray[np.float64]:
-    """Return the value of every knob as a number, its default where `values` has none."""
+    """Return the values of all parameters as numbers, `(parameters,)`; defaults where `values` has none."""
     return np.array([knob.encode(values.get(knob.parameter.name, knob.parameter.default)) for knob in knobs])
 
 
 def knob_name(name: str, index: int, taken: Mapping[str, object]) -> str:
-    """Return what a parameter is called in the table: small letters, digits and '-', unlike any in `taken`."""
+    """Return a parameter's name in the stage: small letters, digits and '-', different from all in `taken`."""
     plain = _GAP.sub("-", name.lower()).strip("-") or f"parameter-{index}"
-    if plain in _TAKEN:
+    if plain in _RESERVED:
         plain = f"plugin-{plain}"
     unlike, count = plain, 1
     while unlike in taken:

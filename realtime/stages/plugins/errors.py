@@ -1,4 +1,4 @@
-"""What can go wrong with a plug-in: the preset is mistaken about it, or the plug-in itself fails."""
+"""The errors of plug-ins: the preset does not fit the plug-in, or the plug-in itself fails."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ class PluginError(StageError):
 
 
 class PluginFailedError(RuntimeError):
-    """A plug-in hung, crashed or gave up; the message names it and says what happened. The sound goes on without it."""
+    """A plug-in hung or crashed; the message names it and says what happened. The audio continues without it."""

@@ -1,7 +1,7 @@
 """The host's side of a plug-in in a child process: one round trip a block, within a bounded time.
 
-The sound goes there and back within the block that it is in, so the child adds no latency; what it costs is the time
-of two wake-ups.
+A block is sent and returned within the same callback, so the child adds no latency; it costs the time of two process
+wake-ups.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from gramophone.realtime.stages.plugins.errors import PluginFailedError
 from gramophone.realtime.stages.plugins.pipe_signal import POLLS, PipeSignal, PipeSignalError
 from gramophone.realtime.stages.plugins.shared_memory import LONGEST_BLOCK, STATE, PluginMemory
 
-PATIENCE_S = 5.0
-"""How long a block may take: a plug-in that is only slow on a busy machine must come through."""
+TIMEOUT_S = 5.0
+"""Seconds that a block may take: a plug-in that is only slow on a busy machine must not be given up."""
 
-_LIVE_PATIENCE_S = 1.0
-"""The same with real-time priority, where no other program can be the reason."""
+_REALTIME_TIMEOUT_S = 1.0
+"""The same under real-time priority, where other programs cannot be the reason."""
 
 
 class PluginHost:
-    """A plug-in, called `name` in errors, playing in a child process. `delay` is its latency in samples.
+    """A plug-in, called `name` in errors, that plays in a child process. `delay` is its latency in samples.
 
     Raises:
-        PluginError: the plug-in cannot be what the preset means.
+        PluginError: the plug-in does not fit the preset.
         PluginFailedError: it did not load within `load_s` seconds, or crashed.
     """
 
@@ -48,7 +48,7 @@ class PluginHost:
         self._name = name
         memory = PluginMemory(CONTEXT, form.channels)
         ours, theirs = CONTEXT.Pipe()
-        self._bell = PipeSignal(ours, polls)
+        self._signal = PipeSignal(ours, polls)
         with closing(theirs):
             self._child = PluginProcess(
                 name, play_in_child, theirs, polls, memory, source, form.rate, form.channels, dict(values)
@@ -63,10 +63,10 @@ class PluginHost:
         self._knobs = {knob.parameter.name: (i, knob) for i, knob in enumerate(knobs)}
         self._view = memory.view()
         self._view.knobs[: len(knobs)] = encoded(knobs, values)
-        self._patience_s = 0.0
+        self._timeout_s = 0.0
 
     def set(self, name: str, value: Value) -> None:
-        """Set a knob's target; heard from the next block on."""
+        """Set a parameter's target; it takes effect with the next block."""
         index, knob = self._knobs[name]
         self._view.knobs[index] = knob.encode(value)
 
@@ -76,47 +76,47 @@ class PluginHost:
         Raises:
             PluginFailedError: the plug-in hung or crashed.
         """
-        if not self._patience_s:  # the first block: only now is it known which thread feeds the plug-in
-            self._patience_s = _LIVE_PATIENCE_S if self._child.match_priority() else PATIENCE_S
+        if not self._timeout_s:  # the first block: only now is it known which thread feeds the plug-in
+            self._timeout_s = _REALTIME_TIMEOUT_S if self._child.match_priority() else TIMEOUT_S
         frames = block.shape[1]
         output = np.empty_like(block)
         for start in range(0, frames, LONGEST_BLOCK):
             stop = min(frames, start + LONGEST_BLOCK)
             self._view.input[:, : stop - start] = block[:, start:stop]
-            self._ask(stop - start)
+            self._exchange(stop - start)
             output[:, start:stop] = self._view.output[:, : stop - start]
         return output
 
     def state(self) -> bytes:
-        """Return the plug-in's state. The sound waits meanwhile, so it is waited for as for a block.
+        """Return the plug-in's state. Blocks the audio meanwhile, so it has the same timeout as a block.
 
         Raises:
             PluginFailedError: the plug-in hung or crashed.
         """
         self._view.order[0] = STATE
-        self._ring()
-        state: bytes = self._child.expect(PATIENCE_S, "telling its state")
+        self._notify()
+        state: bytes = self._child.expect(TIMEOUT_S, "returning its state")
         self._wait()
         return state
 
     def close(self) -> None:
         """End the child process."""
-        self._bell.close()
+        self._signal.close()
         self._child.close()
 
-    def _ask(self, frames: int) -> None:
+    def _exchange(self, frames: int) -> None:
         self._view.order[0] = frames
-        self._ring()
+        self._notify()
         self._wait()
 
-    def _ring(self) -> None:
-        with suppress(PipeSignalError):  # waiting for the answer will notice, and finds out why
-            self._bell.ring()
+    def _notify(self) -> None:
+        with suppress(PipeSignalError):  # `_wait` will fail and find the reason
+            self._signal.send()
 
     def _wait(self) -> None:
-        patience_s = self._patience_s or PATIENCE_S
+        timeout_s = self._timeout_s or TIMEOUT_S
         try:
-            if not self._bell.wait(patience_s):
-                raise PluginFailedError(f"{self._name}: while playing: no answer after {patience_s:g} s")
+            if not self._signal.wait(timeout_s):
+                raise PluginFailedError(f"{self._name}: while playing: no answer after {timeout_s:g} s")
         except PipeSignalError:
-            self._child.expect(PATIENCE_S, "playing")
+            self._child.expect(TIMEOUT_S, "playing")

@@ -1,4 +1,4 @@
-"""Loading a plug-in with pedalboard and reading its parameters. Runs in the child process only."""
+"""Loads a plug-in with pedalboard and reads its parameters. Used in the child process only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gramophone.realtime.stages.plugins.description import Description, PluginPa
 
 _MOST_CHOICES = 128
 _FINEST_STEPS = 200
-"""A parameter with more steps than this moves smoothly."""
+"""A parameter with more steps than this is smoothed."""
 
 _SMOOTHING_MS = 20.0
 
@@ -24,21 +24,21 @@ def load(path: str, plugin_name: str, state: bytes) -> Any:
     """Return the plug-in in `path`, the one called `plugin_name` where there are several, in `state` where given.
 
     Raises:
-        ImportError: it cannot be loaded. ValueError: it is not clear which is meant, or it makes no effect.
+        ImportError: it cannot be loaded. ValueError: it is ambiguous which is meant, or it is not an effect.
     """
     from pedalboard import _pedalboard
 
     plugin: Any = _pedalboard.load_plugin(path, plugin_name=plugin_name or None)
     if not plugin.is_effect:
         raise ValueError(f"{plugin.name} takes no sound in: it is an instrument, not an effect")
-    _renew(plugin)
+    _reset_instance(plugin)
     if state:
         plugin.raw_state = state
     return plugin
 
 
 def describe(plugin: Any) -> Description:
-    """Return what a plug-in says of itself. Plays silence through it.
+    """Return a plug-in's description. Plays silence through it.
 
     Raises:
         ValueError: it takes neither mono nor stereo.
@@ -58,7 +58,7 @@ def describe(plugin: Any) -> Description:
 
 
 def takes(plugin: Any, width: int) -> bool:
-    """Return whether a plug-in takes so many channels at once."""
+    """Return whether a plug-in takes `width` channels at once."""
     try:
         plugin.process(np.zeros((width, 64), np.float32), 48000.0, reset=False)
     except ValueError:
@@ -67,7 +67,7 @@ def takes(plugin: Any, width: int) -> bool:
 
 
 def read_knobs(plugin: Any) -> tuple[PluginParameter, ...]:
-    """Return those parameters of a plug-in that a host may automate: the rest are meters and its own window's."""
+    """Return the parameters of a plug-in that a host may automate; the others are meters and its window's own."""
     knobs: dict[str, PluginParameter] = {}
     for key, parameter in plugin.parameters.items():
         if parameter.is_automatable and len(parameter.valid_values) > 1:
@@ -77,55 +77,58 @@ def read_knobs(plugin: Any) -> tuple[PluginParameter, ...]:
 
 
 def converter(knob: PluginParameter, parameter: Any) -> Callable[[float], float]:
-    """Return the way from a knob's encoded value to the plug-in's 0..1: as pedalboard goes, without its long search."""
+    """Return the function from a parameter's encoded value to the plug-in's normalised value, 0..1.
+
+    It returns what pedalboard would, without its long search.
+    """
     if knob.reading == "choice":
-        positions = [parameter.get_raw_value_for(choice) for choice in knob.parameter.choices]
-        return lambda number: float(positions[round(number)])
+        normalised_values = [parameter.get_raw_value_for(choice) for choice in knob.parameter.choices]
+        return lambda number: float(normalised_values[round(number)])
     if knob.reading != "value":
         return float
     spans = {value: span for span, value in parameter.ranges.items()}
     values = sorted(spans)
 
-    def position(number: float) -> float:
+    def normalise(number: float) -> float:
         reported = float(parameter.get_raw_value_for_text(str(number)))
         low, high = spans[values[_nearest(values, number)]]
         return reported if low <= reported <= high else float(low)
 
-    return position
+    return normalise
 
 
-def _renew(plugin: Any) -> None:
+def _reset_instance(plugin: Any) -> None:
     """Put a new instance in the plug-in's place.
 
-    When pedalboard loads a plug-in, it plays random noise through it, to find out whether a reset would silence that.
-    What it takes for silence can be the beginning of an echo, and the sound would never be the same twice.
+    When pedalboard loads a plug-in, it plays random noise through it, to find out whether a reset would silence it.
+    What it takes for silence can be the beginning of an echo, and the output would never be the same twice.
     """
-    with suppress(AttributeError):  # pedalboard's own business, which may change
+    with suppress(AttributeError):  # private to pedalboard, and may change
         plugin._reload_type = type(plugin._reload_type).PersistsAudioOnReset
     plugin.reset()
 
 
 def _knob(name: str, key: str, parameter: Any, shown: Any) -> PluginParameter:
-    """Return the knob for a parameter that shows the value `shown`."""
+    """Return the stage's parameter for a plug-in's parameter that shows the value `shown`."""
     reading = _reading(parameter)
     start = min(max(float(parameter.raw_value), 0.0), 1.0)
     steps = reading in ("switch", "choice") or parameter.num_steps <= _FINEST_STEPS
     smoothing_ms = 0.0 if steps else _SMOOTHING_MS
-    said = str(parameter.name)
+    description = str(parameter.name)
     if reading == "switch":
-        ours = Parameter(name, start >= 0.5, said, smoothing_ms=0.0)
+        own = Parameter(name, start >= 0.5, description, smoothing_ms=0.0)
     elif reading == "choice":
         choices = tuple(str(value) for value in parameter.valid_values)
         default = str(shown) if str(shown) in choices else choices[0]
-        ours = Parameter(name, default, said, smoothing_ms=0.0, choices=choices)
+        own = Parameter(name, default, description, smoothing_ms=0.0, choices=choices)
     elif reading == "position":
-        ours = Parameter(name, start, said, smoothing_ms=smoothing_ms)
+        own = Parameter(name, start, description, smoothing_ms=smoothing_ms)
     else:
         low, high = float(parameter.min_value), float(parameter.max_value)
         unit = str(parameter.label or "").strip()
         default_value = min(max(float(shown), low), high)
-        ours = Parameter(name, default_value, said, unit, (low, high), _curve(parameter, low, high), smoothing_ms)
-    return PluginParameter(ours, key, reading)
+        own = Parameter(name, default_value, description, unit, (low, high), _curve(parameter, low, high), smoothing_ms)
+    return PluginParameter(own, key, reading)
 
 
 def _reading(parameter: Any) -> Reading:
@@ -138,7 +141,7 @@ def _reading(parameter: Any) -> Reading:
 
 
 def _curve(parameter: Any, low: float, high: float) -> Curve:
-    """Return "log" where the middle of the knob is nearer to the geometric mean of its range than to the other."""
+    """Return "log" if half-way on the parameter is nearer to the geometric mean of its range than to the arithmetic."""
     if low <= 0:
         return "linear"
     middle = next(float(value) for (start, stop), value in parameter.ranges.items() if start <= 0.5 < stop)

@@ -1,7 +1,7 @@
-"""A bell between two processes: rings wake the other side, waiting is bounded, and a dead ringer is noticed at once.
+"""A two-way wake-up signal between two processes, with timeouts; the end of the other process is noticed at once.
 
-A byte through a pipe. Where the system can poll it, that takes 16 us there and back; the portable twin, over
-`multiprocessing`'s own connection, 54 us (medians, two processes on a 2-core machine).
+A byte through a pipe. Where the system can poll it, a round trip takes 16 us; the portable variant over
+`multiprocessing`'s connections takes 54 us (medians, two processes on a 2-core machine).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ POLLS = hasattr(select, "poll")
 
 
 class PipeSignalError(EOFError):
-    """The other side is gone."""
+    """The other process is gone."""
 
 
 class PipeSignal:
-    """One end of a two-way bell. `polls=False` is the portable twin; both sides must agree."""
+    """One end of a two-way signal. `polls=False` is the portable variant; both ends must use the same."""
 
     def __init__(self, line: Connection, polls: bool = POLLS) -> None:
         self._line = line
@@ -28,11 +28,11 @@ class PipeSignal:
         if self._poll:
             self._poll.register(self._fd, select.POLLIN)
 
-    def ring(self) -> None:
-        """Wake the other side.
+    def send(self) -> None:
+        """Wake the other process.
 
         Raises:
-            BellError: there is no other side any more.
+            PipeSignalError: it is gone.
         """
         try:
             if self._poll:
@@ -43,10 +43,10 @@ class PipeSignal:
             raise PipeSignalError from None
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for a ring; return whether one came within `timeout_s` seconds (None: however long it takes).
+        """Wait for a signal; return whether one came within `timeout_s` seconds (None: no limit).
 
         Raises:
-            BellError: there is no other side any more.
+            PipeSignalError: the other process is gone.
         """
         try:
             if self._poll:
@@ -59,7 +59,7 @@ class PipeSignal:
         return True
 
     def close(self) -> None:
-        """Let the other side know that this one is gone."""
+        """Close this end; the other process notices."""
         self._line.close()
 
     def _wait_on_poll(self, poll: select.poll, timeout_s: float | None) -> bool:

@@ -1,6 +1,6 @@
 """Finding plug-ins: the standard folders of each platform, and a plug-in in them by name.
 
-Nothing is loaded here; a plug-in's name is its file's until `probe` has asked it.
+Nothing is loaded here; a plug-in's name is its file's until `describe` has read it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SUFFIXES = {".vst3": "VST3", ".component": "Audio Unit"}
 
 @dataclass(frozen=True)
 class Installed:
-    """A plug-in in the standard folders: what a preset calls it, its format, and its file or bundle."""
+    """A plug-in in the standard folders: its name in presets, its format, and its file or bundle."""
 
     name: str
     format: str

@@ -1,6 +1,6 @@
-"""The memory that a plug-in's host and its child process share: a block each way, and what the knobs are set to.
+"""Memory shared by a plug-in's host and its child process: a block in each direction, and the parameters' values.
 
-It has no name in the file system, so nothing is left behind however either side ends.
+It has no name in the file system, so nothing is left behind however either process ends.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 LONGEST_BLOCK = 8192
 MOST_KNOBS = 8192
 STATE = -1
-"""What `order` may say instead of a number of frames."""
+"""The value of `order` that asks for the plug-in's state instead of processing frames."""
 
 
 class PluginMemory:
-    """What both sides see. Made by the host, given to the child when it starts; `view` it on either side."""
+    """The shared memory. Made by the host, passed to the child when it starts; `view` it in either process."""
 
     def __init__(self, context: SpawnContext, channels: int) -> None:
         self._channels = channels
@@ -33,8 +33,8 @@ class PluginMemory:
 class PluginMemoryView:
     """The shared memory as arrays.
 
-    `order` holds one number: how many frames to process, or `STATE`. `knobs` holds the encoded value of each knob.
-    `input` and `output` are `(channels, LONGEST_BLOCK)`; the first frames of them are in use.
+    `order` `(1,)` is the number of frames to process, or `STATE`. `knobs` `(MOST_KNOBS,)` holds the parameters' encoded
+    values. `input` and `output` are `(channels, LONGEST_BLOCK)`, of which the first frames are in use.
     """
 
     def __init__(self, order: Any, knobs: Any, sound: Any, channels: int) -> None:

@@ -1,4 +1,4 @@
-"""The plug-in stage: someone else's plug-in in a chain, which goes on without it when it hangs or crashes.
+"""The plug-in stage: a VST3 or Audio Unit in a chain, which continues without it when it hangs or crashes.
 
 [[stages]]
 name = "comp"
@@ -20,8 +20,7 @@ import numpy as np
 from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.delay_line import DelayLine
 from gramophone.realtime.stage import Audio, Format, Keys, Stage
-from gramophone.realtime.stages.plugins import describe as probe
-from gramophone.realtime.stages.plugins import scan
+from gramophone.realtime.stages.plugins import describe, scan
 from gramophone.realtime.stages.plugins.child_main import PluginSource
 from gramophone.realtime.stages.plugins.description import SETTINGS
 from gramophone.realtime.stages.plugins.errors import PluginError, PluginFailedError
@@ -29,11 +28,11 @@ from gramophone.realtime.stages.plugins.host import PluginHost
 
 _log = logging.getLogger(__name__)
 _SETTLE_MS = 2.0
-"""How fast the step from the last sample of a plug-in that died to the dry sound dies away."""
+"""Time constant at which the step from a failed plug-in's last sample to the dry sound decays."""
 
 
 class PluginStage(Stage):
-    """Plays a VST3 or Audio Unit in a child process. Once it fails, it is bypassed for the rest of the stage's life.
+    """Plays a plug-in in a child process. Once the plug-in fails, it is bypassed for the rest of the stage's life.
 
     Raises:
         PluginError: there is no such plug-in, or its settings do not fit it.
@@ -41,14 +40,14 @@ class PluginStage(Stage):
 
     @classmethod
     def keys(cls, values: Mapping[str, Value], folder: Path | None) -> Keys:
-        """Return the plug-in's parameters, from what is known of it or by asking it, and the stage's settings.
+        """Return the plug-in's parameters, cached or read from it, and the stage's settings.
 
         Raises:
             PluginError: there is no such plug-in, or its settings do not fit it.
         """
         settings = _settings(values, folder)
         try:
-            knobs = probe.describe(
+            knobs = describe.describe(
                 str(settings["plugin"]), _source(settings), float(settings["load_timeout"])
             ).parameters
         except PluginFailedError:
@@ -62,7 +61,7 @@ class PluginStage(Stage):
         self._host: PluginHost | None = None
         self._status = ""
         try:
-            probe.describe(name, source, load_s)  # one that failed already does not get the time to fail again
+            describe.describe(name, source, load_s)  # raises at once if it failed before
             self._host = PluginHost(name, source, form, values, load_s)
         except PluginFailedError as failure:
             self._give_up(failure)
@@ -73,34 +72,34 @@ class PluginStage(Stage):
 
     @property
     def status(self) -> str:
-        """What the plug-in died of; empty while it plays."""
+        """Why the plug-in failed; empty while it plays."""
         return self._status
 
     @property
     def pid(self) -> int | None:
-        """The number of the process that the plug-in plays in; None once it is given up."""
+        """The id of the plug-in's process; None once it has failed."""
         return self._host.pid if self._host else None
 
     def set(self, name: str, value: Value) -> None:
-        """Set a target, heard from the next block on.
+        """Set a target, effective from the next block on.
 
         Raises:
-            PluginError: `name` is not a knob but says what the stage is made of.
+            PluginError: `name` is not a parameter but a setting of the stage.
         """
         if name in SETTINGS:
-            raise PluginError(f"{name} says what the stage is made of: it changes with the preset, not while it plays")
+            raise PluginError(f"{name} is a setting of the stage: it changes with the preset, not while it plays")
         if self._host:
             self._host.set(name, value)
 
     def process(self, block: Audio) -> Audio:
-        """Return the plug-in's output for `block`, or the sound itself when it is given up; `delay` samples later."""
+        """Return the plug-in's output for `block`, or `block` itself once it has failed; `delay` samples late."""
         dry = self._dry.process(block)
         if not block.shape[1]:
             return dry
         if self._host:
             try:
                 wet = self._host.process(block)
-                if not np.isfinite(wet).all():  # it would stay in every filter behind
+                if not np.isfinite(wet).all():  # it would stay in the state of every later filter
                     raise PluginFailedError(f"{self._name}: while playing: sent out NaN or infinity")
             except PluginFailedError as failure:
                 self._give_up(failure)
@@ -108,10 +107,10 @@ class PluginStage(Stage):
             else:
                 self._last = wet[:, -1:].copy()
                 return wet
-        return self._settled(dry)
+        return self._without_step(dry)
 
     def snapshot(self) -> Mapping[str, Value]:
-        """Return the plug-in's state as a setting; nothing when it is given up."""
+        """Return the plug-in's state as a setting; nothing once it has failed."""
         if not self._host:
             return {}
         try:
@@ -131,8 +130,8 @@ class PluginStage(Stage):
         _log.warning("plug-in %s", self._status)
         self.close()
 
-    def _settled(self, dry: Audio) -> Audio:
-        """Return the dry sound without the step that it would begin with: what is left of it is `_last`."""
+    def _without_step(self, dry: Audio) -> Audio:
+        """Return the dry sound plus the decaying remainder, `_last`, of the step that it would begin with."""
         if not self._last.any():
             return dry
         fading = self._last * self._settle ** np.arange(dry.shape[1], dtype=np.float32)
@@ -142,7 +141,7 @@ class PluginStage(Stage):
 
 
 def _settings(values: Mapping[str, Value], folder: Path | None) -> dict[str, Value]:
-    """Return every setting, a path beside the preset in full.
+    """Return all settings, with a relative path of the plug-in made absolute.
 
     Raises:
         PluginError: a setting is missing or of another type.
@@ -162,7 +161,7 @@ def _settings(values: Mapping[str, Value], folder: Path | None) -> dict[str, Val
 
 
 def _source(settings: Mapping[str, Value]) -> PluginSource:
-    """Return the plug-in that settings mean.
+    """Return the plug-in that settings name.
 
     Raises:
         PluginError: there is none, or the state is not base64.

@@ -1,1 +1,1 @@
-"""The live style stage: moves the statistics of what comes in onto those of a clip."""
+"""The style stage: moves the spectral statistics of the input to those of a reference clip."""

@@ -1,8 +1,8 @@
-"""The live style at work: hop by hop through spectra and control, its aim renewed in the background.
+"""The live style processor: hop by hop through spectra and gains, with the style map updated in the background.
 
-Every period (about 160 ms) what was heard goes to a background thread, which updates the statistics of the content and
-computes the map to the style; one period later this aim is collected and faded to over the next. Both happen at fixed
-frames, so the result does not depend on how the sound was cut into blocks or how fast the machine is.
+Every period (about 160 ms) the measured frames go to a background thread, which updates the statistics of the content
+and computes the map to the style; one period later this map is collected and faded to over the next. Both happen at
+fixed frames, so the result does not depend on block sizes or on the machine's speed.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from gramophone.realtime.dsp.clip_reader import read_clip
 from gramophone.realtime.dsp.fifo import Fifo
 from gramophone.realtime.dsp.smoothing import Amount, Fade
 from gramophone.realtime.stage import Audio, Format
-from gramophone.realtime.stages.background import step_back
-from gramophone.realtime.stages.style.gains import GainChange, GainTarget, Place, StyleControl
+from gramophone.realtime.stages.background import lower_priority
+from gramophone.realtime.stages.style.gains import GainChange, GainTarget, MapArrays, StyleControl
 
 _PERIOD_S = 0.16
 _SMOOTHED_S = {"strength": 0.05, "fill": 0.05, "gain": 0.05}
-"""Knobs that move from frame to frame, and how long they take."""
+"""Parameters that move from frame to frame, and their smoothing times in seconds."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class StyleClips:
 
     @staticmethod
     def learn(rate: int, values: Mapping[str, Value]) -> StyleClips:
-        """Learn the clips that `values` name.
+        """Analyse the clips that `values` name.
 
         Raises:
             StageError: a clip cannot be read.
@@ -54,7 +54,7 @@ class StyleClips:
         return StyleClips(bands, layout, (first, second))
 
     def style(self, position: float) -> Style | None:
-        """Return the style at `position` between the clips; where one teaches nothing, the other's."""
+        """Return the style at `position` between the clips; where one is missing, the other's."""
         first, second = self.styles
         if first is None or second is None:
             return first or second
@@ -64,7 +64,7 @@ class StyleClips:
 
 
 class StyleProcessor:
-    """One band layout playing: spectra and control with their state, the aims between which it fades, the next one."""
+    """A band layout in use: spectra and gains with their state, the maps that are faded between, the next one."""
 
     def __init__(self, form: Format, clips: StyleClips, values: Mapping[str, Value]) -> None:
         self._clips = clips
@@ -73,33 +73,33 @@ class StyleProcessor:
         self._fifo = Fifo(form.channels, bands.hop)
         self.delay = bands.overlap_add.delay + self._fifo.delay
         self._period = max(round(bands.frames(_PERIOD_S)), 1)
-        rest = Place.of(Aim.at_rest(bands.bands))
-        self._target = GainTarget(rest, rest)
+        identity = MapArrays.of(Aim.at_rest(bands.bands))
+        self._target = GainTarget(identity, identity)
         self._control = StyleControl(bands, form.channels)
         quiet = torch.zeros(1, form.channels, 0)
         self._past = bands.stft.initial_state(quiet)
         self._pending = bands.overlap_add.initial_state(quiet)
-        self._heard = np.zeros((self._period, bands.bands + BANDS + 1), np.float32)
+        self._observations = np.zeros((self._period, bands.bands + BANDS + 1), np.float32)
         self._count = 0
-        self._listener = ContentStatistics.new(bands)
-        self._worker = ThreadPoolExecutor(1, "style-map", step_back)
+        self._statistics = ContentStatistics.new(bands)
+        self._worker = ThreadPoolExecutor(1, "style-map", lower_priority)
         self._job: Future[tuple[ContentStatistics, Aim]] | None = None
         self._fades = {
             name: Fade(float(values[name]), round(bands.frames(seconds))) for name, seconds in _SMOOTHED_S.items()
         }
 
     def set(self, name: str, value: Value) -> None:
-        """Turn a knob, but for those that take learning."""
+        """Set a parameter, except those that need the clips to be analysed again."""
         self._values[name] = value
         if name in self._fades:
             self._fades[name].set(float(value))
 
     def fits(self, clips: StyleClips) -> bool:
-        """Whether the styles of `clips` are in the band layout that plays."""
+        """Return whether the styles of `clips` are in this band layout."""
         return clips.layout == self._clips.layout
 
-    def teach(self, clips: StyleClips) -> None:
-        """Take over other styles in the same band layout."""
+    def set_clips(self, clips: StyleClips) -> None:
+        """Change to other styles in the same band layout."""
         self._clips = clips
 
     def process(self, block: Audio) -> Audio:
@@ -112,13 +112,13 @@ class StyleProcessor:
 
     @torch.inference_mode()
     def _restyle(self, sound: Audio) -> Audio:
-        """Pass whole hops through, the spectra of one period at a time."""
+        """Process whole hops, `(channels, k * hop)`, the spectra of one period at a time."""
         x = torch.from_numpy(sound)[None]
         pieces = []
         while x.shape[2]:
             into = self._count % self._period
             if not into:
-                self._turn()
+                self._renew_map()
             frames = min(x.shape[2] // self._bands.hop, self._period - into)
             samples = frames * self._bands.hop
             pieces.append(self._step(x[:, :, :samples], into, frames))
@@ -131,50 +131,56 @@ class StyleProcessor:
         power = powers(spectra).numpy()
         gains, fill = np.empty((2, *power.shape[1:]), np.float32)
         shares = np.empty((len(power), frames), np.float32)
-        for i, turn in enumerate(self._turns(frames)):
-            part = self._control.restyle(power[:, i], self._target, (into + i + 1) / self._period, turn)
+        for i, controls in enumerate(self._controls_per_frame(frames)):
+            part = self._control.restyle(power[:, i], self._target, (into + i + 1) / self._period, controls)
             gains[i], fill[i], shares[:, i] = part.gains, part.fill, part.shares
-            heard = self._heard[into + i]
-            heard[: self._bands.bands], heard[self._bands.bands : -1], heard[-1] = part.frame, part.guard, part.loud
+            observations = self._observations[into + i]
+            observations[: self._bands.bands], observations[self._bands.bands : -1], observations[-1] = (
+                part.frame,
+                part.speech_powers,
+                part.loud,
+            )
         filling = torch.from_numpy(fill * shares[:, :, None])
         hiss = self._bands.hiss(self._count, frames, x.shape[1])
         spectra = spectra * torch.from_numpy(gains) + hiss * filling
         y, self._pending = self._bands.overlap_add.step(spectra, self._pending)
         return y
 
-    def _turns(self, frames: int) -> Iterator[GainChange]:
-        """Yield where the knobs stand in each of the next frames."""
+    def _controls_per_frame(self, frames: int) -> Iterator[GainChange]:
+        """Yield the parameters in each of the next frames."""
         fade = decay_per_frame(self._bands, float(self._values["adaptation"]))
         moves = (_each(self._fades[name].next(frames), frames) for name in ("strength", "fill", "gain"))
         for strength, fill, gain_db in zip(*moves, strict=True):
             yield GainChange(strength, fill, 10 ** (gain_db / 20), fade)
 
-    def _turn(self) -> None:
-        """At the end of a period: fade to the aim that was ordered at its start, and order the next."""
-        place = self._target.after
+    def _renew_map(self) -> None:
+        """At the end of a period, fade to the map that was started at its beginning, and start the next."""
+        next_map = self._target.after
         if self._job:
-            self._listener, aim = self._job.result()
-            place = Place.of(aim)
-        self._target = GainTarget(self._target.after, place)
+            self._statistics, aim = self._job.result()
+            next_map = MapArrays.of(aim)
+        self._target = GainTarget(self._target.after, next_map)
         kept = 0 if self._values["freeze"] or not self._count else None
-        heard = torch.from_numpy(self._heard[:kept].copy())
-        self._job = self._worker.submit(_renew, self._listener, heard, self._clips, dict(self._values))
+        observations = torch.from_numpy(self._observations[:kept].copy())
+        self._job = self._worker.submit(
+            _update_statistics, self._statistics, observations, self._clips, dict(self._values)
+        )
 
 
 def _each(amount: Amount, frames: int) -> list[float]:
-    """Return an amount for each frame."""
+    """Return a gain for each frame."""
     return [float(value) for value in np.broadcast_to(amount, frames)]
 
 
 @torch.inference_mode()
-def _renew(
-    listener: ContentStatistics, heard: Tensor, clips: StyleClips, values: Mapping[str, Value]
+def _update_statistics(
+    statistics: ContentStatistics, observations: Tensor, clips: StyleClips, values: Mapping[str, Value]
 ) -> tuple[ContentStatistics, Aim]:
     adaptation, position, tilt, guard = (float(values[name]) for name in ("adaptation", "blend", "tilt", "guard"))
-    frames, powers_heard, loud = torch.split(heard.double(), [clips.bands.bands, BANDS, 1], 1)
+    frames, speech_powers, loud = torch.split(observations.double(), [clips.bands.bands, BANDS, 1], 1)
     decay = decay_per_frame(clips.bands, adaptation)
-    listener = listener.after(frames, powers_heard, loud[:, 0] > 0, decay)
-    return listener, listener.aim(clips.bands, clips.style(position), tilt, guard)
+    statistics = statistics.after(frames, speech_powers, loud[:, 0] > 0, decay)
+    return statistics, statistics.aim(clips.bands, clips.style(position), tilt, guard)
 
 
 @torch.inference_mode()

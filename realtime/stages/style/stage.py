@@ -1,6 +1,6 @@
-"""The style stage: its knobs, clips learnt in the background, and the fade from one band layout to another.
+"""The style stage: its parameters, clips analysed in the background, and the fade from one band layout to another.
 
-It runs on the CPU whatever the device: its tensors are so small that a GPU would only add the way there and back.
+It runs on the CPU on any device: its tensors are so small that a GPU would only add transfers.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from gramophone.realtime.stages.background import Background, BackgroundStage
 if TYPE_CHECKING:
     from gramophone.realtime.stages.style.processor import StyleClips, StyleProcessor
 
-_Learnt: TypeAlias = "tuple[StyleClips, StyleProcessor | None]"
-"""What the clips teach, and where the bands are laid out anew, a player for them."""
+_Analysis: TypeAlias = "tuple[StyleClips, StyleProcessor | None]"
+"""The analysed clips and, where the band layout changes, a processor for it."""
 
 _FADE_S = 0.1
 _PARAMETERS = (
@@ -31,19 +31,19 @@ _PARAMETERS = (
     Parameter("detail", 64.0, "few bands keep the tune, many reach the style", "bands", (4, 128), "log"),
     Parameter("tilt", 0.75, "what is matched: 0 mean spectrum, 0.5 dynamics too, 1 also how bands move together"),
     Parameter("fill", 1.0, "noise shaped like the style where the sound has nothing to give", smoothing_ms=50),
-    Parameter("guard", 1.0, "how far speech is kept clear at the style's cost"),
-    Parameter("adaptation", 8.0, "how long the stage remembers what it heard", "s", (0.5, 60), "log"),
+    Parameter("guard", 1.0, "how far speech is kept clear at the expense of the style"),
+    Parameter("adaptation", 8.0, "how long the statistics of the input reach back", "s", (0.5, 60), "log"),
     Parameter("low", 40.0, "lowest frequency with a band of its own", "Hz", (20, 2000), "log"),
     Parameter("high", 20000.0, "highest frequency with a band of its own", "Hz", (2500, 20000), "log"),
-    Parameter("freeze", False, "keep to what was learnt of the sound, whatever comes"),
+    Parameter("freeze", False, "hold the statistics of the input as they are"),
     Parameter("gain", 0.0, "louder or softer than what comes in", "dB", (-24, 24), smoothing_ms=50),
 )
-_LEARNT = ("clip", "clip2", "detail", "low", "high")
-"""Knobs whose change takes learning the clips anew."""
+_ANALYSED = ("clip", "clip2", "detail", "low", "high")
+"""Parameters whose change needs the clips to be analysed again."""
 
 
-class StyleStage(BackgroundStage[_Learnt]):
-    """Plays what comes in the style of a clip.
+class StyleStage(BackgroundStage[_Analysis]):
+    """Plays its input in the style of a clip.
 
     Raises:
         StageError: a clip cannot be read.
@@ -54,73 +54,73 @@ class StyleStage(BackgroundStage[_Learnt]):
     hop_s = 256 / 48_000
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
-        # Here, and not above: whoever only asks for the knobs need not wait for torch.
+        # Imported here, so that reading the parameters does not import torch.
         from gramophone.realtime.stages.style.processor import StyleClips, StyleProcessor
 
         self._form = form
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in _PARAMETERS}
-        self.background = Background[_Learnt]("style-learner")
-        self._playing = StyleProcessor(form, StyleClips.learn(form.rate, self._values), self._values)
-        self._leaving: StyleProcessor | None = None
-        self._share, self._filling = Fade(0.0, 1), 0
-        self.delay = self._playing.delay
+        self.background = Background[_Analysis]("style-clips")
+        self._current = StyleProcessor(form, StyleClips.learn(form.rate, self._values), self._values)
+        self._outgoing: StyleProcessor | None = None
+        self._fade, self._warm_up = Fade(0.0, 1), 0
+        self.delay = self._current.delay
 
     def set(self, name: str, value: Value) -> None:
-        """Turn a knob. A new clip or band layout is learnt in the background and faded to when it is ready.
+        """Set a parameter. A new clip or band layout is analysed in the background and faded to when it is ready.
 
-        A clip that cannot be learnt is named in the log, and the old one stays.
+        A clip that cannot be analysed is named in the log, and the old one stays.
         """
         self._values[name] = value
-        if name in _LEARNT:
-            self.background.ask(partial(self._learn, dict(self._values)))
-        for player in filter(None, (self._playing, self._leaving)):
-            player.set(name, value)
+        if name in _ANALYSED:
+            self.background.submit(partial(self._analyse, dict(self._values)))
+        for processor in filter(None, (self._current, self._outgoing)):
+            processor.set(name, value)
 
     def process(self, block: Audio) -> Audio:
         """Return the restyled sound, `(channels, frames)` both, `delay` samples late."""
-        if not self._leaving:
-            self._look()
-        if not self._leaving:
-            return self._playing.process(block)
-        old, new = self._leaving.process(block), self._playing.process(block)
+        if not self._outgoing:
+            self._collect()
+        if not self._outgoing:
+            return self._current.process(block)
+        old, new = self._outgoing.process(block), self._current.process(block)
         mixed = crossfade(old, new, self._next_shares(block.shape[1]))
-        if not self._share.left:
-            self._leaving.close()
-            self._leaving = None
+        if not self._fade.left:
+            self._outgoing.close()
+            self._outgoing = None
         return mixed
 
     def close(self) -> None:
         """End the background threads."""
         super().close()
-        for player in filter(None, (self._playing, self._leaving)):
-            player.close()
+        for processor in filter(None, (self._current, self._outgoing)):
+            processor.close()
 
-    def _learn(self, values: Mapping[str, Value]) -> _Learnt:
-        """Return what the clips teach and, where the bands are laid out anew, a player for them. Takes its time."""
+    def _analyse(self, values: Mapping[str, Value]) -> _Analysis:
+        """Return the analysed clips and, where the band layout changes, a processor for it; takes seconds."""
         from gramophone.realtime.stages.style.processor import StyleClips, StyleProcessor
 
         clips = StyleClips.learn(self._form.rate, values)
-        return clips, None if self._playing.fits(clips) else StyleProcessor(self._form, clips, values)
+        return clips, None if self._current.fits(clips) else StyleProcessor(self._form, clips, values)
 
-    def _enter(self, made: _Learnt) -> None:
-        clips, player = made
-        if player is None:
-            self._playing.teach(clips)
+    def _adopt(self, made: _Analysis) -> None:
+        clips, processor = made
+        if processor is None:
+            self._current.set_clips(clips)
             return
-        for name, value in self._values.items():  # what was turned while it was being made
-            player.set(name, value)
-        self._leaving, self._playing = self._playing, player
-        self._share, self._filling = Fade(0.0, round(_FADE_S * self._form.rate)), player.delay
-        self._share.set(1.0)
+        for name, value in self._values.items():  # changes made in the meantime
+            processor.set(name, value)
+        self._outgoing, self._current = self._current, processor
+        self._fade, self._warm_up = Fade(0.0, round(_FADE_S * self._form.rate)), processor.delay
+        self._fade.set(1.0)
 
     def _next_shares(self, frames: int) -> Amount:
-        """Return how much of the new player is heard: nothing yet of what it says before it has heard anything."""
-        waiting = min(self._filling, frames)
-        self._filling -= waiting
-        shares = self._share.next(frames - waiting)
-        return _after(waiting, shares, frames - waiting) if waiting else shares
+        """Return the gains of the new processor: 0 until it has been fed for as long as its delay."""
+        silent = min(self._warm_up, frames)
+        self._warm_up -= silent
+        shares = self._fade.next(frames - silent)
+        return _after(silent, shares, frames - silent) if silent else shares
 
 
 def _after(silent: int, amount: Amount, frames: int) -> Amount:
-    """Return nothing for `silent` samples, and then `amount` for so many frames."""
+    """Return 0 for `silent` samples, and then `amount` for `frames` samples."""
     return np.concatenate((np.zeros(silent, np.float32), np.broadcast_to(amount, frames)))

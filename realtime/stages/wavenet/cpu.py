@@ -1,4 +1,4 @@
-"""The CPU engine: numba's kernel and its state."""
+"""The CPU engine: the numba kernel and its state."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gramophone.realtime.stages.wavenet.weights import weights_of
 
 
 class CpuEngine(SamplerEngine):
-    """Voices on one core; the interpreter's lock is given back while they sing."""
+    """Samples voices on one core, without the interpreter lock."""
 
     def __init__(self, model: WaveNet, voices: int) -> None:
         self._weights = weights_of(model)
@@ -21,21 +21,25 @@ class CpuEngine(SamplerEngine):
         self._now = 0
 
     def generate(self, conditions: Floats, uniforms: NDArray[np.float64], temperature: float, nucleus: float) -> Floats:
-        """Draw a chunk in one call."""
+        """Draw a chunk of symbols in one call."""
         voices, samples = uniforms.shape[:2]
-        drawn, nothing = np.empty((voices, samples), np.float32), np.empty((voices, 0), np.float32)
-        self._sing(conditions, nothing, uniforms, temperature, nucleus, drawn, np.empty((voices, 0, 0), np.float32))
+        drawn, no_symbols = np.empty((voices, samples), np.float32), np.empty((voices, 0), np.float32)
+        self._generate(
+            conditions, no_symbols, uniforms, temperature, nucleus, drawn, np.empty((voices, 0, 0), np.float32)
+        )
         self._now += samples
         return drawn
 
     def predict(self, conditions: Floats, given: Floats) -> Floats:
-        """Say what comes next all along a chunk in one call."""
+        """Predict the next symbol after each of a chunk in one call."""
         predicted = np.empty((*given.shape, len(self._weights.output_bias)), np.float32)
-        self._sing(conditions, given, np.empty((len(given), 0, 1)), 1.0, 1.0, np.empty_like(given[:, :0]), predicted)
+        self._generate(
+            conditions, given, np.empty((len(given), 0, 1)), 1.0, 1.0, np.empty_like(given[:, :0]), predicted
+        )
         self._now += given.shape[1]
         return predicted
 
-    def _sing(
+    def _generate(
         self,
         conditions: Floats,
         given: Floats,
@@ -47,7 +51,7 @@ class CpuEngine(SamplerEngine):
     ) -> None:
         voices, frames, channels = conditions.shape
         rows = conditions.reshape(voices * frames, channels)
-        kernel.sing(
+        kernel.generate(
             self._weights,
             self._state,
             self._now,

@@ -1,8 +1,8 @@
-"""The GPU engine: one block of threads per voice, which stays for the whole chunk.
+"""The GPU engine: one thread block a voice, resident for a whole chunk of samples.
 
-A thread computes one output of a product; its weights, stored `[in][out]`, are read side by side by the threads. What
-the threads of a block tell each other goes through shared memory, so a sample costs no launch. The draw weighs each
-level's place against the uniform number in a thread of its own.
+A thread computes one output of a product; the weights, stored `[in][out]`, are read side by side by the threads.
+Threads of a block exchange values through shared memory, so a sample needs no kernel launch. In the draw, each thread
+decides for one level whether the uniform random number lies beyond it.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from gramophone.realtime.stages.wavenet.engines import EngineError, SamplerEngin
 from gramophone.realtime.stages.wavenet.weights import weights_of
 
 _WIDEST = 1024
-"""Threads that a block may have, and so the widest layer."""
+"""Threads that a block may have, and so the width of the widest layer."""
 _LEAST_LOG_SCALE = -9.0
 
 
 class CudaEngine(SamplerEngine):
-    """Voices on a GPU, each in a block.
+    """Samples voices on a GPU, each in a block.
 
     Raises:
-        EngineError: no GPU is there that numba can use, or the model is too wide for a block.
+        EngineError: numba finds no GPU, or the model is too wide for a block.
     """
 
     def __init__(self, model: WaveNet, voices: int) -> None:
@@ -49,12 +49,12 @@ class CudaEngine(SamplerEngine):
         self._now = 0
 
     def generate(self, conditions: Floats, uniforms: NDArray[np.float64], temperature: float, nucleus: float) -> Floats:
-        """Draw a chunk in one launch."""
-        nothing = np.zeros((len(uniforms), 0), np.float32)
-        return self._run(conditions, nothing, uniforms, temperature, nucleus)[0]
+        """Draw a chunk of symbols in one launch."""
+        no_symbols = np.zeros((len(uniforms), 0), np.float32)
+        return self._run(conditions, no_symbols, uniforms, temperature, nucleus)[0]
 
     def predict(self, conditions: Floats, given: Floats) -> Floats:
-        """Say what comes next all along a chunk in one launch."""
+        """Predict the next symbol after each of a chunk in one launch."""
         return self._run(conditions, given, np.zeros((*given.shape, 1)), 1.0, 1.0)[1]
 
     def _run(
@@ -63,7 +63,7 @@ class CudaEngine(SamplerEngine):
         voices, samples = uniforms.shape[:2]
         drawn = cuda.to_device(np.zeros((voices, samples), np.float32))
         predicted = cuda.to_device(np.zeros((*given.shape, self._width), np.float32))
-        _sing[voices, self._threads](
+        _generate[voices, self._threads](
             *self._weights,
             self._rings,
             self._last,
@@ -100,7 +100,7 @@ def _product(x: Any, w: Any, layer: int, o: int) -> Any:
 
 @_device
 def _enter(entry: Any, symbol: float, sums: Any, wide: int, i: int) -> None:
-    """Begin the residual path with the symbol; nothing has been skipped yet."""
+    """Set the residual path to the symbol's entry, and the skip paths' sum to zero."""
     residual = entry.shape[1]
     if i < residual:
         if entry.shape[0] == 2:
@@ -122,18 +122,18 @@ def _layer(
     exit_bias: Any,
     past: Any,
     sums: Any,
-    both: Any,
+    gates: Any,
     gated: Any,
     i: int,
 ) -> None:
-    """Take the residual path and the skip paths' sum through a layer."""
+    """Pass the residual path and the sum of the skip paths through a layer."""
     residual, wide = exits.shape[1], exits.shape[2]
     if i < 2 * residual:
-        both[i] = bias[layer, i] + _product(past, older, layer, i) + _product(sums, newer, layer, i)
+        gates[i] = bias[layer, i] + _product(past, older, layer, i) + _product(sums, newer, layer, i)
     cuda.syncthreads()
     if i < residual:
         past[i] = sums[i]
-        gated[i] = math.tanh(both[i]) / (np.float32(1) + math.exp(-both[residual + i]))
+        gated[i] = math.tanh(gates[i]) / (np.float32(1) + math.exp(-gates[residual + i]))
     cuda.syncthreads()
     if i < wide:
         sums[i] += exit_bias[layer, i] + _product(gated, exits, layer, i)
@@ -149,25 +149,25 @@ def _predict(
     output: Any,
     output_bias: Any,
     skips: Any,
-    both: Any,
+    gates: Any,
     logits: Any,
     i: int,
 ) -> None:
-    """Turn the sum of the skip paths into what is predicted."""
+    """Compute the prediction from the sum of the skip paths."""
     if i < hidden.shape[1]:
         skips[i] = max(sums[residual + i], np.float32(0))
     cuda.syncthreads()
     if i < hidden.shape[1]:
-        both[i] = max(hidden_bias[i] + _product(skips, hidden, 0, i), np.float32(0))
+        gates[i] = max(hidden_bias[i] + _product(skips, hidden, 0, i), np.float32(0))
     cuda.syncthreads()
     if i < output.shape[2]:
-        logits[i] = output_bias[i] + _product(both, output, 0, i)
+        logits[i] = output_bias[i] + _product(gates, output, 0, i)
     cuda.syncthreads()
 
 
 @_device
 def _weight(logits: Any, n: int, temperature: float, i: int) -> float:
-    """Return what `i` weighs among `n`, the likeliest 1; at temperature 0 the first of the likeliest alone counts."""
+    """Return the weight of logit `i` among `n`, the largest 1; at temperature 0 only the first largest counts."""
     best = 0
     for j in range(n):
         if logits[j] > logits[best]:
@@ -179,7 +179,7 @@ def _weight(logits: Any, n: int, temperature: float, i: int) -> float:
 
 @_device
 def _is_kept(mass: Any, n: int, i: int, nucleus: float) -> bool:
-    """Whether what is likelier than `i`, or as likely and before it, does not reach the nucleus yet."""
+    """Return whether `i` is in the nucleus: the mass of what is likelier, or as likely and before it, is below it."""
     total, before = 0.0, 0.0
     for j in range(n):
         total += mass[j]
@@ -190,7 +190,7 @@ def _is_kept(mass: Any, n: int, i: int, nucleus: float) -> bool:
 
 @_device
 def _is_passed(mass: Any, n: int, i: int, uniform: float) -> bool:
-    """Whether the probability of all up to `i` does not exceed the uniform number."""
+    """Return whether the probability of all up to `i` is at most the uniform number."""
     total, reached = 0.0, 0.0
     for j in range(n):
         total += mass[j]
@@ -216,14 +216,14 @@ def _choose(
 
 @_device
 def _placed(logits: Any, n: int, chosen: int, place: float, temperature: float) -> Any:
-    """Return the sample at a place, 0 to 1, in logistic `chosen` of `n`."""
+    """Return the quantile `place`, 0 to 1, of logistic `chosen` of `n`."""
     place = min(max(place, 1e-5), 1 - 1e-5)
     spread = math.exp(max(float(logits[2 * n + chosen]), _LEAST_LOG_SCALE)) * temperature
     return min(max(logits[n + chosen] + spread * (math.log(place) - math.log1p(-place)), -1.0), 1.0)
 
 
 @_kernel
-def _sing(
+def _generate(
     entry: Any,
     older: Any,
     newer: Any,
@@ -249,9 +249,9 @@ def _sing(
     drawn: Any,
     predicted: Any,
 ) -> None:
-    """Run the block's voice through a chunk: draw it, or where symbols are `given`, say what comes after each."""
+    """Run the block's voice through a chunk: draw symbols, or predict the next after each of those `given`."""
     sums = cuda.shared.array(_WIDEST, np.float32)
-    both = cuda.shared.array(_WIDEST, np.float32)
+    gates = cuda.shared.array(_WIDEST, np.float32)
     gated = cuda.shared.array(_WIDEST, np.float32)
     logits = cuda.shared.array(_WIDEST, np.float32)
     mass = cuda.shared.array(_WIDEST, np.float64)
@@ -271,8 +271,8 @@ def _sing(
         _enter(entry, symbol, sums, wide, i)
         for layer in range(layers):
             past = rings[v, starts[layer] + ((now + t) & (dilations[layer] - 1))]
-            _layer(layer, older, newer, biases[v], exits, exit_bias, past, sums, both, gated, i)
-        _predict(sums, residual, hidden, hidden_bias, output, output_bias, gated, both, logits, i)
+            _layer(layer, older, newer, biases[v], exits, exit_bias, past, sums, gates, gated, i)
+        _predict(sums, residual, hidden, hidden_bias, output, output_bias, gated, gates, logits, i)
         if given.shape[1]:
             if i < width:
                 predicted[v, t, i] = logits[i]

@@ -1,4 +1,4 @@
-"""Who computes a WaveNet's samples: numba on the CPU or a GPU, or torch, sample by sample, where neither works."""
+"""The engines that compute a WaveNet's samples: numba on the CPU or a GPU, or torch where neither works."""
 
 from __future__ import annotations
 
@@ -27,22 +27,25 @@ class EngineError(RuntimeError):
 
 
 class SamplerEngine(ABC):
-    """Some voices of a model and what they have heard so far. Symbols are float32, mu-law levels included."""
+    """Some voices of a model and their state. Symbols are float32, mu-law levels included."""
 
     @abstractmethod
     def __init__(self, model: WaveNet, voices: int) -> None: ...
 
     @abstractmethod
     def generate(self, conditions: Floats, uniforms: NDArray[np.float64], temperature: float, nucleus: float) -> Floats:
-        """Return the next symbols, `(V, T)`, for conditions `(V, n, C)` and uniform numbers `(V, T, uniforms)`."""
+        """Return the next symbols, `(V, T)`.
+
+        `conditions` `(V, n, C)`, with T a multiple of n; `uniforms` `(V, T, uniforms)`, random numbers from 0 to 1.
+        """
 
     @abstractmethod
     def predict(self, conditions: Floats, given: Floats) -> Floats:
-        """Return what is said of the symbol after each of those `given`, `(V, T)`: `(V, T, width)`."""
+        """Return the prediction of the symbol after each of those `given`, `(V, T)`: `(V, T, width)`."""
 
 
 class TorchEngine(SamplerEngine):
-    """The model itself, one step per sample: slow, and what the others are tested against."""
+    """The model itself, one step a sample: slow; the reference that the others are tested against."""
 
     def __init__(self, model: WaveNet, voices: int) -> None:
         self._model = model
@@ -51,7 +54,7 @@ class TorchEngine(SamplerEngine):
 
     @torch.inference_mode()
     def generate(self, conditions: Floats, uniforms: NDArray[np.float64], temperature: float, nucleus: float) -> Floats:
-        """Step, draw, and step again from what was drawn."""
+        """Step, draw, and step again with the symbol drawn."""
         held = torch.from_numpy(conditions).transpose(1, 2)
         hold = uniforms.shape[1] // held.shape[2]
         drawn = []
@@ -65,7 +68,7 @@ class TorchEngine(SamplerEngine):
 
     @torch.inference_mode()
     def predict(self, conditions: Floats, given: Floats) -> Floats:
-        """Run the model over all that is given at once."""
+        """Run the model over all given symbols at once."""
         predicted = self._step(torch.from_numpy(given)[:, None], torch.from_numpy(conditions).transpose(1, 2))
         return predicted.transpose(1, 2).contiguous().numpy()
 
@@ -83,9 +86,9 @@ def silence_of(model: WaveNet) -> float:
 
 
 def engine_for(model: WaveNet, voices: int, device: str = "cpu") -> SamplerEngine:
-    """Return the quickest engine that works here: on the GPU if that is the `device`, else numba's on the CPU.
+    """Return the fastest engine that works here: on the GPU if `device` is `cuda`, else numba's on the CPU.
 
-    Only when neither works it is torch's, and a warning says why and how slow that is.
+    Where neither works it is torch's, and a warning says why and how slow that is.
     """
     reasons = []
     for place in ("cuda", "cpu") if device == "cuda" else ("cpu",):

@@ -1,9 +1,9 @@
-"""The CPU kernel: a whole chunk of samples per call, for several voices.
+"""The CPU kernel: a chunk of samples a call, for several voices.
 
-Voices take turns within a layer, while its weights are near. Weights are indexed by loop variables alone, and nothing
-is sliced: else the compiler guards every row of weights. Sums are never reordered (`contract` alone of fast maths:
-multiply-adds), so a sample does not depend on the chunk that it is made in. All are functions of the module: numba
-keeps nothing else compiled from one start to the next.
+Voices take turns within a layer, while its weights are in the cache. Weights are indexed by loop variables only, and
+nothing is sliced, or the compiler would guard every row of weights. Sums are never reordered (of fast maths only
+`contract`: fused multiply-adds), so a sample does not depend on its chunk. All are functions of the module, as numba
+caches nothing else.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ Shares = NDArray[np.int32]
 _BLOCK = 16
 """Levels whose probabilities are summed at a time."""
 _WHOLE = 2**22
-"""The likeliest's share where shares are whole numbers: 256 of them still fit 31 bits."""
+"""The largest share where shares are integers: 256 of them still fit 31 bits."""
 _F = np.float32
 _LOG2_E, _LN_2_HIGH, _LN_2_LOW = _F(1.44269504), _F(0.693359375), _F(-2.12194440e-4)
 _ROUND = _F(1.5 * 2**23)
-"""Added and taken away again, it leaves the nearest whole number."""
+"""Adding and subtracting it rounds to the nearest integer."""
 _LEAST_EXPONENT = _F(-87.0)
 _LEAST_LOG_SCALE = -9.0
 
 
 class KernelState(NamedTuple):
-    """What voices remember, and room to work in; arrays on cache lines as in `WaveNetWeights`.
+    """State of the voices, and work space; arrays aligned as in `WaveNetWeights`.
 
-    `rings` `(V * N, R)`: each voice's and layer's past; `last` `(V,)`, the symbols drawn last; `biases` `(V * L, 2R)`,
-    the gates' in the current frame; `sums` `(V, R + S)`: the residual path and the skip paths' sum.
+    `rings` `(V * N, R)`: past of each layer of each voice; `last` `(V,)`: the last symbols; `biases` `(V * L, 2R)`: the
+    gates' biases in the current frame; `sums` `(V, R + S)`: the residual path and the sum of the skip paths.
     """
 
     rings: Floats
@@ -54,7 +54,7 @@ class KernelState(NamedTuple):
 
 
 def state_of(weights: WaveNetWeights, voices: int, silence: float) -> KernelState:
-    """Return silence."""
+    """Return the state of silence, for so many voices; `silence` is the symbol of silence."""
     layers, residual, exits = weights.exits.shape
     skip, width = exits - residual, len(weights.output_bias)
     return KernelState(
@@ -91,7 +91,7 @@ def tanh(x: Any) -> Any:
 
 @jit
 def _condition(weights: WaveNetWeights, state: KernelState, conditions: Floats, first: int, step: int) -> None:
-    """Make the gates' biases of a frame; voice `v`'s conditions are `conditions[first + v * step]`."""
+    """Compute the gates' biases for a frame; voice `v`'s conditions are `conditions[first + v * step]`."""
     layers, width = weights.gate_bias.shape
     for layer in range(layers):
         for v in range(len(state.last)):
@@ -103,7 +103,7 @@ def _condition(weights: WaveNetWeights, state: KernelState, conditions: Floats, 
 
 @jit
 def _enter(weights: WaveNetWeights, state: KernelState, v: int) -> None:
-    """Begin the residual path with what the last symbol is to the first layer; nothing has been skipped yet."""
+    """Set the residual path to the last symbol's entry, and the sum of the skip paths to zero."""
     residual = weights.entry.shape[1]
     symbol = state.last[v]
     for i in range(residual):
@@ -116,8 +116,8 @@ def _enter(weights: WaveNetWeights, state: KernelState, v: int) -> None:
 
 
 @jit
-def _hear(weights: WaveNetWeights, state: KernelState, now: int) -> None:
-    """Take in the voices' last symbols: `state.sums`."""
+def _advance(weights: WaveNetWeights, state: KernelState, now: int) -> None:
+    """Pass the voices' last symbols through all layers, into `state.sums`."""
     layers, residual, exits = weights.exits.shape
     voices = len(state.last)
     past = len(state.rings) // voices
@@ -142,7 +142,7 @@ def _hear(weights: WaveNetWeights, state: KernelState, now: int) -> None:
 
 @jit
 def predict(weights: WaveNetWeights, state: KernelState, v: int) -> None:
-    """Turn a voice's sum of the skip paths into `state.predicted`."""
+    """Compute a voice's prediction from its sum of the skip paths, into `state.predicted`."""
     residual = weights.exits.shape[1]
     for i in range(state.skips.shape[1]):
         state.skips[0, i] = max(state.sums[v, residual + i], _F(0))
@@ -157,7 +157,7 @@ def predict(weights: WaveNetWeights, state: KernelState, v: int) -> None:
 
 @jit
 def exponentiate(state: KernelState, n: int, largest: Any, inverse: Any) -> None:
-    """Put exp((logit - largest) * inverse) of the first `n` predicted into `state.mass`; `largest` is no less than any.
+    """Put exp((logit - largest) * inverse) of the first `n` logits into `state.mass`; none may exceed `largest`.
 
     exp(x) is 2 ** k exp(r), r within ln 2 / 2 of zero, with Taylor's series of exp(r) up to r ** 6 / 720: within 2e-7.
     """
@@ -179,7 +179,7 @@ def exponentiate(state: KernelState, n: int, largest: Any, inverse: Any) -> None
 
 @jit
 def _soften(state: KernelState, n: int, temperature: float) -> None:
-    """Put exp((logit - the largest) / temperature) of the first `n` predicted into `state.mass`."""
+    """Put exp((logit - the largest) / temperature) of the first `n` logits into `state.mass`."""
     largest = state.predicted[0, 0]
     for i in range(n):
         largest = max(largest, state.predicted[0, i])
@@ -196,9 +196,9 @@ def _above(shares: Shares, n: int, least: int) -> Any:
 
 @jit
 def _keep_likeliest(mass: Floats, shares: Shares, n: int, nucleus: float) -> None:
-    """Make all of `mass`, at most 1 each, zero but the likeliest, which together reach `nucleus`; of equals the first.
+    """Keep in `mass` the likeliest, which together reach `nucleus`, and zero the rest; of equals the first are kept.
 
-    The least share that is still kept is found by halving, on whole numbers: their sums can be vector instructions.
+    The smallest share that is kept is found by bisection, on integers: their sums can be vector instructions.
     """
     for i in range(n):
         shares[i] = np.int32(mass[i] * _F(_WHOLE))
@@ -228,7 +228,7 @@ def _total(mass: Floats, start: int, stop: int) -> float:
 
 @jit
 def _choose(state: KernelState, n: int, uniform: float, temperature: float, nucleus: float) -> int:
-    """Choose one of the first `n` by their logits: walk up until their probability exceeds the uniform number."""
+    """Choose one of the first `n` by their logits: the first whose cumulative probability exceeds `uniform`."""
     _soften(state, n, temperature)
     if nucleus < 1:
         _keep_likeliest(state.mass, state.shares, n, nucleus)
@@ -251,7 +251,7 @@ def _choose(state: KernelState, n: int, uniform: float, temperature: float, nucl
 
 @jit
 def _draw_level(state: KernelState, uniform: float, temperature: float, nucleus: float) -> Any:
-    """Draw from the categorical distribution that was predicted; `Categorical.draw` is the same, slower."""
+    """Draw from the predicted categorical distribution; `Categorical.draw` is the slower reference."""
     if temperature <= 0:
         return int(np.argmax(state.predicted))
     return _choose(state, state.predicted.shape[1], uniform, temperature, nucleus)
@@ -259,7 +259,7 @@ def _draw_level(state: KernelState, uniform: float, temperature: float, nucleus:
 
 @jit
 def _draw_logistic(state: KernelState, uniform: float, place: float, temperature: float, nucleus: float) -> Any:
-    """Draw from the mixture of logistics that was predicted; `Logistics.draw` is the same, slower."""
+    """Draw from the predicted mixture of logistics; `Logistics.draw` is the slower reference."""
     n = state.predicted.shape[1] // 3
     chosen = _choose(state, n, uniform, max(temperature, 1e-3), nucleus)
     place = min(max(place, 1e-5), 1 - 1e-5)
@@ -270,7 +270,7 @@ def _draw_logistic(state: KernelState, uniform: float, place: float, temperature
 
 
 @jit
-def sing(
+def generate(
     weights: WaveNetWeights,
     state: KernelState,
     now: int,
@@ -282,10 +282,11 @@ def sing(
     drawn: Floats,
     predicted: Floats,
 ) -> None:
-    """Draw the next samples, `drawn` `(V, T)`, or where symbols are `given`, `(V, T)`, say what comes after each.
+    """Draw the next symbols into `drawn` `(V, T)`, or predict the next after each of those `given` `(V, T)`.
 
-    `now` is the number of samples before; `conditions` `(V * n, C)`, voice after voice, with `T` a multiple of `n`;
-    `uniforms` `(V, T, 1)`, for logistics 2; `predicted` `(V, T, W)`. What is not used has a `T` of 0.
+    `now` is the number of symbols before; `conditions` `(V * n, C)`, voice after voice, with `T` a multiple of `n`;
+    `uniforms` `(V, T, 1)`, or `(V, T, 2)` for logistics, random numbers from 0 to 1; `predicted` `(V, T, W)`. Arrays
+    that are not used have a `T` of 0.
     """
     voices, forced = len(state.last), given.shape[1] > 0
     samples = given.shape[1] if forced else drawn.shape[1]
@@ -296,7 +297,7 @@ def sing(
         if forced:
             for v in range(voices):
                 state.last[v] = given[v, t]
-        _hear(weights, state, now + t)
+        _advance(weights, state, now + t)
         for v in range(voices):
             predict(weights, state, v)
             if forced:

@@ -1,4 +1,4 @@
-"""The sampler: voices of a WaveNet, drawn a chunk at a time, the same from a seed however they are cut."""
+"""The sampler: voices of a WaveNet, drawn chunk by chunk; a seed gives the same samples for any chunk sizes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from gramophone.realtime.stages.wavenet.engines import SamplerEngine, engine_for
 
 
 class SamplerError(ValueError):
-    """What was asked for does not fit the model; the message says what was expected."""
+    """The arguments do not fit the model; the message says what was expected."""
 
 
 class Sampler:
-    """Some voices of a model, from silence on.
+    """Some voices of a model, starting from silence.
 
     Voice `v` draws from a random stream of its own (Philox, Salmon et al. 2011, keyed by seed and voice), a fixed
-    number of uniform numbers a sample: neither the chunks nor the other voices change what it sings.
+    number of uniform numbers a sample: its samples do not depend on the chunks or on the other voices.
+
+    Raises:
+        SamplerError: there are no voices.
     """
 
     def __init__(
@@ -41,7 +44,7 @@ class Sampler:
         self.seed(seed)
 
     def seed(self, seed: int) -> None:
-        """Begin the voices' random streams anew; what they have sung stays in their ears."""
+        """Restart the voices' random streams; their state stays."""
         streams = (np.random.Philox(key=[seed, voice]) for voice in range(self._voices))
         self._streams = [np.random.Generator(stream) for stream in streams]
 
@@ -50,32 +53,32 @@ class Sampler:
     ) -> Floats:
         """Return the next samples of sound, `(voices, samples)`.
 
-        `conditions` are the model's, `(voices, condition, n)` with `samples` a multiple of `n`, or `(1, …)` for all
-        voices alike. `temperature` below 1 makes the likely likelier; `nucleus` leaves out the least likely
-        (`models/nets/output_distributions.py`).
+        `conditions` `(voices, condition, n)`, with `samples` a multiple of `n`, or `(1, condition, n)` for all voices
+        alike. `temperature` below 1 makes the likely likelier; `nucleus` (0 to 1) is the probability mass that is drawn
+        from (`models/nets/output_distributions.py`).
 
         Raises:
             SamplerError: the conditions do not fit the model or the number of samples.
         """
-        held = self._held(conditions, samples)
+        frames = self._frames(conditions, samples)
         if not samples:
             return np.zeros((self._voices, 0), np.float32)
         uniforms = np.stack([stream.random((samples, self._uniforms)) for stream in self._streams])
-        symbols = self.engine.generate(held, uniforms, temperature, nucleus)
+        symbols = self.engine.generate(frames, uniforms, temperature, nucleus)
         return symbols if self._levels is None else self._levels[symbols.astype(np.intp)]
 
     def predict(self, symbols: NDArray[np.float32 | np.int64], conditions: Floats | None = None) -> Floats:
-        """Return what the model says after each of the next symbols, `(voices, T)`: `(voices, width, T)`.
+        """Return the model's prediction after each of the next symbols, `(voices, T)`: `(voices, width, T)`.
 
-        The symbols are heard in place of what would have been drawn (teacher forcing).
+        The given symbols take the place of drawn ones (teacher forcing).
 
         Raises:
             SamplerError: as `generate`.
         """
         given = np.ascontiguousarray(symbols, np.float32)
-        return self.engine.predict(self._held(conditions, given.shape[1]), given).transpose(0, 2, 1)
+        return self.engine.predict(self._frames(conditions, given.shape[1]), given).transpose(0, 2, 1)
 
-    def _held(self, conditions: Floats | None, samples: int) -> Floats:
+    def _frames(self, conditions: Floats | None, samples: int) -> Floats:
         """Return conditions frame by frame, `(voices, n, condition)`."""
         given = np.zeros((1, 0, 1), np.float32) if conditions is None else conditions
         batch, channels, frames = given.shape
@@ -85,12 +88,12 @@ class Sampler:
                 "with n a divisor of the samples"
             )
         series = np.broadcast_to(given, (self._voices, channels, frames)).transpose(0, 2, 1)
-        # Copied in any case: what is read-only is another type to numba, and would be compiled for once more.
+        # Copied in any case: to numba a read-only array is another type, for which it would compile again.
         return np.array(series, np.float32, order="C")
 
 
 def _levels() -> Floats:
-    """Return the sound of every mu-law level."""
+    """Return the amplitude of every mu-law level, `(256,)`."""
     import torch
 
     levels: Floats = mulaw.decode(torch.arange(mulaw.LEVELS)).float().numpy()

@@ -30,7 +30,7 @@ from gramophone.offline.train.voice.resynthesis import decoded, resynthesised
 from gramophone.offline.train.voice.run import train_voice
 from gramophone.offline.train.voice.training import VoiceTraining
 from gramophone.realtime.dsp.pitch.contour import pitch_contour, without_octave_jumps
-from gramophone.realtime.stages.latent.voice_offline import analysed
+from gramophone.realtime.stages.latent.voice_offline import analyse
 
 pytestmark = pytest.mark.train
 
@@ -312,7 +312,7 @@ def test_a_speaker_vector_is_recovered_from_a_clip(home):
     voice = Voice(replace(of.shape(4), channels=16)).eval().requires_grad_(False)
     voice.table.mul_(8)
     clip = tone(200, 3, np.random.default_rng(1))[: 128 * 370]
-    z, told = analysed(voice, clip)
+    z, told = analyse(voice, clip)
     target = voice.table[2:3] + 0.05 * torch.randn(1, 64)
     model = torch.from_numpy(decoded(voice, z, target, told))[None, None]
     found = fit_speaker(voice, z, told, model, steps=5)

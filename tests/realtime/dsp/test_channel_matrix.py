@@ -1,4 +1,4 @@
-"""Inputs and outputs of the device by number: against NumPy's indexing, without a click, wet and dry alike."""
+"""Channel routing: against NumPy's indexing, without a click, for the wet and the dry path alike."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from gramophone.realtime.live.shared_state import INPUTS, OUTPUTS, SharedState
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.system.wakeup import make_wake
 
-SOCKETS, BLOCK = 5, 64
+DEVICE_CHANNELS, BLOCK = 5, 64
 
-routes = st.lists(st.lists(st.integers(1, SOCKETS), unique=True, max_size=3).map(tuple), min_size=1, max_size=4)
+routes = st.lists(st.lists(st.integers(1, DEVICE_CHANNELS), unique=True, max_size=3).map(tuple), min_size=1, max_size=4)
 
 
 def noise(rows: int, frames: int, seed: int = 0) -> Audio:
@@ -34,7 +34,7 @@ def noise(rows: int, frames: int, seed: int = 0) -> Audio:
 
 
 def routed(route: Route, block: Audio) -> Audio:
-    """The truth: each channel is the sum of its sockets."""
+    """The truth: each channel is the sum of its device channels."""
     made = np.zeros((len(route), block.shape[1]), np.float32)
     for row, channel in zip(made, route, strict=True):
         for socket in sorted(channel):
@@ -45,8 +45,8 @@ def routed(route: Route, block: Audio) -> Audio:
 @settings(max_examples=60, deadline=None)
 @given(routes.map(tuple))
 def test_a_patch_sums_what_indexing_sums(route: Route) -> None:
-    block = noise(SOCKETS, BLOCK)
-    made = ChannelMatrix(route_matrix(route, SOCKETS)).process(block)
+    block = noise(DEVICE_CHANNELS, BLOCK)
+    made = ChannelMatrix(route_matrix(route, DEVICE_CHANNELS)).process(block)
     np.testing.assert_allclose(made, routed(route, block), atol=1e-6)
     if all(len(channel) == 1 for channel in route):
         np.testing.assert_array_equal(made, block[[socket - 1 for (socket,) in route]])
@@ -55,13 +55,13 @@ def test_a_patch_sums_what_indexing_sums(route: Route) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(routes.map(lambda r: tuple(r[:2])), st.integers(1, 700)), min_size=2, max_size=6))
 def test_changes_end_where_they_should_and_are_never_steeper_than_a_fade(changes: list[tuple[Route, int]]) -> None:
-    """Whenever the next comes, also while a fade is under way. Each socket holds a voltage: a step would be seen."""
-    held = np.arange(1, SOCKETS + 1, dtype=np.float32)[:, None]
+    """The next may come during a fade. Each device channel is constant, so a step would be visible."""
+    held = np.arange(1, DEVICE_CHANNELS + 1, dtype=np.float32)[:, None]
     route = ((1,), (2,))
-    patch, made = ChannelMatrix(route_matrix(route, SOCKETS)), []
+    patch, made = ChannelMatrix(route_matrix(route, DEVICE_CHANNELS)), []
     for change, frames in changes:
         route = (*change, ())[:2]
-        patch.set(route_matrix(route, SOCKETS))
+        patch.set(route_matrix(route, DEVICE_CHANNELS))
         made.append(patch.process(np.repeat(held, frames, axis=1)))
     made += [patch.process(np.repeat(held, BLOCK, axis=1)) for _ in range(9)]
     heard = np.concatenate(made, axis=1)
@@ -136,7 +136,7 @@ def test_routes_hold_for_the_wet_and_the_dry_sound_at_the_same_latency(
     np.testing.assert_allclose(heard, truth, atol=1e-6)
 
 
-def test_until_something_is_routed_sockets_are_channels(host: Host) -> None:
+def test_by_default_device_channels_are_the_chains_channels(host: Host) -> None:
     sound = noise(4, 10 * BLOCK)
     heard = host.play(sound, wet=False)
     np.testing.assert_array_equal(heard[:2, BLOCK:], sound[:2, :-BLOCK])

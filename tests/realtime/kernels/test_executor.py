@@ -83,7 +83,7 @@ KINDS = ["eager", "onnx", "graph"]
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", MODULES)
-def test_blocks_give_what_the_oracle_gives(name, kind, cache):
+def test_blocks_give_what_plain_torch_gives(name, kind, cache):
     torch.manual_seed(3)
     module, blocks = MODULES[name](), _blocks((2, 2, 8))
     executor = make(module, channels=2, block=8, batch=2, device="cpu", kind=kind, cache=cache)
@@ -165,7 +165,7 @@ def test_the_module_may_change_after(kind, cache):
     assert module.weight.requires_grad
 
 
-def test_wrong_shapes_are_refused_before_they_are_heard():
+def test_wrong_shapes_are_refused_before_they_change_the_state():
     executor = make(Delay(1), channels=2, block=8, device="cpu", kind="eager")
     for shape in ((1, 2, 7), (1, 1, 8), (2, 8)):
         with pytest.raises(ValueError, match="was made for"):
@@ -267,7 +267,7 @@ def test_devices_are_checked_by_name():
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", MODULES)
-def test_a_captured_graph_gives_what_the_oracle_gives(name):
+def test_a_captured_graph_gives_what_plain_torch_gives(name):
     torch.manual_seed(3)
     module, blocks = MODULES[name](), _blocks((2, 2, 8))
     executor = make(module, channels=2, block=8, batch=2, device="cuda", kind="graph")

@@ -1,4 +1,4 @@
-"""The live pitch tracker: what it finds, when it says so, and that it never says more than it knows."""
+"""The live pitch tracker: accuracy, delay, and its Markov model against the sum over all paths."""
 
 import itertools
 
@@ -12,7 +12,7 @@ from gramophone.realtime.dsp.pitch.tracker import PitchError, PitchTracker, plan
 
 
 def times(tracker, frames):
-    """Return the sample that each frame speaks of."""
+    """Return the sample that each frame describes."""
     return (np.arange(frames) + 1) * tracker.hop - tracker.delay
 
 
@@ -152,7 +152,7 @@ WILD = {
 
 
 @pytest.mark.parametrize("name", WILD)
-def test_whatever_comes_in_numbers_come_out(name):
+def test_any_input_gives_finite_output(name):
     tracker = PitchTracker()
     with np.errstate(over="ignore"):
         found = tracker.process(WILD[name].astype(np.float32))
@@ -192,7 +192,7 @@ def test_other_rates_and_hops_find_the_same_pitch(rate, hop):
         ({"highest": 5000.0}, "between 20 and 2667"),
     ],
 )
-def test_what_cannot_be_is_refused_by_name(numbers, said):
+def test_impossible_settings_are_refused_by_name(numbers, said):
     with pytest.raises(PitchError, match=said):
         PitchTracker(**numbers)
 

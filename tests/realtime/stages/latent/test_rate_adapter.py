@@ -1,4 +1,4 @@
-"""From the host's rate to a model's, hop by hop, and back: in line to the sample, at the least delay there can be."""
+"""The rate adapter: aligned to the sample, at the least delay that is possible."""
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ CASES = [
 ]
 
 
-class Late:
-    """A function of hops that only gives them later."""
+class Delayed:
+    """A function of hops that only delays them, by so many samples."""
 
     def __init__(self, samples):
         self.past = np.zeros(samples, np.float32)
@@ -27,36 +27,38 @@ class Late:
         return lambda: known[: len(hop)]
 
 
-def play(bridge, sound, sizes, step):
+def play(adapter, sound, sizes, step):
     pieces, start, i = [], 0, 0
     while start < len(sound):
         stop = min(start + sizes[i % len(sizes)], len(sound))
-        pieces.append(bridge.process(sound[start:stop], step))
+        pieces.append(adapter.process(sound[start:stop], step))
         start, i = stop, i + 1
     return np.concatenate(pieces)
 
 
-@pytest.mark.parametrize(("rate", "inner", "hop", "late"), CASES)
-def test_what_comes_out_is_what_went_in_exactly_as_late_as_stated(rate, inner, hop, late):
-    bridge = RateAdapter(rate, inner, hop, late)
-    tone = np.sin(2 * np.pi * 0.31 * min(rate, inner) / rate * np.arange(rate // 2)).astype(np.float32)
-    heard = play(bridge, tone, [256], Late(late))
-    assert heard.shape == tone.shape
-    assert not heard[: bridge.delay - 1].any()
-    settled = slice(bridge.delay + rate // 50, None)
-    np.testing.assert_allclose(heard[settled], tone[settled.start - bridge.delay : -bridge.delay], atol=4e-3)
+@pytest.mark.parametrize(("rate", "inner_rate", "hop", "inner_delay"), CASES)
+def test_the_output_is_the_input_exactly_as_late_as_stated(rate, inner_rate, hop, inner_delay):
+    adapter = RateAdapter(rate, inner_rate, hop, inner_delay)
+    tone = np.sin(2 * np.pi * 0.31 * min(rate, inner_rate) / rate * np.arange(rate // 2)).astype(np.float32)
+    output = play(adapter, tone, [256], Delayed(inner_delay))
+    assert output.shape == tone.shape
+    assert not output[: adapter.delay - 1].any()
+    settled = slice(adapter.delay + rate // 50, None)
+    np.testing.assert_allclose(output[settled], tone[settled.start - adapter.delay : -adapter.delay], atol=4e-3)
 
 
-@pytest.mark.parametrize(("rate", "inner", "hop", "late"), CASES)
-def test_any_blocks_give_the_same_and_none_ever_waits_nor_could_with_less_delay(rate, inner, hop, late):
+@pytest.mark.parametrize(("rate", "inner_rate", "hop", "inner_delay"), CASES)
+def test_any_block_sizes_give_the_same_and_no_shorter_delay_would_do(rate, inner_rate, hop, inner_delay):
     noise = np.random.default_rng(0).normal(0, 0.3, 2500).astype(np.float32)
-    whole = RateAdapter(rate, inner, hop, late).process(noise, _each_hop(hop, Late(late)))
+    whole = RateAdapter(rate, inner_rate, hop, inner_delay).process(noise, _each_hop(hop, Delayed(inner_delay)))
     for sizes in ([256], [1, 31, 64, 333, 2, 900, 0]):
-        np.testing.assert_array_equal(play(RateAdapter(rate, inner, hop, late), noise, sizes, Late(late)), whole)
-    bridge, step, spare = RateAdapter(rate, inner, hop, late), Late(late), []
+        np.testing.assert_array_equal(
+            play(RateAdapter(rate, inner_rate, hop, inner_delay), noise, sizes, Delayed(inner_delay)), whole
+        )
+    adapter, step, spare = RateAdapter(rate, inner_rate, hop, inner_delay), Delayed(inner_delay), []
     for sample in noise:
-        assert len(bridge.process(np.array([sample]), step)) == 1
-        spare.append(len(bridge._made))
+        assert len(adapter.process(np.array([sample]), step)) == 1
+        spare.append(len(adapter._ready))
     assert min(spare) == 0
 
 
@@ -68,24 +70,24 @@ def _each_hop(hop, step):
     return checked
 
 
-@pytest.mark.parametrize(("rate", "inner", "hop", "late"), CASES)
-def test_what_the_bridge_leaves_behind_is_in_line_with_what_it_carries(rate, inner, hop, late):
-    bridge = RateAdapter(rate, inner, hop, late)
+@pytest.mark.parametrize(("rate", "inner_rate", "hop", "inner_delay"), CASES)
+def test_the_high_band_is_aligned_with_the_resampled_band(rate, inner_rate, hop, inner_delay):
+    adapter = RateAdapter(rate, inner_rate, hop, inner_delay)
     sound = np.random.default_rng(1).normal(0, 0.3, 6000).astype(np.float32)
     pieces = [
-        bridge.process(block, _each_hop(hop, step), np.float32(1))
-        for step in [Late(late)]
+        adapter.process(block, _each_hop(hop, step), np.float32(1))
+        for step in [Delayed(inner_delay)]
         for block in np.split(sound, 12)
     ]
-    np.testing.assert_allclose(np.concatenate(pieces)[bridge.delay :], sound[: -bridge.delay], atol=1e-5)
+    np.testing.assert_allclose(np.concatenate(pieces)[adapter.delay :], sound[: -adapter.delay], atol=1e-5)
 
 
-def test_with_time_to_spare_the_second_half_of_a_hop_falls_on_the_block_after_and_any_blocks_give_the_same():
-    rate, inner, hop, late = 48_000, 16_000, 128, 256
-    spare_s = 128 / rate
-    bridge, log = RateAdapter(rate, inner, hop, late, spare_s), []
-    assert bridge.delay == RateAdapter(rate, inner, hop, late).delay + 128
-    step = Late(late)
+def test_with_deferral_the_second_half_of_a_hop_falls_into_the_next_block_and_any_block_sizes_give_the_same():
+    rate, inner_rate, hop, inner_delay = 48_000, 16_000, 128, 256
+    deferral_s = 128 / rate
+    adapter, log = RateAdapter(rate, inner_rate, hop, inner_delay, deferral_s), []
+    assert adapter.delay == RateAdapter(rate, inner_rate, hop, inner_delay).delay + 128
+    step = Delayed(inner_delay)
 
     def begin(sound):
         finish = step(sound)
@@ -93,13 +95,13 @@ def test_with_time_to_spare_the_second_half_of_a_hop_falls_on_the_block_after_an
         return lambda: log.append("finish") or finish()
 
     noise = np.random.default_rng(0).normal(0, 0.3, 128 * 60).astype(np.float32)
-    heard, works = [], []
+    output, works = [], []
     for block in np.split(noise, 60):
         log.clear()
-        heard.append(bridge.process(block, begin))
+        output.append(adapter.process(block, begin))
         works.append(tuple(log))
     first = works.index(("begin",), 30)
     assert works[first : first + 6] == [("begin",), ("finish",), ()] * 2
     for sizes in ([1000], [1, 31, 64, 333, 2, 900, 0]):
-        other = play(RateAdapter(rate, inner, hop, late, spare_s), noise, sizes, Late(late))
-        np.testing.assert_array_equal(other, np.concatenate(heard))
+        other = play(RateAdapter(rate, inner_rate, hop, inner_delay, deferral_s), noise, sizes, Delayed(inner_delay))
+        np.testing.assert_array_equal(other, np.concatenate(output))

@@ -1,4 +1,4 @@
-"""The voice that comes with Gramophone bears what a stage throws at it, stays in tune, and is who its card says."""
+"""The shipped voice models: robust to bad input, in tune, and as their cards say."""
 
 import math
 
@@ -25,7 +25,7 @@ def clip(name, seconds=3.0):
 
 
 def said(sound, **turned):
-    """What is said of a sound `(T,)`, in line with it."""
+    """The output for a sound `(T,)`, aligned with it."""
     playing = stage("voice", RATE, likeness=1.0, **turned)
     heard = play(playing, np.pad(sound, (0, playing.delay)).astype(np.float32)[None], [256])
     playing.close()
@@ -44,7 +44,7 @@ HOSTILE |= {"a band": clip("choir.flac") + clip("strings.flac"), "drums": clip("
 
 @pytest.mark.parametrize("content", HOSTILE)
 @pytest.mark.parametrize("speaker", ["moscow", "cello"])
-def test_bad_input_is_said_as_loudly_as_it_came_without_a_squeal(content, speaker):
+def test_the_output_of_bad_input_is_as_loud_as_the_input_without_a_squeal(content, speaker):
     sound = HOSTILE[content].astype(np.float32)
     heard = said(sound, speaker=speaker, range="octaves")
     assert np.isfinite(heard).all()
@@ -64,7 +64,7 @@ def test_a_whisper_stays_a_whisper():
 
 
 @pytest.mark.parametrize("speaker", ["english", "italian", "cello", "trumpet"])
-def test_it_is_in_tune_with_who_sings(speaker):
+def test_the_output_is_in_tune_with_the_input(speaker):
     sound = sung(3.0, 196.0)[0]
     heard = pitch_contour(said(sound, speaker=speaker), RATE, HOP)
     voiced = heard[40:, 1] >= 0.5
@@ -73,7 +73,7 @@ def test_it_is_in_tune_with_who_sings(speaker):
 
 
 @pytest.mark.parametrize(("model", "most_ms"), [("voice", 40), ("voice-quick", 20)])
-def test_it_is_no_later_than_is_asked_of_it(model, most_ms):
+def test_its_delay_meets_its_target(model, most_ms):
     playing = stage(model, 48_000)
     assert playing.delay <= most_ms * 48
     playing.close()

@@ -1,4 +1,4 @@
-"""The latent stage: says again what comes in, in line and the same however it is cut, and obeys its knobs."""
+"""The latent stage: aligned with its input, independent of block sizes, controlled by its parameters."""
 
 import logging
 from dataclasses import replace
@@ -29,7 +29,7 @@ from gramophone.realtime.stages.latent.stage import LatentStage
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
-    """A clip long enough to learn from, another, and one that is too short."""
+    """A clip long enough for its style, another, and one that is too short."""
     folder = tmp_path_factory.mktemp("clips")
     sound = noise(8000)[0]
     return {
@@ -59,7 +59,7 @@ def turns(clips):
 
 
 @pytest.mark.parametrize("rate", [RATE, 11_025, 8_000, 6_000])
-def test_any_blocks_give_one_sound_while_every_knob_is_turned(model, clips, rate):
+def test_any_block_sizes_give_the_same_sound_while_every_parameter_changes(model, clips, rate):
     sound, surfaces = noise(9000, 2), turns(clips)
     values = {"clip": clips["long"], "clip2": clips["other"], "strength": 0.2}
     whole = play(stage(model, rate, 2, **values), sound, [9000], surfaces)
@@ -73,7 +73,7 @@ def test_any_blocks_give_one_sound_while_every_knob_is_turned(model, clips, rate
     np.testing.assert_array_equal(untouched[:, :1000], whole[:, :1000])
 
 
-def test_left_alone_it_is_the_plain_model_exactly_as_late_as_it_says(model, clips, tmp_path):
+def test_by_default_it_is_the_plain_model_exactly_as_late_as_stated(model, clips, tmp_path):
     """Against the whole sound at once in torch: filter, encode, decode with the same random numbers, filter."""
     net = checkpoint(tmp_path / "net.safetensors")
     sound = noise(1400)[0]
@@ -100,7 +100,7 @@ def _filtered(sound):
     return np.convolve(sound, kernel[::-1]).astype(np.float32)[len(kernel) // 2 :][: len(sound)]
 
 
-def test_the_model_of_the_report_is_late_by_less_than_sixty_milliseconds():
+def test_the_default_vlae_is_late_by_less_than_sixty_milliseconds():
     for window, known in (0, 256), (1024, 512):
         shape = VLAEShape(pitch_window=window)
         delay = RateAdapter(48_000, shape.rate, shape.hop, VLAE(shape).delay).delay
@@ -108,7 +108,7 @@ def test_the_model_of_the_report_is_late_by_less_than_sixty_milliseconds():
         assert delay / 48_000 < 0.06
 
 
-def test_once_frozen_what_comes_in_is_not_heard_but_knobs_are(model):
+def test_when_frozen_the_input_has_no_effect_but_parameters_have(model):
     sound = noise(6000)
     frozen = [(3000, "freeze", True)]
     other = sound.copy()
@@ -142,7 +142,7 @@ def test_recall_goes_back_to_what_was_stored_also_out_of_a_saved_preset(model, t
     chain.close()
 
 
-def test_all_of_the_way_to_a_second_clip_nothing_else_is_heard(model, clips):
+def test_with_morph_at_one_only_the_second_clip_is_played(model, clips):
     sound = noise(6000)
     values = {"clip2": clips["other"], "morph": 1.0}
     first, silent = (play(stage(model, **values), content, [256]) for content in (sound, np.zeros_like(sound)))
@@ -150,7 +150,7 @@ def test_all_of_the_way_to_a_second_clip_nothing_else_is_heard(model, clips):
     assert not np.array_equal(play(stage(model), sound, [256]), first)
 
 
-def test_a_clip_learnt_in_the_background_is_heard_again_from_the_same_sample_on(model, clips):
+def test_a_clip_analysed_in_the_background_is_replayed_from_the_same_sample_on(model, clips):
     sound = noise(20_000)
     playing, heard = stage(model), []
     playing.set("clip2", clips["other"])
@@ -172,20 +172,22 @@ def test_a_clip_learnt_in_the_background_is_heard_again_from_the_same_sample_on(
         part.close()
 
 
-def test_a_clip_that_cannot_be_learnt_is_named_and_the_old_one_stays(model, clips, tmp_path, caplog):
+def test_a_clip_that_cannot_be_analysed_is_named_and_the_old_one_stays(model, clips, tmp_path, caplog):
     (tmp_path / "words.wav").write_text("words")
     with pytest.raises(StageError, match=r"words\.wav"):
         stage(model, clip=str(tmp_path / "words.wav"))
     playing, untouched = stage(model, clip=clips["long"]), stage(model, clip=clips["long"])
     playing.set("clip", str(tmp_path / "words.wav"))
-    playing.background._order.made.exception()  # waits until it has failed
+    playing.background._request.made.exception()  # waits until it has failed
     sound = noise(6000)
     np.testing.assert_array_equal(play(playing, sound, [256]), play(untouched, sound, [256]))
     assert "words.wav" in caplog.text
     assert "stays as it was" in caplog.text
 
 
-def test_a_clip_too_short_for_a_covariance_says_so_and_a_silent_one_teaches_nothing(model, clips, tmp_path, caplog):
+def test_a_clip_too_short_for_a_covariance_is_warned_about_and_a_silent_one_has_no_style(
+    model, clips, tmp_path, caplog
+):
     with caplog.at_level(logging.WARNING):
         short = stage(model, clip=clips["short"])
     assert "too short" in caplog.text
@@ -195,7 +197,7 @@ def test_a_clip_too_short_for_a_covariance_says_so_and_a_silent_one_teaches_noth
     assert np.isfinite(moved).all()
     assert not np.array_equal(moved, plain)
     silent = stage(model, clip=write(tmp_path / "silent.wav", np.zeros(8000, np.float32)))
-    assert "teaches nothing" in caplog.text
+    assert "so it has no style" in caplog.text
     np.testing.assert_array_equal(play(silent, sound, [256]), plain)
 
 
@@ -235,17 +237,17 @@ def test_its_knobs_are_those_of_the_model(model, tmp_path):
         stage(model).set("model", "other")
 
 
-def test_with_a_latent_goes_what_the_card_says_goes_with_it(tmp_path):
+def test_an_offset_moves_the_latents_that_the_card_couples(tmp_path):
     checkpoint(tmp_path / "alone.safetensors")
     checkpoint(tmp_path / "both.safetensors", notes={"company": [[1, 0, 0], [0, 1, -0.5], [0, 0, 1]]})
     turned = play(stage(str(tmp_path / "both.safetensors"), z2=2.0), noise(3000), [256])
-    told = play(stage(str(tmp_path / "alone.safetensors"), **{"z2": 2.0, "z3-loudness": -1.0}), noise(3000), [256])
+    prosody = play(stage(str(tmp_path / "alone.safetensors"), **{"z2": 2.0, "z3-loudness": -1.0}), noise(3000), [256])
     alone = play(stage(str(tmp_path / "alone.safetensors"), z2=2.0), noise(3000), [256])
-    np.testing.assert_array_equal(turned, told)
+    np.testing.assert_array_equal(turned, prosody)
     assert np.any(turned != alone)
 
 
-def test_what_does_not_fit_is_said(model, tmp_path):
+def test_settings_that_do_not_fit_are_refused(model, tmp_path):
     singer = WaveNet(WaveNetShape(layers=2, cycle=2, residual=8, skip=8))
     save(tmp_path / "singer.safetensors", singer, Card(8000))
     wrong = {
@@ -279,7 +281,7 @@ def test_what_does_not_fit_is_said(model, tmp_path):
         complete(preset)
 
 
-def test_a_preset_with_it_renders_in_line_and_the_same_each_time(model, tmp_path):
+def test_a_preset_with_it_renders_aligned_and_the_same_each_time(model, tmp_path):
     sound = noise(12_000)[0]
     write(tmp_path / "voice.wav", sound, RATE)
     preset = tmp_path / "p.toml"

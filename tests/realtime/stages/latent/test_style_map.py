@@ -1,4 +1,4 @@
-"""Style in latent space: what comes in gets the clip's mean and covariance, against NumPy."""
+"""Style transfer in latent space: the output has the clip's mean and covariance, against NumPy."""
 
 import numpy as np
 import torch
@@ -20,8 +20,8 @@ PERIOD = 20
 def moved(content, style, strength=1.0, power=1.0):
     style_map, output = StyleMap(LATENTS, FRAME_S), []
     for latents in content:
-        style_map.hear(Frame(latents, power))
-        output.append(style_map.move(latents, style, strength, 60.0))
+        style_map.observe(Frame(latents, power))
+        output.append(style_map.apply(latents, style, strength, 60.0))
     return np.array(output)
 
 
@@ -65,13 +65,13 @@ def test_a_clip_that_is_too_short_moves_each_latent_by_itself():
     np.testing.assert_allclose(np.corrcoef(heard.T), np.corrcoef(content[4000:].T), atol=1e-3)
 
 
-def test_pauses_teach_nothing_and_latents_that_do_not_move_are_not_blown_up():
+def test_pauses_have_no_style_and_latents_that_do_not_move_are_not_blown_up():
     content, style = frames(1, 2000), style_of(frames(2, 3000))
     style_map, with_pauses = StyleMap(LATENTS, FRAME_S), []
     for latents in content:
-        style_map.hear(Frame(latents, 1.0))
-        style_map.hear(Frame(np.full(LATENTS, 50, np.float32), 1e-8))
-        with_pauses.append(style_map.move(latents, style, 1.0, 60.0))
+        style_map.observe(Frame(latents, 1.0))
+        style_map.observe(Frame(np.full(LATENTS, 50, np.float32), 1e-8))
+        with_pauses.append(style_map.apply(latents, style, 1.0, 60.0))
     np.testing.assert_array_equal(with_pauses, moved(content, style))
     idle = content.copy()
     idle[:, 0] = 0.2
@@ -81,7 +81,7 @@ def test_pauses_teach_nothing_and_latents_that_do_not_move_are_not_blown_up():
     assert np.abs(heard).max() < 20
 
 
-def test_a_lesson_holds_the_mean_and_the_covariance_of_what_is_audible_of_a_clip(tmp_path):
+def test_a_clips_style_is_the_mean_and_the_covariance_of_its_audible_frames(tmp_path):
     checkpoint(tmp_path / "net.safetensors")
     from gramophone.models.checkpoint import load
 

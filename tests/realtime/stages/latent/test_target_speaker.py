@@ -1,4 +1,4 @@
-"""A clip makes a speaker of whoever is heard in it, and a voice moves latents to where a speaker's lie."""
+"""One-shot target speakers, and the move of latents to a speaker's statistics."""
 
 import logging
 from dataclasses import replace
@@ -35,7 +35,7 @@ def clip(tmp_path_factory):
     return write(tmp_path_factory.mktemp("clips") / "ann: a take.wav", of_clip(), RATE)
 
 
-def test_a_guest_is_heard_saved_and_known_again_without_listening(model, clip, monkeypatch):
+def test_a_target_speaker_is_saved_and_restored_without_analysing_its_clip(model, clip, monkeypatch):
     sound = sung(1.5)
     met = stage(model, RATE, guest=clip)
     heard = play(met, sound, [256])
@@ -46,13 +46,13 @@ def test_a_guest_is_heard_saved_and_known_again_without_listening(model, clip, m
     def again(*_):
         raise AssertionError("listened again")
 
-    monkeypatch.setattr("gramophone.realtime.stages.latent.voice_codec.meet", again)
+    monkeypatch.setattr("gramophone.realtime.stages.latent.voice_codec.enrol", again)
     np.testing.assert_array_equal(play(stage(model, RATE, guest=clip, met=saved), sound, [256]), heard)
     alone = play(stage(model, RATE, guest=clip, met=saved, **{"guest-share": 0.0}), sound, [256])
     np.testing.assert_array_equal(alone, play(stage(model, RATE), sound, [256]))
 
 
-def test_a_guest_may_come_and_go_while_it_plays(model, clip):
+def test_a_target_speaker_can_be_set_and_cleared_live(model, clip):
     playing = stage(model, RATE)
     playing.hold()
     before = play(playing, sung(0.5), [256])
@@ -66,27 +66,27 @@ def test_a_guest_may_come_and_go_while_it_plays(model, clip):
     assert "met" not in playing.snapshot()
 
 
-def test_what_does_not_make_a_guest_is_said(model, clip, tmp_path, caplog):
+def test_clips_without_one_voice_are_refused_or_warned_about(model, clip, tmp_path, caplog):
     silent = write(tmp_path / "silent.wav", np.zeros(3 * RATE, np.float32), RATE)
     brief = write(tmp_path / "brief.wav", of_clip()[3 * RATE : 3 * RATE + 4000], RATE)
     for path in (silent, brief):
-        with pytest.raises(StageError, match="nobody to be heard; expected 5 to 30 seconds"):
+        with pytest.raises(StageError, match="no voice in it; expected 5 to 30 seconds"):
             stage(model, RATE, guest=path)
     band = np.random.default_rng(0).normal(0, 0.1, 6 * RATE).astype(np.float32)
     with caplog.at_level(logging.WARNING):
         stage(model, RATE, guest=write(tmp_path / "band.wav", band, RATE))
-    assert "something else is heard as well, music perhaps" in caplog.text
+    assert "there is other sound beside the voice, such as music" in caplog.text
     for met in ("1 2 3", "x.wav: 1 2 3", "x.wav: nobody"):
         preset = Preset("p", (StageSettings("voice", "latent", {"model": model, "guest": clip, "met": met}),))
-        with pytest.raises(PresetError, match="take the line out"):
+        with pytest.raises(PresetError, match="remove the line"):
             complete(preset)
 
 
-def test_a_guest_as_a_text_is_the_same_to_the_bit():
+def test_a_target_speaker_survives_conversion_to_text_bit_for_bit():
     chance = np.random.default_rng(0)
     half = chance.normal(size=(3, 3)).astype(np.float32)
     target = TargetSpeaker("a.wav", chance.normal(size=5).astype(np.float32), 0.25, half[0], half + half.T)
-    again = TargetSpeaker.of_text(target.text(), {"speaker": 5, "latents": 3})
+    again = TargetSpeaker.from_text(target.to_text(), {"speaker": 5, "latents": 3})
     for name in ("vector", "mean", "covariance"):
         np.testing.assert_array_equal(getattr(again, name), getattr(target, name))
     assert (again.clip, again.octave) == ("a.wav", 0.25)
@@ -106,7 +106,7 @@ def test_with_likeness_latents_have_the_speakers_mean_and_covariance():
     np.testing.assert_array_equal(alone.process(Frame(content[0], 1.0), values).latents, content[0])
 
 
-def test_likeness_goes_to_the_speakers_of_the_card_and_to_the_guest(clip, tmp_path):
+def test_likeness_moves_to_the_speakers_of_the_card_and_to_the_target_speaker(clip, tmp_path):
     chance = np.random.default_rng(3)
     notes = {name: {"mean": chance.normal(0, 2, 3).tolist(), "covariance": np.eye(3).tolist()} for name in SPEAKERS}
     path = tmp_path / "voice.safetensors"

@@ -24,23 +24,29 @@ from support.voice import (
 from gramophone.models.checkpoint import Card
 from gramophone.realtime.dsp.pitch.tracker import PitchTracker
 from gramophone.realtime.stage_registry import keys_of
-from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
-from gramophone.realtime.stages.latent.parameters import knobs_of
+from gramophone.realtime.stages.latent.parameters import parameters_of
 from gramophone.realtime.stages.latent.pitch_transform import PitchTransform
 from gramophone.realtime.stages.latent.rate_adapter import RateAdapter
-from gramophone.realtime.stages.latent.voice_codec import VoiceCodec, in_character, nobody, tracker_of, voiced_as
+from gramophone.realtime.stages.latent.voice_codec import (
+    LoudnessMatch,
+    VoiceCodec,
+    adjust_voicing,
+    mean_speaker,
+    pitch_tracker_of,
+    scale_character,
+)
 from gramophone.realtime.stages.latent.voice_decoder import KernelVoiceDecoder, ModuleVoiceDecoder
 
 FRAME_S = HOP / RATE
 
 
 def values(**turned):
-    knobs = {knob.name: knob.default for knob in knobs_of("voice", card(), SHAPE.latents)}
+    knobs = {knob.name: knob.default for knob in parameters_of("voice", card(), SHAPE.latents)}
     return knobs | {name.replace("_", "-"): value for name, value in turned.items()}
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 2, 3])
-def test_what_is_heard_is_what_torch_hears_and_all_of_it_is_of_one_hop(ahead):
+def test_live_analysis_equals_torch_and_all_of_a_frame_describes_one_hop(ahead):
     shape = replace(SHAPE, ahead=ahead)
     model, codec = made(shape), VoiceCodec(made(shape), card(shape), "cpu")
     sound = sung(2.0)[0] + 0.01 * noise(2 * RATE)[0]
@@ -52,42 +58,42 @@ def test_what_is_heard_is_what_torch_hears_and_all_of_it_is_of_one_hop(ahead):
     first = model.loudness.delay
     heard = np.array([frame.latents for frame in frames])
     np.testing.assert_allclose(heard, numbers[0, : shape.latents].t(), atol=2e-4)
-    np.testing.assert_allclose([frame.told[2] for frame in frames][first:], loudness[0, 0, first:], atol=1e-4)
+    np.testing.assert_allclose([frame.prosody[2] for frame in frames][first:], loudness[0, 0, first:], atol=1e-4)
     powers = np.square(sound.reshape(-1, HOP)).mean(1)
     np.testing.assert_allclose([frame.power for frame in frames][ahead:], powers[: len(powers) - ahead], rtol=1e-5)
 
 
 @pytest.mark.parametrize(("ahead", "late"), [(0, 201), (1, 73), (2, 0), (3, 0)])
-def test_pitch_is_told_in_line_where_the_model_waits_long_enough_and_as_late_as_stated_else(ahead, late):
+def test_pitch_is_aligned_if_the_look_ahead_is_long_enough_and_else_lags_as_stated(ahead, late):
     shape = replace(SHAPE, ahead=ahead)
     codec = VoiceCodec(made(shape), card(shape), "cpu")
-    assert codec.pitch_late == late
+    assert codec.pitch_lag == late
     hz = 150 * 2 ** (1.5 * np.arange(RATE) / RATE)
     frames = [codec.analyse(hop) for hop in harmonics(hz, [1, 0.6, 0.4, 0.2])[: RATE // HOP * HOP].reshape(-1, HOP)]
-    octaves = np.array([frame.told[0] for frame in frames[30:-10]])
+    octaves = np.array([frame.prosody[0] for frame in frames[30:-10]])
     ends = (np.arange(30, len(frames) - 10) + 1 - ahead) * HOP  # frame m of them is of hop m - ahead
     found = RATE * (octaves - math.log2(150 / 160)) / 1.5
     assert abs(np.median(ends - found) - late) < 0.0015 * RATE
-    assert tracker_of(shape).delay <= max(shape.ahead * HOP, 201)
+    assert pitch_tracker_of(shape).delay <= max(shape.ahead * HOP, 201)
 
 
-def test_what_is_sung_is_what_torch_sings():
+def test_the_kernel_decoder_equals_torch():
     model = made()
     live, plain = KernelVoiceDecoder(model.decoder), ModuleVoiceDecoder(model.decoder, "cpu")
     random, frames = np.random.default_rng(0), 200
     latents = random.normal(size=(frames, 3)).astype(np.float32)
-    told = np.zeros((frames, 3), np.float32)
-    told[:, 0] = np.linspace(-1.2, 3.6, frames) + random.normal(0, 0.3, frames) * (np.arange(frames) % 50 > 40)
-    told[:, 1] = (np.arange(frames) % 30 > 8) * random.uniform(0.5, 1, frames)
-    told[:, 2] = random.uniform(-12, 0, frames)
+    prosody = np.zeros((frames, 3), np.float32)
+    prosody[:, 0] = np.linspace(-1.2, 3.6, frames) + random.normal(0, 0.3, frames) * (np.arange(frames) % 50 > 40)
+    prosody[:, 1] = (np.arange(frames) % 30 > 8) * random.uniform(0.5, 1, frames)
+    prosody[:, 2] = random.uniform(-12, 0, frames)
     colours = np.stack([np.linspace(-1, 1, frames), np.linspace(1, -2, frames), np.linspace(-0.6, 0.6, frames)], 1)
     heard = []
     for frame in range(frames):
         speaker = model.table[0 if frame < 90 else 2].numpy()
         if frame % 3:
-            live.look_back()
-        now = latents[frame], speaker, told[frame], colours[frame].astype(np.float32)
-        heard.append((live.sing(*now), plain.sing(*now)))
+            live.prepare()
+        now = latents[frame], speaker, prosody[frame], colours[frame].astype(np.float32)
+        heard.append((live.decode(*now), plain.decode(*now)))
     ours, theirs = (np.concatenate(series) for series in zip(*heard, strict=True))
     assert np.abs(theirs).max() > 0.3
     np.testing.assert_allclose(ours, theirs, atol=2e-3)
@@ -114,7 +120,7 @@ TURNS = [
 
 
 @pytest.mark.parametrize("rate", [48_000, 44_100, 16_000, 8_000])
-def test_any_blocks_give_one_sound_while_every_knob_is_turned(model, rate):
+def test_any_block_sizes_give_the_same_sound_while_every_parameter_changes(model, rate):
     sound = np.repeat(sung(0.25, rate=rate) if rate < 40_000 else sung(0.2, rate=rate), 2, axis=0)
     turns = [turn for turn in TURNS if turn[0] < sound.shape[1]]
     whole = play(stage(model, rate, 2), sound, [sound.shape[1]], turns)
@@ -126,8 +132,8 @@ def test_any_blocks_give_one_sound_while_every_knob_is_turned(model, rate):
 
 
 @pytest.mark.parametrize("rate", [48_000, 16_000])
-def test_what_is_said_is_as_late_as_stated(model, rate):
-    """Its envelope is yours, and most like it when shifted by the delay."""
+def test_the_output_is_as_late_as_stated(model, rate):
+    """The output's envelope is most like the input's when shifted by the delay."""
     playing = stage(model, rate, voicing=-1.0)
     sound = sung(2.0, rate=rate) * (np.sin(2 * np.pi * 6.3 * np.arange(2 * rate) / rate) > 0.6)
     heard = play(playing, np.pad(sound.astype(np.float32), ((0, 0), (0, 4000))), [256])[0]
@@ -138,11 +144,11 @@ def test_what_is_said_is_as_late_as_stated(model, rate):
     assert abs(lags[int(np.argmax(alike))] - playing.delay) < 0.0015 * rate
 
 
-def test_the_voice_of_the_report_is_late_by_less_than_forty_milliseconds_and_the_quick_one_by_less_than_twenty():
+def test_the_default_voice_is_late_by_less_than_forty_milliseconds_and_the_quick_one_by_less_than_twenty():
     for ahead, spare, most_s in [(2, 128, 0.04), (1, 0, 0.02), (0, 0, 0.02)]:
         shape = replace(SHAPE, ahead=ahead)
         codec = VoiceCodec(made(shape), card(shape), "cpu")
-        delay = RateAdapter(48_000, codec.rate, codec.hop, codec.delay, codec.spare_s).delay
+        delay = RateAdapter(48_000, codec.rate, codec.hop, codec.delay, codec.deferral_s).delay
         assert delay == 3 * (24 + ahead * 128 + 127 + 24) + spare  # a filter, the encoder, the rest of a hop, a filter
         assert delay / 48_000 < most_s
 
@@ -159,19 +165,19 @@ def test_bad_input_gives_numbers_within_bounds_as_loud_as_what_came_in(model, co
         assert abs(10 * math.log10(now / was)) < 3
 
 
-def test_after_what_it_can_hardly_say_nothing_bursts_out():
-    """A whisper that is sung 30 dB too softly is made up for; the tone after it is no louder than what came in."""
+def test_after_a_faint_passage_the_output_does_not_overshoot():
+    """An output 30 dB too soft is raised; the tone after it is no louder than the input."""
     leveller, hop = LoudnessMatch(HOP, FRAME_S), np.sqrt(0.01) * noise(200 * HOP)[0].reshape(-1, HOP)
     hop /= np.sqrt(np.square(hop).mean(1, keepdims=True)) / 0.1
     levels = np.where(np.arange(200) < 150, 10 ** (-30 / 20), 1.0)
-    said = np.array([leveller.level(level * sound, 0.01) for level, sound in zip(levels, hop, strict=True)])
+    said = np.array([leveller.process(level * sound, 0.01) for level, sound in zip(levels, hop, strict=True)])
     loudness = 10 * np.log10(np.square(said).mean(1) / 0.01)
     assert abs(loudness[149]) < 1
     assert (loudness[151:] < 3.1).all()
     assert abs(loudness[-1]) < 3.1
 
 
-def test_without_character_all_are_nobody_and_with_more_everybody_is_further_from_them(model):
+def test_character_scales_the_distance_from_the_mean_speaker(model):
     sound = sung()
     heard = {
         (speaker, character): play(stage(model, RATE, speaker=speaker, character=character), sound, [256])
@@ -185,12 +191,12 @@ def test_without_character_all_are_nobody_and_with_more_everybody_is_further_fro
     assert apart[2] > 1.5 * apart[1] > 2 * apart[0] > 0
 
 
-def test_nobody_is_in_the_middle_of_people_whatever_instruments_are_like():
+def test_the_mean_speaker_is_the_mean_of_people_not_of_instruments():
     table = np.array([[1, 0], [3, 0], [0, 50]], np.float32)
     known = Card(RATE, HOP, speakers=SPEAKERS, notes={"instruments": ["flute"]})
-    assert nobody(table, known).tolist() == [2, 0]
-    assert nobody(table[2:], replace(known, speakers=("flute",))).tolist() == [0, 50]
-    assert in_character(table[1], nobody(table, known), 2.0).tolist() == [4, 0]
+    assert mean_speaker(table, known).tolist() == [2, 0]
+    assert mean_speaker(table[2:], replace(known, speakers=("flute",))).tolist() == [0, 50]
+    assert scale_character(table[1], mean_speaker(table, known), 2.0).tolist() == [4, 0]
 
 
 def test_silence_stays_silent(model):
@@ -209,8 +215,8 @@ def test_silence_stays_silent(model):
         ("character", 2.0),
     ],
 )
-def test_no_turn_clicks(model, knob, to):
-    """What changes fastest while a knob is turned is hardly faster than before or after."""
+def test_no_parameter_change_clicks(model, knob, to):
+    """The fastest change while a parameter moves is hardly faster than before or after."""
     sound = 0.3 * harmonics(np.full(RATE, 180.0), [1, 0.5, 0.3])[None]
     heard = play(stage(model, RATE, breath=-24.0), sound, [128], [(RATE // 2, knob, to)])[0]
     loud = np.sqrt(np.convolve(np.square(heard), np.full(640, 1 / 640), "same"))
@@ -235,14 +241,14 @@ def test_once_frozen_the_vowel_stays_and_the_tune_goes_on(model):
 
 
 def turned(octaves, voicing=1.0, speaker=0, usual=(math.nan,), **knobs):
-    """What an intonation makes of a series of octaves, for one speaker of those whose middles are `usual`."""
+    """A series of octaves, transformed, for one of the speakers whose middle octaves are `usual`."""
     intonation = PitchTransform(FRAME_S, np.array(usual, np.float32))
     weights, known = np.eye(len(usual), dtype=np.float32)[speaker], values(**knobs)
     voicing = np.broadcast_to(voicing, len(octaves))
-    return np.array([intonation.turn(*frame, weights, known) for frame in zip(octaves, voicing, strict=True)])
+    return np.array([intonation.transform(*frame, weights, known) for frame in zip(octaves, voicing, strict=True)])
 
 
-def test_left_alone_pitch_is_as_it_was():
+def test_by_default_pitch_is_unchanged():
     octaves = np.random.default_rng(0).uniform(-1, 2, 300)
     np.testing.assert_allclose(turned(octaves, usual=(1.0,)), octaves, atol=1e-12)
 
@@ -274,7 +280,7 @@ def notes(octaves):
 
 
 @pytest.mark.parametrize(("scale", "allowed"), [("chromatic", range(12)), ("pentatonic", (2, 4, 6, 9, 11))])
-def test_what_is_held_comes_to_be_in_tune(scale, allowed):
+def test_a_held_pitch_is_corrected_to_the_scale(scale, allowed):
     for start in np.random.default_rng(1).uniform(-1, 2, 12):
         ends = notes(turned(np.full(120, start), scale=scale, key="D", glide=80.0)[-1])
         assert abs(ends - round(ends)) < 0.01
@@ -305,12 +311,12 @@ def test_vibrato_swings_as_wide_and_as_fast_as_asked_from_nothing():
     assert crossings == pytest.approx(5 * 750 * FRAME_S, abs=1)
 
 
-def test_voicing_goes_from_whispered_to_always_sung():
-    assert [voiced_as(0.8, knob) for knob in (-1, 0, 1)] == pytest.approx([0, 0.8, 1])
-    assert voiced_as(0.0, 0.5) == 0.5
+def test_voicing_goes_from_all_whispered_to_all_voiced():
+    assert [adjust_voicing(0.8, knob) for knob in (-1, 0, 1)] == pytest.approx([0, 0.8, 1])
+    assert adjust_voicing(0.0, 0.5) == 0.5
 
 
-def test_its_knobs_are_a_voices_and_come_from_its_card(model):
+def test_its_parameters_are_those_of_a_voice_and_of_its_card(model):
     knobs = {knob.name: knob for knob in keys_of("latent", {"model": model}, None).knobs}
     assert {"pitch", "range", "scale", "key", "glide", "vibrato", "formant", "breath", "brightness", "air"} < set(knobs)
     assert knobs["speaker"].choices == SPEAKERS

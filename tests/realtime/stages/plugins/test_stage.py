@@ -29,7 +29,7 @@ from gramophone.realtime.stages.plugins import describe as probe
 from gramophone.realtime.stages.plugins import scan
 from gramophone.realtime.stages.plugins.child_main import PluginSource
 from gramophone.realtime.stages.plugins.errors import PluginError, PluginFailedError
-from gramophone.realtime.stages.plugins.host import PATIENCE_S, PluginHost
+from gramophone.realtime.stages.plugins.host import TIMEOUT_S, PluginHost
 from gramophone.realtime.stages.plugins.pipe_signal import POLLS
 from gramophone.realtime.stages.plugins.stage import PluginStage
 from gramophone.realtime.system.cache_folder import cache_folder
@@ -189,7 +189,7 @@ def test_moving_knobs_do_not_depend_on_the_blocks() -> None:
 
 @pytest.mark.peer
 @needs_zam
-def test_a_turned_knob_clicks_a_tenth_of_what_stepping_does(tmp_path: Path) -> None:
+def test_a_moving_parameter_clicks_a_tenth_of_what_a_step_does(tmp_path: Path) -> None:
     """A click: the greatest fourth difference, which a slow sine hardly has."""
     sine = np.tile(0.2 * np.cos(2 * np.pi * 200 / RATE * np.arange(24000)), (2, 1)).astype(np.float32)
     code = f"""
@@ -285,7 +285,7 @@ def test_render_lines_up_whatever_the_plugins_latency() -> None:
 @pytest.mark.peer
 @needs_zam
 @pytest.mark.parametrize("polls", [False, True] if POLLS else [False])
-def test_both_bells_ring(polls: bool) -> None:
+def test_both_kinds_of_signal_wake_the_other_process(polls: bool) -> None:
     sound = noise(2, 9000)
     host = PluginHost("comp", PluginSource(str(ZAM["ZamCompX2"])), Format(RATE, 2), COMP, 20.0, polls=polls)
     with closing(host), chain_of(preset_of("ZamCompX2", COMP)) as chain:
@@ -339,21 +339,21 @@ def test_a_plugin_that_dies_while_playing_leaves_the_dry_sound_in_line(signal_na
 @pytest.mark.peer
 @needs_zam
 @needs_signals
-def test_a_plugin_that_hangs_while_telling_its_state_is_given_up_before_the_worker_is() -> None:
-    assert PATIENCE_S < HANGING_S
+def test_a_plugin_that_hangs_while_returning_its_state_is_given_up_before_the_worker_is() -> None:
+    assert TIMEOUT_S < HANGING_S
     sound = noise(2, 1000)
     with chain_of(preset_of("ZamCompX2", {"makeup": 6.0})) as chain:
         pid = stage_of(chain).pid
         assert pid is not None
         os.kill(pid, signal.SIGSTOP)
         assert not chain.slots["fx"].held()
-        assert f"ZamCompX2: while telling its state: no answer after {PATIENCE_S:g} s; bypassed" in chain.status["fx"]
+        assert f"ZamCompX2: while returning its state: no answer after {TIMEOUT_S:g} s; bypassed" in chain.status["fx"]
         np.testing.assert_array_equal(played(chain, sound, [256]), sound)
 
 
 @pytest.mark.peer
 @needs_zam
-def test_a_plugin_that_sends_out_no_numbers_is_given_up() -> None:
+def test_a_plugin_that_returns_nan_is_bypassed() -> None:
     with chain_of(preset_of("ZamCompX2", {"makeup": 30.0})) as chain:
         huge = np.full((2, 256), 3e38, np.float32)
         assert np.isfinite(chain.process(huge)).all()
@@ -362,7 +362,7 @@ def test_a_plugin_that_sends_out_no_numbers_is_given_up() -> None:
 
 @pytest.mark.peer
 @needs_zam
-def test_what_is_known_of_a_plugin_is_asked_again_only_when_it_changes(tmp_path: Path) -> None:
+def test_a_cached_description_is_renewed_only_when_the_plugin_changes(tmp_path: Path) -> None:
     copy = shutil.copytree(ZAM["ZamTube"], tmp_path / "ZamTube.vst3")
     source = PluginSource(str(copy))
     before = set(cache_folder("plugins").glob("*"))
@@ -444,10 +444,10 @@ def test_a_daemonic_worker_can_host_plugins_and_they_end_with_it(tmp_path: Path)
         import numpy as np
 
         def work(line):
-            from gramophone.realtime.stages.plugins.child_main import Source
-            from gramophone.realtime.stages.plugins.host import Host
+            from gramophone.realtime.stages.plugins.child_main import PluginSource
+            from gramophone.realtime.stages.plugins.host import PluginHost
             from gramophone.realtime.stage import Format
-            host = Host("comp", Source({str(ZAM["ZamCompX2"])!r}), Format(48000, 2), {{}}, 20.0)
+            host = PluginHost("comp", PluginSource({str(ZAM["ZamCompX2"])!r}), Format(48000, 2), {{}}, 20.0)
             host.process(np.zeros((2, 64), np.float32))
             line.send(host.pid)
             line.recv()

@@ -1,4 +1,4 @@
-"""The live style stage: goes where the style is, leaves alone what it should, and survives everything."""
+"""The style stage: reaches the style, keeps level and channel balance, survives any input."""
 
 import itertools
 
@@ -68,8 +68,8 @@ def test_strength_zero_is_a_delay_and_the_delay_is_as_stated(rate):
 
 
 @pytest.mark.parametrize("block", [64, 1000, 4096])
-def test_another_band_layout_at_strength_zero_is_not_heard(block):
-    """The new player is late by its delay: faded to before, it would be a dip in level."""
+def test_another_band_layout_at_strength_zero_is_inaudible(block):
+    """The new processor has a delay: faded to before, it would make a dip in level."""
     sound = voice(1.0, 2)
     playing = stage(RATE, 2, strength=0.0)
     playing.hold()
@@ -190,7 +190,7 @@ def test_it_never_blows_up(tmp_path, content, style):
     assert np.isfinite(after).all()
 
 
-def test_a_silent_clip_teaches_nothing(tmp_path):
+def test_a_silent_clip_changes_nothing(tmp_path):
     with AudioWriter(tmp_path / "clip.wav", RATE, 1, RATE) as writer:
         writer.write(np.zeros((1, RATE), np.float32))
     audio = voice(2)
@@ -204,5 +204,5 @@ def test_a_clip_that_is_no_sound_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000, 96_000])
-def test_the_hop_that_the_live_engine_is_told_is_the_one_it_works_in(rate):
+def test_the_hop_that_the_stage_states_is_the_one_it_works_in(rate):
     assert round(keys_of("style", {}, None).hop_s * rate) == StyleBands(rate, 24, 40.0, 7000.0).hop

@@ -1,4 +1,4 @@
-"""The sampler draws what the model says, to the symbol, and the same however it is cut, on every engine."""
+"""The sampler draws what the model predicts, symbol by symbol, for any chunk sizes, on every engine."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ TINY = WaveNetShape(layers=6, cycle=3, residual=8, skip=12, components=3, speake
 
 
 def made(shape, seed=0):
-    """A net with random weights that says more than noise: its logits are spread out."""
+    """A network with random weights whose logits are spread out."""
     torch.manual_seed(seed)
     net = WaveNet(shape).eval().requires_grad_(False)
     net.head[3].weight.mul_(8)
@@ -37,7 +37,7 @@ def conditions(net, frames=1):
 @pytest.mark.parametrize("output", ["mulaw", "logistics"])
 @pytest.mark.parametrize(("temperature", "nucleus"), [(1.0, 1.0), (0.7, 0.8), (0.0, 1.0), (1.3, 0.3)])
 @pytest.mark.parametrize("shape", [TINY, replace(SIZES["S"], components=10)], ids=["tiny", "S"])
-def test_the_kernel_draws_what_torch_draws(shape, output, temperature, nucleus):
+def test_the_kernel_equals_torch(shape, output, temperature, nucleus):
     net = made(replace(shape, output=output))
     held = conditions(net, 3)
     first, second = (

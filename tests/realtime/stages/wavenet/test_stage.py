@@ -1,4 +1,4 @@
-"""The WaveNet stage: an instrument that depends on the count of samples alone, is turned live, and obeys its gate."""
+"""The WaveNet stage: independent of block sizes, changed live, gated by its input."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ TURNS = [
 
 
 @pytest.mark.parametrize("rate", [RATE, 44_100, 8_000, 6_000])
-def test_any_blocks_give_one_sound_while_every_knob_is_turned(model, rate):
+def test_any_block_sizes_give_the_same_sound_while_every_parameter_changes(model, rate):
     sound = noise(7000, 2)
     whole = play(stage(model, rate, 2), sound, [7000], TURNS)
     assert whole.shape == sound.shape
@@ -56,7 +56,7 @@ def test_any_blocks_give_one_sound_while_every_knob_is_turned(model, rate):
     assert not np.array_equal(untouched[:, 1100:], whole[:, 1100:])
 
 
-def test_what_comes_in_opens_the_gate_and_silence_closes_it(model):
+def test_the_input_opens_the_gate_and_silence_closes_it(model):
     sound = np.zeros((1, 3 * RATE // 2), np.float32)
     sound[:, RATE // 2 : RATE] = 0.5
     gated = play(stage(model, gate=1.0, attack=1.0, release=10.0, threshold=-20.0), sound, [256])[0]
@@ -75,7 +75,7 @@ def test_below_the_threshold_the_gate_falls_two_decibels_for_each():
 
 
 @pytest.mark.parametrize(("rate", "to"), [(16_000, 48_000), (8_000, 48_000), (16_000, 44_100), (16_000, 8_000)])
-def test_a_tone_arrives_on_time_and_whole(rate, to):
+def test_a_resampled_tone_is_aligned_and_complete(rate, to):
     resampler = Resampler(rate, to)
     hz = 0.35 * min(rate, to)
     tone = np.sin(2 * np.pi * hz * np.arange(rate) / rate).astype(np.float32)
@@ -90,7 +90,7 @@ def test_a_tone_arrives_on_time_and_whole(rate, to):
     assert np.abs(found - expected)[start:].max() < 2e-3
 
 
-def test_what_a_lower_rate_cannot_hold_is_taken_out():
+def test_frequencies_above_half_of_the_lower_rate_are_removed():
     resampler = Resampler(16_000, 8_000)
     tone = np.sin(2 * np.pi * 5_500 * np.arange(16_000) / 16_000).astype(np.float32)
     assert np.abs(resampler.process(tone[: resampler.required_inputs(4000)], 4000))[200:].max() < 2e-3
@@ -124,7 +124,7 @@ def test_models_that_cannot_be_played_are_named(model, tmp_path):
             WaveNetStage.keys({"model": wrong}, tmp_path)
 
 
-def test_in_a_chain_the_dry_sound_is_not_late(model):
+def test_in_a_chain_the_dry_path_has_no_delay(model):
     preset = Preset("p", (StageSettings("voice", "wavenet", {"model": model, "mix": 0.0}),))
     engine = Engine(preset, RATE, 1)
     sound = noise(4096)
