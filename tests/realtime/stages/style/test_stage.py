@@ -154,7 +154,7 @@ def test_turning_a_knob_makes_no_click(name, value):
         playing.process(audio)
     playing.set(name, value)
     pieces = []
-    while playing.background._order or playing._leaving:
+    while playing.background._request or playing._outgoing:
         pieces.append(playing.process(audio[:, : RATE // 10]))
         assert len(pieces) < 300
     heard = np.concatenate([*pieces, playing.process(audio)], axis=1)[0]
