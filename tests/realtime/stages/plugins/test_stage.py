@@ -391,7 +391,7 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         complete(preset_of("ZamCompX2", {"state": "!"}))
     with pytest.raises(PresetError, match="load_timeout"):
         complete(preset_of("ZamCompX2", {"load_timeout": "long"}))
-    with chain_of(preset_of("ZamCompX2")) as chain, pytest.raises(StageError, match="made of"):
+    with chain_of(preset_of("ZamCompX2")) as chain, pytest.raises(StageError, match="is a setting of the stage"):
         stage_of(chain).set("plugin", "ZamTube")
 
 
