@@ -38,8 +38,8 @@ from gramophone.offline.train.voice.plan import VoicePlan
 from gramophone.offline.train.voice.resynthesis import decoded, warmed_up
 from gramophone.realtime.dsp.pitch.contour import pitch_contour
 from gramophone.realtime.stages.latent.parameters import MOMENTS
-from gramophone.realtime.stages.latent.voice_codec import in_character, nobody
-from gramophone.realtime.stages.latent.voice_offline import analysed
+from gramophone.realtime.stages.latent.voice_codec import mean_speaker, scale_character
+from gramophone.realtime.stages.latent.voice_offline import analyse
 
 REFERENCES = 20
 """Held-out recordings whose mean embedding stands for a speaker."""
@@ -134,7 +134,7 @@ class VoiceCases:
         self.middles = {name: middle_of(own) for name, own in self.phrases.items()}
         self.known = ReferenceSpeakers({name: references(self.corpus, name) for name in self.people}, self.corpus.rate)
         self._likeness, self._character = likeness, character
-        self._mean_speaker = nobody(self.voice.table.numpy(), self.card)
+        self._mean_speaker = mean_speaker(self.voice.table.numpy(), self.card)
         self._usual = styles_of(self.card) if MOMENTS in self.card.notes else {}
 
     def vector(self, speaker: str) -> Tensor:
@@ -149,7 +149,7 @@ class VoiceCases:
         if usual and phrase.speaker in self._usual:
             affine = transport(self._usual[phrase.speaker], usual).partly(self._likeness)
             z = affine(z.transpose(1, 2)).transpose(1, 2)
-        who = torch.from_numpy(in_character(vector.numpy(), self._mean_speaker, self._character))
+        who = torch.from_numpy(scale_character(vector.numpy(), self._mean_speaker, self._character))
         return Conversion(phrase, z, target, who, middle - self.middles[phrase.speaker])
 
     def conversions(self, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Conversion]:
@@ -256,7 +256,7 @@ def _phrase(voice: Voice, recording: Recording, text: str, heard: State) -> Eval
     shape = voice.shape
     samples = sound(recording, 0, round(_LONGEST_S * shape.rate))
     frames = -(-len(samples) // shape.hop)
-    z, contour = analysed(voice, samples, prosody(recording, shape.rate, shape.hop)[:frames], heard)
+    z, contour = analyse(voice, samples, prosody(recording, shape.rate, shape.hop)[:frames], heard)
     return EvaluatedPhrase(recording.speaker, samples, z, contour, speech_quality(samples, shape.rate), text)
 
 

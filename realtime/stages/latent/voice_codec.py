@@ -157,15 +157,9 @@ def scale_character(speaker: Floats, mean: Floats, character: float) -> Floats:
     return speaker if character == 1 else mean + np.float32(character) * (speaker - mean)
 
 
-<<<<<<< HEAD
-def _usual(card: Card) -> Floats:
-    """Return the speakers' middle octaves, NaN for whom the card says nothing of."""
-    hz = card.notes.get(MEDIAN_PITCH, {})
-=======
 def _speaker_octaves(card: Card) -> Floats:
     """Return the speakers' middle pitches in octaves, NaN where the card does not give one."""
-    hz = card.notes.get(USUAL_PITCH, {})
->>>>>>> db33522 (realtime/stages: speak the field's English; derivations, shapes and units; a numba cache that notices a changed callee, in the cache folder)
+    hz = card.notes.get(MEDIAN_PITCH, {})
     return np.array([math.log2(hz.get(name, math.nan) / MIDDLE_HZ) for name in card.speakers], np.float32)
 
 

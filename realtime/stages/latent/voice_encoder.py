@@ -68,11 +68,7 @@ class LiveVoiceEncoder:
     """Encodes hops `(hop,)` to the means of their latents, `(latents,)`, `encoder.delay` frames late."""
 
     def __init__(self, encoder: VoiceEncoder) -> None:
-<<<<<<< HEAD
-        self._ear = LiveVoiceFeatures(encoder.features)
-=======
-        self._features = LiveVoiceFeatures(encoder.ear)
->>>>>>> db33522 (realtime/stages: speak the field's English; derivations, shapes and units; a numba cache that notices a changed callee, in the cache folder)
+        self._features = LiveVoiceFeatures(encoder.features)
         self._weights = _weights_of(encoder)
         self._state = _initial_state_of(self._weights, encoder)
         self._frame = 0
@@ -95,19 +91,11 @@ class LiveVoiceEncoder:
             self._prepared = True
 
     def _compile(self, encoder: VoiceEncoder) -> None:
-<<<<<<< HEAD
-        """Compile now, not later, and leave nothing of it behind."""
-        self.hear(np.zeros(encoder.hop, np.float32))
-        self._ear = LiveVoiceFeatures(encoder.features)
-        self._state = _state_of(self._weights, encoder)
-        self._frame, self._looked_back = 0, False
-=======
         """Compile the kernels before the first block, and reset the state."""
         self.encode(np.zeros(encoder.hop, np.float32))
-        self._features = LiveVoiceFeatures(encoder.ear)
+        self._features = LiveVoiceFeatures(encoder.features)
         self._state = _initial_state_of(self._weights, encoder)
         self._frame, self._prepared = 0, False
->>>>>>> db33522 (realtime/stages: speak the field's English; derivations, shapes and units; a numba cache that notices a changed callee, in the cache folder)
 
 
 def _weights_of(encoder: VoiceEncoder) -> VoiceEncoderWeights:
@@ -139,17 +127,10 @@ def _statistics_of(adaptation: features_module.SpeakerNormalisation) -> SpeakerS
     )
 
 
-<<<<<<< HEAD
-def _state_of(weights: VoiceEncoderWeights, encoder: VoiceEncoder) -> VoiceEncoderState:
-    """Return silence."""
-    usual = torch.zeros(1, encoder.normalisation.channels, 0)
-    loudest, frames, moments = encoder.normalisation.initial_state(usual)
-=======
 def _initial_state_of(weights: VoiceEncoderWeights, encoder: VoiceEncoder) -> VoiceEncoderState:
     """Return the state of silence."""
-    no_frames = torch.zeros(1, encoder.adaptation.channels, 0)
-    loudest, frames, moments = encoder.adaptation.initial_state(no_frames)
->>>>>>> db33522 (realtime/stages: speak the field's English; derivations, shapes and units; a numba cache that notices a changed callee, in the cache folder)
+    no_frames = torch.zeros(1, encoder.normalisation.channels, 0)
+    loudest, frames, moments = encoder.normalisation.initial_state(no_frames)
     means, squares = moments[0, :, 0].chunk(2)
     width = weights.mixes.shape[1]
     return VoiceEncoderState(
