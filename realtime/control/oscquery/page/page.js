@@ -93,10 +93,8 @@ function saving(node) {
   $("leave").onclick = () => dialog.close();
   dialog.onclose = () => { onSaveResult = null; };
   name.oninput = () => show("");
-  name.onkeydown = (event) => {
-    if (event.key !== "Enter" || event.isComposing) return;
-    event.preventDefault(); // or the same press reaches the button that has the focus when the dialog is closed
-    if (!event.repeat) save(false); // replacing takes its own button
+  name.onkeydown = ({ key, repeat, isComposing }) => {
+    if (key === "Enter" && !repeat && !isComposing) save(false); // replacing takes its own button
   };
 }
 

@@ -169,11 +169,13 @@ def test_a_control_is_learned_and_the_preset_saved_on_the_page(tmp_path, own):
         assert page.problems == []
 
 
+ENTER = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
+
+
 def press_enter(page):
     """Press Enter as a keyboard does: with its text, on which buttons act."""
-    key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
-    page.call("Input.dispatchKeyEvent", type="keyDown", text="\r", **key)
-    page.call("Input.dispatchKeyEvent", type="keyUp", **key)
+    page.call("Input.dispatchKeyEvent", type="keyDown", text="\r", **ENTER)
+    page.call("Input.dispatchKeyEvent", type="keyUp", **ENTER)
 
 
 def test_enter_saves_once_and_only_the_button_replaces_a_preset(tmp_path, own):
@@ -189,9 +191,12 @@ def test_enter_saves_once_and_only_the_button_replaces_a_preset(tmp_path, own):
             page.call("Input.insertText", text=name)
 
         type_name("Late Night")
-        press_enter(page)
+        page.call("Input.dispatchKeyEvent", type="keyDown", text="\r", **ENTER)
         page.wait_for(f"!{is_open}")
         assert page.tell("document.activeElement.id") == "save"
+        page.call("Input.dispatchKeyEvent", type="keyDown", text="\r", autoRepeat=True, **ENTER)  # it is held
+        page.call("Input.dispatchKeyEvent", type="keyUp", **ENTER)
+        assert not page.tell(is_open)
         page.wait_for("document.getElementById('preset').value === 'late-night'")
         assert setup.saved() == ["saved as late-night"]
 
