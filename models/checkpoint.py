@@ -1,6 +1,6 @@
-"""Checkpoints: a model's weights and all that is known of it, in one `.safetensors` file; never pickle.
+"""Checkpoints: a model's weights, hyperparameters and metadata in one `.safetensors` file; never pickle.
 
-The header holds the kind, what the model is made of (its shape, a frozen dataclass) and its card. Loading is by kind.
+The header holds the kind, the hyperparameters (the model's shape, a frozen dataclass) and the card. Loading is by kind.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _KINDS = {
 
 
 class CheckpointError(ValueError):
-    """A file is no checkpoint that can be used; the message names it, what was found and what was expected."""
+    """A file is not a usable checkpoint; the message names it, what was found and what was expected."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a model beside its weights.
+    """Metadata of a model.
 
-    `rate` is the sample rate in Hz, `hop` the samples per frame, `delay` the latency in samples. `data` says what it
-    was trained on, one source with its licence each; `scores` what was measured, by name; `notes` is for whatever
-    else belongs to a kind.
+    `rate` is the sample rate in Hz, `hop` the samples per frame, `delay` the latency in samples. `data` are the
+    sources that it was trained on, each with its licence; `scores` are evaluation results by name; `notes` holds what
+    is particular to a kind.
     """
 
     rate: int
@@ -93,7 +93,7 @@ def load(path: Path, kind: str = "") -> tuple[nn.Module, Card]:
         model: nn.Module = getattr(importlib.import_module(module), name)(shape)
         model.load_state_dict(load_file(path))
     except (TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: its weights do not fit what it says it is ({error})") from None
+        raise CheckpointError(f"{path}: its weights do not fit its shape ({error})") from None
     return model.eval(), card
 
 

@@ -1,7 +1,7 @@
 """Streaming layers made of streaming layers: one after the other, side by side, and around each other.
 
-Hop, up and delay are values that compose, so a network states its latency before it has heard anything, and
-branches that differ in latency are lined up where they meet.
+Hop, up and delay are values that compose, so a network states its latency before any input, and
+branches that differ in latency are aligned where they meet.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Sequential(_Composition):
 
 
 class Parallel(_Composition):
-    """Branches that hear the same input, lined up in time and then summed, or stacked along the channels.
+    """Branches with the same input, aligned in time and then summed, or stacked along the channels.
 
     The quicker branches are delayed to the slowest one.
 

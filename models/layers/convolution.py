@@ -71,7 +71,7 @@ class CausalConv1d(_Convolution):
 class StridedConv1d(_Convolution):
     """Causal convolution, one output per `stride` samples: `(B, in, T)` -> `(B, out, T / stride)`, delay 0.
 
-    Output `m` hears the input up to and including sample `(m + 1) * stride - 1`: all of its own hop, nothing
+    Output `m` depends on the input up to and including sample `(m + 1) * stride - 1`: all of its own hop, nothing
     after. `weight[i, p * in + c, o]` is `conv1d`'s `weight[o, c, i * stride + p]`.
 
     Raises:

@@ -1,6 +1,6 @@
 """A bank of harmonics: sines at the multiples of a pitch, each with a strength of its own (Engel et al. 2020, DDSP).
 
-Pitch and strengths are told once a hop and glide in between. The phase goes on from chunk to chunk, and no harmonic
+Pitch and amplitudes are given once a hop and interpolated. The phase is continuous from chunk to chunk, and no harmonic
 sounds above half the sample rate.
 """
 
@@ -35,7 +35,7 @@ class HarmonicBank(Streaming):
         self.register_buffer("numbers", torch.arange(1, harmonics + 1, dtype=torch.float32), persistent=False)
 
     def initial_state(self, x: Tensor) -> State:
-        """Nothing sounds."""
+        """Return the state after silence."""
         batch = x.shape[0]
         phase = torch.zeros(batch, 1, dtype=torch.float64, device=x.device)
         return x.new_zeros(batch, len(self.numbers), 1), x.new_zeros(batch, 1, 1), phase

@@ -1,6 +1,6 @@
 """Masked convolutions: pictures read row by row, each pixel given those before it (van den Oord et al. 2016).
 
-How far back a pixel hears is set on purpose: what lies beyond must come from elsewhere (Chen et al. 2017).
+The receptive field is limited on purpose: structure beyond it must come from the latents (Chen et al. 2017).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 
 class MaskedConv2d(nn.Module):
-    """Convolution that hears the rows above and the left, up to `radius` away: `(B, in, H, W)` -> `(B, out, H, W)`.
+    """Convolution over the rows above and the left, up to `radius` away: `(B, in, H, W)` -> `(B, out, H, W)`.
 
-    With `own` it hears the pixel at its own place too (mask B of the paper), else not (mask A).
+    With `own` it includes the pixel at its own place (mask B of the paper), else not (mask A).
     """
 
     mask: Tensor
@@ -21,7 +21,7 @@ class MaskedConv2d(nn.Module):
     def __init__(self, inputs: int, outputs: int, radius: int, own: bool) -> None:
         super().__init__()
         self.radius = radius
-        # Rows below are never heard, so there are no weights for them.
+        # Rows below are never used, so there are no weights for them.
         self.convolution = nn.Conv2d(inputs, outputs, (radius + 1, 2 * radius + 1))
         # The layout of the weights decides that of what comes out; with few channels this one takes a third less time.
         weight = self.convolution.weight
@@ -37,13 +37,13 @@ class MaskedConv2d(nn.Module):
 
 
 class MaskedStack(nn.Module):
-    """Pictures `(B, 1, H, W)` and maps that say of the whole, `(B, maps, H, W)` -> features `(B, channels, H, W)`.
+    """Pictures `(B, 1, H, W)` and conditioning maps `(B, maps, H, W)` -> features `(B, channels, H, W)`.
 
-    A pixel's features hear the pixels before it at most `reach` rows up and `reach` columns aside; of the maps, its
-    own place and those. At every layer the maps are added again.
+    The receptive field is the pixels before, at most `reach` rows up and `reach` columns aside; in the maps, also the
+    pixel's own place. At every layer the maps are added again.
 
     Raises:
-        ValueError: it reaches nowhere.
+        ValueError: the reach is below 1.
     """
 
     def __init__(self, maps: int, channels: int, reach: int) -> None:

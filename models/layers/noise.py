@@ -36,7 +36,7 @@ class NoiseBank(Streaming):
         self.register_buffer("ramp", torch.arange(1, grain + 1) / grain, persistent=False)
 
     def initial_state(self, x: Tensor) -> State:
-        """No noise has sounded."""
+        """Return the state before any noise."""
         return x.new_zeros(x.shape[0], 1, self.taps), torch.zeros(x.shape[0], 1, dtype=torch.int64, device=x.device)
 
     def step(self, x: Tensor, state: State, *controls: Tensor) -> tuple[Tensor, State]:
@@ -46,8 +46,8 @@ class NoiseBank(Streaming):
         known = torch.cat([old, now], 1)
         span = x.shape[2] * self.up
         places = (used + torch.arange(span + self.taps, device=x.device)) % len(self.noise)
-        heard = self.noise.to(x.dtype)[places].unfold(1, self.taps, 1)[:, :span]
-        grains = heard.reshape(x.shape[0], x.shape[2], self.up, self.taps)
+        taken = self.noise.to(x.dtype)[places].unfold(1, self.taps, 1)[:, :span]
+        grains = taken.reshape(x.shape[0], x.shape[2], self.up, self.taps)
         first, last = (grains @ torch.stack([known[:, :-1], now], 3)).unbind(3)
         sound = torch.lerp(first, last, self.ramp.to(x.dtype))
         return sound.flatten(1)[:, None], (known[:, -1:].clone(), (used + span) % len(self.noise))

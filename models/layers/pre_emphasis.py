@@ -23,7 +23,7 @@ class Emphasis(Streaming):
         self.amount = amount
 
     def initial_state(self, x: Tensor) -> State:
-        """Silence: the last sample heard."""
+        """Return the state after silence: the last input sample."""
         return (x.new_zeros(x.shape[0], 1, 1),)
 
     def step(self, x: Tensor, state: State, *controls: Tensor) -> tuple[Tensor, State]:
@@ -45,7 +45,7 @@ class Deemphasis(Streaming):
         self.amount = amount
 
     def initial_state(self, x: Tensor) -> State:
-        """Silence: the last sample said."""
+        """Return the state after silence: the last output sample."""
         return (x.new_zeros(x.shape[0], 1, 1),)
 
     def step(self, x: Tensor, state: State, *controls: Tensor) -> tuple[Tensor, State]:

@@ -1,4 +1,4 @@
-"""How far apart two sounds are in short-time spectra of several windows (Yamamoto et al. 2020, Engel et al. 2020)."""
+"""The multi-resolution spectral loss (Yamamoto et al. 2020, Engel et al. 2020)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.distributions import Distribution, constraints
 
 WINDOWS = (2048, 1024, 512, 256, 128)
 _FLOOR = 3e-4
-"""Magnitudes are told apart down to here; noise of RMS 1 has magnitudes about 1."""
+"""Floor added to magnitudes; noise of RMS 1 has magnitudes about 1."""
 
 
 def spectral_distance(sound: Tensor, target: Tensor, windows: Sequence[int] = WINDOWS) -> Tensor:
@@ -23,9 +23,9 @@ def spectral_distance(sound: Tensor, target: Tensor, windows: Sequence[int] = WI
     total = sound.new_zeros(len(sound))
     for length in windows:
         window = torch.hann_window(length, dtype=sound.dtype, device=sound.device)
-        heard, meant = magnitudes(sound, window), magnitudes(target, window)
-        linear = (heard - meant).abs().mean((1, 2)) / meant.mean((1, 2))
-        total = total + linear + (heard.log() - meant.log()).abs().mean((1, 2))
+        found, wanted = magnitudes(sound, window), magnitudes(target, window)
+        linear = (found - wanted).abs().mean((1, 2)) / wanted.mean((1, 2))
+        total = total + linear + (found.log() - wanted.log()).abs().mean((1, 2))
     return total / len(windows)
 
 
@@ -53,5 +53,5 @@ class Spectra(Distribution):
         return -self._weight * spectral_distance(self.sound[:, 0], value[:, 0])
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = torch.Size()) -> Tensor:  # noqa: B008
-        """Return the likeliest sound: how others would be likely is not known."""
+        """Return the mode; the distribution has no other samples."""
         return self.sound.expand(*sample_shape, *self.sound.shape)

@@ -18,7 +18,7 @@ class Streaming(nn.Module, ABC):
 
     Input `(batch, channels, time)`, output `(batch, channels', time * up / hop)`. `hop` is the number of input samples
     that a chunk's length must be a multiple of; `up` is the number of output samples per `hop` input samples.
-    `delay` is the latency in **output** samples: output sample `n` speaks of input time `(n - delay) * hop / up`.
+    `delay` is the latency in **output** samples: output sample `n` describes input time `(n - delay) * hop / up`.
     Subclasses with other numbers set them in their constructor.
     """
 

@@ -1,4 +1,4 @@
-"""What a vocoder is told of a sound: its log-mel spectrum, frame by frame, and where asked its pitch."""
+"""Conditioning of a vocoder: log-mel frames, and pitch channels."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ _MIDDLE_HZ = 160.0
 class LogMel(Streaming):
     """Sound as log power in mel bands: `(B, 1, T)` -> `(B, bands, T / hop)`.
 
-    A frame looks at `window` samples that end with its hop: it speaks of their middle, so `delay` is the frames by
-    which it is late.
+    A frame's window of `window` samples ends with its hop; `delay` is the distance in frames to the window's centre.
 
     Raises:
         ValueError: the window is no even number of hops.
@@ -45,14 +44,14 @@ class LogMel(Streaming):
 
 
 def aligned_log_mel(extractor: LogMel, sound: Tensor) -> Tensor:
-    """Return `(B, bands, T / hop)` frames for a whole sound `(B, 1, T)`, in line with it: the delay taken out."""
+    """Return `(B, bands, T / hop)` frames for a whole sound `(B, 1, T)`, aligned with it: the delay taken out."""
     late = torch.nn.functional.pad(sound, (0, extractor.delay * extractor.hop))
     frames: Tensor = extractor(late)[0]
     return frames[:, :, extractor.delay :]
 
 
 def pitch_channels(hz: Tensor) -> Tensor:
-    """Return pitch as conditions: `(B, n)` in Hz, 0 where there is none -> `(B, 2, n)`, octaves and whether voiced."""
+    """Return pitch as conditioning: `(B, n)` in Hz, 0 where unvoiced -> `(B, 2, n)`, octaves and whether voiced."""
     voiced = hz > 0
     octaves = torch.where(voiced, (hz.clamp_min(1) / _MIDDLE_HZ).log2(), 0)
     return torch.stack([octaves, voiced.to(octaves)], 1)

@@ -11,9 +11,9 @@ from torch.distributions import Distribution, constraints
 
 
 class Autoregressive(Distribution):
-    """What `predict` says of every element, `(batch, ..., time)`: one pass to judge, one pass per time step to draw.
+    """A distribution over `(batch, ..., time)` by `predict`: one pass to score, one pass per time step to sample.
 
-    `predict(x)` returns the distribution of each element of `x`, of its shape; what it says of time `t` may depend on
+    `predict(x)` returns the distribution of each element of `x`, of its shape; the prediction at time `t` may depend on
     `x` before `t` only, along the last axis. `like` is any tensor of the shape, type and device of what is drawn.
     """
 

@@ -1,7 +1,7 @@
 """A causal convolutional decoder: latents in, sound out, nothing from the future.
 
 The decoder of neural codecs (SoundStream, Zeghidour et al. 2021): transposed convolutions raise the rate, and
-after each come residual units whose dilations widen what is heard.
+after each come residual units whose dilations widen the receptive field.
 """
 
 from __future__ import annotations

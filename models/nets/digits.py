@@ -1,7 +1,7 @@
 """VAEs of handwritten digits: the dense one of Kingma and Welling 2014, and the lossy one of Chen et al. 2017.
 
-They differ in `reach` alone. At 0, pixels are independent given the latents. Above, each pixel also hears its
-neighbours before it, and latents need not say what those tell.
+They differ in `reach` alone. At 0, pixels are independent given the latents. Above 0, the decoder is autoregressive
+with a receptive field of `reach` pixels, and latents need not carry what the neighbours determine.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ NATS = PIXELS * math.log(2)
 
 @dataclass(frozen=True)
 class DigitsShape:
-    """What a VAE of digits is made of.
+    """Hyperparameters of a VAE of digits.
 
-    `latents` dimensions; `hidden` units in the one layer of encoder and decoder; `reach` in pixels and `channels` of
-    the masked convolutions; `couplings` of a flow as prior (0: N(0, I)).
+    `latents` dimensions; `hidden` units in the one layer of encoder and decoder; receptive field `reach` in pixels and
+    `channels` of the masked convolutions; `couplings` of a flow as prior (0: N(0, I)).
     """
 
     latents: int = 20
@@ -39,10 +39,10 @@ class DigitsShape:
 
 
 class DigitsVAE(VAE):
-    """Digits `(B, 784)`, 0 to 1: grey levels where pixels are independent, 0 or 1 where they hear each other."""
+    """Digits `(B, 784)`, 0 to 1: grey levels where pixels are independent, 0 or 1 where autoregressive."""
 
     maps = 4
-    """How many maps the latents become for the masked convolutions."""
+    """Feature maps into which latents are decoded to condition the masked convolutions."""
 
     def __init__(self, shape: DigitsShape) -> None:
         super().__init__()
@@ -66,18 +66,18 @@ class DigitsVAE(VAE):
         return self.flow() if self.shape.couplings else super().prior()
 
     def conditional(self, z: Tensor, *given: Tensor) -> Distribution:
-        """Return a Bernoulli by pixel, given the pixels before it where it hears them."""
+        """Return a Bernoulli for each pixel, given the pixels in its receptive field."""
         numbers = self.decoder(z)
         if not self.shape.reach:
             return _bernoulli(numbers)
         maps = numbers.reshape(-1, self.maps, SIDE, SIDE)
-        return Autoregressive(lambda x: self._heard(x, maps), numbers[:, :PIXELS])
+        return Autoregressive(lambda x: self._predict(x, maps), numbers[:, :PIXELS])
 
-    def _heard(self, x: Tensor, maps: Tensor) -> Distribution:
+    def _predict(self, x: Tensor, maps: Tensor) -> Distribution:
         features = self.neighbours(x.reshape(-1, 1, SIDE, SIDE), maps)
         return _bernoulli(self.head(features).flatten(1))
 
 
 def _bernoulli(logits: Tensor) -> Bernoulli:
-    """Return a Bernoulli that also takes grey levels: the mean over pixels drawn from them."""
+    """Return a Bernoulli that also scores grey levels, as the mean over pixels sampled from them."""
     return Bernoulli(logits=logits, validate_args=False)

@@ -1,4 +1,4 @@
-"""Latents in another order, some turned round: to sound it makes no difference, if both sides of them are told."""
+"""Reordering and sign changes of latents, made in the weights on both sides of them: the output stays the same."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gramophone.models.layers.convolution import CausalConv1d
 
 @dataclass(frozen=True)
 class LatentOrder:
-    """Latent `i` is to be what latent `order[i]` was, times `signs[i]`.
+    """New latent `i` is old latent `order[i]` times `signs[i]`.
 
     Raises:
         ValueError: not every latent is named once, or a sign is neither 1 nor -1.
@@ -31,7 +31,7 @@ class LatentOrder:
 
     @torch.no_grad()
     def give(self, layer: CausalConv1d) -> None:
-        """Rearrange what an encoder's last layer gives: means, then log scales."""
+        """Rearrange the output channels of an encoder's last layer: means, then log scales."""
         places, turned = torch.tensor(self.order), torch.tensor(self.signs).to(layer.weight)
         both = torch.cat([places, places + len(places)])
         scaled = torch.cat([turned, torch.ones_like(turned)])
@@ -40,7 +40,7 @@ class LatentOrder:
 
     @torch.no_grad()
     def take(self, weight: Tensor, dimension: int) -> None:
-        """Rearrange the weights that latents come in by, which lie along a dimension."""
+        """Rearrange the weights of a layer that takes latents, along their input dimension."""
         shape = [-1 if place == dimension % weight.ndim else 1 for place in range(weight.ndim)]
         turned = torch.tensor(self.signs).to(weight).reshape(shape)
         weight.copy_(weight.index_select(dimension, torch.tensor(self.order)) * turned)

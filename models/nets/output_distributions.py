@@ -1,6 +1,6 @@
-"""What an autoregressive model says of its next sample: one of 256 mu-law levels, or a mixture of logistics.
+"""Distributions of the next sample of an autoregressive model: 256 mu-law classes, or a mixture of logistics.
 
-Both take and give sound through *symbols*: int64 mu-law levels, or float samples. Uniform random numbers are passed
+Both read and write sound as *symbols*: int64 mu-law levels, or float samples. Uniform random numbers are passed
 in, so that sampling is reproducible.
 """
 
@@ -18,17 +18,17 @@ from gramophone.models.layers import mulaw
 
 
 class Output(ABC):
-    """A distribution of the next sample, given by `width` numbers."""
+    """A distribution of the next sample, parametrised by `width` channels."""
 
     uniforms: ClassVar[int]
-    """How many uniform random numbers a sample takes."""
+    """Uniform random numbers per sample."""
 
     def __init__(self, width: int) -> None:
         self.width = width
 
     @abstractmethod
     def symbols(self, sound: Tensor) -> Tensor:
-        """Return `sound`, -1 to 1, of any shape, as the model hears it."""
+        """Return `sound`, -1 to 1, of any shape, as the symbols that the model reads."""
 
     @abstractmethod
     def sound(self, symbols: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ class Output(ABC):
 
     @abstractmethod
     def bits(self, predicted: Tensor, symbols: Tensor) -> Tensor:
-        """Return the bits that each symbol costs: `(B, width, T)`, `(B, T)` -> `(B, T)`."""
+        """Return the negative log likelihood of each symbol in bits: `(B, width, T)`, `(B, T)` -> `(B, T)`."""
 
     @abstractmethod
     def draw(self, predicted: Tensor, uniform: Tensor, temperature: float, nucleus: float) -> Tensor:

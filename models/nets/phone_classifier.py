@@ -1,6 +1,6 @@
-"""What is said, frame by frame: a network that hears the phones of any language in frames that say nothing of who.
+"""A phone classifier for all languages, on log-mel frames normalised by speaker.
 
-Voices learn from it what has to be kept when somebody else says it (phonetic posteriorgrams, Sun et al. 2016).
+Its output is the target of the phone cross-entropy in training a voice (phonetic posteriorgrams, Sun et al. 2016).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ PHONES = (
     "ʃ", "ʒ", "ts", "tʃ", "dʒ", "x", "θ", "ð", "m",
     "n", "l", "r", "ɹ", "ʁ", "j", "w",
 )  # fmt: skip
-"""Silence and the phones that are told apart, over all languages: 36 broad classes by their IPA symbol."""
+"""The classes, over all languages: silence and 36 broad classes of phones by their IPA symbol."""
 
 
 @dataclass(frozen=True)
 class PhoneClassifierShape:
-    """Frames of `channels`, two at a time, through residual units of `width` channels, one of each of `dilations`."""
+    """Hyperparameters: pairs of frames of `channels`, through a residual unit of `width` channels for each dilation."""
 
     channels: int = 96
     width: int = 192
@@ -31,7 +31,7 @@ class PhoneClassifierShape:
 
 
 class PhoneClassifier(nn.Module):
-    """Adapted frames `(B, channels, n)`, `n` even -> the logits of `PHONES`, `(B, len(PHONES), n)`. Not causal."""
+    """Normalised frames `[B, channels, n]`, `n` even -> logits of `PHONES`, `[B, len(PHONES), n]`. Not causal."""
 
     def __init__(self, shape: PhoneClassifierShape) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class PhoneClassifier(nn.Module):
         self.out = nn.Sequential(nn.BatchNorm1d(width), nn.LeakyReLU(0.2), nn.Conv1d(width, len(PHONES), 1))
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Judge every frame; two that are heard together say the same.
+        """Return the logits of every frame; the two frames of a pair have the same.
 
         Raises:
             ValueError: the number of frames is odd.
@@ -62,7 +62,7 @@ class PhoneClassifier(nn.Module):
         return self.pairs(frames).repeat_interleave(2, 2)
 
     def pairs(self, frames: Tensor) -> Tensor:
-        """Return the logits of every two frames, `(B, len(PHONES), n / 2)`."""
+        """Return the logits of every pair of frames, `(B, len(PHONES), n / 2)`."""
         path = self.entry(frames)
         for unit in self.units:
             path = path + unit(path)

@@ -1,8 +1,8 @@
-"""Do the latents carry anything? Measures of collapse, for any VAE.
+"""Measures of posterior collapse, for any VAE.
 
-What the latents cost (KL by dimension), how many of them move with the input (Burda et al. 2016), and what decoding
-loses with latents that are wrong. A loss with wrong latents flatters, for a decoder may rely on latents that tell it
-nothing new: the honest gain is over an unconditional twin, trained as long, in bits plus KL.
+KL by dimension, active units (Burda et al. 2016), and the likelihood with wrong latents. The last overestimates what
+the latents carry, for a decoder may rely on latents that are redundant: the fair comparison is with an unconditional
+twin, trained as long, in bits plus KL.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NAT = 1 / math.log(2)
 
 @dataclass(frozen=True)
 class LatentUsage:
-    """What was measured. Bits are per element of what is encoded: per sample, per pixel.
+    """Measures of a model. Bits are per element of what is encoded: per sample, per pixel.
 
     `kl` `(D,)` nats per dimension (and per frame); `active` `(D,)` by the variance of the posterior's mean; `kl_bits`
     the cost of all latents; `bits` the cost of decoding, by which latents were used: `right`, `shuffled` in time
@@ -35,7 +35,7 @@ class LatentUsage:
 
     @property
     def total(self) -> float:
-        """Bits with the right latents plus what they cost: to be compared with the twin's bits."""
+        """Bits with the right latents plus their KL, to compare with the twin's bits."""
         return self.bits["right"] + self.kl_bits
 
     def above(self, free_nats: float) -> int:

@@ -50,7 +50,7 @@ class SeriesPrior(Streaming):
     def drawn(self, noise: Tensor, last: Tensor | None = None, state: State | None = None) -> tuple[Tensor, State]:
         """Return the series that standard normal `noise` `(B, D, n)` stands for, and the state after it.
 
-        To go on, pass the last frame drawn, `(B, D, 1)`, and the state.
+        To continue a series, pass the last frame drawn, `(B, D, 1)`, and the state.
         """
         frame = torch.zeros_like(noise[:, :, :1]) if last is None else last
         state = self.initial_state(noise) if state is None else state

@@ -1,7 +1,6 @@
-"""A speaker from a clip: the vector by which a voice, its weights as they are, sings the clip most like itself.
+"""A speaker's vector from a clip: gradient descent on the spectral loss of its reconstruction, with fixed weights.
 
-It begins with whoever of the known speakers is nearest and goes downhill from there, as in textual inversion (Gal et
-al. 2023).
+The search starts from the nearest of the trained speakers, as in textual inversion (Gal et al. 2023).
 """
 
 from __future__ import annotations
@@ -19,9 +18,15 @@ _RATE = 0.05
 
 
 def fit_speaker(voice: Voice, z: Tensor, prosody: Tensor, sound: Tensor, steps: int = 100, seed: int = 0) -> Tensor:
-    """Return the vector `(1, speaker)` of who is heard in `sound` `(1, 1, T)` of whole hops.
+    """Return the vector `[1, speaker]` of the speaker of a clip.
 
-    `z` are its latents `(1, latents, T / hop)`, `prosody` how it is intoned `(1, PROSODY, T / hop)`.
+    Args:
+        voice: the voice to fit a speaker for.
+        z: the clip's latents, `[1, latents, T / hop]`.
+        prosody: its octaves, voicing and loudness, `[1, PROSODY, T / hop]`.
+        sound: the clip, `[1, 1, T]`, whole hops.
+        steps: of gradient descent.
+        seed: of the order in which pieces of the clip are used.
 
     Raises:
         ValueError: the clip is shorter than half a second.
@@ -42,7 +47,7 @@ def fit_speaker(voice: Voice, z: Tensor, prosody: Tensor, sound: Tensor, steps: 
 
 
 def _nearest(voice: Voice, pieces: list[Tensor]) -> Tensor:
-    """Return the known speaker who sings some pieces most like the clip."""
+    """Return the trained speaker's vector whose reconstruction of some pieces has the least spectral loss."""
     with torch.no_grad():
         distances = [_distance(voice, row[None], pieces) for row in voice.table]
     return voice.table[int(torch.stack(distances).argmin())][None].detach().clone()
@@ -50,8 +55,8 @@ def _nearest(voice: Voice, pieces: list[Tensor]) -> Tensor:
 
 def _distance(voice: Voice, vector: Tensor, pieces: list[Tensor]) -> Tensor:
     z, prosody, sound = pieces
-    sung, _ = voice.decoder(z, None, vector.expand(len(z), -1), prosody)
-    return spectral_distance(sung[:, 0], sound[:, 0]).mean()
+    decoded, _ = voice.decoder(z, None, vector.expand(len(z), -1), prosody)
+    return spectral_distance(decoded[:, 0], sound[:, 0]).mean()
 
 
 def _pieces(series: Tensor, width: int) -> Tensor:
@@ -61,5 +66,5 @@ def _pieces(series: Tensor, width: int) -> Tensor:
 
 
 def _spread(count: int) -> Tensor:
-    """Return a few places, evenly spread over so many."""
+    """Return the indices of a few pieces, evenly spread over `count`."""
     return torch.linspace(0, count - 1, min(_AT_ONCE, count)).round().long()

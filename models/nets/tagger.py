@@ -18,19 +18,19 @@ from torch.nn import functional as F
 from gramophone.models.layers.mel import MelBands
 
 RATE = 16_000
-"""Hz that the networks hear."""
+"""Sample rate of the input in Hz."""
 LOWEST_HZ = 30.0
-"""From here up are the bands of `short-chunk`."""
+"""Lower edge of the bands of `short-chunk`."""
 _WINDOW, _HOP = 1024, 512
 _RANGE = 18.4
-"""Of log power down to where noise is heard, below a chunk's loudest band: 80 dB."""
+"""Dynamic range of the image in nats of power below a chunk's loudest band: 80 dB."""
 _SILENCE = 1e-10
 _RAW_FRAMES, _RAW_STRIDE, _RAW_FILTERS = 187, 256, 128
 
 
 @dataclass(frozen=True)
 class TaggerShape:
-    """What a tagger is made of: the names of its `tags`, its `network`, and for `short-chunk` its bands and widths.
+    """Hyperparameters of a tagger: the names of its `tags`, its `network`, and for `short-chunk` its bands and widths.
 
     Every width is a residual block at half the resolution of the one before.
     """
@@ -60,11 +60,11 @@ class Tagger(nn.Module):
 
     def forward(self, sound: Tensor) -> Tensor:
         """Return the logits."""
-        return self.judged(self.front(sound))
+        return self.logits(self.front(sound))
 
-    def judged(self, heard: Tensor) -> Tensor:
-        """Return the logits by what the `front` makes of a sound."""
-        *_, last = self._through(heard)
+    def logits(self, features: Tensor) -> Tensor:
+        """Return the logits, `(B, tags)`, of the output of `front`."""
+        *_, last = self._through(features)
         logits: Tensor = self.head(last)
         return logits
 
@@ -76,10 +76,10 @@ class Tagger(nn.Module):
         """Return every layer's activations, `(B, C, …, n)`, time last; sound may be longer than a chunk."""
         return self._through(self.front(sound))
 
-    def _through(self, heard: Tensor) -> Iterator[Tensor]:
+    def _through(self, features: Tensor) -> Iterator[Tensor]:
         for layer in self.layers:
-            heard = layer(heard)
-            yield heard
+            features = layer(features)
+            yield features
 
 
 class Levelled(nn.Module):
@@ -94,7 +94,7 @@ class Levelled(nn.Module):
 class LogMelImage(nn.Module):
     """Sound `(B, T)` to an image `(B, 1, bands, n)`: log power from 1 at the loudest band to 0 in silence.
 
-    What is heard is as if there were noise 80 dB below the loudest band.
+    The noise floor is 80 dB below the loudest band.
     """
 
     window: Tensor
@@ -149,7 +149,7 @@ class MeanAndMax(nn.Module):
 
 
 _Parts = tuple[int, nn.Module, list[nn.Module], nn.Module]
-"""Samples in a chunk, what the layers are given, the layers, and what reads tags from the last."""
+"""Samples per chunk, the front end, the layers, and the head that predicts tags."""
 
 
 def _short_chunk(shape: TaggerShape) -> _Parts:

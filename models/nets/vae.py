@@ -23,8 +23,8 @@ _LEAST_LOG_SCALE, _MOST_LOG_SCALE = -7.0, 7.0
 class Bound:
     """The evidence lower bound of each example, in its parts.
 
-    `likelihood` `(B,)` is the log probability of the examples given the latents `z`; `kl` is what the latents cost,
-    `(B, D)`, for a series `(B, D, n)`, or `(B,)` where the prior does not say it by dimension.
+    `likelihood` `(B,)` is the log probability of the examples given the latents `z`; `kl` is the KL term,
+    `(B, D)`, for a series `(B, D, n)`, or `(B,)` where the prior is not independent by dimension.
     """
 
     likelihood: Tensor
@@ -37,7 +37,7 @@ class Bound:
         return self.likelihood - per_example(self.kl)
 
     def loss(self, weight: float = 1.0, free_nats: float = 0.0) -> Tensor:
-        """Return the mean of what training makes small.
+        """Return the training loss, the mean over examples.
 
         `weight` is that of the KL term, for warm-up (Sønderby et al. 2016). A dimension whose mean KL, over the batch
         and per frame, is below `free_nats` costs that much and has no reason to shrink: free bits (Kingma et al. 2016).
@@ -50,7 +50,7 @@ class VAE(nn.Module, ABC):
     """An encoder, a decoder and a prior as distributions; `x`, latents and conditions have the batch as first axis.
 
     A distribution may keep its elements apart, `batch_shape` `(B, ...)`, or join them; latents should be kept apart,
-    `(B, D)` or `(B, D, n)`, so that what each dimension costs is known. Conditions `given` reach all three.
+    `(B, D)` or `(B, D, n)`, so that the KL term of each dimension is known. The conditioning `given` reaches all three.
     """
 
     origin: Tensor
@@ -65,10 +65,10 @@ class VAE(nn.Module, ABC):
 
     @abstractmethod
     def conditional(self, z: Tensor, *given: Tensor) -> Distribution:
-        """Return the distribution of what the latents `z` may stand for."""
+        """Return the likelihood p(x | z) given latents `z`."""
 
     def prior(self, *given: Tensor) -> Distribution:
-        """Return the distribution of latents of which nothing is known: N(0, I), of any shape."""
+        """Return the prior of the latents: N(0, I), of any shape."""
         return Normal(self.origin, self.origin + 1)
 
     def forward(self, x: Tensor, *given: Tensor, sampled: bool = False) -> Bound:
@@ -111,7 +111,7 @@ class VAE(nn.Module, ABC):
 
 
 def gaussian(numbers: Tensor) -> Normal:
-    """Return the Gaussian that a network's output says: mean and log scale, `(B, 2 * D, ...)` -> `(B, D, ...)`."""
+    """Return the Gaussian of a network's output, mean and log scale: `(B, 2 * D, ...)` -> `(B, D, ...)`."""
     mean, log_scale = numbers.chunk(2, 1)
     return Normal(mean, log_scale.clamp(_LEAST_LOG_SCALE, _MOST_LOG_SCALE).exp(), validate_args=False)
 
@@ -122,7 +122,7 @@ def per_example(values: Tensor) -> Tensor:
 
 
 def kl_per_dimension(kl: Tensor) -> Tensor:
-    """Return what each dimension costs on average, per frame for a series: `(B, D, ...)` -> `(D,)`."""
+    """Return the mean KL of each dimension, per frame for a series: `(B, D, ...)` -> `(D,)`."""
     by_dimension = kl.reshape(len(kl), 1) if kl.dim() == 1 else kl
     return by_dimension.transpose(0, 1).flatten(1).mean(1)
 

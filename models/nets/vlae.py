@@ -1,7 +1,7 @@
-"""The Variational Lossy Autoencoder (Chen et al. 2017) for sound: slow latents, and a WaveNet that hears little.
+"""The Variational Lossy Autoencoder (Chen et al. 2017) for sound: slow latents, and a WaveNet with a short memory.
 
-The decoder's receptive field is a few milliseconds, on purpose: what lies further away it can only know from the
-latents, so they must carry it. The prior over their series is autoregressive.
+The decoder's receptive field is a few milliseconds, on purpose: longer structure can reach it through the latents
+alone, so they must carry it. The prior over their series is autoregressive.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from gramophone.models.nets.wavenet import WaveNet, WaveNetShape
 
 @dataclass(frozen=True)
 class VLAEShape:
-    """What a VLAE is made of.
+    """Hyperparameters of a VLAE.
 
-    The encoder hears `bands` mel bands every `mel_hop` samples at `rate` Hz, through a window of `mel_window` samples
-    and, if there is one, a second of `pitch_window`, long enough to tell harmonics apart; in `units` residual units of
-    `width` channels, it gives `latents` once in `stride` of those frames (0 latents: the unconditional twin). The
-    decoder is a WaveNet of `layers` in cycles of `cycle`, of `residual` and `skip` channels, told one of `speakers`
-    (0: none) by a vector of `speaker`, and the latents through `told` residual units of `width`. It says sound whose
-    treble is raised by `emphasis`. `prior` is the width of the prior's convolutions (0: N(0, I)).
+    The encoder reads `bands` mel bands every `mel_hop` samples at `rate` Hz, with a window of `mel_window` samples and
+    optionally a second of `pitch_window`, long enough to resolve harmonics. It has `units` residual units of `width`
+    channels, and gives `latents` once in `stride` frames (0 latents: the unconditional twin). The decoder is a WaveNet
+    of `layers` in cycles of `cycle`, of `residual` and `skip` channels, conditioned on one of `speakers` (0: none) by a
+    vector of width `speaker`, and on the latents through `told` residual units of `width`. It models sound with
+    pre-emphasis `emphasis`. `prior` is the width of the prior's convolutions (0: N(0, I)).
     """
 
     rate: int = 16_000
@@ -87,8 +87,8 @@ class VLAEShape:
 class VLAE(VAE):
     """Sound `(B, 1, T)`, -1 to 1, `T` whole hops; latents `(B, latents, T / hop)`, frame `m` of them that of hop `m`.
 
-    Where the shape has speakers, weights over them, `(B, speakers)`, are the one condition. `encoder` and `decoder`
-    stream; together they are late by `encoder.delay` latent frames.
+    Where the shape has speakers, weights over them, `(B, speakers)`, are the conditioning. `encoder` and `decoder`
+    stream; together they have a delay of `encoder.delay` latent frames.
     """
 
     def __init__(self, shape: VLAEShape) -> None:
@@ -136,7 +136,7 @@ class VLAE(VAE):
 
 
 def arrange(model: VLAE, arrangement: LatentOrder) -> None:
-    """Put the latents in another order, some turned round; to sound it makes no difference."""
+    """Reorder the latents and flip the signs of some; the reconstruction stays the same."""
     ends = [model.encoder.layers[-1]]
     starts = [_first(model.wavenet.conditions.series)]
     if model.frames is not None:
@@ -149,7 +149,7 @@ def arrange(model: VLAE, arrangement: LatentOrder) -> None:
 
 
 def encoder(shape: VLAEShape) -> Sequential:
-    """Return what turns sound `(B, 1, T)` into means and log scales of latents, `(B, 2 * latents, T / hop)`."""
+    """Return the network from sound `(B, 1, T)` to means and log scales of latents, `(B, 2 * latents, T / hop)`."""
     windows = [window for window in (shape.mel_window, shape.pitch_window) if window]
     mel = Parallel(*(LogMel(shape.rate, shape.mel_hop, shape.bands, window) for window in windows), merge="stack")
     return Sequential(
@@ -170,7 +170,7 @@ class VLAEDecoder(Streaming):
     WaveNet's.
 
     A quicker sampler does the same in three steps: `wavenet.conditions` of the latents, the WaveNet along them, and
-    `deemphasis` of what it says.
+    `deemphasis` of its output.
     """
 
     def __init__(self, wavenet: WaveNet, hop: int, emphasis: float) -> None:
@@ -182,8 +182,8 @@ class VLAEDecoder(Streaming):
     def initial_state(self, x: Tensor) -> State:
         """Silence."""
         symbol = self.wavenet.output.symbols(x.new_zeros(x.shape[0], 1, 1))
-        spoken = self.deemphasis.initial_state(x)
-        return symbol, *spoken, *self.wavenet.conditions.initial_state(x), *self.wavenet.initial_state(symbol)
+        deemphasis = self.deemphasis.initial_state(x)
+        return symbol, *deemphasis, *self.wavenet.conditions.initial_state(x), *self.wavenet.initial_state(symbol)
 
     @torch.no_grad()
     def step(self, x: Tensor, state: State, *controls: Tensor) -> tuple[Tensor, State]:
@@ -198,21 +198,21 @@ class VLAEDecoder(Streaming):
             wanted = (net.output.uniforms, x.shape[2] * self.up)
             raise ValueError(f"random numbers of shape {tuple(uniform.shape[1:])}: expected {wanted}")
         size = len(net.conditions.initial_state(x))
-        symbol, spoken, held, heard = state[0], state[1:2], state[2 : 2 + size], state[2 + size :]
-        conditions, held = net.conditions.step(_fitting(x, net.shape.local), held, *given)
+        symbol, deemphasis, series, layers = state[0], state[1:2], state[2 : 2 + size], state[2 + size :]
+        conditions, series = net.conditions.step(_fitting(x, net.shape.local), series, *given)
         drawn = []
         for time in range(uniform.shape[2]):
             frame = conditions[:, :, time // self.up, None]
-            numbers, heard = net.step(symbol, heard, frame)
+            numbers, layers = net.step(symbol, layers, frame)
             symbol = net.output.draw(numbers[:, :, 0], uniform[:, :, time], 1.0, 1.0)[:, None, None]
             drawn.append(symbol)
-        said = net.output.sound(torch.cat(drawn, 2)) if drawn else uniform[:, :1]
-        sound, spoken = self.deemphasis.step(said.to(x.dtype), spoken)
-        return sound, (symbol, *spoken, *held, *heard)
+        emphasised = net.output.sound(torch.cat(drawn, 2)) if drawn else uniform[:, :1]
+        sound, deemphasis = self.deemphasis.step(emphasised.to(x.dtype), deemphasis)
+        return sound, (symbol, *deemphasis, *series, *layers)
 
 
 class _Sound(Autoregressive):
-    """Sound `(B, 1, T)` of given conditions: its log probability by sample, `(B, T)`, as symbols."""
+    """Sound `(B, 1, T)` given conditioning: its log probability by sample, `(B, T)`, as symbols."""
 
     def __init__(self, decoder: VLAEDecoder, conditions: Tensor, time: int) -> None:
         wavenet = decoder.wavenet
@@ -220,8 +220,8 @@ class _Sound(Autoregressive):
         silence = wavenet.output.symbols(conditions.new_zeros(len(conditions), 1))
 
         def predict(symbols: Tensor) -> Distribution:
-            heard = torch.cat([silence, symbols[:, :-1]], 1)[:, None]
-            return _Next(wavenet.output, wavenet(heard, None, conditions)[0])
+            past = torch.cat([silence, symbols[:, :-1]], 1)[:, None]
+            return _Next(wavenet.output, wavenet(past, None, conditions)[0])
 
         super().__init__(predict, silence.expand(-1, time))
 
@@ -237,7 +237,7 @@ class _Sound(Autoregressive):
 
 
 class _Next(Distribution):
-    """What a WaveNet's numbers `(B, width, T)` say of symbols `(B, T)`."""
+    """The distribution of symbols `(B, T)` by a WaveNet's output `(B, width, T)`."""
 
     arg_constraints: ClassVar[dict[str, constraints.Constraint]] = {}
 
@@ -257,7 +257,7 @@ class _Next(Distribution):
 
 
 def _first(layers: Sequential) -> CausalConv1d:
-    """Return the convolution that hears first, which may be the first of the first."""
+    """Return the first convolution, also where it is within a nested composition."""
     layer = layers.layers[0]
     return _first(layer) if isinstance(layer, Sequential) else cast(CausalConv1d, layer)
 

@@ -1,7 +1,7 @@
-"""WaveNet (van den Oord et al. 2016): each sample predicted from those before it, for a speaker, along a series.
+"""WaveNet (van den Oord et al. 2016): an autoregressive model of sound with global and local conditioning.
 
 Causal convolutions of two taps, their dilations doubling and starting over, gated units, residual and skip paths.
-Everything that conditions it enters the gates as a bias that is constant over a frame, so it costs one matrix product
+The conditioning enters the gates as a bias that is constant over a frame, so it costs one matrix product
 per frame.
 """
 
@@ -26,14 +26,13 @@ from gramophone.models.nets.output_distributions import Categorical, output_of
 
 @dataclass(frozen=True)
 class WaveNetShape:
-    """What a WaveNet is made of.
+    """Hyperparameters of a WaveNet.
 
     `layers` of dilations 1, 2, 4 … `2 ** (cycle - 1)` and again; `residual` and `skip` channels; `output` is `mulaw`
-    or `logistics` (of so many `components`). `speakers` is the number of entries in the table of vectors `speaker`
-    wide (0: none), `vector` the width of any other global condition, `local` the number of channels of the local
-    series, of which there is one frame every `hop` samples; `upsampling` are the strides by which the series is made
-    denser before it is held. With `units` of residual units, `width` wide, the series is first seen in the light of
-    the global conditions.
+    or `logistics` (of so many `components`). `speakers` is the number of embeddings, `speaker` wide (0: none),
+    `vector` the width of any other global conditioning, `local` the channels of the local conditioning, a series with
+    one frame every `hop` samples; `upsampling` are the strides of learned upsampling before its frames are repeated.
+    With `units` residual units, `width` wide, the series is first processed together with the global conditioning.
     """
 
     layers: int = 16
@@ -58,22 +57,22 @@ class WaveNetShape:
 
     @property
     def receptive_field(self) -> int:
-        """How many past samples a prediction hears."""
+        """The receptive field in samples."""
         return 1 + sum(self.dilations)
 
     @property
     def condition(self) -> int:
-        """How many channels the conditions have together."""
+        """Channels of the conditioning."""
         return self._fixed + (self.residual if self.local else 0)
 
     @property
-    def told(self) -> int:
-        """How many channels the network of the local series hears."""
+    def series_inputs(self) -> int:
+        """Input channels of the network that processes the local series."""
         return self.local + (self._fixed if self.units else 0)
 
     @property
     def _fixed(self) -> int:
-        """How many channels the global conditions have."""
+        """Channels of the global conditioning."""
         return (self.speaker if self.speakers else 0) + self.vector
 
 
@@ -82,11 +81,11 @@ SIZES = {
     "M": WaveNetShape(layers=20, cycle=10, residual=64, skip=128),
     "L": WaveNetShape(layers=30, cycle=10, residual=64, skip=256),
 }
-"""Three sizes by name; give them conditions with `dataclasses.replace`."""
+"""Three sizes by name; add conditioning with `dataclasses.replace`."""
 
 
 class Conditions(Streaming):
-    """Speaker, global vector and local series as one series of conditions.
+    """Speaker, global vector and local series as one series of conditioning.
 
     Input: the local series `(B, local, n)`; without one any `(B, 0, n)`. Controls: weights over the speakers' table,
     `(B, speakers)` (one-hot for one speaker, anything between for a blend), then the vector, `(B, vector)`; each only
@@ -103,7 +102,7 @@ class Conditions(Streaming):
             self.table = nn.Parameter(torch.randn(shape.speakers, shape.speaker))
         layers: list[Streaming] = []
         if shape.local:
-            layers = [_understood(shape) if shape.units else CausalConv1d(shape.local, shape.residual, 2)]
+            layers = [_series_network(shape) if shape.units else CausalConv1d(shape.local, shape.residual, 2)]
             for stride in shape.upsampling:
                 layers += [
                     Pointwise(nn.LeakyReLU(0.2)),
@@ -117,37 +116,41 @@ class Conditions(Streaming):
             )
 
     def initial_state(self, x: Tensor) -> State:
-        """Silence in the upsampling."""
-        return self.series.initial_state(x.new_zeros(x.shape[0], self.shape.told, 0)) if self.shape.local else ()
+        """Return the state after silence."""
+        return (
+            self.series.initial_state(x.new_zeros(x.shape[0], self.shape.series_inputs, 0)) if self.shape.local else ()
+        )
 
     def step(self, x: Tensor, state: State, *controls: Tensor) -> tuple[Tensor, State]:
-        """Return the conditions for a chunk of the local series."""
+        """Return the conditioning for a chunk of the local series."""
         series = x
         fixed = list(controls)
         if self.shape.speakers:
             fixed[0] = fixed[0] @ self.table
         if self.shape.local:
-            lit = torch.cat([*_held_for(x, fixed), x], 1) if self.shape.units else x
-            series, state = self.series.step(lit, state)
+            inputs = torch.cat([*_held_for(x, fixed), x], 1) if self.shape.units else x
+            series, state = self.series.step(inputs, state)
         return torch.cat([*_held_for(series, fixed), series], 1), state
 
 
-def _understood(shape: WaveNetShape) -> Sequential:
-    """Return the network that sees the local series in the light of the global conditions."""
+def _series_network(shape: WaveNetShape) -> Sequential:
+    """Return the network that processes the local series together with the global conditioning."""
     units = [residual_unit(shape.width, 3, 2**unit) for unit in range(shape.units)]
-    return Sequential(CausalConv1d(shape.told, shape.width, 3), *units, CausalConv1d(shape.width, shape.residual, 1))
+    return Sequential(
+        CausalConv1d(shape.series_inputs, shape.width, 3), *units, CausalConv1d(shape.width, shape.residual, 1)
+    )
 
 
 def _held_for(series: Tensor, vectors: Sequence[Tensor]) -> list[Tensor]:
-    """Return vectors `(B, V)` as series, `(B, V, n)`, as long as another."""
+    """Return vectors `(B, V)` repeated to series `(B, V, n)` of the length of another."""
     return [vector[:, :, None].expand(-1, -1, series.shape[2]) for vector in vectors]
 
 
 def smooth_table(channels: int) -> Tensor:
-    """Return what to begin with for mu-law levels, `(256, channels)`: neighbours are alike, as their sounds are.
+    """Return an initial embedding of mu-law levels, `(256, channels)`, in which neighbouring levels are similar.
 
-    Random mixtures of the level, its sound and eight cosines of it. A table of independent numbers has to learn first
-    that neighbours are alike: it costs 0.3 bits more after 400 steps, for it cannot predict linearly until then.
+    Random mixtures of the level, its sound and eight cosines of it. An embedding of independent numbers
+    has to learn first that neighbours are similar: its loss is 0.3 bits higher after 400 steps.
     """
     levels = torch.arange(mulaw.LEVELS)
     ramp = levels / (mulaw.LEVELS - 1)
@@ -157,7 +160,7 @@ def smooth_table(channels: int) -> Tensor:
 
 
 class WaveNet(Streaming):
-    """Symbols so far -> what comes next: `(B, 1, T)` -> `(B, width, T)`, delay 0; prediction `t` is of symbol `t + 1`.
+    """Symbols `(B, 1, T)` -> predictions of the next, `(B, width, T)`, delay 0; prediction `t` is of symbol `t + 1`.
 
     Symbols are int64 mu-law levels or float samples, as `self.output` says (`output_distributions`). The control is the
     conditions, `(B, condition, n)` from `self.conditions`, with `T` a multiple of `n`: each frame holds for `T / n`
@@ -182,7 +185,7 @@ class WaveNet(Streaming):
         self.head = nn.Sequential(nn.ReLU(), nn.Linear(skip, skip), nn.ReLU(), nn.Linear(skip, self.output.width))
 
     def initial_state(self, x: Tensor) -> State:
-        """Zeros: nothing has been heard yet."""
+        """Return the state after zeros."""
         like = next(self.head.parameters()).new_zeros(x.shape[0], self.shape.residual, 0)
         return tuple(tensor for gate in self._layers for tensor in gate.initial_state(like))
 
@@ -197,12 +200,12 @@ class WaveNet(Streaming):
         return [kept[layer].transpose(1, 2) for layer in layers]
 
     def predictions(self, x: Tensor, layers: Sequence[int], *controls: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return what is predicted after each symbol, from silence, and the `activations` of `layers`, in one pass."""
+        """Return the prediction after each symbol, from silence, and the `activations` of `layers`, in one pass."""
         skips, _, kept = self._run(x, self.initial_state(x), controls, layers)
         return self.head(skips).transpose(1, 2), [kept[layer].transpose(1, 2) for layer in layers]
 
     def entered(self, x: Tensor) -> Tensor:
-        """Return what symbols `(B, 1, T)` are to the first layer, `(B, T, residual)`."""
+        """Return the embedding of symbols `(B, 1, T)`, `(B, T, residual)`."""
         entered: Tensor = self.entry(x[:, 0] if x.dtype == torch.int64 else x[:, 0, :, None])
         return entered
 

@@ -1,4 +1,4 @@
-"""What a stream has shown of itself, and where to aim next; none of it on the path of the sound."""
+"""Running statistics of the content, and the transport map to aim at; outside the audio path."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class ContentStatistics:
 
     @staticmethod
     def new(shape: StyleBands) -> ContentStatistics:
-        """Return a listener that has heard nothing."""
+        """Return the statistics before any input."""
         rate = shape.frames(1.0)
         return ContentStatistics(Moments.nothing(shape.bands), _PRIOR_S * rate, SpeechDetector.new(rate))
 
     def after(self, frames: Tensor, guard: Tensor, loud: Tensor, decay: float) -> ContentStatistics:
-        """Return the listener once frames have passed: `(n, B)` in dB, `(n, 16)` powers, and which are no pause.
+        """Return the statistics after frames: `(n, B)` in dB, `(n, 16)` powers, and which are no pause.
 
         `decay` is what one frame more makes of the weight of those before it, as in `Moments.after`.
         """
@@ -61,7 +61,7 @@ class ContentStatistics:
         return ContentStatistics(self.moments.after(heard, decay), prior, self.speech.after(guard))
 
     def aim(self, shape: StyleBands, style: Style | None, tilt: float, guard: float) -> Aim:
-        """Return where to aim: at `style`; nowhere without one or before anything was heard.
+        """Return where to aim: at `style`; the identity without one or before any input.
 
         `tilt` as in `transport`; `guard` 0 to 1 is how much it matters that content is speech.
         """

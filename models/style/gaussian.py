@@ -1,4 +1,4 @@
-"""Gaussian style statistics: the mean and covariance of frames, learnt at once or from a stream.
+"""Gaussian style statistics: the mean and covariance of frames, computed at once or from a stream.
 
 `Moments` are what a stream has shown so far, with old frames fading; `Gaussian` is what one believes after
 seeing them, pulled towards a ball where the frames are too few to tell. Everything is float64: the map

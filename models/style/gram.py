@@ -13,7 +13,7 @@ def gram(features: Tensor, lags: Sequence[int] = (0,)) -> Tensor:
 
     Shape: features `(B, C, T)` -> `(B, len(lags), C, C)`, where entry `[b, l, i, j]` is the mean over time of
     `features[b, i, t] * features[b, j, t - lags[l]]`. Being a mean it depends neither on length nor on batch;
-    lag 0 is the covariance plus the outer product of the mean. Later lags hear how a texture moves (Antognini
+    lag 0 is the covariance plus the outer product of the mean. Later lags capture how a texture evolves (Antognini
     et al. 2019).
 
     Raises:

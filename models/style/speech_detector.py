@@ -42,7 +42,7 @@ class SpeechDetector:
 
     @staticmethod
     def new(frame_rate: float) -> SpeechDetector:
-        """Return a detector that has heard nothing and, to be careful, takes what comes for speech."""
+        """Return a detector before any input; it assumes speech at first."""
         wide = torch.float64
         past = torch.full((math.ceil(max(_LAGS_S) * frame_rate),), 10 * math.log10(_FLOOR), dtype=wide)
         sums = torch.zeros(2 * BANDS + 11, dtype=wide)

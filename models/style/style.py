@@ -1,4 +1,4 @@
-"""Styles: what a recording teaches about its log spectra, and the layout of bands in which it is said.
+"""Styles: statistics of a recording's log spectra, and the bands in which they are measured.
 
 A frame is the log power in mel bands relative to the sound's own level. A style is the Gaussian of a recording's
 frames, and how noise-like the recording is in each band. `gramophone.models.style_control` moves a sound there.
@@ -39,7 +39,7 @@ _TONAL = (0.45, 0.75)
 
 @dataclass(frozen=True)
 class Style:
-    """What a recording taught: the Gaussian of its frames in dB, and its spectral flatness by band `(B,)`, 0 to 1."""
+    """The style of a recording: the Gaussian of its frames in dB, and its spectral flatness by band `(B,)`, 0 to 1."""
 
     gaussian: Gaussian
     flatness: Tensor
@@ -51,7 +51,7 @@ def blended(a: Style, b: Style, position: float) -> Style:
 
 
 class StyleBands(nn.Module):
-    """The layout in which styles are learnt and played: windows, mel bands `(B,)`, noise to fill in with.
+    """The analysis and synthesis that styles are defined in: windows, mel bands `(B,)`, noise to fill in with.
 
     `analysis` `(F, B + 17)` sums powers of bins to bands, bands of the speech detector, and their total; `weights`
     `(F, B)` to bands alone; `hats` `(B, F)` spreads values of bands over bins. Rate in Hz.

@@ -1,4 +1,4 @@
-"""What a texture is to random ears: wide untrained convolutions over log-mel frames, whose Grams are then matched.
+"""Texture features: wide, random, untrained convolutions over log-mel frames, whose Gram matrices are matched.
 
 Ulyanov and Lebedev, "Audio texture synthesis and style transfer" (2016): filters over all bands and some frames need no
 training for their Gram matrix to hold a timbre. Time-lagged Grams (Antognini, Hoffman and Weiss 2019) add rhythm, and
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from gramophone.models.layers.mel import MelBands
 
 _FLOOR = 1e-9
-"""Power told apart in a band of a sound at -20 dBFS: 70 dB below it."""
+"""Least power resolved in a band of a sound at -20 dBFS: 70 dB below it."""
 
 
 class TextureLogMel(nn.Module):

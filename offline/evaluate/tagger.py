@@ -96,7 +96,7 @@ def _parameters(tagger: Tagger) -> int:
 
 def _data_of(file: Path) -> Path:
     folder = RunFolder(file.parent)
-    if not folder.begun():
+    if not folder.exists():
         raise EvaluationError(f"{file}: not in a run's folder, so its dataset is unknown; expected --data")
     return Path(begun_plan(TaggerPlan, folder).data[0])
 

@@ -119,7 +119,7 @@ def opened(model: Path, data: Sequence[str]) -> tuple[VLAE, Card, Corpus]:
     path = model_path(model)
     loaded, card = load(path, "vlae")
     folder = RunFolder(path.parent)
-    plan = begun_plan(VLAEPlan, folder) if folder.begun() else VLAEPlan(data=packaged_voices(card), rate=card.rate)
+    plan = begun_plan(VLAEPlan, folder) if folder.exists() else VLAEPlan(data=packaged_voices(card), rate=card.rate)
     return cast(VLAE, loaded), card, evaluation_corpus(path, card, plan, data)
 
 

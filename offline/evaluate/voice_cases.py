@@ -225,7 +225,7 @@ def opened(model: Path, data: Sequence[str]) -> tuple[Voice, Card, Corpus]:
     path = model_path(model)
     loaded, card = load(path, "voice")
     folder = RunFolder(path.parent)
-    places = tuple(data) or (begun_plan(VoicePlan, folder).data if folder.begun() else ())
+    places = tuple(data) or (begun_plan(VoicePlan, folder).data if folder.exists() else ())
     if not places:
         raise EvaluationError(f"{path}: no recordings to evaluate it on; expected --data")
     corpus = gather(places, card.rate)

@@ -194,7 +194,7 @@ def opened(model: Path, data: Sequence[str]) -> tuple[WaveNet, Card, WaveNetPlan
     path = model_path(model)
     loaded, card = load(path, "wavenet")
     net, folder = cast(WaveNet, loaded), RunFolder(path.parent)
-    plan = begun_plan(WaveNetPlan, folder) if folder.begun() else _plan_of(net, card)
+    plan = begun_plan(WaveNetPlan, folder) if folder.exists() else _plan_of(net, card)
     return net, card, plan, evaluation_corpus(path, card, plan, data)
 
 

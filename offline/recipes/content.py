@@ -43,7 +43,7 @@ from gramophone.offline.train.content_examples import (
     load_examples,
     save_examples,
 )
-from gramophone.offline.train.speaker_disguise import disguised
+from gramophone.offline.train.perturbation import perturbed
 
 PEOPLE = tuple(name for name in corpora.VOICES if name not in UNSEEN)
 _COPIED_S, _WORN_S = 480.0, 180.0
@@ -209,7 +209,7 @@ def _step(
 ) -> float:
     """Take one step; return the squared error over the content's variance, over what counts."""
     inputs, content, weights = batch
-    heard = disguised(inputs[:, :-1], shape.bands, shape.rate, _FORMANTS)
+    heard = perturbed(inputs[:, :-1], shape.bands, shape.rate, _FORMANTS)
     heard = heard + _HISS * torch.randn_like(heard)
     found, _ = trunk(torch.cat([heard, inputs[:, -1:]], 1))
     loss = ((found - content).square().mean(1, keepdim=True) * weights).sum() / weights.sum()

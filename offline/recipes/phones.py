@@ -27,7 +27,7 @@ from gramophone.offline.data.corpus import Corpus, gather, sound
 from gramophone.offline.data.phone_transcripts import Words, said, timed
 from gramophone.offline.data.recording import spread_evenly
 from gramophone.offline.recipes.voice import PEOPLE
-from gramophone.offline.train.speaker_disguise import disguised
+from gramophone.offline.train.perturbation import perturbed
 from gramophone.offline.train.voice.speaker_statistics import moments_of
 from gramophone.realtime.stage import Audio
 
@@ -176,7 +176,7 @@ def _learn(phones: PhoneClassifier, examples: Sequence[Example], epochs: int) ->
         frames, labels = zip(
             *(_crop(examples[n]) for n in torch.multinomial(lengths, _BATCH, replacement=True)), strict=True
         )
-        heard = disguised(torch.stack(frames), VoiceShape.bands, _RATE, _FORMANTS)
+        heard = perturbed(torch.stack(frames), VoiceShape.bands, _RATE, _FORMANTS)
         with torch.autocast("cpu", torch.bfloat16):
             logits = phones.pairs(heard)
         loss = F.cross_entropy(logits.float(), torch.stack(labels), ignore_index=_IGNORED, label_smoothing=_SMOOTHING)

@@ -1,6 +1,6 @@
 """Sounds varied such that what plays in them stays the same: another speed, another equaliser, two at a time.
 
-A tagger that has heard few soundfonts, rooms and pieces learns them by heart; what is random cannot be learnt so. The
+A tagger trained on few soundfonts, rooms and pieces overfits to them; random variation prevents that. The
 same can be done to a sound's log-mel levels, in a twentieth of the time; there, key and tempo change on their own.
 """
 

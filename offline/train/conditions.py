@@ -1,4 +1,4 @@
-"""What else than the speaker a WaveNet is told of a recording: what is said, or a series of frames."""
+"""Conditioning of a WaveNet beside the speaker: the text of a recording, or a series of frames."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _LABELS = ".labels.txt"
 
 
 def text_vectors(encoder: TextEncoder, recordings: Sequence[Recording]) -> Callable[[Recording], Floats]:
-    """Return the vector of what is said in a recording.
+    """Return a function from a recording to the vector of its text.
 
     Raises:
-        DataError: nothing says what is said in any of the recordings.
+        DataError: no recording has a transcript.
     """
     texts = {recording.name: recording.found.text for recording in recordings}
     if not any(texts.values()):
@@ -63,7 +63,7 @@ def _acoustic(recording: Recording, extractor: LogMel, rate: int, pitched: bool)
 
 
 def _pitch(recording: Recording, rate: int, hop: int, frames: int) -> Floats:
-    """Return the pitch of each frame in Hz, 0 where there is none (pYIN); kept beside the decoded sound."""
+    """Return the pitch of each frame in Hz, 0 where there is none (pYIN); cached beside the decoded sound."""
     kept = recording.sound.with_suffix(f".pitch-{hop}.npy")
     if not kept.is_file():
         found = pitch(sound(recording), rate, hop)

@@ -1,4 +1,4 @@
-"""How well a VAE of digits does: its bounds in nats per digit, and what its latents carry."""
+"""Scores of a VAE of digits: likelihood bounds in nats per digit, and the use of its latents."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gramophone.offline.data.mnist import Bytes
 
 _BATCH = 100
 _SEED = 2
-"""Of the latents drawn; the same for every model."""
+"""Seed of the latents sampled; the same for every model."""
 _SAMPLES = 64
 _AT_ONCE = 4
 _FLOOR = 0.1
-"""Nats that count as something."""
+"""Least KL in nats of a latent that counts as used."""
 
 
 def grey(images: Bytes) -> Tensor:
@@ -34,10 +34,10 @@ def drawn(levels: Tensor, seed: int, number: int = 0) -> Tensor:
 
 @torch.no_grad()
 def score(model: DigitsVAE, digits: Tensor, samples: int = _SAMPLES) -> dict[str, float]:
-    """Return what a model does with digits `(n, 784)`, in nats per digit.
+    """Return the scores of a model on digits `(n, 784)`, in nats per digit.
 
-    `elbo`; `importance` is the bound from so many samples; `kl` the latents' cost; `active` by Burda's measure, `above`
-    those of more than 0.1 nats; `right`, `another` and `zero` are the log probabilities given such latents.
+    `elbo`; `importance`, the importance-weighted bound from `samples` latents; `kl`; `active` by Burda's measure,
+    `above` those of more than 0.1 nats; `right`, `another` and `zero` are the log probabilities given such latents.
     """
     torch.manual_seed(_SEED)
     found = measure(model, _batches(digits), torch.Generator().manual_seed(_SEED))

@@ -1,4 +1,4 @@
-"""What a finished run on digits leaves behind beside its model: scores and pictures."""
+"""The report of a run on digits: scores, and pictures of reconstructions, samples and the latent space."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gramophone.offline.plotting.digits import draw, manifold, reconstructions, 
 from gramophone.offline.train.digit_scores import score
 from gramophone.offline.train.plans import DigitsPlan
 from gramophone.offline.train.run_folder import RunFolder, begun_plan
-from gramophone.offline.train.vae import judged_digits, read_digits
+from gramophone.offline.train.vae import read_digits, validation_digits
 from gramophone.presets.atomic import atomic_write
 
 _SHOWN = 20
@@ -24,12 +24,12 @@ def report(folder: RunFolder) -> dict[str, float]:
     Raises:
         CheckpointError: there is no model yet.
         MnistError: the digits cannot be read.
-        TrainingError: this is no run on digits.
+        TrainingError: the folder holds no run on digits.
     """
     plan = begun_plan(DigitsPlan, folder)
     model, _ = load(folder.model, "digits")
     assert isinstance(model, DigitsVAE)
-    tested = judged_digits(read_digits(plan)[1], plan.binary)
+    tested = validation_digits(read_digits(plan)[1], plan.binary)
     scores = score(model, tested)
     with atomic_write(folder.at / "scores.json") as part:
         part.write_text(json.dumps(scores, indent=1), "utf-8")

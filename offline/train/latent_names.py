@@ -1,4 +1,4 @@
-"""What each latent of a model is about: how well it says each descriptor on held-out sound, and its name after that."""
+"""Names for a model's latents by the descriptors that they correlate with on held-out sound."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Doubles = NDArray[np.float64]
 LEAST_R2 = 0.25
 """Below this a latent is not named after a descriptor."""
 _RECORDINGS = 24
-"""Held-out recordings per speaker that are listened to."""
+"""Held-out recordings per speaker that are analysed."""
 _AUDIBLE_DB = -50.0
 
 
@@ -32,8 +32,8 @@ _AUDIBLE_DB = -50.0
 class Meaning:
     """A model's latents, in its order.
 
-    `names` are as in `z1 brightness +`; `about` the descriptor of each, or empty; `r2` how much of its variance the
-    latent says, or of the best one's where none earned a name; `spread` the latents' standard deviations.
+    `names` are as in `z1 brightness +`; `about` the descriptor of each, or empty; `r2` the share of its variance that
+    the latent explains, or of the best one's where none earned a name; `spread` the latents' standard deviations.
     """
 
     names: tuple[str, ...]
@@ -55,16 +55,16 @@ def explained(card: Card, encode: Encode, arrange: Callable[[LatentOrder], None]
 
 
 def explain(encode: Encode, arrange: Callable[[LatentOrder], None], corpus: Corpus, hop: int) -> Meaning:
-    """Measure a model's latents on held-out recordings, and arrange them: the best understood first, plus for more."""
+    """Measure a model's latents on held-out recordings, and order them by what they explain, signs made positive."""
     series = [
         (encode(recording).T.numpy(), kept_descriptors(recording, corpus.rate, hop))
         for speaker in corpus.speakers
         for recording in some_of(corpus.held_out, speaker)
     ]
     z = np.concatenate([frames for frames, _ in series]).astype(np.float64)
-    heard = np.concatenate([descriptors for _, descriptors in series])
-    audible = heard[:, 0] > _AUDIBLE_DB
-    found = correlations(z[audible], heard[audible])
+    values = np.concatenate([descriptors for _, descriptors in series])
+    audible = values[:, 0] > _AUDIBLE_DB
+    found = correlations(z[audible], values[audible])
     best = np.abs(found).argmax(1)
     r2 = np.square(found[np.arange(len(found)), best])
     order = np.argsort(-r2, kind="stable")
@@ -79,10 +79,10 @@ def explain(encode: Encode, arrange: Callable[[LatentOrder], None], corpus: Corp
     )
 
 
-def correlations(z: Doubles, heard: NDArray[np.float32]) -> Doubles:
-    """Return how each latent goes with each descriptor where there is one: `(n, D)`, `(n, 6)` -> `(D, 6)`."""
+def correlations(z: Doubles, descriptors: NDArray[np.float32]) -> Doubles:
+    """Return the correlations of latents with descriptors where defined: `(n, D)`, `(n, 6)` -> `(D, 6)`."""
     columns = []
-    for descriptor in heard.astype(np.float64).T:
+    for descriptor in descriptors.astype(np.float64).T:
         there = np.isfinite(descriptor)
         latents, values = z[there] - z[there].mean(0), descriptor[there] - descriptor[there].mean()
         size = np.sqrt(np.square(latents).sum(0) * np.square(values).sum())
@@ -105,10 +105,10 @@ def speakers_moments(encode: Encode, corpus: Corpus, hop: int) -> dict[str, dict
 
 
 def company(about: Sequence[str], moments: Mapping[str, Mapping[str, object]]) -> list[list[float]]:
-    """Return what turning each latent by one adds to all, `(D, D)`: with a named one goes what goes with it in nature.
+    """Return what moving each latent by one adds to all, `(D, D)`: with a named one move those that covary with it.
 
-    That is the others' expectation given the one, within speakers. A decoder may hear the same in several latents, and
-    then heeds one that moves alone but little.
+    That is the others' conditional expectation given the one, within speakers. A decoder may use several latents for
+    the same thing, and then responds little to one that moves alone.
     """
     covariance = np.mean([np.asarray(found["covariance"], np.float64) for found in moments.values()], axis=0)
     expected = covariance / np.maximum(np.diag(covariance), 1e-12)[:, None]

@@ -1,4 +1,4 @@
-"""What every trainer is: Lightning's wiring around a network, the average of its weights, and a loss."""
+"""The base of all trainers: a Lightning module with a network, the moving average of its weights, and a schedule."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from gramophone.offline.train.plan import TrainingError, TrainingPlan
 
 
 class Training(LightningModule):
-    """A network in training; a kind of model says what its loss is and which crops it learns from.
+    """A network in training; subclasses define the loss and the batches.
 
-    The rate is a function of how much is done, so nothing but the weights, Adam's moments, the average and the seconds
-    spent has to be kept to go on.
+    The learning rate is a function of the share of the run that is done, so a state of the weights, Adam's moments, the
+    moving average and the seconds spent is enough to resume.
     """
 
     def __init__(self, net: nn.Module, plan: TrainingPlan) -> None:
@@ -35,20 +35,20 @@ class Training(LightningModule):
 
     @abstractmethod
     def loss(self, net: nn.Module, batch: Batch) -> Tensor:
-        """Return what is to be made small: bits per sample."""
+        """Return the loss, a scalar."""
 
     @abstractmethod
     def crops(self, rank: int, processes: int) -> Dataset[Batch]:
-        """Return this process' batches by step."""
+        """Return this process' training batches by step."""
 
     @abstractmethod
     def validation_batches(self) -> Dataset[Batch]:
-        """Return the batches that are judged, one for each of `validation_names`."""
+        """Return the validation batches, one for each of `validation_names`."""
 
     @property
     @abstractmethod
     def validation_names(self) -> tuple[str, ...]:
-        """What each judged batch is of."""
+        """The names of the validation batches, such as speakers."""
 
     @property
     def averaged(self) -> nn.Module:
@@ -68,14 +68,14 @@ class Training(LightningModule):
         return min(max(share, self.spent_s / 60 / self.plan.minutes) if self.plan.minutes else share, 1.0)
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
-        """Draw by the number of the step, so that a run that was killed goes on as it would have."""
+        """Seed by the number of the step, so that a resumed run draws the same random numbers."""
         torch.manual_seed(self.plan.seed << 32 | self.global_step)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return the loss of a step.
 
         Raises:
-            TrainingError: it is not a number.
+            TrainingError: it is not finite.
         """
         loss = self.loss(self.net, batch)
         self._check(loss, "loss")
@@ -89,12 +89,12 @@ class Training(LightningModule):
         """Clip the gradients' norm.
 
         Raises:
-            TrainingError: it is not a number.
+            TrainingError: it is not finite.
         """
         self._check(torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.plan.clip), "gradient")
 
     def optimizer_step(self, epoch: int, index: int, optimizer: Any, closure: Any = None) -> None:
-        """Take a step at the rate that is due, and average the weights."""
+        """Take a step at the scheduled learning rate, and update the average."""
         warmth = min((self.global_step + 1) / self.plan.warmup, 1.0)
         for group in optimizer.param_groups:
             group["lr"] = self.plan.peak * warmth * (1 + math.cos(math.pi * self.done)) / 2
@@ -102,29 +102,29 @@ class Training(LightningModule):
         self.average.update_parameters(self.net)
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """Stop when the time is up."""
+        """Stop when the plan's time is up."""
         if self.done >= 1:
             self.trainer.should_stop = True
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """Note the averaged network's loss on one judged batch."""
+        """Log the averaged network's loss on one validation batch."""
         self.log(f"held_out/{self.validation_names[index]}", self.loss(self.averaged, batch), batch_size=1)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Return the batches from the step on that is due."""
+        """Return the batches from the current step on."""
         crops = self.crops(self.global_rank, self.trainer.world_size)
         return DataLoader(crops, batch_size=None, sampler=FromStep(self.global_step, self.plan.steps))
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Return the judged batches."""
+        """Return the validation batches."""
         return DataLoader(self.validation_batches(), batch_size=None)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the time spent."""
+        """Save the time spent."""
         checkpoint["spent_s"] = self.spent_s
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on counting the time spent."""
+        """Restore the time spent."""
         self._spent_before, self._started = float(checkpoint["spent_s"]), time.monotonic()
 
     def _check(self, value: Tensor, what: str) -> None:
@@ -137,9 +137,9 @@ class Training(LightningModule):
 
 @torch.no_grad()
 def _average(most: float, averaged: Any, current: Any, updates: Tensor) -> None:
-    """Move averaged weights towards the current ones: a longer memory the longer training lasts, but `most` at most.
+    """Update the moving average with a decay that grows with the number of updates, to `most`.
 
-    A long one from the start would remember the weights that nothing was learnt by.
+    A long memory from the start would retain the initial weights.
     """
     memory = min(most, (1 + int(updates)) / (10 + int(updates)))
     torch._foreach_lerp_(averaged, current, 1 - memory)

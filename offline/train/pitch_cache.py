@@ -1,7 +1,7 @@
-"""How a recording is intoned: pitch and voicing, once a hop, found once and kept beside the decoded sound.
+"""Pitch and voicing of a recording, once a hop, computed once and cached beside the decoded sound.
 
-By the tracker that hears singers live, looking a little further ahead: what a voice is told while it learns is what it
-will be told on stage, small mistakes included.
+The tracker is the one used live, with a little more look-ahead, so that a voice is trained with the pitch errors that
+it will meet.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gramophone.realtime.dsp.pitch.contour import pitch_contour
 Floats = NDArray[np.float32]
 
 _VERSION = 1
-"""Of what is kept; a new one makes everything be heard again."""
+"""Version of the cached files; a new one recomputes them."""
 
 
 def prosody(recording: Recording, rate: int, hop: int) -> Floats:

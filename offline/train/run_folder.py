@@ -15,7 +15,7 @@ P = TypeVar("P", bound=TrainingPlan)
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The files of a run: its plan, what it learns from, its state, its log, and the model."""
+    """The files of a run: its plan, a report of its data, its state, its log, and the model."""
 
     at: Path
 
@@ -31,12 +31,12 @@ class RunFolder:
 
     @property
     def state(self) -> Path:
-        """All that training goes on from."""
+        """The state that training resumes from."""
         return self.at / "state.ckpt"
 
     @property
     def log(self) -> Path:
-        """What was measured, one JSON object a line."""
+        """The losses, one JSON object a line."""
         return self.at / "log.jsonl"
 
     @property
@@ -44,16 +44,16 @@ class RunFolder:
         """The averaged weights as a checkpoint of Gramophone's."""
         return self.at / "model.safetensors"
 
-    def begun(self) -> bool:
-        """Return whether a run was begun here."""
+    def exists(self) -> bool:
+        """Return whether the folder holds a run."""
         return self.plan.is_file()
 
-    def learnt(self) -> bool:
-        """Return whether anything was learnt here that a run of another plan would lose."""
+    def is_trained(self) -> bool:
+        """Return whether the folder holds weights that a run of another plan would overwrite."""
         return self.state.is_file() or self.model.is_file()
 
     def read(self) -> dict[str, Any]:
-        """Return the plan that was begun here, as data.
+        """Return the plan of the run, as JSON values.
 
         Raises:
             TrainingError: there is none, or it cannot be read.
@@ -67,13 +67,13 @@ class RunFolder:
         return found
 
     def begin(self, plan: TrainingPlan, fingerprint: str) -> None:
-        """Note the plan, or where something was learnt already, see that the one noted is the same.
+        """Write the plan; if the folder holds trained weights, check that their plan is the same.
 
         Raises:
-            TrainingError: another run was begun here; the message names the difference.
+            TrainingError: the folder holds a run of another plan; the message names the difference.
         """
         wanted = {**asdict(plan), "fingerprint": fingerprint}
-        if self.begun() and self.learnt():
+        if self.exists() and self.is_trained():
             found = {
                 **asdict(type(plan)()),
                 **plan.renamed(self.read()),
@@ -94,14 +94,14 @@ def _listed(value: Any) -> Any:
 
 
 def begun_plan(kind: type[P], folder: RunFolder) -> P:
-    """Return the plan of a run begun before.
+    """Return the plan of an earlier run.
 
     Raises:
-        TrainingError: as `RunFolder.read`, or it is of another kind of model.
+        TrainingError: as `RunFolder.read`, or the run is of another kind of model.
     """
     values = kind.renamed(folder.read())
     known = {item.name for item in fields(kind)}
-    strange = sorted(values.keys() - known - {"fingerprint"})
-    if strange:
-        raise TrainingError(f"{folder.plan}: a run of another kind ({', '.join(strange)}); expected {kind.__name__}")
+    unknown = sorted(values.keys() - known - {"fingerprint"})
+    if unknown:
+        raise TrainingError(f"{folder.plan}: a run of another kind ({', '.join(unknown)}); expected {kind.__name__}")
     return kind.from_dict({key: value for key, value in values.items() if key in known})

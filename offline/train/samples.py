@@ -1,4 +1,4 @@
-"""What a model in training sounds like: a little of each speaker, as sound and as a picture."""
+"""Examples of a model's output during training: sound and spectrograms, by speaker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gramophone.realtime.stage import Audio
 
 _WINDOW, _HOP = 256, 64
 _FLOOR = 1e-6
-"""Silence has no logarithm."""
+"""Added to the sound so that silence has a logarithm."""
 
 
 def write_sounds(sounds: Mapping[str, Audio], rate: int, stem: Path) -> None:

@@ -42,8 +42,8 @@ from gramophone.offline.train.run import Machine, Tell, fit
 from gramophone.offline.train.run_folder import RunFolder
 from gramophone.presets.atomic import atomic_write
 
-JUDGED = 256
-"""Validation clips that are judged while training; one chunk of each."""
+VALIDATION_CHUNKS = 256
+"""Validation clips used while training; one chunk of each."""
 
 
 class TaggerTraining(Training):
@@ -65,10 +65,10 @@ class TaggerTraining(Training):
 
     def loss(self, net: nn.Module, batch: Any) -> Tensor:
         """Return the cross-entropy, the mean over tags."""
-        heard, labels = batch
+        inputs, labels = batch
         tagger = cast(Tagger, net)
-        is_levels = heard.dim() == 3
-        logits = tagger.judged(cast(LogMelImage, tagger.front).image(heard)) if is_levels else tagger(heard)
+        is_levels = inputs.dim() == 3
+        logits = tagger.logits(cast(LogMelImage, tagger.front).image(inputs)) if is_levels else tagger(inputs)
         return F.binary_cross_entropy_with_logits(logits.float(), labels) / math.log(2)
 
     def crops(self, rank: int, processes: int) -> Dataset[Any]:
@@ -81,14 +81,14 @@ class TaggerTraining(Training):
 
     def validation_batches(self) -> Dataset[Any]:
         """Return a chunk of each of some validation clips, as one batch."""
-        return JudgedChunks(self._music.parts["validation"], self._chunk)
+        return ValidationChunks(self._music.parts["validation"], self._chunk)
 
     @torch.inference_mode()
     def scores(self) -> dict[str, float]:
-        """Return how well the averaged network ranks the judged chunks, the mean over tags that some of them have."""
-        heard, labels = self.validation_batches()[0]
+        """Return ROC-AUC and PR-AUC of the averaged network on the validation chunks, means over tags that occur."""
+        inputs, labels = self.validation_batches()[0]
         net = copy.deepcopy(self.averaged).cpu().eval()
-        found = np.concatenate([net.probabilities(part).numpy() for part in heard.split(self.plan.batch)])
+        found = np.concatenate([net.probabilities(part).numpy() for part in inputs.split(self.plan.batch)])
         wanted = labels.numpy() > 0
         return {
             "roc_auc": float(np.nanmean(roc_auc(wanted, found))),
@@ -99,7 +99,7 @@ class TaggerTraining(Training):
 class TaggedCrops(Dataset[tuple[Tensor, Tensor]]):
     """Batch number `step`: chunks from anywhere in clips drawn alike, and their tags, `(B, K)` of 0 and 1.
 
-    No chunk is heard twice: each is varied, and some are mixed.
+    Each chunk is augmented at random, and some are the sum of two.
     """
 
     def __init__(self, clips: Clips, chunk: int, plan: TaggerPlan, rank: int, processes: int) -> None:
@@ -114,7 +114,7 @@ class TaggedCrops(Dataset[tuple[Tensor, Tensor]]):
 
     @abstractmethod
     def varied(self, place: int, chance: np.random.Generator) -> Sound:
-        """Return a chunk from anywhere in a clip, as it was never heard before."""
+        """Return an augmented chunk from anywhere in a clip."""
 
     @abstractmethod
     def mixed(self, one: Sound, other: Sound, chance: np.random.Generator) -> Sound:
@@ -152,7 +152,7 @@ class LevelCrops(TaggedCrops):
     """Chunks of log-mel levels, `(B, bands, n)`, each varied by itself.
 
     It is in another key and tempo, through another equaliser, with more or less dynamics. Of each clip that was drawn
-    the levels are kept, in half precision: 24 KB of 6 s.
+    the levels are cached, in half precision: 24 KB of 6 s.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class LevelCrops(TaggedCrops):
         return self._front.levels(torch.from_numpy(whole)[None])[0].numpy().astype(np.float16)
 
 
-class JudgedChunks(Dataset[tuple[Tensor, Tensor]]):
+class ValidationChunks(Dataset[tuple[Tensor, Tensor]]):
     """The middles of some clips, always the same, as a single batch."""
 
     def __init__(self, clips: Clips, chunk: int) -> None:
@@ -193,7 +193,7 @@ class JudgedChunks(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         """Return it."""
         recordings = self._clips.recordings
-        places = np.unique(np.linspace(0, len(recordings) - 1, JUDGED).round().astype(int)).tolist()
+        places = np.unique(np.linspace(0, len(recordings) - 1, VALIDATION_CHUNKS).round().astype(int)).tolist()
         middles = [max(recordings[place].heard.frames - self._chunk, 0) // 2 for place in places]
         chunks = [cut(recordings[place], start, self._chunk) for place, start in zip(places, middles, strict=True)]
         return torch.from_numpy(np.stack(chunks)), torch.from_numpy(self._clips.labels[places].astype(np.float32))
@@ -206,11 +206,11 @@ def cut(recording: Recording, start: int, chunk: int) -> Sound:
 
 
 def train_tagger(plan: TaggerPlan, folder: RunFolder, machine: Machine, tell: Tell) -> None:
-    """Train, or go on where the run in the folder was stopped; its model is in the folder.
+    """Train a tagger, or resume the run in the folder; the model is written to the folder.
 
     Raises:
         DataError: the tagged music cannot be read.
-        TrainingError: another run was begun there, or the loss is not a number.
+        TrainingError: the folder holds a run of another plan, or the loss is not finite.
     """
     tell({"words": f"reading the clips of {plan.data[0]}"})
     music = gather_tagged(Path(plan.data[0]), plan.split, plan.top)

@@ -22,8 +22,8 @@ from gramophone.offline.train.run import Machine, Tell, fit
 from gramophone.offline.train.run_folder import RunFolder
 
 PACKAGED = "mnist"
-_JUDGED_SEED = 1
-"""Of the pixels drawn from the test digits' grey levels; the same for every model."""
+_VALIDATION_SEED = 1
+"""Seed of the pixels sampled from the test digits' grey levels; the same for every model."""
 
 
 class DigitsTraining(Training):
@@ -32,9 +32,9 @@ class DigitsTraining(Training):
     validation_names = ("digits",)
     plan: DigitsPlan
 
-    def __init__(self, plan: DigitsPlan, learnt: Tensor, tested: Tensor) -> None:
+    def __init__(self, plan: DigitsPlan, training: Tensor, validation: Tensor) -> None:
         super().__init__(DigitsVAE(plan.shape), plan)
-        self._learnt, self._tested = learnt, tested
+        self._training_digits, self._validation_digits = training, validation
 
     def loss(self, net: nn.Module, batch: Any) -> Tensor:
         """Return the bound's loss; while training, with warm-up and free bits."""
@@ -46,15 +46,15 @@ class DigitsTraining(Training):
 
     def crops(self, rank: int, processes: int) -> Dataset[Any]:
         """Return the batches by step."""
-        return DigitBatches(self._learnt, self.plan, rank, processes)
+        return DigitBatches(self._training_digits, self.plan, rank, processes)
 
     def validation_batches(self) -> Dataset[Any]:
         """Return the test digits as one batch."""
-        return OneBatch(self._tested)
+        return OneBatch(self._validation_digits)
 
 
 class DigitBatches(Dataset[Tensor]):
-    """Batch number `step`: all digits in a new order in every epoch; the last few of one that fill no batch wait."""
+    """Batch number `step`: a new permutation of the digits in every epoch, without the last, incomplete batch."""
 
     def __init__(self, digits: Tensor, plan: DigitsPlan, rank: int, processes: int) -> None:
         self._digits, self._plan = digits, plan
@@ -86,17 +86,17 @@ class OneBatch(Dataset[Tensor]):
 
 
 def train_digits(plan: DigitsPlan, folder: RunFolder, machine: Machine, tell: Tell) -> None:
-    """Train, or go on where the run in the folder was stopped; its model is in the folder.
+    """Train a VAE of digits, or resume the run in the folder; the model is written to the folder.
 
     Raises:
         MnistError: the digits cannot be read.
-        TrainingError: another run was begun there, or the loss is not a number.
+        TrainingError: the folder holds a run of another plan, or the loss is not finite.
     """
     tell({"words": f"reading the digits of {plan.data[0]}"})
-    learnt, tested = read_digits(plan)
-    folder.begin(plan, f"{zlib.crc32(learnt.images.tobytes()):08x}")
+    digits, held_out = read_digits(plan)
+    folder.begin(plan, f"{zlib.crc32(digits.images.tobytes()):08x}")
     torch.manual_seed(plan.seed)
-    training = DigitsTraining(plan, grey(learnt.images), judged_digits(tested, plan.binary))
+    training = DigitsTraining(plan, grey(digits.images), validation_digits(held_out, plan.binary))
 
     def write(step: int, scores: dict[str, float]) -> None:
         save(folder.model, training.averaged, Card(rate=0, data=(_source(plan),), steps=step, scores=scores))
@@ -104,10 +104,10 @@ def train_digits(plan: DigitsPlan, folder: RunFolder, machine: Machine, tell: Te
     fit(training, folder, machine, write, tell)
 
 
-def judged_digits(tested: mnist.MnistDigits, binary: bool) -> Tensor:
-    """Return the digits that a model is judged on: grey, or drawn once and for all."""
+def validation_digits(tested: mnist.MnistDigits, binary: bool) -> Tensor:
+    """Return the test digits `(n, 784)`: grey, or with pixels sampled once for all models."""
     levels = grey(tested.images)
-    return drawn(levels, _JUDGED_SEED) if binary else levels
+    return drawn(levels, _VALIDATION_SEED) if binary else levels
 
 
 def read_digits(plan: DigitsPlan) -> tuple[mnist.MnistDigits, mnist.MnistDigits]:

@@ -1,8 +1,8 @@
-"""How a VLAE of sound learns: bits per sample and what its latents cost, on crops encoded with their surroundings.
+"""A VLAE of sound in training: bits per sample plus KL, on crops encoded with their surroundings.
 
-The KL's weight rises while the decoder learns to listen, free bits keep dimensions from dying, what the decoder hears
-is a little wrong. The first latents are guided: each one's mean is drawn towards a descriptor (`DESCRIPTORS`), so that
-it is where that is to be found and turned; the bound stays a bound, for it takes whatever the encoder says.
+Against posterior collapse: KL warm-up, free bits, and noise on the decoder's input. The first latents are guided: each
+one's mean regresses on a descriptor (`DESCRIPTORS`), so that it controls it. The bound holds for any encoder, so it is
+still a bound.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from gramophone.offline.train.run import Machine, Tell, fit, gathered
 from gramophone.offline.train.run_folder import RunFolder
 from gramophone.offline.train.samples import write_sounds
 from gramophone.offline.train.vlae_resynthesis import encoded, resynthesised
-from gramophone.offline.train.wavenet import JUDGED, bits_along
+from gramophone.offline.train.wavenet import VALIDATION_CROPS, bits_along
 from gramophone.realtime.stage import Audio
 
-_HEARD_FRAMES = 32
-"""Frames before a crop that its latents may hang on."""
+_CONTEXT_FRAMES = 32
+"""Frames of context before a crop for the encoder."""
 
 
 class Parts(NamedTuple):
-    """What a batch costs: `bits` `(B, T)` per sample, `kl` `(B, D, n)` nats per frame; `means` `(B, D, n)`."""
+    """The terms of the bound on a batch: `bits` `(B, T)` per sample, `kl` `(B, D, n)` in nats, `means` `(B, D, n)`."""
 
     bits: Tensor
     kl: Tensor
@@ -65,7 +65,7 @@ class VLAETraining(Training):
             warm,
             hop,
             series=guides(corpus, hop) if plan.guided else None,
-            before=_HEARD_FRAMES * hop,
+            before=_CONTEXT_FRAMES * hop,
             after=net.delay,
         )
 
@@ -80,7 +80,7 @@ class VLAETraining(Training):
         return cast(VLAE, self.average.module)
 
     def loss(self, net: nn.Module, batch: Batch) -> Tensor:
-        """Return bits per scored sample and the latents' cost; while training, weighted, with free bits and guides."""
+        """Return bits per scored sample plus KL; in training, the KL weighted, with free bits and the guides' error."""
         model = cast(VLAE, net)
         parts = dissect(model, batch)
         bits, kl = parts.bits[batch.scored].mean(), kl_per_dimension(parts.kl)
@@ -88,10 +88,10 @@ class VLAETraining(Training):
         if not self.training:
             return bits + kl.sum() * per_sample
         cost = self.plan.weight(self.global_step) * kl.clamp_min(self.plan.free_nats).sum() * per_sample
-        return bits + cost + (self.plan.guide * strayed(parts.means, batch.local) if self.plan.guided else 0)
+        return bits + cost + (self.plan.guide * guide_error(parts.means, batch.local) if self.plan.guided else 0)
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """Note the averaged network's loss on one judged batch, with the same latents drawn every time."""
+        """Log the averaged network's loss on one validation batch, with the same random latents every time."""
         torch.manual_seed(index)
         super().validation_step(batch, index)
 
@@ -101,15 +101,15 @@ class VLAETraining(Training):
 
     def validation_batches(self) -> ValidationBatch:
         """Return crops of the held-out recordings, a batch per speaker."""
-        return ValidationBatch(self._corpus.held_out, self._cutter, JUDGED)
+        return ValidationBatch(self._corpus.held_out, self._cutter, VALIDATION_CROPS)
 
 
 def dissect(model: VLAE, batch: Batch) -> Parts:
-    """Return what a batch costs, from one sample of the latents; its sound has surroundings for the encoder."""
+    """Return the terms of the bound on a batch, from one sample of the latents."""
     shape = model.shape
     length = batch.scored.shape[1]
-    frames, before = length // shape.hop, _HEARD_FRAMES * shape.hop
-    with torch.autocast(batch.sound.device.type, enabled=False):  # few numbers that matter much
+    frames, before = length // shape.hop, _CONTEXT_FRAMES * shape.hop
+    with torch.autocast(batch.sound.device.type, enabled=False):  # few numbers, sensitive to rounding
         numbers, _ = model.encoder(batch.sound[:, :, 1:])
         posterior = gaussian(numbers[:, :, model.encoder.delay :])
         z = posterior.rsample()
@@ -122,19 +122,19 @@ def dissect(model: VLAE, batch: Batch) -> Parts:
 
 
 def speakers_of(model: VLAE, places: Tensor) -> list[Tensor]:
-    """Return the conditions that say who speaks, for places in the table of speakers `(B,)`."""
+    """Return the conditioning on the speakers of indices `(B,)`."""
     return [F.one_hot(places, model.shape.speakers).to(model.origin)] if model.shape.speakers else []
 
 
-def strayed(means: Tensor, guides: Tensor) -> Tensor:
-    """Return how far the first latents' means are from their guides on average, squared; a guide may have gaps."""
-    told = ~guides.isnan()
-    error = (means[:, : guides.shape[1]] - guides.nan_to_num()) * told
-    return error.square().sum() / told.sum().clamp_min(1) * guides.shape[1]
+def guide_error(means: Tensor, guides: Tensor) -> Tensor:
+    """Return the mean square error of the first latents' means from their guides, summed over guides; without NaN."""
+    known = ~guides.isnan()
+    error = (means[:, : guides.shape[1]] - guides.nan_to_num()) * known
+    return error.square().sum() / known.sum().clamp_min(1) * guides.shape[1]
 
 
 def guides(corpus: Corpus, hop: int) -> Series:
-    """Return the descriptors of a recording, each of mean 0 and variance 1 over all that is trained on."""
+    """Return the descriptors of a recording, each of mean 0 and variance 1 over the training recordings."""
     known = {recording.sound: kept_descriptors(recording, corpus.rate, hop) for recording in corpus.recordings}
     everything = np.concatenate([known[recording.sound] for recording in corpus.training])
     mean, spread = np.nanmean(everything, axis=0), np.nanstd(everything, axis=0)
@@ -142,11 +142,13 @@ def guides(corpus: Corpus, hop: int) -> Series:
 
 
 def train_vlae(plan: VLAEPlan, folder: RunFolder, machine: Machine, sample_s: float, tell: Tell) -> None:
-    """Train a VLAE, or go on with it; the model is in the folder whenever it was judged, and at the end.
+    """Train a VLAE, or resume its run; the model is written to the folder at each validation and at the end.
+
+    The arguments are those of `train_wavenet`.
 
     Raises:
-        DataError: there is nothing to learn from.
-        TrainingError: another run was begun in the folder, the plan does not fit, or the loss is not a number.
+        DataError: there are no usable recordings.
+        TrainingError: the folder holds a run of another plan, the plan does not fit, or the loss is not finite.
     """
     corpus = gathered(plan, folder, tell)
     if plan.guided:
@@ -155,7 +157,7 @@ def train_vlae(plan: VLAEPlan, folder: RunFolder, machine: Machine, sample_s: fl
 
     def write(step: int, scores: dict[str, float]) -> None:
         model = copy.deepcopy(training.averaged).cpu().eval()
-        found = judged_parts(model, training.validation_batches(), plan.free_nats)
+        found = validation_parts(model, training.validation_batches(), plan.free_nats)
         tell({"words": "  ".join(f"{name} {value:.3f}" for name, value in found.items())})
         save_explained(folder.model, model, _card(model, plan, corpus, step, {**scores, **found}), corpus)
         if sample_s and plan.latents:
@@ -166,10 +168,10 @@ def train_vlae(plan: VLAEPlan, folder: RunFolder, machine: Machine, sample_s: fl
 
 
 @torch.no_grad()
-def judged_parts(model: VLAE, judged: ValidationBatch, free_nats: float) -> dict[str, float]:
-    """Return bits per sample, the latents' cost per sample, and how many cost more than the free bits."""
+def validation_parts(model: VLAE, batches: ValidationBatch, free_nats: float) -> dict[str, float]:
+    """Return bits per sample, KL in bits per sample, and the number of latents above the free bits."""
     torch.manual_seed(0)
-    parts = [(dissect(model, batch), batch.scored) for batch in judged]
+    parts = [(dissect(model, batch), batch.scored) for batch in batches]
     kl = torch.stack([kl_per_dimension(part.kl) for part, _ in parts]).mean(0)
     return {
         "bits": float(np.mean([part.bits[scored].mean().item() for part, scored in parts])),
@@ -179,7 +181,7 @@ def judged_parts(model: VLAE, judged: ValidationBatch, free_nats: float) -> dict
 
 
 def save_explained(path: Path, model: VLAE, card: Card, corpus: Corpus) -> None:
-    """Write a model whose latents are arranged and named, with what is known of them."""
+    """Order and name a model's latents, and save it."""
     if model.shape.latents:
         card = explained(
             card, lambda recording: encoded(model, sound(recording))[0], functools.partial(arrange, model), corpus
@@ -188,7 +190,7 @@ def save_explained(path: Path, model: VLAE, card: Card, corpus: Corpus) -> None:
 
 
 def _examples(model: VLAE, corpus: Corpus, seconds: float) -> dict[str, Audio]:
-    """Return the beginning of a held-out recording per speaker, said again."""
+    """Return the beginning of a held-out recording per speaker, resynthesised."""
     frames = round(seconds * corpus.rate)
     return {
         speaker: resynthesised(model, sound(recording, 0, frames), corpus.speakers.index(speaker))

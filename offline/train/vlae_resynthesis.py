@@ -1,4 +1,4 @@
-"""Sound through a VLAE and back, offline: whole recordings to latents, and latents to sound by the quick sampler."""
+"""Offline resynthesis with a VLAE: recordings to latents, and latents to sound by the fast sampler."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def encoded(model: VLAE, sound: Audio) -> Tensor:
 
 @torch.no_grad()
 def decoded(model: VLAE, z: Tensor, speaker: int = 0, temperature: float = 1.0, seed: int = 0) -> Audio:
-    """Return what one speaker says of some series of latents `(B, D, n)`: `(B, n * hop)`."""
+    """Return series of latents `(B, D, n)` decoded as one speaker, `(B, n * hop)`."""
     given = [one_hot_speaker(speaker, model.shape.speakers).expand(len(z), -1)] if model.shape.speakers else []
     conditions, _ = model.wavenet.conditions(z, None, *given)
     samples = z.shape[2] * model.shape.hop
-    said = Sampler(model.wavenet, len(z), seed).generate(samples, conditions.numpy(), temperature)
-    sound, _ = model.decoder.deemphasis(torch.from_numpy(said)[:, None])
-    spoken: Audio = sound[:, 0].clamp(-1, 1).numpy()
-    return spoken
+    emphasised = Sampler(model.wavenet, len(z), seed).generate(samples, conditions.numpy(), temperature)
+    sound, _ = model.decoder.deemphasis(torch.from_numpy(emphasised)[:, None])
+    samples_: Audio = sound[:, 0].clamp(-1, 1).numpy()
+    return samples_
 
 
 def resynthesised(model: VLAE, sound: Audio, speaker: int = 0, temperature: float = 1.0) -> Audio:
-    """Return a mono sound as the model says it again, `(T,)`."""
+    """Return a mono sound encoded and decoded, `(T,)`."""
     return decoded(model, encoded(model, sound), speaker, temperature)[0, : len(sound)]

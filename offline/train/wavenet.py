@@ -1,4 +1,4 @@
-"""How a WaveNet learns: bits per sample of crops, for their speaker, text and local series."""
+"""A WaveNet in training: bits per sample of crops, conditioned on speaker, text and local series."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from gramophone.offline.train.module import Training
 from gramophone.offline.train.plan import TrainingError
 from gramophone.offline.train.plans import WaveNetPlan
 
-JUDGED = 24
+VALIDATION_CROPS = 24
 """Held-out crops per speaker."""
 _PAUSE_S = 0.03
 _STRIDE = 4
-"""How much denser a local series is made by learned upsampling, where that divides the hop."""
+"""Stride of the learned upsampling of a local series, where it divides the hop."""
 
 
 class WaveNetTraining(Training):
     """A WaveNet in training on a corpus.
 
     Raises:
-        TrainingError: there is no such size, or crops are shorter than what it hears.
-        DataError: the conditions cannot be had for these recordings.
+        TrainingError: there is no such size, or crops are shorter than the receptive field.
+        DataError: these recordings lack the conditioning.
         TextError: there is no such text encoder.
     """
 
@@ -44,7 +44,7 @@ class WaveNetTraining(Training):
         if plan.local:
             channels, series = local_series(plan.local, plan.rate, plan.hop, plan.bands, self.encoder)
         if series and plan.local == "words":
-            for recording in corpus.recordings:  # what is amiss, and which words are unknown, is to be said at once
+            for recording in corpus.recordings:  # errors and unknown words are reported at the start
                 series(recording)
         elif self.encoder:
             width, vector = self.encoder.width, text_vectors(self.encoder, corpus.recordings)
@@ -82,16 +82,16 @@ class WaveNetTraining(Training):
 
     def validation_batches(self) -> ValidationBatch:
         """Return crops of the held-out recordings, a batch per speaker."""
-        return ValidationBatch(self._corpus.held_out, self._cutter, JUDGED)
+        return ValidationBatch(self._corpus.held_out, self._cutter, VALIDATION_CROPS)
 
     def examples(self, seconds: float) -> Batch:
-        """Return the beginning of one recording per judged speaker, to be said again by the model."""
+        """Return the beginning of one held-out recording per speaker, to generate examples from."""
         frames = round(seconds * self.plan.rate) // self.shape.hop
         cutter = replace(self._cutter, length=max(frames, 1) * self.shape.hop, unscored=0)
         return stacked(list(ValidationBatch(self._corpus.held_out, cutter, 1)))
 
     def whole(self, recording: Recording) -> Batch:
-        """Return all of a recording, to its last whole frame, to be said again by the model."""
+        """Return all of a recording, to its last whole frame, to resynthesise."""
         length = max(recording.heard.frames // self.shape.hop, 1) * self.shape.hop
         return replace(self._cutter, length=length, unscored=0).cut(recording, 0)
 
@@ -104,17 +104,17 @@ def bits_of(net: WaveNet, batch: Batch) -> Tensor:
 def bits_along(net: WaveNet, sound: Tensor, jitter: Tensor, conditions: Tensor) -> Tensor:
     """Return the bits that each sample but the first costs: `(B, 1, 1 + T)` along `(B, condition, n)` -> `(B, T)`.
 
-    What is heard is shifted by `jitter` `(B, 1, T)` mu-law steps.
+    The input is shifted by `jitter` `(B, 1, T)` mu-law steps.
     """
     levels = mulaw.encode(sound)
-    heard = mulaw.decode((levels[:, :, :-1] + jitter).clamp(0, mulaw.LEVELS - 1))
-    predicted, _ = net(net.output.symbols(heard), None, *([conditions] if conditions.shape[1] else []))
+    past = mulaw.decode((levels[:, :, :-1] + jitter).clamp(0, mulaw.LEVELS - 1))
+    predicted, _ = net(net.output.symbols(past), None, *([conditions] if conditions.shape[1] else []))
     bits: Tensor = net.output.bits(predicted, net.output.symbols(sound[:, 0, 1:]))
     return bits
 
 
 def conditions_of(net: WaveNet, batch: Batch) -> Tensor:
-    """Return what the network is told of a batch, `(B, condition, n)`."""
+    """Return the conditioning of a batch, `(B, condition, n)`."""
     controls = []
     if net.shape.speakers:
         controls.append(F.one_hot(batch.speaker, net.shape.speakers).to(batch.sound.dtype))
@@ -138,7 +138,7 @@ def _shape(plan: WaveNetPlan, speakers: int, vector: int, channels: int) -> Wave
     )
     if plan.crop <= shape.receptive_field or plan.crop % shape.hop:
         raise TrainingError(
-            f"crops of {plan.crop} samples: size {plan.size} hears {shape.receptive_field}; "
+            f"crops of {plan.crop} samples: size {plan.size} has a receptive field of {shape.receptive_field}; "
             f"expected longer ones, whole frames of {shape.hop}"
         )
     return shape

@@ -3,7 +3,7 @@
 The total loss is a sum of terms (`losses`), weighted by the plan:
 
 - the bound of a VAE: a multi-resolution spectral loss, and the KL term (`kl`);
-- perturbation consistency (`consistency`): latents of randomly perturbed frames (`speaker_disguise`) match plain ones;
+- perturbation consistency (`consistency`): latents of randomly perturbed frames (`perturbation`) match plain ones;
 - the speaker adversary (`adversary`): latents that a classifier cannot tell speakers by (Tzeng et al. 2015). Off by
   default: at 0.2, with a speaker classifier that also trained the encoder, the latents lost all content;
 - the phone cross-entropy of the latents (`latent_phones`), with a phone classifier's output as target;
@@ -35,8 +35,8 @@ from gramophone.offline.data.corpus import Corpus
 from gramophone.offline.data.recording import Recording
 from gramophone.offline.train.crops import Batch, Cutter, TrainingCrops, ValidationBatch
 from gramophone.offline.train.module import Training
+from gramophone.offline.train.perturbation import perturbed
 from gramophone.offline.train.pitch_cache import prosody
-from gramophone.offline.train.speaker_disguise import disguised
 from gramophone.offline.train.voice.batches import VoiceBatch, VoiceBatches, chosen
 from gramophone.offline.train.voice.losses import (
     conversion_loss,
@@ -115,7 +115,7 @@ class VoiceTraining(Training):
                 spectral_kl_bound(voice, prepared.target, prepared.prosody, plain, plain.mean, envelopes, position)
             )
         shape = voice.shape
-        posterior = posterior_of(voice, disguised(prepared.encoder_input, shape.bands, shape.rate, self.plan.formants))
+        posterior = posterior_of(voice, perturbed(prepared.encoder_input, shape.bands, shape.rate, self.plan.formants))
         z = posterior.rsample()
         # Converted input is less intelligible than recordings: the encoder does not learn from it.
         z = torch.where(prepared.back_converted[:, None, None], z.detach(), z)

@@ -237,7 +237,7 @@ def test_the_average_is_a_running_mean_with_a_memory_that_grows(home, tmp_path):
 
 @pytest.mark.parametrize(
     ("given", "message"),
-    [({"size": "XXL"}, r"size 'XXL'.*expected one of"), ({"crop": 8}, "hears 8; expected longer")],
+    [({"size": "XXL"}, r"size 'XXL'.*expected one of"), ({"crop": 8}, "receptive field of 8; expected longer")],
 )
 def test_plans_that_do_not_fit_are_refused(home, tmp_path, given, message):
     with pytest.raises(TrainingError, match=message):

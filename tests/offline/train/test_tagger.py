@@ -242,7 +242,7 @@ def test_a_network_on_log_mel_learns_from_levels_what_it_hears_in_sound(home):
     assert training.loss(training.net, (heard, labels)).isfinite()
     net = training.net.eval()
     sound = torch.from_numpy(noise(2))[None, : net.chunk]
-    torch.testing.assert_close(net.judged(net.front.image(net.front.levels(sound))), net(sound))
+    torch.testing.assert_close(net.logits(net.front.image(net.front.levels(sound))), net(sound))
 
 
 def test_a_run_that_broke_goes_on_to_the_very_same_weights(home, tmp_path):

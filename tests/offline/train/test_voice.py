@@ -18,11 +18,11 @@ from gramophone.offline.data.corpus import gather
 from gramophone.offline.data.layouts import find
 from gramophone.offline.data.recording import DataError
 from gramophone.offline.evaluate.speaker_probe import probed
+from gramophone.offline.train.perturbation import perturbed
 from gramophone.offline.train.pitch_cache import prosody
 from gramophone.offline.train.plan import TrainingError
 from gramophone.offline.train.run import Machine, fit
 from gramophone.offline.train.run_folder import RunFolder
-from gramophone.offline.train.speaker_disguise import disguised
 from gramophone.offline.train.voice.modules import SpeakerClassifier, with_frozen_weights
 from gramophone.offline.train.voice.passes import normalised, synthesised_frames
 from gramophone.offline.train.voice.plan import VoicePlan
@@ -148,14 +148,14 @@ def test_perturbation_moves_formants_and_tilts_the_spectrum_by_example_and_not_o
     torch.manual_seed(0)
     frames = torch.full((200, 96, 3), 1e-6)
     frames[:, 20] = 1.0
-    hidden = disguised(frames, 64, RATE, 0.15)
+    hidden = perturbed(frames, 64, RATE, 0.15)
     torch.testing.assert_close(hidden[..., 0], hidden[..., 2])
-    level = disguised(torch.full((200, 96, 1), 1e-6), 64, RATE, 0.15)[:, :64, 0]
+    level = perturbed(torch.full((200, 96, 1), 1e-6), 64, RATE, 0.15)[:, :64, 0]
     assert 0.1 < float(level.std()) < 0.6
     assert abs(float(level.mean())) < 0.1
-    assert not disguised(torch.zeros(200, 96, 3), 64, RATE, 0.15).any()  # a pause stays one
+    assert not perturbed(torch.zeros(200, 96, 3), 64, RATE, 0.15).any()  # a pause stays one
     torch.manual_seed(0)
-    bend = disguised(torch.full((200, 96, 3), 1e-6), 64, RATE, 0.15)
+    bend = perturbed(torch.full((200, 96, 3), 1e-6), 64, RATE, 0.15)
     peaks = (hidden - bend)[:, :64, 0].argmax(1).float()
     assert float(peaks.min()) < 19
     assert float(peaks.max()) > 21

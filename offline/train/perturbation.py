@@ -1,7 +1,7 @@
-"""Whose voice it is, hidden from an encoder: formants moved, the spectrum bent and stretched at random beforehand.
+"""Random perturbation of an encoder's input that hides the speaker: formants shifted, the spectrum tilted and scaled.
 
-What is random cannot be told on, so latents do not carry it, and the decoder must take the timbre from the speaker
-(perturbation as in NANSY, Choi et al. 2021, on the spectrum's frames instead of the sound).
+The decoder cannot reconstruct what is random, so latents do not carry it, and the timbre must come from the speaker's
+vector (as in NANSY, Choi et al. 2021, here on frames instead of the waveform).
 """
 
 from __future__ import annotations
@@ -16,16 +16,20 @@ from gramophone.models.layers.mel import hz_to_mel, mel_edges
 from gramophone.models.nets.voice_features import FINE_BANDS
 
 _BEND = 0.1
-"""Spread of each of the waves that bend the spectrum, in a channel's own spread: what is usual is never quite known."""
+"""Standard deviation of each cosine added to the normalised spectrum."""
 _STRETCH = 0.1
-"""The same of those by which each channel's departure from the usual is larger or smaller, in nats."""
+"""Standard deviation of each cosine by which the channels are scaled, in nats."""
 _WAVES = 5
 
 
-def disguised(frames: Tensor, bands: int, rate: int, formants: float) -> Tensor:
-    """Return frames `(B, bands + others, n)`, as `Adaptation` gives them, each example as of somebody else.
+def perturbed(frames: Tensor, bands: int, rate: int, formants: float) -> Tensor:
+    """Return normalised frames `[B, bands + others, n]`, each example with its own random perturbation.
 
-    `formants` is by how many octaves they go up or down at most.
+    Args:
+        frames: from `SpeakerNormalisation`; frames of 0, pauses, stay 0.
+        bands: how many of the channels are mel bands; the others are the fine bands.
+        rate: sample rate in Hz.
+        formants: largest shift of the formants, in octaves.
     """
     batch, channels, count = frames.shape
     coarse, fine = frames[:, :bands], frames[:, bands:]
@@ -36,7 +40,7 @@ def disguised(frames: Tensor, bands: int, rate: int, formants: float) -> Tensor:
 
 
 def _places(batch: int, bands: int, rate: int, formants: float) -> Tensor:
-    """Return from where in the bands each band is taken, `(B, bands, 1)`."""
+    """Return the fractional band that each band is read from, `(B, bands, 1)`."""
     factor = torch.exp2((torch.rand(batch, 1) * 2 - 1) * formants)
     edges = mel_edges(bands, 0.0, rate / 2).float()
     step = float(hz_to_mel(edges[1]))
@@ -44,13 +48,13 @@ def _places(batch: int, bands: int, rate: int, formants: float) -> Tensor:
 
 
 def _curves(batch: int, bands: int, others: int) -> Tensor:
-    """Return smooth random curves over bands, the same for the fine bands that repeat, `(B, bands + others, 1)`."""
+    """Return smooth random curves over bands, repeated for the fine bands, `(B, bands + others, 1)`."""
     waves = torch.randn(batch, _WAVES)
     coarse, fine = (waves @ _shapes(count) for count in (bands, FINE_BANDS))
     return torch.cat([coarse, fine[:, torch.arange(others) % FINE_BANDS]], 1)[..., None]
 
 
 def _shapes(count: int) -> Tensor:
-    """Return waves over so many bands, `(_WAVES, count)`."""
+    """Return cosines over bands, `(_WAVES, count)`."""
     place = (torch.arange(count) + 0.5) / count
     return torch.cos(math.pi * torch.arange(_WAVES)[:, None] * place)
