@@ -1,0 +1,10 @@
+"""Sound files: read block by block to their exact end or refused by name; written whole or not at all."""
+
+from __future__ import annotations
+
+from gramophone.realtime.files.error import SoundFileError
+from gramophone.realtime.files.metadata import Metadata
+from gramophone.realtime.files.reader import AudioReader, read
+from gramophone.realtime.files.writer import EXTENSIONS, FORMATS, AudioWriter
+
+__all__ = ["EXTENSIONS", "FORMATS", "AudioReader", "AudioWriter", "Metadata", "SoundFileError", "read"]

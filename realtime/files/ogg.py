@@ -1,0 +1,124 @@
+"""Ogg (RFC 3533): its pages are checked and sorted into the links of a chain, each one stream for a decoder."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from mmap import mmap
+
+from gramophone.realtime.files.error import SoundFileError
+from gramophone.realtime.files.flac import open_ended
+from gramophone.realtime.files.segments import Link
+
+_CONTINUED, _FIRST, _LAST = 1, 2, 4
+_REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
+_FLAC = b"\x7fFLAC"
+_SOUNDS = (b"\x01vorbis", b"OpusHead", _FLAC, b"Speex   ")
+_FLAC_PREFIX_BYTES = 9
+"""What stands before the native stream in Ogg's first packet of FLAC (RFC 9639, 10.1)."""
+
+
+@dataclass
+class _Stream:
+    """The pages of one stream, joined where they touch."""
+
+    is_sound: bool
+    is_flac: bool
+    pages: list[range] = field(default_factory=list)
+    contents: list[range] = field(default_factory=list)
+    granule: int = 0
+    """The highest so far: frames from the start of the stream."""
+    sequence: int = -1
+    ended: bool = False
+
+    def add(self, page: range) -> None:
+        if self.pages and self.pages[-1].stop == page.start:
+            self.pages[-1] = range(self.pages[-1].start, page.stop)
+        else:
+            self.pages.append(page)
+
+
+def survey_ogg(data: mmap, start: int, end: int) -> list[Link]:
+    """Return the links of an Ogg file between two bytes.
+
+    Raises:
+        SoundFileError: pages are damaged or missing, the end is, or two sounds play at once.
+    """
+    groups: list[dict[int, _Stream]] = []
+    at, opening = start, False
+    while at < end:
+        page = _page_at(data, at, end)
+        flags, serial = data[at + 5], int.from_bytes(data[at + 14 : at + 18], "little")
+        if flags & _FIRST:
+            if not opening:
+                groups.append({})
+            content = at + 27 + data[at + 26]
+            codec = data[content : content + 8]
+            groups[-1][serial] = _Stream(codec.startswith(_SOUNDS), codec.startswith(_FLAC))
+        opening = bool(flags & _FIRST)
+        stream = groups[-1].get(serial) if groups else None
+        if stream is None:
+            raise SoundFileError(f"damaged: a page of no known stream at byte {at}")
+        _add(stream, data, page, at)
+        at = page.stop
+    links = [_sound_of(group) for group in groups]
+    sounds = [link for link in links if link]
+    if sounds and not sounds[-1].ended:
+        raise SoundFileError(
+            "cut short: the end of the stream is missing, nobody knows how much of it; export or copy it again"
+        )
+    return [_link(stream, data) for stream in sounds]
+
+
+def _page_at(data: mmap, at: int, end: int) -> range:
+    """Return the bytes of the page at `at`, whole and with the right checksum."""
+    header = data[at : min(at + 27, end)]
+    if header[:4] != b"OggS"[: len(header)] or not header:
+        raise SoundFileError(f"damaged: no Ogg page at byte {at} of {end}")
+    table = data[at + 27 : min(at + 27 + header[26], end)] if len(header) == 27 else b""
+    size = 27 + len(table) + sum(table)
+    if len(header) < 27 or len(table) < header[26] or at + size > end:
+        missing = max(at + size - end, 1)
+        raise SoundFileError(
+            f"cut short: its last page lacks at least {missing} bytes, and what should follow is missing; "
+            "export or copy it again"
+        )
+    content = data[at : at + 22] + bytes(4) + data[at + 26 : at + size]
+    if _checksum(content) != int.from_bytes(data[at + 22 : at + 26], "little"):
+        raise SoundFileError(f"damaged: the checksum of the page at byte {at} is wrong")
+    return range(at, at + size)
+
+
+def _checksum(content: bytes) -> int:
+    """Return Ogg's CRC, which is zlib's polynomial with the bits in the other order and without inversion."""
+    reflected = zlib.crc32(content.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{reflected:032b}"[::-1], 2)
+
+
+def _add(stream: _Stream, data: mmap, page: range, at: int) -> None:
+    sequence = int.from_bytes(data[at + 18 : at + 22], "little")
+    # A recording of a running broadcast has the headers' pages in front and goes on with any number.
+    if stream.sequence >= 0 and sequence != (stream.sequence + 1) & 0xFFFFFFFF and stream.granule:
+        raise SoundFileError(f"damaged: page {stream.sequence + 1} of a stream is missing at byte {at}")
+    stream.sequence = sequence
+    stream.granule = max(int.from_bytes(data[at + 6 : at + 14], "little", signed=True), stream.granule)
+    stream.ended = bool(data[at + 5] & _LAST)
+    stream.add(page)
+    if stream.is_flac:
+        stream.contents.append(range(at + 27 + data[at + 26], page.stop))
+
+
+def _sound_of(group: dict[int, _Stream]) -> _Stream | None:
+    sounds = [stream for stream in group.values() if stream.is_sound]
+    if len(sounds) > 1:
+        raise SoundFileError(f"holds {len(sounds)} sounds that play at once; expected one; take them apart first")
+    return sounds[0] if sounds else None
+
+
+def _link(stream: _Stream, data: mmap) -> Link:
+    if not stream.is_flac:
+        return Link(tuple(stream.pages))
+    # libsndfile cannot read FLAC in Ogg; the pages' contents, joined, are a FLAC file.
+    first = stream.contents[0]
+    header = data[first.start + _FLAC_PREFIX_BYTES : first.stop]
+    return Link((open_ended(header), *stream.contents[1:]), stream.granule)

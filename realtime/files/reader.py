@@ -1,0 +1,222 @@
+"""Reading sound files block by block: one decoder from start to end, which never seeks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import soundfile
+
+from gramophone.realtime.files.error import SoundFileError, reason
+from gramophone.realtime.files.metadata import Metadata, read_metadata
+from gramophone.realtime.files.segments import Link, Segments
+from gramophone.realtime.files.survey import READABLE, open_regular, survey
+from gramophone.realtime.files.vorbis_order import to_wav
+from gramophone.realtime.stage import Audio
+
+_FORMATS = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3", "NIST"}
+"""What libsndfile calls the formats whose lengths are checked here."""
+_CHUNK = 1 << 16
+
+
+class AudioReader:
+    """An open sound file: `rate` in Hz, `channels`, and `frames`, exactly as many as can be read.
+
+    Raises:
+        SoundFileError: the file is missing, not a sound file, empty, damaged, or cut short.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = open_regular(path)
+        try:
+            self._links, self._announced = survey(self._file)
+            self._decoder = self._open(0)
+            self.rate: int = self._decoder.sound.samplerate
+            self.channels: int = self._decoder.sound.channels
+            self._order = to_wav(self.channels) if self._decoder.sound.format == "OGG" else None
+            self.frames: int = sum(self._length(index) for index in range(len(self._links)))
+        except SoundFileError as error:
+            self._file.close()
+            raise SoundFileError(f"{path}: {error}") from None
+        except OSError as error:
+            self._file.close()
+            raise SoundFileError(f"{path}: cannot be read: {reason(error)}") from None
+        if not self.frames:
+            self._file.close()
+            raise SoundFileError(f"{path}: no sound in it (0 frames)")
+        self._done = 0
+
+    def read(self, frames: int) -> Audio:
+        """Return the next sound, `(channels, frames)`, fewer frames only at the end of the file.
+
+        Raises:
+            SoundFileError: the file ends before its announced length, or goes on behind it.
+        """
+        wanted = min(frames, self.frames - self._done)
+        block = np.empty((wanted, self.channels), np.float32)
+        filled = 0
+        while filled < wanted:
+            try:
+                count = self._decoder.read_into(block[filled:])
+            except SoundFileError as error:
+                raise self._cut_short(self._done + filled, str(error)) from None
+            filled += count
+            if not count and not self._next_link():
+                raise self._cut_short(self._done + filled, "the data end")
+        self._done += wanted
+        if self._announced and self._done == self.frames and frames:
+            self._check_end()
+        return np.ascontiguousarray(block.T if self._order is None else block.T[self._order])
+
+    def blocks(self, size: int) -> Iterator[Audio]:
+        """Yield the sound as `(channels, size)` blocks, the last one shorter.
+
+        Raises:
+            SoundFileError: as `read`.
+        """
+        while self._done < self.frames:
+            yield self.read(size)
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the file holds beside its samples."""
+        return read_metadata(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._decoder.sound.close()
+        self._file.close()
+
+    def _open(self, index: int) -> _Decoder:
+        self._index = index
+        return _Decoder(Segments(self._file, self._links[index].pieces), self._links[index])
+
+    def _length(self, index: int) -> int:
+        """Return how many frames a link yields."""
+        link = self._links[index]
+        decoder = self._decoder if index == 0 else _Decoder(Segments(self._file, link.pieces), link)
+        sound = decoder.sound
+        if (sound.samplerate, sound.channels) != (self.rate, self.channels):
+            raise SoundFileError(
+                f"part {index + 1} has {sound.samplerate} Hz and {sound.channels} channels, the first {self.rate} Hz "
+                f"and {self.channels}; take them apart first"
+            )
+        if link.frames is None:
+            return int(sound.frames)
+        return link.frames if link.frames >= 0 else _count(Segments(self._file, link.pieces), link)
+
+    def _next_link(self) -> bool:
+        if self._index + 1 == len(self._links):
+            return False
+        self._decoder.sound.close()
+        self._decoder = self._open(self._index + 1)
+        return True
+
+    def _check_end(self) -> None:
+        """Refuse a FLAC that goes on: its decoder, unlike others, was not told where to stop."""
+        try:
+            more = self._decoder.read_into(np.empty((1, self.channels), np.float32))
+        except SoundFileError as error:
+            raise self._cut_short(self._done, str(error)) from None
+        if more:
+            raise SoundFileError(
+                f"{self.path}: holds more than the {self._announced} frames it announces; are several files joined?"
+            )
+
+    def _cut_short(self, found: int, why: str) -> SoundFileError:
+        missing = self.frames - found
+        return SoundFileError(
+            f"{self.path}: cut short or damaged: {found / self.rate:.2f} s of {self.frames / self.rate:.2f} s can be "
+            f"read, {missing / self.rate:.2f} s are missing ({why.rstrip('.')}); export or copy it again"
+        )
+
+
+class _Sequential(soundfile.SoundFile):  # type: ignore[misc]
+    """A sound file that is read from start to end. soundfile seeks around each read of one that it takes for seekable.
+
+    A decoder of MP3 or Ogg that seeks loses what it overlaps with the frames before: holes.
+    """
+
+    def seekable(self) -> bool:
+        """Return False, so that no read seeks."""
+        return False
+
+
+class _Decoder:
+    """libsndfile reading a link."""
+
+    def __init__(self, view: Segments, link: Link) -> None:
+        self._view = view
+        self._skip = link.skip
+        try:
+            self.sound = _Sequential(view)
+        except (soundfile.LibsndfileError, TypeError) as error:
+            if view.error:
+                raise view.error from None
+            why = getattr(error, "error_string", str(error)).rstrip(".")
+            raise SoundFileError(f"not a sound file that can be read ({why}); expected {', '.join(READABLE)}") from None
+        if self.sound.format not in _FORMATS:
+            raise SoundFileError(f"a {self.sound.format} file; expected {', '.join(READABLE)}")
+
+    def read_into(self, block: np.ndarray) -> int:
+        """Fill `block`, `(frames, channels)`, from its start; returns how many frames there were, 0 at the end.
+
+        Raises:
+            SoundFileError: it cannot be decoded.
+        """
+        while self._skip:
+            skipped = self._read(np.empty((min(self._skip, _CHUNK), self.sound.channels), np.float32))
+            if not skipped:
+                return 0
+            self._skip -= skipped
+        return self._read(block)
+
+    def _read(self, block: np.ndarray) -> int:
+        try:
+            count = len(self.sound.read(len(block), out=block))
+        except soundfile.LibsndfileError as error:
+            raise SoundFileError(error.error_string) from None
+        if self._view.error:
+            raise SoundFileError(reason(self._view.error))
+        return count
+
+
+def _count(view: Segments, link: Link) -> int:
+    """Return how many frames there are, by decoding them.
+
+    Raises:
+        SoundFileError: they cannot be decoded to the end.
+    """
+    decoder = _Decoder(view, link)
+    scratch = np.empty((_CHUNK, decoder.sound.channels), np.float32)
+    total = 0
+    try:
+        while count := decoder.read_into(scratch):
+            total += count
+    except SoundFileError as error:
+        seconds = total / decoder.sound.samplerate
+        raise SoundFileError(
+            f"cut short or damaged after {seconds:.2f} s ({str(error).rstrip('.')}); export or copy it again"
+        ) from None
+    finally:
+        decoder.sound.close()
+    return total
+
+
+def read(path: Path, seconds: float | None = None) -> tuple[Audio, int]:
+    """Return a whole file, or its first `seconds`, as `(channels, frames)` and its rate in Hz.
+
+    Raises:
+        SoundFileError: as `AudioReader`.
+    """
+    with AudioReader(path) as reader:
+        frames = reader.frames if seconds is None else max(round(seconds * reader.rate), 1)
+        return reader.read(frames), reader.rate

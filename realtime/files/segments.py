@@ -1,0 +1,84 @@
+"""A file view: pieces of a file and literal bytes, read as if they were one file."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import BinaryIO
+
+Piece = bytes | range
+"""Literal bytes, or a range of byte positions of the file behind the view."""
+
+
+class Segments:
+    """A read-only view of `file`: `pieces` one after another. It has what libsndfile asks of a file.
+
+    libsndfile calls it from C, where no exception can pass: one that reading raises is kept in `error`, and the view
+    seems to end there.
+    """
+
+    def __init__(self, file: BinaryIO, pieces: Sequence[Piece]) -> None:
+        self.error: OSError | None = None
+        self._file = file
+        self._pieces = [piece for piece in pieces if len(piece)]
+        self._starts = [0, *accumulate(len(piece) for piece in self._pieces)]
+        self._at = 0
+
+    def __len__(self) -> int:
+        """Return the view's size in bytes."""
+        return self._starts[-1]
+
+    def readinto(self, buffer: memoryview | bytearray) -> int:
+        """Fill `buffer` from the current position; returns how many bytes there were."""
+        whole, filled = memoryview(buffer).cast("B"), 0
+        while filled < len(whole) and self._at < len(self):
+            index = bisect_right(self._starts, self._at) - 1
+            piece, inside = self._pieces[index], self._at - self._starts[index]
+            count = min(len(whole) - filled, len(piece) - inside)
+            if isinstance(piece, bytes):
+                whole[filled : filled + count] = piece[inside : inside + count]
+            else:
+                count = self._read_file(piece[inside], whole[filled : filled + count])
+            if not count:
+                break
+            filled += count
+            self._at += count
+        return filled
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes from the current position, all that are left if negative."""
+        buffer = bytearray(len(self) - self._at if size < 0 else max(min(size, len(self) - self._at), 0))
+        return bytes(buffer[: self.readinto(buffer)])
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to `offset` from the start, the current position or the end; returns the new position."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: len(self)}[whence]
+        self._at = max(base + offset, 0)
+        return self._at
+
+    def tell(self) -> int:
+        """Return the current position."""
+        return self._at
+
+    def _read_file(self, position: int, buffer: memoryview) -> int:
+        try:
+            self._file.seek(position)
+            return self._file.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
+        except OSError as error:
+            self.error = error
+            return 0
+
+
+@dataclass(frozen=True)
+class Link:
+    """A stretch of a file that one decoder reads from start to end; most files are one."""
+
+    pieces: tuple[Piece, ...]
+    """The bytes that the decoder gets."""
+    frames: int | None = None
+    """How many frames it yields; None where libsndfile's own count is right, -1 where only decoding tells."""
+    skip: int = 0
+    """How many of its first frames are the encoder's delay and no sound."""
