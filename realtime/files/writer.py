@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import struct
 import weakref
 from contextlib import suppress
@@ -14,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 import soundfile
 
+from gramophone.presets.atomic import create_part, publish
 from gramophone.realtime.files.error import SoundFileError, reason
 from gramophone.realtime.files.metadata import Metadata
 from gramophone.realtime.files.output import OutputFile
@@ -71,13 +70,11 @@ class AudioWriter:
                 f"{path}: cannot be written: {self._format} takes up to {most} channels and {highest} Hz, "
                 f"found {channels} channels at {rate} Hz"
             )
-        # Of a length of its own: the longest name that a file system takes leaves no room for more.
-        digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]
-        self._part = path.with_name(f".{digest}-{os.getpid()}.part")
-        # Also where an interrupt comes between opening the file and the `with` block.
-        self._clear = weakref.finalize(self, _remove, self._part)
         self._front = b""
         try:
+            self._part = create_part(path)
+            # Also where an interrupt comes between opening the file and the `with` block.
+            self._clear = weakref.finalize(self, _remove, self._part)
             self._file = OutputFile(self._part)
         except OSError as error:
             raise self._failure(error) from None
@@ -120,7 +117,7 @@ class AudioWriter:
             if kind is None:
                 self._finish()
                 self._file.close()
-                self._part.replace(self.path)
+                publish(self._part, self.path)
         except OSError as failure:
             raise self._failure(failure) from None
         finally:

@@ -1,0 +1,42 @@
+"""Sound files as other people's programs make them, and what ffmpeg decodes from them."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import soundfile
+
+RATE = 44100
+
+
+def sweep(seconds=3.0, channels=2, rate=RATE):
+    """A sound whose level and pitch change, with a quiet stretch: encoders of a variable rate vary it."""
+    t = np.arange(int(seconds * rate)) / rate
+    noise = np.random.default_rng(0).normal(0, 0.01, t.size)
+    tone = 0.3 * np.sin(2 * np.pi * 220 * t * (1 + 0.3 * t)) * np.sin(2 * np.pi * 0.7 * t) ** 2 + noise
+    tone[t.size // 4 : t.size // 2] *= 0.001
+    return np.stack([np.roll(tone, 5000 * c) * 0.8**c for c in range(channels)]).astype(np.float32)
+
+
+def run(command, folder):
+    """Run a shell command in a folder; skip the test where its program is not installed."""
+    for stage in command.replace(";", "|").split("|"):
+        program = stage.split()[0]
+        if not shutil.which(program):
+            pytest.skip(f"{program} is not installed")
+    subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=folder, check=True, capture_output=True)
+
+
+def make(folder, command, name, **sound):
+    """Make `in.wav` and from it the file `name` by a shell command in `folder`; returns the path of `name`."""
+    rate = sound.get("rate", RATE)
+    soundfile.write(folder / "in.wav", sweep(**sound).T, rate, subtype="PCM_16")
+    run(command, folder)
+    return folder / name
+
+
+def decoded(path, channels):
+    """What ffmpeg makes of a file: `(channels, frames)`."""
+    done = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-f", "f32le", "-"], capture_output=True, check=True)
+    return np.frombuffer(done.stdout, "<f4").reshape(-1, channels).T
