@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from collections import defaultdict
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -63,19 +64,18 @@ def test_every_folder_of_code_is_a_package_that_is_installed():
     assert all((ROOT / folder / "__init__.py").exists() for folder in folders)
 
 
+@cache
 def modules():
-    """Every module of the rooms by its dotted name."""
-    for room in MAY_IMPORT:
-        for path in sources(room):
-            parts = path.relative_to(ROOT).with_suffix("").parts
-            yield "gramophone." + ".".join(parts).removesuffix(".__init__"), path
+    """Return every module of the rooms by its dotted name."""
+    paths = [path.relative_to(ROOT) for room in MAY_IMPORT for path in sources(room)]
+    return {"gramophone." + ".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
 
 
 def arrows():
     """Every import between two modules of the rooms, those within functions included."""
-    known = dict(modules())
+    known = modules()
     for module, path in known.items():
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
             if isinstance(node, ast.Import):
                 targets = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
@@ -88,14 +88,14 @@ def arrows():
 
 def folder_of(module):
     """A file at the top of a room tells its story and stands for itself; any other file is part of its folder."""
-    path = dict(modules())[module].relative_to(ROOT)
+    path = modules()[module]
     return str(path if len(path.parts) == 2 else path.parent)
 
 
 @pytest.mark.parametrize("node_of", [str, folder_of], ids=["files", "folders"])
 def test_nothing_imports_in_a_circle(node_of):
     graph = defaultdict(set)
-    nodes = {module: node_of(module) for module, _ in modules()}
+    nodes = {module: node_of(module) for module in modules()}
     for module, target in arrows():
         if nodes[module] != nodes[target]:
             graph[nodes[module]].add(nodes[target])

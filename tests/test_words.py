@@ -11,7 +11,9 @@ ROOMS = ("presets", "models", "realtime", "offline", "tests")
 # What each meant; the field's term is in its place. Strings are free: users type knobs such as `guest`.
 RETIRED = {
     "shelf": "preset library",
+    "stranger": "unseen speaker",
     "acquainted": "normalised",
+    "retelling": "intelligibility",
     "misread": "word error",
     "conversation": "message dispatcher",
     "allowance": "allow-list",

@@ -121,7 +121,7 @@ class _Compilations(event.Listener):  # type: ignore[misc]
         """Name the function."""
         with self._lock:
             self.count += 1
-        self._tell(event.data["dispatcher"].py_func.__name__)
+        self._tell(event.data["dispatcher"].py_func.__name__.strip("_").replace("_", " "))
 
     def on_end(self, event: Any) -> None:
         """Do nothing: the next function is named when it starts."""

@@ -269,13 +269,13 @@ def test_another_rate_is_another_device() -> None:
         assert "44100 Hz" in lines(backend.news())
 
 
-def test_a_stranger_on_the_network_is_not_heard() -> None:
+def test_a_sender_elsewhere_on_the_network_is_not_heard() -> None:
     own = own_address()
     with device(lambda block: block, "0,jitter=0,host=0.0.0.0,allow=192.0.2.254") as backend:
         talker = Talker(backend.port, np.zeros((2, 2560), np.float32), 48_000, 256)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-            stranger.bind((own, 0))
-            stranger.sendto(talker.packet(0), (own, backend.port))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as elsewhere:
+            elsewhere.bind((own, 0))
+            elsewhere.sendto(talker.packet(0), (own, backend.port))
         talker.talk([0], 0)
         assert backend.figures["refused"] == 1
         assert "not on the allow-list" in lines(backend.news())
