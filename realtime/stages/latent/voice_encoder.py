@@ -113,11 +113,11 @@ def _weights_of(encoder: VoiceEncoder) -> VoiceEncoderWeights:
     )
 
 
-def _statistics_of(adaptation: features_module.SpeakerNormalisation) -> SpeakerStatistics:
+def _statistics_of(normalisation: features_module.SpeakerNormalisation) -> SpeakerStatistics:
     return SpeakerStatistics(
-        bands=adaptation.bands,
+        bands=normalisation.bands,
         scale=SCALE,
-        memory=adaptation.memory,
+        memory=normalisation.memory,
         faintest=features_module.FAINTEST,
         pause=features_module.PAUSE,
         fade=features_module.FADE,

@@ -427,7 +427,7 @@ def test_a_plugin_that_failed_is_not_waited_for_again_here_or_in_the_next_proces
     path.write_bytes(b"bad")
     with pytest.raises(PluginFailedError):
         probe.describe("Bad", PluginSource(str(path)))
-    monkeypatch.setattr(probe, "Child", None)  # asking again would be a TypeError
+    monkeypatch.setattr(probe, "PluginProcess", None)  # asking again would be a TypeError
     for known in (probe._FAILED, {}):
         monkeypatch.setattr(probe, "_FAILED", known)
         with pytest.raises(PluginFailedError, match="Bad"):
