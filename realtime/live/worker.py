@@ -37,6 +37,7 @@ from gramophone.realtime.live.messages import (
 from gramophone.realtime.live.parameter_reader import ParameterReader
 from gramophone.realtime.live.player import Player
 from gramophone.realtime.live.preset_generations import numbers_of, places_of
+from gramophone.realtime.parameter_table import longest_hop_s
 from gramophone.realtime.stage import Audio, StageError
 from gramophone.realtime.switches import SWITCHES
 from gramophone.realtime.system.process_handle import Stop
@@ -65,12 +66,14 @@ class Worker:
         self._parameters = ParameterReader(shared.parameters)
         self._follow(order)
         self._questions: deque[Iterator[None]] = deque()
-        self._entering: deque[tuple[Change, Chain, int]] = deque()
+        self._entering: deque[tuple[Change, Chain]] = deque()
         self._fresh: deque[tuple[Change, Chain]] = deque()
         self._orders: SimpleQueue[Change | None] = SimpleQueue()
         self._messages: SimpleQueue[object] = SimpleQueue()
         self._stopped = threading.Event()
         self._number = shared.inputs.newest + 1
+        self._ready_at = 0
+        self._making_hop_s = 0.0
         self._preset = order.preset
 
     def run(self) -> None:
@@ -133,18 +136,26 @@ class Worker:
                 self._set(address, value)
         if self._fresh:
             self._refresh(*self._fresh.popleft())
-        if not self._player.changing:
-            self._enter_next_chain()
-
-    def _enter_next_chain(self) -> None:
-        """Fade over to the next chain, once the callback leaves it the time that its hops need."""
-        if not self._entering:
-            self._shared.status["hop_s"] = self._player.engine.chain.hop_s
-        elif self._number >= self._entering[0][2]:
-            change, chain, _ = self._entering.popleft()
+        self._ask_for_time()
+        if self._entering and self._number >= self._ready_at and not self._player.changing:
+            change, chain = self._entering.popleft()
             self._player.change(chain)
             self._follow(change)
             self._send_event("change", value=change.preset)
+
+    def _ask_for_time(self) -> None:
+        """Set the latency budget by the hops of the chain that plays, and of one that is made or waits to play.
+
+        Making a chain takes time from the one that plays. `_ready_at` is when the callback surely leaves the new time:
+        two blocks until it has read the status, and its fade.
+        """
+        status, playing = self._shared.status, self._player.engine.chain
+        leaving_s = status["hop_s"] if self._player.changing else 0.0
+        entering_s = self._entering[0][1].hop_s if self._entering else 0.0
+        hop_s = max(playing.hop_s, leaving_s, entering_s, self._making_hop_s)
+        if hop_s > status["hop_s"]:
+            self._ready_at = self._shared.inputs.newest + 2 + ceil(MOVE_SAMPLES / max(status["block"], 1))
+        status["hop_s"] = hop_s
 
     def _answer(self) -> None:
         """Ask one more stage now that no block waits; where no device asks for blocks, the next follows at once."""
@@ -227,24 +238,15 @@ class Worker:
             newest = {type(order): order for order in orders if order}
             for order in newest.values():
                 try:
+                    self._making_hop_s = longest_hop_s(order.preset)
                     chain = self._player.prepare(order.preset)
                 except PresetError as error:
                     playing = self._entering[-1][0].generation if self._entering else self._generation
                     self._messages.put(Refused(str(error), order.generation, playing))
                 else:
-                    self._keep(order, chain)
+                    (self._fresh if isinstance(order, _Refresh) else self._entering).append((order, chain))
+                self._making_hop_s = 0.0  # one that waits is asked itself
             gc.collect()
-
-    def _keep(self, order: Change, chain: Chain) -> None:
-        """Let a chain wait for the audio thread, and raise the latency budget to what it needs before it plays."""
-        if isinstance(order, _Refresh):
-            self._fresh.append((order, chain))
-            return
-        status, at = self._shared.status, self._shared.inputs.newest
-        if chain.hop_s > status["hop_s"]:  # two blocks until the callback surely knows, and its fade
-            at += 2 + ceil(MOVE_SAMPLES / max(status["block"], 1))
-        self._entering.append((order, chain, at))
-        status["hop_s"] = max(status["hop_s"], chain.hop_s)  # only now: the audio thread lowers it while none waits
 
     def _send(self) -> None:
         """Send messages to the control process; that may take its time here."""
