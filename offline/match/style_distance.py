@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from gramophone.models.layers.mel import MelBands
 from gramophone.models.style.gaussian import Gaussian, moments
-from gramophone.models.style.wasserstein import DistanceTo, process_distance
+from gramophone.models.style.transport import DistanceTo, process_distance
 from gramophone.offline.data.mono_audio import Sound, levelled
 
 _FLOOR = 1e-9

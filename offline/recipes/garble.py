@@ -1,9 +1,9 @@
 """The factory's garble model, from packages to checkpoint: `python -m gramophone.offline.recipes.garble RUN`.
 
-Four voices of Debian packages, two men and two women that differ audibly, at 8 kHz: a WaveNet of size S learns who
-speaks and nothing else, so what it says is garble in each one's voice. It is not taught pauses, or it would fall silent
-for good. About two core-hours; killed at any moment, the same call goes on. What is shipped is then
-`RUN/garble.safetensors`; its scores are printed, and noted in its card.
+Four voices of Debian packages, two men and two women that differ audibly, at 8 kHz: a WaveNet of size S
+conditioned on the speaker alone, so that it generates speech-like sound without words. It is trained without pauses, or
+it would fall silent for good. About two core-hours; a call that was killed is resumed by the same call. The shipped
+model is then `RUN/garble.safetensors`; its scores are printed, and kept in its card.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from gramophone.offline.train.run_folder import RunFolder
 VOICES = ("moscow", "stamps-bg", "english", "russian")
 PLAN = WaveNetPlan(tuple(f"voice:{voice}" for voice in VOICES), rate=8000, seed=1, steps=18_000, size="S", pauses=False)
 LEFT_OUT = ("stamps-bg",)
-"""Learnt with, and not shipped: the lowest voice is still a whisper after all of these steps."""
+"""Trained on, but not shipped: the lowest voice is still a whisper after these steps."""
 TEMPERATURE = 1.05
-"""A little wilder than learnt, or a voice that has paused may not go on."""
+"""Slightly above 1, or a voice may stay silent after a pause."""
 
 
 def main() -> None:
-    """Train, judge, and note what was found in the model's card."""
+    """Train, evaluate, and write the scores to the model's card."""
     parser = argparse.ArgumentParser(description="Train the garble model.")
     parser.add_argument("run", type=Path, help="the run's folder")
     folder = RunFolder(parser.parse_args().run)

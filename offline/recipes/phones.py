@@ -1,8 +1,8 @@
-"""What tells phones, from packages to checkpoint: `python -m gramophone.offline.recipes.phones OUT.safetensors`.
+"""The phone classifier, from packages to checkpoint: `python -m gramophone.offline.recipes.phones OUT.safetensors`.
 
-It begins with the one speaker whose recordings say when each phone is said, then says itself when the phones of the
-others' texts are said, and learns again from that, four times (Viterbi training, Rabiner 1989). All that it hears is
-disguised. About 20 core-minutes.
+Training starts with the one speaker whose recordings come with phone times. The classifier then aligns the other
+speakers' transcripts and is trained on the result, four times (Viterbi training, Rabiner 1989). Its input is perturbed
+at random. About 20 core-minutes.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _RATE, _HOP = 16_000, 128
 _LONGEST_S = 15.0
 _CROP, _BATCH = 256, 16
 _EPOCHS = (6, 3, 3, 4, 8)
-"""Times that all is heard, between one alignment and the next; the first by who is aligned already."""
+"""Epochs between alignments; the first round uses the speaker with phone times alone."""
 _PEAK = 2e-3
 _FORMANTS = 0.15
-"""Octaves by which formants are moved at most."""
+"""Largest formant shift in octaves."""
 _IGNORED = -100
 _SMOOTHING = 0.05
 _GREETINGS = 40
@@ -49,7 +49,7 @@ Scores = NDArray[np.float64]
 
 @dataclass
 class Example:
-    """Adapted frames `(channels, n)`, `n` even, the phones of each word, if known, and what is said in each pair."""
+    """Normalised frames `[channels, n]`, `n` even, the phones of each word, and the phone of each pair if known."""
 
     frames: Tensor
     words: Words
@@ -58,8 +58,8 @@ class Example:
 
 
 def main() -> None:
-    """Train, and write what is best known after each round."""
-    parser = argparse.ArgumentParser(description="Train what tells phones.")
+    """Train, and write the model after each round."""
+    parser = argparse.ArgumentParser(description="Train the phone classifier.")
     parser.add_argument("out", type=Path, help="the model's file")
     arguments = parser.parse_args()
     torch.manual_seed(1)
@@ -70,7 +70,7 @@ def main() -> None:
         if number:
             for example in examples:
                 example.labels = _aligned(phones, example)
-        _learn(phones, [e for e in examples if e.labels is not None and not e.held_out], epochs)
+        _train(phones, [e for e in examples if e.labels is not None and not e.held_out], epochs)
         right = _right(phones, [e for e in examples if e.labels is not None and e.held_out])
         print(f"round {number}: {right:.1%} of held-out frames right", flush=True)
         card = Card(
@@ -88,23 +88,23 @@ def _examples(corpus: Corpus) -> Iterator[Example]:
         texts, ends = said(speaker), timed(speaker)
         for recording in own:
             if words := texts.get(recording.name):
-                frames = _adapted(voice, sound(recording), moments)
+                frames = _normalised(voice, sound(recording), moments)
                 labels = _timed(ends[recording.name], frames.shape[1] // 2) if recording.name in ends else None
                 yield Example(frames.half(), words, labels, is_held_out(recording.name))
 
 
-def _adapted(voice: Voice, samples: Audio, moments: Tensor) -> Tensor:
-    """Return an even number of frames of a recording, as who knows its speaker's voice hears it."""
+def _normalised(voice: Voice, samples: Audio, moments: Tensor) -> Tensor:
+    """Return an even number of frames of a recording, `[channels, n]`, normalised by its speaker's statistics."""
     whole = np.pad(samples, (0, -len(samples) % (2 * _HOP)))
     frames = voice.features(torch.from_numpy(whole)[None, None])
     adaptation = voice.encoder.normalisation
     known = adaptation.state_with(moments[None], adaptation.level(frames).amax((1, 2)), adaptation.memory)
-    heard: Tensor = adaptation(frames, known)[0]
-    return heard[0, :, voice.encoder.delay :]
+    normalised: Tensor = adaptation(frames, known)[0]
+    return normalised[0, :, voice.encoder.delay :]
 
 
 def _timed(ends: Sequence[tuple[float, str]], pairs: int) -> Labels:
-    """Return what is said in each pair of frames, by when each phone ends in seconds."""
+    """Return the phone of each pair of frames, by the end of each phone in seconds."""
     times = np.array([end for end, _ in ends])
     middle = (np.arange(pairs) + 0.5) * 2 * _HOP / _RATE
     numbers = np.array([_NUMBER[phone] for _, phone in ends])
@@ -114,15 +114,15 @@ def _timed(ends: Sequence[tuple[float, str]], pairs: int) -> Labels:
 
 @torch.no_grad()
 def _aligned(phones: PhoneClassifier, example: Example) -> Labels | None:
-    """Return what is said in each pair of frames, by what is said in all; None if it cannot be said in so few."""
+    """Return the phone of each pair of frames, by forced alignment; None if there are too few frames."""
     phones.eval()
     return placed(phones.pairs(example.frames.float()[None])[0].log_softmax(0).T.double().numpy(), example.words)
 
 
 def placed(scores: Scores, words: Words) -> Labels | None:
-    """Return what is said in each frame, by words' phones and the scores `(frames, len(PHONES))` of what could be.
+    """Return the phone of each frame by forced alignment of words' phones with log scores `(frames, len(PHONES))`.
 
-    Before, between and behind words there may be silence. None if there are too few frames to say it.
+    Before, between and behind words there may be silence. None if there are too few frames.
     """
     states, optional = [0], [True]
     for word in words:
@@ -134,9 +134,9 @@ def placed(scores: Scores, words: Words) -> Labels | None:
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
 def best_path(scores: Scores, optional: NDArray[np.bool_]) -> Labels:
-    """Return which state each frame is in, by their scores `(frames, states)`, on the best way from first to last.
+    """Return which state each frame is in, by their scores `(frames, states)`, on the best path from first to last.
 
-    States come in order, and those that are `optional` may be left out (Viterbi 1967). Nothing if there is no way.
+    States come in order, and those that are `optional` may be left out (Viterbi 1967). Empty if there is no path.
     """
     frames, states = scores.shape
     best = np.full((frames, states), -np.inf)
@@ -165,8 +165,8 @@ def best_path(scores: Scores, optional: NDArray[np.bool_]) -> Labels:
     return path
 
 
-def _learn(phones: PhoneClassifier, examples: Sequence[Example], epochs: int) -> None:
-    """Learn from crops of examples: each is heard as often as it is long, and differently each time."""
+def _train(phones: PhoneClassifier, examples: Sequence[Example], epochs: int) -> None:
+    """Train on crops of examples, drawn in proportion to their length and perturbed at random."""
     phones.train()
     lengths = torch.tensor([float(e.frames.shape[1]) for e in examples])
     steps = epochs * int(lengths.sum() / _CROP / _BATCH)
@@ -176,9 +176,9 @@ def _learn(phones: PhoneClassifier, examples: Sequence[Example], epochs: int) ->
         frames, labels = zip(
             *(_crop(examples[n]) for n in torch.multinomial(lengths, _BATCH, replacement=True)), strict=True
         )
-        heard = perturbed(torch.stack(frames), VoiceShape.bands, _RATE, _FORMANTS)
+        inputs = perturbed(torch.stack(frames), VoiceShape.bands, _RATE, _FORMANTS)
         with torch.autocast("cpu", torch.bfloat16):
-            logits = phones.pairs(heard)
+            logits = phones.pairs(inputs)
         loss = F.cross_entropy(logits.float(), torch.stack(labels), ignore_index=_IGNORED, label_smoothing=_SMOOTHING)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -187,7 +187,7 @@ def _learn(phones: PhoneClassifier, examples: Sequence[Example], epochs: int) ->
 
 
 def _crop(example: Example) -> tuple[Tensor, Tensor]:
-    """Return frames of an example and what is said in each pair, filled up with what counts for nothing."""
+    """Return a crop of an example and the phone of each pair, padded with labels that are ignored."""
     assert example.labels is not None
     start = 2 * int(torch.randint(0, max(example.frames.shape[1] - _CROP, 0) // 2 + 1, ()))
     frames = example.frames[:, start : start + _CROP].float()
@@ -198,7 +198,7 @@ def _crop(example: Example) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def _right(phones: PhoneClassifier, examples: Sequence[Example]) -> float:
-    """Return the share of pairs that say something whose phone is the likeliest."""
+    """Return the accuracy on pairs that are not silent."""
     phones.eval()
     right = total = 0
     for example in examples:

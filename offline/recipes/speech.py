@@ -1,8 +1,8 @@
-"""The speech detector's numbers, fitted again: `python -m gramophone.offline.recipes.speech CORPORA`.
+"""Fit the weights of the speech detector: `python -m gramophone.offline.recipes.speech CORPORA`.
 
 CORPORA holds the unpacked Debian packages, one folder each (see `gramophone.offline.data.corpora`). It prints the
-weights and the bias for `gramophone.models.style.speech_detector`, fitted on recordings that are not held out, and how
-often they are right on those that are.
+weights and the bias for `gramophone.models.style.speech_detector`, fitted on recordings that are not held out, and
+their accuracy on those that are.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HOP, SYNTHESIS, ANALYSIS = 256, 1024, 2048
 """The frames of `gramophone.models.style.style.StyleFilter` at this rate."""
 LENGTH_S = 10.0
 LOOKS_S = (5.0, 10.0)
-"""How long the detector has listened when it is asked."""
+"""Seconds of input after which the detector is evaluated."""
 GAP_S = 0.25
 PER_VOICE = 12
 PER_PIECE = 2
@@ -40,22 +40,22 @@ SPEAKERS = {
     "stamps": VoiceCorpus("tuxpaint-stamps-default", "usr/share/tuxpaint/stamps", "**/*_desc_*.ogg"),
 }
 MUSIC = ("warzone2100-music", "nexuiz-music", "ufoai-music", "planetblupi-music-ogg")
-"""Packages of music to learn from."""
+"""Packages of music to train on."""
 
 
 @dataclass(frozen=True)
-class Examples:
+class SpeechExamples:
     """Statistics `(n, K)` and whether each is of speech, `(n,)` of 0 and 1; float64 both."""
 
     statistics: Tensor
     speech: Tensor
 
-    def right(self, weights: Tensor, bias: float) -> float:
-        """Return the share that the weights tell rightly."""
+    def accuracy(self, weights: Tensor, bias: float) -> float:
+        """Return the accuracy of a logistic regression, 0 to 1."""
         return float(((self.statistics @ weights + bias > 0) == (self.speech > 0.5)).double().mean())
 
 
-def fit(examples: Examples) -> tuple[Tensor, float]:
+def fit(examples: SpeechExamples) -> tuple[Tensor, float]:
     """Return weights `(K,)` and bias of a logistic regression, ridged on standardised statistics, classes equal."""
     mean, spread = examples.statistics.mean(0), examples.statistics.std(0)
     x, y = (examples.statistics - mean) / spread, examples.speech
@@ -76,28 +76,28 @@ def fit(examples: Examples) -> tuple[Tensor, float]:
     return weights, float(shift.detach() - weights @ mean)
 
 
-def examples(corpora: Path, held_out: bool) -> Examples:
+def examples(corpora: Path, held_out: bool) -> SpeechExamples:
     """Return the statistics of the recordings that are, or that are not, held out."""
     chance = random.Random(0)
-    hear = DetectorScore()
+    detector = DetectorFeatures()
     rows, labels = [], []
     for sounds, label in ((spoken(corpora, held_out, chance), 1.0), (played(corpora, held_out, chance), 0.0)):
         for sound in sounds:
-            found = hear.statistics(sound)
+            found = detector.statistics(sound)
             rows += found
             labels += [label] * len(found)
-    return Examples(torch.tensor(rows, dtype=torch.float64), torch.tensor(labels, dtype=torch.float64))
+    return SpeechExamples(torch.tensor(rows, dtype=torch.float64), torch.tensor(labels, dtype=torch.float64))
 
 
-class DetectorScore:
-    """Feeds the detector as the style stage does."""
+class DetectorFeatures:
+    """Computes the detector's input as the style stage does."""
 
     def __init__(self) -> None:
         self._stft = STFT(low_delay_windows(ANALYSIS, SYNTHESIS, HOP)[0], HOP)
         self._weights = MelBands(RATE, ANALYSIS, BANDS, *RANGE_HZ).weights.t()
 
     def statistics(self, sound: Sound) -> list[tuple[float, ...]]:
-        """Return what the detector knows of a sound at each of the looks."""
+        """Return the detector's statistics of a sound after each of `LOOKS_S` seconds."""
         spectra, _ = self._stft(torch.from_numpy(sound[: len(sound) // HOP * HOP].copy())[None, None])
         powers = spectra[0, 0].abs().square() @ self._weights
         detector, done, found = SpeechDetector.new(RATE / HOP), 0, []
@@ -137,15 +137,15 @@ def played(corpora: Path, held_out: bool, chance: random.Random) -> Iterator[Sou
 
 def main() -> None:
     """Fit and print."""
-    parser = argparse.ArgumentParser(description="Fit the numbers of the speech detector.")
+    parser = argparse.ArgumentParser(description="Fit the weights of the speech detector.")
     parser.add_argument("corpora", type=Path, help="folder with the unpacked packages")
     corpora = parser.parse_args().corpora
     known = examples(corpora, held_out=False)
     weights, bias = fit(known)
     print("weights", tuple(round(float(weight), 4) for weight in weights), "bias", round(bias, 3))
     unknown = examples(corpora, held_out=True)
-    print(f"right: {known.right(weights, bias):.1%} of {len(known.speech)} learnt from")
-    print(f"right: {unknown.right(weights, bias):.1%} of {len(unknown.speech)} held out")
+    print(f"accuracy: {known.accuracy(weights, bias):.1%} of {len(known.speech)} training")
+    print(f"accuracy: {unknown.accuracy(weights, bias):.1%} of {len(unknown.speech)} held out")
 
 
 if __name__ == "__main__":

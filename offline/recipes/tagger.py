@@ -1,9 +1,9 @@
-"""Tagged music in MagnaTagATune's layout, made here: `python -m gramophone.offline.recipes.tagger OUT`.
+"""Synthesise tagged music in MagnaTagATune's layout: `python -m gramophone.offline.recipes.tagger OUT`.
 
 MIDI files of Debian packages, arranged anew and played by soundfonts (`gramophone.offline.data.rendered`), and real
-recordings of people who speak. Folders 0 to b are for training, by four soundfonts; c are pieces that are never trained
+recordings of speech. Folders 0 to b are for training, by four soundfonts; c are pieces that are never trained
 on, by the same soundfonts; d to f are those pieces by a soundfont that nothing else is played by. Speech is split as
-everywhere (`gramophone.offline.data.corpora.is_held_out`). Called again, it goes on. Then train on it:
+everywhere (`gramophone.offline.data.corpora.is_held_out`). Then train on it:
 
     gramophone train tagger OUT --out RUN --mixed 0.4
 """
@@ -137,13 +137,13 @@ def planned(clips: int) -> Iterator[RenderBatch]:
     """
     corpora.fetch([*MIDI, *(font.package for font in SOUNDFONTS), HELD_OUT_SOUNDFONT[0]])
     pieces = read_pieces()
-    learnt = tuple(piece for piece in pieces if not corpora.is_held_out(piece.name))
+    training = tuple(piece for piece in pieces if not corpora.is_held_out(piece.name))
     held_out = tuple(piece for piece in pieces if corpora.is_held_out(piece.name))
     fonts = [(corpora.unpacked_file(font.package, font.file), font.shared) for font in SOUNDFONTS]
     other = corpora.unpacked_file(*HELD_OUT_SOUNDFONT), frozenset[int]()
     first = 0
     for count, chosen, by, folders in (
-        (clips, learnt, fonts, _HEX[:12]),
+        (clips, training, fonts, _HEX[:12]),
         (clips // 10, held_out, fonts, "c"),
         (clips // 10, held_out, [other], "def"),
     ):
@@ -172,7 +172,7 @@ def render(out: Path, batch: RenderBatch) -> Rows:
 
 
 def speech(out: Path, count: int, folders: str, *, held_out: bool, skip: int = 0) -> Rows:
-    """Write excerpts of people who speak, voices in turn, and return their rows."""
+    """Write excerpts of speech, voices in turn, and return their rows."""
     corpora.fetch(voice.package for voice in corpora.VOICES.values())
     chance = np.random.default_rng(skip + held_out)
     voices = {

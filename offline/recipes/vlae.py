@@ -1,12 +1,13 @@
 """The factory's VLAE, from packages to checkpoint: `python -m gramophone.offline.recipes.vlae RUN`.
 
 Four voices of Debian packages, two women and two men, at 16 kHz: sound as 16 latents, 125 times a second, and a decoder
-that hears 16 ms; then its twin without latents for as many steps, in `RUN-twin`. About 80 core-minutes; killed at any
-moment, the same call goes on. The model is then `RUN/model.safetensors`; its scores are printed, and noted in its card.
+with a receptive field of 16 ms; then its twin without latents for as many steps, in `RUN-twin`. About 80 core-minutes;
+a call that was killed is resumed by the same call. The model is then `RUN/model.safetensors`; its scores are printed,
+and kept in its card.
 
-With `--sweep`, short trainings whose decoders hear 2, 8, 32 and 128 ms, each with its twin, and the table. No latent is
-guided there, for a guided one says its descriptor whether the decoder needs it or not, and half of the steps are on the
-true bound.
+With `--sweep`, short trainings with receptive fields of 2, 8, 32 and 128 ms, each with its twin, and a table. No latent
+is guided there, for a guided one carries its descriptor whether the decoder needs it or not, and half of the steps are
+on the true bound.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ SWEPT = replace(PLAN, steps=SWEPT_STEPS, every=SWEPT_STEPS, guide=0.0, kl_weight
 
 
 def main() -> None:
-    """Train model and twin and judge them, or the sweep."""
+    """Train and evaluate model and twin, or run the sweep."""
     parser = argparse.ArgumentParser(description="Train the factory's VLAE.")
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--sweep", action="store_true", help="train with several receptive fields")
@@ -48,15 +49,15 @@ def main() -> None:
     run, twin = RunFolder(options.run), RunFolder(options.run.with_name(f"{options.run.name}-twin"))
     train_vlae(PLAN, run, Machine("auto"), 3.0, show)
     train_vlae(replace(PLAN, latents=0), twin, Machine("auto"), 0.0, show)
-    for name, score in judge(run, twin):
+    for name, score in evaluate(run, twin):
         print(f"{name:24} {score:.3f}", flush=True)
 
 
-def judge(run: RunFolder, twin: RunFolder) -> Iterator[tuple[str, float]]:
-    """Yield the scores of a model and its twin, and note them in the model's card.
+def evaluate(run: RunFolder, twin: RunFolder) -> Iterator[tuple[str, float]]:
+    """Yield the scores of a model and its twin, and write them to the model's card.
 
-    The temperature is the lowest, which sounds best, at which hardly fewer words of recordings that it was trained on
-    are understood than at any other.
+    The temperature is the lowest, which sounds best, at which the word error rate on training recordings is within
+    `HARDLY` of the least.
     """
     model, card, corpus = opened(run.at, ())
     trials = list(resynthesis(model, corpus, corpus.training, PHRASES, TEMPERATURES))[2:]
@@ -88,17 +89,17 @@ def judge(run: RunFolder, twin: RunFolder) -> Iterator[tuple[str, float]]:
 
 
 def sweep(out: Path) -> None:
-    """Train with every receptive field, and without latents, and print what was found."""
-    print("hears    bits     KL  together   twin  units", flush=True)
-    for hears_ms in SWEPT_MS:
-        layers = (hears_ms * PLAN.rate // 1000).bit_length() - 1
+    """Train with every receptive field, and without latents, and print the table."""
+    print("field    bits     KL  together   twin  units", flush=True)
+    for field_ms in SWEPT_MS:
+        layers = (field_ms * PLAN.rate // 1000).bit_length() - 1
         plan = replace(SWEPT, layers=layers)
-        folders = {latents: RunFolder(out / f"{hears_ms}ms-{latents}") for latents in (PLAN.latents, 0)}
+        folders = {latents: RunFolder(out / f"{field_ms}ms-{latents}") for latents in (PLAN.latents, 0)}
         for latents, folder in folders.items():
             train_vlae(replace(plan, latents=latents), folder, Machine("auto"), 0.0, lambda _: None)
         found, twin = (card_of(folder.model).scores for folder in folders.values())
         print(
-            f"{hears_ms:3d} ms  {found['bits']:.3f}  {found['kl']:.3f}  {found['bits'] + found['kl']:8.3f}  "
+            f"{field_ms:3d} ms  {found['bits']:.3f}  {found['kl']:.3f}  {found['bits'] + found['kl']:8.3f}  "
             f"{twin['bits']:.3f}  {found['units']:5.0f}",
             flush=True,
         )

@@ -1,11 +1,11 @@
 """The factory's voice, from packages to checkpoint: `python -m gramophone.offline.recipes.voice RUN`.
 
-Twelve people of Debian packages, sixteen voices in which a network says texts of seven languages, and six instruments
-of a free soundfont, at 16 kHz. Two more people are left out, to be learnt from 20 seconds each when the voice is
-judged. About ten core-hours, less with `--minutes`; what ships had 74, 18, 12 and 55 without the sixteen, 82 with them
-and 12 with little of the listener (`--conversion 0.02`), one after the other (`--start`), and 20 of judging; the quick
-one 15 from there (`--ahead 1`). Killed at any moment, the same call goes on. The model is then `RUN/model.safetensors`;
-what was judged is noted in its card.
+Data at 16 kHz: twelve speakers of Debian packages, sixteen synthetic voices of a text-to-speech network in seven
+languages, and six instruments of a free soundfont. Two more speakers are held out, and fitted from 20 seconds each in
+the evaluation. About ten core-hours, less with `--minutes`. The shipped voice had 74, 18, 12 and 55 core-hours without
+the synthetic voices, 82 with them and 12 with a small conversion loss (`--conversion 0.02`), each from the last
+(`--start`), and 20 of evaluation; the quick one 15 from there (`--ahead 1`). A call that was killed is resumed by the
+same call. The model is then `RUN/model.safetensors`; its scores are in its card.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ PLAN = VoicePlan(
 
 
 def main() -> None:
-    """Train, judge, and note what was found in the model's card."""
+    """Train, evaluate, and write the scores to the model's card."""
     parser = argparse.ArgumentParser(description="Train the factory's voice.")
     parser.add_argument("run", type=Path, help="the run's folder")
-    parser.add_argument("--minutes", type=float, default=0.0, help="stop after so much time; 0: no")
-    parser.add_argument("--start", type=Path, help="a voice to begin with")
+    parser.add_argument("--minutes", type=float, default=0.0, help="stop after this wall time; 0: no limit")
+    parser.add_argument("--start", type=Path, help="a trained voice to start from")
     parser.add_argument("--peak", type=float, default=PLAN.peak, help="highest learning rate")
-    parser.add_argument("--conversion", type=float, default=PLAN.conversion, help="how much the listener teaches")
-    parser.add_argument("--ahead", type=int, default=PLAN.ahead, help="frames of 8 ms that it waits for")
+    parser.add_argument("--conversion", type=float, default=PLAN.conversion, help="weight of the conversion loss")
+    parser.add_argument("--ahead", type=int, default=PLAN.ahead, help="look-ahead in frames of 8 ms")
     arguments = parser.parse_args()
     folder = RunFolder(arguments.run)
     keep_freed_memory()
@@ -62,12 +62,12 @@ def main() -> None:
         ahead=arguments.ahead,
     )
     train_voice(plan, folder, Machine("auto"), 3.0, show)
-    for name, score in judge(folder.model).items():
+    for name, score in scored(folder.model).items():
         print(f"{name:28} {score:.3f}")
 
 
-def judge(model: Path) -> dict[str, float]:
-    """Return all figures of a voice, by recordings of people and instruments; they are noted in its card."""
+def scored(model: Path) -> dict[str, float]:
+    """Return the scores of a voice on recordings of speakers and instruments, and write them to its card."""
     voice, card = load(model, "voice")
     found = asdict(evaluate(model, RECORDED, VoiceRequest(unseen=[f"voice:{name}" for name in UNSEEN])))
     scores = {

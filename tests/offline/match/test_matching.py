@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from gramophone.models.style.gaussian import Gaussian
-from gramophone.models.style.transport import transport
-from gramophone.models.style.wasserstein import DistanceTo, process_distance
+from gramophone.models.style.transport import DistanceTo, process_distance, transport
 from gramophone.offline.cli.main import app
 from gramophone.offline.data.mono_audio import resampled
 from gramophone.offline.evaluate.match import _hidden as hidden_chain

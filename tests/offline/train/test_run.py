@@ -1,4 +1,4 @@
-"""Training goes on after a kill as if nothing had happened, alike on one process and many, and stops when it breaks."""
+"""A killed run resumes to the same weights, on one process and several, reports its progress, and stops on errors."""
 
 import itertools
 import json
@@ -97,7 +97,7 @@ def weights(out):
     return load(out / "model.safetensors", "wavenet")[0].state_dict()
 
 
-def test_a_run_that_is_killed_goes_on_to_the_very_same_weights(home, tmp_path):
+def test_a_killed_run_resumes_to_the_very_same_weights(home, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     long = plan(home, steps=240, every=90)
     receiver, sender = multiprocessing.Pipe(duplex=False)
@@ -133,7 +133,7 @@ def test_two_processes_with_half_the_crops_each_learn_the_same(home, tmp_path):
         torch.testing.assert_close(found[name], expected[name], rtol=0, atol=1e-5)
 
 
-def test_the_model_says_what_it_learnt_from_and_how_well(home, tmp_path):
+def test_the_card_names_the_data_and_the_scores(home, tmp_path):
     lines = train(plan(home, steps=8), tmp_path)
     net, card = load(tmp_path / "model.safetensors", "wavenet")
     assert net.shape == replace(TINY, speakers=2)
@@ -147,7 +147,7 @@ def test_the_model_says_what_it_learnt_from_and_how_well(home, tmp_path):
     assert "ann" in (tmp_path / "data.txt").read_text()
 
 
-def test_a_run_goes_on_by_its_folder_alone_and_refuses_another_plan(home, tmp_path):
+def test_a_run_resumes_by_its_folder_alone_and_refuses_another_plan(home, tmp_path):
     first = plan(home)
     train(first, tmp_path)
     assert begun_plan(WaveNetPlan, RunFolder(tmp_path)) == first
@@ -157,7 +157,7 @@ def test_a_run_goes_on_by_its_folder_alone_and_refuses_another_plan(home, tmp_pa
         begun_plan(WaveNetPlan, RunFolder(tmp_path / "nothing"))
 
 
-def test_a_loss_that_is_no_number_stops_with_the_step_and_the_last_good_state(home, tmp_path):
+def test_a_loss_that_is_not_finite_stops_with_the_step_and_the_last_good_state(home, tmp_path):
     good = plan(home, steps=120, every=120)
 
     class Poisoned(WaveNetTraining):
@@ -206,7 +206,7 @@ def test_it_learns(home, tmp_path):
     assert lines[-1]["held_out"]["mean"] < 6
 
 
-def test_a_net_that_knows_nothing_costs_eight_bits_and_warm_up_is_not_scored(home):
+def test_a_uniform_prediction_costs_eight_bits_and_the_receptive_field_is_not_scored(home):
     of = plan(home)
     training = WaveNetTraining(of, gather(of.data, RATE))
     for parameter in training.net.head[-1].parameters():
@@ -244,7 +244,7 @@ def test_plans_that_do_not_fit_are_refused(home, tmp_path, given, message):
         train(plan(home, **given), tmp_path)
 
 
-def test_options_that_a_run_that_goes_on_would_pass_over_are_refused(home, tmp_path):
+def test_options_that_a_resumed_run_would_ignore_are_refused(home, tmp_path):
     train(plan(home), tmp_path)
     command = [sys.executable, str(home / "command.py"), "train", "wavenet", "--out", str(tmp_path)]
     assert subprocess.run([*command, "--samples", "0", "--device", "cpu"], check=False).returncode == 0
@@ -265,13 +265,13 @@ def test_several_clocks_are_refused(home, tmp_path):
     assert not Path(tmp_path / "model.safetensors").exists()
 
 
-def test_machines_that_nobody_tells_where_to_meet_do_not_wait(home, tmp_path, monkeypatch):
+def test_several_machines_without_a_rendezvous_do_not_wait(home, tmp_path, monkeypatch):
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     with pytest.raises(TrainingError, match="MASTER_ADDR"):
         train_wavenet(plan(home), RunFolder(tmp_path), Machine("cpu", nodes=2), 0, print)
 
 
-def test_a_vocoder_is_told_frames_and_says_as_many_samples(home, tmp_path):
+def test_a_vocoder_resynthesises_as_many_samples_as_its_frames_cover(home, tmp_path):
     vocoder = plan(home, local="mel", hop=8, bands=5)
     lines = train(vocoder, tmp_path)
     net, card = load(tmp_path / "model.safetensors", "wavenet")
@@ -292,7 +292,7 @@ def speaking(home, voices):
         sound.with_suffix(".txt").write_text("high sea" if sound.parent.name == "ann" else "low whale")
 
 
-def test_a_plan_by_which_nothing_was_learnt_may_be_mended(home, tmp_path):
+def test_a_plan_without_trained_weights_may_be_corrected(home, tmp_path):
     voices, broken, whole = tmp_path / "voices", tmp_path / "broken.txt", tmp_path / "whole.txt"
     speaking(home, voices)
     broken.write_text("high 1 0\nlow 1\n")
@@ -305,7 +305,7 @@ def test_a_plan_by_which_nothing_was_learnt_may_be_mended(home, tmp_path):
         train(replace(told, text=""), tmp_path / "run")
 
 
-def test_words_in_time_are_all_looked_up_before_anything_is_learnt(home, tmp_path):
+def test_timed_words_are_all_looked_up_before_training(home, tmp_path):
     voices, glove = tmp_path / "voices", tmp_path / "glove.txt"
     speaking(home, voices)
     glove.write_text("high 1 0\nlow 0 1\n")
@@ -322,7 +322,7 @@ def test_words_in_time_are_all_looked_up_before_anything_is_learnt(home, tmp_pat
     assert not (tmp_path / "other" / "state.ckpt").exists()
 
 
-def test_what_is_said_may_be_told_beside_a_series(home, tmp_path):
+def test_text_and_a_series_may_condition_together(home, tmp_path):
     voices, glove = tmp_path / "voices", tmp_path / "glove.txt"
     speaking(home, voices)
     glove.write_text("high 1 0\nlow 0 1\n")
@@ -331,7 +331,7 @@ def test_what_is_said_may_be_told_beside_a_series(home, tmp_path):
     assert (shape.vector, shape.local) == (2, 5)
 
 
-def test_text_is_told_as_a_vector_and_words_without_one_are_reported(home, tmp_path):
+def test_text_conditions_as_a_vector_and_words_without_one_are_reported(home, tmp_path):
     voices = tmp_path / "voices"
     speaking(home, voices)
     glove = tmp_path / "glove.txt"
@@ -372,7 +372,7 @@ def test_evaluating_finds_the_bits_that_the_trainer_found_wherever_the_model_is(
     assert summary([told, alone])["margin"] == pytest.approx(alone.right - told.right)
 
 
-def test_sexes_are_told_apart_by_pairs_of_clips():
+def test_sexes_are_distinguished_by_pairs_of_clips():
     medians = {"moscow": [100.0, 200.0], "russian": [150.0, 200.0, 250.0], "someone": [50.0]}
     assert sexes_auc(medians) == pytest.approx((1 + 1 + 1 + 0 + 0.5 + 1) / 6)
     assert sexes_auc({"moscow": [100.0]}) is None
