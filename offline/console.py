@@ -20,7 +20,7 @@ def say(text: str) -> None:
 
 
 def wrote(*paths: str | os.PathLike[str]) -> None:
-    """Name files that a command wrote, one a line: `wrote PATH`, the same way for every command."""
+    """Name files that a command wrote, one a line; with `--json` the result names them instead."""
     for path in paths:
         say(f"wrote {os.fspath(path)}")
 

@@ -1,4 +1,4 @@
-"""`gramophone evaluate`: how good it sounds, by independent judges."""
+"""`gramophone evaluate`: quality, intelligibility and similarity, by models that nothing was trained or tuned with."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
-from gramophone.offline.cli.common import JsonOption
+from gramophone.offline.cli.common import JsonOption, demand_choice
 
-evaluate = typer.Typer(help="Measure how good it sounds, by independent judges.", no_args_is_help=True)
+_SETS = ("test", "dev")
+evaluate = typer.Typer(
+    help="Measure models and methods on held-out recordings, by independent models.", no_args_is_help=True
+)
 
 
 @evaluate.command("style")
@@ -18,11 +21,10 @@ def evaluate_style(
     pairs: Annotated[str, typer.Option(help="Which recordings: test, or dev to tune on.")] = "test",
     json: JsonOption = False,
 ) -> None:
-    """Judge the live style stage on pairs of real recordings, which are fetched as Debian packages."""
+    """Evaluate the live style stage on pairs of real recordings, which are fetched as Debian packages."""
     from gramophone.offline.evaluate.style import run
 
-    if pairs not in ("test", "dev"):
-        raise typer.BadParameter(f"{pairs!r}: expected test or dev", param_hint="--pairs")
+    demand_choice(pairs, _SETS, "--pairs")
     run(out, json=json, which=pairs)
 
 
@@ -30,12 +32,12 @@ def evaluate_style(
 def evaluate_wavenet(
     models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Models, or the folders of their runs.")],
     data: Annotated[
-        list[str] | None, typer.Option(metavar="DATA", help="Recordings to judge on; else those of its run or card.")
+        list[str] | None, typer.Option(metavar="DATA", help="Recordings to evaluate on; else those of its run or card.")
     ] = None,
-    toggle: Annotated[bool, typer.Option(help="Let each speaker speak out of nothing, and judge the clips.")] = True,
+    toggle: Annotated[bool, typer.Option(help="Generate clips of each speaker freely, and evaluate them too.")] = True,
     json: JsonOption = False,
 ) -> None:
-    """Judge whether WaveNets listen to who is to speak: bits told right and wrong, and clips of each speaker."""
+    """Evaluate the speaker condition of WaveNets: bits with the right and wrong speaker, and clips of each."""
     from gramophone.offline.evaluate.wavenet import run
 
     run(models, data or [], toggle=toggle, json=json)
@@ -50,7 +52,7 @@ def evaluate_tagger(
     split: Annotated[str, typer.Option(help="folders or shuffled.")] = "folders",
     json: JsonOption = False,
 ) -> None:
-    """Judge how well taggers rank clips that they never heard, by tag, and how fast they are."""
+    """Evaluate how well taggers rank held-out clips, by tag, and how fast they are."""
     from gramophone.offline.evaluate.tagger import run
 
     run(models, data, split, json=json)
@@ -59,14 +61,16 @@ def evaluate_tagger(
 @evaluate.command("dream")
 def evaluate_dream(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Tagged music in MagnaTagATune's layout.")],
-    other: Annotated[str, typer.Option(metavar="M", help="A tagger to judge by that is not the one that dreams.")],
-    model: Annotated[str, typer.Option(metavar="M", help="The tagger that dreams.")] = "tagger",
-    tags: Annotated[list[str] | None, typer.Option("--tag", metavar="T", help="Of what; may be repeated.")] = None,
+    other: Annotated[str, typer.Option(metavar="M", help="A second tagger, which the dreams are not made with.")],
+    model: Annotated[str, typer.Option(metavar="M", help="The tagger that the dreams are made with.")] = "tagger",
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="T", help="Dream of this tag; may be repeated.")
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of each dream.")] = 300,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the sounds.")] = Path("out/dreams"),
     json: JsonOption = False,
 ) -> None:
-    """Compare dreams of tags with naive ones and with real clips, by taggers that no dream was made by."""
+    """Compare dreams of tags with naive ones and with real clips, by taggers that they were not made with."""
     from gramophone.offline.evaluate.dream import run
 
     run(model, other, data, tags or [], steps, out, json=json)
@@ -76,12 +80,12 @@ def evaluate_dream(
 def evaluate_vocoder(
     model: Annotated[Path, typer.Argument(help="A model trained with --local, or the folder of its run.")],
     data: Annotated[
-        list[str] | None, typer.Option(metavar="DATA", help="Recordings to judge on; else those of its run.")
+        list[str] | None, typer.Option(metavar="DATA", help="Recordings to evaluate on; else those of its run.")
     ] = None,
-    phrases: Annotated[int, typer.Option(min=1, help="How many held-out phrases to say again.")] = 20,
+    phrases: Annotated[int, typer.Option(min=1, help="How many held-out phrases to resynthesise.")] = 20,
     json: JsonOption = False,
 ) -> None:
-    """Judge how well a WaveNet says held-out phrases again: words, quality, pitch."""
+    """Evaluate how well a WaveNet resynthesises held-out phrases: word error rate, quality, pitch."""
     from gramophone.offline.evaluate.vocoder import run
 
     run(model, data or [], phrases, json=json)
@@ -91,16 +95,16 @@ def evaluate_vocoder(
 def evaluate_vlae(
     models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Models and twins, or their runs' folders.")],
     data: Annotated[
-        list[str] | None, typer.Option(metavar="DATA", help="Recordings to judge on; else those of its run or card.")
+        list[str] | None, typer.Option(metavar="DATA", help="Recordings to evaluate on; else those of its run or card.")
     ] = None,
-    phrases: Annotated[int, typer.Option(min=1, help="How many held-out phrases to say again.")] = 20,
-    clips: Annotated[int, typer.Option(min=1, help="How many clips to convert, and to turn latents on.")] = 20,
+    phrases: Annotated[int, typer.Option(min=1, help="How many held-out phrases to resynthesise.")] = 20,
+    clips: Annotated[int, typer.Option(min=1, help="How many clips to convert, and to vary latents on.")] = 20,
     temperature: Annotated[
-        list[float] | None, typer.Option(metavar="T", help="How freely to say phrases again; may be repeated.")
+        list[float] | None, typer.Option(metavar="T", help="Sampling temperature of the resynthesis; may be repeated.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Judge VLAEs: bits beside the twin's, phrases said again, other speakers' voices, what turning latents does."""
+    """Evaluate VLAEs: bits beside the twin's, resynthesis, conversion, and the effect of each latent."""
     from gramophone.offline.evaluate.vlae import run
 
     run(models, data or [], phrases, clips, temperature or [1.0], json=json)
@@ -111,17 +115,18 @@ def evaluate_voice(
     model: Annotated[Path, typer.Argument(help="A voice, or the folder of its run.")],
     data: Annotated[
         list[str] | None,
-        typer.Option(metavar="DATA", help="Recordings to judge on, by whoever is heard there; else those of its run."),
+        typer.Option(metavar="DATA", help="Recordings to evaluate on, of any of its speakers; else those of its run."),
     ] = None,
     unseen: Annotated[
-        list[str] | None, typer.Option(metavar="DATA", help="People it never heard, to be learnt from 20 s each.")
+        list[str] | None,
+        typer.Option(metavar="DATA", help="Recordings of unseen speakers, for one-shot conversion from 20 s each."),
     ] = None,
     phrases: Annotated[int, typer.Option(min=1, help="How many held-out phrases of each speaker.")] = 4,
     likeness: Annotated[
-        float, typer.Option(min=0, max=1, help="How far latents of who sings as another are moved to the other's.")
+        float, typer.Option(min=0, max=1, help="How far latents are transported to the target speaker's.")
     ] = 0.0,
     character: Annotated[
-        float, typer.Option(min=0, max=2, help="How far from nobody who is sung as is: 1, as they are.")
+        float, typer.Option(min=0, max=2, help="Distance of the target from the mean speaker; 1: its own.")
     ] = 1.0,
     part: Annotated[
         list[str] | None,
@@ -129,25 +134,27 @@ def evaluate_voice(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Judge whether a voice sings what it heard, and as whom: quality, words, pitch, likeness."""
+    """Evaluate resynthesis and conversion by a voice: quality, word error rate, pitch, speaker similarity."""
     from gramophone.offline.evaluate.voice import PARTS, VoiceRequest, run
 
-    if strange := [name for name in part or () if name not in PARTS]:
-        raise typer.BadParameter(f"{strange[0]}: expected one of {', '.join(PARTS)}", param_hint="--part")
+    for name in part or ():
+        demand_choice(name, PARTS, "--part")
     run(model, data or [], VoiceRequest(phrases, unseen or [], likeness, character, part or PARTS), json=json)
 
 
 @evaluate.command("voice-peer")
 def evaluate_voice_peer(
     model: Annotated[Path, typer.Argument(help="A codec in TorchScript with encode and decode, as RAVE exports it.")],
-    voice: Annotated[Path, typer.Argument(help="The voice on whose phrases it is judged, or the folder of its run.")],
+    voice: Annotated[
+        Path, typer.Argument(help="The voice on whose phrases it is evaluated, or the folder of its run.")
+    ],
     data: Annotated[
-        list[str] | None, typer.Option(metavar="DATA", help="Recordings to judge on; else those of the voice's run.")
+        list[str] | None, typer.Option(metavar="DATA", help="Recordings to evaluate on; else those of the voice's run.")
     ] = None,
     phrases: Annotated[int, typer.Option(min=1, help="How many held-out phrases of each speaker.")] = 4,
     json: JsonOption = False,
 ) -> None:
-    """Judge another maker's codec by the judges of `voice`, on the same phrases; say how fast and large it is."""
+    """Evaluate another maker's codec as `voice` does, on the same phrases, with its speed and size."""
     from gramophone.offline.evaluate.voice_peer import run
 
     run(model, voice, data or [], phrases, json=json)
@@ -176,23 +183,23 @@ def evaluate_stylise(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results; a next call goes on there.")] = Path(
         "out/evaluate"
     ),
-    methods: Annotated[list[str] | None, typer.Option("--method", help="Which to judge; all if not given.")] = None,
+    methods: Annotated[list[str] | None, typer.Option("--method", help="Which to evaluate; all if not given.")] = None,
     pairs: Annotated[str, typer.Option(help="Which recordings: test, or dev to tune on.")] = "test",
-    tagger: Annotated[str, typer.Option(metavar="M", help="By which tagger, if not by the usual.")] = "",
+    tagger: Annotated[
+        str, typer.Option(metavar="M", help="The tagger to stylise by; the usual one if not given.")
+    ] = "",
     seconds: Annotated[float, typer.Option(min=1.0, max=10.0, metavar="S", help="How much of each content.")] = 4.0,
     steps: Annotated[int, typer.Option(min=0, help="Slow methods: how many; 0 is the method's own.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Judge every method of style transfer on the same pairs of real recordings."""
+    """Evaluate every method of style transfer on the same pairs of real recordings."""
     from gramophone.offline.evaluate.stylise import LIVE, StyliseTrial, run
     from gramophone.offline.stylise.method import METHODS
 
     known = [LIVE, *METHODS]
     for name in methods or ():
-        if name not in known:
-            raise typer.BadParameter(f"{name!r}: expected one of {', '.join(known)}", param_hint="--method")
-    if pairs not in ("test", "dev"):
-        raise typer.BadParameter(f"{pairs!r}: expected test or dev", param_hint="--pairs")
+        demand_choice(name, known, "--method")
+    demand_choice(pairs, _SETS, "--pairs")
     run(out, methods or known, StyliseTrial(seconds, steps, tagger), pairs, json=json)
 
 
@@ -203,7 +210,7 @@ def evaluate_descent(
     sweeps: Annotated[int, typer.Option(min=1, help="How many sweeps over each.")] = 20,
     json: JsonOption = False,
 ) -> None:
-    """Compare the ways to a WaveNet's style: sweeps over levels, real numbers, and what was tried in 2016."""
+    """Compare optimisers of a WaveNet's style loss: sweeps over levels, relaxation, and those of 2016."""
     from gramophone.offline.evaluate.descent import run
 
     run(model, pairs, sweeps, json=json)
@@ -213,14 +220,13 @@ def evaluate_descent(
 def evaluate_pitch(
     recordings: Annotated[str, typer.Option(help="Which recordings: test, or dev to tune on.")] = "test",
     trackers: Annotated[
-        list[str] | None, typer.Option("--tracker", metavar="NAME", help="Which to judge; all if not given.")
+        list[str] | None, typer.Option("--tracker", metavar="NAME", help="Which to evaluate; all if not given.")
     ] = None,
-    every: Annotated[int, typer.Option(min=1, help="Judge on every so many-th case of a kind only.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Evaluate on every n-th case of a kind only.")] = 1,
     json: JsonOption = False,
 ) -> None:
-    """Judge live pitch trackers on held-out voices, on voices made with a known pitch, and on notes of instruments."""
+    """Evaluate live pitch trackers on held-out voices, synthetic voices of known pitch, and notes of instruments."""
     from gramophone.offline.evaluate.pitch import run
 
-    if recordings not in ("test", "dev"):
-        raise typer.BadParameter(f"{recordings!r}: expected test or dev", param_hint="--recordings")
+    demand_choice(recordings, _SETS, "--recordings")
     run(recordings, trackers or [], every, json=json)

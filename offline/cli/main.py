@@ -1,4 +1,4 @@
-"""The command line. Every command imports what it needs when it is called, so that `--help` answers at once."""
+"""The command line. Every command imports what it needs when it is called, so that `--help` is quick."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def stylise(
     strength: Annotated[float, typer.Option(min=0.0, max=1.0, help="How much of the style.")] = 1.0,
     steps: Annotated[int, typer.Option(min=0, help="Slow methods: how many; 0 is the method's own.")] = 0,
     model: Annotated[
-        str, typer.Option(metavar="M", help="tagger, wavenet: by which that comes with this, or a file; or the usual.")
+        str, typer.Option(metavar="M", help="tagger, wavenet: the model to use, by name or as a file.")
     ] = "",
     device: DeviceOption = "auto",
     json: JsonOption = False,
@@ -153,19 +153,21 @@ def stylise(
 def match(
     dry: Annotated[Path, typer.Argument(help="The sound as it was recorded.")],
     reference: Annotated[Path, typer.Argument(help="A sound that is processed the way it should be.")],
-    chain: Annotated[str, typer.Option(metavar="P", help="Whose knobs to turn: a preset by name, or a .toml file.")],
+    chain: Annotated[
+        str, typer.Option(metavar="P", help="The preset whose parameters are searched, by name or as a .toml file.")
+    ],
     out: Annotated[Path, typer.Option(metavar="PRESET.toml", help="Where to write the preset that was found.")],
     minutes: Annotated[float, typer.Option(min=0.01, help="How long to search.")] = 2.0,
     evaluations: Annotated[int | None, typer.Option(min=1, help="End after so many trials, if that is sooner.")] = None,
     settings: SetOption = None,
-    free: Annotated[list[str] | None, typer.Option(metavar="KNOBS", help="Turn these too, as in '*.mix'.")] = None,
+    free: Annotated[list[str] | None, typer.Option(metavar="KNOBS", help="Search these too, as in '*.mix'.")] = None,
     fix: Annotated[list[str] | None, typer.Option(metavar="KNOBS", help="Leave these, as in 'room.*'.")] = None,
-    excerpt: Annotated[float, typer.Option(min=1.0, metavar="S", help="How much of DRY is heard.")] = 8.0,
+    excerpt: Annotated[float, typer.Option(min=1.0, metavar="S", help="How much of DRY is used.")] = 8.0,
     jobs: Annotated[int, typer.Option(min=0, help="Trials at a time; 0 is one for each core.")] = 0,
-    seed: Annotated[int, typer.Option(help="Another seed searches other places.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Turn a chain's knobs until DRY sounds processed like REFERENCE; Ctrl-C keeps the best so far."""
+    """Search a chain's parameters until DRY sounds processed like REFERENCE; Ctrl-C keeps the best so far."""
     from gramophone.offline.match.command import Options, run
     from gramophone.offline.match.search import Budget
 
@@ -189,18 +191,22 @@ def presets(
 
 @app.command()
 def generate(
-    model: Annotated[str, typer.Option(metavar="M", help="One of the models that come with this, or a file.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write what it sings.")],
-    speaker: Annotated[str, typer.Option(metavar="S", help="Who: a name, or a blend as in anna:0.7,bob:0.3.")] = "",
+    model: Annotated[str, typer.Option(metavar="M", help="One of the models that come with Gramophone, or a file.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the result.")],
+    speaker: Annotated[str, typer.Option(metavar="S", help="Speaker: a name, or a blend as in anna:0.7,bob:0.3.")] = "",
     seconds: Annotated[float, typer.Option(min=0.0, metavar="T", help="How long; 0: as long as --like.")] = 0.0,
-    seed: Annotated[int, typer.Option(min=0, metavar="K", help="Another number sings another line.")] = 0,
-    temperature: Annotated[float, typer.Option(min=0.0, max=4.0, help="How freely; 0 is always the likeliest.")] = 1.0,
-    nucleus: Annotated[float, typer.Option(min=0.01, max=1.0, help="How much of what is likely to draw from.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, metavar="K", help="Seed of the random numbers.")] = 0,
+    temperature: Annotated[
+        float, typer.Option(min=0.0, max=4.0, help="Sampling temperature; 0: the likeliest sample.")
+    ] = 1.0,
+    nucleus: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help="Nucleus sampling: the probability mass drawn from.")
+    ] = 1.0,
     like: Annotated[Path | None, typer.Option(metavar="FILE", help="A sound to follow, for a vocoder.")] = None,
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:
-    """Let a WaveNet sing by itself; the same model, speaker and seed give the same sound."""
+    """Generate sound with a WaveNet; the same model, speaker and seed give the same sound."""
     from gramophone.offline.commands.generate import GenerateRequest
     from gramophone.offline.commands.generate import generate as sing
     from gramophone.realtime.kernels.executor import choose_device
@@ -208,24 +214,24 @@ def generate(
     demand_sound_file(out)
     request = GenerateRequest(seconds, speaker, seed, temperature, nucleus, like, choose_device(device))
     done = sing(model, out, request)
-    if json:
-        print_json(done)
-    wrote(out)
+    print_json(done) if json else wrote(out)
 
 
 @app.command()
 def tag(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sound files.")],
-    model: Annotated[str, typer.Option(metavar="M", help="A tagger: one that comes with this, or a file.")] = "tagger",
+    model: Annotated[
+        str, typer.Option(metavar="M", help="A tagger: one that comes with Gramophone, or a file.")
+    ] = "tagger",
     tags: Annotated[
         list[str] | None, typer.Option("--tag", metavar="T", help="Show this tag; may be repeated.")
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="Else show so many, the likeliest.")] = 5,
+    top: Annotated[int, typer.Option(min=1, help="Without --tag: how many of the likeliest tags to show.")] = 5,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of bars.")] = False,
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:
-    """Tell which instruments, genres and moods are in sound files."""
+    """Find the instruments, genres and moods in sound files."""
     from gramophone.offline.commands.tag import run
     from gramophone.realtime.kernels.executor import choose_device
 
@@ -236,21 +242,25 @@ def tag(
 
 @app.command()
 def dream(
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write what was dreamt.")],
-    clip: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="What to begin with; else noise.")] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the result.")],
+    clip: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="The sound to start from; noise if not given.")
+    ] = None,
     tag: Annotated[str, typer.Option(metavar="T", help="Dream of this tag.")] = "",
-    layer: Annotated[int, typer.Option(min=0, help="Or of what this layer likes, the first being 1.")] = 0,
-    channel: Annotated[int | None, typer.Option(min=0, help="Of this channel of the layer.")] = None,
+    layer: Annotated[int, typer.Option(min=0, help="Or maximise this layer's activations, the first being 1.")] = 0,
+    channel: Annotated[int | None, typer.Option(min=0, help="Only this channel of the layer.")] = None,
     seconds: Annotated[float, typer.Option(help="How long, from noise.")] = 5.0,
     steps: Annotated[int, typer.Option(min=1, help="Steps to take.")] = 300,
     naive: Annotated[
-        bool, typer.Option("--naive", help="The plain way, which ends in noise; to compare with.")
+        bool, typer.Option("--naive", help="Plain gradient ascent, which ends in noise; to compare with.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Another number begins with other noise.")] = 0,
-    model: Annotated[str, typer.Option(metavar="M", help="A tagger: one that comes with this, or a file.")] = "tagger",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
+    model: Annotated[
+        str, typer.Option(metavar="M", help="A tagger: one that comes with Gramophone, or a file.")
+    ] = "tagger",
     json: JsonOption = False,
 ) -> None:
-    """Make what a tagger hears as TAG, from noise or a clip; Ctrl-C keeps the best so far, calling again goes on."""
+    """Optimise noise or a clip until a tagger finds TAG in it; Ctrl-C keeps the best so far, calling again goes on."""
     from gramophone.offline.dream.ascent import Dream
     from gramophone.offline.dream.command import DreamRequest, run
     from gramophone.offline.dream.target import DreamTarget
@@ -262,13 +272,15 @@ def dream(
 
 @app.command()
 def models(
-    name: Annotated[str | None, typer.Argument(help="Show this model: one that comes with this, or a file.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Show this model: one that comes with Gramophone, or a file.")
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write sounds and a picture of what its latents do.")
+        Path | None, typer.Option(metavar="DIR", help="Write sounds and a picture of the effect of its latents.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """List the models that come with this, or show what is known of one."""
+    """List the models that come with Gramophone, or show one with its data and scores."""
     from gramophone.offline.commands.models import describe_model, describe_models
 
     describe_model(name, out, json=json) if name else describe_models(json=json)
@@ -313,9 +325,7 @@ def _stylise_live(content: Path, style: Path, out: Path, strength: float, device
     stage = StageSettings("style", "style", {"clip": str(style.resolve()), "strength": strength})
     with RenderProgress(json) as progress:
         render_file(content, out, RenderRequest(Preset("stylise", (stage,)), device=device), progress)
-    if json:
-        print_json({"out": str(out)})
-    wrote(out)
+    print_json({"out": str(out)}) if json else wrote(out)
 
 
 if __name__ == "__main__":

@@ -56,11 +56,12 @@ def render(
                 "seconds": outcome.seconds,
             }
         )
+    else:
+        wrote(*outcome.rendered)
     for path, why in outcome.warnings.items():
         say(f"warning: {path}: {why}")
     for path, why in outcome.failed.items():
         say(f"error: {why if str(path) in why else f'{path}: {why}'}")
-    wrote(*outcome.rendered)
     say(f"{len(outcome.rendered)} rendered, {len(outcome.skipped)} there already, {len(outcome.failed)} failed")
     if outcome.failed:
         raise typer.Exit(1)
@@ -183,7 +184,7 @@ def _play_file(
 
     show = print_json if json else (lambda _report: None) if quiet else _show_report
     play_file(preset, source or CLIPS / "voice.flac", out, block, show, duration=duration, device=device)
-    if out and not quiet:
+    if out and not quiet and not json:
         wrote(out)
 
 

@@ -182,7 +182,8 @@ def command_of(kind: Kind) -> Callable[..., None]:
         examples = () if sample_s is None else (sample_s,)
         getattr(import_module(module), function)(plan, folder, Machine(device, devices, nodes), *examples, show)
         kind.finished(out, json)
-        wrote(folder.model)
+        if not json:
+            wrote(folder.model)
 
     parameters = {
         "context": (typer.Context, inspect.Parameter.empty),

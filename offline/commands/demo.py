@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from gramophone.offline.console import wrote
 from gramophone.offline.plotting.spectrograms import draw_render
 from gramophone.presets import CLIPS, DEFAULT, load
 from gramophone.realtime.engine import Engine
@@ -15,7 +16,7 @@ _OUT = Path("out")
 
 
 def main() -> None:
-    """Render, draw, play aloud where there is a loudspeaker, and say in three lines what was done."""
+    """Render, draw, play aloud where there is a loudspeaker, and print what was done."""
     source, result, picture = CLIPS / "voice.flac", _OUT / "demo.wav", _OUT / "demo.png"
     _OUT.mkdir(exist_ok=True)
     preset = load(DEFAULT)
@@ -29,15 +30,16 @@ def main() -> None:
         seconds, latency = reader.frames / reader.rate, engine.delay / reader.rate * 1000
     draw_render(source, result, engine.preset, picture)
     engine.close()
-    heard = _play(result)
+    aloud = _play(result)
     chain = " > ".join(stage.name for stage in preset.stages)
-    print(f"Played {seconds:.0f} s of voice through {preset.title!r} ({chain}){heard}: {result}, picture {picture}.")
+    print(f"Played {seconds:.0f} s of voice through {preset.title!r} ({chain}){aloud}.")
     print(f"Speed: {speed:.0f} times real time in blocks of {_BLOCK}, latency {latency:.0f} ms.")
+    wrote(result, picture)
     print("Next: .venv/bin/gramophone render YOUR.wav --preset processed-vocals --set style.clip=SONG.wav --out out")
 
 
 def _play(path: Path) -> str:
-    """Play a file aloud; return what to say of it. A machine without a loudspeaker is no error."""
+    """Play a file aloud and return `, aloud`; on a machine without a loudspeaker return an empty text."""
     from pedalboard.io import AudioStream
 
     sound, rate = read(path)

@@ -45,7 +45,7 @@ def describe_model(name: str, out: Path | None, *, json: bool) -> None:
         print_json({"name": name, "kind": kind, **asdict(card), "written": [str(file) for file in written]})
     else:
         _show(name, kind, card)
-    wrote(*written)
+        wrote(*written)
 
 
 def _show(name: str, kind: str, card: Card) -> None:

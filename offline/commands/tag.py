@@ -1,6 +1,6 @@
 """`gramophone tag`: which tags sound files have, by a trained tagger, as bars, JSON or CSV.
 
-A file is heard in chunks that overlap by half, and its tags are the mean over them. Silent chunks do not count.
+A file is split into chunks that overlap by half; its probabilities are the means over them. Silent chunks are left out.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SILENCE = 1e-4
 
 
 class TagError(ValueError):
-    """A tag or a model cannot be used; the message says what was found and what was expected."""
+    """A tag or a model cannot be used; the message states what was found and what was expected."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Tagged:
 
 
 def run(files: Sequence[Path], model: str, wanted: Sequence[str], top: int, form: str, device: str) -> bool:
-    """Print the `top` tags of files, or the `wanted` ones, as `bars`, `json` or `csv`; return whether all were heard.
+    """Print the `top` tags of files, or the `wanted` ones, as `bars`, `json` or `csv`; return whether all were read.
 
     Raises:
         PresetError, CheckpointError, TagError: the model or a tag is not known.
@@ -54,7 +54,7 @@ def run(files: Sequence[Path], model: str, wanted: Sequence[str], top: int, form
     tagger = load_tagger(model, device)
     unknown = [tag for tag in wanted if tag not in tagger.shape.tags]
     if unknown:
-        raise TagError(f"no tag {', '.join(map(repr, unknown))}; {model} knows {', '.join(tagger.shape.tags)}")
+        raise TagError(f"no tag {', '.join(map(repr, unknown))}; {model} has {', '.join(tagger.shape.tags)}")
     done, failed = [], {}
     for file in files:
         try:
@@ -70,7 +70,7 @@ def load_tagger(model: str, device: str = "cpu") -> Tagger:
     """Return a tagger by name or path.
 
     Raises:
-        PresetError, CheckpointError: there is no such model, or it is none that tags.
+        PresetError, CheckpointError: there is no such model, or it is no tagger.
     """
     return cast(Tagger, load(model_file(model), "tagger")[0]).to(device)
 

@@ -1,4 +1,4 @@
-"""What turning one latent of a VLAE does: the same clips said again with it lower and higher, heard by descriptors."""
+"""Latent traversal of a VLAE: clips decoded with one latent shifted down and up, measured by sound descriptors."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.files import AudioWriter
 from gramophone.realtime.stage import Audio
 
-TURNED = (-2.0, -1.0, 0.0, 1.0, 2.0)
-"""By how many standard deviations a latent is turned."""
+SHIFTS = (-2.0, -1.0, 0.0, 1.0, 2.0)
+"""Shifts of a latent, in standard deviations."""
 _SILENT_DB = -50.0
 
 
 def traversed(model: VLAE, card: Card, z: Tensor, latent: int, speaker: int) -> list[Audio]:
-    """Return clips, by their latents `(B, D, n)`, with one latent turned by each of `TURNED`: `(B, T)` each.
+    """Return the sounds `(B, T)` of latents `(B, D, n)` with one latent shifted by each of `SHIFTS`.
 
-    What goes along with the latent is turned with it, as by the knob (`latent_meaning.company`).
+    The latents that vary along with it are shifted with it, as the parameter does (`company` in the card's notes).
     """
     spread = float(card.notes["spread"][latent])
     along = spread * torch.tensor(card.notes["company"][latent])[:, None]
-    return [decoded(model, z + turned * along, speaker) for turned in TURNED]
+    return [decoded(model, z + shift * along, speaker) for shift in SHIFTS]
 
 
 def monotone_share(model: VLAE, card: Card, clips: Sequence[tuple[Audio, int]], latent: int) -> float:
-    """Return on what share of clips, each with its speaker, what a latent is named after rises all along.
+    """Return the share of clips, each with its speaker, on which the descriptor of a latent rises with every shift.
 
-    A descriptor of a clip is its mean over what is audible; where the pitch cannot be told the clip does not count as
-    moved.
+    The descriptor of a clip is its mean over audible frames; a clip without a pitch counts as one where it does not
+    rise.
     """
     about = DESCRIPTORS.index(card.notes["about"][latent])
     rising = [
-        bool(np.all(np.diff(_heard(model, turned, about)) > 0))
+        bool(np.all(np.diff(_measured(model, turned, about)) > 0))
         for sound, speaker in clips
         for turned in [traversed(model, card, encoded(model, sound), latent, speaker)]
     ]
@@ -49,7 +49,7 @@ def monotone_share(model: VLAE, card: Card, clips: Sequence[tuple[Audio, int]], 
 
 
 def write_traversal(model: VLAE, card: Card, clip: Audio, speaker: int, out: Path) -> list[Path]:
-    """Write a clip with each named latent turned: a sound per latent, its turns one after the other, and a picture."""
+    """Write a clip with each named latent shifted, a sound per latent with one shift after the other, and a picture."""
     z, rows, written = encoded(model, clip), {}, []
     for latent, name in enumerate(card.latents):
         if not card.notes["about"][latent]:
@@ -64,7 +64,7 @@ def write_traversal(model: VLAE, card: Card, clip: Audio, speaker: int, out: Pat
     return written
 
 
-def _heard(model: VLAE, sounds: Sequence[Audio], about: int) -> NDArray[np.float64]:
+def _measured(model: VLAE, sounds: Sequence[Audio], about: int) -> NDArray[np.float64]:
     """Return one descriptor of each of some sounds `(1, T)`."""
     means = []
     for sound in sounds:
@@ -83,7 +83,7 @@ def _draw(rows: dict[str, Audio], rate: int, picture: Path) -> Path:
     for axis, (name, sound) in zip(axes, rows.items(), strict=True):
         axis.specgram(sound + 1e-6, NFFT=256, Fs=rate, noverlap=192)
         axis.set_ylabel(name, rotation=0, ha="right", va="center")
-    axes[-1].set_xlabel("s; from left to right turned by " + ", ".join(f"{turned:+g}" for turned in TURNED))
+    axes[-1].set_xlabel("s; from left to right shifted by " + ", ".join(f"{shift:+g}" for shift in SHIFTS))
     with atomic_write(picture) as part:
         figure.savefig(part, format="png")
     return picture

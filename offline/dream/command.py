@@ -1,9 +1,8 @@
-"""`gramophone dream`: a tagger's dream of a tag, a layer or a channel, as a sound file and a picture of how it came."""
+"""`gramophone dream`: sound that maximises a tag, a layer or a channel of a tagger, and a picture of its descent."""
 
 from __future__ import annotations
 
 import hashlib
-import json as json_format
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 
 from gramophone.models.nets.tagger import RATE
 from gramophone.offline.commands.tag import load_tagger, probabilities
+from gramophone.offline.console import print_json, wrote
 from gramophone.offline.data.audibility import demand_sound
 from gramophone.offline.data.mono_audio import Sound, levelled, resampled
 from gramophone.offline.dream.ascent import Dream, Dreamer
@@ -27,7 +27,7 @@ from gramophone.realtime.files import AudioWriter, read
 
 @dataclass(frozen=True)
 class DreamRequest:
-    """From what to dream: a `clip`, or noise of so many `seconds`; and by which `model`."""
+    """What to maximise, from a `clip` or from noise of `seconds`, and by which `model`."""
 
     dream: Dream
     clip: Path | None = None
@@ -80,13 +80,16 @@ def _report(
 ) -> None:
     if json:
         report = {"out": str(out), "picture": str(picture), "steps": done.steps, "stopped": not whole}
-        print(json_format.dumps({**report, "tags": tags, "losses": done.curve}), flush=True)
-        return
-    start, end = (done.curve[index]["all"] for index in (0, -1))
-    likeliest = ", ".join(f"{name} {value:.2f}" for name, value in sorted(tags.items(), key=lambda tag: -tag[1])[:3])
-    print(f"{out}, {picture}: loss {start:.3f} > {end:.3f} in {done.steps} steps; {likeliest}")
-    if not whole:
-        print("stopped; call again to go on from there")
+        print_json({**report, "tags": tags, "losses": done.curve})
+    else:
+        start, end = (done.curve[index]["all"] for index in (0, -1))
+        likeliest = ", ".join(
+            f"{name} {value:.2f}" for name, value in sorted(tags.items(), key=lambda tag: -tag[1])[:3]
+        )
+        print(f"loss {start:.3f} > {end:.3f} in {done.steps} steps; {likeliest}")
+        wrote(out, picture)
+        if not whole:
+            print("stopped; call again to go on from there")
 
 
 def _begin(request: DreamRequest) -> Sound | None:
@@ -100,6 +103,6 @@ def _begin(request: DreamRequest) -> Sound | None:
 
 
 def _fingerprint(request: DreamRequest, begin: Sound | None) -> str:
-    """Return what tells this dream from any other."""
+    """Return a hash of all that the result depends on."""
     words = f"{request.dream} {request.model} {request.seconds}".encode()
     return hashlib.sha256(words + (b"" if begin is None else begin.tobytes())).hexdigest()

@@ -131,7 +131,7 @@ def report(
         show()
         for outcome in reached:
             print(outcome)
-    wrote(*files)
+        wrote(*files)
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_format
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from gramophone.offline.console import print_json, wrote
 from gramophone.offline.extras import need
 from gramophone.offline.match.knobs import choose
 from gramophone.offline.match.matching import Match, match
@@ -30,7 +30,7 @@ _READ_S = 600.0
 
 @dataclass(frozen=True)
 class Options:
-    """How to search: knobs by pattern, seconds of each sound that are heard, processes, and the random seed."""
+    """How to search: parameters by pattern, seconds of each sound that are used, processes, and the random seed."""
 
     free: Sequence[str] = ()
     fixed: Sequence[str] = ()
@@ -62,12 +62,15 @@ def run(dry: Path, reference: Path, chain: Preset, out: Path, budget: Budget, op
     save(concise(found.preset, load(chain.path) if chain.path else None), out)
     draw_match(task, found, out.with_suffix(".png"))
     if json:
-        print(json_format.dumps({"preset": str(out), **found.as_dict()}), flush=True)
+        print_json({"preset": str(out), **found.as_dict()})
     else:
-        _show(found, out)
+        _show(found)
+        wrote(out, out.with_suffix(".png"))
+        if found.found.stopped:
+            print(f"stopped; call again with --chain {out} to go on from there")
 
 
-def _show(found: Match, out: Path) -> None:
+def _show(found: Match) -> None:
     table = Table("distance in dB", *found.matched, "all", box=None, pad_edge=False)
     for name, views in (("dry", found.dry), ("knobs as they were", found.start), ("matched", found.matched)):
         table.add_row(name, *(f"{distance:.2f}" for distance in views.values()), f"{overall(views):.2f}")
@@ -80,4 +83,3 @@ def _show(found: Match, out: Path) -> None:
     console.print(
         f"{found.reduction:.0%} of the way, {found.found.evaluations} trials in {found.found.runs} runs{stopped}"
     )
-    console.print(f"{out}, {out.with_suffix('.png')}; call again with --chain {out} to go on from there")

@@ -1,12 +1,12 @@
-"""`gramophone stylise`: two files in, one file and a picture of how it went out."""
+"""`gramophone stylise`: a result and a picture of its descent, from two files."""
 
 from __future__ import annotations
 
-import json as json_format
 from pathlib import Path
 
 import numpy as np
 
+from gramophone.offline.console import print_json, wrote
 from gramophone.offline.extras import need
 from gramophone.offline.progress import LossProgress
 from gramophone.offline.stylise.method import StyliseError
@@ -35,11 +35,12 @@ def run(content: Path, style: Path, out: Path, request: TransferRequest, *, json
         writer.write(np.ascontiguousarray(done.audio))
     picture = out.with_suffix(".png")
     draw_transfer({"content": (audio, rate), "style": styled, "result": (done.audio, rate)}, done.descent, picture)
-    report = {"out": str(out), "picture": str(picture), "steps": done.descent.steps, "stopped": not done.whole}
     if json:
-        print(json_format.dumps({**report, "losses": done.descent.curve}), flush=True)
+        report = {"out": str(out), "picture": str(picture), "steps": done.descent.steps, "stopped": not done.whole}
+        print_json({**report, "losses": done.descent.curve})
     else:
         start, end = (done.descent.curve[i]["all"] for i in (0, -1))
-        print(f"{out}, {picture}: loss {start:.3f} > {end:.3f} in {done.descent.steps} steps")
+        print(f"loss {start:.3f} > {end:.3f} in {done.descent.steps} steps")
+        wrote(out, picture)
         if not done.whole:
             print("stopped; call again to go on from there")

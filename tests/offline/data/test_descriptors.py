@@ -13,7 +13,7 @@ from gramophone.models.layers.pre_emphasis import Deemphasis, Emphasis
 from gramophone.models.nets.latent_order import LatentOrder
 from gramophone.models.nets.vlae import VLAE, VLAEShape, arrange
 from gramophone.offline.cli.main import app
-from gramophone.offline.commands.traversal import TURNED, monotone_share, traversed
+from gramophone.offline.commands.traversal import SHIFTS, monotone_share, traversed
 from gramophone.offline.data.descriptors import DESCRIPTORS, describe
 from gramophone.offline.data.pyin import pitch
 from gramophone.offline.train.latent_names import correlations
@@ -190,11 +190,11 @@ def test_turning_a_latent_adds_deviations_and_what_rises_with_it_is_counted(monk
     model, clips = made(), [(0.1 * chance(640), 0), (0.1 * chance(640), 1)]
     z = encoded(model, clips[0][0])
     turned = traversed(model, explained(), z, 1, 0)
-    assert len(turned) == len(TURNED)
+    assert len(turned) == len(SHIFTS)
     np.testing.assert_array_equal(turned[2], decoded(model, z, 0))
     louder = z.clone()
-    louder[:, 1] += 0.7 * TURNED[-1]
-    louder[:, 4] += 0.35 * TURNED[-1]
+    louder[:, 1] += 0.7 * SHIFTS[-1]
+    louder[:, 4] += 0.35 * SHIFTS[-1]
     np.testing.assert_array_equal(turned[-1], decoded(model, louder, 0))
     levels = iter([[1, 2, 3, 4, 5], [1, 2, 2, 4, 5]])
 

@@ -52,7 +52,7 @@ def test_a_report_as_json_is_strict_and_holds_the_targets(capsys, tmp_path):
     assert found["rows"] == [{"x": None, "y": [1, None]}]
     stated = {"goal": 1.0, "direction": "at least", "unit": "", "value": 2.0, "reached": True, "n": 3, "spread": 0.5}
     assert found["targets"] == {"a": stated}
-    assert printed.err == f"wrote {tmp_path / 'x'}\n"
+    assert printed.err == ""
     write_json(tmp_path / "x.json", found)
     assert json.loads((tmp_path / "x.json").read_text()) == found
 
@@ -63,8 +63,10 @@ def test_a_report_as_text_shows_rows_then_targets(capsys):
     def show():
         print_rows([Column("name", "name"), Column("value", "value", ".1f"), Column("gone", "gone")], rows)
 
-    report({}, [Target("a", 1.0).outcome(0.0)], json=False, show=show)
-    lines = capsys.readouterr().out.splitlines()
+    report({}, [Target("a", 1.0).outcome(0.0)], json=False, show=show, files=["x.json"])
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    assert printed.err == "wrote x.json\n"
     assert [line.split() for line in lines[:-1]] == [["name", "value", "gone"], ["[b]", "1.2"], ["other"], ["last"]]
     assert lines[-1].endswith("MISSED")
 

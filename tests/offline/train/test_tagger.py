@@ -315,7 +315,7 @@ def test_tags_are_printed_for_people_and_programs(home, trained, tmp_path):
     report = json.loads(result.stdout.splitlines()[-1])
     assert len(report["files"]) == 1
     assert set(report["failed"]) == set(map(str, bad))
-    with pytest.raises(ValueError, match=r"no tag 'lute'; .* knows"):
+    with pytest.raises(ValueError, match=r"no tag 'lute'; .* has"):
         gramophone("tag", files[0], *model, "--tag", "lute")
 
 
