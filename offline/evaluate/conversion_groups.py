@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from gramophone.offline.data import flite
 from gramophone.offline.data.corpora import VOICES
 from gramophone.offline.data.phone_transcripts import language_of
 from gramophone.offline.judges.interval import Interval, bootstrap
 
 ALIKE_OCTAVES = 0.4
 """Largest distance of the median pitches of a pair that counts as alike."""
-FLITE = {"slt": True, "rms": False, "awb": False, "kal": False}
-"""The voices of flite, which nothing is trained on, and whether they are women's."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,8 @@ def person(name: str) -> Person:
     """Return what is known of a speaker of `corpora.VOICES`, of flite's or of Kokoro's by name."""
     if name in VOICES:
         return Person(VOICES[name].female, language_of(name).partition("-")[0])
-    if name in FLITE:
-        return Person(FLITE[name], "en")
+    if name in flite.VOICES:
+        return Person(flite.VOICES[name], "en")
     region, _, _ = name.partition("_")  # Kokoro writes a letter for the accent and one for the sex, as in `af_nova`
     return Person(region[1:] == "f", "en") if len(region) == 2 else Person(None, name)
 

@@ -46,8 +46,9 @@ from gramophone.offline.train.content_examples import (
 from gramophone.offline.train.perturbation import perturbed
 
 PEOPLE = tuple(name for name in corpora.VOICES if name not in UNSEEN)
-_COPIED_S, _WORN_S = 480.0, 180.0
-"""Seconds of each speaker that are played faster and slower, and worn in each way."""
+_COPIED, _WORN = 0.3, 0.15
+"""Shares of a speaker's seconds that are played faster and slower, and worn in each way."""
+_LEAST_S = 12.0
 _FORMANTS = 0.2
 """Octaves by which formants are moved at most."""
 _HISS = 0.1
@@ -72,17 +73,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the content encoder.")
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--minutes", type=float, default=120.0, help="time for training")
+    parser.add_argument("--seconds", type=float, default=1200.0, help="the most to learn from each speaker")
     parser.add_argument("--crowd", type=int, default=0, help="how many of Kokoro's voices and draws to learn from")
     arguments = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(1)
     arguments.run.mkdir(parents=True, exist_ok=True)
-    prepare(arguments.run / "examples", arguments.crowd)
+    prepare(arguments.run / "examples", arguments.crowd, arguments.seconds)
     train(arguments.run, arguments.minutes)
 
 
-def prepare(folder: Path, size: int) -> None:
-    """Write the examples of every speaker that are not there yet, with so many of the crowd."""
+def prepare(folder: Path, size: int, seconds: float) -> None:
+    """Write the examples of every speaker that are not there yet, with so many of the crowd; `seconds` of each."""
     folder.mkdir(parents=True, exist_ok=True)
     encoder, teacher = ContentEncoder(ContentShape()), moonshine.Moonshine()
     for speaker, sounds in _speakers(size):
@@ -91,8 +93,9 @@ def prepare(folder: Path, size: int) -> None:
         for kind in kinds:
             path = folder / f"{speaker}.{kind}.npz"
             if not path.exists():
-                seconds = {PLAIN: math.inf}.get(kind, _WORN_S if kind in WORN else _COPIED_S)
-                save_examples(path, examples(encoder, teacher, copies(sounds(), kind, seconds, chance)))
+                share = 1.0 if kind == PLAIN else _COPIED if kind in FACTORS else _WORN
+                pairs = copies(sounds(), kind, max(share * seconds, _LEAST_S), chance)
+                save_examples(path, examples(encoder, teacher, pairs))
                 print(f"prepared {path.stem}", flush=True)
 
 

@@ -1,0 +1,204 @@
+"""A speaker learnt in closed form: from a clip of a few seconds to the map that turns content into their envelopes.
+
+Content (what is said, `models.nets.content`), less its mean and over its spread, is mapped to the spectral envelope,
+normalised alike, by ridge regression that is shrunk towards a universal map of many speakers instead of towards zero
+(a Gaussian prior with that mean; Hoerl and Kennard 1970). Short clips stay near the universal map, which keeps words;
+long ones say more of the speaker by themselves. Centroids of content (Lloyd 1982) keep how the speaker says each sound,
+for a decoder that attends to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+LEAST_SPREAD = 1e-3
+LEAST_FRAMES = 50
+CLEAREST, LIKEST = 1e5, 1e2
+"""Shrinkage, in frames that the universal map counts as, at likeness 0 and 1."""
+_FLOOR = 300.0
+"""Frames of zeros that the universal map is shrunk by, or it would not be defined for few speakers."""
+_ROUNDS = 12
+_AT_ONCE = 4096
+
+
+class EnrolmentError(ValueError):
+    """A speaker cannot be learnt from a clip, or a file is no enrolment; the message says what was found."""
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """A speaker, with content of `D` channels, envelopes of `E` numbers, `K` inputs of the map, `M` centroids.
+
+    Means and spreads of content `(D,)` and envelope `(E,)` are over audible frames, `octaves` `(2,)` are the mean and
+    the spread of voiced frames' pitch; `products` `(K, K)` and `projections` `(K, E)` are the sums that ridge
+    regression needs, over `frames` `(1,)`; `centroids` `(M, D)` and `centroid_envelopes` `(M, E)` are normalised.
+    """
+
+    content_mean: Tensor
+    content_spread: Tensor
+    envelope_mean: Tensor
+    envelope_spread: Tensor
+    octaves: Tensor
+    products: Tensor
+    projections: Tensor
+    frames: Tensor
+    centroids: Tensor
+    centroid_envelopes: Tensor
+
+    def content(self, content: Tensor) -> Tensor:
+        """Return content `(n, D)` less this speaker's mean and over their spread."""
+        return (content - self.content_mean) / self.content_spread
+
+    def envelopes(self, normalised: Tensor) -> Tensor:
+        """Return envelopes `(n, E)` of this speaker from normalised ones."""
+        return normalised * self.envelope_spread + self.envelope_mean
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What is measured in a clip, frame by frame: content `(n, D)`, envelopes `(n, E)`, pitch `(n,)`, audible `(n,)`.
+
+    Pitch is in octaves, NaN where nothing is voiced; `audible` are booleans.
+    """
+
+    content: Tensor
+    envelopes: Tensor
+    octaves: Tensor
+    audible: Tensor
+
+    @property
+    def voiced(self) -> Tensor:
+        """Return 1 where there is a pitch and 0 elsewhere, `(n,)`."""
+        return (~self.octaves.isnan()).to(self.content)
+
+
+def enrolled(speech: Speech, context: Sequence[int], centroids: int = 256) -> Enrolment:
+    """Return a speaker from a clip; `context` are the frames around each, relative to it, that its envelope follows.
+
+    Raises:
+        EnrolmentError: less than `LEAST_FRAMES` are audible, or none is voiced.
+    """
+    audible, octaves = speech.audible, speech.octaves[~speech.octaves.isnan() & speech.audible]
+    if int(audible.sum()) < LEAST_FRAMES or not len(octaves):
+        found = f"{int(audible.sum())} audible frames, {len(octaves)} of them voiced"
+        raise EnrolmentError(f"{found}: expected speech with at least {LEAST_FRAMES} audible frames")
+    content_mean, content_spread = _moments(speech.content[audible])
+    envelope_mean, envelope_spread = _moments(speech.envelopes[audible])
+    content = (speech.content - content_mean) / content_spread
+    inputs = map_inputs(content, speech.voiced, context)[audible].double()
+    envelopes = ((speech.envelopes - envelope_mean) / envelope_spread)[audible]
+    points, members = _clustered(content[audible], centroids)
+    return Enrolment(
+        content_mean,
+        content_spread,
+        envelope_mean,
+        envelope_spread,
+        torch.stack(_moments(octaves)),
+        (inputs.t() @ inputs).float(),
+        (inputs.t() @ envelopes.double()).float(),
+        audible.sum()[None].float(),
+        points,
+        _means(envelopes, members, len(points)),
+    )
+
+
+def map_inputs(content: Tensor, voiced: Tensor, context: Sequence[int]) -> Tensor:
+    """Return what the map takes, `(n, K)`: normalised content `(n, D)` around each frame, voicing `(n,)` and a one.
+
+    Before the first frame and after the last, those are repeated.
+    """
+    places = torch.arange(len(content), device=content.device)
+    around = [content[(places + offset).clamp(0, len(content) - 1)] for offset in context]
+    return torch.cat([*around, voiced[:, None], torch.ones_like(voiced)[:, None]], 1)
+
+
+def universal_map(speakers: Sequence[Enrolment]) -> Tensor:
+    """Return the map `(K, E)` that fits all of some speakers best, each counting alike."""
+    products = torch.stack([one.products.double() / one.frames for one in speakers]).mean(0)
+    projections = torch.stack([one.projections.double() / one.frames for one in speakers]).mean(0)
+    total = sum(float(one.frames) for one in speakers)
+    return torch.linalg.solve(products + _FLOOR / total * torch.eye(len(products)), projections).float()
+
+
+def speaker_map(speaker: Enrolment, universal: Tensor, shrinkage: float) -> Tensor:
+    """Return a speaker's map `(K, E)`: `universal` counts as `shrinkage` frames whose inputs have unit power."""
+    prior = shrinkage * torch.eye(len(universal), dtype=torch.float64)
+    products, projections = speaker.products.double(), speaker.projections.double()
+    return torch.linalg.solve(products + prior, projections + prior @ universal.double()).float()
+
+
+def shrinkage_of(likeness: float) -> float:
+    """Return the shrinkage for a knob from 0, the clearest words, to 1, the speaker as they are; even in decades."""
+    return float(CLEAREST * (LIKEST / CLEAREST) ** min(max(likeness, 0.0), 1.0))
+
+
+def attend(content: Tensor, speaker: Enrolment, temperature: float) -> Tensor:
+    """Return normalised envelopes `(n, E)`: the centroids', weighted by how near their content is to `(n, D)`.
+
+    A distance of `temperature`, in the squared spread per channel, makes a weight e times less.
+    """
+    pieces = []
+    for piece in torch.split(content, _AT_ONCE):
+        distance = torch.cdist(piece, speaker.centroids).square() / content.shape[1]
+        pieces.append(torch.softmax(-distance / temperature, 1) @ speaker.centroid_envelopes)
+    return torch.cat(pieces)
+
+
+def converted(speech: Speech, source: Enrolment, target: Enrolment, weights: Tensor, context: Sequence[int]) -> Tensor:
+    """Return the envelopes `(n, E)` of a target speaker saying what a source says, by the target's map `weights`."""
+    return target.envelopes(map_inputs(source.content(speech.content), speech.voiced, context) @ weights)
+
+
+def converted_octaves(octaves: Tensor, source: Enrolment, target: Enrolment) -> Tensor:
+    """Return a source's pitch `(n,)` in the target's range: its mean and spread become the target's."""
+    mean, spread = source.octaves
+    return (octaves - mean) / spread * target.octaves[1] + target.octaves[0]
+
+
+def save_enrolment(path: Path, speaker: Enrolment) -> None:
+    """Write a speaker as a safetensors file."""
+    from safetensors.torch import save_file
+
+    save_file({item.name: getattr(speaker, item.name).contiguous() for item in fields(speaker)}, path)
+
+
+def load_enrolment(path: Path) -> Enrolment:
+    """Return the speaker in a file.
+
+    Raises:
+        EnrolmentError: it is no enrolment.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return Enrolment(**load_file(path))
+    except (OSError, SafetensorError, TypeError) as error:
+        raise EnrolmentError(f"{path}: no enrolment of a speaker ({error})") from None
+
+
+def _moments(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and spread of rows `(n, ...)`."""
+    return rows.mean(0), rows.std(0, correction=0).clamp_min(LEAST_SPREAD)
+
+
+def _clustered(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return `count` centroids of rows `(n, D)`, or fewer for few rows, and which each row is of, `(n,)`."""
+    chance = torch.Generator().manual_seed(0)
+    points = rows[torch.randperm(len(rows), generator=chance)[: min(count, len(rows) // 2)]]
+    for _ in range(_ROUNDS):
+        members = torch.cat([torch.cdist(piece, points).argmin(1) for piece in torch.split(rows, _AT_ONCE)])
+        filled = torch.bincount(members, minlength=len(points)) > 0
+        points = torch.where(filled[:, None], _means(rows, members, len(points)), points)
+    return points, members
+
+
+def _means(rows: Tensor, members: Tensor, count: int) -> Tensor:
+    """Return the mean row of each of `count` clusters, zero for an empty one."""
+    sums = rows.new_zeros(count, rows.shape[1]).index_add_(0, members, rows)
+    return sums / torch.bincount(members, minlength=count).clamp_min(1)[:, None]

@@ -1,0 +1,156 @@
+"""One person's speech as another's, from a clip of the other: `python -m gramophone.offline.convert SOURCE TARGET OUT`.
+
+Closed form, without training: content (`ContentFeatures`: the causal encoder's, or the whole recogniser's) is mapped to
+the target's envelopes (`models.nets.enrolment`), and WORLD makes the sound, with the source's rhythm, loudness and
+intonation in the target's range.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gramophone.models.checkpoint import load
+from gramophone.models.nets.content import ContentEncoder, SpeakerMoments
+from gramophone.models.nets.enrolment import (
+    Enrolment,
+    Speech,
+    attend,
+    converted_octaves,
+    enrolled,
+    map_inputs,
+    speaker_map,
+    universal_map,
+)
+from gramophone.offline.data.corpora import load as load_sound
+from gramophone.offline.data.mono_audio import RATE, Sound, levelled
+from gramophone.offline.data.moonshine import FIRST, STRIDE, Moonshine
+from gramophone.offline.data.world import HOP, Vocoded, loudness, sounded, vocoded
+
+CAUSAL = (-9, -6, -3, 0)
+"""Frames of content, 8 ms each, that an envelope follows live; the content itself is 24 ms late."""
+AROUND = (-8, -4, 0, 4, 8)
+"""The same where the future is known."""
+_AUDIBLE_DB = -35.0
+ContentFeatures = Callable[[Sound], NDArray[np.float32]]
+"""Content `(n, D)` of a sound at 16 kHz, for the middle of each of its hops of 128 samples."""
+
+
+def recogniser_content() -> ContentFeatures:
+    """Return the whole recogniser's content: it hears past and future."""
+    teacher = Moonshine()
+
+    def content(sound: Sound) -> NDArray[np.float32]:
+        features = teacher.features(sound)
+        places = (((np.arange(len(sound) // HOP) + 0.5) * HOP - FIRST) / STRIDE).clip(0, len(features) - 1)
+        below = np.floor(places).astype(int)
+        share = (places - below)[:, None]
+        above = np.minimum(below + 1, len(features) - 1)
+        return np.asarray(features[below] * (1 - share) + features[above] * share, np.float32)
+
+    return content
+
+
+def encoder_content(path: Path) -> ContentFeatures:
+    """Return a causal encoder's content, as it says it once it is accustomed to the speaker of a sound.
+
+    Raises:
+        CheckpointError: the file is no content encoder.
+    """
+    encoder = cast(ContentEncoder, load(path, "content")[0])
+
+    @torch.no_grad()
+    def content(sound: Sound) -> NDArray[np.float32]:
+        late = encoder.delay * HOP
+        whole = torch.from_numpy(np.pad(sound[: len(sound) // HOP * HOP], (0, late)))[None, None]
+        moments = SpeakerMoments(encoder)
+        moments.add(encoder.features(whole[..., :-late])[0])
+        said, _ = encoder(whole, encoder.accustomed(whole, *moments.known()))
+        return np.asarray(said[0, :, encoder.delay :].T.numpy())
+
+    return content
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A sound as it is measured once for all conversions: for enrolment, for WORLD, and each frame's RMS `(n,)`."""
+
+    speech: Speech
+    vocoded: Vocoded
+    loudness: NDArray[np.float64]
+
+
+def measured(sound: Sound, content: ContentFeatures) -> Measured:
+    """Return the measurements of speech at 16 kHz."""
+    sound = levelled(sound)
+    spoken = vocoded(sound)
+    level = loudness(spoken)
+    decibels = 20 * np.log10(np.maximum(level, 1e-12))
+    speech = Speech(
+        torch.from_numpy(content(sound)),
+        torch.from_numpy(spoken.coded).float(),
+        torch.from_numpy(spoken.octaves).float(),
+        torch.from_numpy(decibels > np.percentile(decibels, 95) + _AUDIBLE_DB),
+    )
+    return Measured(speech, spoken, level)
+
+
+def joined(parts: Sequence[Measured]) -> Speech:
+    """Return several recordings' measurements as one clip's."""
+    return Speech(*(torch.cat([getattr(part.speech, name) for part in parts]) for name in Speech.__dataclass_fields__))
+
+
+def convert(
+    source: Measured,
+    speaker: Enrolment,
+    target: Enrolment,
+    weights: torch.Tensor,
+    context: Sequence[int],
+    attention: float = 0.0,
+) -> Sound:
+    """Return what the speaker of `source` says as the target, by the target's map, as loud as it was frame by frame.
+
+    A share of `attention` of the envelope is the target's centroids' instead of the map's.
+    """
+    speech = source.speech
+    content = speaker.content(speech.content)
+    normalised = map_inputs(content, speech.voiced, context) @ weights
+    if attention:
+        normalised = torch.lerp(normalised, attend(content, target, 0.2), attention)
+    coded = target.envelopes(normalised).double().numpy()
+    octaves = converted_octaves(speech.octaves, speaker, target).numpy()
+    hz = np.where(np.isnan(octaves), 0.0, np.exp2(octaves)).astype(np.float64)
+    return sounded(Vocoded(hz, coded), source.loudness)
+
+
+def main() -> None:
+    """Convert a file."""
+    parser = argparse.ArgumentParser(description="Say what SOURCE says as the person in TARGET.")
+    parser.add_argument("source", type=Path)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--encoder", type=Path, help="a causal content encoder; else the whole recogniser hears")
+    parser.add_argument("--prior", type=Path, nargs="*", default=[], help="sounds of others, one file a speaker")
+    parser.add_argument("--shrinkage", type=float, default=1000.0, help="frames that the universal map counts as")
+    arguments = parser.parse_args()
+    import soundfile
+
+    context = CAUSAL if arguments.encoder else AROUND
+    content = encoder_content(arguments.encoder) if arguments.encoder else recogniser_content()
+    source = measured(load_sound(arguments.source, RATE), content)
+    paths = [arguments.target, *arguments.prior]
+    target, *others = (enrolled(measured(load_sound(path, RATE), content).speech, context) for path in paths)
+    speaker = enrolled(source.speech, context)
+    weights = speaker_map(target, universal_map([speaker, target, *others]), arguments.shrinkage)
+    soundfile.write(arguments.out, levelled(convert(source, speaker, target, weights, context)), RATE)
+
+
+if __name__ == "__main__":
+    main()

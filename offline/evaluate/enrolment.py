@@ -1,0 +1,204 @@
+"""Closed-form conversion to people of whom 20 s are known: `python -m gramophone.offline.evaluate.enrolment`.
+
+Sources are held-out recordings of known people, one of them English, whose words are counted; targets are people that
+no model was trained on: two of the recordings', flite's four, and Kokoro's that are there. The universal map is of the
+known people. WORLD makes the sound, and its own analysis and synthesis of the sources (`--resynthesis`) is the ceiling.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from gramophone.models.nets.enrolment import Enrolment, enrolled, speaker_map, universal_map
+from gramophone.offline.convert import (
+    AROUND,
+    CAUSAL,
+    ContentFeatures,
+    Measured,
+    convert,
+    encoder_content,
+    joined,
+    measured,
+    recogniser_content,
+)
+from gramophone.offline.data import crowd, flite
+from gramophone.offline.data.corpora import load as load_sound
+from gramophone.offline.data.corpus import Corpus, gather, sound
+from gramophone.offline.data.mono_audio import RATE, Sound, levelled
+from gramophone.offline.data.recording import spread_evenly
+from gramophone.offline.data.world import sounded
+from gramophone.offline.evaluate.conversion_groups import JudgedConversion, grouped
+from gramophone.offline.judges.interval import Interval
+from gramophone.offline.judges.speaker import KnownVoices
+from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
+from gramophone.offline.recipes.content import PEOPLE
+from gramophone.offline.recipes.voice import UNSEEN
+from gramophone.realtime.system.cache_folder import cache_folder
+
+_REFERENCES = 20
+_PRIOR_S = 60.0
+_SHORTEST_S, _LONGEST_S = 2.0, 6.0
+_ENGLISH = "english"
+_OTHERS = ("french", "italian", "moscow", "big-fish")
+"""Sources whose words are not counted, one phrase a target each."""
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A held-out phrase to convert: who says it, its measurements, quality, words and how many of them are misheard."""
+
+    speaker: str
+    sound: Sound
+    measured: Measured
+    quality: float
+    text: str
+    wrong: int
+
+
+class ClosedFormStage:
+    """Phrases, targets and judges, gathered once for any number of methods with the same content."""
+
+    def __init__(self, content: ContentFeatures, context: Sequence[int], seconds: float, phrases: int) -> None:
+        self._content, self._context = content, context
+        known, unseen = (gather([f"voice:{name}" for name in names], RATE) for names in (PEOPLE, UNSEEN))
+        self.clips = {name: _clip(_training(unseen, name), seconds) for name in UNSEEN}
+        references = {name: _references(unseen, name) for name in UNSEEN}
+        references |= {name: _references(known, name) for name in (_ENGLISH, *_OTHERS)}
+        for name in flite.VOICES:
+            said = [sentence.sound for sentence in flite.sentences(name)]
+            references[name], self.clips[name] = said[:_REFERENCES], _clip(said[_REFERENCES:], seconds)
+        for folder in (cache_folder() / "crowd-unseen" / name for name in crowd.UNSEEN):
+            if folder.is_dir():
+                said = [levelled(load_sound(path, RATE)) for path in sorted(folder.glob("*.wav"))]
+                references[folder.name], self.clips[folder.name] = said[::2], _clip(said[1::2], seconds)
+        self.judge = KnownVoices(references, RATE)
+        self.phrases = {name: list(self._phrases(known, name, phrases)) for name in (_ENGLISH, *_OTHERS)}
+        self.targets = {name: self._enrolled(parts) for name, parts in self.clips.items()}
+        self.sources = {name: self._enrolled(_clip(_training(known, name), seconds)) for name in self.phrases}
+        others = [self._enrolled(_clip(_training(known, name), _PRIOR_S)) for name in PEOPLE]
+        self.universal = universal_map(others)
+
+    def conversions(self, english: int) -> Iterator[tuple[Phrase, str]]:
+        """Yield phrases with whom they are converted to: so many English ones a target, one of each other source."""
+        for number, target in enumerate(self.targets):
+            own = self.phrases[_ENGLISH]
+            for index in range(english):
+                yield own[(number * english + index) % len(own)], target
+            for name in _OTHERS:
+                yield self.phrases[name][number % len(self.phrases[name])], target
+
+    def judged(self, shrinkage: float, attention: float, english: int) -> Iterator[JudgedConversion]:
+        """Yield each conversion's figures."""
+        maps = {name: speaker_map(target, self.universal, shrinkage) for name, target in self.targets.items()}
+        for phrase, name in self.conversions(english):
+            yield self._row(phrase, name, self._converted(phrase, name, maps[name], attention))
+
+    def resynthesised(self) -> Iterator[JudgedConversion]:
+        """Yield the figures of all phrases through WORLD, as whoever says them."""
+        for own in self.phrases.values():
+            for phrase in own:
+                yield self._row(phrase, phrase.speaker, sounded(phrase.measured.vocoded, phrase.measured.loudness))
+
+    def _converted(self, phrase: Phrase, name: str, weights: Tensor, attention: float) -> Sound:
+        source, target = self.sources[phrase.speaker], self.targets[name]
+        return convert(phrase.measured, source, target, weights, self._context, attention)
+
+    def _row(self, phrase: Phrase, target: str, said: Sound) -> JudgedConversion:
+        likeness = self.judge.likeness(said)
+        wrong, words = word_errors(phrase.text, recognise(said, RATE)) if phrase.text else (0, 0)
+        both = [*(self.targets | self.sources)[target].octaves[:1], *self.sources[phrase.speaker].octaves[:1]]
+        return JudgedConversion(
+            phrase.speaker,
+            target,
+            abs(float(both[0] - both[1])),
+            likeness[target],
+            self.judge.own[target],
+            likeness[phrase.speaker],
+            phrase.quality - speech_quality(said, RATE),
+            float(wrong - phrase.wrong) if words else float("nan"),
+            float(words) if words else float("nan"),
+        )
+
+    def _phrases(self, corpus: Corpus, name: str, count: int) -> Iterator[Phrase]:
+        own = [
+            recording
+            for recording in corpus.held_out
+            if recording.speaker == name
+            and recording.heard.audible / RATE >= _SHORTEST_S
+            and recording.heard.frames <= _LONGEST_S * RATE
+            and (name != _ENGLISH or recording.found.text)
+        ]
+        for recording in spread_evenly(own, count):
+            samples = sound(recording)
+            text = recording.found.text if name == _ENGLISH else ""
+            wrong = word_errors(text, recognise(samples, RATE))[0] if text else 0
+            yield Phrase(name, samples, measured(samples, self._content), speech_quality(samples, RATE), text, wrong)
+
+    def _enrolled(self, sounds: Sequence[Sound]) -> Enrolment:
+        return enrolled(joined([measured(one, self._content) for one in sounds]), self._context)
+
+
+def _training(corpus: Corpus, name: str) -> list[Sound]:
+    """Return some of a speaker's recordings that are not held out, those of 1 s or more, in an order of their own."""
+    own = [r for r in corpus.training if r.speaker == name and r.heard.audible >= RATE]
+    return [sound(recording) for recording in spread_evenly(own, 60)]
+
+
+def _references(corpus: Corpus, name: str) -> list[Sound]:
+    own = [r for r in corpus.held_out if r.speaker == name]
+    return [sound(recording) for recording in sorted(own, key=lambda one: -one.heard.audible)[:_REFERENCES]]
+
+
+def _clip(sounds: Sequence[Sound], seconds: float) -> list[Sound]:
+    """Return the first recordings, the last of them cut, that are so long together."""
+    left, found = round(seconds * RATE), []
+    for one in sounds:
+        if left <= RATE // 2:
+            break
+        found.append(one[:left])
+        left -= len(found[-1])
+    return found
+
+
+def main() -> None:
+    """Print each setting's figures."""
+    parser = argparse.ArgumentParser(description="Judge closed-form conversion to unseen people.")
+    parser.add_argument("--encoder", type=Path, help="a causal content encoder; else the whole recogniser hears")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each target")
+    parser.add_argument("--shrinkage", type=float, nargs="+", default=[1000.0])
+    parser.add_argument("--attention", type=float, nargs="+", default=[0.0], help="the centroids' share")
+    parser.add_argument("--english", type=int, default=2, help="English phrases a target")
+    parser.add_argument("--resynthesis", action="store_true", help="WORLD alone as well")
+    parser.add_argument("--json", type=Path, help="a file for all figures")
+    arguments = parser.parse_args()
+    content = encoder_content(arguments.encoder) if arguments.encoder else recogniser_content()
+    context = CAUSAL if arguments.encoder else AROUND
+    stage = ClosedFormStage(content, context, arguments.seconds, 10)
+    found: dict[str, dict[str, Interval]] = {}
+    if arguments.resynthesis:
+        found["WORLD alone"] = _shown("WORLD alone", grouped(list(stage.resynthesised())))
+    for shrinkage in arguments.shrinkage:
+        for attention in arguments.attention:
+            name = f"shrinkage {shrinkage:g}, attention {attention:g}"
+            found[name] = _shown(name, grouped(list(stage.judged(shrinkage, attention, arguments.english))))
+    if arguments.json:
+        arguments.json.write_text(
+            json.dumps({name: {key: asdict(one) for key, one in figures.items()} for name, figures in found.items()})
+        )
+
+
+def _shown(name: str, figures: dict[str, Interval]) -> dict[str, Interval]:
+    print(name)
+    for key, interval in figures.items():
+        print(f"  {key}: {interval}", flush=True)
+    return figures
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Ridge maps agree with least squares on stacked rows, and lead from the universal map to the speaker's own."""
+
+import pytest
+import torch
+
+from gramophone.models.nets.enrolment import (
+    CLEAREST,
+    LIKEST,
+    EnrolmentError,
+    Speech,
+    attend,
+    converted,
+    converted_octaves,
+    enrolled,
+    load_enrolment,
+    map_inputs,
+    save_enrolment,
+    shrinkage_of,
+    speaker_map,
+    universal_map,
+)
+
+CONTEXT = (-2, 0, 1)
+D, E = 6, 4
+
+
+def speech(frames=400, seed=0, matrix=None, noise=0.0):
+    """Envelopes that follow content by a matrix, `(3 D + 2, E)`, of their context."""
+    chance = torch.Generator().manual_seed(seed)
+    content = torch.randn(frames, D, generator=chance)
+    octaves = 7 + 0.3 * torch.randn(frames, generator=chance)
+    octaves[::3] = float("nan")
+    voiced = (~octaves.isnan()).float()
+    matrix = true_map() if matrix is None else matrix
+    envelopes = map_inputs(content, voiced, CONTEXT) @ matrix
+    return Speech(
+        content, envelopes + noise * torch.randn(frames, E, generator=chance), octaves, torch.ones(frames) > 0
+    )
+
+
+def true_map(seed=9):
+    return torch.randn(3 * D + 2, E, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_map_is_least_squares_with_the_prior_as_rows_of_its_own():
+    spoken, prior, shrinkage = speech(noise=0.3), true_map(1), 50.0
+    speaker = enrolled(spoken, CONTEXT)
+    inputs = map_inputs(speaker.content(spoken.content), spoken.voiced, CONTEXT)
+    wanted = (spoken.envelopes - speaker.envelope_mean) / speaker.envelope_spread
+    weight = shrinkage**0.5
+    rows = torch.cat([inputs, weight * torch.eye(len(prior))])
+    values = torch.cat([wanted, weight * prior])
+    expected = torch.linalg.lstsq(rows.double(), values.double()).solution.float()
+    torch.testing.assert_close(speaker_map(speaker, prior, shrinkage), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_shrinkage_leads_from_the_speakers_own_map_to_the_universal_one():
+    spoken, prior = speech(), true_map(1)
+    speaker = enrolled(spoken, CONTEXT)
+    far = [float((speaker_map(speaker, prior, shrinkage) - prior).norm()) for shrinkage in (1.0, 100.0, 1e4, 1e7)]
+    assert far == sorted(far, reverse=True)
+    assert far[-1] < 1e-2
+    assert shrinkage_of(0) == pytest.approx(CLEAREST)
+    assert shrinkage_of(1) == pytest.approx(LIKEST)
+
+
+def test_a_speaker_who_follows_a_map_exactly_is_converted_to_exactly():
+    source, target = speech(seed=1, matrix=true_map(2)), speech(2000, seed=2)
+    one, other = enrolled(source, CONTEXT), enrolled(target, CONTEXT)
+    weights = speaker_map(other, torch.zeros(3 * D + 2, E), 1e-3)
+    found = converted(target, other, other, weights, CONTEXT)
+    torch.testing.assert_close(found, target.envelopes, rtol=0, atol=0.02)
+    octaves = converted_octaves(source.octaves, one, other)
+    known = octaves[~octaves.isnan()]
+    torch.testing.assert_close(
+        torch.stack([known.mean(), known.std(correction=0)]), other.octaves, rtol=1e-3, atol=1e-3
+    )
+
+
+def test_the_universal_map_of_speakers_who_follow_one_map_is_that_of_each():
+    speakers = [enrolled(speech(seed=seed), CONTEXT) for seed in range(3)]
+    universal = universal_map(speakers)
+    inputs = map_inputs(speakers[0].content(speech(seed=0).content), speech(seed=0).voiced, CONTEXT)
+    found = speakers[0].envelopes(inputs @ universal)
+    assert float((found - speech(seed=0).envelopes).square().mean() / speech(seed=0).envelopes.var()) < 0.2
+
+
+def test_a_longer_clip_says_more():
+    truth = speech(5000, seed=3)
+    prior = torch.zeros(3 * D + 2, E)
+    errors = []
+    for frames in (60, 300, 3000):
+        one = enrolled(speech(frames, seed=4, noise=0.5), CONTEXT)
+        found = converted(truth, one, one, speaker_map(one, prior, 10.0), CONTEXT)
+        errors.append(float((found - truth.envelopes).square().mean()))
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_attention_at_a_centroid_gives_its_envelope():
+    speaker = enrolled(speech(1000), CONTEXT, centroids=8)
+    assert speaker.centroids.shape == (8, D)
+    found = attend(speaker.centroids, speaker, 1e-3)
+    torch.testing.assert_close(found, speaker.centroid_envelopes, rtol=0, atol=1e-3)
+
+
+def test_silence_is_refused():
+    spoken = speech()
+    with pytest.raises(EnrolmentError, match="0 audible frames"):
+        enrolled(Speech(spoken.content, spoken.envelopes, spoken.octaves, torch.zeros(400) > 0), CONTEXT)
+    with pytest.raises(EnrolmentError, match="0 of them voiced"):
+        enrolled(Speech(spoken.content, spoken.envelopes, torch.full((400,), float("nan")), spoken.audible), CONTEXT)
+
+
+def test_a_speaker_is_saved_and_loaded(tmp_path):
+    speaker = enrolled(speech(), CONTEXT)
+    save_enrolment(tmp_path / "ann.safetensors", speaker)
+    loaded = load_enrolment(tmp_path / "ann.safetensors")
+    for name, value in vars(speaker).items():
+        assert torch.equal(getattr(loaded, name), value), name
+    (tmp_path / "no.safetensors").write_bytes(b"no")
+    with pytest.raises(EnrolmentError, match=r"no\.safetensors"):
+        load_enrolment(tmp_path / "no.safetensors")
