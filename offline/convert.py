@@ -72,7 +72,7 @@ def encoder_content(path: Path) -> ContentFeatures:
         whole = torch.from_numpy(np.pad(sound[: len(sound) // HOP * HOP], (0, late)))[None, None]
         moments = SpeakerMoments(encoder)
         moments.add(encoder.features(whole[..., :-late])[0])
-        said, _ = encoder(whole, encoder.accustomed(whole, *moments.known()))
+        said, _ = encoder(whole, encoder.state_with(whole, *moments.known()))
         return np.asarray(said[0, :, encoder.delay :].T.numpy())
 
     return content

@@ -70,8 +70,8 @@ class ContentEncoder(Streaming):
         frames = x.new_zeros(x.shape[0], self.normalisation.channels, 0)
         return self._state(x, self.normalisation.initial_state(frames))
 
-    def accustomed(self, x: Tensor, moments: Tensor, loudest: Tensor) -> State:
-        """Return the state of who knows the speaker of `x` by moments `(B, 2 C)` and the loudest level `(B,)`."""
+    def state_with(self, x: Tensor, moments: Tensor, loudest: Tensor) -> State:
+        """Return the initial state for a known speaker of `x`, by their moments `(B, 2 C)` and the loudest level `(B,)`."""
         return self._state(x, self.normalisation.state_with(moments, loudest, self.normalisation.memory))
 
     def step(self, x: Tensor, state: State, *controls: Tensor) -> tuple[Tensor, State]:
@@ -119,7 +119,7 @@ class SpeakerMoments:
         self._loudest.append(self._listener.level(frames).amax(2)[:, 0])
 
     def known(self) -> tuple[Tensor, Tensor]:
-        """Return the moments `(1, 2 C)` and the usual loudest level `(1,)` in nats: what `accustomed` takes.
+        """Return the moments `(1, 2 C)` and the usual loudest level `(1,)` in nats: what `state_with` takes.
 
         Raises:
             ValueError: nothing was added.

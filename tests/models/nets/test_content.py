@@ -53,7 +53,7 @@ def test_a_gain_does_not_change_what_an_accustomed_encoder_says():
         moments = SpeakerMoments(encoder)
         moments.add(frames)
         who, loudest = moments.known()
-        said.append(encoder(gain * x, encoder.accustomed(x, who, loudest))[0])
+        said.append(encoder(gain * x, encoder.state_with(x, who, loudest))[0])
     torch.testing.assert_close(said[0], said[1], rtol=0, atol=0.02)
 
 
