@@ -71,7 +71,7 @@ class ContentEncoder(Streaming):
         return self._state(x, self.normalisation.initial_state(frames))
 
     def state_with(self, x: Tensor, moments: Tensor, loudest: Tensor) -> State:
-        """Return the initial state for a known speaker of `x`, by their moments `(B, 2 C)` and the loudest level `(B,)`."""
+        """Return the state for a known speaker of `x`, by moments `(B, 2 C)` and the loudest level `(B,)`."""
         return self._state(x, self.normalisation.state_with(moments, loudest, self.normalisation.memory))
 
     def step(self, x: Tensor, state: State, *controls: Tensor) -> tuple[Tensor, State]:
