@@ -122,14 +122,16 @@ def universal_map(speakers: Sequence[Enrolment]) -> Tensor:
     products = torch.stack([one.products.double() / one.frames for one in speakers]).mean(0)
     projections = torch.stack([one.projections.double() / one.frames for one in speakers]).mean(0)
     total = sum(float(one.frames) for one in speakers)
-    return torch.linalg.solve(products + _FLOOR / total * torch.eye(len(products)), projections).float()
+    fitted: Tensor = torch.linalg.solve(products + _FLOOR / total * torch.eye(len(products)), projections)
+    return fitted.float()
 
 
 def speaker_map(speaker: Enrolment, universal: Tensor, shrinkage: float) -> Tensor:
     """Return a speaker's map `(K, E)`: `universal` counts as `shrinkage` frames whose inputs have unit power."""
     prior = shrinkage * torch.eye(len(universal), dtype=torch.float64)
     products, projections = speaker.products.double(), speaker.projections.double()
-    return torch.linalg.solve(products + prior, projections + prior @ universal.double()).float()
+    fitted: Tensor = torch.linalg.solve(products + prior, projections + prior @ universal.double())
+    return fitted.float()
 
 
 def shrinkage_of(likeness: float) -> float:
@@ -156,8 +158,7 @@ def converted(speech: Speech, source: Enrolment, target: Enrolment, weights: Ten
 
 def converted_octaves(octaves: Tensor, source: Enrolment, target: Enrolment) -> Tensor:
     """Return a source's pitch `(n,)` in the target's range: its mean and spread become the target's."""
-    mean, spread = source.octaves
-    return (octaves - mean) / spread * target.octaves[1] + target.octaves[0]
+    return (octaves - source.octaves[0]) / source.octaves[1] * target.octaves[1] + target.octaves[0]
 
 
 def save_enrolment(path: Path, speaker: Enrolment) -> None:

@@ -9,9 +9,10 @@ layer and log-mel frames, the ceiling and the floor.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ _EVERY = 3
 _NEIGHBOURS = 4
 _RIDGE = 30.0
 Rows = NDArray[np.float32]
+Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def scored(content: ContentFeatures, count: int = SENTENCES) -> ContentScore:
     for name in VOICES:
         rows[name], phones[name], numbers[name] = _frames(content, name, count)
     classes = sorted(set(np.concatenate(list(phones.values()))))
-    labels = {name: np.searchsorted(classes, phones[name]) for name in VOICES}
+    labels = {name: np.searchsorted(classes, phones[name]).astype(np.int64) for name in VOICES}
     told = [_told(rows, labels, name, len(classes)) for name in VOICES]
     near = [_near(rows, labels, name) for name in VOICES]
     return ContentScore(
@@ -86,14 +88,14 @@ def _frames(content: ContentFeatures, name: str, count: int) -> tuple[Rows, NDAr
     return normalised.astype(np.float32), np.concatenate(phones), np.concatenate(numbers)
 
 
-def _told(rows: Mapping[str, Rows], labels: Mapping[str, Rows], left_out: str, classes: int) -> NDArray[np.bool_]:
+def _told(rows: Mapping[str, Rows], labels: Mapping[str, Labels], left_out: str, classes: int) -> NDArray[np.bool_]:
     """Return which frames of a voice a linear probe trained on the others tells the phone of."""
     x = np.concatenate([rows[name] for name in rows if name != left_out])
     y = np.concatenate([labels[name] for name in rows if name != left_out])
     return np.asarray(_ridge(x, np.eye(classes)[y], rows[left_out]).argmax(axis=1) == labels[left_out])
 
 
-def _near(rows: Mapping[str, Rows], labels: Mapping[str, Rows], name: str) -> Rows:
+def _near(rows: Mapping[str, Rows], labels: Mapping[str, Labels], name: str) -> Rows:
     """Return for each frame of a voice how many of its nearest among each other voice's are the same phone."""
     shares = []
     for other in rows:
@@ -124,7 +126,7 @@ def _ridge(x: Rows, y: NDArray[np.float64], unknown: Rows) -> NDArray[np.float64
     return np.asarray(others @ weights)
 
 
-def _by_sentence(values: list[NDArray[np.generic]], numbers: list[NDArray[np.int64]]) -> Interval:
+def _by_sentence(values: Sequence[NDArray[Any]], numbers: list[NDArray[np.int64]]) -> Interval:
     """Return the mean over sentences of the mean over a sentence's frames, those that are known."""
     means = []
     for own, number in zip(values, numbers, strict=True):

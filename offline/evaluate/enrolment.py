@@ -33,9 +33,9 @@ from gramophone.offline.data.corpus import Corpus, gather, sound
 from gramophone.offline.data.mono_audio import RATE, Sound, levelled
 from gramophone.offline.data.recording import spread_evenly
 from gramophone.offline.data.world import sounded
-from gramophone.offline.evaluate.conversion_groups import JudgedConversion, grouped
+from gramophone.offline.evaluate.conversion_groups import ScoredConversion, grouped
 from gramophone.offline.judges.interval import Interval
-from gramophone.offline.judges.speaker import KnownVoices
+from gramophone.offline.judges.speaker import ReferenceSpeakers
 from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
 from gramophone.offline.recipes.content import PEOPLE
 from gramophone.offline.recipes.voice import UNSEEN
@@ -77,7 +77,7 @@ class ClosedFormStage:
             if folder.is_dir():
                 said = [levelled(load_sound(path, RATE)) for path in sorted(folder.glob("*.wav"))]
                 references[folder.name], self.clips[folder.name] = said[::2], _clip(said[1::2], seconds)
-        self.judge = KnownVoices(references, RATE)
+        self.judge = ReferenceSpeakers(references, RATE)
         self.phrases = {name: list(self._phrases(known, name, phrases)) for name in (_ENGLISH, *_OTHERS)}
         self.targets = {name: self._enrolled(parts) for name, parts in self.clips.items()}
         self.sources = {name: self._enrolled(_clip(_training(known, name), seconds)) for name in self.phrases}
@@ -93,13 +93,13 @@ class ClosedFormStage:
             for name in _OTHERS:
                 yield self.phrases[name][number % len(self.phrases[name])], target
 
-    def judged(self, shrinkage: float, attention: float, english: int) -> Iterator[JudgedConversion]:
+    def judged(self, shrinkage: float, attention: float, english: int) -> Iterator[ScoredConversion]:
         """Yield each conversion's figures."""
         maps = {name: speaker_map(target, self.universal, shrinkage) for name, target in self.targets.items()}
         for phrase, name in self.conversions(english):
             yield self._row(phrase, name, self._converted(phrase, name, maps[name], attention))
 
-    def resynthesised(self) -> Iterator[JudgedConversion]:
+    def resynthesised(self) -> Iterator[ScoredConversion]:
         """Yield the figures of all phrases through WORLD, as whoever says them."""
         for own in self.phrases.values():
             for phrase in own:
@@ -109,11 +109,11 @@ class ClosedFormStage:
         source, target = self.sources[phrase.speaker], self.targets[name]
         return convert(phrase.measured, source, target, weights, self._context, attention)
 
-    def _row(self, phrase: Phrase, target: str, said: Sound) -> JudgedConversion:
-        likeness = self.judge.likeness(said)
+    def _row(self, phrase: Phrase, target: str, said: Sound) -> ScoredConversion:
+        likeness = self.judge.similarity(said)
         wrong, words = word_errors(phrase.text, recognise(said, RATE)) if phrase.text else (0, 0)
         both = [*(self.targets | self.sources)[target].octaves[:1], *self.sources[phrase.speaker].octaves[:1]]
-        return JudgedConversion(
+        return ScoredConversion(
             phrase.speaker,
             target,
             abs(float(both[0] - both[1])),
