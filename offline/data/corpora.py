@@ -69,6 +69,11 @@ VOICES = {
     "stamps-ru": VoiceCorpus(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_ru.ogg", female=False),
 }
 
+UNSEEN = ("stamps-be", "stamps-ru")
+"""Those that no model is trained on: targets for judging what 20 seconds of somebody make."""
+PEOPLE = tuple(name for name in VOICES if name not in UNSEEN)
+"""Those that models are trained on."""
+
 LICENCES = {
     "asterisk-core-sounds-en-g722": "CC-BY-SA-3.0",
     "asterisk-core-sounds-fr-g722": "CC-BY-SA-3.0",

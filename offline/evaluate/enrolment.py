@@ -28,6 +28,7 @@ from gramophone.offline.convert import (
     recogniser_content,
 )
 from gramophone.offline.data import crowd, flite
+from gramophone.offline.data.corpora import PEOPLE, UNSEEN
 from gramophone.offline.data.corpora import load as load_sound
 from gramophone.offline.data.corpus import Corpus, gather, sound
 from gramophone.offline.data.mono_audio import RATE, Sound, levelled
@@ -37,8 +38,6 @@ from gramophone.offline.evaluate.conversion_groups import ScoredConversion, grou
 from gramophone.offline.judges.interval import Interval
 from gramophone.offline.judges.speaker import ReferenceSpeakers
 from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
-from gramophone.offline.recipes.content import PEOPLE
-from gramophone.offline.recipes.voice import UNSEEN
 from gramophone.realtime.system.cache_folder import cache_folder
 
 _REFERENCES = 20

@@ -3,7 +3,7 @@
 It learns Moonshine's middle layer (`offline.data.moonshine`), 96 principal components of it, by squared error, from
 real people, Festival's diphones and a crowd of Kokoro's voices (`--crowd SIZE`), each also played faster and slower,
 and the real ones with noise, in a room and by telephone. All frames are disguised besides: formants moved, the spectrum
-bent. The people in `offline.recipes.voice.UNSEEN`, flite's and four of Kokoro's are left to judges. `--minutes` is the
+bent. The people in `offline.data.corpora.UNSEEN`, flite's and four of Kokoro's are left to judges. `--minutes` is the
 time for training; called again it goes on from `RUN/model.safetensors`, with what has been prepared in `RUN/examples`.
 """
 
@@ -31,7 +31,6 @@ from gramophone.offline.data import corpora, crowd, diphones, moonshine
 from gramophone.offline.data.corpus import gather, sound
 from gramophone.offline.data.mono_audio import Sound, levelled
 from gramophone.offline.data.recording import Recording
-from gramophone.offline.recipes.voice import UNSEEN
 from gramophone.offline.train.allocator import keep_freed_memory
 from gramophone.offline.train.content_examples import (
     FACTORS,
@@ -45,7 +44,6 @@ from gramophone.offline.train.content_examples import (
 )
 from gramophone.offline.train.perturbation import perturbed
 
-PEOPLE = tuple(name for name in corpora.VOICES if name not in UNSEEN)
 _COPIED, _WORN = 0.3, 0.15
 """Shares of a speaker's seconds that are played faster and slower, and worn in each way."""
 _LEAST_S = 12.0
@@ -88,7 +86,7 @@ def prepare(folder: Path, size: int, seconds: float) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     encoder, teacher = ContentEncoder(ContentShape()), moonshine.Moonshine()
     for speaker, sounds in _speakers(size):
-        kinds = (PLAIN, *FACTORS, *(WORN if speaker in PEOPLE else ()))
+        kinds = (PLAIN, *FACTORS, *(WORN if speaker in corpora.PEOPLE else ()))
         chance = np.random.default_rng(list(speaker.encode()))
         for kind in kinds:
             path = folder / f"{speaker}.{kind}.npz"
@@ -101,8 +99,8 @@ def prepare(folder: Path, size: int, seconds: float) -> None:
 
 def _speakers(size: int) -> Iterator[tuple[str, Callable[[], list[Sound]]]]:
     """Yield every speaker's name and what reads their recordings that are not held out, at -20 dBFS."""
-    corpus = gather([f"voice:{name}" for name in PEOPLE], ContentShape.rate)
-    for name in PEOPLE:
+    corpus = gather([f"voice:{name}" for name in corpora.PEOPLE], ContentShape.rate)
+    for name in corpora.PEOPLE:
         own = [recording for recording in corpus.training if recording.speaker == name]
         yield name, partial(_recorded, own)
     for name in diphones.VOICES:
@@ -233,7 +231,8 @@ def _begun(path: Path, kept: Mapping[str, Examples]) -> tuple[ContentEncoder, Ca
     encoder.normalisation.mean_speaker.copy_(torch.from_numpy(usual))
     shape = encoder.shape
     people = [
-        f"{corpora.VOICES[name].package} ({name}): {corpora.LICENCES[corpora.VOICES[name].package]}" for name in PEOPLE
+        f"{corpora.VOICES[name].package} ({name}): {corpora.LICENCES[corpora.VOICES[name].package]}"
+        for name in corpora.PEOPLE
     ]
     taught = f"{moonshine.PACKAGE} (teacher): {moonshine.LICENCE}"
     spoken = f"{crowd.PACKAGE} ({sum('crowd-' in name and PLAIN in name for name in kept)} speakers): {crowd.LICENCE}"

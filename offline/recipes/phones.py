@@ -22,11 +22,10 @@ from torch.nn import functional as F
 from gramophone.models.checkpoint import Card, save
 from gramophone.models.nets.phone_classifier import PHONES, PhoneClassifier, PhoneClassifierShape
 from gramophone.models.nets.voice import Voice, VoiceShape
-from gramophone.offline.data.corpora import is_held_out
+from gramophone.offline.data.corpora import PEOPLE, is_held_out
 from gramophone.offline.data.corpus import Corpus, gather, sound
 from gramophone.offline.data.phone_transcripts import Words, said, timed
 from gramophone.offline.data.recording import spread_evenly
-from gramophone.offline.recipes.voice import PEOPLE
 from gramophone.offline.train.perturbation import perturbed
 from gramophone.offline.train.voice.speaker_statistics import moments_of
 from gramophone.realtime.stage import Audio

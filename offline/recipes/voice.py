@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from gramophone.models.checkpoint import load, save
-from gramophone.offline.data.corpora import VOICES
+from gramophone.offline.data.corpora import PEOPLE, UNSEEN
 from gramophone.offline.data.instruments import INSTRUMENTS
 from gramophone.offline.data.spoken import CAST
 from gramophone.offline.evaluate.voice import VoiceRequest, evaluate
@@ -28,8 +28,6 @@ from gramophone.offline.train.voice.plan import VoicePlan
 from gramophone.offline.train.voice.run import train_voice
 from gramophone.presets.models import MODELS, SUFFIX
 
-UNSEEN = ("stamps-be", "stamps-ru")
-PEOPLE = tuple(voice for voice in VOICES if voice not in UNSEEN)
 RECORDED = (*(f"voice:{name}" for name in PEOPLE), *(f"instrument:{name}" for name in INSTRUMENTS))
 PLAN = VoicePlan(
     data=(*RECORDED, *(f"spoken:{name}" for name in CAST)),
