@@ -73,6 +73,7 @@ def test_every_bundled_clip_but_the_demo_voice_is_the_style_of_a_preset():
     assert {path.name for path in CLIP_FILES} - used == {"voice.flac"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", names())
 def test_effects_keep_the_level_and_never_clip(name, voice):
     sound, rate = voice

@@ -9,6 +9,8 @@ import pytest
 from gramophone.offline.bench import set as concert
 from gramophone.offline.bench.endurance import endure, light
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.peer
 @pytest.mark.skipif(not shutil.which("jackd"), reason="needs jackd (Debian: apt install jackd2)")

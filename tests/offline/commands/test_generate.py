@@ -15,6 +15,8 @@ from gramophone.presets import CLIPS, models
 from gramophone.realtime.files import read
 from gramophone.realtime.stages.wavenet.sampler import Sampler
 
+pytestmark = pytest.mark.slow
+
 
 def gramophone(*args):
     result = CliRunner().invoke(app, [str(arg) for arg in args])

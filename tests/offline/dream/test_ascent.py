@@ -19,6 +19,8 @@ from gramophone.offline.dream.target import DreamError, DreamGoal, DreamTarget
 from gramophone.offline.evaluate.dream import flatness
 from gramophone.realtime.files import read
 
+pytestmark = pytest.mark.slow
+
 FRAMES = round(1.5 * RATE)
 ROUND = 5
 

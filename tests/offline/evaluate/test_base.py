@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from gramophone.offline.evaluate.base import Column, Target, by_group, outcomes, print_rows, report, write_json
 
+pytestmark = pytest.mark.slow
+
 FLOATS = st.floats(allow_nan=False)
 
 

@@ -4,6 +4,8 @@ import pytest
 
 from gramophone.offline.evaluate.conversion_groups import ScoredConversion, grouped
 
+pytestmark = pytest.mark.slow
+
 
 def scored(source, target, octaves, likeness, kept=0.7):
     return ScoredConversion(source, target, octaves, likeness, 0.8, kept, 0.2, 1.0, 4.0)

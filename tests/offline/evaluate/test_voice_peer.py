@@ -8,6 +8,8 @@ from torch import nn
 from gramophone.offline.evaluate.base import EvaluationError
 from gramophone.offline.evaluate.voice_peer import Peer, speed
 
+pytestmark = pytest.mark.slow
+
 HOP = 4
 
 

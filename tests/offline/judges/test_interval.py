@@ -5,6 +5,8 @@ import pytest
 
 from gramophone.offline.judges.interval import bootstrap
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_mean_lies_within_its_bounds_and_more_cases_narrow_them():
     cases = np.random.default_rng(1).standard_normal(400) + 3

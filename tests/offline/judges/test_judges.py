@@ -20,6 +20,8 @@ from gramophone.offline.judges.speech import recognise, speech_quality, word_err
 from gramophone.offline.judges.tensorflow_bundle import BundleError, read_bundle
 from gramophone.presets import CLIPS
 
+pytestmark = pytest.mark.slow
+
 RATES = (RATE, 48_000)
 needs_taggers = pytest.mark.skipif(
     not weights.downloaded(), reason="the taggers' weights are not in the cache; `gramophone evaluate style` gets them"

@@ -6,6 +6,8 @@ import pytest
 from gramophone.offline.judges import speaker
 from gramophone.offline.judges.speaker import ReferenceSpeakers
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def voices(monkeypatch):

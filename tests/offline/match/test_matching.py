@@ -26,6 +26,8 @@ from gramophone.realtime.files import read
 from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.stages.plugins import scan
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 CHAIN = Preset("chain", (StageSettings("lowpass", "lowpass"), StageSettings("room", "reverb")))
 

@@ -20,6 +20,8 @@ from gramophone.offline.stylise.transfer import TransferRequest, transfer
 from gramophone.offline.stylise.wavenet import WaveNetStyle
 from gramophone.realtime.files import read
 
+pytestmark = pytest.mark.slow
+
 RATE = 2_000
 SHAPE = WaveNetShape(layers=6, cycle=3, residual=8, skip=8, speakers=2, speaker=3)
 STRENGTH = 0.8

@@ -23,6 +23,8 @@ from gramophone.offline.stylise.onsets import onset_envelope, unlike
 from gramophone.offline.stylise.transfer import TransferRequest, transfer
 from gramophone.realtime.files import read
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 BY_TAGGER = "tagger"
 BY_WAVENET = ("wavenet", "wavenet-relaxed")

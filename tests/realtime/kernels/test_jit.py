@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CALLEE = """
 from gramophone.realtime.kernels.jit import jit
 

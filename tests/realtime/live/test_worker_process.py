@@ -34,6 +34,8 @@ from gramophone.realtime.stage import Audio, Format, StageError
 from gramophone.realtime.stages.plugins import scan
 from gramophone.realtime.system.wakeup import make_wake
 
+pytestmark = pytest.mark.slow
+
 RATE, BLOCK = 48_000, 128
 FORM = Format(RATE, 2, "cpu")
 PATIENCE_S = 100.0

@@ -16,6 +16,8 @@ from gramophone.presets.models import model_file
 from gramophone.realtime.dsp.pitch.contour import pitch_contour
 from gramophone.realtime.files import read
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 
 

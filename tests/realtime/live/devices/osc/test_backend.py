@@ -32,6 +32,8 @@ from gramophone.realtime.osc.packet import Message, decode, encode
 from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.stage import Audio
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[5] / "docs" / "examples"
 WIRES = (
     *("0 0 1 0", "0 1 1 1", "1 0 2 0", "1 1 2 1", "0 0 2 2", "0 1 2 3"),  # the sound
