@@ -72,7 +72,7 @@ def run(model: str, pairs: int, sweeps: int, *, json: bool = False) -> None:
         CorporaError: the recordings cannot be had.
     """
     corpora.fetch()
-    sweeping, relaxed = WaveNetStyle.told(model), RelaxedWaveNetStyle.told(model)
+    sweeping, relaxed = WaveNetStyle.with_model(model), RelaxedWaveNetStyle.with_model(model)
     annealed: type[WaveNetStyle] = type("Annealed", (sweeping,), {"hot": _HOT, "steps": sweeps})
     rows: list[DescentRow] = []
     for number, pair in enumerate(load_pairs("test")):

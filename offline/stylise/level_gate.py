@@ -1,4 +1,4 @@
-"""What is quiet in the content stays quiet: a style that never pauses would else fill the pauses with noise."""
+"""A gate by the level of the content: a style without pauses would else fill the content's pauses with noise."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _TIMES = 4
 def kept_quiet(sound: Sound, content: Sound, rate: int) -> Sound:
     """Return `sound` (T,) nowhere louder than `content` (T,), which is in line with it, both at -20 dBFS.
 
-    Levels are those of frames of 32 ms, and every frame that a sample lies in has its say. What is taken from loud
-    frames makes the whole louder when it is brought to its level again, so this is done a few times.
+    Levels are those of frames of 32 ms, and a sample gets the least gain of all frames that it lies in. What is taken
+    from loud frames makes the whole louder when it is brought to its level again, so this is done a few times.
     """
     from scipy.ndimage import minimum_filter1d
 

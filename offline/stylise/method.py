@@ -1,6 +1,6 @@
 """What a slow method of style transfer is: features with losses, and where to start. To add one, name it in `METHODS`.
 
-It descends by L-BFGS, in rounds, each from an empty memory, unless it says otherwise.
+It optimises by L-BFGS, in rounds, each with an empty history, unless it overrides `advanced`.
 
 Every term of the loss is a share: of content, 0 where nothing of it is lost and 1 where all is; of style, 1 for the
 content as it is and 0 for the style. That balances layers and terms of any scale: one default serves all sounds.
@@ -23,20 +23,20 @@ METHODS = {
     "wavenet": "gramophone.offline.stylise.wavenet:WaveNetStyle",
     "wavenet-relaxed": "gramophone.offline.stylise.relaxed:RelaxedWaveNetStyle",
 }
-"""Where each method's class is; they are loaded when asked for."""
+"""The class of each method, imported when it is used."""
 
 _LEAST = 1e-12
 _MEMORY = 10
 
 
 class StyliseError(ValueError):
-    """A style cannot be transferred; the message says what was found and what was expected."""
+    """A style cannot be transferred; the message states what was found and what was expected."""
 
 
 class TransferMethod(ABC):
     """A method for one pair: made from mono content and style `(T,)` at `rate` Hz, both at -20 dBFS.
 
-    What it descends in (`start` says from where) may be a sound or anything else that `sound` makes one of.
+    The variable that it optimises, from `start`, may be a sound or anything that `sound` turns into one.
     """
 
     rate: ClassVar[int]
@@ -49,7 +49,7 @@ class TransferMethod(ABC):
     """The style's share of the loss at full strength; the rest is the content's."""
 
     say: ClassVar[Mapping[str, float]] = {}
-    """Terms that have more or less of a say than one."""
+    """Weights of terms of the loss, by name; 1 if not given."""
 
     keeps_quiet: ClassVar[bool] = True
     """Whether the result is nowhere louder than the content."""
@@ -58,8 +58,8 @@ class TransferMethod(ABC):
     """The model that is taken if none is named, where one is needed."""
 
     @classmethod
-    def told(cls, model: str) -> type[Self]:
-        """Return the method by a certain model, if it is one that needs one."""
+    def with_model(cls, model: str) -> type[Self]:
+        """Return the method with a certain model, for methods that have one."""
         return cls
 
     @abstractmethod
@@ -82,7 +82,7 @@ class TransferMethod(ABC):
         return x
 
     def weighted(self, content: Mapping[str, Tensor], style: Mapping[str, Tensor], strength: float) -> Tensor:
-        """Return the loss: means over layers, so that every layer has the same say, unless it has another."""
+        """Return the loss: means over layers, so that all layers weigh the same, but for `term_weights`."""
         return (1 - strength) * self._mean(content) + strength * self._mean(style)
 
     def advanced(self, x: Tensor, strength: float, done: int, steps: int) -> Tensor:
@@ -107,8 +107,9 @@ class TransferMethod(ABC):
         return x.detach()
 
     def _mean(self, terms: Mapping[str, Tensor]) -> Tensor:
-        says = [self.say.get(name, 1.0) for name in terms]
-        return torch.stack([say * term for say, term in zip(says, terms.values(), strict=True)]).sum() / sum(says)
+        weights = [self.term_weights.get(name, 1.0) for name in terms]
+        weighted = [weight * term for weight, term in zip(weights, terms.values(), strict=True)]
+        return torch.stack(weighted).sum() / sum(weights)
 
 
 def share(found: Tensor, wanted: Tensor, otherwise: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
-"""By how much the objective changes when a symbol does, exactly: likelihood, content and style.
+"""The exact change of the objective when a symbol changes: of likelihood, content and style.
 
-Likelihood and content are sums over samples, of which sites of one colour share none. The style couples them: it is how
-far a Gram matrix is from another, squared. But the Gram matrix is such a sum itself, so each site's change of it is
-made apart, in parallel, and then the sites are accepted one after the other, each by the exact change from the Gram
-matrix as the ones before have left it. That is what changing one site at a time would do, so nothing need be undone.
+Likelihood and content are sums over samples, of which sites of one colour share none. The style couples them: it is
+the squared distance of two Gram matrices. But a Gram matrix is such a sum itself, so each site's change of it is
+computed apart, in parallel, and then the sites are accepted one after the other, each by the exact change from the Gram
+matrix as the ones before have left it. That equals changing one site at a time, so nothing need be undone.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from gramophone.realtime.stages.wavenet.weights import WaveNetWeights
 Flags = NDArray[np.bool_]
 
 
-class Aims(NamedTuple):
-    """What to come near to, in `K` of the layers' activations `(T, R)`, and what each share of it weighs.
+class StyleObjective(NamedTuple):
+    """The terms of the objective, in `K` of the layers' activations `(T, R)`, and their weights.
 
     `content` `(K * T, R)` are the content's; features are `(activations - centre) * scale` and a one, so that their
     Gram matrix holds their mean as well; `wanted` `(K, R + 1, R + 1)` is the style's, times `T`.
@@ -49,7 +49,7 @@ class Aims(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """Where the objective is, and what `B` changes would do to it.
+    """The Gram matrices at present, and the effect of `B` changes.
 
     `grams` `(K, R + 1, R + 1)` are sums over samples, `moved` `(B * K, R + 1, R + 1)` their changes; `plain` `(B,)` are
     the changes of likelihood and content.
@@ -60,26 +60,26 @@ class Tally(NamedTuple):
     plain: Doubles
 
 
-def tally_of(aims: Aims, sites: int) -> Tally:
+def tally_of(objective_terms: StyleObjective, sites: int) -> Tally:
     """Return room for the changes of `sites` sites."""
-    count, width, _ = aims.wanted.shape
-    return Tally(np.zeros(aims.wanted.shape), np.zeros((sites * count, width, width)), np.zeros(sites))
+    count, width, _ = objective_terms.wanted.shape
+    return Tally(np.zeros(objective_terms.wanted.shape), np.zeros((sites * count, width, width)), np.zeros(sites))
 
 
 @jit
-def count_grams(aims: Aims, known: Known, tally: Tally) -> None:
+def count_grams(objective_terms: StyleObjective, known: Known, tally: Tally) -> None:
     """Make `tally.grams` of what is known."""
     residual = known.paths.shape[1]
     length = len(known.levels)
-    rows = len(aims.content) // len(aims.layers)
+    rows = len(objective_terms.content) // len(objective_terms.layers)
     stride = len(known.paths) // (len(known.skips) // length + 1)
     features = np.ones(residual + 1)
-    for k in range(len(aims.layers)):
+    for k in range(len(objective_terms.layers)):
         tally.grams[k] = 0.0
-        first = (aims.layers[k] + 1) * stride + stride - length
+        first = (objective_terms.layers[k] + 1) * stride + stride - length
         for t in range(rows):
             for i in range(residual):
-                features[i] = (known.paths[first + t, i] - aims.centre[k, i]) * aims.scale[k, i]
+                features[i] = (known.paths[first + t, i] - objective_terms.centre[k, i]) * objective_terms.scale[k, i]
             for i in range(residual + 1):
                 for o in range(residual + 1):
                     tally.grams[k, i, o] += features[i] * features[o]
@@ -88,9 +88,9 @@ def count_grams(aims: Aims, known: Known, tally: Tally) -> None:
 @jit
 def _compare_layer(
     weights: WaveNetWeights,
-    aims: Aims,
+    objective_terms: StyleObjective,
     known: Known,
-    room: ReceptiveFieldBuffers,
+    buffers: ReceptiveFieldBuffers,
     tally: Tally,
     b: int,
     site: int,
@@ -102,26 +102,26 @@ def _compare_layer(
     """
     residual = known.paths.shape[1]
     length = len(known.levels)
-    layer = aims.layers[k] + 1
+    layer = objective_terms.layers[k] + 1
     stride = len(known.paths) // (len(weights.exits) + 1)
     old = layer * stride + stride - length + site
-    here = b * room.rows[0] + room.starts[0, layer]
+    here = b * buffers.rows[0] + buffers.starts[0, layer]
     if layer < len(weights.exits):
         here += weights.dilations[layer]
-    m = b * len(aims.layers) + k
+    m = b * len(objective_terms.layers) + k
     tally.moved[m] = 0.0
     difference, total = np.zeros(residual + 1), np.full(residual + 1, 2.0)
     lost = 0.0
-    for j in range(min(room.reach[layer], length - site)):
+    for j in range(min(buffers.reach[layer], length - site)):
         for i in range(residual):
-            now, then = float(room.paths[here + j, i]), float(known.paths[old + j, i])
-            lost += (now - then) * (now + then - 2.0 * float(aims.content[k * length + site + j, i]))
-            difference[i] = (now - then) * aims.scale[k, i]
-            total[i] = (now + then - 2.0 * aims.centre[k, i]) * aims.scale[k, i]
+            now, then = float(buffers.paths[here + j, i]), float(known.paths[old + j, i])
+            lost += (now - then) * (now + then - 2.0 * float(objective_terms.content[k * length + site + j, i]))
+            difference[i] = (now - then) * objective_terms.scale[k, i]
+            total[i] = (now + then - 2.0 * objective_terms.centre[k, i]) * objective_terms.scale[k, i]
         for i in range(residual):
             for o in range(residual + 1):
                 tally.moved[m, i, o] += difference[i] * total[o]
-    tally.plain[b] += aims.content_weights[k] * lost
+    tally.plain[b] += objective_terms.content_weights[k] * lost
     for i in range(residual + 1):
         for o in range(i):
             half = 0.5 * (tally.moved[m, i, o] + tally.moved[m, o, i])
@@ -131,9 +131,9 @@ def _compare_layer(
 @jit
 def compare(
     weights: WaveNetWeights,
-    aims: Aims,
+    objective_terms: StyleObjective,
     known: Known,
-    room: ReceptiveFieldBuffers,
+    buffers: ReceptiveFieldBuffers,
     tally: Tally,
     work: KernelState,
     sites: Levels,
@@ -144,43 +144,45 @@ def compare(
 ) -> None:
     """Tell what it would change to put `levels[b]` at `sites[b]`, for `b` from `first` to `last`; nothing is changed.
 
-    `costs` `(B, 256)` says what each level costs there.
+    `costs` `(B, 256)` is the cost of each level there, in nats.
     """
     for b in range(first, last):
         site = sites[b]
-        put(weights, room, b, levels[b])
-        spread(weights, known, room, work, b, site)
-        room.nats[b, 0] = costs[b, levels[b]]
+        put(weights, buffers, b, levels[b])
+        spread(weights, known, buffers, work, b, site)
+        buffers.nats[b, 0] = costs[b, levels[b]]
         nats = 0.0
-        for j in range(min(room.nats.shape[1], len(known.levels) - site)):
-            nats += room.nats[b, j] - known.nats[site + j]
-        tally.plain[b] = aims.nats_weight * nats
-        for k in range(len(aims.layers)):
-            _compare_layer(weights, aims, known, room, tally, b, site, k)
+        for j in range(min(buffers.nats.shape[1], len(known.levels) - site)):
+            nats += buffers.nats[b, j] - known.nats[site + j]
+        tally.plain[b] = objective_terms.nats_weight * nats
+        for k in range(len(objective_terms.layers)):
+            _compare_layer(weights, objective_terms, known, buffers, tally, b, site, k)
 
 
 @jit
-def decide(aims: Aims, tally: Tally, count: int, temperature: float, uniforms: Doubles, accepted: Flags) -> float:
+def decide(
+    objective_terms: StyleObjective, tally: Tally, count: int, temperature: float, uniforms: Doubles, accepted: Flags
+) -> float:
     """Accept changes in turn by Metropolis' rule, at temperature 0 what lowers the objective; return its change."""
     whole = 0.0
-    width = aims.wanted.shape[1]
+    width = objective_terms.wanted.shape[1]
     for b in range(count):
         change = tally.plain[b]
-        for k in range(len(aims.layers)):
-            m = b * len(aims.layers) + k
+        for k in range(len(objective_terms.layers)):
+            m = b * len(objective_terms.layers) + k
             far = 0.0
             for i in range(width):
                 for o in range(width):
                     moved = tally.moved[m, i, o]
-                    far += moved * (moved + 2.0 * (tally.grams[k, i, o] - aims.wanted[k, i, o]))
-            change += aims.style_weights[k] * far
+                    far += moved * (moved + 2.0 * (tally.grams[k, i, o] - objective_terms.wanted[k, i, o]))
+            change += objective_terms.style_weights[k] * far
         accepted[b] = change < 0.0 or (temperature > 0.0 and uniforms[b] < math.exp(-change / temperature))
         if accepted[b]:
             whole += change
-            for k in range(len(aims.layers)):
+            for k in range(len(objective_terms.layers)):
                 for i in range(width):
                     for o in range(width):
-                        tally.grams[k, i, o] += tally.moved[b * len(aims.layers) + k, i, o]
+                        tally.grams[k, i, o] += tally.moved[b * len(objective_terms.layers) + k, i, o]
     return whole
 
 
@@ -188,7 +190,7 @@ def decide(aims: Aims, tally: Tally, count: int, temperature: float, uniforms: D
 def change(
     weights: WaveNetWeights,
     known: Known,
-    room: ReceptiveFieldBuffers,
+    buffers: ReceptiveFieldBuffers,
     sites: Levels,
     levels: Levels,
     accepted: Flags,
@@ -199,4 +201,4 @@ def change(
     for b in range(first, last):
         if accepted[b]:
             known.levels[sites[b]] = levels[b]
-            settle(weights, known, room, b, sites[b])
+            settle(weights, known, buffers, b, sites[b])

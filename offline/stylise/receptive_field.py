@@ -1,9 +1,9 @@
-"""What one symbol changes in a WaveNet: the cone of activations after it, made anew with all else as it is known.
+"""The effect of one symbol in a WaveNet: the activations that have it in their receptive field, computed anew.
 
-A symbol reaches, layer by layer, as many samples as the layers' dilations add up to, one after the other from itself,
-and the costs of itself and of as many symbols as the receptive field `R` is long. All else is read from what is known.
-A row is made by the same sums in the same order whether it is made in a cone or with the whole signal, so that what is
-known after any number of changes is, bit for bit, what the whole signal gives.
+A symbol reaches, layer by layer, as many samples from itself on as the dilations add up to, and the costs of itself and
+of as many symbols as the receptive field `R` is long. All other activations are read from memory (`Known`). A row is
+computed by the same sums in the same order for one change or for the whole signal, so that the activations after any
+number of changes are, bit for bit, those of the whole signal.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Doubles = NDArray[np.float64]
 _F = np.float32
 
 jit = partial(inlined, forceinline=False)
-"""Compiled once, where the kernel's own functions are once more wherever they are called."""
+"""Compiled once, unlike the kernel's own functions, which are inlined wherever they are called."""
 
 
 class Known(NamedTuple):
-    """All that the network makes of `levels` `(T,)`.
+    """The activations of the network for `levels` `(T,)`.
 
     `paths` `((L + 1) * (P + T), R)` is the input of each layer, after `P` rows of silence, and what leaves the last;
     `skips` `(L * T, S)` the skip paths' sum after each layer; `nats` `(T,)` what each level costs after those before
@@ -44,9 +44,9 @@ class Known(NamedTuple):
 
 
 class ReceptiveFieldBuffers(NamedTuple):
-    """Cones of `B` sites: the same as in `Known`, of the samples that are reached, with each layer's older taps before.
+    """The changed activations of `B` sites: as in `Known`, of the samples reached, after each layer's older taps.
 
-    `reach` `(L + 1,)` are the samples of each layer's input that a site reaches; a cone has `rows` rows of paths and of
+    `reach` `(L + 1,)` are the samples of each layer's input that a site reaches; a site has `rows` rows of paths and of
     skips, where layer `l` begins at `starts[l]`, `(2, L + 1)`.
     """
 
@@ -59,7 +59,7 @@ class ReceptiveFieldBuffers(NamedTuple):
 
 
 def known_of(weights: WaveNetWeights, length: int) -> Known:
-    """Return what is known of `length` symbols before anything is."""
+    """Return empty activations of `length` symbols."""
     layers, residual, exits = weights.exits.shape
     return Known(
         levels=np.zeros(length, np.int64),
@@ -69,8 +69,8 @@ def known_of(weights: WaveNetWeights, length: int) -> Known:
     )
 
 
-def room_of(weights: WaveNetWeights, sites: int, width: int = 1) -> ReceptiveFieldBuffers:
-    """Return room for the cones of `sites` changes, `width` symbols long each."""
+def buffers_of(weights: WaveNetWeights, sites: int, width: int = 1) -> ReceptiveFieldBuffers:
+    """Return buffers for the changed activations of `sites` changes, `width` symbols long each."""
     residual, exits = weights.exits.shape[1:]
     reach = width + np.concatenate(([0], np.cumsum(weights.dilations)))
     left = np.append(reach[1:], reach[-1])
@@ -109,13 +109,13 @@ def cost(work: KernelState, level: int) -> float:
 
 
 @inlined
-def _gate(weights: WaveNetWeights, room: ReceptiveFieldBuffers, work: KernelState, layer: int, row: int) -> None:
+def _gate(weights: WaveNetWeights, buffers: ReceptiveFieldBuffers, work: KernelState, layer: int, row: int) -> None:
     """Make a layer's gated units from a row of its input and the one a dilation before."""
     residual = weights.exits.shape[1]
     for i in range(2 * residual):
         work.both[0, i] = weights.gate_bias[layer, i]
-    add_product(work.both, 0, room.paths, row - weights.dilations[layer], weights.older, layer)
-    add_product(work.both, 0, room.paths, row, weights.newer, layer)
+    add_product(work.both, 0, buffers.paths, row - weights.dilations[layer], weights.older, layer)
+    add_product(work.both, 0, buffers.paths, row, weights.newer, layer)
     for i in range(residual):
         sigmoid = _F(0.5) + _F(0.5) * tanh(_F(0.5) * work.both[0, residual + i])
         work.gated[0, i] = tanh(work.both[0, i]) * sigmoid
@@ -123,100 +123,108 @@ def _gate(weights: WaveNetWeights, room: ReceptiveFieldBuffers, work: KernelStat
 
 @jit
 def _spread_layer(
-    weights: WaveNetWeights, known: Known, room: ReceptiveFieldBuffers, work: KernelState, b: int, site: int, layer: int
+    weights: WaveNetWeights,
+    known: Known,
+    buffers: ReceptiveFieldBuffers,
+    work: KernelState,
+    b: int,
+    site: int,
+    layer: int,
 ) -> None:
-    """Make what the layer leaves, from its input in the cone; rows that were not reached come from what is known."""
+    """Compute a layer's output from its changed input; rows that are not reached are read from `known`."""
     residual = weights.exits.shape[1]
     length, dilation = len(known.levels), weights.dilations[layer]
-    reached, reaches = min(room.reach[layer], length - site), min(room.reach[layer + 1], length - site)
+    reached, reaches = min(buffers.reach[layer], length - site), min(buffers.reach[layer + 1], length - site)
     silence = len(known.paths) // (len(weights.exits) + 1) - length
     old = layer * (silence + length) + silence + site
-    here = b * room.rows[0] + room.starts[0, layer] + dilation
-    after = b * room.rows[0] + room.starts[0, layer + 1]
+    here = b * buffers.rows[0] + buffers.starts[0, layer] + dilation
+    after = b * buffers.rows[0] + buffers.starts[0, layer + 1]
     if layer + 1 < len(weights.exits):
         after += weights.dilations[layer + 1]
-    skips = b * room.rows[1] + room.starts[1, layer]
-    before = b * room.rows[1] + room.starts[1, max(layer - 1, 0)]
+    skips = b * buffers.rows[1] + buffers.starts[1, layer]
+    before = b * buffers.rows[1] + buffers.starts[1, max(layer - 1, 0)]
     for j in range(dilation):
         for i in range(residual):
-            room.paths[here - dilation + j, i] = known.paths[old - dilation + j, i]
+            buffers.paths[here - dilation + j, i] = known.paths[old - dilation + j, i]
     for j in range(reached, reaches):
         for i in range(residual):
-            room.paths[here + j, i] = known.paths[old + j, i]
+            buffers.paths[here + j, i] = known.paths[old + j, i]
     for j in range(reaches):
-        _gate(weights, room, work, layer, here + j)
+        _gate(weights, buffers, work, layer, here + j)
         for i in range(residual):
-            work.sums[0, i] = room.paths[here + j, i] + weights.exit_bias[layer, i]
+            work.sums[0, i] = buffers.paths[here + j, i] + weights.exit_bias[layer, i]
         for i in range(known.skips.shape[1]):
             skip = _F(0)
             if layer > 0:
-                skip = room.skips[before + j, i] if j < reached else known.skips[(layer - 1) * length + site + j, i]
+                skip = buffers.skips[before + j, i] if j < reached else known.skips[(layer - 1) * length + site + j, i]
             work.sums[0, residual + i] = skip + weights.exit_bias[layer, residual + i]
         add_product(work.sums, 0, work.gated, 0, weights.exits, layer)
         for i in range(residual):
-            room.paths[after + j, i] = work.sums[0, i]
+            buffers.paths[after + j, i] = work.sums[0, i]
         for i in range(known.skips.shape[1]):
-            room.skips[skips + j, i] = work.sums[0, residual + i]
+            buffers.skips[skips + j, i] = work.sums[0, residual + i]
 
 
 @jit
 def spread(
-    weights: WaveNetWeights, known: Known, room: ReceptiveFieldBuffers, work: KernelState, b: int, site: int
+    weights: WaveNetWeights, known: Known, buffers: ReceptiveFieldBuffers, work: KernelState, b: int, site: int
 ) -> None:
-    """Make the cone `b` of what was put at `site`, the first rows of the first layer's input; not the cost of itself.
+    """Compute the changed activations `b` of the symbol put at `site`, but for its own cost.
 
     Levels after the site are as they are known.
     """
     layers = len(weights.exits)
     length = len(known.levels)
     for layer in range(layers):
-        _spread_layer(weights, known, room, work, b, site, layer)
-    last = b * room.rows[1] + room.starts[1, layers - 1]
+        _spread_layer(weights, known, buffers, work, b, site, layer)
+    last = b * buffers.rows[1] + buffers.starts[1, layers - 1]
     residual = weights.exits.shape[1]
-    for j in range(min(room.reach[layers], length - 1 - site)):
+    for j in range(min(buffers.reach[layers], length - 1 - site)):
         for i in range(known.skips.shape[1]):
-            work.sums[0, residual + i] = room.skips[last + j, i]
+            work.sums[0, residual + i] = buffers.skips[last + j, i]
         predict(weights, work, 0)
-        room.nats[b, 1 + j] = cost(work, known.levels[site + 1 + j])
+        buffers.nats[b, 1 + j] = cost(work, known.levels[site + 1 + j])
 
 
 @jit
-def put(weights: WaveNetWeights, room: ReceptiveFieldBuffers, b: int, level: int) -> None:
-    """Put a level at the site of cone `b`."""
-    row = b * room.rows[0] + weights.dilations[0]
+def put(weights: WaveNetWeights, buffers: ReceptiveFieldBuffers, b: int, level: int) -> None:
+    """Put a level at the site of change `b`."""
+    row = b * buffers.rows[0] + weights.dilations[0]
     for i in range(weights.entry.shape[1]):
-        room.paths[row, i] = weights.entry[level, i]
+        buffers.paths[row, i] = weights.entry[level, i]
 
 
 @jit
-def settle(weights: WaveNetWeights, known: Known, room: ReceptiveFieldBuffers, b: int, site: int) -> None:
-    """Make a cone known, but for the levels themselves."""
+def settle(weights: WaveNetWeights, known: Known, buffers: ReceptiveFieldBuffers, b: int, site: int) -> None:
+    """Copy changed activations to `known`, but for the levels themselves."""
     layers = len(weights.exits)
     length = len(known.levels)
     silence = len(known.paths) // (layers + 1) - length
     for layer in range(layers + 1):
-        here = b * room.rows[0] + room.starts[0, layer]
+        here = b * buffers.rows[0] + buffers.starts[0, layer]
         if layer < layers:
             here += weights.dilations[layer]
         old = layer * (silence + length) + silence + site
-        for j in range(min(room.reach[layer], length - site)):
+        for j in range(min(buffers.reach[layer], length - site)):
             for i in range(known.paths.shape[1]):
-                known.paths[old + j, i] = room.paths[here + j, i]
+                known.paths[old + j, i] = buffers.paths[here + j, i]
     for layer in range(layers):
-        for j in range(min(room.reach[layer + 1], length - site)):
+        for j in range(min(buffers.reach[layer + 1], length - site)):
             for i in range(known.skips.shape[1]):
-                known.skips[layer * length + site + j, i] = room.skips[b * room.rows[1] + room.starts[1, layer] + j, i]
-    for j in range(min(room.nats.shape[1], length - site)):
-        known.nats[site + j] = room.nats[b, j]
+                known.skips[layer * length + site + j, i] = buffers.skips[
+                    b * buffers.rows[1] + buffers.starts[1, layer] + j, i
+                ]
+    for j in range(min(buffers.nats.shape[1], length - site)):
+        known.nats[site + j] = buffers.nats[b, j]
 
 
 def know(weights: WaveNetWeights, known: Known, work: KernelState) -> None:
-    """Make known what the network makes of `known.levels`: the cone of one change as long as all of them."""
-    room = room_of(weights, 1, len(known.levels))
+    """Compute `known` from its levels, as one change of their whole length."""
+    buffers = buffers_of(weights, 1, len(known.levels))
     first = int(weights.dilations[0])
-    room.paths[first : first + len(known.levels)] = weights.entry[known.levels]
-    spread(weights, known, room, work, 0, 0)
-    settle(weights, known, room, 0, 0)
+    buffers.paths[first : first + len(known.levels)] = weights.entry[known.levels]
+    spread(weights, known, buffers, work, 0, 0)
+    settle(weights, known, buffers, 0, 0)
 
 
 @jit

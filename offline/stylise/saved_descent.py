@@ -14,7 +14,7 @@ from gramophone.presets.atomic import atomic_write
 
 
 def store(path: Path, fingerprint: str, descent: Descent) -> None:
-    """Write a descent, whole or not at all; `fingerprint` tells it from any other."""
+    """Write a descent, whole or not at all; `fingerprint` is a hash of all that it depends on."""
     note = json.dumps({"fingerprint": fingerprint, "steps": descent.steps, "curve": descent.curve})
     with atomic_write(path) as part, part.open("wb") as file:
         np.savez(file, x=descent.x.detach().cpu().numpy(), note=np.array(note))

@@ -1,8 +1,9 @@
 """Coordinate descent over levels: a sweep puts one proposal to every symbol, a colour of them at a time.
 
-Sites of one colour are `R + 1` apart or more, `R` being the receptive field, so that none hears what another changes:
-their cones are made in parallel, then accepted in turn (`aims.py`). The result does not depend on how many threads do
-it. At temperature 0 the objective never rises; above, by Metropolis' rule, it may.
+Sites of one colour are `R + 1` apart or more, `R` being the receptive field, so that none is within reach of another's
+change: the changed activations are computed in parallel, and the changes accepted in turn (`objective_change.py`). The
+result does not depend on the number of threads. At temperature 0 the objective never rises; above, by Metropolis' rule,
+it may.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from itertools import pairwise
 import numpy as np
 
 from gramophone.models.layers import mulaw
-from gramophone.offline.stylise.objective_change import Aims, change, compare, count_grams, decide, tally_of
-from gramophone.offline.stylise.receptive_field import Doubles, Known, Levels, know, known_of, own_costs, room_of
+from gramophone.offline.stylise.objective_change import StyleObjective, change, compare, count_grams, decide, tally_of
+from gramophone.offline.stylise.receptive_field import Doubles, Known, Levels, buffers_of, know, known_of, own_costs
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stages.wavenet.kernel import state_of
 from gramophone.realtime.stages.wavenet.weights import WaveNetWeights
 
 _BATCH = 64
-"""Sites whose cones are kept at a time."""
+"""Sites whose changed activations are held at a time."""
 _NEAR = np.array([-4, -3, -2, -1, 1, 2, 3, 4])
 
 
@@ -49,13 +50,13 @@ def propose(levels: Levels, costs: Doubles, estimates: Doubles, chance: np.rando
 
 
 class Sweeper:
-    """Sweeps over signals of `length` levels by one network towards one pair's aims, on as many `threads`."""
+    """Sweeps over signals of `length` levels by one network for one pair's objective, on as many `threads`."""
 
-    def __init__(self, weights: WaveNetWeights, aims: Aims, length: int, threads: int = 0) -> None:
+    def __init__(self, weights: WaveNetWeights, objective_terms: StyleObjective, length: int, threads: int = 0) -> None:
         self.distance = int(weights.dilations.sum()) + 2
-        self._weights, self._aims, self._length = weights, aims, length
+        self._weights, self._aims, self._length = weights, objective_terms, length
         self._batch = min(_BATCH, -(-length // self.distance))
-        self._room, self._tally = room_of(weights, self._batch), tally_of(aims, self._batch)
+        self._room, self._tally = buffers_of(weights, self._batch), tally_of(objective_terms, self._batch)
         self._works = [state_of(weights, 1, 0) for _ in range(threads or os.cpu_count() or 1)]
 
     def known(self, levels: Levels) -> Known:
@@ -104,17 +105,17 @@ class Sweeper:
         estimates = slopes[sites] @ self._weights.entry.T + self._aims.nats_weight * costs
         levels = propose(known.levels[sites], costs, estimates, chance)
         uniforms, accepted = chance.random(len(sites)), np.zeros(len(sites), np.bool_)
-        weights, aims, room, tally = self._weights, self._aims, self._room, self._tally
+        weights, objective_terms, buffers, tally = self._weights, self._aims, self._room, self._tally
 
         def compared(thread: int, part: slice) -> None:
             work = self._works[thread]
-            compare(weights, aims, known, room, tally, work, sites, levels, costs, part.start, part.stop)
+            compare(weights, objective_terms, known, buffers, tally, work, sites, levels, costs, part.start, part.stop)
 
         def made(_thread: int, part: slice) -> None:
-            change(weights, known, room, sites, levels, accepted, part.start, part.stop)
+            change(weights, known, buffers, sites, levels, accepted, part.start, part.stop)
 
         self._share(pool, compared, len(sites))
-        changed: float = decide(aims, tally, len(sites), temperature, uniforms, accepted)
+        changed: float = decide(objective_terms, tally, len(sites), temperature, uniforms, accepted)
         self._share(pool, made, len(sites))
         return changed
 

@@ -2,8 +2,8 @@
 
 The report that this began with took content from a tagger's activations and style from their Grams. So does this, but
 every layer counts as a share, the Grams are about the mean and have time lags, and each band of each channel is a
-feature of its own, so that pitch is not averaged away. The tagger hears the sound at twice its speed as well: an octave
-up its windows are twice as long, so it tells pitches apart there that are one to it otherwise.
+feature of its own, so that pitch is not averaged away. The sound at twice its speed is analysed as well: an octave
+up the windows are twice as long, which separates pitches that are one otherwise.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gramophone.offline.stylise.method import TransferMethod, share
 from gramophone.offline.stylise.onsets import onset_envelope, unlike
 
 _CONTENT, _STYLE = (1, 2), (0, 1, 2, 3)
-"""Which layers say what is played, and which how; 0 is what the first one hears."""
+"""Layers whose activations describe what is played, and how; 0 is the input of the first."""
 _LAGS = (0, 1, 4)
 _SPEEDS = (1, 2)
 _WINDOW, _HOP, _BANDS = 1024, 256, 80
@@ -38,12 +38,12 @@ class TaggerStyle(TransferMethod):
     rate = tagger.RATE
     steps = 100
     balance = 0.65
-    say: ClassVar[Mapping[str, float]] = {"onsets": 6.0}
+    term_weights: ClassVar[Mapping[str, float]] = {"onsets": 6.0}
     usual_model = "tagger"
     network: ClassVar[tagger.Tagger]
 
     @classmethod
-    def told(cls, model: str) -> type[Self]:
+    def with_model(cls, model: str) -> type[Self]:
         """Return this method by the tagger called `model`.
 
         Raises:
@@ -75,7 +75,7 @@ class TaggerStyle(TransferMethod):
 
 
 class _Ears:
-    """A tagger that hears one pair at one speed."""
+    """The activations of a tagger for one pair at one speed."""
 
     def __init__(self, net: tagger.Tagger, speed: int, content: Tensor, style: Tensor) -> None:
         self._net, self._speed = net, speed
@@ -97,7 +97,7 @@ class _Ears:
         return {name: share(moment, self._wanted[name], self._before[name]) for name, moment in found.items()}
 
     def _features(self, sound: Tensor) -> list[Tensor]:
-        """Return what the layers hear and make of it, `(1, features, n)` each."""
+        """Return input and activations of the layers, `(1, features, n)` each."""
         faster = F.avg_pool1d(sound[None], self._speed)
         long = F.pad(faster, (0, max(round(_LEAST_S * tagger.RATE) - faster.shape[1], 0)))
         return [layer.flatten(1, -2) for layer in (self._net.front(long), *self._net.activations(long))]

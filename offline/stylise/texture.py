@@ -43,7 +43,7 @@ class Texture(TransferMethod):
     rate = 22_050
     steps = 100
     balance = 0.65
-    say: ClassVar[Mapping[str, float]] = {"attacks.onsets": 6.0, "pitches.onsets": 6.0}
+    term_weights: ClassVar[Mapping[str, float]] = {"attacks.onsets": 6.0, "pitches.onsets": 6.0}
 
     def __init__(self, content: Tensor, style: Tensor) -> None:
         self._content = content

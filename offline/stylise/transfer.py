@@ -55,7 +55,7 @@ def transfer(
 ) -> Transferred:
     """Give `content` the style of `style`, each audio and rate in Hz; KeyboardInterrupt ends it and keeps the best.
 
-    The methods hear mono: every channel of the result is the same, and as loud as the content.
+    The methods work in mono: every channel of the result is the same, and as loud as the content.
 
     Raises:
         StyliseError: there is no such method, or its model does not suit it.
@@ -63,7 +63,7 @@ def transfer(
         NothingToHearError: a sound is shorter than a second, silent, or broken.
     """
     method_of = load_method(request.method)
-    kind = method_of.told(request.model or method_of.usual_model)
+    kind = method_of.with_model(request.model or method_of.usual_model)
     for name, (audio, rate) in (("CONTENT", content), ("STYLE", style)):
         demand_sound(name, audio, rate)
     mono, wanted = (_heard(audio, rate, kind.rate) for audio, rate in (content, style))
@@ -103,6 +103,6 @@ def _gain(sound: Sound) -> float:
 
 
 def _fingerprint(content: Sound, style: Sound, request: TransferRequest) -> str:
-    """Return what tells this descent from any other."""
+    """Return a hash of all that the descent depends on."""
     words = f"{request.method} {request.model} {request.strength}".encode()
     return hashlib.sha256(words + content.tobytes() + style.tobytes()).hexdigest()

@@ -2,7 +2,8 @@
 
 Content is one deep layer's residual path, style the Gram matrices of four (with their means), and with both goes the
 sound's likelihood. In 2016 each sample was optimised on its own and noise came out, or one at a time by a full gradient
-each, an hour for a second of sound; here a sweep over all of it takes seconds (`sweeps.py`, `cone.py`, `aims.py`).
+each, an hour for a second of sound; here a sweep over all of it takes seconds (`sweeps.py`, `receptive_field.py`,
+`objective_change.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from gramophone.models.nets.output_distributions import Categorical
 from gramophone.models.nets.wavenet import WaveNet, one_hot_speaker
 from gramophone.models.style.gram import gram
 from gramophone.offline.stylise.method import StyliseError, TransferMethod, apart_by, share
-from gramophone.offline.stylise.objective_change import Aims
+from gramophone.offline.stylise.objective_change import StyleObjective
 from gramophone.offline.stylise.receptive_field import Levels
 from gramophone.offline.stylise.sweeps import Sweeper
 from gramophone.presets.models import model_file
@@ -43,8 +44,8 @@ class ActivationView:
         weights = [one_hot_speaker(speaker, network.shape.speakers)] if network.shape.speakers else []
         like = next(network.parameters())
         with torch.no_grad():
-            told = network.conditions(like.new_zeros(1, 0, 1), None, *(weight.to(like) for weight in weights))[0]
-        self._controls = (told,) if network.shape.condition else ()
+            conditions = network.conditions(like.new_zeros(1, 0, 1), None, *(weight.to(like) for weight in weights))[0]
+        self._controls = (conditions,) if network.shape.condition else ()
 
     def __call__(self, symbols: Tensor, layers: Sequence[int]) -> tuple[list[Tensor], Tensor]:
         """Return the activations of `layers`, `(T, R)` each, and what the symbols cost in nats."""
@@ -81,26 +82,26 @@ class WaveNetStyle(TransferMethod):
     steps = 20
     round_steps = 1
     balance = 0.8
-    say: ClassVar[Mapping[str, float]] = {"likelihood": 0.5}
+    term_weights: ClassVar[Mapping[str, float]] = {"likelihood": 0.5}
     usual_model = "garble"
     network: ClassVar[WaveNet]
     hot: ClassVar[float] = 0.0
     """Of the loss a step, how much it may rise by chance when the descent begins; less and less until half-way."""
 
     @classmethod
-    def told(cls, model: str) -> type[Self]:
+    def with_model(cls, model: str) -> type[Self]:
         """Return this method by the WaveNet called `model`.
 
         Raises:
             CheckpointError, PresetError: there is no such model, or it is of another kind.
-            StyliseError: it is not one of levels, or must be told more than who speaks.
+            StyliseError: its output is not of levels, or it has other conditions than speakers.
         """
         network, card = load(model_file(model), "wavenet")
         assert isinstance(network, WaveNet)
         if not isinstance(network.output, Categorical):
             raise StyliseError(f"model {model}: its output is {network.shape.output}; expected mulaw, which has levels")
         if network.shape.local or network.shape.vector:
-            raise StyliseError(f"model {model}: it follows another sound or a text; expected one told speakers at most")
+            raise StyliseError(f"model {model}: it follows another sound or a text; expected speakers at most")
         return type(cls.__name__, (cls,), {"rate": card.rate, "network": network.requires_grad_(False)})
 
     def __init__(self, content: Tensor, style: Tensor) -> None:
@@ -151,7 +152,7 @@ class WaveNetStyle(TransferMethod):
 
     def sweeper(self, strength: float, threads: int = 0) -> Sweeper:
         """Return what sweeps with this share of style."""
-        return Sweeper(self.hearing.weights(), self.aims(strength), len(self._start), threads)
+        return Sweeper(self.hearing.weights(), self.objective_terms(strength), len(self._start), threads)
 
     def slopes(self, levels: Levels, strength: float) -> Floats:
         """Return the loss's gradient by what each symbol is to the first layer, `(T, R)`."""
@@ -162,23 +163,23 @@ class WaveNetStyle(TransferMethod):
         slopes: Floats = torch.autograd.grad(loss, entered)[0].numpy()
         return slopes
 
-    def aims(self, strength: float) -> Aims:
+    def objective_terms(self, strength: float) -> StyleObjective:
         """Return the same loss for the kernels."""
         length, count = len(self._start), len(self.layers)
-        says = [self.say.get(name, 1.0) for name in self._names()]
+        term_weights = [self.term_weights.get(name, 1.0) for name in self._names()]
         apart = [float(apart_by(a, b)) for a, b in zip(self._before, self._wanted, strict=True)]
         content = torch.zeros(count, length, self.network.shape.residual)
         content[-1] = self._deep
         lost = float(apart_by(self._deep, self._middle))
-        return Aims(
+        return StyleObjective(
             layers=np.array(self.layers),
             content=content.reshape(count * length, -1).numpy(),
             content_weights=np.array([0.0] * (count - 1) + [(1 - strength) / lost]),
             centre=torch.stack([mean for mean, _ in self._spread]).numpy(),
             scale=torch.stack([scale for _, scale in self._spread]).numpy(),
             wanted=torch.stack(self._wanted).double().numpy() * length,
-            style_weights=strength * np.array(says[:-1]) / sum(says) / (np.array(apart) * length**2),
-            nats_weight=strength * says[-1] / sum(says) / float(self._nats),
+            style_weights=strength * np.array(term_weights[:-1]) / sum(term_weights) / (np.array(apart) * length**2),
+            nats_weight=strength * term_weights[-1] / sum(term_weights) / float(self._nats),
         )
 
     def _speakers(self) -> Iterator[ActivationView]:

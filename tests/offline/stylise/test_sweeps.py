@@ -12,7 +12,7 @@ from gramophone.models.checkpoint import Card, save
 from gramophone.models.layers import mulaw
 from gramophone.models.nets.wavenet import WaveNet, WaveNetShape
 from gramophone.offline.cli.main import app
-from gramophone.offline.evaluate.descent import WAYS, DescentCase, judged
+from gramophone.offline.evaluate.descent import WAYS, DescentCase, evaluated
 from gramophone.offline.stylise.descent import descend
 from gramophone.offline.stylise.relaxed import RelaxedWaveNetStyle
 from gramophone.offline.stylise.sweeps import colours
@@ -211,7 +211,7 @@ def test_every_way_ends_in_levels_and_is_judged_by_one_objective():
     annealed = type("Annealed", (sweeping,), {"hot": 0.05, "steps": 2})
     relaxed = type("Relaxed", (RelaxedWaveNetStyle,), {"rate": rate, "network": net, "steps": 20})
     case = DescentCase(sweeping(content, style), annealed(content, style), relaxed(content, style), STRENGTH, 2)
-    rows = {row.way: row for row in judged(case, "a pair", content.numpy(), style.numpy())}
+    rows = {row.way: row for row in evaluated(case, "a pair", content.numpy(), style.numpy())}
     assert list(rows) == list(WAYS)
     assert rows["sweeps"].objective < rows["untouched"].objective == pytest.approx(STRENGTH)
     assert rows["one gradient a symbol"].objective <= rows["untouched"].objective

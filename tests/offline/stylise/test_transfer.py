@@ -56,7 +56,7 @@ def model(name, ears):
 
 
 def made(name, model=""):
-    kind = load_method(name).told(model)
+    kind = load_method(name).with_model(model)
     return kind(torch.from_numpy(plucks(1.0, 22_050)), torch.from_numpy(hiss(1.0, 22_050)))
 
 
@@ -189,7 +189,9 @@ def test_a_tagger_hears_sounds_of_other_lengths_by_any_network(tmp_path):
     for network in NETWORKS:
         file = tmp_path / f"{network}.safetensors"
         save(file, Tagger(TaggerShape(("a", "b"), network)), Card(16_000))
-        method = load_method(BY_TAGGER).told(str(file))(*(torch.from_numpy(hiss(seconds)) for seconds in (1.0, 4.0)))
+        method = load_method(BY_TAGGER).with_model(str(file))(
+            *(torch.from_numpy(hiss(seconds)) for seconds in (1.0, 4.0))
+        )
         losses = method.style_losses(method.start())
         assert all(float(loss) == pytest.approx(1, abs=1e-4) for name, loss in losses.items() if ".lag" in name)
         assert "speed 2.layer 0.lag 4" in losses
