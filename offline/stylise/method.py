@@ -48,7 +48,7 @@ class TransferMethod(ABC):
     balance: ClassVar[float]
     """The style's share of the loss at full strength; the rest is the content's."""
 
-    say: ClassVar[Mapping[str, float]] = {}
+    term_weights: ClassVar[Mapping[str, float]] = {}
     """Weights of terms of the loss, by name; 1 if not given."""
 
     keeps_quiet: ClassVar[bool] = True
