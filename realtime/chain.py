@@ -51,11 +51,11 @@ class Slot:
         return output
 
     def held(self) -> dict[tuple[str, str], Value]:
-        """Return what the stage holds beside its knobs, by the stage's name and key."""
+        """Return what the stage holds beside its parameters, by the stage's name and key."""
         return {(self.name, key): value for key, value in self.stage.snapshot().items()}
 
     def _is_wet(self) -> bool:
-        """Whether the wet sound is all that is heard."""
+        """Whether the output is the wet sound alone."""
         return self._wetness.target == 1.0 and not self._wetness.left
 
     def _target(self) -> float:
@@ -125,7 +125,7 @@ class Chain:
         self.slots[name].stage.take(number)
 
     def snapshot(self) -> Preset:
-        """Return the preset with what its stages hold beside their knobs. Call it from the thread that feeds them."""
+        """Return the preset with what its stages hold beside parameters. Call it from the thread that feeds them."""
         return self.preset.with_values({key: value for slot in self for key, value in slot.held().items()})
 
     def set(self, address: str, value: Value) -> None:
@@ -144,6 +144,6 @@ class Chain:
         return block
 
     def close(self) -> None:
-        """Give back what the stages hold."""
+        """Free what the stages hold."""
         for slot in self:
             slot.stage.close()

@@ -1,4 +1,4 @@
-"""The engine: a preset's chain, fed blocks of any length, its parameters turned and its work measured.
+"""The engine: a preset's chain, fed blocks of any length, its parameters set and its work measured.
 
 engine = Engine.load("default", rate=48_000)
 styled = engine.render(voice)                      # a whole array, in line with the input to the sample
@@ -89,11 +89,11 @@ class Engine:
 
     @property
     def parameters(self) -> dict[str, Parameter]:
-        """Every knob by its address, `stage.parameter`."""
+        """Every parameter by its address, `stage.parameter`."""
         return self._chain.parameters
 
     def set(self, address: str, value: Value) -> None:
-        """Set the parameter at `stage.parameter`, in its unit; heard from the next block on, smoothed. Any thread may.
+        """Set the parameter at `stage.parameter`, in its unit, from the next block on, smoothed. Any thread may.
 
         The thread that feeds the engine hands the value to the stage when the next block begins, so that stages are
         touched by one thread only. A deque takes from one thread and gives to another without a lock.
@@ -231,7 +231,7 @@ class Engine:
         return report
 
     def close(self) -> None:
-        """Give back threads and handles."""
+        """Free threads and handles."""
         self._chain.close()
         if self._leaving:
             self._leaving.close()
@@ -262,11 +262,11 @@ class _Leaving:
 
     @property
     def done(self) -> bool:
-        """Whether nothing of the old chain is heard any more."""
+        """Whether the old chain contributes nothing any more."""
         return not self._wait and self._share.target == 1.0 and not self._share.left
 
     def close(self) -> None:
-        """Give back what the old chain holds."""
+        """Free what the old chain holds."""
         self._chain.close()
 
     def fade(self, block: Audio, new: Audio) -> Audio:

@@ -1,4 +1,4 @@
-"""The parameter table: every knob of a chain by its address, `stage.parameter`.
+"""The parameter table: every parameter of a chain by its address, `stage.parameter`.
 
 Presets, `--set`, OSC, MIDI, the web page and the docs all go through here; a value that passes fits its parameter.
 """
@@ -68,7 +68,7 @@ def complete(preset: Preset) -> Preset:
 
 
 def open_stages(preset: Preset) -> set[str]:
-    """Return the stages that may have more knobs than the table knows: they could not be asked.
+    """Return the names of stages that may have more parameters than the table: their plug-ins could not be asked.
 
     Raises:
         PresetError: a stage's kind is unknown, or its settings do not make a stage.
@@ -86,13 +86,13 @@ def longest_hop_s(preset: Preset) -> float:
 
 
 def concise(preset: Preset, written: Preset | None = None) -> Preset:
-    """Return a complete preset without the values that would be the same unsaid, but with those that `written` says."""
+    """Return a complete preset without the values that are defaults, but with those that `written` holds."""
     knobs = table(preset)
-    said = {(stage.name, key) for stage in written.stages for key in stage.values} if written else set()
+    written_keys = {(stage.name, key) for stage in written.stages for key in stage.values} if written else set()
 
     def is_news(stage: str, key: str, value: Value) -> bool:
         knob = knobs.get(f"{stage}.{key}")
-        return knob is None or value != knob.default or (stage, key) in said
+        return knob is None or value != knob.default or (stage, key) in written_keys
 
     stages = tuple(
         replace(stage, values={key: value for key, value in stage.values.items() if is_news(stage.name, key, value)})
@@ -124,7 +124,7 @@ def mappings_of(preset: Preset) -> tuple[ControlMapping, ...]:
     """Return the mappings that a preset brings, each checked against the chain.
 
     Raises:
-        PresetError: a table is not a mapping, or its knob is not one that a control can turn.
+        PresetError: a table is not a mapping, or its parameter is not one that a control can set.
     """
     if not preset.midi:
         return ()

@@ -37,9 +37,9 @@ class Format:
 class Keys:
     """What a stage may hold in a preset.
 
-    `knobs` are turned while it plays; `settings` say what it is made of, as they were understood. `open`: what it is
-    made of could not be asked for its knobs, so any other key may be one of them. `hop_s`: how much sound, in seconds,
-    it works on at a time; 0 if it takes each block as it comes.
+    `knobs` are its parameters, which can be set while it plays; `settings` what it is made of, fixed for its life.
+    `open`: a plug-in could not be asked for its parameters, so any other key may be one of them. `hop_s`: the seconds
+    of sound that it works on at a time; 0 if it takes each block as it comes.
     """
 
     knobs: tuple[Parameter, ...]
@@ -52,7 +52,7 @@ class Stage(ABC):
     """One link of a chain.
 
     `parameters` is the stage's part of the parameter table, and `hop_s` its hop, where they are the same for all stages
-    of a class (else `keys` says them). Values are targets: a stage moves towards a new number over the parameter's
+    of a class (else `keys` returns them). Values are targets: a stage moves towards a new number over the parameter's
     `smoothing_ms`, at positions that depend on the count of samples only, never on how the sound was cut into blocks.
     `delay` is the latency in samples, constant for the stage's life.
     """
@@ -76,7 +76,7 @@ class Stage(ABC):
 
     @abstractmethod
     def set(self, name: str, value: Value) -> None:
-        """Set the target of a parameter (checked by the caller against the table); heard from the next block on."""
+        """Set the target of a parameter (checked by the caller against the table); from the next block on."""
 
     @abstractmethod
     def process(self, block: Audio) -> Audio:
@@ -88,7 +88,7 @@ class Stage(ABC):
         return ""
 
     def snapshot(self) -> Mapping[str, Value]:
-        """Return the settings that make this stage again as it is, where knobs cannot say it all.
+        """Return the settings that make this stage again as it is, where its parameters are not enough.
 
         Call it from the thread that feeds the stage.
         """
@@ -105,5 +105,5 @@ class Stage(ABC):
         """
         raise StageError(f"change {number}: this stage makes nothing ready in the background")
 
-    def close(self) -> None:  # noqa: B027 - most stages hold nothing to give back
-        """Give back threads and handles."""
+    def close(self) -> None:  # noqa: B027 - most stages hold nothing to free
+        """Free threads and handles."""

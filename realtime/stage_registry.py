@@ -20,7 +20,7 @@ _LOADED = {
 
 
 class KindError(ValueError):
-    """No stage is of this kind; the message lists those there are, or says why it cannot be."""
+    """No stage is of this kind; the message lists those there are, or why it cannot be used."""
 
 
 def kinds() -> list[str]:

@@ -27,7 +27,7 @@ class Switch:
 
     @property
     def parameter(self) -> Parameter:
-        """The switch as a parameter, for whoever sets values by address."""
+        """The switch as a parameter, for code that sets values by address."""
         return Parameter(self.name, False, self.description)
 
 

@@ -154,7 +154,7 @@ def play(
             live_run,
             lambda: checked_preset(preset, settings),
             view,
-            lambda controller, session: surfaces.on(controller, session, view.tell),
+            lambda controller, session: surfaces.on(controller, session, view.show_news),
             context.obj,
         )
 

@@ -1,4 +1,4 @@
-"""The saver: writes what plays to the user's own presets, in a thread of its own, since disks take their time."""
+"""Saving what plays to the user's own presets, in a thread of its own, since disks take their time."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from gramophone.realtime.parameter_table import concise, table
 
 
 class PresetSaver:
-    """Saves a desk's preset. `snapshot` returns what plays with what its stages hold beside their knobs.
+    """Saves a controller's preset. `snapshot` returns what plays with what its stages hold beside their parameters.
 
-    `tell` is given the outcome in words that name no folder. Any thread may call; nothing waits but `close`.
+    `report` is called with the outcome, a sentence that names no folder. Any thread may call; only `close` waits.
     """
 
-    def __init__(self, controller: Controller, snapshot: Callable[[], Preset], tell: Callable[[str], None]) -> None:
-        self._controller, self._snapshot, self._tell = controller, snapshot, tell
+    def __init__(self, controller: Controller, snapshot: Callable[[], Preset], report: Callable[[str], None]) -> None:
+        self._controller, self._snapshot, self._report = controller, snapshot, report
         self._thread = ThreadPoolExecutor(1, "saver")
 
     def save(self, wanted: str = "", replaces: bool = True) -> None:
-        """Save what plays as `wanted`, or under its own name; from then on it is called so.
+        """Save what plays under the name `wanted`, or its own; that is its name from then on.
 
         Where there is a preset of that name, it is written over if `replaces`; else nothing is saved.
         """
@@ -40,19 +40,19 @@ class PresetSaver:
     def _save(self, wanted: str, replaces: bool) -> None:
         saved = save_own(self._playing(), wanted, replaces)
         self._controller.rename(saved)
-        self._tell(f"saved as {saved.name}")
+        self._report(f"saved as {saved.name}")
 
     def _playing(self) -> Preset:
-        """Return the desk's preset with the state of its stages, as briefly as it can be said."""
+        """Return the controller's preset with the state of its stages, without values that are defaults."""
         held = self._snapshot()
         preset = self._controller.preset
-        knobs, chain = table(preset), {(stage.name, stage.kind) for stage in preset.stages}
+        parameters, chain = table(preset), {(stage.name, stage.kind) for stage in preset.stages}
         state: dict[tuple[str, str], Value] = {
             (stage.name, key): value
             for stage in held.stages
             if (stage.name, stage.kind) in chain
             for key, value in stage.values.items()
-            if f"{stage.name}.{key}" not in knobs
+            if f"{stage.name}.{key}" not in parameters
         }
         written = read(preset.path) if preset.path and preset.path.is_file() else None
         return concise(preset.with_values(state), written)
@@ -65,5 +65,5 @@ class PresetSaver:
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception as error:  # whatever it is, somebody waits for an answer
-            self._tell(f"not saved: {error}".replace(str(own_folder()), "presets"))
+        except Exception as error:  # whatever it is, it has to be reported
+            self._report(f"not saved: {error}".replace(str(own_folder()), "presets"))

@@ -60,7 +60,7 @@ class AudioCallback:
         number = self._number
         self._number += 1
         self._inputs.write(number, block)
-        self._wake.ring()
+        self._wake.set()
         self._history.write(block)
         self._status["blocks"] = number + 1
         frames = block.shape[1]

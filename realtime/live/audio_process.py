@@ -62,7 +62,7 @@ def _play(backend: Backend, shared: SharedState, wake: Wake, settings: AudioSett
         while not control.poll(_LOOK_S) and not backend.lost.is_set():
             _write_figures(backend, status, before)
             _send_news(backend, control)
-            backend.state_latency(
+            backend.announce_latency(
                 budget_blocks(status, settings.spare, backend.block) * backend.block + int(status["delay"])
             )
         _send_news(backend, control)

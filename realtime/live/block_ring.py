@@ -1,4 +1,4 @@
-"""Numbered blocks of sound in shared memory: one process writes, others read, nobody ever waits.
+"""Numbered blocks of sound in shared memory: one process writes, others read, none waits.
 
 The writer never finds the ring full: it overwrites the oldest block. A block is asked for by its number, so one that
 comes late is not found where the next is expected, and latency cannot grow.

@@ -1,4 +1,4 @@
-"""What `gramophone play` shows: meters and knobs in a terminal, else a line a second, JSON, or nothing."""
+"""What `gramophone play` shows: meters and parameters in a terminal, else a line a second, JSON, or nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class QuietView:
     def show(self, report: dict[str, Any], controller: Controller) -> None:
         """Show nothing."""
 
-    def tell(self, news: str) -> None:
+    def show_news(self, news: str) -> None:
         """Print a sentence to standard error."""
         print(news, file=sys.stderr, flush=True)
 
@@ -51,7 +51,7 @@ class LineView(QuietView):
 
 
 class TerminalView:
-    """Draws meters, figures, knobs and the last news in place, while the `with` block lasts."""
+    """Draws meters, figures, parameters and the last news in place, while the `with` block lasts."""
 
     interval_s = 0.1
 
@@ -61,11 +61,11 @@ class TerminalView:
         self._live = Live(self._drawn, auto_refresh=False, transient=True)
 
     def show(self, report: dict[str, Any], controller: Controller) -> None:
-        """Draw the figures and the knobs as they are."""
-        self._drawn = Group(_meters(report), Text(_figures(report)), _knobs(controller, report["left_out"]))
+        """Draw the figures and the values of the parameters."""
+        self._drawn = Group(_meters(report), Text(_figures(report)), _parameters(controller, report["left_out"]))
         self._draw()
 
-    def tell(self, news: str) -> None:
+    def show_news(self, news: str) -> None:
         """Draw a sentence below."""
         self._news = [*self._news, news][-_NEWS_KEPT:]
         self._draw()
@@ -109,8 +109,8 @@ def _meters(report: dict[str, Any]) -> Table:
     return grid
 
 
-def _knobs(controller: Controller, left_out: Mapping[str, str]) -> Table:
-    """Draw the knobs that the preset's chain has, a stage a row, and why a stage is left out."""
+def _parameters(controller: Controller, left_out: Mapping[str, str]) -> Table:
+    """Draw the parameters of the chain, a stage a row, and why a stage is left out."""
     grid = Table.grid(padding=(0, 2))
     for stage in controller.preset.stages:
         shown = [f"{key} {_short(value)}" for key, value in stage.values.items() if key not in ("bypass", "mix")]

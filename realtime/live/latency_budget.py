@@ -2,7 +2,7 @@
 
 One block at least, and more if that is asked for or the chain needs it: a stage with a hop does nothing for some blocks
 and a whole hop's work in another. With as many spare blocks as a hop has, that work may take its time, and stalls of
-the machine are not heard.
+the machine do no harm.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Recording what is played live, in a way that it can be played again bit for bit (`replay.py`).
 
-A recording is a folder: `input.wav` and `output.wav`, what the player heard and made of it; `preset.toml`, the preset
+A recording is a folder: `input.wav` and `output.wav`, the player's input and output; `preset.toml`, the preset
 at its start; `events.jsonl`, a line for everything that happened to the player, with the sample at which it did.
 Nothing else decides what a player plays (`player.py`). Where no worker was there to play, `output.wav` is silent and
-an event `gap` says so; the dry sound that was heard then is in `input.wav`.
+an event `gap` says so; the dry sound that was played then is in `input.wav`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class RecordError(RuntimeError):
 
 
 class Recorder:
-    """Writes what a session plays into `folder`: what `take` is told from the beginning, and sound while `writing`.
+    """Writes what a session plays into `folder`: events from the beginning, and sound while `writing`.
 
     Raises:
         RecordError: the folder cannot be made, or holds a recording.
@@ -50,7 +50,7 @@ class Recorder:
         except OSError as error:
             raise RecordError(f"{folder}: cannot be made: {error.strerror}") from None
         self._folder, self._shared = folder, shared
-        self._told: list[Event] = []
+        self._events: list[Event] = []
         self._blocks: list[dict[str, Any]] = []
         self._gaps: list[dict[str, Any]] = []
         self._runs: list[tuple[int, int, int]] = []
@@ -69,11 +69,11 @@ class Recorder:
 
     def take(self, event: Event) -> None:
         """Note an event; the first start begins the recording."""
-        self._told.append(event)
+        self._events.append(event)
 
     @contextmanager
     def writing(self, form: Format, duration_s: float | None = None) -> Iterator[None]:
-        """Write while the `with` block lasts, and all that was told at its end.
+        """Write while the `with` block lasts, and the events at its end.
 
         Raises:
             RecordError: nothing was played.
@@ -104,7 +104,7 @@ class Recorder:
 
     def _catch_up(self) -> None:
         if self._next is None:
-            starts = [event for event in self._told if event.name == "start"]
+            starts = [event for event in self._events if event.name == "start"]
             if not starts:
                 return
             self._next = starts[0].block
@@ -114,19 +114,19 @@ class Recorder:
             self._next += 1
 
     def _write(self, number: int) -> None:
-        heard, made = self._shared.inputs.read(number), self._shared.outputs.read(number)
+        source, made = self._shared.inputs.read(number), self._shared.outputs.read(number)
         frames = self._runs[-1][2] if self._runs else int(self._shared.status["block"])
-        if heard is None:
+        if source is None:
             self._lost += 1
         else:
-            frames = heard.sound.shape[1]
+            frames = source.sound.shape[1]
         silence = np.zeros((self._channels, frames), np.float32)
         if not self._runs or frames != self._runs[-1][2]:
             self._runs.append((number, self._sample, frames))
             self._blocks.append({"sample": self._sample, "event": "block", "frames": frames})
         if made is None:
             self._note_gap(frames)
-        self._input.write(heard.sound if heard else silence)
+        self._input.write(source.sound if source else silence)
         self._output.write(made.sound if made else silence)
         self._sample += frames
 
@@ -138,13 +138,13 @@ class Recorder:
             self._gaps.append({"sample": self._sample, "event": "gap", "frames": frames})
 
     def _write_events(self) -> None:
-        """Write preset and events, those of the player in the order in which it was told."""
-        starts = [event for event in self._told if event.name == "start"]
+        """Write preset and events, those of the player in the order in which they came."""
+        starts = [event for event in self._events if event.name == "start"]
         if not starts:
             raise RecordError(f"{self._folder}: nothing was played, so nothing is recorded")
         assert isinstance(starts[0].value, Preset)
         save(starts[0].value, self._folder / PRESET)
-        lines = self._blocks + self._gaps + [self._line(event) for event in self._told if event is not starts[0]]
+        lines = self._blocks + self._gaps + [self._line(event) for event in self._events if event is not starts[0]]
         lines.sort(key=_when)
         text = "".join(json.dumps(line) + "\n" for line in lines)
         with atomic_write(self._folder / EVENTS) as part:
@@ -168,5 +168,5 @@ class Recorder:
 
 
 def _when(line: dict[str, Any]) -> tuple[int, bool]:
-    """Sort key: what is said of the sound comes before what happened to the player."""
+    """Sort key: at one sample, lines about the sound come before events of the player."""
     return line["sample"], line["event"] not in ("block", "gap")

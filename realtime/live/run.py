@@ -31,7 +31,7 @@ class ConsoleView(Protocol):
     def show(self, report: dict[str, object], controller: Controller) -> None:
         """Show the figures of now, and the values of `controller`."""
 
-    def tell(self, news: str) -> None:
+    def show_news(self, news: str) -> None:
         """Show a sentence."""
 
 
@@ -70,7 +70,7 @@ def run_live(
         recording, surfaces = stack.enter_context(ExitStack()), stack.enter_context(ExitStack())
         recorder = Recorder(live_run.record, session.shared) if live_run.record else None
         session.on_event = recorder.take if recorder else session.on_event
-        session.on_news = view.tell
+        session.on_news = view.show_news
         preset = find_preset()
         session.start(preset)
         controller = Controller(preset, session)
@@ -78,7 +78,7 @@ def run_live(
             surfaces.enter_context(control)
         session.wait_until_open()
         if recorder:
-            recording.callback(lambda: view.tell(recorder.trouble) if recorder.trouble else None)
+            recording.callback(lambda: view.show_news(recorder.trouble) if recorder.trouble else None)
             recording.enter_context(recorder.writing(session.format, live_run.duration_s))
             recording.callback(session.end)  # so that the recorder gets the last events
         session.wait_until_playing()

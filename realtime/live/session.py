@@ -176,7 +176,7 @@ class Session:
         self._processes.check()
 
     def set_many(self, changes: Mapping[str, Value]) -> None:
-        """Set parameters, and switches by name, to checked values; heard from the same block on.
+        """Set parameters, and switches by name, to checked values, from the same block on.
 
         Parameters that the preset does not have are left out.
         """
@@ -217,7 +217,7 @@ class Session:
             now, preset = self._generations.now, self._generations.preset
             assert now, "a preset plays"
             assert preset
-            # another preset may have been chosen meanwhile, whose stages hold what it says
+            # another preset may have been chosen meanwhile, whose stages hold what it has itself
             return preset.with_values(held.values) if held and held.generation == now.number else preset
 
     def route_inputs(self, route: Route) -> None:

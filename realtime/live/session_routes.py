@@ -38,7 +38,7 @@ class SessionRoutes:
             AudioError: it has not the sockets that were asked for.
         """
         for side, most in ((INPUTS, device.inputs), (OUTPUTS, device.outputs)):
-            # what a device has not of the first ones is made up for: a mono microphone is heard on every channel
+            # missing ones among the first are made up for: a mono microphone feeds every channel
             self.sockets[side] = min(self._opened, max(most or self._opened, self._channels))
             try:
                 self.plug(side, self.now[side])

@@ -13,7 +13,7 @@ from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.live.session import Session
 
-Tell = Callable[[str], None]
+ShowNews = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,18 @@ class Surfaces:
     token: str = ""
     midi: tuple[str, ...] | None = ()
 
-    def on(self, controller: Controller, session: Session, tell: Tell) -> Iterator[AbstractContextManager[object]]:
-        """Yield the controls, to be opened one after the other; `tell` shows people what is wrong, and what was saved.
+    def on(
+        self, controller: Controller, session: Session, show_news: ShowNews
+    ) -> Iterator[AbstractContextManager[object]]:
+        """Yield the controls, to be opened one after the other; `show_news` shows errors, and what was saved.
 
         Raises:
             OSError: a port is taken, or the host is open to others without a list of those allowed.
         """
         from gramophone.realtime.control.osc import AddressSpace, ErrorLog, osc_server
 
-        def say(news: str) -> None:
-            tell(news)
+        def publish(news: str) -> None:
+            show_news(news)
             space.notices.publish(news)
 
         def go_back(_playing: Preset) -> None:
@@ -49,14 +51,14 @@ class Surfaces:
 
         def report_failure(error: Exception) -> None:
             space.notices.publish("the preset cannot be played; the terminal says why")
-            tell(str(error))
+            show_news(str(error))
 
         controller_map = ControllerMap(controller)
-        saver = PresetSaver(controller, session.snapshot, say)
+        saver = PresetSaver(controller, session.snapshot, publish)
         space = AddressSpace(
             controller,
             session.meters,
-            errors=ErrorLog(tell),
+            errors=ErrorLog(show_news),
             controller_map=controller_map,
             saver=saver,
             router=session,
@@ -72,7 +74,7 @@ class Surfaces:
 
             yield oscquery_server(space, self.http_port, self.osc_port or 0, self.host, token=self.token)
         if self.midi is not None:
-            yield _midi(controller_map, self.midi, tell)
+            yield _midi(controller_map, self.midi, show_news)
 
 
 def midi_inputs(names: Sequence[str] | None) -> tuple[str, ...] | None:
@@ -81,7 +83,7 @@ def midi_inputs(names: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 @contextmanager
-def _midi(controller_map: ControllerMap, names: tuple[str, ...], tell: Tell) -> Iterator[None]:
+def _midi(controller_map: ControllerMap, names: tuple[str, ...], show_news: ShowNews) -> Iterator[None]:
     """Let MIDI controllers play; a machine without MIDI plays on without, unless a device was asked for by name."""
     with ExitStack() as stack:
         try:
@@ -89,5 +91,5 @@ def _midi(controller_map: ControllerMap, names: tuple[str, ...], tell: Tell) -> 
         except MidiError as error:
             if names:
                 raise
-            tell(str(error))
+            show_news(str(error))
         yield

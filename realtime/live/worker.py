@@ -161,7 +161,7 @@ class Worker:
         """Ask one more stage now that no block waits; where no device asks for blocks, the next follows at once."""
         if next(self._questions[0], self) is self:
             self._questions.popleft()
-        self._wake.ring()
+        self._wake.set()
 
     def _collect_held(self, number: int) -> Iterator[None]:
         """Ask stage after stage what it holds, with a pause between two; begin again if the chain changes."""
@@ -219,13 +219,13 @@ class Worker:
                         self._parameters.receive(order)
                     case Ask(number):
                         self._questions.append(self._collect_held(number))
-                        self._wake.ring()
+                        self._wake.set()
                     case Change():
                         self._orders.put(order)
         except EOFError:
             pass
         self._stopped.set()
-        self._wake.ring()
+        self._wake.set()
 
     def _make_chains(self) -> None:
         """Make the chains that are asked for; of several that wait, the last of each kind."""

@@ -17,7 +17,7 @@ SOUND, HELPERS, CONTROLS = 60, 50, 40
 """Real-time priorities: below JACK's server (70 where it is set so), above everything that is not sound.
 
 Threads beside the sound need theirs, too: one that other programs keep from running while it holds the interpreter
-would hold up the sound. Hands that play from outside are heard in time, but never before the sound.
+would hold up the sound. Control surfaces are served in time, but never before the sound.
 """
 
 
@@ -32,8 +32,8 @@ def belong_to_parent() -> None:
 def settle() -> None:
     """Make pauses rare and short: what is there is never looked at by the collector, threads give way in 0.1 ms.
 
-    What is there and of no use stays, too (25 MB of 300 in a worker): to look for it takes 0.1 s, and somebody is
-    waiting for the sound.
+    What is there and of no use stays, too (25 MB of 300 in a worker): to look for it takes 0.1 s, and the device
+    plays already.
     """
     gc.freeze()
     gc.disable()

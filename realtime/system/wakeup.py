@@ -1,4 +1,4 @@
-"""The bell between processes: one rings, another that waits goes on. Rings while nobody waits are kept as one.
+"""An event between processes: one sets it, another that waits goes on. Set more than once, it is still one event.
 
 Linux has eventfd, which takes a microsecond and cannot overflow; elsewhere a semaphore does the same.
 """
@@ -13,30 +13,30 @@ from typing import Any, Protocol
 
 
 class Wake(Protocol):
-    """A bell that can be handed to a process while that is spawned."""
+    """An event that can be passed to a process while that is spawned."""
 
-    def ring(self) -> None:
+    def set(self) -> None:
         """Let the one that waits go on; never blocks."""
 
     def wait(self) -> None:
-        """Wait for a ring, or return at once if there was one since the last wait."""
+        """Wait until it is set, or return at once if it was since the last wait."""
 
     def close(self) -> None:
-        """Give the bell back."""
+        """Free the event."""
 
 
 class SemaphoreWake:
-    """The bell of every system."""
+    """The event of every system, a semaphore."""
 
     def __init__(self) -> None:
         self._semaphore = get_context("spawn").Semaphore(0)
 
-    def ring(self) -> None:
+    def set(self) -> None:
         """Let the one that waits go on."""
         self._semaphore.release()
 
     def wait(self) -> None:
-        """Wait for a ring and take those that came with it."""
+        """Wait until it is set, and take every further setting with it."""
         self._semaphore.acquire()
         while self._semaphore.acquire(block=False):
             pass
@@ -48,21 +48,21 @@ class SemaphoreWake:
 if sys.platform == "linux":
 
     class EventWake:
-        """The bell of Linux."""
+        """The event of Linux, an eventfd."""
 
         def __init__(self, descriptor: int | None = None) -> None:
             self._descriptor = os.eventfd(0, os.EFD_CLOEXEC) if descriptor is None else descriptor
 
-        def ring(self) -> None:
+        def set(self) -> None:
             """Let the one that waits go on."""
             os.eventfd_write(self._descriptor, 1)
 
         def wait(self) -> None:
-            """Wait for a ring."""
+            """Wait until it is set."""
             os.eventfd_read(self._descriptor)
 
         def close(self) -> None:
-            """Give the descriptor back."""
+            """Close the descriptor."""
             os.close(self._descriptor)
 
         def __reduce__(self) -> tuple[Any, ...]:
@@ -73,5 +73,5 @@ if sys.platform == "linux":
 
 
 def make_wake() -> Wake:
-    """Return the quickest bell that this system has."""
+    """Return the quickest event that this system has."""
     return EventWake() if sys.platform == "linux" else SemaphoreWake()

@@ -1,4 +1,4 @@
-"""Where sound comes from and goes to: what a backend is, and how one is found by name.
+"""Audio devices: the interface of a backend, and how one is found by name.
 
 `--audio` takes `auto`, or a backend's name with, after a colon, what it is to open: `jack:SERVER`, `portaudio:DEVICE`,
 `osc:PORT`.
@@ -26,11 +26,11 @@ _PREFERRED = ("jack", "portaudio")
 
 
 class AudioError(RuntimeError):
-    """Sound cannot be played or heard here; the message names the device and what to do."""
+    """No sound can be recorded or played here; the message names the device and what to do."""
 
 
 class Backend(ABC):
-    """An open device of some `kind`: what people call it, `rate` in Hz, `block` in frames.
+    """An open device of some `kind`: `name` for people, `rate` in Hz, `block` in frames.
 
     `lost` is set once it has gone away by itself. `inputs` and `outputs`: how many it has, None where it has as many as
     are asked for. Made by name, number of channels, and the wanted block size (None: the device's own).
@@ -65,7 +65,7 @@ class Backend(ABC):
 
     @property
     def held(self) -> int:
-        """How many samples the device holds back besides the block that it collects."""
+        """Samples that the device buffers besides the block that it collects."""
         return 0
 
     @property
@@ -74,19 +74,19 @@ class Backend(ABC):
         return {}
 
     def wait_until_known(self, seconds: float) -> bool:
-        """Return whether `rate` and `block` are known; one that has to be told them waits for that at most so long."""
+        """Return whether `rate` and `block` are known; one that receives them waits at most so many `seconds`."""
         return True
 
     def news(self) -> list[str]:
-        """Return what people should know and have not been told yet."""
+        """Return sentences for people since the last call."""
         return []
 
-    def state_latency(self, samples: int) -> None:  # noqa: B027 - few systems want to know
-        """Tell the system by how many samples what goes out is later than what came in."""
+    def announce_latency(self, samples: int) -> None:  # noqa: B027 - few systems have a place for it
+        """Announce to the system by how many `samples` the output is later than the input."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give the device back."""
+        """Close the device."""
 
 
 def open_backend(choice: str, channels: int, block: int | None) -> Backend:

@@ -38,7 +38,7 @@ class JackBackend(Backend):
 
     @property
     def xruns(self) -> int:
-        """How often the server missed its time, whoever's fault it was."""
+        """How often the server missed its time, whatever the cause."""
         return self._xruns
 
     def start(self, process: Process) -> None:
@@ -74,9 +74,9 @@ class JackBackend(Backend):
         self._client.activate()
         self._connect()
 
-    def state_latency(self, samples: int) -> None:
-        """Let the server tell every client how late our sound is."""
-        self._latency.state(samples)
+    def announce_latency(self, samples: int) -> None:
+        """Announce to every client, through the server, by how many `samples` our output is late."""
+        self._latency.announce(samples)
 
     def close(self) -> None:
         """Leave the server."""
@@ -92,7 +92,7 @@ class JackBackend(Backend):
             raise AudioError(f"JACK block of {block} frames: the server refuses; expected a power of two") from None
 
     def _connect(self) -> None:
-        """Connect to the sound card; of a mono one every input hears the same."""
+        """Connect to the sound card; a mono one feeds every input."""
         sources = self._client.get_ports(is_audio=True, is_output=True, is_physical=True)
         targets = self._client.get_ports(is_audio=True, is_input=True, is_physical=True)
         for i, port in enumerate(self._inputs if sources else ()):

@@ -1,6 +1,7 @@
-"""Telling JACK how late our sound is: the part of its interface that JACK-Client leaves out.
+"""Latency for JACK: the part of its interface that JACK-Client leaves out.
 
-The server asks every client, in the order of the sound, how late its ports are; recorders and DAWs align by the answer.
+The server asks every client, in the order of the signal, for the latency of its ports; recorders and
+DAWs align by the answer.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ class JackLatency:
         self._callback = _Callback(self._answer)  # kept here: the server holds no reference
         self._jack.jack_set_latency_callback(self._client, self._callback, None)
 
-    def state(self, samples: int) -> None:
-        """Let every client know that what goes out is `samples` later than what came in."""
+    def announce(self, samples: int) -> None:
+        """Announce that the output is `samples` later than the input."""
         if samples != self._samples:
             self._samples = samples
             self._jack.jack_recompute_total_latencies(self._client)

@@ -47,14 +47,14 @@ class PortAudioBackend(Backend):
 
     def start(self, process: Process) -> None:
         """Open the stream."""
-        channels, (heard, played) = self._channels, self._counts
+        channels, (inputs, outputs) = self._channels, self._counts
         block = np.zeros((channels, self.block), np.float32)
 
         def on_block(source: Any, target: Any, _frames: int, _time: object, flags: Any) -> None:
             self._xruns += bool(flags)
-            # one microphone is heard on every channel
-            block[:] = source.T if heard == channels else source.T[np.minimum(np.arange(channels), heard - 1)]
-            target[:] = process(block)[:played].T
+            # one microphone feeds every channel
+            block[:] = source.T if inputs == channels else source.T[np.minimum(np.arange(channels), inputs - 1)]
+            target[:] = process(block)[:outputs].T
 
         def on_end() -> None:
             if not self._closing:
@@ -65,7 +65,7 @@ class PortAudioBackend(Backend):
                 samplerate=self.rate,
                 blocksize=self.block,
                 device=self._devices,
-                channels=(heard, played),
+                channels=(inputs, outputs),
                 dtype="float32",
                 latency="low",
                 callback=on_block,

@@ -227,7 +227,7 @@ def test_status_is_the_same_in_another_process() -> None:
 def answer(question: SemaphoreWake, reply: SemaphoreWake, times: int) -> None:
     for _ in range(times):
         question.wait()
-        reply.ring()
+        reply.set()
 
 
 @pytest.mark.parametrize("kind", BELLS)
@@ -236,7 +236,7 @@ def test_a_bell_wakes_another_process_every_time(kind: type) -> None:
     other = SPAWN.Process(target=answer, args=(question, reply, times), daemon=True)
     other.start()
     for _ in range(times):
-        question.ring()
+        question.set()
         reply.wait()
     other.join(LONG_S)
     assert other.exitcode == 0
@@ -248,13 +248,13 @@ def test_a_bell_wakes_another_process_every_time(kind: type) -> None:
 def test_rings_while_nobody_waits_are_kept_as_one(kind: type) -> None:
     bell, reply = kind(), kind()
     for _ in range(1000):
-        bell.ring()
+        bell.set()
     bell.wait()
     other = SPAWN.Process(target=answer, args=(bell, reply, 1), daemon=True)
     other.start()
     other.join(0.3)
     assert other.is_alive()
-    bell.ring()
+    bell.set()
     reply.wait()
     other.join(LONG_S)
     assert other.exitcode == 0

@@ -1,7 +1,7 @@
-"""Sound over OSC: for programs that can speak no other way. Blocks come as blobs, the answers go back as blobs.
+"""Sound over OSC, for programs that have no other way. Blocks come as blobs, the results go back as blobs.
 
-The talker's blocks drive the engine. They come in bursts, as their scheduler and the network please, but the worker has
-a block of time for each: so they are handed on one by one, a little faster than they would last.
+The sender's blocks are the engine's clock. They come in bursts, as scheduler and network have it, but the worker has
+a block of time for each: so they are passed on one by one, a little faster than they would last.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ _LARGEST = 65_536
 _PACE = 0.75
 """The least time from block to block, as a share of how long a block lasts."""
 _MOST_WAITING = 64
-"""More blocks than this are handed on at once: the talker is faster than its sound."""
+"""More waiting blocks than this are passed on at once: the sender is faster than its sound."""
 _EMPTIED_AT_ONCE = 256
 
 
 class OscBackend(Backend):
-    """A UDP port that talks and listens; see `OscAudioChoice` for `name`. Rate and block are those of the first talker.
+    """A UDP port; see `OscAudioChoice` for `name`. Rate and block are those of the first sender.
 
-    A mono talker is heard on every channel and gets the first one back.
+    A mono sender feeds every channel and is sent the first one.
 
     Raises:
-        AudioError: the port cannot be had, or who may speak is not clear.
+        AudioError: the port cannot be had, or which peers are allowed is not clear.
     """
 
     kind = "osc"
 
     def __init__(self, name: str, channels: int, block: int | None) -> None:
         if block:
-            raise AudioError(f"block of {block} frames: sound over OSC comes in the talker's blocks; leave --block out")
+            raise AudioError(f"block of {block} frames: sound over OSC comes in the sender's blocks; leave --block out")
         choice = parse_choice(name)
         try:
             self._allow_list = allow_list(choice.host, choice.allow)
@@ -69,9 +69,9 @@ class OscBackend(Backend):
         self._news: SimpleQueue[str] = SimpleQueue()
         self._news.put(f"{self.name}: waiting for sound at {TO_US}")
         self._errors = ErrorLog(self._news.put)
-        self._listener: Receiver[Address] = Receiver(channels, LONGEST_BLOCK, choice.jitter, self._errors)
+        self._receiver: Receiver[Address] = Receiver(channels, LONGEST_BLOCK, choice.jitter, self._errors)
         self._channels, self._jitter, self._to = channels, choice.jitter, choice.to
-        self._turns: deque[PlayoutBlock[Address]] = deque()
+        self._due_blocks: deque[PlayoutBlock[Address]] = deque()
         self._due = 0.0
         self._wake, self._woken = socket.socketpair()
         self._running = False
@@ -80,7 +80,7 @@ class OscBackend(Backend):
     @property
     def xruns(self) -> int:
         """How many blocks had to be concealed."""
-        return self._listener.arrivals.concealed
+        return self._receiver.arrivals.concealed
 
     @property
     def held(self) -> int:
@@ -90,14 +90,14 @@ class OscBackend(Backend):
     @property
     def figures(self) -> Mapping[str, int]:
         """What became of the packets."""
-        return {**asdict(self._listener.arrivals), "refused": self._listener.refused}
+        return {**asdict(self._receiver.arrivals), "refused": self._receiver.refused}
 
     def wait_until_known(self, seconds: float) -> bool:
-        """Return whether a talker has told rate and block; wait for one so long."""
+        """Return whether a sender's rate and block are known; wait so many `seconds` for one."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._socket, selectors.EVENT_READ)
             if not self.rate and selector.select(seconds):
-                self._hear()
+                self._receive()
         return bool(self.rate)
 
     def news(self) -> list[str]:
@@ -105,7 +105,7 @@ class OscBackend(Backend):
         return [self._news.get() for _ in range(self._news.qsize())]
 
     def start(self, process: Process) -> None:
-        """Hand on what comes, in a thread of its own."""
+        """Pass on what comes, in a thread of its own."""
         self._process = process
         self._running = True
         self._thread.start()
@@ -125,14 +125,14 @@ class OscBackend(Backend):
             selector.register(self._socket, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)
             while self._running:
-                selector.select(max(self._due - time.monotonic(), 0.0) if self._turns else None)
+                selector.select(max(self._due - time.monotonic(), 0.0) if self._due_blocks else None)
                 try:
-                    self._hear()
+                    self._receive()
                     self._play()
                 except Exception as error:  # never a stopped thread
                     self._errors.add("internal", f"{type(error).__name__}: {error}")
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         """Take in what has come."""
         for _ in range(_EMPTIED_AT_ONCE):
             try:
@@ -142,34 +142,34 @@ class OscBackend(Backend):
             except OSError:  # Windows reports here that an earlier answer could not be delivered
                 continue
             if peer[0] in self._allow_list:
-                self._take(self._listener.receive(data, peer, time.monotonic()))
+                self._take(self._receiver.receive(data, peer, time.monotonic()))
             else:
-                self._listener.refuse("stranger", "a packet from one who is not on the allow-list", peer[:1])
+                self._receiver.refuse("stranger", "a packet from a peer that is not on the allow-list", peer[:1])
 
-    def _take(self, turns: list[PlayoutBlock[Address]]) -> None:
+    def _take(self, due: list[PlayoutBlock[Address]]) -> None:
         """Let blocks wait for their time. Another rate is another device: it is opened anew."""
         if self.lost.is_set():
             return
-        self.rate = self.rate or self._listener.rate
-        self.block = self._listener.frames
-        if self._listener.rate != self.rate:
-            self._news.put(f"{self.name}: the sound is at {self._listener.rate} Hz now; beginning anew")
+        self.rate = self.rate or self._receiver.rate
+        self.block = self._receiver.frames
+        if self._receiver.rate != self.rate:
+            self._news.put(f"{self.name}: the sound is at {self._receiver.rate} Hz now; beginning anew")
             self.lost.set()
             return
-        self._turns.extend(turns)
+        self._due_blocks.extend(due)
 
     def _play(self) -> None:
         """Play the blocks whose time has come, and answer."""
-        while self._turns and (len(self._turns) > _MOST_WAITING or time.monotonic() >= self._due):
-            block, talker = self._turns.popleft()
+        while self._due_blocks and (len(self._due_blocks) > _MOST_WAITING or time.monotonic() >= self._due):
+            block, sender = self._due_blocks.popleft()
             sound = block.sound
             lasts = sound.shape[1] / block.rate
             self._due = max(self._due, time.monotonic() - lasts) + _PACE * lasts
-            # one microphone is heard on every channel
+            # one microphone feeds every channel
             spread = sound[np.minimum(np.arange(self._channels), len(sound) - 1)]
-            self._answer(block._replace(sound=self._process(spread)[: len(sound)]), self._to or talker)
+            self._reply(block._replace(sound=self._process(spread)[: len(sound)]), self._to or sender)
 
-    def _answer(self, block: SoundBlock, peer: Address) -> None:
+    def _reply(self, block: SoundBlock, peer: Address) -> None:
         try:
             self._socket.sendto(encode_sound(block), peer)
         except OSError as error:

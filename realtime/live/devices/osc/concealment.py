@@ -1,4 +1,4 @@
-"""Concealment: what is heard in place of a block that never came, without a click.
+"""Concealment: sound in place of a block that never came, without a click.
 
 The last sound runs back and forth, so that it goes on where it ended, and dies away; what comes after it fades in.
 """
@@ -21,7 +21,7 @@ class Concealer:
         self._broken = False
 
     def take(self, block: Audio) -> Audio:
-        """Return what is heard of a block that has come: itself, or after a gap the way back to it."""
+        """Return the sound for a block that has come: itself, or after a gap the way back to it."""
         if self._broken:
             rising = np.linspace(0, 1, block.shape[1], endpoint=False, dtype=np.float32)
             block = crossfade(self._carry_on(block.shape[1]), block, rising)
@@ -29,7 +29,7 @@ class Concealer:
         return block
 
     def conceal(self, frames: int) -> Audio:
-        """Return what is heard instead of a block of so many frames."""
+        """Return the sound instead of a block of so many `frames`."""
         self._broken = True
         return self._carry_on(frames)
 
@@ -42,7 +42,7 @@ class Concealer:
         size = self._last.shape[1]
         count = self._gone + np.arange(frames)
         self._gone += frames
-        turn = count % (2 * size)
-        place = np.where(turn < size, size - 1 - turn, turn - size)
+        phase = count % (2 * size)
+        place = np.where(phase < size, size - 1 - phase, phase - size)
         gain = np.clip(1 - (count + 1) / self._fade, 0, None).astype(np.float32)
         return self._last[:, place] * gain

@@ -1,6 +1,6 @@
 """The jitter buffer: numbered items come in any order or not at all, and leave in order, some behind the newest.
 
-The talker's pace is the only clock: an item leaves when one that is `depth` numbers newer has come. So a talker that
+The sender's pace is the only clock: an item leaves when one that is `held` numbers newer has come. So a sender that
 stalls loses nothing, and the delay, counted in items, is always the same.
 """
 
@@ -16,12 +16,12 @@ T = TypeVar("T")
 _WIDEST_GAP = 16
 """So many missing items in a row are replaced one by one; beyond that the run is broken."""
 _LATEST = 64
-"""An item that is older than this is no late one: the talker counts anew."""
+"""An item that is older than this is no late one: the sender counts anew."""
 
 
 @dataclass
 class Arrivals:
-    """What came, and how. `concealed` were missing when their turn came; those came `late`, or are `lost`.
+    """What came, and how. `concealed` were missing when they were due; those came `late`, or are `lost`.
 
     `duplicate` came twice, or from before the beginning.
     """
@@ -35,10 +35,10 @@ class Arrivals:
 
 
 class JitterBuffer(Generic[T]):
-    """One unbroken run of items, `depth` of them held back; their numbers wrap around. Counts into `arrivals`."""
+    """One unbroken run of items, `held` of them held back; their numbers wrap around. Counts into `arrivals`."""
 
-    def __init__(self, depth: int, arrivals: Arrivals) -> None:
-        self._depth = depth
+    def __init__(self, held: int, arrivals: Arrivals) -> None:
+        self._held = held
         self._arrivals = arrivals
         self._waiting: dict[int, T] = {}
         self._missed: set[int] = set()
@@ -50,12 +50,12 @@ class JitterBuffer(Generic[T]):
         return not self._begun or -_LATEST <= self._unwrapped(number) - self._newest <= _WIDEST_GAP + 1
 
     def push(self, number: int, item: T) -> list[tuple[int, T | None]]:
-        """Take in an item that fits; return those whose turn has come, None for one that is missing."""
+        """Take in an item that fits; return those that are due, None for one that is missing."""
         self._arrivals.received += 1
         if not self._begun:
             self._begun, self._newest, self._next = True, number, number
         place = self._unwrapped(number)
-        if not self._released and place >= self._newest - self._depth:
+        if not self._released and place >= self._newest - self._held:
             self._next = min(self._next, place)
         if place < self._next:
             self._count_late(place)
@@ -66,7 +66,7 @@ class JitterBuffer(Generic[T]):
         self._arrivals.reordered += place < self._newest
         self._waiting[place] = item
         self._newest = max(self._newest, place)
-        return self._release(self._newest - self._depth)
+        return self._release(self._newest - self._held)
 
     def flush(self) -> list[tuple[int, T | None]]:
         """Return all that still waits."""
@@ -81,10 +81,10 @@ class JitterBuffer(Generic[T]):
         return self._newest + (number - self._newest + NUMBERS // 2) % NUMBERS - NUMBERS // 2
 
     def _release(self, last: int) -> list[tuple[int, T | None]]:
-        turns = [(place % NUMBERS, self._taken(place)) for place in range(self._next, last + 1)]
+        due = [(place % NUMBERS, self._taken(place)) for place in range(self._next, last + 1)]
         self._next = max(self._next, last + 1)
-        self._released = self._released or bool(turns)
-        return turns
+        self._released = self._released or bool(due)
+        return due
 
     def _taken(self, place: int) -> T | None:
         item = self._waiting.pop(place, None)
@@ -95,7 +95,7 @@ class JitterBuffer(Generic[T]):
         return item
 
     def _count_late(self, place: int) -> None:
-        """Count an item whose turn is over."""
+        """Count an item that was due before."""
         if place in self._missed:
             self._missed.remove(place)
             self._arrivals.lost -= 1

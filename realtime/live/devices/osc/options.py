@@ -1,4 +1,4 @@
-"""What follows `--audio osc:`, word by word: where to listen, to whom, and where the answers go.
+"""What follows `--audio osc:`, word by word: where to listen, which peers are allowed, and where the results go.
 
 osc:9002,jitter=3,to=127.0.0.1:9003,host=0.0.0.0,allow=192.168.1.0/24
 """
@@ -21,7 +21,7 @@ _EXPECTED = "osc[:PORT][,jitter=BLOCKS][,to=HOST:PORT][,host=ADDRESS][,allow=PEE
 class OscAudioChoice:
     """The UDP port (0: any free one) and address to listen on, and the peers allowed beyond this machine.
 
-    `jitter`: blocks held back to wait for late ones. `to`: where answers go; None: to whoever talks.
+    `jitter`: blocks held back to wait for late ones. `to`: where results go; None: to the sender.
     """
 
     port: int = PORT
@@ -54,7 +54,7 @@ def parse_choice(text: str) -> OscAudioChoice:
 
 
 def reachable(choice: str, host: str, allow: Iterable[str]) -> str:
-    """Return `choice`, `osc` with or without what follows it, with where to listen and to whom."""
+    """Return `choice`, `osc` with or without what follows it, with where to listen and the peers allowed."""
     kind, _, words = choice.partition(":")
     return f"{kind}:{','.join((words, f'host={host}', *(f'allow={peer}' for peer in allow)))}"
 

@@ -248,7 +248,7 @@ def test_one_talker_is_heard_at_a_time_and_another_when_the_first_has_gone():
     talk = Talk(depth=0)
     assert talk.hear(packet(0), peer="first", now=1.0)
     assert not talk.hear(packet(0), peer="second", now=1.5)
-    assert "first is talking" in talk.shown[0]
+    assert "first is sending" in talk.shown[0]
     assert talk.hear(packet(1), peer="first", now=1.9)
     assert not talk.hear(packet(1), peer="second", now=2.8)
     assert talk.hear(packet(2), peer="second", now=2.9)
