@@ -8,14 +8,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from gramophone.models.parameters import ParameterError
 from gramophone.presets import PresetError
 from gramophone.realtime.control.osc.address_space import NORMALISED, ROOT, AddressSpace
 from gramophone.realtime.control.osc.bundle_scheduler import BundleScheduler, timed_messages
 from gramophone.realtime.control.osc.method import OscMethod
-from gramophone.realtime.control.osc.pending_writes import PendingWrite, PendingWrites
 from gramophone.realtime.control.osc.subscriptions import LIFETIME_S, USUAL_HZ, Subscriptions
 from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.error_log import RefusedError
@@ -29,6 +28,57 @@ Redirect = Callable[[P, int], P]
 _MOST_OUTGOING = 10_000
 _PRESET_POLL_S = 0.005
 """How often to ask whether a preset change is done that messages wait for."""
+
+
+class PendingWrite(NamedTuple, Generic[P]):
+    """A method, the checked value to write, and the peer that sent it."""
+
+    method: OscMethod
+    checked: Any
+    peer: P
+
+
+class PendingWrites(Generic[P]):
+    """Of all checked values, the newest for each key, in the order in which the newest came.
+
+    A flood to one address then costs one write, and no newest value is lost, whatever comes between. A change of preset
+    sets all parameters, so writes before it need not be done.
+    """
+
+    def __init__(self) -> None:
+        self._writes: dict[str, PendingWrite[P]] = {}
+        self._behind: list[tuple[Message, P]] = []
+        self._changes_parameters = False
+
+    def __bool__(self) -> bool:
+        return bool(self._writes)
+
+    @property
+    def changes_parameters(self) -> bool:
+        """Whether a write waits after which addresses may come, go or mean something else."""
+        return self._changes_parameters
+
+    @property
+    def holds_messages(self) -> bool:
+        """Whether messages wait to be checked once the addresses have changed."""
+        return bool(self._behind)
+
+    def put(self, write: PendingWrite[P]) -> None:
+        """Add a write, in place of an older one with the same key."""
+        method = write.method
+        self._writes.pop(method.key, None)
+        self._writes[method.key] = write
+        self._changes_parameters = self._changes_parameters or method.changes_parameters
+
+    def put_behind(self, message: Message, peer: P) -> None:
+        """Add a message that can only be checked once the addresses have changed."""
+        self._behind.append((message, peer))
+
+    def take(self) -> tuple[list[PendingWrite[P]], list[tuple[Message, P]]]:
+        """Remove and return the writes, and the messages that are to be checked after them."""
+        writes, behind = list(self._writes.values()), self._behind
+        self._writes, self._behind, self._changes_parameters = {}, [], False
+        return writes, behind
 
 
 class Dispatcher(Generic[P]):
