@@ -162,7 +162,7 @@ def test_a_value_is_checked_once_whichever_way_it_comes_and_not_again_in_the_cha
     assert checked == []
 
 
-def test_after_a_preset_that_cannot_be_played_the_desk_shows_what_still_plays():
+def test_after_a_preset_that_cannot_be_played_the_controller_shows_what_still_plays():
     session = Session(load("hall"))
     controller = Controller(load("hall"), session, patience_s=60)
     layouts = []

@@ -99,7 +99,7 @@ def test_between_factory_presets_every_value_fits_its_knob(first, second, positi
         assert knob.check(turned[address]) == turned[address]
 
 
-def test_a_desk_turns_knobs_within_a_chain_and_fades_between_chains():
+def test_a_morph_sets_parameters_within_a_chain_and_fades_between_chains():
     setup = Setup(FIRST)
     play(setup.controller, Morph(FIRST, SECOND).at(0.25))
     assert {call[0] for call in setup.sink.calls} == {"set"}

@@ -20,7 +20,7 @@ class Host:
 
     def __init__(self, depth: int = 1, spare: int | None = 0) -> None:
         self.shared = SharedState.new(1)
-        self.relay = AudioCallback(self.shared, make_wake(), 1, spare if spare is None else depth - 1)
+        self.callback = AudioCallback(self.shared, make_wake(), 1, spare if spare is None else depth - 1)
         self.heard = np.zeros((1, 0), np.float32)
         self.played = np.zeros((1, DELAY), np.float32)
 
@@ -29,7 +29,7 @@ class Host:
         at = self.heard.shape[1]
         block = SINE[None, at : at + frames]
         self.heard = np.concatenate((self.heard, block), axis=1)
-        output = self.relay.process(block)
+        output = self.callback.process(block)
         for number in answered:
             self.answer(number, frames)
         return output
@@ -131,7 +131,7 @@ def test_before_the_first_answer_the_dry_sound_plays_and_nothing_is_counted(host
     assert host.shared.status["underruns"] == 0
 
 
-def test_a_muted_desk_is_silent_even_without_a_worker(host: Host) -> None:
+def test_a_muted_engine_is_silent_even_without_a_worker(host: Host) -> None:
     host.run(set(), blocks=10)
     host.shared.parameters.set(0, {SWITCH_PLACES["mute"]: 1})
     host.step()
@@ -151,7 +151,7 @@ def test_another_block_size_is_another_latency_at_once(host: Host) -> None:
 
 def test_a_new_audio_process_goes_on_counting(host: Host) -> None:
     host.run(set(), blocks=10)
-    host.relay = AudioCallback(host.shared, make_wake(), 1)
+    host.callback = AudioCallback(host.shared, make_wake(), 1)
     host.step()
     assert host.shared.inputs.newest == 10
 
@@ -159,6 +159,6 @@ def test_a_new_audio_process_goes_on_counting(host: Host) -> None:
 def test_a_bug_in_the_callback_is_silence_and_counted() -> None:
     host = Host()
     too_long = np.zeros((1, host.shared.inputs.longest + 1), np.float32)
-    assert host.relay.process(too_long).shape == too_long.shape
+    assert host.callback.process(too_long).shape == too_long.shape
     assert host.shared.status["errors"] == 1
     host.shared.close()

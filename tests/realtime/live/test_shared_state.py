@@ -1,4 +1,4 @@
-"""What the live processes share: rings against a list, boards that keep the newest value, bells of both makes."""
+"""What the live processes share: rings against a list, memory of the newest values, events of both kinds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gramophone.realtime.switches import SWITCHES
 from gramophone.realtime.system.wakeup import EventWake, SemaphoreWake, make_wake
 
 SPAWN = get_context("spawn")
-BELLS = [SemaphoreWake, *([EventWake] if sys.platform == "linux" else [])]
+EVENTS = [SemaphoreWake, *([EventWake] if sys.platform == "linux" else [])]
 LONG_S = 60
 
 
@@ -74,7 +74,7 @@ def test_a_reader_in_another_process_never_sees_half_a_block() -> None:
     ring.close()
 
 
-def test_a_board_tells_each_change_once() -> None:
+def test_the_parameter_memory_returns_each_change_once() -> None:
     memory = ParameterMemory(8)
     memory.add(0, [1.0, 2.0, 3.0])
     reader = memory.reader(0, [1.0, 2.0, 3.0])
@@ -89,7 +89,7 @@ def test_a_board_tells_each_change_once() -> None:
     memory.close()
 
 
-def test_knobs_of_a_coming_chain_do_not_turn_those_of_the_playing_one() -> None:
+def test_values_of_a_coming_chain_do_not_set_those_of_the_playing_one() -> None:
     memory = ParameterMemory(8)
     memory.add(0, [1.0])
     playing = memory.reader(0, [1.0])
@@ -230,8 +230,8 @@ def answer(question: SemaphoreWake, reply: SemaphoreWake, times: int) -> None:
         reply.set()
 
 
-@pytest.mark.parametrize("kind", BELLS)
-def test_a_bell_wakes_another_process_every_time(kind: type) -> None:
+@pytest.mark.parametrize("kind", EVENTS)
+def test_an_event_wakes_another_process_every_time(kind: type) -> None:
     question, reply, times = kind(), kind(), 200
     other = SPAWN.Process(target=answer, args=(question, reply, times), daemon=True)
     other.start()
@@ -244,21 +244,21 @@ def test_a_bell_wakes_another_process_every_time(kind: type) -> None:
     reply.close()
 
 
-@pytest.mark.parametrize("kind", BELLS)
-def test_rings_while_nobody_waits_are_kept_as_one(kind: type) -> None:
-    bell, reply = kind(), kind()
+@pytest.mark.parametrize("kind", EVENTS)
+def test_an_event_set_many_times_before_a_wait_is_one(kind: type) -> None:
+    event, reply = kind(), kind()
     for _ in range(1000):
-        bell.set()
-    bell.wait()
-    other = SPAWN.Process(target=answer, args=(bell, reply, 1), daemon=True)
+        event.set()
+    event.wait()
+    other = SPAWN.Process(target=answer, args=(event, reply, 1), daemon=True)
     other.start()
     other.join(0.3)
     assert other.is_alive()
-    bell.set()
+    event.set()
     reply.wait()
     other.join(LONG_S)
     assert other.exitcode == 0
 
 
-def test_the_quickest_bell_is_the_system_s_own() -> None:
+def test_the_quickest_event_is_the_system_s_own() -> None:
     assert type(make_wake()).__name__ == ("EventWake" if hasattr(os, "eventfd") else "SemaphoreWake")

@@ -1,4 +1,4 @@
-"""A whole session on JACK with its hands: what OSC asks for is played, together, and shown as it is played."""
+"""A whole session on JACK with its control surfaces: what OSC sets is played, together, and shown as it is played."""
 
 import os
 import shutil
@@ -17,13 +17,13 @@ from gramophone.realtime.live.surfaces import Surfaces, midi_inputs
 from gramophone.realtime.osc.packet import encode
 from gramophone.realtime.parameter_table import complete
 
-SERVER = f"gramophone-hands-{os.getpid()}"
+SERVER = f"gramophone-surfaces-{os.getpid()}"
 BUNDLES = 200
 
 
 @pytest.fixture
 def play(monkeypatch, tmp_path):
-    """Return the port of OSC, the desk, what happened to the player, and what was said to people."""
+    """Return the port of OSC, the controller, the player's events, and the news for people."""
     if not shutil.which("jackd") or not shutil.which("jack_wait"):
         pytest.skip("needs jackd: apt install jackd2")
     pytest.importorskip("jack", reason="needs JACK-Client: pip install JACK-Client")
@@ -39,8 +39,8 @@ def play(monkeypatch, tmp_path):
         preset = complete(load("cathedral"))
         session.start(preset)
         controller = Controller(preset, session)
-        for hand in Surfaces(osc_port=0, http_port=None, midi=None).on(controller, session, said.append):
-            opened = stack.enter_context(hand)
+        for surface in Surfaces(osc_port=0, http_port=None, midi=None).on(controller, session, said.append):
+            opened = stack.enter_context(surface)
         session.wait_until_playing()
         yield opened.port, controller, events, said
 

@@ -74,7 +74,7 @@ class Simulation:
         self.shared = SharedState.new(2, recorded=True)
         self.shared.status["block"] = BLOCK
         self.wake = make_wake()
-        self.relay = AudioCallback(self.shared, self.wake, 2)
+        self.callback = AudioCallback(self.shared, self.wake, 2)
         self.events: list[Event] = []
         self.heard: list[object] = []
         self.complaints: list[str] = []
@@ -118,14 +118,14 @@ class Simulation:
         self.set_many({address: value})
 
     def set_many(self, changes: Mapping[str, Value], *, texts_first: bool = True) -> None:
-        """Turn knobs; texts go by pipe before the board speaks of them, or too late."""
+        """Turn knobs; texts go by pipe before the memory holds their numbers, or too late."""
         numbers = {address: next(self.numbers) for address, value in changes.items() if isinstance(value, str)}
         texts = [Text(number, str(changes[address])) for address, number in numbers.items()]
         for text in texts if texts_first else ():
             self.worker.send(text)
         slots = self.slots | SWITCH_PLACES
-        on_board = {slots[address]: float(numbers.get(address, value)) for address, value in changes.items()}
-        self.shared.parameters.set(self.generation, on_board)
+        numbers_held = {slots[address]: float(numbers.get(address, value)) for address, value in changes.items()}
+        self.shared.parameters.set(self.generation, numbers_held)
         for text in () if texts_first else texts:
             self.catch_up()
             self.worker.send(text)
@@ -142,7 +142,7 @@ class Simulation:
         """Play `sound` block by block, each when the worker is done with the last."""
         made = []
         for start in range(0, sound.shape[1], BLOCK):
-            made.append(self.relay.process(sound[:, start : start + BLOCK]))
+            made.append(self.callback.process(sound[:, start : start + BLOCK]))
             if wait:
                 self.catch_up()
         return np.concatenate(made, axis=1)

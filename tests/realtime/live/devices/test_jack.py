@@ -206,7 +206,7 @@ def test_a_killed_worker_is_replaced_with_the_same_values(session: Session) -> N
     until(lambda: abs(level_of_loop()) < 0.1)
 
 
-def test_the_desk_mutes_bypasses_panics_and_changes_presets(session: Session) -> None:
+def test_the_controller_mutes_bypasses_panics_and_changes_presets(session: Session) -> None:
     controller = Controller(session_preset(session), session)
     quieter = complete(Preset("quieter", (StageSettings("volume", "gain", {"gain": -12.0}),)))
     controller.change(quieter)
