@@ -24,12 +24,12 @@ _HOUR = """
 import json, resource, sys
 from pathlib import Path
 from gramophone.offline.bench.timing import LONG_CHAIN
-from gramophone.offline.render import Request, render_file
+from gramophone.offline.render import RenderRequest, render_file
 from gramophone.presets import load
 from gramophone.realtime.engine import Engine
 Engine(load(LONG_CHAIN), 48000, 2).close()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-render_file(Path(sys.argv[1]), Path(sys.argv[2]), Request(load(LONG_CHAIN)), lambda seconds: None)
+render_file(Path(sys.argv[1]), Path(sys.argv[2]), RenderRequest(load(LONG_CHAIN)), lambda seconds: None)
 print(json.dumps([before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
 """
 

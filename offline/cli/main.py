@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from functools import cached_property
 from pathlib import Path
@@ -64,6 +65,7 @@ def main(ahead: StandbyWorker | None = None) -> None:
 
     `ahead` is a worker process for `play`, where one was started before.
     """
+    _end_as_on_interrupt()
     try:
         app(obj=ahead)
     except SystemExit as end:
@@ -79,6 +81,18 @@ def main(ahead: StandbyWorker | None = None) -> None:
         if not _is_ours(error):
             raise
         fail(str(error))
+
+
+def _end_as_on_interrupt() -> None:
+    """Clean up when the terminal is closed or the process is asked to end, as on Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP: so be it
+            signal.signal(number, interrupt)
 
 
 def _print_version(wanted: bool) -> None:

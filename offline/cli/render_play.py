@@ -31,20 +31,31 @@ def render(
     block: Annotated[int, typer.Option(min=1, help="Frames per block.")] = 4096,
     device: DeviceOption = "auto",
     keep_format: Annotated[bool, typer.Option("--format", help="Write the input's own format, not WAV.")] = False,
+    tail: Annotated[
+        str, typer.Option(metavar="S", help="Seconds to go on behind the input's end; auto: until it is quiet.")
+    ] = "0",
     picture: Annotated[bool, typer.Option(help="Draw content, style and result beside each result.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Render again what is there already.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Render again what is there already, and replace it.")] = False,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Render without a stage that cannot play.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Render files through a preset; each result has its input's length, rate and channels, aligned to the sample."""
     from gramophone.offline.progress import RenderProgress
     from gramophone.offline.render import RenderRequest, announced_seconds, find_inputs, plan, render_all
 
-    request = RenderRequest(checked_preset(preset, settings), block, device, picture)
-    files, missing = find_inputs(inputs)
-    work = plan(files, out, suffix=None if keep_format else ".wav", overwrite=overwrite)
-    work.failed.update(missing)
-    out.mkdir(parents=True, exist_ok=True)
-    with RenderProgress(json, announced_seconds(work)) as progress:
+    if "" in inputs:
+        raise typer.BadParameter("an empty name; expected a file, folder or pattern", param_hint="INPUT...")
+    request = RenderRequest(
+        checked_preset(preset, settings), block, device, picture, _checked_tail(tail), allow_missing
+    )
+    found = find_inputs(inputs, out)
+    work = plan(found.files, out, request, suffix=None if keep_format else ".wav", overwrite=overwrite)
+    work.failed.update(found.failed)
+    _make_folder(out)
+    shown = sys.stderr.isatty() and not json
+    with RenderProgress(json, announced_seconds(work) if shown else 0.0) as progress:
         outcome = render_all(work, request, jobs, progress)
     if json:
         print_json(
@@ -53,11 +64,14 @@ def render(
                 "skipped": [str(path) for path in outcome.skipped],
                 "failed": {str(path): why for path, why in outcome.failed.items()},
                 "warnings": {str(path): why for path, why in outcome.warnings.items()},
+                "aside": {str(path): why for path, why in found.aside.items()},
                 "seconds": outcome.seconds,
             }
         )
     else:
         wrote(*outcome.rendered)
+    for path, why in found.aside.items():
+        say(f"left aside: {path}: {why}")
     for path, why in outcome.warnings.items():
         say(f"warning: {path}: {why}")
     for path, why in outcome.failed.items():
@@ -65,6 +79,26 @@ def render(
     say(f"{len(outcome.rendered)} rendered, {len(outcome.skipped)} there already, {len(outcome.failed)} failed")
     if outcome.failed:
         raise typer.Exit(1)
+
+
+def _checked_tail(text: str) -> str:
+    from gramophone.offline.render.render_file import parse_tail
+
+    try:
+        return parse_tail(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}: expected seconds from 0 to 3600, or auto", param_hint="--tail") from None
+
+
+def _make_folder(out: Path) -> None:
+    from gramophone.realtime.files import SoundFileError
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise SoundFileError(f"{out}: is a file; expected a folder") from None
+    except (OSError, ValueError) as error:
+        raise SoundFileError(f"{out}: cannot be made: {getattr(error, 'strerror', None) or error}") from None
 
 
 def play(

@@ -88,7 +88,7 @@ class Metadata:
 
     def lost_in(self, family: str, channels: int) -> tuple[str, ...]:
         """Return what a file of another family cannot keep, in words."""
-        lost = [] if family == self.family else [block.meaning for block in self.blocks]
+        lost = [block.meaning for block in self.blocks if block.meaning and family != self.family]
         if family not in ("RIFF", "FLAC") and self.channel_mask and channels > 2:
             lost.append("the speaker mask")
         if (

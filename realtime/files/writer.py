@@ -40,7 +40,7 @@ _LIMITS = {
     "AIFF": (1024, 2**31 - 1),
 }
 """The most channels and the highest rate in Hz of each format. Beyond them libvorbis ends the process (SIGSEGV)."""
-FAMILIES = {"WAV": "RIFF", "FLAC": "FLAC", "MP3": "MP3", "OGG": "OGG", "AIFF": "AIFF"}
+_FAMILIES = {"WAV": "RIFF", "FLAC": "FLAC", "MP3": "MP3", "OGG": "OGG", "AIFF": "AIFF"}
 """Which metadata a format holds (`Metadata.family`)."""
 
 
@@ -157,7 +157,7 @@ class AudioWriter:
             raise self._file.error
 
     def _failure(self, error: Exception, asked: str = "") -> SoundFileError:
-        if isinstance(error, soundfile.LibsndfileError) and self._file.error:
+        if isinstance(error, soundfile.LibsndfileError | AssertionError) and self._file.error:
             error = self._file.error
         if not self.path.parent.is_dir():
             why = "no such folder"
@@ -175,3 +175,8 @@ class AudioWriter:
 def _remove(path: Path) -> None:
     with suppress(OSError):
         path.unlink()
+
+
+def family_of(path: Path) -> str:
+    """Return which metadata a file of this name holds (`Metadata.family`)."""
+    return _FAMILIES[FORMATS[path.suffix.lower()][0]]

@@ -133,7 +133,7 @@ def test_what_others_encode_is_read_as_ffmpeg_decodes_it(tmp_path, name):
 @pytest.mark.parametrize("name", ["a.ogg", "a.flac"])
 def test_channels_come_in_the_order_of_wav(tmp_path, channels, name):
     """Vorbis numbers loudspeakers otherwise; a tone of its own level in each channel shows where it went."""
-    tones = np.stack([0.1 * (c + 1) * np.sin(np.arange(RATE) * (0.005 + 0.0005 * c)) for c in range(channels)])
+    tones = np.stack([0.1 * (c + 1) * np.sin(np.arange(RATE) * (0.0023 + 0.0001 * c)) for c in range(channels)])
     soundfile.write(tmp_path / "in.wav", tones.T, RATE, subtype="PCM_16")
     codec = "libvorbis" if name == "a.ogg" else "flac"
     run(f"ffmpeg -loglevel error -i in.wav -c:a {codec} {name}", tmp_path)

@@ -1,0 +1,156 @@
+"""The sound files that names on the command line stand for."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gramophone.offline.render.provenance import encoded_name, read_provenance
+from gramophone.realtime.files import EXTENSIONS
+from gramophone.realtime.live.replay import is_recording
+
+_APPLE_DOUBLE = b"\x00\x05\x16\x07"
+"""How the files begin that macOS lays beside others, as `._name`, on disks and in archives that are not its own."""
+_APPLE_FOLDER = "__MACOSX"
+
+
+@dataclass
+class Inputs:
+    """Files to render; names in vain, with why; and files left aside, with what they are."""
+
+    files: list[Path] = field(default_factory=list)
+    failed: dict[Path, str] = field(default_factory=dict)
+    aside: dict[Path, str] = field(default_factory=dict)
+
+
+def find_inputs(names: Iterable[str], out: Path | None = None) -> Inputs:
+    """Return the sound files that `names` (files, folders, patterns) stand for, each once.
+
+    A file named outright is taken whatever its ending. Folders are searched to the bottom by ending; a folder that
+    `gramophone play --record` made is one input, to be played again. In what is searched, results of other files in it
+    and everything in `out`, the folder for the results, are no inputs, nor is what macOS keeps beside files.
+    """
+    inputs, searched = Inputs(), _Search(out)
+    found: dict[str, Path] = {}
+    for name in names:
+        path = Path(name)
+        try:
+            if path.exists() and not (path.is_dir() and not is_recording(path)):
+                found.setdefault(os.path.realpath(path), _itself(path))
+                continue
+            files = list(searched.folder(path) if path.is_dir() else searched.pattern(name))
+        except (OSError, ValueError) as error:
+            inputs.failed[path] = getattr(error, "strerror", None) or str(error)
+            continue
+        if not files and path not in searched.failed:
+            inputs.failed[path] = f"no sound file there; expected a file, folder or pattern of {', '.join(EXTENSIONS)}"
+        for file in files:
+            found.setdefault(os.path.realpath(file), file)
+    inputs.failed |= searched.failed
+    results = _results_of_others(found.values(), searched.found)
+    inputs.aside = searched.aside | results
+    inputs.files = [file for file in found.values() if file not in results]
+    return inputs
+
+
+class _Search:
+    """Searches folders and patterns; keeps what could not be searched and what is left aside."""
+
+    def __init__(self, out: Path | None) -> None:
+        self._out = os.path.realpath(out) if out else None
+        self.failed: dict[Path, str] = {}
+        self.aside: dict[Path, str] = {}
+        self.found: set[Path] = set()
+
+    def folder(self, root: Path) -> Iterator[Path]:
+        """Yield the sound files and recordings below a folder."""
+        visited = {os.path.realpath(root)}
+        for folder, folders, files in os.walk(root, onerror=self._note, followlinks=True):
+            here = Path(folder)
+            for name in sorted(folders):
+                below = here / name
+                real = os.path.realpath(below)
+                if is_recording(below):
+                    yield from self._take(below)
+                elif name != _APPLE_FOLDER and real not in visited and not self._is_out(real, root):
+                    visited.add(real)
+                    continue
+                folders.remove(name)
+            folders.sort()
+            for name in sorted(files):
+                if Path(name).suffix.lower() in EXTENSIONS:
+                    yield from self._take(here / name)
+
+    def pattern(self, name: str) -> Iterator[Path]:
+        """Yield what a pattern matches; the part of it that is there as it stands is no pattern."""
+        parts = Path(name).parts
+        literal = next((i for i in range(len(parts), 0, -1) if _is_there(Path(*parts[:i]))), 0)
+        root = Path(*parts[:literal]) if literal else Path()
+        rest = str(Path(*parts[literal:])) if literal < len(parts) else ""
+        # Path.glob knows no absolute patterns, and sees hidden files.
+        pattern = os.path.join(glob.escape(str(root)), rest) if literal else rest  # noqa: PTH118
+        for match in map(Path, sorted(glob.glob(pattern, recursive=True))):  # noqa: PTH207
+            if _APPLE_FOLDER in match.parts or self._is_out(os.path.realpath(match), root):
+                continue
+            if match.is_dir() and not is_recording(match):
+                yield from self.folder(match)
+            else:
+                yield from self._take(match)
+
+    def _take(self, file: Path) -> Iterator[Path]:
+        if file.name.startswith("._") and _begins_with(file, _APPLE_DOUBLE):
+            self.aside[file] = "what macOS keeps beside a file, no sound"
+        else:
+            self.found.add(file)
+            yield file
+
+    def _is_out(self, real: str, root: Path) -> bool:
+        """Whether a path lies in the folder for the results, which lies in what is searched."""
+        if self._out is None or (os.path.realpath(root) + os.sep).startswith(self._out + os.sep):
+            return False
+        return (real + os.sep).startswith(self._out + os.sep)
+
+    def _note(self, error: OSError) -> None:
+        self.failed[Path(error.filename)] = f"cannot be searched: {error.strerror}"
+
+
+def _results_of_others(files: Iterable[Path], searched: set[Path]) -> dict[Path, str]:
+    """Return the searched files that are marked as results of others among `files`: those of the same stem."""
+    stems: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        stems[file.stem].append(file)
+    results: dict[Path, str] = {}
+    for group in stems.values():
+        for file in group if len(group) > 1 else []:
+            with suppress(OSError):
+                made = read_provenance(file) if file in searched and file.is_file() else None
+                if made and any(encoded_name(other) == made.name for other in group if other != file):
+                    results[file] = "a result of another input"
+    return results
+
+
+def _itself(path: Path) -> Path:
+    """Return the file behind a name such as /dev/stdin, which is another file in another process."""
+    return Path(os.path.realpath(path)) if path.parts[:2] in (("/", "dev"), ("/", "proc")) else path
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _begins_with(path: Path, magic: bytes) -> bool:
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(len(magic)) == magic
+    except OSError:
+        return False

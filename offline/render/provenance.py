@@ -1,0 +1,108 @@
+"""What made a result: version, settings and input, in a tag of the result itself, which goes where the file goes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import quote_from_bytes
+
+from gramophone.models.parameters import Value
+from gramophone.presets import Preset
+from gramophone.realtime.files.survey import open_regular
+from gramophone.realtime.live.replay import is_recording
+
+_MARK = re.compile(rb"gramophone (\S{1,40}) settings=([0-9a-f]{16}) input=([0-9a-f]{16}) from=([\w.~%-]*)")
+_HEAD_BYTES, _END_BYTES = 1 << 18, 1 << 16
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """A program version, digests of the settings and of the input's bytes, and the input's name, percent-encoded."""
+
+    version: str
+    settings: str
+    input: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"gramophone {self.version} settings={self.settings} input={self.input} from={self.name}"
+
+    def difference(self, wanted: Provenance) -> str:
+        """Return in words in what a result differs from the wanted one; empty if in nothing that is heard."""
+        kinds = (
+            ("settings", "with other settings"),
+            ("input", "from another input"),
+            ("version", "by another version"),
+        )
+        return " and ".join(text for key, text in kinds if getattr(self, key) != getattr(wanted, key))
+
+
+def provenance(source: Path, preset: Preset, tail: str) -> Provenance:
+    """Return what a render of `source` is to be marked with.
+
+    Raises:
+        OSError: the input cannot be read.
+    """
+    stages = [(stage.name, stage.kind, _plain(stage.values)) for stage in preset.stages]
+    settings = json.dumps([stages, tail], sort_keys=True, default=str).encode("utf-8", "surrogatepass")
+    return Provenance(version("gramophone"), _digest(settings), digest_of(source), encoded_name(source))
+
+
+def digest_of(source: Path) -> str:
+    """Return a digest of a file's bytes, or of all the files of a recording."""
+    files = sorted(path for path in source.iterdir() if path.is_file()) if is_recording(source) else [source]
+    total = hashlib.blake2b(digest_size=8)
+    for path in files:
+        with open_regular(path) as file:
+            while block := file.read(1 << 20):
+                total.update(block)
+    return total.hexdigest()
+
+
+def encoded_name(path: Path) -> str:
+    """Return a file's name in the letters of a URL."""
+    return quote_from_bytes(os.fsencode(path.name), safe="")
+
+
+def read_provenance(path: Path) -> Provenance | None:
+    """Return what a result is marked with; None if gramophone did not make it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        content = file.read(_HEAD_BYTES)
+        file.seek(max(size - _END_BYTES, 0))
+        found = _MARK.search(content) or _MARK.search(file.read())
+    return Provenance(*(part.decode("ascii", "replace") for part in found.groups())) if found else None
+
+
+def _plain(values: Mapping[str, Value]) -> dict[str, object]:
+    """Return values for comparison: a file counts by what is in it, not by where it lies."""
+    return {key: _file_digest(value) if isinstance(value, str) and value else value for key, value in values.items()}
+
+
+def _file_digest(text: str) -> str:
+    try:
+        known = Path(text).stat() if Path(text).is_file() else None
+    except (OSError, ValueError):
+        known = None
+    return _cached_digest(text, known.st_mtime_ns, known.st_size) if known else text
+
+
+@lru_cache(maxsize=64)
+def _cached_digest(path: str, _changed_ns: int, _size: int) -> str:
+    return digest_of(Path(path))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=8).hexdigest()

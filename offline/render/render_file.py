@@ -1,0 +1,175 @@
+"""One file through a preset: of its length, rate and channels, aligned to the sample, with its metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gramophone.offline.render.provenance import provenance
+from gramophone.presets import Preset
+from gramophone.realtime.files import AudioReader, AudioWriter, Metadata
+from gramophone.realtime.files.writer import family_of
+from gramophone.realtime.stage import Audio
+
+Tick = Callable[[float], None]
+"""Called with the seconds of sound done since the last call."""
+
+AUTO = "auto"
+_HIGHEST_RATE = 1_000_000
+_QUIET = 10 ** (-80 / 20)
+_QUIET_S = 2.0
+"""A tail has ended when nothing above -80 dBFS was heard for so long: echoes come in between."""
+_LONGEST_TAIL_S = 60.0
+
+
+class RenderError(RuntimeError):
+    """A file cannot be rendered as the preset says; the message tells why."""
+
+
+@dataclass(frozen=True)
+class RenderRequest:
+    """How every file of a run is rendered; travels to the worker processes.
+
+    `tail` is how long to go on behind the input's end, in seconds, or `auto`: until a reverb has died away.
+    """
+
+    preset: Preset
+    block: int = 4096
+    device: str = "auto"
+    picture: bool = False
+    tail: str = "0"
+    allow_missing: bool = False
+    """Whether stages that cannot play may be left out of the sound."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One file done: seconds of sound, and what is to be known about it."""
+
+    seconds: float
+    remarks: tuple[str, ...] = ()
+
+
+def render_file(source: Path, target: Path, request: RenderRequest, tick: Tick) -> Rendered:
+    """Render one file block by block.
+
+    A recording of `gramophone play` is played again with its own preset, to the samples that were heard.
+
+    Raises:
+        SoundFileError: the input cannot be read to its end or the output not be written; no output is left.
+        PresetError: the preset does not fit this file's format.
+        RenderError: a stage was left out, or the file's rate is beyond what stages are made for; no output is left.
+    """
+    made = str(provenance(source, request.preset, request.tail))
+    if source.is_dir():
+        return _replay(source, target, made, tick)
+
+    from gramophone.realtime.engine import Engine
+
+    with AudioReader(source) as reader:
+        if reader.rate > _HIGHEST_RATE:
+            raise RenderError(f"{source}: a rate of {reader.rate} Hz; expected at most {_HIGHEST_RATE} Hz")
+        metadata = reader.metadata
+        engine = Engine(request.preset, reader.rate, reader.channels, request.device)
+        try:
+            tail = _Tail(request.tail, reader.rate)
+            frames = reader.frames + tail.longest
+            with AudioWriter(target, reader.rate, reader.channels, frames, metadata.made_by(made)) as writer:
+                sound = engine.aligned(_followed(reader, request.block, tail.longest))
+                for block in tail.trimmed(sound, reader.frames):
+                    _demand_all(engine.chain.status, request)
+                    writer.write(block)
+                    tick(block.shape[1] / reader.rate)
+                _demand_all(engine.chain.status, request)
+            if request.picture:
+                from gramophone.offline.plotting.spectrograms import draw_render
+
+                draw_render(source, target, engine.preset, target.with_suffix(".png"))
+            report = engine.report()
+            lost = metadata.lost_in(family_of(target), reader.channels)
+            remarks = _remarks(report.non_finite, writer.clipped, lost, report.left_out)
+            return Rendered(reader.frames / reader.rate, remarks)
+        finally:
+            engine.close()
+
+
+def parse_tail(text: str) -> str:
+    """Return a tail as `RenderRequest` takes it.
+
+    Raises:
+        ValueError: it is neither `auto` nor seconds from 0 to 3600.
+    """
+    if text == AUTO:
+        return AUTO
+    seconds = float(text)
+    if not 0 <= seconds <= 3600:
+        raise ValueError(text)
+    return f"{seconds:g}"
+
+
+class _Tail:
+    """What comes behind the end of the input: `longest` frames at most."""
+
+    def __init__(self, tail: str, rate: int) -> None:
+        self._auto = tail == AUTO
+        self._quiet_frames = round(_QUIET_S * rate)
+        self.longest = round((_LONGEST_TAIL_S if self._auto else float(tail)) * rate)
+
+    def trimmed(self, sound: Iterator[Audio], frames: int) -> Iterator[Audio]:
+        """Yield blocks, those behind the first `frames` only until they stay quiet, if that is asked for."""
+        held: list[Audio] = []
+        done = 0
+        for block in sound:
+            done += block.shape[1]
+            behind = min(max(done - frames, 0), block.shape[1])
+            loud = np.flatnonzero(np.abs(block[:, block.shape[1] - behind :]).max(axis=0, initial=0) > _QUIET)
+            if not self._auto or not behind or loud.size:
+                yield from held
+                held = []
+                yield block
+            else:
+                if behind < block.shape[1]:
+                    yield block[:, : block.shape[1] - behind]
+                held.append(block[:, block.shape[1] - behind :])
+                if sum(piece.shape[1] for piece in held) >= self._quiet_frames:
+                    return
+
+
+def _followed(reader: AudioReader, block: int, tail: int) -> Iterator[Audio]:
+    """Yield a file's blocks, and silence behind them."""
+    yield from reader.blocks(block)
+    for start in range(0, tail, block):
+        yield np.zeros((reader.channels, min(block, tail - start)), np.float32)
+
+
+def _demand_all(left_out: dict[str, str], request: RenderRequest) -> None:
+    if left_out and not request.allow_missing:
+        stages = "; ".join(f"stage {name!r} was left out: {why}" for name, why in left_out.items())
+        raise RenderError(f"{stages} (--allow-missing renders without it)")
+
+
+def _remarks(non_finite: int, clipped: int, lost: tuple[str, ...], left_out: dict[str, str]) -> tuple[str, ...]:
+    remarks = [f"without stage {name!r}: {why}" for name, why in left_out.items()]
+    if non_finite:
+        remarks.append(f"{non_finite} samples were NaN or infinite and were taken as silence")
+    if clipped:
+        remarks.append(f"{clipped} samples beyond full scale were clipped by the format; WAV keeps them")
+    if lost:
+        remarks.append(f"the result's format does not keep {', '.join(lost)}")
+    return tuple(remarks)
+
+
+def _replay(recording: Path, target: Path, made: str, tick: Tick) -> Rendered:
+    from gramophone.realtime.live.record import INPUT
+    from gramophone.realtime.live.replay import replayed
+
+    with AudioReader(recording / INPUT) as reader:
+        rate, channels, frames = reader.rate, reader.channels, reader.frames
+    with AudioWriter(target, rate, channels, frames, Metadata(software=made)) as writer:
+        for block in replayed(recording):
+            writer.write(block)
+            tick(block.shape[1] / rate)
+    return Rendered(frames / rate)

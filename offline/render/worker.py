@@ -1,0 +1,136 @@
+"""A process that renders files one after another, and ends with the process that started it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from gramophone.offline.render.render_file import Rendered, RenderRequest, render_file
+
+_PRELOADED = [
+    "torch",
+    "soxr",
+    "gramophone.realtime.engine",
+    "gramophone.realtime.stages.effects.stage",
+    "gramophone.realtime.stages.style.processor",
+]
+"""What is slow to load and nearly every chain needs."""
+_GRACE_S = 10.0
+_TICK_S = 0.1
+
+
+class Worker:
+    """A worker process, seen from the one that started it. `connection` is readable when `receive` has something."""
+
+    def __init__(self, request: RenderRequest) -> None:
+        # A fork would copy the locks of the parent's threads. A fork server loads what every worker needs once.
+        has_server = sys.platform != "win32" and "forkserver" in multiprocessing.get_all_start_methods()
+        context = multiprocessing.get_context("forkserver" if has_server else "spawn")
+        if has_server:
+            context.set_forkserver_preload(_PRELOADED)
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs, request), daemon=False)  # type: ignore[attr-defined]
+        self._process.start()
+        theirs.close()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can render another file."""
+        return not self.connection.closed
+
+    def start(self, source: Path, target: Path) -> None:
+        """Have it render a file."""
+        try:
+            self.connection.send((source, target))
+        except OSError:  # it ended; `receive` tells how
+            return
+
+    def receive(self) -> float | Rendered | str:
+        """Return seconds of sound done since the last time, or what the file became, or why it failed."""
+        try:
+            message: float | Rendered | str = self.connection.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            self.connection.close()
+            return f"the process that rendered it ended: {_cause(self._process.exitcode)}"
+        return message
+
+    def end(self) -> None:
+        """End it, and wait until it has removed what is half done."""
+        self._process.terminate()
+        self._process.join(_GRACE_S)
+        if self._process.exitcode is None:
+            self._process.kill()
+            self._process.join()
+        self.connection.close()
+
+
+def _cause(code: int | None) -> str:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        return f"{name}; is there enough memory?" if name == "SIGKILL" else name
+    return f"exit code {code}"
+
+
+def _work(connection: Connection, request: RenderRequest) -> None:
+    """Render what comes through `connection` until it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the workers
+    signal.signal(signal.SIGTERM, _end)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, _end)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import torch
+
+    torch.set_num_threads(1)  # one process a core: more threads only get in each other's way
+    progress = _Progress(connection)
+    while True:
+        try:
+            source, target = connection.recv()
+        except EOFError:
+            return
+        try:
+            result: Rendered | str = render_file(source, target, request, progress.add)
+        except Exception as error:  # one bad file must not cost the others
+            result = str(error) or type(error).__name__
+            if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] != "gramophone":
+                result = f"{type(error).__name__}: {result}"
+        progress.send()
+        connection.send(result)
+
+
+class _Progress:
+    """Sends the seconds of sound done, not after every block."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._seconds, self._sent = 0.0, time.monotonic()
+
+    def add(self, seconds: float) -> None:
+        self._seconds += seconds
+        if time.monotonic() - self._sent > _TICK_S:
+            self.send()
+
+    def send(self) -> None:
+        self._connection.send(float(self._seconds))
+        self._seconds, self._sent = 0.0, time.monotonic()
+
+
+def _end(*_: object) -> None:
+    raise SystemExit(1)  # unwinds the open AudioWriter, which removes its part
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is gone, however that ended."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_GRACE_S)
+    os._exit(1)  # what it computes cannot be interrupted

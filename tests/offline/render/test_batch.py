@@ -1,0 +1,187 @@
+"""A batch: one bad name, file or process costs no other; results remember what made them."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from support.render import QUIET, gramophone, sounds  # noqa: F401
+
+from gramophone.offline.render import RenderPlan, RenderRequest, render_all
+from gramophone.presets import CLIPS, load
+from gramophone.realtime.files import AudioWriter, SoundFileError, read
+from gramophone.realtime.parameter_table import complete
+
+VOICE, RATE = read(CLIPS / "voice.flac")
+
+
+def test_the_same_call_skips_and_another_setting_is_refused(sounds, tmp_path):
+    out = tmp_path / "out"
+    assert gramophone("render", sounds / "a.wav", "--out", out, *QUIET).exit_code == 0
+    assert gramophone("render", sounds / "a.wav", "--out", out, *QUIET).exit_code == 0
+    before = (out / "a.wav").read_bytes()
+    other = gramophone("render", sounds / "a.wav", "--out", out, "--preset", "hall", "--set", "style.strength=0.6")
+    assert other.exit_code == 1
+    assert "made with other settings" in other.output
+    assert gramophone("render", sounds / "a.wav", "--out", out, *QUIET, "--tail", "0.5").exit_code == 1
+    soundfile.write(sounds / "a.wav", np.zeros((100, 1)), 44100)
+    changed = gramophone("render", sounds / "a.wav", "--out", out, *QUIET)
+    assert changed.exit_code == 1
+    assert "from another input" in changed.output
+    assert (out / "a.wav").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["b.flac", "c.ogg", "d.aiff", "e.mp3"])
+def test_a_result_of_every_format_remembers_what_made_it(sounds, tmp_path, name):
+    out = tmp_path / "out"
+    for _ in range(2):
+        result = gramophone("render", sounds / name, "--out", out, *QUIET, "--format")
+        assert result.exit_code == 0, result.output
+    assert "1 there already" in result.output
+
+
+def test_a_foreign_file_in_the_place_is_refused(sounds, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "a.wav").write_bytes(b"precious")
+    result = gramophone("render", sounds / "a.wav", sounds / "b.flac", "--out", out, *QUIET)
+    assert result.exit_code == 1
+    assert "gramophone did not make it" in result.output
+    assert (out / "a.wav").read_bytes() == b"precious"
+    assert (out / "b.wav").exists()
+
+
+def test_a_results_folder_inside_the_input_folder_is_no_input(sounds):
+    for preset, folder in [("hall", "one"), ("hall", "one"), ("robot", "two")]:
+        result = gramophone("render", sounds, "--out", sounds / folder, "--preset", preset)
+        assert result.exit_code == 0, result.output
+        assert sorted(path.name for path in (sounds / folder).iterdir()) == [f"{stem}.wav" for stem in "abcde"]
+    result = gramophone("render", sounds, "--out", sounds, *QUIET)
+    assert "a.wav is the input itself" in result.output
+    assert result.exit_code == 1
+
+
+def test_results_are_inputs_where_their_own_inputs_are_not(sounds, tmp_path):
+    gramophone("render", sounds / "a.wav", "--out", tmp_path / "one", *QUIET)
+    assert gramophone("render", tmp_path / "one", "--out", tmp_path / "two", *QUIET).exit_code == 0
+    assert (tmp_path / "two" / "a.wav").exists()
+
+
+def test_strange_files_are_named_and_the_others_done(sounds, tmp_path):
+    os.mkfifo(sounds / "pipe.wav")
+    (sounds / "gone.wav").symlink_to(sounds / "nowhere")
+    (sounds / "headerless.raw").write_bytes(bytes(1000))
+    (sounds / "__MACOSX").mkdir()
+    for folder in (sounds, sounds / "__MACOSX"):
+        (folder / "._a.wav").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+    (sounds / "loop").symlink_to(sounds)
+    strange = os.fsdecode(os.fsencode(sounds) + b"/caf\xe9 [1].wav")
+    soundfile.write(tmp_path / "x.wav", np.zeros((100, 1)), 44100)
+    (tmp_path / "x.wav").rename(strange)
+    longest = "n" * 251 + ".wav"
+    soundfile.write(tmp_path / "x.wav", np.zeros((100, 1)), 44100)
+    (tmp_path / "x.wav").rename(sounds / longest)
+    names = [sounds, sounds / "headerless.raw", "/dev/null", "n" * 300, "a\0b", tmp_path / "none*.wav"]
+    out = tmp_path / "out"
+    result = gramophone("render", *names, "--out", out, *QUIET, "--json")
+    assert result.exit_code == 1
+    said = json.loads(result.stdout.splitlines()[0])
+    failed = {sounds / "pipe.wav", sounds / "gone.wav", *names[1:]}
+    assert set(said["failed"]) == {str(name) for name in failed}
+    assert list(said["aside"]) == [str(sounds / "._a.wav")]
+    done = sorted(os.fsencode(path.name) for path in out.iterdir())
+    assert done == sorted([*(f"{stem}.wav".encode() for stem in "abcde"), b"caf\xe9 [1].wav", longest.encode()])
+
+
+def test_a_pattern_in_a_folder_with_brackets_in_its_name(sounds, tmp_path):
+    sounds.rename(tmp_path / "takes [1]")
+    result = gramophone("render", tmp_path / "takes [1]" / "*.wav", "--out", tmp_path / "out", *QUIET)
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.wav"]
+
+
+def test_rates_and_channels_beyond_a_format_are_named(sounds, tmp_path):
+    """libvorbis would end the process at 500 kHz."""
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for name, rate, channels in [("fast.wav", 2**31 - 1, 1), ("slow.wav", 1, 1), ("wide.wav", 48000, 1000)]:
+        soundfile.write(folder / name, np.zeros((100, channels)), rate)
+    shutil.copy(sounds / "c.ogg", folder)
+    result = gramophone("render", folder, "--out", tmp_path / "out", "--preset", "hall", "--json", "--format")
+    said = json.loads(result.stdout.splitlines()[0])
+    assert {str(folder / "fast.wav"), str(folder / "slow.wav")} <= set(said["failed"])
+    assert str(tmp_path / "out" / "c.ogg") in said["rendered"]
+    for ending, rate, channels in [(".ogg", 500_000, 1), (".ogg", 48000, 256), (".mp3", 48000, 3), (".flac", 48000, 9)]:
+        with pytest.raises(SoundFileError, match="takes up to"):
+            AudioWriter(tmp_path / f"a{ending}", rate, channels, 1)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_process_that_dies_is_named_and_the_others_are_done(sounds, tmp_path, jobs):
+    """A plug-in or codec may end the process that it runs in."""
+    work = RenderPlan(tuple((sounds / name, tmp_path / f"{name}.wav") for name in ("a.wav", "b.flac", "c.ogg")), (), {})
+    killed = []
+
+    def kill_one(seconds):
+        if not killed:
+            killed.append(multiprocessing.active_children()[0])
+            os.kill(killed[0].pid, signal.SIGKILL)
+
+    outcome = render_all(work, RenderRequest(complete(load("hall"))), jobs, kill_one)
+    assert len(outcome.failed) == 1
+    assert "SIGKILL" in str(outcome.failed)
+    assert len(outcome.rendered) == 2
+
+
+def test_an_empty_name_is_a_usage_error(tmp_path):
+    assert gramophone("render", "", "--out", tmp_path / "out").exit_code == 2
+    assert gramophone("render", "a.wav", "--out", tmp_path / "out", "--tail", "long").exit_code == 2
+
+
+def test_a_stage_that_is_left_out_is_a_failure(sounds, tmp_path):
+    preset = tmp_path / "plugin.toml"
+    preset.write_text('[[stages]]\nkind = "plugin"\nplugin = "broken.vst3"\n')
+    (tmp_path / "broken.vst3").write_bytes(b"no plug-in")
+    out = tmp_path / "out"
+    result = gramophone("render", sounds / "a.wav", "--out", out, "--preset", preset)
+    assert result.exit_code == 1, result.output
+    assert "broken.vst3" in result.output
+    assert not list(out.iterdir())
+    result = gramophone("render", sounds / "a.wav", "--out", out, "--preset", preset, "--allow-missing")
+    assert result.exit_code == 0, result.output
+    assert "without stage" in result.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_every_end_leaves_no_half_file_and_no_worker(tmp_path, number):
+    soundfile.write(tmp_path / "a.wav", np.tile(VOICE[0], 200), RATE)
+    shutil.copy(tmp_path / "a.wav", tmp_path / "b.wav")
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "gramophone.offline.cli.main", "render", str(tmp_path), "--out", str(out)]
+    with subprocess.Popen([*command, *QUIET, "--jobs", "2"], stderr=subprocess.DEVNULL) as process:
+        until = time.monotonic() + 120
+        while len(list(out.glob(".*.part"))) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait(60) == (1 if number != signal.SIGKILL else -signal.SIGKILL)
+    while list(out.iterdir()) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert list(out.iterdir()) == []
+
+
+def test_a_full_disk_is_told_by_its_name(sounds, tmp_path):
+    """A limit on file size fails writes at the same place as a full disk does."""
+    command = [sys.executable, "-m", "gramophone.offline.cli.main", "render", str(sounds), "--out", str(tmp_path / "o")]
+    limited = ["bash", "-c", 'ulimit -f 20; trap "" XFSZ; exec "$@"', "bash", *command, *QUIET, "--format"]
+    done = subprocess.run(limited, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"{tmp_path / 'o' / 'b.flac'}: cannot be written: File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "cffi" not in done.stderr
