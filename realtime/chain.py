@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 from gramophone.models.parameters import Value
 from gramophone.presets import Preset, PresetError
@@ -13,6 +14,7 @@ from gramophone.realtime.dsp.smoothing import Fade, crossfade
 from gramophone.realtime.parameter_table import COMMON, complete, longest_hop_s, table, values_of, with_values
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
 from gramophone.realtime.stage_registry import make_stage
+from gramophone.realtime.stage_restart import Make, RestartingStage
 
 _BYPASS, _MIX = COMMON
 
@@ -20,11 +22,11 @@ _BYPASS, _MIX = COMMON
 class Slot:
     """A stage's place in the chain: its name, bypass, mix, and how long its blocks take."""
 
-    def __init__(self, name: str, stage: Stage, form: Format, values: dict[str, Value]) -> None:
+    def __init__(self, name: str, make: Make, form: Format, values: dict[str, Value]) -> None:
         self.name = name
-        self.stage = stage
+        self.link = RestartingStage(make, form, values)
         self.timings = Timings()
-        self._dry = DelayLine(form.channels, stage.delay)
+        self._dry = DelayLine(form.channels, self.link.delay)
         self._bypass, self._mix = bool(values["bypass"]), float(values["mix"])
         self._wetness = Fade(self._target(), round(_MIX.smoothing_ms * form.rate / 1000))
 
@@ -35,24 +37,32 @@ class Slot:
         elif key == _MIX.name:
             self._mix = float(value)
         else:
-            self.stage.set(key, value)
+            self.link.set(key, value)
         self._wetness.set(self._target())
+
+    @property
+    def stage(self) -> Stage:
+        """The stage that plays."""
+        return self.link.stage
 
     def process(self, block: Audio) -> Audio:
         """Return the stage's output mixed with the aligned input: `(channels, frames)` in and out."""
         start = time.perf_counter_ns()
-        output = self.stage.process(block)
-        if self.stage.delay:
+        output, share = self.link.process(block)
+        if self.link.delay:
             self._dry.write(block)
-        if not self._is_wet():
-            dry = self._dry.read(block.shape[1]) if self.stage.delay else block
+        is_whole = share.ndim == 0
+        if not is_whole or not self._is_wet():
+            dry = self._dry.read(block.shape[1]) if self.link.delay else block
+            if not is_whole:
+                output = crossfade(dry, output, share)
             output = crossfade(dry, output, self._wetness.next(block.shape[1]))
         self.timings.add(time.perf_counter_ns() - start)
         return output
 
     def held(self) -> dict[tuple[str, str], Value]:
         """Return what the stage holds beside its parameters, by the stage's name and key."""
-        return {(self.name, key): value for key, value in self.stage.snapshot().items()}
+        return {(self.name, key): value for key, value in self.link.snapshot().items()}
 
     def _is_wet(self) -> bool:
         """Whether the output is the wet sound alone."""
@@ -81,12 +91,12 @@ class Chain:
         try:
             for settings in self._preset.stages:
                 values = dict(settings.values)
-                stage = make_stage(settings.kind, form, values)
-                self.slots[settings.name] = Slot(settings.name, stage, form, values)
+                make = partial(make_stage, settings.kind, form)
+                self.slots[settings.name] = Slot(settings.name, make, form, values)
         except StageError as error:
             self.close()
             raise PresetError(f"{preset.where}: stage {settings.name!r}: {error}") from error
-        self.delay = sum(slot.stage.delay for slot in self)
+        self.delay = sum(slot.link.delay for slot in self)
         self.hop_s = longest_hop_s(self._preset)
         self._targets = {
             f"{slot.name}.{key}": (slot, key) for slot in self for key in self._preset.stage(slot.name).values
@@ -104,17 +114,22 @@ class Chain:
     @property
     def status(self) -> dict[str, str]:
         """Why stages have been left out of the sound, by name; empty when all play."""
-        return {slot.name: slot.stage.status for slot in self if slot.stage.status}
+        return {slot.name: slot.link.status for slot in self if slot.link.status}
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """How often stages were made again because they played what is not finite or absurdly loud, by name."""
+        return {slot.name: slot.link.failures for slot in self if slot.link.failures}
 
     @property
     def taken(self) -> dict[str, int]:
         """The number of the change that each stage has last taken over from the background."""
-        return {slot.name: slot.stage.taken for slot in self}
+        return {slot.name: slot.link.taken for slot in self}
 
     def hold(self) -> None:
         """From now on, let stages take over from the background only what `take` names."""
         for slot in self:
-            slot.stage.hold()
+            slot.link.hold()
 
     def take(self, name: str, number: int) -> None:
         """Let stage `name` take over change `number` with the next block, waiting until it is ready.
@@ -122,7 +137,7 @@ class Chain:
         Raises:
             StageError: it was not asked for, or cannot be made.
         """
-        self.slots[name].stage.take(number)
+        self.slots[name].link.take(number)
 
     def snapshot(self) -> Preset:
         """Return the preset with what its stages hold beside parameters. Call it from the thread that feeds them."""
@@ -146,4 +161,4 @@ class Chain:
     def close(self) -> None:
         """Free what the stages hold."""
         for slot in self:
-            slot.stage.close()
+            slot.link.close()

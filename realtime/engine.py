@@ -19,6 +19,7 @@ from gramophone.models.parameters import Parameter, Value, lookup
 from gramophone.presets import Preset, PresetError, load
 from gramophone.realtime.chain import Chain
 from gramophone.realtime.dsp.delay_line import DelayLine
+from gramophone.realtime.dsp.input_guard import InputGuard
 from gramophone.realtime.dsp.meters import Level, Meter, Timings
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
 from gramophone.realtime.parameter_table import overridden
@@ -41,6 +42,10 @@ class EngineReport:
     output: Level
     non_finite: int
     """Input samples that were NaN or infinite and were taken as silence, since the start."""
+    limited: int
+    """Input samples that were above +48 dBFS and were limited to it, since the start."""
+    failures: dict[str, int]
+    """How often stages of the chain that plays made what is no sound and were made again, by name."""
     left_out: dict[str, str]
     """Why stages have been left out of the sound, by name; empty when all play."""
 
@@ -58,7 +63,8 @@ class Engine:
         self._leaving: _Leaving | None = None
         self._pending: deque[tuple[Chain, str, Value]] = deque()
         self._input, self._output, self._timings = Meter(), Meter(), Timings()
-        self._spent_ns = self._played = self._non_finite = 0
+        self._guard = InputGuard()
+        self._spent_ns = self._played = 0
 
     @classmethod
     def load(
@@ -160,9 +166,8 @@ class Engine:
         """Return the sound of `block`, `(channels, frames)`, `delay` samples late. Never writes `block`."""
         start = time.perf_counter_ns()
         self._apply_pending()
-        if self._input.add(block):
-            block = self._finite(block)
-            self._input.add(block)
+        block = self._guard.process(block)
+        self._input.add(block)
         leaving = self._leaving
         output = self._chain.process(block)
         if leaving:
@@ -224,7 +229,9 @@ class Engine:
             },
             input=self._input.read(),
             output=self._output.read(),
-            non_finite=self._non_finite,
+            non_finite=self._guard.non_finite,
+            limited=self._guard.limited,
+            failures=self._chain.failures,
             left_out=self._chain.status,
         )
         self._spent_ns = self._played = 0
@@ -242,12 +249,6 @@ class Engine:
             chain, address, value = self._pending.popleft()
             if chain is self._chain:
                 chain.set(address, value)
-
-    def _finite(self, block: Audio) -> Audio:
-        """Return `block` with NaN and infinities as silence: one would stay in every recursive filter for ever."""
-        good = np.isfinite(block)
-        self._non_finite += int(block.size - np.count_nonzero(good))
-        return np.where(good, block, np.float32(0))
 
 
 class _Leaving:

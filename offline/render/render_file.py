@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from gramophone.presets import Preset
 from gramophone.realtime.files import AudioReader, AudioWriter, Metadata
 from gramophone.realtime.files.writer import family_of
 from gramophone.realtime.stage import Audio
+
+if TYPE_CHECKING:  # it takes time to load
+    from gramophone.realtime.engine import EngineReport
 
 Tick = Callable[[float], None]
 """Called with the seconds of sound done since the last call."""
@@ -90,7 +94,7 @@ def render_file(source: Path, target: Path, request: RenderRequest, tick: Tick) 
                 draw_render(source, target, engine.preset, target.with_suffix(".png"))
             report = engine.report()
             lost = metadata.lost_in(family_of(target), reader.channels)
-            remarks = _remarks(report.non_finite, writer.clipped, lost, report.left_out)
+            remarks = _remarks(report, writer.clipped, lost)
             return Rendered(reader.frames / reader.rate, remarks)
         finally:
             engine.close()
@@ -151,10 +155,14 @@ def _demand_all(left_out: dict[str, str], request: RenderRequest) -> None:
         raise RenderError(f"{stages} (--allow-missing renders without it)")
 
 
-def _remarks(non_finite: int, clipped: int, lost: tuple[str, ...], left_out: dict[str, str]) -> tuple[str, ...]:
-    remarks = [f"without stage {name!r}: {why}" for name, why in left_out.items()]
-    if non_finite:
-        remarks.append(f"{non_finite} samples were NaN or infinite and were taken as silence")
+def _remarks(report: EngineReport, clipped: int, lost: tuple[str, ...]) -> tuple[str, ...]:
+    remarks = [f"without stage {name!r}: {why}" for name, why in report.left_out.items()]
+    if report.non_finite:
+        remarks.append(f"{report.non_finite} samples were NaN or infinite and were taken as silence")
+    if report.limited:
+        remarks.append(f"{report.limited} samples were above +48 dBFS and were limited to it")
+    for name, count in report.failures.items():
+        remarks.append(f"stage {name!r} played what is no sound and was made again ({count} times)")
     if clipped:
         remarks.append(f"{clipped} samples beyond full scale were clipped by the format; WAV keeps them")
     if lost:

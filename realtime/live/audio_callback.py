@@ -13,6 +13,7 @@ import numpy as np
 
 from gramophone.realtime.dsp.channel_matrix import ChannelMatrix, Matrix
 from gramophone.realtime.dsp.delay_line import LONGEST_DELAY, DelayLine
+from gramophone.realtime.dsp.input_guard import InputGuard
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
 from gramophone.realtime.live.latency_budget import MOVE_SAMPLES, budget_blocks
 from gramophone.realtime.live.parameter_memory import ParameterMemory
@@ -43,18 +44,28 @@ class AudioCallback:
         self._last = np.zeros((channels, 1), np.float32)
         self._wet = self._begun = False
         self._missed = self._status["underruns"]
+        self._guard = InputGuard()
+        self._before = self._status["non_finite"], self._status["limited"]
         self._frames = self._budget = self._former_budget = 0
         self._move = Fade(1.0, MOVE_SAMPLES)
 
     def process(self, block: Audio) -> Audio:
         """Return the output, of the shape of `block`, `(channels, frames)`. Never waits, never raises."""
         try:
-            output = self._process(self._source.process(block))
+            output = self._process(self._source.process(self._made_harmless(block)))
             self._last = output[:, -1:]
             return self._target.process(output)
         except Exception:  # whatever it is, the device must get its block; the count shows that there is a bug
             self._status["errors"] += 1
             return np.zeros_like(block)
+
+    def _made_harmless(self, block: Audio) -> Audio:
+        """Return the input as it may go to the worker, to a recording and, dry, to the loudspeaker; count the rest."""
+        safe = self._guard.process(block)
+        if safe is not block:
+            self._status["non_finite"] = self._before[0] + self._guard.non_finite
+            self._status["limited"] = self._before[1] + self._guard.limited
+        return safe
 
     def _process(self, block: Audio) -> Audio:
         number = self._number

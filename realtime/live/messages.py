@@ -115,9 +115,13 @@ class Held:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """From a worker: why stages are left out of the sound, by name; sent whenever that changes."""
+    """From a worker: why stages are left out of the sound, by name; sent whenever that changes.
+
+    `failures`: how often each stage that failed so far was made again.
+    """
 
     why: Mapping[str, str]
+    failures: Mapping[str, int]
 
 
 @dataclass(frozen=True)

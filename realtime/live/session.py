@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from types import TracebackType
 from typing import Self
@@ -89,7 +90,7 @@ class Session:
         self.device_name = ""
         self._numbers = count(1)
         self._questions: dict[int, Future[Held | None]] = {}
-        self._left_out: Mapping[str, str] = {}
+        self._left_out = LeftOut({}, {})
         self._generations = PresetGenerations(self._shared.parameters)
         asked = {INPUTS: settings.inputs, OUTPUTS: settings.outputs}
         self._routes = SessionRoutes(self._shared.routes, settings.channels, settings.opened, asked)
@@ -245,7 +246,8 @@ class Session:
             **report(self._shared.status, self._settings.spare),
             "playing": self.playing,
             "restarts": self.restarts,
-            "left_out": dict(self._left_out),
+            "left_out": dict(self._left_out.why),
+            "failures": dict(self._left_out.failures),
         }
 
     def meters(self) -> dict[str, float]:
@@ -294,8 +296,8 @@ class Session:
             case Held(number):
                 if question := self._questions.pop(number, None):
                     question.set_result(message)
-            case LeftOut(why):
-                self._left_out = why
+            case LeftOut():
+                self._report_failures(message)
             case Refused():
                 self._processes.later(lambda: self.on_news(message.why))
                 if self._generations.go_back(message) and (playing := self._generations.preset):
@@ -303,7 +305,7 @@ class Session:
 
     def died(self) -> None:
         """Take note that the worker has died: no question will be answered."""
-        self._left_out = {}
+        self._left_out = LeftOut({}, {})
         for question in self._questions.values():
             question.set_result(None)
         self._questions.clear()
@@ -311,6 +313,14 @@ class Session:
     def report_news(self, news: str) -> None:
         """Pass on a sentence for people."""
         self.on_news(news)
+
+    def _report_failures(self, left_out: LeftOut) -> None:
+        """Keep which stages are left out; say the first time that one fails, as the figures count the others."""
+        first = [name for name in left_out.failures if name not in self._left_out.failures]
+        self._left_out = left_out
+        for name in first:
+            news = f"stage {name!r} played what is no sound (not finite, or above +120 dBFS) and is made again"
+            self._processes.later(partial(self.on_news, news))
 
     def _number(self, address: str, value: Value) -> float:
         """Return what the memory holds for a value; a text is sent ahead under a number."""

@@ -14,6 +14,8 @@ _FIELDS = (
     "blocks",  # that the device has asked for
     "underruns",  # blocks that the worker's sound came too late for
     "xruns",  # as the device or its server counts them
+    "non_finite",  # input samples that were taken as silence
+    "limited",  # input samples that were above +48 dBFS
     "errors",  # exceptions in the callback: bugs
     "held",  # samples in the device's own jitter buffer
     *PACKETS,
@@ -24,7 +26,6 @@ _FIELDS = (
     "load",
     "median_ms",
     "p95_ms",
-    "non_finite",
     "real_time",  # whether the worker runs with real-time priority
     "in_peak_db",
     "in_rms_db",

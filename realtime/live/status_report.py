@@ -5,7 +5,7 @@ from __future__ import annotations
 from gramophone.realtime.live.latency_budget import budget_blocks
 from gramophone.realtime.live.status import PACKETS, Status
 
-_COUNTS = ("blocks", "underruns", "xruns", "errors", "non_finite")
+_COUNTS = ("blocks", "underruns", "xruns", "errors", "non_finite", "limited")
 _LEVELS = ("peak_db", "rms_db")
 
 

@@ -254,21 +254,21 @@ class Worker:
             self._control.send(message)
 
     def _report(self) -> None:
-        """Write figures to the status now and then, and send word when stages are left out."""
+        """Write figures to the status now and then, and send word when stages are left out or made again."""
         ended = False
-        left_out: dict[str, str] = {}
+        known = LeftOut({}, {})
         while not ended:
             report = self._player.engine.report()
             self._write_figures(report)
-            if report.left_out != left_out:
-                left_out = report.left_out
-                self._messages.put(LeftOut(left_out))
+            now = LeftOut(report.left_out, report.failures)
+            if now != known:
+                known = now
+                self._messages.put(now)
             ended = self._stopped.wait(_REPORT_S)
 
     def _write_figures(self, report: EngineReport) -> None:
         status = self._shared.status
         status["load"] = report.load
         status["median_ms"], status["p95_ms"] = report.stages["engine"].values()
-        status["non_finite"] = report.non_finite
         for name, level in (("in", report.input), ("out", report.output)):
             status[f"{name}_peak_db"], status[f"{name}_rms_db"] = level.peak_db, level.rms_db
