@@ -1,8 +1,8 @@
 """One person's speech as another's, from a clip of the other: `python -m gramophone.offline.convert SOURCE TARGET OUT`.
 
 Closed form, without training: content (`ContentFeatures`: the causal encoder's, or the whole recogniser's) is mapped to
-the target's envelopes (`models.nets.enrolment`), and WORLD makes the sound, with the source's rhythm, loudness and
-intonation in the target's range.
+the target's envelopes (`models.nets.enrolment`), which WORLD measures; harmonics and noise make the sound, with the
+source's rhythm, loudness and intonation in the target's range.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ from gramophone.models.nets.enrolment import (
     speaker_map,
     universal_map,
 )
+from gramophone.models.nets.envelope_decoder import EnvelopeDecoder, EnvelopeDecoderShape
 from gramophone.offline.data.corpora import load as load_sound
 from gramophone.offline.data.mono_audio import RATE, Sound, levelled
 from gramophone.offline.data.moonshine import FIRST, STRIDE, Moonshine
-from gramophone.offline.data.world import HOP, Vocoded, loudness, sounded, vocoded
+from gramophone.offline.data.world import HOP, POINTS, loudness, vocoded
 
 CAUSAL = (-9, -6, -3, 0)
 """Frames of content, 8 ms each, that an envelope follows live; the content itself is 24 ms late."""
@@ -80,26 +81,25 @@ def encoder_content(path: Path) -> ContentFeatures:
 
 @dataclass(frozen=True)
 class Measured:
-    """A sound as it is measured once for all conversions: for enrolment, for WORLD, and each frame's RMS `(n,)`."""
+    """A sound as it is measured once for all conversions: for enrolment, and each frame's RMS `(n,)`."""
 
     speech: Speech
-    vocoded: Vocoded
     loudness: NDArray[np.float64]
 
 
 def measured(sound: Sound, content: ContentFeatures) -> Measured:
     """Return the measurements of speech at 16 kHz."""
     sound = levelled(sound)
-    spoken = vocoded(sound)
-    level = loudness(spoken)
+    vocoder = vocoded(sound)
+    level = loudness(vocoder)
     decibels = 20 * np.log10(np.maximum(level, 1e-12))
     speech = Speech(
         torch.from_numpy(content(sound)),
-        torch.from_numpy(spoken.coded).float(),
-        torch.from_numpy(spoken.octaves).float(),
+        torch.from_numpy(vocoder.coded).float(),
+        torch.from_numpy(vocoder.octaves).float(),
         torch.from_numpy(decibels > np.percentile(decibels, 95) + _AUDIBLE_DB),
     )
-    return Measured(speech, spoken, level)
+    return Measured(speech, level)
 
 
 def joined(parts: Sequence[Measured]) -> Speech:
@@ -124,10 +124,18 @@ def convert(
     normalised = map_inputs(content, speech.voiced, context) @ weights
     if attention:
         normalised = torch.lerp(normalised, attend(content, target, 0.2), attention)
-    coded = target.envelopes(normalised).double().numpy()
-    octaves = converted_octaves(speech.octaves, speaker, target).numpy()
-    hz = np.where(np.isnan(octaves), 0.0, np.exp2(octaves)).astype(np.float64)
-    return sounded(Vocoded(hz, coded), source.loudness)
+    octaves = converted_octaves(speech.octaves, speaker, target)
+    return spoken(target.envelopes(normalised), octaves, source.loudness)
+
+
+@torch.no_grad()
+def spoken(envelopes: torch.Tensor, octaves: torch.Tensor, loudness: NDArray[np.float64]) -> Sound:
+    """Return the sound of envelopes `(n, POINTS + 1)`, pitch `(n,)` and each frame's RMS `(n,)`."""
+    hz = torch.where(octaves.isnan(), 0.0, octaves.nan_to_num().exp2())
+    decoder = EnvelopeDecoder(EnvelopeDecoderShape(RATE, HOP, POINTS))
+    rms = torch.from_numpy(loudness).float()
+    sound, _ = decoder(envelopes.t()[None], None, hz[None, None], rms[None, None])
+    return np.asarray(sound[0, 0].numpy())
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Speech as pitch, envelope and breath, and back: the WORLD vocoder (Morise, Yokomori and Ozawa 2016), at 16 kHz.
+"""Speech as pitch, envelope and breath, as the WORLD vocoder measures them (Morise, Yokomori and Ozawa 2016).
 
 Frames lie in the middle of hops of 128 samples, as the content of a causal encoder does.
 """
@@ -14,22 +14,28 @@ from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from gramophone.models.layers.mel import hz_to_mel
 from gramophone.offline.data.mono_audio import RATE, Sound
 
 HOP = 128
-ENVELOPE = 40
-"""Coefficients of a coded envelope, a mel cepstrum; one more codes how breathy a frame is."""
+POINTS = 48
+"""Points of an envelope, evenly spaced in mel from 0 Hz to 8 kHz; one more number says how breathy a frame is."""
 _FFT = 1024
 _HOP_MS = 1000 * HOP / RATE
 _LEAST_HZ = 40.0
+_LEAST_POWER = 1e-12
 Frames = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Vocoded:
-    """A sound's pitch in Hz, 0 where there is none `(n,)`, and its envelope and breath, coded, `(n, ENVELOPE + 1)`."""
+    """A sound's pitch in Hz, 0 where there is none `(n,)`, and its envelope and breath `(n, POINTS + 1)`.
+
+    The envelope is the natural logarithm of power at each point; the breath the noise in the amplitude at 3 kHz, in dB.
+    """
 
     hz: Frames
     coded: Frames
@@ -48,27 +54,33 @@ def vocoded(sound: Sound) -> Vocoded:
     middles = slice(1, 2 * (len(sound) // HOP), 2)
     hz, times = np.ascontiguousarray(hz[middles]), np.ascontiguousarray(times[middles])
     hz = world.stonemask(x, hz, times, RATE)
-    envelope = world.code_spectral_envelope(world.cheaptrick(x, hz, times, RATE, fft_size=_FFT), RATE, ENVELOPE)
+    envelope = np.log(np.maximum(world.cheaptrick(x, hz, times, RATE, fft_size=_FFT), _LEAST_POWER)) @ _points()
     breath = world.code_aperiodicity(world.d4c(x, hz, times, RATE, fft_size=_FFT), RATE)
     return Vocoded(hz, np.concatenate([envelope, breath], 1))
 
 
-def sounded(spoken: Vocoded, loudness: Frames) -> Sound:
-    """Return the sound of measurements, each frame at an RMS of `loudness` `(n,)`."""
-    world = pyworld()
-    envelope = world.decode_spectral_envelope(np.ascontiguousarray(spoken.coded[:, :ENVELOPE]), RATE, _FFT)
-    envelope *= (loudness**2 / np.maximum(_power(envelope), 1e-20))[:, None]
-    breath = world.decode_aperiodicity(np.ascontiguousarray(spoken.coded[:, ENVELOPE:]), RATE, _FFT)
-    sound = world.synthesize(
-        np.ascontiguousarray(spoken.hz), np.ascontiguousarray(envelope), np.clip(breath, 0, 1), RATE, _HOP_MS
-    )
-    return np.asarray(sound[: len(spoken.hz) * HOP], np.float32)
-
-
 def loudness(spoken: Vocoded) -> Frames:
     """Return each frame's RMS by its envelope, up to a factor that is the same for all, `(n,)`."""
-    coded = np.ascontiguousarray(spoken.coded[:, :ENVELOPE])
-    return np.sqrt(_power(pyworld().decode_spectral_envelope(coded, RATE, _FFT)))
+    return np.sqrt(_power(_spectrum(spoken)))
+
+
+@functools.cache
+def _points() -> Frames:
+    """Return what reads a spectrum at the points, each as the mean of the bins around it, `(bins, POINTS)`."""
+    weights = _hats().T.copy()
+    return weights / weights.sum(axis=0)
+
+
+@functools.cache
+def _hats() -> Frames:
+    """Return what spreads points over the bins of a spectrum, linear in mel, `(POINTS, bins)`."""
+    mel = hz_to_mel(torch.linspace(0, RATE / 2, _FFT // 2 + 1, dtype=torch.float64)).numpy()
+    place = mel / mel[-1] * (POINTS - 1)
+    return np.maximum(1 - np.abs(place - np.arange(POINTS)[:, None]), 0)
+
+
+def _spectrum(spoken: Vocoded) -> Frames:
+    return np.exp(spoken.coded[:, :POINTS] @ _hats())
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 Sources are held-out recordings of known people, one of them English, whose words are counted; targets are people that
 no model was trained on: two of the recordings', flite's four, and Kokoro's that are there. The universal map is of the
-known people. WORLD makes the sound, and its own analysis and synthesis of the sources (`--resynthesis`) is the ceiling.
+known people. The sources' own envelopes through the same decoder (`--resynthesis`) are the ceiling.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from gramophone.offline.convert import (
     joined,
     measured,
     recogniser_content,
+    spoken,
 )
 from gramophone.offline.data import crowd, flite
 from gramophone.offline.data.corpora import PEOPLE, UNSEEN
@@ -33,7 +34,6 @@ from gramophone.offline.data.corpora import load as load_sound
 from gramophone.offline.data.corpus import Corpus, gather, sound
 from gramophone.offline.data.mono_audio import RATE, Sound, levelled
 from gramophone.offline.data.recording import spread_evenly
-from gramophone.offline.data.world import sounded
 from gramophone.offline.evaluate.conversion_groups import ScoredConversion, grouped
 from gramophone.offline.judges.interval import Interval
 from gramophone.offline.judges.speaker import ReferenceSpeakers
@@ -99,10 +99,13 @@ class ClosedFormStage:
             yield self._row(phrase, name, self._converted(phrase, name, maps[name], attention))
 
     def resynthesised(self) -> Iterator[ScoredConversion]:
-        """Yield the figures of all phrases through WORLD, as whoever says them."""
+        """Yield the figures of all phrases by their own envelopes, as whoever says them."""
         for own in self.phrases.values():
             for phrase in own:
-                yield self._row(phrase, phrase.speaker, sounded(phrase.measured.vocoded, phrase.measured.loudness))
+                speech = phrase.measured.speech
+                yield self._row(
+                    phrase, phrase.speaker, spoken(speech.envelopes, speech.octaves, phrase.measured.loudness)
+                )
 
     def _converted(self, phrase: Phrase, name: str, weights: Tensor, attention: float) -> Sound:
         source, target = self.sources[phrase.speaker], self.targets[name]
@@ -173,7 +176,7 @@ def main() -> None:
     parser.add_argument("--shrinkage", type=float, nargs="+", default=[1000.0])
     parser.add_argument("--attention", type=float, nargs="+", default=[0.0], help="the centroids' share")
     parser.add_argument("--english", type=int, default=2, help="English phrases a target")
-    parser.add_argument("--resynthesis", action="store_true", help="WORLD alone as well")
+    parser.add_argument("--resynthesis", action="store_true", help="the ceiling as well")
     parser.add_argument("--json", type=Path, help="a file for all figures")
     arguments = parser.parse_args()
     content = encoder_content(arguments.encoder) if arguments.encoder else recogniser_content()
@@ -181,7 +184,7 @@ def main() -> None:
     stage = ClosedFormStage(content, context, arguments.seconds, 10)
     found: dict[str, dict[str, Interval]] = {}
     if arguments.resynthesis:
-        found["WORLD alone"] = _shown("WORLD alone", grouped(list(stage.resynthesised())))
+        found["resynthesis"] = _shown("resynthesis", grouped(list(stage.resynthesised())))
     for shrinkage in arguments.shrinkage:
         for attention in arguments.attention:
             name = f"shrinkage {shrinkage:g}, attention {attention:g}"
