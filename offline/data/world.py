@@ -68,7 +68,7 @@ def loudness(spoken: Vocoded) -> Frames:
 def _points() -> Frames:
     """Return what reads a spectrum at the points, each as the mean of the bins around it, `(bins, POINTS)`."""
     weights = _hats().T.copy()
-    return weights / weights.sum(axis=0)
+    return np.asarray(weights / weights.sum(axis=0))
 
 
 @functools.cache
@@ -76,11 +76,11 @@ def _hats() -> Frames:
     """Return what spreads points over the bins of a spectrum, linear in mel, `(POINTS, bins)`."""
     mel = hz_to_mel(torch.linspace(0, RATE / 2, _FFT // 2 + 1, dtype=torch.float64)).numpy()
     place = mel / mel[-1] * (POINTS - 1)
-    return np.maximum(1 - np.abs(place - np.arange(POINTS)[:, None]), 0)
+    return np.asarray(np.maximum(1 - np.abs(place - np.arange(POINTS)[:, None]), 0))
 
 
 def _spectrum(spoken: Vocoded) -> Frames:
-    return np.exp(spoken.coded[:, :POINTS] @ _hats())
+    return np.asarray(np.exp(spoken.coded[:, :POINTS] @ _hats()))
 
 
 @functools.cache
