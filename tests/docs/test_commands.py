@@ -135,9 +135,30 @@ def test_every_option_named_in_the_text_exists(page, program):
 def test_every_file_named_exists(page):
     text = re.sub(r"^```.*$", "", page.read_text("utf-8"), flags=re.M)
     named = re.findall(r"`((?:realtime|models|offline|presets|tests|docs)/[\w/.-]+)`", text)
-    assert [name for name in named if not (ROOT / name).exists()] == []
+    if page.parent.name != "lab":  # a dated note names what was there on its day
+        assert [name for name in named if not (ROOT / name).exists()] == []
     for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text):
         assert (page.parent / link).exists(), f"{page.relative_to(ROOT)}: link to {link}"
+
+
+def rows(page, head):
+    """The backticked names in the first column of every table whose first heading is `head`."""
+    for block in re.findall(rf"^\| {head} \|.*\n\|-.*\n((?:\|.*\n?)+)", unfenced(page), re.M):
+        for row in block.splitlines():
+            yield from re.findall(r"`([^`]+)`", row.split("|")[1])
+
+
+@each_page
+def test_every_stage_knob_and_preset_of_a_table_exists(page):
+    from gramophone.presets import load, names
+    from gramophone.realtime.parameter_table import complete, table
+    from gramophone.realtime.stage_registry import kinds
+
+    shown = [complete(load(name)) for name in ("default", "sixteen-numbers", "hall")]
+    knobs = {address.partition(".")[2] for preset in shown for address in table(preset)}
+    assert {name for name in rows(page, "knob") if not name.startswith("z1…")} <= knobs
+    assert set(rows(page, "stage")) <= set(kinds())
+    assert set(rows(page, "preset")) <= set(names())
 
 
 def provide(folder):
