@@ -3,6 +3,7 @@
 The law of this room: data, not code; a preset states what plays, never how.
 """
 
+from gramophone.presets.checks import PresetError
 from gramophone.presets.library import (
     DEFAULT,
     is_own,
@@ -14,11 +15,16 @@ from gramophone.presets.library import (
     save_own,
     unnamed,
 )
-from gramophone.presets.preset import CLIPS, Preset, PresetError, StageSettings, parse, read, save
+from gramophone.presets.macro import MACRO, MOST_MACROS, Macro, MacroTarget
+from gramophone.presets.preset import CLIPS, Preset, StageSettings, parse, read, save
 
 __all__ = [
     "CLIPS",
     "DEFAULT",
+    "MACRO",
+    "MOST_MACROS",
+    "Macro",
+    "MacroTarget",
     "Preset",
     "PresetError",
     "StageSettings",

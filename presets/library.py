@@ -12,7 +12,8 @@ import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
-from gramophone.presets.preset import Preset, PresetError, read, save
+from gramophone.presets.checks import PresetError
+from gramophone.presets.preset import Preset, read, save
 
 FACTORY = Path(__file__).parent / "factory"
 DEFAULT = "default"

@@ -14,6 +14,10 @@
     control = "cc"
     number = 7
 
+    [[macros]]                 # optional: one control for several knobs, see `macro.py`
+    name = "Strength"
+    targets = [{ parameter = "style.strength", low = 0.0, high = 1.0 }]
+
 What a kind's keys may hold is the parameter table's business (`realtime.parameter_table`), not the file format's; what
 a `[[midi]]` table may hold is `gramophone.realtime.control.midi`'s.
 """
@@ -23,31 +27,25 @@ from __future__ import annotations
 import codecs
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gramophone.presets.atomic import atomic_write
+from gramophone.presets.checks import PresetError, Scalar, repeated, scalars, tables, text_at
+from gramophone.presets.macro import MACRO, Macro, macros_from
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
-Scalar = float | bool | str
-
 CLIPS = Path(__file__).parent / "clips"
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
-_TOP_KEYS = {"title", "description", "stages", "midi"}
+_TOP_KEYS = {"title", "description", "stages", "midi", "macros"}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _END_MARKS = "\0\x1a"
 """What some editors and DOS tools leave after the last line."""
-_INTEGERS = range(-(2**63), 2**63)
-"""What TOML requires a reader to hold; a longer one would not fit into a float either."""
-
-
-class PresetError(ValueError):
-    """A preset cannot be found, read, understood or saved; the message names the file and the key."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +70,7 @@ class Preset:
     description: str = ""
     path: Path | None = None
     midi: tuple[Mapping[str, Scalar], ...] = ()
+    macros: tuple[Macro, ...] = ()
 
     def stage(self, name: str) -> StageSettings:
         """Return the stage called `name`.
@@ -85,16 +84,20 @@ class Preset:
         raise PresetError(f"{self.where}: no stage {name!r}; the chain has {', '.join(s.name for s in self.stages)}")
 
     def with_values(self, changes: Mapping[tuple[str, str], Scalar]) -> Preset:
-        """Return the preset with the value at each `(stage, key)` of `changes` set.
+        """Return the preset with the value at each `(stage, key)` of `changes` set; `("macro", "1")` is a macro's.
 
         Raises:
             PresetError: the chain has no such stage.
         """
         stages = {stage.name: stage for stage in self.stages}
+        macros = [*self.macros]
         for (name, key), value in changes.items():
+            if name == MACRO and macros:
+                macros[int(key) - 1] = replace(macros[int(key) - 1], value=float(value))
+                continue
             stage = self.stage(name)
             stages[name] = replace(stage, values={**stages[stage.name].values, key: value})
-        return replace(self, stages=tuple(stages.values()))
+        return replace(self, stages=tuple(stages.values()), macros=tuple(macros))
 
     @property
     def where(self) -> str:
@@ -139,14 +142,17 @@ def parse(text: str, path: Path) -> Preset:
         raise PresetError(f"{path}: not valid TOML: {error}") from None
     for key in document.keys() - _TOP_KEYS:
         raise PresetError(f"{path}: unknown key {key!r}; expected {', '.join(sorted(_TOP_KEYS))}")
-    tables = document.get("stages")
-    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+    rows = document.get("stages")
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise PresetError(f"{path}: expected at least one [[stages]] table")
-    stages = tuple(_stage(table, number, path) for number, table in enumerate(tables, 1))
-    for name in _repeated(stage.name for stage in stages):
+    stages = tuple(_stage(row, number, path) for number, row in enumerate(rows, 1))
+    for name in repeated(stage.name for stage in stages):
         raise PresetError(f"{path}: two stages are called {name!r}; give one another name")
-    title, description = (_text(document, key, "", str(path)) for key in ("title", "description"))
-    return Preset(path.stem, stages, title, description, path, _midi(document.get("midi", []), path))
+    macros = macros_from(document.get("macros", []), str(path))
+    if macros and any(stage.name == MACRO for stage in stages):
+        raise PresetError(f"{path}: a stage is called {MACRO!r}, as [[macros]] are; give it another name")
+    title, description = (text_at(document, key, "", str(path)) for key in ("title", "description"))
+    return Preset(path.stem, stages, title, description, path, _midi(document.get("midi", []), path), macros)
 
 
 def save(preset: Preset, path: Path) -> None:
@@ -209,6 +215,7 @@ def _edited(preset: Preset) -> str | None:
                 if table.get(key, stage.kind if key == "name" else None) != value:
                     table[key] = value
         _put_midi(document, [dict(row) for row in preset.midi])
+        _put_macros(document, [macro.row() for macro in preset.macros])
         return tomlkit.dumps(document)
     except (PresetError, TOMLKitError, KeyError, TypeError, ValueError, AttributeError):
         return None  # somebody broke the file since, or it is laid out in a way that tomlkit cannot edit
@@ -220,7 +227,8 @@ def _plain(preset: Preset) -> str:
 
     stages = [{"name": stage.name, "kind": stage.kind, **stage.values} for stage in preset.stages]
     document = {"title": preset.title, "description": preset.description, "stages": stages}
-    return tomlkit.dumps(document | ({"midi": [dict(row) for row in preset.midi]} if preset.midi else {}))
+    rows = {"midi": [dict(row) for row in preset.midi], "macros": [macro.row() for macro in preset.macros]}
+    return tomlkit.dumps(document | {key: tables for key, tables in rows.items() if tables})
 
 
 def _reads_as(text: str, preset: Preset) -> bool:
@@ -229,7 +237,7 @@ def _reads_as(text: str, preset: Preset) -> bool:
         found = parse(text, Path(f"{preset.name}.toml"))
     except PresetError:
         return False
-    parts = ("title", "description", "stages", "midi")
+    parts = ("title", "description", "stages", "midi", "macros")
     return all(getattr(found, part) == getattr(preset, part) for part in parts)
 
 
@@ -262,43 +270,58 @@ def _put_midi(document: TOMLDocument, rows: list[dict[str, Scalar]]) -> None:
         document["midi"] = tables
 
 
+def _put_macros(document: TOMLDocument, rows: list[dict[str, Any]]) -> None:
+    """Put `rows` in place of the document's `[[macros]]` tables, changing no more of each than its values."""
+    import tomlkit
+
+    written = {str(table.get("name")): table for table in document.get("macros", [])}
+    if [_plain_row(table) for table in written.values()] == rows:
+        return
+    document.pop("macros", None)
+    tables = tomlkit.aot()
+    for row in rows:
+        tables.append(_edited_macro(written[row["name"]], row) if row["name"] in written else tomlkit.item(row))
+    if rows:
+        document["macros"] = tables
+
+
+def _plain_row(table: Any) -> dict[str, Any]:
+    """Return a table of tomlkit's without its wording."""
+    return dict(table.unwrap())
+
+
+def _edited_macro(table: Any, row: dict[str, Any]) -> Any:
+    """Return a `[[macros]]` table that holds `row`; a new key goes behind the name."""
+    import tomlkit
+
+    new = {key: value for key, value in row.items() if key not in table}
+    edited = tomlkit.table()
+    for key, item in table.value.body:
+        name = key.key if key else None
+        if name is None:
+            edited.add(item)
+        elif name in row:
+            edited.append(key, item if _unwrapped(item) == row[name] else row[name])
+        if name == "name":
+            for added, value in new.items():
+                edited.append(added, value)
+    return edited
+
+
+def _unwrapped(item: Any) -> Any:
+    return item.unwrap() if hasattr(item, "unwrap") else item
+
+
 def _stage(table: dict[str, Any], number: int, path: Path) -> StageSettings:
     where = f"{path}: stage {number}"
-    kind = _text(table, "kind", None, where)
-    name = _text(table, "name", kind, where)
+    kind = text_at(table, "kind", None, where)
+    name = text_at(table, "name", kind, where)
     if not _NAME.fullmatch(name):
         raise PresetError(f"{where}: name = {name!r}: expected small letters, digits and '-'")
     values = {key: value for key, value in table.items() if key not in ("name", "kind")}
-    return StageSettings(name, kind, _scalars(values, f"{where} ({name})"))
+    return StageSettings(name, kind, scalars(values, f"{where} ({name})"))
 
 
-def _midi(tables: object, path: Path) -> tuple[Mapping[str, Scalar], ...]:
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise PresetError(f"{path}: midi = {tables!r}: expected [[midi]] tables")
-    return tuple(_scalars(table, f"{path}: midi {number}") for number, table in enumerate(tables, 1))
-
-
-def _scalars(table: dict[str, Any], where: str) -> dict[str, Scalar]:
-    for key, value in table.items():
-        if not isinstance(value, int | float | bool | str):
-            raise PresetError(f"{where}: {key} = {value!r}: expected a number, true, false or a text")
-        if isinstance(value, int) and value not in _INTEGERS:
-            raise PresetError(f"{where}: {key}: expected a number of at most 64 bits")
-    return table
-
-
-def _text(table: Mapping[str, Any], key: str, default: str | None, where: str) -> str:
-    value = table.get(key, default)
-    if value is None:
-        raise PresetError(f"{where}: key {key!r} is missing")
-    if not isinstance(value, str):
-        raise PresetError(f"{where}: {key} = {value!r}: expected a text")
-    return value
-
-
-def _repeated(items: Iterator[str]) -> Iterator[str]:
-    seen: set[str] = set()
-    for item in items:
-        if item in seen:
-            yield item
-        seen.add(item)
+def _midi(found: object, path: Path) -> tuple[Mapping[str, Scalar], ...]:
+    rows = tables(found, "midi", str(path))
+    return tuple(scalars(row, f"{path}: midi {number}") for number, row in enumerate(rows, 1))

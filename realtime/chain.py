@@ -11,7 +11,14 @@ from gramophone.presets import Preset, PresetError
 from gramophone.realtime.dsp.delay_line import DelayLine
 from gramophone.realtime.dsp.meters import Timings
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
-from gramophone.realtime.parameter_table import COMMON, complete, longest_hop_s, table, values_of, with_values
+from gramophone.realtime.parameter_table import (
+    COMMON,
+    chain_parameters,
+    complete,
+    longest_hop_s,
+    values_of,
+    with_values,
+)
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
 from gramophone.realtime.stage_registry import make_stage
 from gramophone.realtime.stage_restart import Make, RestartingStage
@@ -85,7 +92,7 @@ class Chain:
 
     def __init__(self, preset: Preset, form: Format) -> None:
         self._preset = complete(preset)
-        self.parameters = table(preset)
+        self.parameters = chain_parameters(preset)
         self.values = values_of(self._preset)
         self.slots: dict[str, Slot] = {}
         try:

@@ -39,10 +39,10 @@ def describe_preset(name: str, *, json: bool) -> None:
     Raises:
         PresetError: there is no such preset, or a value does not fit its parameter.
     """
-    from gramophone.realtime.parameter_table import complete, table
+    from gramophone.realtime.parameter_table import complete, table, values_of
 
     preset = complete(load(name))
-    values = {f"{stage.name}.{key}": value for stage in preset.stages for key, value in stage.values.items()}
+    values = values_of(preset)
     knobs = table(preset)
     if json:
         rows = [

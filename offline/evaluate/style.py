@@ -36,7 +36,7 @@ from gramophone.offline.judges.speech import recognise, word_errors
 from gramophone.offline.judges.verdict import Jury, Verdict
 from gramophone.offline.progress import RenderProgress
 from gramophone.presets import Preset, StageSettings
-from gramophone.presets.preset import Scalar
+from gramophone.presets.checks import Scalar
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.stage import Audio
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from gramophone.models.parameters import Parameter, Value
 from gramophone.presets import Preset, PresetError
-from gramophone.realtime.parameter_table import COMMON, table
+from gramophone.realtime.parameter_table import COMMON, chain_parameters
 
 FEW = 4
 """Up to so many choices are tried out; knobs with more stay as the preset has them unless they are asked for."""
@@ -56,7 +56,7 @@ def choose(preset: Preset, free: Sequence[str] = (), fixed: Sequence[str] = ()) 
     Raises:
         PresetError: a pattern fits no knob, or nothing is left to turn.
     """
-    knobs = {address: knob for address, knob in table(preset).items() if knob.is_number or _options(knob)}
+    knobs = {address: knob for address, knob in chain_parameters(preset).items() if knob.is_number or _options(knob)}
     for pattern in (*free, *fixed):
         if not any(fnmatchcase(address, pattern) for address in knobs):
             raise PresetError(f"{preset.where}: no knob that could be turned fits {pattern!r}; {_there(knobs)}")

@@ -3,6 +3,9 @@
 It checks each value once against the parameter table, holds the newest value of every parameter and switch, calls
 listeners, and passes changes on to a `Sink`, the session, which writes them to the memory that the worker reads. It
 knows no sockets, devices or processes.
+
+A macro is set here only: its targets go to the sink as if they had been set themselves, all at once. A target that is
+set by itself leaves the macro where it is; of both, what comes last is heard.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from gramophone.models.parameters import Parameter, Value, lookup
 from gramophone.presets import Preset, load
+from gramophone.realtime.macros import macros_of, targets_at
 from gramophone.realtime.parameter_table import complete, table, values_of, with_values
 from gramophone.realtime.switches import SWITCHES
 
@@ -69,7 +73,7 @@ class Controller:
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
-        """Every parameter of the chain by its address, `stage.parameter`, in the order of the chain."""
+        """Every parameter of the chain by its address, `stage.parameter`, in the order of the chain; macros first."""
         return self._parameters
 
     @property
@@ -127,10 +131,15 @@ class Controller:
                 change if self._known.get(change.address) is change.parameter else self.check(*change[:2])
                 for change in changes
             ]
-            new = {address: value for address, value, _ in known if value != self.get(address)}
-            if not new:
-                return
-            self._sink.set_many(new)
+            asked: dict[str, Value] = {}
+            for address, value, _ in known:
+                asked[address] = value
+                if address in self._macros:
+                    asked |= targets_at(self._macros[address], float(value), self._parameters)
+            new = {address: value for address, value in asked.items() if value != self.get(address)}
+            heard = {address: value for address, value in new.items() if address not in self._macros}
+            if heard:
+                self._sink.set_many(heard)
             for address, value in new.items():
                 if address not in SWITCHES:
                     self._values[address] = value
@@ -250,12 +259,12 @@ class Controller:
         return self._subscribe(self._failure_listeners, listener)
 
     def _remember_and_take(self, preset: Preset, given: Preset) -> None:
-        self._played.append((self._given, self._preset))
+        self._played.append((self._given, self.preset))
         self._take(preset, given)
         self._notify_parameters()
 
     def _take(self, preset: Preset, given: Preset) -> None:
-        self._parameters = table(preset)
+        self._parameters, self._macros = table(preset), macros_of(preset)
         self._known = {**{name: switch.parameter for name, switch in SWITCHES.items()}, **self._parameters}
         self._preset, self._given = preset, given
         self._values = values_of(preset)

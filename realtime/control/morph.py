@@ -10,8 +10,9 @@ import math
 from collections.abc import Mapping
 
 from gramophone.models.parameters import Parameter, Value
-from gramophone.presets import Preset, StageSettings
+from gramophone.presets import MACRO, Preset, StageSettings
 from gramophone.realtime.control.controller import Controller
+from gramophone.realtime.macros import macros_of, same_macros
 from gramophone.realtime.parameter_table import complete, table, values_of
 
 StageIdentity = tuple[str, str, Mapping[str, Value]]
@@ -37,6 +38,11 @@ class Morph:
             for address, parameter in parameters.items()
             if address == f"{name}.{parameter.name}"
         ]
+        if same_macros(*self._ends):
+            self._shared += [
+                (parameters[address], (MACRO, address.partition(".")[2]), start[address], end[address])
+                for address in macros_of(self._ends[0])
+            ]
 
     def at(self, position: float) -> Preset:
         """Return the preset at `position`, 0 (the first) to 1 (the second), with every value.
@@ -58,8 +64,8 @@ def play(controller: Controller, preset: Preset) -> None:
     Raises:
         PresetError: it does not fit; what plays goes on.
     """
-    parameters = controller.parameters
-    if chain_of(controller.preset, parameters) != chain_of(preset, parameters):
+    parameters, playing = controller.parameters, controller.preset
+    if chain_of(playing, parameters) != chain_of(preset, parameters) or not same_macros(playing, preset):
         controller.enter(preset)
         return
     controller.set_many({address: value for address, value in values_of(preset).items() if address in parameters})

@@ -14,7 +14,7 @@ from gramophone.models.parameters import Parameter
 from gramophone.presets import Preset
 from gramophone.realtime.live.messages import Refused
 from gramophone.realtime.live.parameter_memory import ParameterMemory
-from gramophone.realtime.parameter_table import table, values_of, with_values
+from gramophone.realtime.parameter_table import chain_parameters, values_of, with_values
 
 Place = tuple[str, type]
 """A parameter's address, and the type of its values: float, bool or str."""
@@ -74,7 +74,7 @@ class PresetGenerations:
 
     def add(self, preset: Preset) -> PresetGeneration:
         """Give a complete preset the next number and its parameters their places, and return it as `now`."""
-        number, places = next(self._numbers), places_of(table(preset))
+        number, places = next(self._numbers), places_of(chain_parameters(preset))
         self._memory.add(number, numbers_of(places, preset))
         self.now = PresetGeneration(preset, number, places, {address: k for k, (address, _) in enumerate(places)})
         self._kept[number] = self.now

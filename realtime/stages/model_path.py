@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gramophone.presets.checks import PresetError
 from gramophone.presets.models import model_file
-from gramophone.presets.preset import PresetError
 from gramophone.realtime.stage import StageError
 
 

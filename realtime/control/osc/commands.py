@@ -124,7 +124,7 @@ class OrderMethod(OscMethod):
 
     def read(self) -> Answer:
         """Return the stages' names in order."""
-        return tuple(dict.fromkeys(address.partition(".")[0] for address in self._controller.parameters))
+        return tuple(stage.name for stage in self._controller.preset.stages)
 
 
 class SwitchMethod(OscMethod):
