@@ -280,7 +280,10 @@ def _put_macros(document: TOMLDocument, rows: list[dict[str, Any]]) -> None:
     document.pop("macros", None)
     tables = tomlkit.aot()
     for row in rows:
-        tables.append(_edited_macro(written[row["name"]], row) if row["name"] in written else tomlkit.item(row))
+        old = written.get(row["name"])
+        tables.append(_edited_macro(old, row) if old else tomlkit.item(row))
+        if old:
+            tables[-1].trivia.indent = old.trivia.indent  # appending puts an empty line there
     if rows:
         document["macros"] = tables
 

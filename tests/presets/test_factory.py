@@ -10,7 +10,8 @@ from gramophone.presets import CLIPS, DEFAULT, load, names
 from gramophone.presets.models import MODELS
 from gramophone.realtime.chain import Chain
 from gramophone.realtime.files import read
-from gramophone.realtime.parameter_table import complete
+from gramophone.realtime.macros import targets_at
+from gramophone.realtime.parameter_table import chain_parameters, complete, values_of
 from gramophone.realtime.stage import Format
 
 README = CLIPS.parent / "README.md"
@@ -60,6 +61,20 @@ def test_every_preset_says_what_it_is(name):
     preset = load(name)
     assert preset.title
     assert re.fullmatch(r"[A-Z].{20,}\.", preset.description)
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_preset_has_four_to_eight_macros_that_begin_where_its_values_are_and_move_them(name):
+    preset = complete(load(name))
+    parameters, values = chain_parameters(preset), values_of(preset)
+    assert 4 <= len(preset.macros) <= 8
+    for macro in preset.macros:
+        assert macro.help
+        for address, value in targets_at(macro, macro.value, parameters).items():
+            place, own = (parameters[address].position_of(each) for each in (value, values[address]))
+            assert place == pytest.approx(own, abs=0.005), (macro.name, address)
+        first, last = targets_at(macro, 0.0, parameters), targets_at(macro, 1.0, parameters)
+        assert all(first[address] != last[address] for address in first)
 
 
 def test_titles_differ():

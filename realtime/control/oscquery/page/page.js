@@ -2,6 +2,8 @@
 "use strict";
 
 const FLOOR_DB = -60;
+const TURN_PX = 180; // of a drag for the whole of a knob; with Shift 1500
+const SLOP_PX = 8; // so far sideways a finger turns nothing yet
 const UNITS = { "time.hz": "Hz", "time.ms": "ms", "time.second": "s", "gain.db-raw": "dB" };
 
 // --- MIDI learn ---------------------------------------------------------------------------------------------------
@@ -155,6 +157,7 @@ function arc(from, to) {
   return `M ${point(from)} A 26 26 0 ${(to - from) * 270 > 180 ? 1 : 0} 1 ${point(to)}`;
 }
 
+// A knob: a mouse turns it upwards and downwards, a finger sideways only, since up and down it scrolls the page.
 function knob(name, node, position) {
   const [low, high] = [node.RANGE[0].MIN, node.RANGE[0].MAX];
   const origin = low < 0 && high > 0 ? -low / (high - low) : 0;
@@ -175,20 +178,27 @@ function knob(name, node, position) {
     output.textContent = amount(actual, node.UNIT && node.UNIT[0]);
     dial.setAttribute("aria-valuetext", output.textContent);
   };
+  const along = (event) => (event.pointerType === "touch" ? event.clientX : -event.clientY);
   const turn = (where) => { draw(where); send(position.FULL_PATH, at); };
   dial.setAttribute("aria-valuemin", 0);
   dial.setAttribute("aria-valuemax", 1);
   dial.addEventListener("pointerdown", (event) => {
-    held = { y: event.clientY, at };
+    if (held) return; // by another finger
+    const touch = event.pointerType === "touch";
+    held = { id: event.pointerId, along: along(event), at, turns: !touch };
     dial.setPointerCapture(event.pointerId);
   });
   dial.addEventListener("pointermove", (event) => {
-    if (!held) return;
-    const step = (held.y - event.clientY) / (event.shiftKey ? 1500 : 180);
-    held = { y: event.clientY, at: Math.min(Math.max(held.at + step, 0), 1) };
-    turn(held.at);
+    if (!held || event.pointerId !== held.id) return;
+    const moved = along(event) - held.along;
+    if (!held.turns && Math.abs(moved) < SLOP_PX) return;
+    const step = held.turns ? moved / (event.shiftKey ? 1500 : TURN_PX) : 0;
+    held = { ...held, along: along(event), at: Math.min(Math.max(held.at + step, 0), 1), turns: true };
+    if (step) turn(held.at);
   });
-  for (const end of ["pointerup", "pointercancel"]) dial.addEventListener(end, () => { held = null; });
+  for (const end of ["pointerup", "pointercancel"]) {
+    dial.addEventListener(end, ({ pointerId }) => { if (held && held.id === pointerId) held = null; });
+  }
   dial.addEventListener("dblclick", () => turn(position.DEFAULT_VALUE[0]));
   dial.addEventListener("wheel", (event) => { event.preventDefault(); turn(at - Math.sign(event.deltaY) / 50); }, { passive: false });
   dial.addEventListener("keydown", (event) => {
@@ -239,6 +249,18 @@ function control(name, node, position, mapping) {
   return element("div", { class: "wide" }, label, made, mapping);
 }
 
+// The macros of the preset, up to eight, each by the name that its description begins with.
+function macros(nodes, positions, midi) {
+  $("play").hidden = !nodes;
+  $("play").replaceChildren(...Object.entries(nodes || {}).map(([number, node]) => {
+    const [name, help = ""] = node.DESCRIPTION.split(/: (.*)/s);
+    const made = knob(name, { ...node, DESCRIPTION: help || name }, positions[number]);
+    made.classList.add("macro");
+    made.append(learnable(`macro.${number}`, midi));
+    return made;
+  }));
+}
+
 function stage(name, knobs, positions, midi) {
   const { bypass, mix, ...own } = knobs;
   const off = element("button", { class: "switch", "aria-pressed": "false" }, "bypass");
@@ -282,6 +304,7 @@ async function build() {
   chips.clear();
   const positions = tree.n.CONTENTS;
   const names = tree.order.VALUE;
+  macros(tree.macro && tree.macro.CONTENTS, positions.macro && positions.macro.CONTENTS, tree.midi);
   $("stages").replaceChildren(...names.map((name) => stage(name, tree[name].CONTENTS, positions[name].CONTENTS, tree.midi)));
   $("meters").replaceChildren(...(tree.meters ? [...leaves(tree.meters)].map(meter) : []));
   chooser($("preset"), tree.preset);

@@ -52,6 +52,7 @@ class Page:
 
     def drag(self, selector, up):
         """Drag an element by its middle, `up` pixels upwards."""
+        self.tell(f"document.querySelector({json.dumps(selector)}).scrollIntoView({{ block: 'center' }})")
         box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
         x, y = self.tell(f"{box}.x + {box}.width / 2"), self.tell(f"{box}.y + {box}.height / 2")
         for kind, where in (("mousePressed", y), ("mouseMoved", y - up), ("mouseReleased", y - up)):
@@ -239,3 +240,49 @@ def keep_pictures(page, folder):
     page.picture(folder / "phone.png", 390, 844)
     page.tell("document.getElementById('morph').open = true")
     page.picture(folder / "morph.png", 820, 900)
+
+
+def test_macros_come_first_and_set_their_targets_in_one_change(tmp_path):
+    setup = Setup(load("hall"))
+    with oscquery_server(setup.space, 0, 0, advertise=False) as server, opened(server.url, tmp_path) as page:
+        names = page.tell("[...document.querySelectorAll('#play .name')].map(n => n.textContent)")
+        assert names == [macro.name for macro in setup.controller.preset.macros]
+        assert page.tell("document.querySelector('#play').compareDocumentPosition(document.querySelector('main'))") == 4
+
+        page.tell("document.querySelector('#play [aria-label=Space]').focus()")
+        page.call("Input.dispatchKeyEvent", type="keyDown", key="End", code="End", windowsVirtualKeyCode=35)
+        setup.sink.wait_for(lambda calls: ("set", "hall.wet", 0.45) in calls)
+        assert {"hall.wet": 0.45, "hall.room": 0.95} in setup.sink.together
+        page.wait_for("document.querySelector('main [aria-label=room]').getAttribute('aria-valuetext') === '0.95'")
+        assert page.problems == []
+
+
+def test_a_swipe_scrolls_and_turns_no_knob_and_a_finger_that_goes_sideways_turns_one(tmp_path):
+    setup = Setup(load("hall"))
+    with oscquery_server(setup.space, 0, 0, advertise=False) as server, opened(server.url, tmp_path) as page:
+        page.call("Emulation.setTouchEmulationEnabled", enabled=True)
+        page.picture(tmp_path / "macros-phone.png", 390, 844)
+        box = "document.querySelector('#play svg').getBoundingClientRect()"
+        width, height = page.tell(f"{box}.width"), page.tell(f"{box}.height")
+        assert min(width, height) >= 44
+        x, y = page.tell(f"{box}.x") + width / 2, page.tell(f"{box}.y") + height / 2
+
+        def swipe(*points):
+            kinds = ["touchStart", *["touchMove"] * (len(points) - 1)]
+            for kind, (right, down) in zip(kinds, points, strict=True):
+                page.call("Input.dispatchTouchEvent", type=kind, touchPoints=[{"x": x + right, "y": y + down}])
+            page.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+        swipe(*((0, -up) for up in range(0, 200, 5)))
+        page.wait_for("scrollY > 100")
+        assert setup.sink.calls == []
+
+        page.tell("scrollTo(0, 0)")
+        before = setup.controller.get("macro.1")
+        swipe(*((right, 0) for right in range(0, 60, 5)))
+        setup.sink.wait_for(lambda calls: calls)
+        assert setup.controller.get("macro.1") > before
+        assert {call[1] for call in setup.sink.calls} == {"style.strength"}
+        assert page.problems == []
+        page.call("Emulation.setTouchEmulationEnabled", enabled=False)
+        page.picture(tmp_path / "macros.png", 1440, 900)
