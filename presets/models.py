@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gramophone.presets.preset import PresetError
+from gramophone.presets.checks import PresetError
 
 MODELS = Path(__file__).parent / "models"
 SUFFIX = ".safetensors"
