@@ -9,6 +9,7 @@ from gramophone.realtime.live.block_ring import BlockRing
 from gramophone.realtime.live.parameter_memory import ParameterMemory
 from gramophone.realtime.live.status import Status
 from gramophone.realtime.switches import SWITCHES
+from gramophone.realtime.system.shared_memory import remove_orphans
 
 LONGEST_BLOCK = 4096
 _SLOTS = 128
@@ -37,8 +38,10 @@ class SharedState:
     def new(cls, channels: int, sockets: int | None = None, *, recorded: bool = False) -> SharedState:
         """Return memory for `channels` channels and `sockets` inputs and outputs of a device (None: one a channel).
 
-        `recorded` keeps so many blocks that a recorder may lag behind by a second.
+        `recorded` keeps so many blocks that a recorder may lag behind by a second. Memory that killed sessions left behind
+        is given back first.
         """
+        remove_orphans()
         slots = _SLOTS_RECORDED if recorded else _SLOTS
         status = Status()
         status["done"] = -1

@@ -1,11 +1,19 @@
-"""Arrays that several processes see: named, of fixed shape, in one piece of shared memory."""
+"""Arrays that several processes see: named, of fixed shape, in one piece of shared memory.
+
+On Linux a piece is a file in `/dev/shm`, which stays where every process that could remove it was killed. So its name
+says who made it, by process id and start time, and `remove_orphans` removes those of processes that are no more.
+"""
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from math import prod
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +22,8 @@ from numpy.typing import NDArray
 Fields = Mapping[str, tuple[str, tuple[int, ...]]]
 """Type and shape of each array by name."""
 
+_PREFIX = "gramophone"
+_FOLDER = Path("/dev/shm")
 _ALIGNMENT = 64
 """Arrays start on cache lines of their own, so that writers in two processes do not slow each other down."""
 
@@ -23,7 +33,7 @@ class SharedArrays:
 
     def __init__(self, fields: Fields) -> None:
         self._fields = dict(fields)
-        self._segment = _Segment(create=True, size=sum(_size(*field) for field in fields.values()))
+        self._segment = _Segment(_new_name(), create=True, size=sum(_size(*field) for field in fields.values()))
         self._owner = True
 
     @classmethod
@@ -52,6 +62,49 @@ class SharedArrays:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SharedArrays.attached, (self._segment.name, self._fields)
+
+
+def remove_orphans() -> list[str]:
+    """Remove the memory that processes of this program left behind when they were killed; return the names.
+
+    Memory of a living process, of another program or another user, or made in another container is left alone.
+    """
+    removed = []
+    for path in _FOLDER.glob(f"{_PREFIX}-*") if _own_mark() else ():
+        parts = path.name.split("-")
+        if len(parts) == 5 and parts[1] == _namespace() and parts[2].isdigit() and _start_of(parts[2]) != parts[3]:
+            with suppress(OSError):  # another user's, or gone meanwhile
+                path.unlink()
+                removed.append(path.name)
+    return removed
+
+
+def _new_name() -> str | None:
+    """Return a name that says which process makes the memory; None, where systems keep no list: any."""
+    return f"{mark}-{secrets.token_hex(4)}" if (mark := _own_mark()) else None
+
+
+def _own_mark() -> str | None:
+    """Return what the names of this process's memory begin with; None where that cannot be known (not on Linux)."""
+    start = _start_of("self")
+    return f"{_PREFIX}-{_namespace()}-{os.getpid()}-{start}" if start and _namespace() and _FOLDER.is_dir() else None
+
+
+@cache
+def _namespace() -> str:
+    """Return the number of the set of processes that this one sees; empty where there is no such thing."""
+    with suppress(OSError):
+        return str(Path("/proc/self/ns/pid").stat().st_ino)
+    return ""
+
+
+def _start_of(pid: str) -> str | None:
+    """Return when a process started, in ticks since the system did; None if it has ended (see proc(5), `stat`)."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text("latin-1").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if state in "ZX" else fields[18]
 
 
 class _Segment(SharedMemory):
