@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -17,6 +18,8 @@ from gramophone.realtime.system.wakeup import Wake
 
 _LOOK_S = 0.1
 _RETRY_S = 0.5
+_STALLED_S = 3.0
+"""Longer than a server needs to change its block, or to start again after a laptop has slept."""
 
 
 def run_audio(shared: SharedState, wake: Wake, settings: AudioSettings, control: Connection) -> None:
@@ -59,9 +62,13 @@ def _play(backend: Backend, shared: SharedState, wake: Wake, settings: AudioSett
     before = {name: status[name] for name in ("xruns", *backend.figures)}
     try:
         backend.start(AudioCallback(shared, wake, settings.channels, settings.spare).process)
+        stall = _Stall()
         while not control.poll(_LOOK_S) and not backend.lost.is_set():
             _write_figures(backend, status, before)
             _send_news(backend, control)
+            if backend.asks_always and stall.has_lasted(status["blocks"]):
+                control.send(Complaint(f"{backend.name} asks for no more blocks; opening it again"))
+                backend.lost.set()
             backend.announce_latency(
                 budget_blocks(status, settings.spare, backend.block) * backend.block + int(status["delay"])
             )
@@ -70,6 +77,19 @@ def _play(backend: Backend, shared: SharedState, wake: Wake, settings: AudioSett
         control.send(Failed(str(error)))
     finally:
         backend.close()
+
+
+class _Stall:
+    """How long a device has asked for no block."""
+
+    def __init__(self) -> None:
+        self._blocks, self._since = -1.0, time.monotonic()
+
+    def has_lasted(self, blocks: float) -> bool:
+        """Return whether the count of `blocks` asked for has been the same for `_STALLED_S`."""
+        if blocks != self._blocks:
+            self._blocks, self._since = blocks, time.monotonic()
+        return time.monotonic() - self._since > _STALLED_S
 
 
 def _wait_until_known(backend: Backend, control: Connection) -> bool:

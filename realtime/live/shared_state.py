@@ -38,8 +38,8 @@ class SharedState:
     def new(cls, channels: int, sockets: int | None = None, *, recorded: bool = False) -> SharedState:
         """Return memory for `channels` channels and `sockets` inputs and outputs of a device (None: one a channel).
 
-        `recorded` keeps so many blocks that a recorder may lag behind by a second. Memory that killed sessions left behind
-        is given back first.
+        `recorded` keeps so many blocks that a recorder may lag behind by a second. Memory that killed sessions left
+        behind is given back first.
         """
         remove_orphans()
         slots = _SLOTS_RECORDED if recorded else _SLOTS

@@ -40,6 +40,8 @@ class Backend(ABC):
     """
 
     kind: ClassVar[str]
+    asks_always: ClassVar[bool] = False
+    """Whether it asks for block after block as long as it is there: one that asks no more is opened again."""
     rate: int
     block: int
     name: str

@@ -6,8 +6,12 @@ import threading
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gramophone.realtime.live.devices.backend import AudioError, Backend, Process
+
+Channel = NDArray[np.float32]
+"""One channel's samples, `(frames,)`."""
 
 
 class JackBackend(Backend):
@@ -18,6 +22,7 @@ class JackBackend(Backend):
     """
 
     kind = "jack"
+    asks_always = True
 
     def __init__(self, name: str, channels: int, block: int | None) -> None:
         jack = load_jack()
@@ -52,10 +57,12 @@ class JackBackend(Backend):
             block = buffers.get(frames)
             if block is None:
                 block = buffers[frames] = np.zeros((len(inputs), frames), np.float32)
+            # While the server changes its block, a port's array may still, or already, be of the other size. What was
+            # raised here would make JACK-Client ask this client for no block any more, for ever.
             for row, port in zip(block, inputs, strict=True):
-                row[:] = port.get_array()
+                _copy(port.get_array(), row)
             for row, port in zip(process(block), outputs, strict=True):
-                port.get_array()[:] = row
+                _copy(row, port.get_array())
 
         def on_block_size(frames: int) -> None:
             self.block = frames
@@ -99,6 +106,13 @@ class JackBackend(Backend):
             self._client.connect(sources[min(i, len(sources) - 1)], port)
         for port, target in zip(self._outputs, targets, strict=False):
             self._client.connect(port, target)
+
+
+def _copy(source: Channel, target: Channel) -> None:
+    """Copy one channel's samples; silence where `target` is longer than `source`."""
+    frames = min(len(source), len(target))
+    target[:frames] = source[:frames]
+    target[frames:] = 0
 
 
 def load_jack() -> Any:

@@ -23,6 +23,7 @@ from gramophone.presets import Preset, StageSettings
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.dsp.channel_matrix import RouteError, parse_route
 from gramophone.realtime.files import read
+from gramophone.realtime.live.devices.jack import JackBackend
 from gramophone.realtime.live.record import OUTPUT
 from gramophone.realtime.live.replay import replayed
 from gramophone.realtime.live.session import Session, SessionSettings
@@ -107,6 +108,7 @@ def session(server: None) -> Iterator[Session]:
 
 
 def set_block(block: int) -> None:
+    """Change the server's block while it plays."""
     code = f"import jack; c = jack.Client('setter', servername={SERVER!r}); c.blocksize = {block}; c.close()"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE_S)
 
@@ -437,3 +439,57 @@ def test_a_restarted_server_is_found_again() -> None:
             until(lambda: session.report()["blocks"] > blocks)
             until(lambda: abs(level_of_loop(OTHER_SERVER) - -6.0) < 0.1)
     assert "gone" in news[0]
+
+
+def test_a_block_that_changes_while_one_is_processed_silences_nothing(server: None) -> None:
+    """The process is slow, so that most changes find it at work with arrays of the size of before."""
+    seen: list[int] = []
+
+    def process(block: np.ndarray) -> np.ndarray:
+        seen.append(block.shape[1])
+        time.sleep(0.02)
+        return block
+
+    backend = JackBackend(SERVER, 2, 64)
+    try:
+        backend.start(process)
+        for block in (128, 16, 32, 64, 4096, 16, 2048, 32, 1024, 512, 256):
+            before = len(seen)
+            set_block(block)
+            until(lambda n=before, b=block: b in seen[n + 1 :])
+            assert backend.block == block
+            before = len(seen)
+            until(lambda n=before: len(seen) > n + 2)
+        assert not backend.lost.is_set()
+    finally:
+        backend.close()
+
+
+@pytest.mark.slow
+def test_a_session_survives_every_change_of_the_block(session: Session) -> None:
+    sizes = [16 << k for k in range(9)]
+    for before, after in [(a, b) for a in sizes for b in sizes if a != b][::5]:
+        for block in (before, after):
+            set_block(block)
+            until(lambda b=block: session.report()["block"] == b)
+        blocks = session.report()["blocks"]
+        assert isinstance(blocks, int)
+        until(lambda n=blocks: session.report()["blocks"] > n + 3)
+    set_block(256)
+    until(lambda: abs(level_of_loop()) < 0.1)
+
+
+def test_a_server_that_asks_for_nothing_for_long_is_opened_again_and_plays() -> None:
+    preset = complete(Preset("plain", (StageSettings("level", "gain", {"gain": -6.0}),)))
+    news: list[str] = []
+    with jack_server(OTHER_SERVER) as server, Session(SessionSettings(f"jack:{OTHER_SERVER}")) as session:
+        session.on_news = news.append
+        session.start(preset)
+        session.wait_until_playing()
+        until(lambda: session.report()["blocks"])
+        server.send_signal(signal.SIGSTOP)
+        try:
+            until(lambda: any("no more blocks" in sentence for sentence in news))
+        finally:
+            server.send_signal(signal.SIGCONT)
+        until(lambda: abs(level_of_loop(OTHER_SERVER) - -6.0) < 0.1)
