@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from gramophone.models.checkpoint import load
-from gramophone.models.nets.content import ContentEncoder, SpeakerMoments
+from gramophone.models.nets.content import ContentEncoder, RecordingMoments
 from gramophone.models.nets.enrolment import (
     Enrolment,
     Speech,
@@ -71,7 +71,7 @@ def encoder_content(path: Path) -> ContentFeatures:
     def content(sound: Sound) -> NDArray[np.float32]:
         late = encoder.delay * HOP
         whole = torch.from_numpy(np.pad(sound[: len(sound) // HOP * HOP], (0, late)))[None, None]
-        moments = SpeakerMoments(encoder)
+        moments = RecordingMoments(encoder)
         moments.add(encoder.features(whole[..., :-late])[0])
         said, _ = encoder(whole, encoder.state_with(whole, *moments.known()))
         return np.asarray(said[0, :, encoder.delay :].T.numpy())

@@ -101,7 +101,7 @@ class ContentEncoder(Streaming):
         return (*self.features.initial_state(x), *normalisation, *trunk)
 
 
-class SpeakerMoments:
+class RecordingMoments:
     """The statistics that the encoder is accustomed to a speaker by, gathered over any number of sounds of theirs."""
 
     def __init__(self, encoder: ContentEncoder) -> None:

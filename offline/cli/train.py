@@ -40,7 +40,7 @@ NodesOption = Annotated[int, typer.Option(min=1, help="Machines; start the comma
 
 
 @dataclass(frozen=True)
-class Switch:
+class FlagOption:
     """A flag that sets a field of the plan to a certain value."""
 
     flag: str
@@ -64,7 +64,7 @@ class Kind:
     data: Any
     sample_s: float | None = None
     omitted: frozenset[str] = frozenset()
-    switches: tuple[Switch, ...] = ()
+    switches: tuple[FlagOption, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     prepared: Callable[[Values], Values] = lambda values: values
     finished: Callable[[Path, bool], None] = lambda folder, json: None
@@ -108,8 +108,10 @@ KINDS = {
         _argument("DATA", _PLACES),
         sample_s=1.0,
         switches=(
-            Switch("--unconditional", "conditional", False, "Train without the speaker as condition."),
-            Switch("--no-pauses", "pauses", False, "Leave silence out, so that the model generates sound throughout."),
+            FlagOption("--unconditional", "conditional", False, "Train without the speaker as condition."),
+            FlagOption(
+                "--no-pauses", "pauses", False, "Leave silence out, so that the model generates sound throughout."
+            ),
         ),
     ),
     "vae": Kind(
@@ -127,7 +129,7 @@ KINDS = {
         "gramophone.offline.train.vlae:train_vlae",
         _argument("DATA", _PLACES),
         sample_s=3.0,
-        switches=(Switch("--unconditional", "latents", 0, "The twin without latents, to compare with."),),
+        switches=(FlagOption("--unconditional", "latents", 0, "The twin without latents, to compare with."),),
     ),
     "tagger": Kind(
         "Train a tagger on MagnaTagATune, or on any tagged music in its layout.",
@@ -252,7 +254,7 @@ def _option(item: Field[Any], hint: Any, defaults: Mapping[str, Any]) -> tuple[A
     return Annotated[hint | None if default is None else hint, option], default
 
 
-def _name_of(switch: Switch) -> str:
+def _name_of(switch: FlagOption) -> str:
     return switch.flag.strip("-").replace("-", "_")
 
 

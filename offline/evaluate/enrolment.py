@@ -49,7 +49,7 @@ _OTHERS = ("french", "italian", "moscow", "big-fish")
 
 
 @dataclass(frozen=True)
-class Phrase:
+class ScoredPhrase:
     """A held-out phrase to convert: who says it, its measurements, quality, words and how many of them are misheard."""
 
     speaker: str
@@ -83,7 +83,7 @@ class ClosedFormStage:
         others = [self._enrolled(_clip(_training(known, name), _PRIOR_S)) for name in PEOPLE]
         self.universal = universal_map(others)
 
-    def conversions(self, english: int) -> Iterator[tuple[Phrase, str]]:
+    def conversions(self, english: int) -> Iterator[tuple[ScoredPhrase, str]]:
         """Yield phrases with whom they are converted to: so many English ones a target, one of each other source."""
         for number, target in enumerate(self.targets):
             own = self.phrases[_ENGLISH]
@@ -107,11 +107,11 @@ class ClosedFormStage:
                     phrase, phrase.speaker, spoken(speech.envelopes, speech.octaves, phrase.measured.loudness)
                 )
 
-    def _converted(self, phrase: Phrase, name: str, weights: Tensor, attention: float) -> Sound:
+    def _converted(self, phrase: ScoredPhrase, name: str, weights: Tensor, attention: float) -> Sound:
         source, target = self.sources[phrase.speaker], self.targets[name]
         return convert(phrase.measured, source, target, weights, self._context, attention)
 
-    def _row(self, phrase: Phrase, target: str, said: Sound) -> ScoredConversion:
+    def _row(self, phrase: ScoredPhrase, target: str, said: Sound) -> ScoredConversion:
         likeness = self.judge.similarity(said)
         wrong, words = word_errors(phrase.text, recognise(said, RATE)) if phrase.text else (0, 0)
         both = [*(self.targets | self.sources)[target].octaves[:1], *self.sources[phrase.speaker].octaves[:1]]
@@ -127,7 +127,7 @@ class ClosedFormStage:
             float(words) if words else float("nan"),
         )
 
-    def _phrases(self, corpus: Corpus, name: str, count: int) -> Iterator[Phrase]:
+    def _phrases(self, corpus: Corpus, name: str, count: int) -> Iterator[ScoredPhrase]:
         own = [
             recording
             for recording in corpus.held_out
@@ -140,7 +140,9 @@ class ClosedFormStage:
             samples = sound(recording)
             text = recording.found.text if name == _ENGLISH else ""
             wrong = word_errors(text, recognise(samples, RATE))[0] if text else 0
-            yield Phrase(name, samples, measured(samples, self._content), speech_quality(samples, RATE), text, wrong)
+            yield ScoredPhrase(
+                name, samples, measured(samples, self._content), speech_quality(samples, RATE), text, wrong
+            )
 
     def _enrolled(self, sounds: Sequence[Sound]) -> Enrolment:
         return enrolled(joined([measured(one, self._content) for one in sounds]), self._context)

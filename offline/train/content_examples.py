@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve, lfilter
 
-from gramophone.models.nets.content import ContentEncoder, SpeakerMoments
+from gramophone.models.nets.content import ContentEncoder, RecordingMoments
 from gramophone.offline.data.mono_audio import RATE, Sound, levelled, resampled
 from gramophone.offline.data.moonshine import CHANNELS, FIRST, STRIDE, Moonshine
 from gramophone.presets.atomic import atomic_write
@@ -75,7 +75,7 @@ def examples(encoder: ContentEncoder, teacher: Moonshine, pairs: Sequence[tuple[
     pairs = [pair for pair in pairs if len(pair[0]) >= RATE // 10]
     if not pairs:
         raise ValueError("no recording of a speaker is 100 ms long")
-    moments = SpeakerMoments(encoder)
+    moments = RecordingMoments(encoder)
     frames = [frames_of(encoder, heard) for heard, _ in pairs]
     for piece in frames:
         moments.add(piece)

@@ -82,7 +82,7 @@ class Play:
 
 
 @dataclass(frozen=True)
-class Change:
+class PresetChange:
     """To a worker: fade over to this preset, whose values are this generation of the parameter memory."""
 
     preset: Preset

@@ -23,12 +23,12 @@ from gramophone.realtime.dsp.channel_matrix import Route
 from gramophone.realtime.live.messages import (
     Ask,
     AudioSettings,
-    Change,
     Event,
     Held,
     LeftOut,
     Opened,
     Play,
+    PresetChange,
     Refused,
     Text,
 )
@@ -194,7 +194,7 @@ class Session:
         with self._lock:
             now = self._generations.add(preset)
             if not self._processes.try_again():
-                self._processes.send(Change(preset, now.number))
+                self._processes.send(PresetChange(preset, now.number))
 
     def snapshot(self) -> Preset:
         """Return the preset that plays, with every value as it is now and with what its stages hold beside them.

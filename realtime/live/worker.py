@@ -25,12 +25,12 @@ from gramophone.realtime.engine import EngineReport
 from gramophone.realtime.live.latency_budget import MOVE_SAMPLES
 from gramophone.realtime.live.messages import (
     Ask,
-    Change,
     Complaint,
     Event,
     Held,
     LeftOut,
     Play,
+    PresetChange,
     Refused,
     Text,
 )
@@ -50,7 +50,7 @@ _REPORT_S = 0.25
 
 
 @dataclass(frozen=True)
-class _Refresh(Change):
+class _Refresh(PresetChange):
     """The same preset once more, from silence, where the parameter memory holds `known`."""
 
     known: NDArray[np.float64]
@@ -66,9 +66,9 @@ class Worker:
         self._parameters = ParameterReader(shared.parameters)
         self._follow(order)
         self._questions: deque[Iterator[None]] = deque()
-        self._entering: deque[tuple[Change, Chain]] = deque()
-        self._fresh: deque[tuple[Change, Chain]] = deque()
-        self._orders: SimpleQueue[Change | None] = SimpleQueue()
+        self._entering: deque[tuple[PresetChange, Chain]] = deque()
+        self._fresh: deque[tuple[PresetChange, Chain]] = deque()
+        self._orders: SimpleQueue[PresetChange | None] = SimpleQueue()
         self._messages: SimpleQueue[object] = SimpleQueue()
         self._stopped = threading.Event()
         self._number = shared.inputs.newest + 1
@@ -177,7 +177,7 @@ class Worker:
                     break
         self._messages.put(Held(number, self._generation, held))
 
-    def _refresh(self, made_for: Change, chain: Chain) -> None:
+    def _refresh(self, made_for: PresetChange, chain: Chain) -> None:
         """End a momentary switch. A chain that another preset has overtaken is not needed: the new one is fresh."""
         overtaken = made_for.generation != self._generation
         self._player.refresh(None if overtaken else chain)
@@ -201,7 +201,7 @@ class Worker:
         if SWITCHES[name].momentary:
             self._orders.put(_Refresh(self._player.engine.preset, self._generation, self._parameters.known))
 
-    def _follow(self, order: Play | Change) -> None:
+    def _follow(self, order: Play | PresetChange) -> None:
         self._generation = order.generation
         parameters = self._player.parameters
         known = order.known if isinstance(order, _Refresh) else numbers_of(places_of(parameters), order.preset)
@@ -220,7 +220,7 @@ class Worker:
                     case Ask(number):
                         self._questions.append(self._collect_held(number))
                         self._wake.set()
-                    case Change():
+                    case PresetChange():
                         self._orders.put(order)
         except EOFError:
             pass

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gramophone.models.checkpoint import Card, load, save
-from gramophone.models.nets.content import ContentEncoder, ContentShape, SpeakerMoments
+from gramophone.models.nets.content import ContentEncoder, ContentShape, RecordingMoments
 
 HOP = 128
 SMALL = ContentShape(width=16, dilations=(1, 2), content=5)
@@ -50,7 +50,7 @@ def test_a_gain_does_not_change_what_an_accustomed_encoder_says():
     said = []
     for gain in (1.0, 0.3):
         frames = encoder.features(gain * x)[0]
-        moments = SpeakerMoments(encoder)
+        moments = RecordingMoments(encoder)
         moments.add(frames)
         who, loudest = moments.known()
         said.append(encoder(gain * x, encoder.state_with(x, who, loudest))[0])
@@ -59,7 +59,7 @@ def test_a_gain_does_not_change_what_an_accustomed_encoder_says():
 
 def test_a_speaker_of_whom_nothing_was_heard_is_refused():
     with pytest.raises(ValueError, match="no sound"):
-        SpeakerMoments(made()).known()
+        RecordingMoments(made()).known()
 
 
 def test_it_is_saved_and_loaded(tmp_path):

@@ -22,7 +22,7 @@ from gramophone.presets import CLIPS, Preset, StageSettings, load, save
 from gramophone.realtime.files import AudioWriter, read
 from gramophone.realtime.live.audio_callback import AudioCallback
 from gramophone.realtime.live.latency_budget import MOVE_SAMPLES
-from gramophone.realtime.live.messages import Ask, Change, Event, Held, Play, Refused, Text, Warm
+from gramophone.realtime.live.messages import Ask, Event, Held, Play, PresetChange, Refused, Text, Warm
 from gramophone.realtime.live.player import Player
 from gramophone.realtime.live.preset_generations import numbers_of, places_of
 from gramophone.realtime.live.record import EVENTS, OUTPUT, PRESET, Recorder, RecordError
@@ -136,7 +136,7 @@ class Simulation:
     def change(self, preset: Preset) -> None:
         self.generation += 1
         self.lay_out(preset)
-        self.worker.send(Change(preset, self.generation))
+        self.worker.send(PresetChange(preset, self.generation))
 
     def play(self, sound: Audio, *, wait: bool = True) -> Audio:
         """Play `sound` block by block, each when the worker is done with the last."""
@@ -260,7 +260,7 @@ def test_a_killed_worker_leaves_the_dry_sound_and_another_takes_over(gain: Simul
 
 def test_a_preset_that_cannot_be_played_is_named_and_the_old_one_plays_on(gain: Simulation) -> None:
     missing = Preset("broken", (StageSettings("space", "convolution", {"impulse": "/no/such/file.wav", "mix": 1.0}),))
-    gain.worker.send(Change(missing, 99))
+    gain.worker.send(PresetChange(missing, 99))
     until(lambda: gain.count("start") and gain.complaints)
     assert "/no/such/file.wav" in gain.complaints[-1]
     assert gain.play(noise(20)).any()
