@@ -163,7 +163,7 @@ def play(
         return
     if source or out:
         raise typer.BadParameter("INPUT and --out go with --audio file", param_hint="--audio")
-    from gramophone.realtime.live.devices.osc.options import reachable
+    from gramophone.realtime.live.devices.osc.packet import reachable
     from gramophone.realtime.live.run import LiveRun, run_live
     from gramophone.realtime.live.session import SessionSettings
     from gramophone.realtime.live.surfaces import Surfaces, midi_inputs

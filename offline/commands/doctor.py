@@ -221,7 +221,7 @@ def _presets() -> str:
 
 
 def _osc() -> str:
-    from gramophone.realtime.osc.receive_buffer import describe
+    from gramophone.realtime.osc.udp import describe
 
     return describe()
 

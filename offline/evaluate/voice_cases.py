@@ -36,10 +36,10 @@ from gramophone.offline.train.pitch_cache import prosody
 from gramophone.offline.train.run_folder import RunFolder, begun_plan
 from gramophone.offline.train.voice.plan import VoicePlan
 from gramophone.offline.train.voice.resynthesis import decoded, warmed_up
-from gramophone.realtime.dsp.pitch.contour import pitch_contour
+from gramophone.realtime.dsp.pitch.tracker import pitch_contour
 from gramophone.realtime.stages.latent.parameters import MOMENTS
 from gramophone.realtime.stages.latent.voice_codec import mean_speaker, scale_character
-from gramophone.realtime.stages.latent.voice_offline import analyse
+from gramophone.realtime.stages.latent.voice_features import analyse
 
 REFERENCES = 20
 """Held-out recordings whose mean embedding stands for a speaker."""

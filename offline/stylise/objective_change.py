@@ -25,8 +25,8 @@ from gramophone.offline.stylise.receptive_field import (
     spread,
 )
 from gramophone.realtime.kernels.arrays import Floats
+from gramophone.realtime.stages.wavenet.engines import WaveNetWeights
 from gramophone.realtime.stages.wavenet.kernel import KernelState
-from gramophone.realtime.stages.wavenet.weights import WaveNetWeights
 
 Flags = NDArray[np.bool_]
 

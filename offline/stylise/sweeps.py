@@ -20,8 +20,8 @@ from gramophone.models.layers import mulaw
 from gramophone.offline.stylise.objective_change import StyleObjective, change, compare, count_grams, decide, tally_of
 from gramophone.offline.stylise.receptive_field import Doubles, Known, Levels, buffers_of, know, known_of, own_costs
 from gramophone.realtime.kernels.arrays import Floats
+from gramophone.realtime.stages.wavenet.engines import WaveNetWeights
 from gramophone.realtime.stages.wavenet.kernel import state_of
-from gramophone.realtime.stages.wavenet.weights import WaveNetWeights
 
 _BATCH = 64
 """Sites whose changed activations are held at a time."""

@@ -28,7 +28,7 @@ from gramophone.offline.stylise.receptive_field import Levels
 from gramophone.offline.stylise.sweeps import Sweeper
 from gramophone.presets.models import model_file
 from gramophone.realtime.kernels.arrays import Floats
-from gramophone.realtime.stages.wavenet.weights import WaveNetWeights, weights_of
+from gramophone.realtime.stages.wavenet.engines import WaveNetWeights, weights_of
 
 _SEED = 2016
 

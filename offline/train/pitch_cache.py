@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gramophone.offline.data.corpus import sound
 from gramophone.offline.data.recording import Recording
 from gramophone.presets.atomic import atomic_write
-from gramophone.realtime.dsp.pitch.contour import pitch_contour
+from gramophone.realtime.dsp.pitch.tracker import pitch_contour
 
 Floats = NDArray[np.float32]
 

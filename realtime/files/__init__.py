@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gramophone.realtime.files.error import SoundFileError
 from gramophone.realtime.files.metadata import Metadata
 from gramophone.realtime.files.reader import AudioReader, read
+from gramophone.realtime.files.segments import SoundFileError
 from gramophone.realtime.files.writer import EXTENSIONS, FORMATS, AudioWriter
 
 __all__ = ["EXTENSIONS", "FORMATS", "AudioReader", "AudioWriter", "Metadata", "SoundFileError", "read"]

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from gramophone.realtime.files.error import SoundFileError
-from gramophone.realtime.files.segments import Link, Piece
+from gramophone.realtime.files.segments import Link, Piece, SoundFileError
 
 
 @dataclass(frozen=True)

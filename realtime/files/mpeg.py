@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from mmap import mmap
 
-from gramophone.realtime.files.error import SoundFileError
-from gramophone.realtime.files.segments import Link, Piece
+from gramophone.realtime.files.segments import Link, Piece, SoundFileError
 
 _V1_RATES = (
     (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),

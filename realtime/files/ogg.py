@@ -1,14 +1,62 @@
-"""Ogg (RFC 3533): its pages are checked and sorted into the links of a chain, each one stream for a decoder."""
+"""Ogg (RFC 3533): its pages are checked and sorted into the links of a chain, each one stream for a decoder.
+
+FLAC: its frames are decoded to their end, whatever number the header announces (RFC 9639).
+
+The order of loudspeakers: Vorbis and Opus number them otherwise than WAV (Vorbis I, 4.3.9; RFC 7845, 5.1.1.2).
+"""
 
 from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
 from mmap import mmap
+from typing import BinaryIO
 
-from gramophone.realtime.files.error import SoundFileError
-from gramophone.realtime.files.flac import open_ended
-from gramophone.realtime.files.segments import Link
+import numpy as np
+
+from gramophone.realtime.files.segments import Link, SoundFileError
+
+_HEADER_BYTES = 42
+"""The marker fLaC and the block STREAMINFO."""
+
+
+def survey_flac(file: BinaryIO, start: int, end: int) -> tuple[Link, int]:
+    """Return what libsndfile is to read of a FLAC stream between two bytes, and the frames announced (0: unknown)."""
+    file.seek(start)
+    header = file.read(_HEADER_BYTES)
+    if len(header) < _HEADER_BYTES or header[4] & 0x7F:
+        return Link((range(start, end),)), 0
+    total = int.from_bytes(header[21:26], "big") & 0xF_FFFFFFFF
+    return Link((open_ended(header), range(start + _HEADER_BYTES, end)), total or -1), total
+
+
+def open_ended(header: bytes) -> bytes:
+    """Return the start of a FLAC file without the number of frames: at it, a decoder would stop, whatever follows."""
+    if len(header) < 26:
+        return header
+    return header[:21] + bytes((header[21] & 0xF0, 0, 0, 0, 0)) + header[26:]
+
+
+_TO_WAV = {
+    3: [0, 2, 1],
+    5: [0, 2, 1, 3, 4],
+    6: [0, 2, 1, 5, 3, 4],
+    7: [0, 2, 1, 6, 5, 3, 4],
+    8: [0, 2, 1, 7, 5, 6, 3, 4],
+}
+"""For each of WAV's channels, by how many there are, the Vorbis channel."""
+
+
+def to_wav(channels: int) -> list[int] | None:
+    """Return which Vorbis channel each of WAV's channels is; None if the orders are the same."""
+    return _TO_WAV.get(channels)
+
+
+def from_wav(block: np.ndarray) -> np.ndarray:
+    """Return `block`, `(channels, frames)` in WAV's order, in that of Vorbis."""
+    order = _TO_WAV.get(block.shape[0])
+    return block if order is None else block[np.argsort(order)]
+
 
 _CONTINUED, _FIRST, _LAST = 1, 2, 4
 _REVERSED = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))

@@ -1,4 +1,7 @@
-"""A file view: pieces of a file and literal bytes, read as if they were one file."""
+"""A file view: pieces of a file and literal bytes, read as if they were one file.
+
+What can be wrong with a sound file.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import BinaryIO
+
+
+class SoundFileError(OSError):
+    """A sound file cannot be read or written; the message names the file and what was found."""
+
+
+def reason(error: OSError) -> str:
+    """Return what the operating system says went wrong, as in "No space left on device"."""
+    return error.strerror or (os.strerror(error.errno) if error.errno else str(error))
+
 
 Piece = bytes | range
 """Literal bytes, or a range of byte positions of the file behind the view."""

@@ -1,7 +1,7 @@
 """The device's callback: it writes the block that came in, and returns what the worker made of an earlier one.
 
-The worker has some blocks of time (`latency_budget.py`). If its block is not there in time, or there is no worker, the
-dry sound is played, as late as the chain would be; the late block is never played, so latency does not grow.
+The worker has some blocks of time (`status.budget_blocks`). If its block is not there in time, or there is no worker,
+the dry sound is played, as late as the chain would be; the late block is never played, so latency does not grow.
 
 Inputs and outputs of the device are connected to the channels of the chain here, outside of all this: wet and dry come
 from and go to the same inputs and outputs, at the same time, and a recording is of the chain's channels.
@@ -15,9 +15,9 @@ from gramophone.realtime.dsp.channel_matrix import ChannelMatrix, Matrix
 from gramophone.realtime.dsp.delay_line import LONGEST_DELAY, DelayLine
 from gramophone.realtime.dsp.input_guard import InputGuard
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
-from gramophone.realtime.live.latency_budget import MOVE_SAMPLES, budget_blocks
 from gramophone.realtime.live.parameter_memory import ParameterMemory
 from gramophone.realtime.live.shared_state import INPUTS, OUTPUTS, SWITCH_PLACES, SharedState
+from gramophone.realtime.live.status import MOVE_SAMPLES, budget_blocks
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.switches import SWITCHES
 from gramophone.realtime.system.wakeup import Wake

@@ -9,10 +9,9 @@ from multiprocessing.connection import Connection
 
 from gramophone.realtime.live.audio_callback import AudioCallback
 from gramophone.realtime.live.devices.backend import AudioError, Backend, open_backend
-from gramophone.realtime.live.latency_budget import budget_blocks
 from gramophone.realtime.live.messages import AudioSettings, Complaint, Failed, Lost, Opened
 from gramophone.realtime.live.shared_state import LONGEST_BLOCK, SharedState
-from gramophone.realtime.live.status import Status
+from gramophone.realtime.live.status import Status, budget_blocks
 from gramophone.realtime.system.realtime_priority import HELPERS, belong_to_parent, real_time, settle
 from gramophone.realtime.system.wakeup import Wake
 

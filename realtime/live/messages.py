@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # starting a process need not wait for what these load
 class AudioSettings:
     """Which device, how many of its inputs and outputs (`sockets`) and channels of the chain, and in which blocks.
 
-    `block` in frames, None is the device's own; `spare` is as for `latency_budget.budget`.
+    `block` in frames, None is the device's own; `spare` is as for `status.budget_blocks`.
     """
 
     choice: str

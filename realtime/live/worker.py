@@ -22,7 +22,6 @@ from gramophone.models.parameters import Value
 from gramophone.presets import Preset, PresetError
 from gramophone.realtime.chain import Chain
 from gramophone.realtime.engine import EngineReport
-from gramophone.realtime.live.latency_budget import MOVE_SAMPLES
 from gramophone.realtime.live.messages import (
     Ask,
     Complaint,
@@ -34,9 +33,9 @@ from gramophone.realtime.live.messages import (
     Refused,
     Text,
 )
-from gramophone.realtime.live.parameter_reader import ParameterReader
 from gramophone.realtime.live.player import Player
-from gramophone.realtime.live.preset_generations import numbers_of, places_of
+from gramophone.realtime.live.preset_generations import ParameterReader, numbers_of, places_of
+from gramophone.realtime.live.status import MOVE_SAMPLES
 from gramophone.realtime.parameter_table import longest_hop_s
 from gramophone.realtime.stage import Audio, StageError
 from gramophone.realtime.switches import SWITCHES

@@ -8,8 +8,8 @@ from support.osc import make_preset
 
 from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.live.parameter_memory import ParameterMemory
-from gramophone.realtime.live.parameter_reader import ParameterReader
 from gramophone.realtime.live.player import Player
+from gramophone.realtime.live.preset_generations import ParameterReader
 from gramophone.realtime.live.shared_state import SWITCH_PLACES
 from gramophone.realtime.midi.decoder import MidiDecoder
 from gramophone.realtime.midi.mapping import ControlMapping

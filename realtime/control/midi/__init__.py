@@ -1,8 +1,8 @@
 """MIDI: control surfaces set parameters, show their values on lamps, rings and motors, and give the tempo.
 
 Messages (`mido.Message`) arrive at `ports`, from one of the `backends`. `decoder` turns them into events, and the
-`controller_map` turns events into values: `mapping` holds which control sets which parameter, `takeover` how, `learn`
-finds new mappings, `tempo` follows MIDI clock, and `feedback` makes the messages that are sent back.
+`controller_map` turns events into values: `mapping` holds which control sets which parameter, `takeover` how, and what
+is sent back; `learn` finds new mappings, and `tempo` follows MIDI clock.
 """
 
 from gramophone.realtime.control.midi.backends import MidiError, backends, devices

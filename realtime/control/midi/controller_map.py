@@ -15,9 +15,8 @@ import mido
 from gramophone.models.parameters import ParameterError, Value, lookup
 from gramophone.presets import PresetError, names
 from gramophone.realtime.control.controller import Controller
-from gramophone.realtime.control.midi import feedback
 from gramophone.realtime.control.midi.learn import Learner
-from gramophone.realtime.control.midi.takeover import Takeover
+from gramophone.realtime.control.midi.takeover import Echo, Takeover, feedback_messages, shown, shows_itself
 from gramophone.realtime.control.midi.tempo import Tempo
 from gramophone.realtime.midi.clock import from_beats
 from gramophone.realtime.midi.decoder import TOP_7, TOP_14, Beat, Event, Moved, Program, Stepped
@@ -46,7 +45,7 @@ class _Mapped:
 
     mapping: ControlMapping
     takeover: Takeover = field(init=False)
-    echo: feedback.Echo = field(default_factory=feedback.Echo)
+    echo: Echo = field(default_factory=Echo)
     channel: int = 1
     shown: int | None = None
 
@@ -337,18 +336,18 @@ class ControllerMap:
         for _ in range(len(self._changed)):  # not until there are none: other threads may add faster
             (address, by), _ = self._changed.popitem()
             for mapped in self._mapped:
-                if mapped.mapping.knob == address and not (mapped is by and feedback.shows_itself(mapped.mapping)):
+                if mapped.mapping.knob == address and not (mapped is by and shows_itself(mapped.mapping)):
                     outgoing += self._show(mapped)
         return outgoing
 
     def _show(self, mapped: _Mapped) -> list[Outgoing]:
         position = self._position(mapped.mapping.knob)
-        value = None if position is None else feedback.shown(mapped.mapping, position)
+        value = None if position is None else shown(mapped.mapping, position)
         if value is None or value == mapped.shown:
             return []
         mapped.shown = value
-        messages = feedback.messages(mapped.mapping, mapped.channel, value)
-        if feedback.shows_itself(mapped.mapping):
+        messages = feedback_messages(mapped.mapping, mapped.channel, value)
+        if shows_itself(mapped.mapping):
             mapped.echo.sent(value, TOP_7 if mapped.mapping.control in ("cc", "note") else TOP_14)
         return [Outgoing(mapped.mapping.port, message) for message in messages]
 

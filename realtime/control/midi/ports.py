@@ -20,6 +20,7 @@ from gramophone.realtime.control.midi.backends import (
     INPUT_CLIENT,
     OUTPUT_CLIENT,
     PORT,
+    JackWatch,
     Key,
     MidiError,
     api_of,
@@ -30,7 +31,6 @@ from gramophone.realtime.control.midi.backends import (
     watch_jack,
 )
 from gramophone.realtime.control.midi.controller_map import ControllerMap, Outgoing
-from gramophone.realtime.control.midi.jack_watch import JackWatch
 from gramophone.realtime.midi.decoder import MidiDecoder
 
 _COLLECT_S, _IDLE_S, _SHOW_S, _SCAN_S = 0.001, 0.003, 0.02, 1.0

@@ -19,15 +19,17 @@ from gramophone.realtime.control.osc.commands import (
 from gramophone.realtime.control.osc.library import Library
 from gramophone.realtime.control.osc.method import OscMethod
 from gramophone.realtime.control.osc.midi_learn import LearnMethod, TempoMethod, UnlearnMethod
-from gramophone.realtime.control.osc.parameter_methods import NormalisedMethod, ParameterMethod
-from gramophone.realtime.control.osc.read_only_methods import (
+from gramophone.realtime.control.osc.parameter_methods import (
     MeterMethod,
     Meters,
+    NormalisedMethod,
     NoticeMethod,
+    ParameterMethod,
     ReadOnlyMethod,
+    Router,
     meter_path,
+    route_commands,
 )
-from gramophone.realtime.control.osc.routing_methods import Router, route_commands
 from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.osc.address_pattern import PatternError, is_pattern, matcher
 from gramophone.realtime.osc.error_log import ErrorLog, RefusedError

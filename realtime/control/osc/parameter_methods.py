@@ -1,16 +1,148 @@
-"""Parameters over OSC: in their unit at `/gramophone/<stage>/<parameter>`, normalised below `/gramophone/n`."""
+"""Parameters over OSC: in their unit at `/gramophone/<stage>/<parameter>`, normalised below `/gramophone/n`.
+
+Read-only methods over OSC: meters, notices, and whatever else can be read and not set.
+
+Routing over OSC: from which inputs of the device the chain receives, and on which outputs it plays.
+"""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 from gramophone.models.parameters import Parameter, ParameterError, Value
 from gramophone.realtime.control.controller import Change, Controller
 from gramophone.realtime.control.osc.library import Library, shown
 from gramophone.realtime.control.osc.method import Answer, OscMethod, Ranges
+from gramophone.realtime.dsp.channel_matrix import Route, RouteError, check_route, format_route, parse_route
 from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.error_log import RefusedError
 from gramophone.realtime.osc.packet import Message
+
+
+class Router(Protocol):
+    """What connects the device's sockets to the channels of the chain: the session."""
+
+    @property
+    def inputs(self) -> Route:
+        """The inputs that each channel receives."""
+
+    @property
+    def outputs(self) -> Route:
+        """The outputs that each channel plays on."""
+
+    @property
+    def sockets(self) -> tuple[int, int]:
+        """How many inputs and outputs there are."""
+
+    def route_inputs(self, route: Route) -> None:
+        """Let the channels receive other inputs."""
+
+    def route_outputs(self, route: Route) -> None:
+        """Let the channels play on other outputs."""
+
+
+class RoutingMethod(OscMethod):
+    """Connect one side of the device, by a text such as `1,1`, `3,4` or `1+2,0`, or a whole number for each channel."""
+
+    types = "s"
+
+    def __init__(
+        self, path: str, side: str, now: Callable[[], Route], count: Callable[[], int], connect: Callable[[Route], None]
+    ) -> None:
+        super().__init__(path, path, f"{side}s of the device, for each channel: 1,2 or 1+2,0")
+        self._side, self._now, self._count, self._connect = side, now, count, connect
+
+    def check(self, message: Message) -> Route:
+        """Return the route: for each channel its inputs or outputs, counted from 1."""
+        is_text = message.types[:1] in ("", "s", "S")
+        written = arguments.text(message) if is_text else ",".join(map(str, arguments.whole_numbers(message)))
+        try:
+            route = parse_route(written)
+            check_route(route, len(self._now()), self._count(), self._side)
+        except RouteError as error:
+            raise RefusedError("refused value", f"{message.address}: {error}") from None
+        return route
+
+    def write(self, checked: Route) -> None:
+        """Connect it, faded."""
+        self._connect(checked)
+
+    def read(self) -> Answer:
+        """Return the route as it is written."""
+        return (format_route(self._now()),)
+
+
+def route_commands(root: str, router: Router) -> Iterator[OscMethod]:
+    """Yield the commands for both sides of the device."""
+    yield RoutingMethod(
+        f"{root}/inputs", "input", lambda: router.inputs, lambda: router.sockets[0], router.route_inputs
+    )
+    yield RoutingMethod(
+        f"{root}/outputs", "output", lambda: router.outputs, lambda: router.sockets[1], router.route_outputs
+    )
+
+
+Meters = Callable[[], Mapping[str, float]]
+"""Levels by name, such as `input.peak_db`; called often, must not block."""
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+class ReadOnlyMethod(OscMethod):
+    """A value that `shown` returns, of the OSC types `types`."""
+
+    writable = False
+
+    def __init__(self, path: str, types: str, description: str, shown: Callable[[], Answer]) -> None:
+        super().__init__(path, path, description)
+        self.types = types
+        self._shown = shown
+
+    def check(self, message: Message) -> None:
+        """Refuse: it is read only."""
+        raise arguments.mistyped(message, "no arguments: it can only be read")
+
+    def write(self, checked: None) -> None:
+        """Do nothing: `check` has refused."""
+
+    def read(self) -> Answer:
+        """Return what is shown."""
+        return self._shown()
+
+
+class NoticeMethod(ReadOnlyMethod):
+    """The last notice to the performer, a sentence, with its number: 1, 2, and so on."""
+
+    def __init__(self, path: str, changed: Callable[[], None]) -> None:
+        super().__init__(path, "is", "the last notice and its number", lambda: self._last)
+        self._last: Answer = ()
+        self._changed = changed
+
+    def publish(self, text: str) -> None:
+        """Replace the notice; `text` goes over the network, so it must not name folders."""
+        self._last = (int(self._last[0]) + 1 if self._last else 1, text)
+        self._changed()
+
+
+class MeterMethod(ReadOnlyMethod):
+    """One meter."""
+
+    def __init__(self, path: str, name: str, meters: Meters) -> None:
+        super().__init__(path, "f", f"meter: {name.replace('.', ' ').replace('_', ' ')}", self._level)
+        self._name, self._meters = name, meters
+        self.unit = "dB" if name.endswith("_db") else "ms" if name.endswith("_ms") else ""
+
+    def _level(self) -> Answer:
+        value = self._meters().get(self._name, math.nan)
+        return (value,) if math.isfinite(value) else ()
+
+
+def meter_path(root: str, name: str) -> str:
+    """Return the address of a meter: dots of its name part folders, what OSC forbids becomes `-`."""
+    return f"{root}/meters/{_NOT_IN_NAMES.sub('-', name).replace('.', '/')}"
 
 
 class ParameterMethod(OscMethod):

@@ -3,25 +3,79 @@
 Emptying the socket comes first, and again after every packet that is processed: when its buffer is full, the system
 keeps the oldest packets and drops the newest, while a parameter needs the newest. Where it is allowed the thread runs
 with real-time priority: at the usual one, other programs may stop it for longer than a small buffer lasts.
+
+The coalescing queue: packets that wait to be processed; of those that set one parameter, only the newest.
+
+A flood of values then costs one write for each parameter, and the newest values are set without delay.
 """
 
 from __future__ import annotations
 
 import selectors
 import socket
+import struct
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from gramophone.realtime.control.osc.address_space import AddressSpace
-from gramophone.realtime.control.osc.coalescing_queue import CoalescingQueue
 from gramophone.realtime.control.osc.dispatcher import Dispatcher
-from gramophone.realtime.osc.allow_list import AllowListError
-from gramophone.realtime.osc.receive_buffer import dropped, enlarge
-from gramophone.realtime.osc.udp import ListenError, allow_list, listen
+from gramophone.realtime.control.osc.method import OscMethod
+from gramophone.realtime.osc.udp import AllowListError, ListenError, allow_list, dropped, enlarge, listen
 from gramophone.realtime.system.realtime_priority import CONTROLS, real_time
+
+P = TypeVar("P")
+
+_OVERHEAD_BYTES = 400
+"""What a packet takes beside its own bytes."""
+_NUMBERS = {b",f\0\0": struct.Struct(">f"), b",i\0\0": struct.Struct(">i")}
+
+
+class CoalescingQueue(Generic[P]):
+    """Packets with their peers, in the order in which they came. `methods` returns the methods by address.
+
+    A packet is dropped for a later one if both are certain to set the same parameter, and between them lie only packets
+    of that kind: every query, refusal and command then meets the same values as if all packets had been processed.
+    """
+
+    def __init__(self, methods: Callable[[], Mapping[str, OscMethod]]) -> None:
+        self._methods = methods
+        self._waiting: OrderedDict[Hashable, tuple[bytes, P]] = OrderedDict()
+        self._others = 0
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, data: bytes, peer: P) -> None:
+        """Add a packet."""
+        key = _key(data, self._methods())
+        if key is None:
+            self._others += 1
+        overtaken = self._waiting.pop((self._others, key), None)
+        self._waiting[self._others, key] = data, peer
+        self.bytes += len(data) + _OVERHEAD_BYTES if overtaken is None else len(data) - len(overtaken[0])
+
+    def take(self) -> tuple[bytes, P]:
+        """Remove and return the packet that has waited longest, with its peer."""
+        _, (data, peer) = self._waiting.popitem(last=False)
+        self.bytes -= len(data) + _OVERHEAD_BYTES
+        return data, peer
+
+
+def _key(data: bytes, methods: Mapping[str, OscMethod]) -> str | None:
+    """Return the key of the parameter that a packet is certain to set; None for others, and where it may be refused."""
+    end = data.find(0)
+    tags = (end | 3) + 1
+    number = _NUMBERS.get(data[tags : tags + 4])
+    if end < 0 or number is None or len(data) != tags + 8 or any(data[end:tags]):
+        return None
+    method = methods.get(data[:end].decode("latin-1"))
+    return method.key if method and method.surely_takes(number.unpack_from(data, tags + 4)[0]) else None
+
 
 Address = tuple[Any, ...]
 

@@ -9,8 +9,7 @@ from typing import Generic, TypeVar
 from gramophone.models.parameters import ParameterError
 from gramophone.realtime.control.osc.address_space import AddressSpace
 from gramophone.realtime.control.osc.method import Answer, OscMethod
-from gramophone.realtime.control.osc.parameter_methods import NormalisedMethod, ParameterMethod
-from gramophone.realtime.control.osc.read_only_methods import MeterMethod
+from gramophone.realtime.control.osc.parameter_methods import MeterMethod, NormalisedMethod, ParameterMethod
 from gramophone.realtime.osc.error_log import RefusedError
 from gramophone.realtime.osc.packet import encode
 

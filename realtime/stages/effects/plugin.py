@@ -15,7 +15,7 @@ import pedalboard
 from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.fifo import Fifo
 from gramophone.realtime.stage import Audio, Format, StageError
-from gramophone.realtime.stages.effects.spec import EffectSpec
+from gramophone.realtime.stages.effects.table import EffectSpec
 
 _SILENCE = 8192
 """Samples of silence that a new instance processes first, as its longest block."""

@@ -1,22 +1,143 @@
 """The transform of latents, frame by frame, as the stage's parameters say.
 
 In this order: freeze, likeness, style, morph, scale and offset, recall.
+
+Style transfer in latent space: the optimal-transport map from the input's latents to a clip's, updated live.
+
+Once a period the moments of the input are updated and the map is computed anew, which takes a fraction of a frame; it
+is faded to over the next period. All time is counted in frames.
+
+Speaker moments: the mean and covariance of each speaker's latents, which the parameter `likeness` moves to.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from gramophone.models.checkpoint import Card
 from gramophone.models.parameters import Value
+from gramophone.models.style.gaussian import Gaussian, Moments
+from gramophone.models.style.transport import transport
 from gramophone.realtime.dsp.smoothing import Fade
 from gramophone.realtime.kernels.arrays import Floats
-from gramophone.realtime.stages.latent.codec import Frame
-from gramophone.realtime.stages.latent.parameters import SCALE
+from gramophone.realtime.stages.latent.codec import Frame, audible
+from gramophone.realtime.stages.latent.parameters import MOMENTS, SCALE
 from gramophone.realtime.stages.latent.reference_clips import LatentStyle, ReferenceClips
-from gramophone.realtime.stages.latent.style_map import StyleMap
+from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker
+
+
+class SpeakerMoments:
+    """The Gaussian of any blend of the speakers of a model's card: means and covariances averaged by weight."""
+
+    def __init__(self, card: Card) -> None:
+        moments = card.notes[MOMENTS]
+        self._means = np.array([moments[name]["mean"] for name in card.speakers], np.float64)
+        self._covariances = np.array([moments[name]["covariance"] for name in card.speakers], np.float64)
+        self._speakers = len(card.speakers)
+        self._weights = np.empty(0, np.float32)
+        self._style: LatentStyle | None = None
+
+    def add_target(self, target: TargetSpeaker) -> None:
+        """Add a target speaker after the model's speakers, in place of an earlier one."""
+        self._means = np.concatenate([self._means[: self._speakers], target.mean[None]])
+        self._covariances = np.concatenate([self._covariances[: self._speakers], target.covariance[None]])
+        self._style = None
+
+    def blend(self, weights: Floats) -> LatentStyle:
+        """Return the distribution of a blend, by weights over the speakers and, last, the target speaker."""
+        if self._style is None or not np.array_equal(weights, self._weights):
+            shares = weights[: len(self._means)].astype(np.float64)
+            covariance = np.tensordot(shares, self._covariances, 1)
+            self._style = LatentStyle(
+                Gaussian(torch.from_numpy(shares @ self._means), torch.from_numpy(covariance)), 1.0
+            )
+            self._weights = weights
+        return self._style
+
+
+_PERIOD_S = 0.16
+_PRIOR_S = 1.0
+"""Seconds of input that the prior, that its covariance equals the style's, is worth."""
+_PEAK_S = 5.0
+FLOOR = 0.01
+"""Variance added on both sides: a latent that varies less is inactive (Burda et al. 2016) and must not be amplified."""
+
+
+@dataclass(frozen=True)
+class _Affine:
+    """An affine map, `z @ matrix + offset`, of latents `(D,)`."""
+
+    matrix: Floats
+    offset: Floats
+
+    @staticmethod
+    def identity(latents: int) -> _Affine:
+        return _Affine(np.eye(latents, dtype=np.float32), np.zeros(latents, np.float32))
+
+    def interpolated(self, other: _Affine, share: float) -> _Affine:
+        matrix, offset = self.matrix, self.offset
+        return _Affine(matrix + (other.matrix - matrix) * share, offset + (other.offset - offset) * share)
+
+
+class StyleMap:
+    """Maps frames of `latents` values, one every `frame_s` seconds, to a style."""
+
+    def __init__(self, latents: int, frame_s: float) -> None:
+        self._frame_s = frame_s
+        self._period = max(round(_PERIOD_S / frame_s), 1)
+        self._from = self._to = _Affine.identity(latents)
+        self._moments, self._prior = Moments.nothing(latents), _PRIOR_S / frame_s
+        self._frames: list[Floats] = []
+        self._into = 0
+        self._peak, self._fall = 0.0, math.exp(-frame_s / _PEAK_S)
+
+    def observe(self, frame: Frame) -> None:
+        """Count a frame of the input in the moments, unless it is a pause."""
+        self._peak = max(frame.power, self._peak * self._fall)
+        if audible(frame.power, self._peak):
+            self._frames.append(frame.latents)
+
+    def apply(self, latents: Floats, style: LatentStyle | None, strength: float, adaptation_s: float) -> Floats:
+        """Return the next frame's latents `(D,)`, moved towards the style by `strength`, 0 to 1; at 0 unchanged.
+
+        `adaptation_s` is the time constant in seconds of the input's moments.
+        """
+        if self._into == self._period:
+            self._renew(style, adaptation_s)
+        self._into += 1
+        affine_map = self._from.interpolated(self._to, self._into / self._period)
+        moved: Floats = latents + np.float32(strength) * (latents @ affine_map.matrix + affine_map.offset - latents)
+        return moved
+
+    @torch.inference_mode()
+    def _renew(self, style: LatentStyle | None, adaptation_s: float) -> None:
+        """At the end of a period, update the moments and compute the next map."""
+        if self._frames:
+            decay = math.exp(-self._frame_s / adaptation_s)
+            self._moments = self._moments.after(torch.from_numpy(np.stack(self._frames)), decay)
+            self._prior *= decay ** len(self._frames)
+        self._from, self._to = self._to, self._map_to(style)
+        self._frames, self._into = [], 0
+
+    def _map_to(self, style: LatentStyle | None) -> _Affine:
+        weight, mean = self._moments.weight, self._moments.mean
+        if style is None or not weight:
+            return _Affine.identity(len(mean))
+        target, own = style.gaussian.covariance, self._moments.gaussian().covariance
+        content = Gaussian(mean, _with_floor((weight * own + self._prior * target) / (weight + self._prior)))
+        affine = transport(content, Gaussian(style.gaussian.mean, _with_floor(target)), style.tilt)
+        return _Affine(affine.matrix.float().numpy(), affine.offset.float().numpy())
+
+
+def _with_floor(covariance: Tensor) -> Tensor:
+    return covariance + FLOOR * torch.eye(len(covariance)).to(covariance)
+
 
 _FADE_S = 0.1
 

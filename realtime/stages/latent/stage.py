@@ -31,8 +31,7 @@ from gramophone.realtime.stages.background import Background, BackgroundStage
 from gramophone.realtime.stages.latent.codec import Codec, Frame, LatentModel
 from gramophone.realtime.stages.latent.parameters import AIR, MOMENTS, latent_names, parameters_of
 from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, ZeroShotCodec
-from gramophone.realtime.stages.model_path import model_path
-from gramophone.realtime.stages.speaker_blend import speaker_weights
+from gramophone.realtime.stages.speaker_blend import model_path, speaker_weights
 
 if TYPE_CHECKING:
     from gramophone.realtime.kernels.arrays import Floats
@@ -73,9 +72,8 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         )
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
-        from gramophone.realtime.stages.latent.latent_transform import LatentTransform
+        from gramophone.realtime.stages.latent.latent_transform import LatentTransform, SpeakerMoments
         from gramophone.realtime.stages.latent.rate_adapter import RateAdapter
-        from gramophone.realtime.stages.latent.speaker_moments import SpeakerMoments
 
         model = LatentModel.of(model_path(str(values.get("model", ""))))
         knobs = parameters_of(model.kind, model.card, model.latents)

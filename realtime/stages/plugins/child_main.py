@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from gramophone.models.parameters import Parameter, Value
 from gramophone.realtime.dsp.smoothing import Ramps
 from gramophone.realtime.stage import Audio
-from gramophone.realtime.stages.plugins.channel_instances import ChannelInstances
 from gramophone.realtime.stages.plugins.child_process import done, failed, refused, step_aside
 from gramophone.realtime.stages.plugins.description import PluginParameter, encoded
-from gramophone.realtime.stages.plugins.parameters import converter, describe, load, read_knobs
-from gramophone.realtime.stages.plugins.pipe_signal import PipeSignal, PipeSignalError
-from gramophone.realtime.stages.plugins.shared_memory import STATE, PluginMemory
+from gramophone.realtime.stages.plugins.parameters import ChannelInstances, converter, describe, load, read_knobs
+from gramophone.realtime.stages.plugins.pipe_signal import STATE, PipeSignal, PipeSignalError, PluginMemory
 from gramophone.realtime.system.realtime_priority import settle
 
 _Made = TypeVar("_Made")

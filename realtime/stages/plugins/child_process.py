@@ -15,7 +15,7 @@ from multiprocessing import current_process, get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-from gramophone.realtime.stages.plugins.errors import PluginError, PluginFailedError
+from gramophone.realtime.stages.plugins.description import PluginError, PluginFailedError
 from gramophone.realtime.system.realtime_priority import belong_to_parent
 
 CONTEXT = get_context("spawn")

@@ -1,4 +1,7 @@
-"""The description of a plug-in: its name, channels, latency, and its parameters as parameters of a stage."""
+"""The description of a plug-in: its name, channels, latency, and its parameters as parameters of a stage.
+
+The errors of plug-ins: the preset does not fit the plug-in, or the plug-in itself fails.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gramophone.models.parameters import Parameter, Value
+from gramophone.realtime.stage import StageError
+
+
+class PluginError(StageError):
+    """A plug-in cannot be used as the preset says; the message says what to change."""
+
+
+class PluginFailedError(RuntimeError):
+    """A plug-in hung or crashed; the message names it and says what happened. The audio continues without it."""
+
 
 Reading = Literal["value", "switch", "choice", "position"]
 """How a parameter's value is expressed: in the plug-in's unit, on or off, as one of its texts, or normalised 0..1."""

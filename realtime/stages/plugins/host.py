@@ -15,10 +15,15 @@ from gramophone.models.parameters import Value
 from gramophone.realtime.stage import Audio, Format
 from gramophone.realtime.stages.plugins.child_main import PluginSource, play_in_child
 from gramophone.realtime.stages.plugins.child_process import CONTEXT, PluginProcess
-from gramophone.realtime.stages.plugins.description import encoded
-from gramophone.realtime.stages.plugins.errors import PluginFailedError
-from gramophone.realtime.stages.plugins.pipe_signal import POLLS, PipeSignal, PipeSignalError
-from gramophone.realtime.stages.plugins.shared_memory import LONGEST_BLOCK, STATE, PluginMemory
+from gramophone.realtime.stages.plugins.description import PluginFailedError, encoded
+from gramophone.realtime.stages.plugins.pipe_signal import (
+    LONGEST_BLOCK,
+    POLLS,
+    STATE,
+    PipeSignal,
+    PipeSignalError,
+    PluginMemory,
+)
 
 TIMEOUT_S = 5.0
 """Seconds that a block may take: a plug-in that is only slow on a busy machine must not be given up."""

@@ -20,10 +20,9 @@ import numpy as np
 from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.delay_line import DelayLine
 from gramophone.realtime.stage import Audio, Format, Keys, Stage
-from gramophone.realtime.stages.plugins import describe, scan
+from gramophone.realtime.stages.plugins import scan
 from gramophone.realtime.stages.plugins.child_main import PluginSource
-from gramophone.realtime.stages.plugins.description import SETTINGS
-from gramophone.realtime.stages.plugins.errors import PluginError, PluginFailedError
+from gramophone.realtime.stages.plugins.description import SETTINGS, PluginError, PluginFailedError
 from gramophone.realtime.stages.plugins.host import PluginHost
 
 _log = logging.getLogger(__name__)
@@ -47,7 +46,7 @@ class PluginStage(Stage):
         """
         settings = _settings(values, folder)
         try:
-            knobs = describe.describe(
+            knobs = scan.describe(
                 str(settings["plugin"]), _source(settings), float(settings["load_timeout"])
             ).parameters
         except PluginFailedError:
@@ -61,7 +60,7 @@ class PluginStage(Stage):
         self._host: PluginHost | None = None
         self._status = ""
         try:
-            describe.describe(name, source, load_s)  # raises at once if it failed before
+            scan.describe(name, source, load_s)  # raises at once if it failed before
             self._host = PluginHost(name, source, form, values, load_s)
         except PluginFailedError as failure:
             self._give_up(failure)

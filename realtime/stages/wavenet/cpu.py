@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from gramophone.models.nets.wavenet import WaveNet
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stages.wavenet import kernel
-from gramophone.realtime.stages.wavenet.engines import SamplerEngine, silence_of
-from gramophone.realtime.stages.wavenet.weights import weights_of
+from gramophone.realtime.stages.wavenet.engines import SamplerEngine, silence_of, weights_of
 
 
 class CpuEngine(SamplerEngine):

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from gramophone.models.nets.wavenet import WaveNet
 from gramophone.realtime.kernels.arrays import Floats
-from gramophone.realtime.stages.wavenet.engines import EngineError, SamplerEngine, silence_of
-from gramophone.realtime.stages.wavenet.weights import weights_of
+from gramophone.realtime.stages.wavenet.engines import EngineError, SamplerEngine, silence_of, weights_of
 
 _WIDEST = 1024
 """Threads that a block may have, and so the width of the widest layer."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gramophone.realtime.kernels.arrays import Floats, zeros
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.kernels.matvec import add_product
-from gramophone.realtime.stages.wavenet.weights import WaveNetWeights
+from gramophone.realtime.stages.wavenet.engines import WaveNetWeights
 
 Doubles = NDArray[np.float64]
 Shares = NDArray[np.int32]

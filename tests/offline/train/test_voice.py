@@ -29,8 +29,8 @@ from gramophone.offline.train.voice.plan import VoicePlan
 from gramophone.offline.train.voice.resynthesis import decoded, resynthesised
 from gramophone.offline.train.voice.run import train_voice
 from gramophone.offline.train.voice.training import VoiceTraining
-from gramophone.realtime.dsp.pitch.contour import pitch_contour, without_octave_jumps
-from gramophone.realtime.stages.latent.voice_offline import analyse
+from gramophone.realtime.dsp.pitch.tracker import pitch_contour, without_octave_jumps
+from gramophone.realtime.stages.latent.voice_features import analyse
 
 pytestmark = pytest.mark.train
 

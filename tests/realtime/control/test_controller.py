@@ -17,7 +17,7 @@ from gramophone.realtime.control.midi import ControllerMap, ControlMapping
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.midi.decoder import MidiDecoder
 from gramophone.realtime.parameter_table import complete, with_values
-from gramophone.realtime.stages.plugins import describe, scan
+from gramophone.realtime.stages.plugins import scan
 from gramophone.realtime.stages.plugins.description import Description, PluginParameter
 
 CODE = """
@@ -86,7 +86,7 @@ def slow_plugin(monkeypatch, tmp_path):
         return Description("Slow", "us", "1", "Fx", 0, (1, 2), (knob,))
 
     monkeypatch.setattr(scan, "folders", lambda: [tmp_path])
-    monkeypatch.setattr(describe, "describe", describe_slowly)
+    monkeypatch.setattr(scan, "describe", describe_slowly)
     yield make_preset("slow", [("fx", "plugin", {"plugin": "Slow"})]), released, asked
     released.set()
 

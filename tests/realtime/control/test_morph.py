@@ -9,7 +9,7 @@ from gramophone.models.parameters import Parameter
 from gramophone.presets import load, names
 from gramophone.realtime.control.morph import Morph, chain_of, play
 from gramophone.realtime.parameter_table import complete, table
-from gramophone.realtime.stages.plugins import describe, scan
+from gramophone.realtime.stages.plugins import scan
 from gramophone.realtime.stages.plugins.description import Description, PluginParameter
 
 FIRST = make_preset("a", [("filter", "ladder", {"frequency": 100.0}), ("level", "gain", {"gain": -12.0})])
@@ -41,7 +41,7 @@ def plugins(monkeypatch, tmp_path):
         described = Description(name, "us", "1", "Fx", 0, (1, 2), knobs)
         DESCRIBED[str(path)] = described
     monkeypatch.setattr(scan, "folders", lambda: [tmp_path])
-    monkeypatch.setattr(describe, "describe", lambda _name, source, _load_s: DESCRIBED[source.path])
+    monkeypatch.setattr(scan, "describe", lambda _name, source, _load_s: DESCRIBED[source.path])
 
 
 DESCRIBED = {}

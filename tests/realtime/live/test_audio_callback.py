@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gramophone.realtime.live.audio_callback import AudioCallback
-from gramophone.realtime.live.latency_budget import MOVE_SAMPLES, budget_blocks
 from gramophone.realtime.live.shared_state import SWITCH_PLACES, SharedState
+from gramophone.realtime.live.status import MOVE_SAMPLES, budget_blocks
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.system.wakeup import make_wake
 

@@ -15,7 +15,7 @@ from gramophone.models.parameters import Parameter
 from gramophone.realtime.live.block_ring import BlockRing
 from gramophone.realtime.live.messages import Text
 from gramophone.realtime.live.parameter_memory import ParameterMemory
-from gramophone.realtime.live.parameter_reader import ParameterReader
+from gramophone.realtime.live.preset_generations import ParameterReader
 from gramophone.realtime.live.status import Status
 from gramophone.realtime.switches import SWITCHES
 from gramophone.realtime.system.wakeup import EventWake, SemaphoreWake, make_wake

@@ -21,13 +21,13 @@ from gramophone.models.parameters import Value
 from gramophone.presets import CLIPS, Preset, StageSettings, load, save
 from gramophone.realtime.files import AudioWriter, read
 from gramophone.realtime.live.audio_callback import AudioCallback
-from gramophone.realtime.live.latency_budget import MOVE_SAMPLES
 from gramophone.realtime.live.messages import Ask, Event, Held, Play, PresetChange, Refused, Text, Warm
 from gramophone.realtime.live.player import Player
 from gramophone.realtime.live.preset_generations import numbers_of, places_of
 from gramophone.realtime.live.record import EVENTS, OUTPUT, PRESET, Recorder, RecordError
 from gramophone.realtime.live.replay import is_recording, replay, replayed
 from gramophone.realtime.live.shared_state import SWITCH_PLACES, SharedState
+from gramophone.realtime.live.status import MOVE_SAMPLES
 from gramophone.realtime.live.worker_process import spawn_worker
 from gramophone.realtime.parameter_table import complete, longest_hop_s, table
 from gramophone.realtime.stage import Audio, Format, StageError

@@ -19,14 +19,11 @@ from typing import Any
 import numpy as np
 
 from gramophone.realtime.live.devices.backend import AudioError, Backend, Process
-from gramophone.realtime.live.devices.osc.options import parse_choice
-from gramophone.realtime.live.devices.osc.packet import TO_US, SoundBlock, encode_sound
+from gramophone.realtime.live.devices.osc.packet import TO_US, SoundBlock, encode_sound, parse_choice
 from gramophone.realtime.live.devices.osc.receiver import PlayoutBlock, Receiver
 from gramophone.realtime.live.shared_state import LONGEST_BLOCK
-from gramophone.realtime.osc.allow_list import AllowListError
 from gramophone.realtime.osc.error_log import ErrorLog
-from gramophone.realtime.osc.receive_buffer import enlarge
-from gramophone.realtime.osc.udp import ListenError, allow_list, listen
+from gramophone.realtime.osc.udp import AllowListError, ListenError, allow_list, enlarge, listen
 from gramophone.realtime.system.realtime_priority import SOUND, real_time
 
 Address = tuple[Any, ...]

@@ -10,8 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from gramophone.realtime.live.devices.osc.concealment import Concealer
-from gramophone.realtime.live.devices.osc.jitter_buffer import Arrivals, JitterBuffer
+from gramophone.realtime.live.devices.osc.jitter_buffer import Arrivals, Concealer, JitterBuffer
 from gramophone.realtime.live.devices.osc.packet import SoundBlock, decode_sound
 from gramophone.realtime.osc.error_log import ErrorLog, RefusedError
 from gramophone.realtime.stage import Audio

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.dispatcher import DispatcherSetup
 
-from gramophone.realtime.control.osc.coalescing_queue import CoalescingQueue
+from gramophone.realtime.control.osc.server import CoalescingQueue
 from gramophone.realtime.osc.packet import encode
 
 ADDRESSES = ("/gramophone/hall/room", "/gramophone/n/hall/room", "/gramophone/level/gain", "/gramophone/filter/mode")

@@ -11,9 +11,8 @@ import pytest
 from support.osc import Setup, bundle, needs, own_address, peer_of
 
 from gramophone.realtime.control.osc import OscError, osc_server
-from gramophone.realtime.osc.allow_list import AllowList
 from gramophone.realtime.osc.packet import encode
-from gramophone.realtime.osc.receive_buffer import dropped
+from gramophone.realtime.osc.udp import AllowList, dropped
 
 ROOM = "/gramophone/hall/room"
 LINUX_DEFAULT_BYTES = 212_992

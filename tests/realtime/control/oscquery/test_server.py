@@ -20,8 +20,8 @@ from websockets.sync.client import connect
 from gramophone.presets import names
 from gramophone.realtime.control.osc import osc_server
 from gramophone.realtime.control.oscquery import OscQueryError, oscquery_server
-from gramophone.realtime.control.oscquery.auth import Authentication
-from gramophone.realtime.control.oscquery.listen import ListenState
+from gramophone.realtime.control.oscquery.app import Authentication
+from gramophone.realtime.control.oscquery.websockets import ListenState
 from gramophone.realtime.osc.error_log import RefusedError
 from gramophone.realtime.osc.packet import decode, encode
 

@@ -13,7 +13,7 @@ from support.voice import BAD, HOP, sung
 from gramophone.models.checkpoint import card_of
 from gramophone.presets import CLIPS
 from gramophone.presets.models import model_file
-from gramophone.realtime.dsp.pitch.contour import pitch_contour
+from gramophone.realtime.dsp.pitch.tracker import pitch_contour
 from gramophone.realtime.files import read
 
 pytestmark = pytest.mark.slow

@@ -25,10 +25,10 @@ from gramophone.realtime.engine import Engine
 from gramophone.realtime.live.supervisor import HANGING_S
 from gramophone.realtime.parameter_table import complete, overridden, table
 from gramophone.realtime.stage import Audio, Format, StageError
-from gramophone.realtime.stages.plugins import describe as probe
 from gramophone.realtime.stages.plugins import scan
+from gramophone.realtime.stages.plugins import scan as probe
 from gramophone.realtime.stages.plugins.child_main import PluginSource
-from gramophone.realtime.stages.plugins.errors import PluginError, PluginFailedError
+from gramophone.realtime.stages.plugins.description import PluginError, PluginFailedError
 from gramophone.realtime.stages.plugins.host import TIMEOUT_S, PluginHost
 from gramophone.realtime.stages.plugins.pipe_signal import POLLS
 from gramophone.realtime.stages.plugins.stage import PluginStage

@@ -12,8 +12,7 @@ from gramophone.realtime.dsp.resampler import Resampler
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.parameter_table import complete, table
 from gramophone.realtime.stage import Format, StageError
-from gramophone.realtime.stages.wavenet.envelope_follower import EnvelopeFollower
-from gramophone.realtime.stages.wavenet.stage import WaveNetStage
+from gramophone.realtime.stages.wavenet.stage import EnvelopeFollower, WaveNetStage
 
 RATE = 48_000
 

@@ -24,8 +24,16 @@ from gramophone.presets import CLIPS, Preset, StageSettings
 from gramophone.realtime.files import read
 from gramophone.realtime.live.devices.backend import AudioError, open_backend
 from gramophone.realtime.live.devices.osc.backend import OscBackend
-from gramophone.realtime.live.devices.osc.options import OscAudioChoice, parse_choice, reachable
-from gramophone.realtime.live.devices.osc.packet import FROM_US, NUMBERS, TO_US, SoundBlock, encode_sound
+from gramophone.realtime.live.devices.osc.packet import (
+    FROM_US,
+    NUMBERS,
+    TO_US,
+    OscAudioChoice,
+    SoundBlock,
+    encode_sound,
+    parse_choice,
+    reachable,
+)
 from gramophone.realtime.live.devices.osc.receiver import SILENT_S
 from gramophone.realtime.live.session import Session, SessionSettings
 from gramophone.realtime.osc.packet import Message, decode, encode

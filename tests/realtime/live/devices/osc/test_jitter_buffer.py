@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gramophone.realtime.live.devices.osc.concealment import Concealer
-from gramophone.realtime.live.devices.osc.jitter_buffer import Arrivals, JitterBuffer
+from gramophone.realtime.live.devices.osc.jitter_buffer import Arrivals, Concealer, JitterBuffer
 from gramophone.realtime.live.devices.osc.packet import FROM_US, NUMBERS, TO_US, SoundBlock, decode_sound, encode_sound
 from gramophone.realtime.live.devices.osc.receiver import Receiver
 from gramophone.realtime.osc.error_log import ErrorLog, RefusedError

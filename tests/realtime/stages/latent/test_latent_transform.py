@@ -10,8 +10,8 @@ from support.stage import noise
 from gramophone.models.checkpoint import Card
 from gramophone.models.nets.vlae import VLAE
 from gramophone.realtime.stages.latent.codec import Frame
+from gramophone.realtime.stages.latent.latent_transform import FLOOR, StyleMap
 from gramophone.realtime.stages.latent.reference_clips import ReferenceClips, audible
-from gramophone.realtime.stages.latent.style_map import FLOOR, StyleMap
 from gramophone.realtime.stages.latent.vlae_codec import VLAECodec
 
 PERIOD = 20
