@@ -32,7 +32,7 @@ from gramophone.realtime.control.osc.parameter_methods import (
 )
 from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.osc.address_pattern import PatternError, is_pattern, matcher
-from gramophone.realtime.osc.error_log import ErrorLog, RefusedError
+from gramophone.realtime.osc.arguments import ErrorLog, RefusedError
 from gramophone.realtime.switches import SWITCHES
 
 ROOT = "/gramophone"

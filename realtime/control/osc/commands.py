@@ -11,7 +11,7 @@ from gramophone.realtime.control.osc.library import Library
 from gramophone.realtime.control.osc.method import Answer, OscMethod, Ranges
 from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.osc import arguments
-from gramophone.realtime.osc.error_log import RefusedError
+from gramophone.realtime.osc.arguments import RefusedError
 from gramophone.realtime.osc.packet import Message
 from gramophone.realtime.switches import Switch
 

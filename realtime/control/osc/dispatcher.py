@@ -19,7 +19,7 @@ from gramophone.realtime.control.osc.address_space import NORMALISED, ROOT, Addr
 from gramophone.realtime.control.osc.method import OscMethod
 from gramophone.realtime.control.osc.subscriptions import LIFETIME_S, USUAL_HZ, Subscriptions
 from gramophone.realtime.osc import arguments
-from gramophone.realtime.osc.error_log import RefusedError
+from gramophone.realtime.osc.arguments import RefusedError
 from gramophone.realtime.osc.packet import Bundle, Message, PacketError, decode, due_at, encode
 
 _P = TypeVar("_P")

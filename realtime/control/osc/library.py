@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gramophone.presets import CLIPS, Preset, names, path_of, read
-from gramophone.realtime.osc.error_log import RefusedError
+from gramophone.realtime.osc.arguments import RefusedError
 
 
 class _Read(NamedTuple):

@@ -9,7 +9,7 @@ from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.control.midi.tempo import LAST_BPM
 from gramophone.realtime.control.osc.method import Answer, OscMethod, Ranges
 from gramophone.realtime.osc import arguments
-from gramophone.realtime.osc.error_log import RefusedError
+from gramophone.realtime.osc.arguments import RefusedError
 from gramophone.realtime.osc.packet import Message
 
 Learned = Callable[[str, str], None]

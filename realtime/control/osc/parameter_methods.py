@@ -18,7 +18,7 @@ from gramophone.realtime.control.osc.library import Library, shown
 from gramophone.realtime.control.osc.method import Answer, OscMethod, Ranges
 from gramophone.realtime.dsp.channel_matrix import Route, RouteError, check_route, format_route, parse_route
 from gramophone.realtime.osc import arguments
-from gramophone.realtime.osc.error_log import RefusedError
+from gramophone.realtime.osc.arguments import RefusedError
 from gramophone.realtime.osc.packet import Message
 
 

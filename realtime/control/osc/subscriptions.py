@@ -10,7 +10,7 @@ from gramophone.models.parameters import ParameterError
 from gramophone.realtime.control.osc.address_space import AddressSpace
 from gramophone.realtime.control.osc.method import Answer, OscMethod
 from gramophone.realtime.control.osc.parameter_methods import MeterMethod, NormalisedMethod, ParameterMethod
-from gramophone.realtime.osc.error_log import RefusedError
+from gramophone.realtime.osc.arguments import RefusedError
 from gramophone.realtime.osc.packet import encode
 
 P = TypeVar("P")

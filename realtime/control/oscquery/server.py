@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from gramophone.realtime.control.osc.address_space import AddressSpace
 from gramophone.realtime.control.oscquery.app import Authentication
 from gramophone.realtime.control.oscquery.tree import host_info
-from gramophone.realtime.osc.error_log import ErrorLog
+from gramophone.realtime.osc.arguments import ErrorLog
 from gramophone.realtime.osc.udp import is_loopback
 
 _GOODBYE_S = 0.2

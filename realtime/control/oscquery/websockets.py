@@ -16,7 +16,7 @@ from gramophone.models.parameters import ParameterError
 from gramophone.realtime.control.osc.address_space import AddressSpace
 from gramophone.realtime.control.osc.dispatcher import Dispatcher
 from gramophone.realtime.control.osc.method import Answer
-from gramophone.realtime.osc.error_log import RefusedError
+from gramophone.realtime.osc.arguments import RefusedError
 from gramophone.realtime.osc.packet import encode
 
 _LONGEST_COMMAND = 4096

@@ -26,7 +26,8 @@ from gramophone.models.style.gaussian import Gaussian, Moments
 from gramophone.models.style.transport import transport
 from gramophone.realtime.dsp.smoothing import Fade
 from gramophone.realtime.kernels.arrays import Floats
-from gramophone.realtime.stages.latent.codec import Frame, audible
+from gramophone.realtime.stages.latent.codec import Frame
+from gramophone.realtime.stages.latent.encoder import audible
 from gramophone.realtime.stages.latent.parameters import MOMENTS, SCALE
 from gramophone.realtime.stages.latent.reference_clips import LatentStyle, ReferenceClips
 from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker

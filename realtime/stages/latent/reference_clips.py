@@ -15,7 +15,8 @@ from gramophone.models.style.gaussian import Gaussian, moments
 from gramophone.realtime.dsp.clip_reader import read_clip
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stage import StageError
-from gramophone.realtime.stages.latent.codec import Codec, Series, audible
+from gramophone.realtime.stages.latent.codec import Codec, Series
+from gramophone.realtime.stages.latent.encoder import audible
 from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, ZeroShotCodec
 
 _ENOUGH = 4

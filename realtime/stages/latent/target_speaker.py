@@ -94,7 +94,7 @@ def enrol(voice: Voice, clip: str, sound: Floats) -> TargetSpeaker:
 
     from gramophone.models.nets.speaker_fit import LEAST_FRAMES, fit_speaker
     from gramophone.models.style.gaussian import moments
-    from gramophone.realtime.stages.latent.codec import audible
+    from gramophone.realtime.stages.latent.encoder import audible
     from gramophone.realtime.stages.latent.voice_features import adapted_state, analyse
 
     shape = voice.shape

@@ -15,7 +15,8 @@ from gramophone.models.nets.vlae import VLAE
 from gramophone.models.parameters import Value
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.kernels.executor import make
-from gramophone.realtime.stages.latent.codec import Frame, FrameEncoder, Series, executor_encoder
+from gramophone.realtime.stages.latent.codec import Frame, Series
+from gramophone.realtime.stages.latent.encoder import FrameEncoder, executor_encoder
 from gramophone.realtime.stages.wavenet.sampler import Sampler
 
 

@@ -12,7 +12,8 @@ from gramophone.models.nets.voice import MEDIAN_PITCH, MIDDLE_HZ, Voice, VoiceSh
 from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.pitch.tracker import PitchTracker
 from gramophone.realtime.kernels.arrays import Floats
-from gramophone.realtime.stages.latent.codec import Frame, FrameEncoder, Series
+from gramophone.realtime.stages.latent.codec import Frame, Series
+from gramophone.realtime.stages.latent.encoder import FrameEncoder
 from gramophone.realtime.stages.latent.pitch_transform import PitchTransform
 from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, enrol
 from gramophone.realtime.stages.latent.voice_decoder import voice_decoder_of

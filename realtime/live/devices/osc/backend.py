@@ -22,7 +22,7 @@ from gramophone.realtime.live.devices.backend import AudioError, Backend, Proces
 from gramophone.realtime.live.devices.osc.packet import TO_US, SoundBlock, encode_sound, parse_choice
 from gramophone.realtime.live.devices.osc.receiver import PlayoutBlock, Receiver
 from gramophone.realtime.live.shared_state import LONGEST_BLOCK
-from gramophone.realtime.osc.error_log import ErrorLog
+from gramophone.realtime.osc.arguments import ErrorLog
 from gramophone.realtime.osc.udp import AllowListError, ListenError, allow_list, enlarge, listen
 from gramophone.realtime.system.realtime_priority import SOUND, real_time
 

@@ -20,8 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gramophone.realtime.live.devices.backend import AudioError
-from gramophone.realtime.osc.arguments import mistyped
-from gramophone.realtime.osc.error_log import RefusedError
+from gramophone.realtime.osc.arguments import RefusedError, mistyped
 from gramophone.realtime.osc.packet import Bundle, PacketError, decode
 from gramophone.realtime.stage import Audio
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from gramophone.realtime.live.devices.osc.jitter_buffer import Arrivals, Concealer, JitterBuffer
 from gramophone.realtime.live.devices.osc.packet import SoundBlock, decode_sound
-from gramophone.realtime.osc.error_log import ErrorLog, RefusedError
+from gramophone.realtime.osc.arguments import ErrorLog, RefusedError
 from gramophone.realtime.stage import Audio
 
 P = TypeVar("P", bound=Hashable)

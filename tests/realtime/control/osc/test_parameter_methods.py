@@ -4,7 +4,7 @@ import pytest
 
 from gramophone.realtime.control.osc.parameter_methods import RoutingMethod
 from gramophone.realtime.dsp.channel_matrix import Route, one_to_one
-from gramophone.realtime.osc.error_log import RefusedError
+from gramophone.realtime.osc.arguments import RefusedError
 from gramophone.realtime.osc.packet import Message
 
 

@@ -22,7 +22,7 @@ from gramophone.realtime.control.osc import osc_server
 from gramophone.realtime.control.oscquery import OscQueryError, oscquery_server
 from gramophone.realtime.control.oscquery.app import Authentication
 from gramophone.realtime.control.oscquery.websockets import ListenState
-from gramophone.realtime.osc.error_log import RefusedError
+from gramophone.realtime.osc.arguments import RefusedError
 from gramophone.realtime.osc.packet import decode, encode
 
 ROOM = "/gramophone/hall/room"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gramophone.realtime.live.devices.osc.jitter_buffer import Arrivals, Concealer, JitterBuffer
 from gramophone.realtime.live.devices.osc.packet import FROM_US, NUMBERS, TO_US, SoundBlock, decode_sound, encode_sound
 from gramophone.realtime.live.devices.osc.receiver import Receiver
-from gramophone.realtime.osc.error_log import ErrorLog, RefusedError
+from gramophone.realtime.osc.arguments import ErrorLog, RefusedError
 from gramophone.realtime.osc.packet import encode
 
 FRAMES, RATE = 64, 48_000
