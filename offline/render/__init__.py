@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from gramophone.offline.render.batch import Outcome, render_all
+from gramophone.offline.render.batch import RenderOutcome, render_all
 from gramophone.offline.render.inputs import Inputs, find_inputs
 from gramophone.offline.render.plan import RenderPlan, announced_seconds, plan
 from gramophone.offline.render.render_file import Rendered, RenderError, RenderRequest, render_file
 
 __all__ = [
     "Inputs",
-    "Outcome",
     "RenderError",
+    "RenderOutcome",
     "RenderPlan",
     "RenderRequest",
     "Rendered",

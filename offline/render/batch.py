@@ -11,11 +11,11 @@ from pathlib import Path
 from gramophone.offline.extras import need
 from gramophone.offline.render.plan import RenderPlan
 from gramophone.offline.render.render_file import Rendered, RenderRequest, Tick
-from gramophone.offline.render.worker import Worker
+from gramophone.offline.render.worker import RenderWorker
 
 
 @dataclass
-class Outcome:
+class RenderOutcome:
     """What became of the inputs. `warnings` are about files that were rendered all the same."""
 
     rendered: list[Path] = field(default_factory=list)
@@ -26,7 +26,7 @@ class Outcome:
     """Sound rendered."""
 
 
-def render_all(work: RenderPlan, request: RenderRequest, jobs: int, tick: Tick) -> Outcome:
+def render_all(work: RenderPlan, request: RenderRequest, jobs: int, tick: Tick) -> RenderOutcome:
     """Render every file of `work` with `jobs` processes; what fails is named in the outcome and the others go on.
 
     KeyboardInterrupt ends the workers and leaves no part of a file behind.
@@ -36,7 +36,7 @@ def render_all(work: RenderPlan, request: RenderRequest, jobs: int, tick: Tick) 
     """
     if request.picture:
         need("matplotlib")
-    outcome = Outcome(skipped=list(work.done), failed=dict(work.failed))
+    outcome = RenderOutcome(skipped=list(work.done), failed=dict(work.failed))
     for source, target, result in _results(work, request, jobs, tick):
         if isinstance(result, str):
             outcome.failed[source] = result
@@ -54,12 +54,12 @@ def _results(
     """Yield each pair with what it became, or why it failed, in the order in which they are done."""
     # The longest first, so that no worker is left alone with a long file at the end.
     waiting = deque(sorted(work.render, key=lambda pair: -_size(pair[0])) if jobs > 1 else work.render)
-    idle: list[Worker] = []
-    busy: dict[Worker, tuple[Path, Path]] = {}
+    idle: list[RenderWorker] = []
+    busy: dict[RenderWorker, tuple[Path, Path]] = {}
     try:
         while waiting or busy:
             while waiting and len(busy) < jobs:
-                worker = idle.pop() if idle else Worker(request)
+                worker = idle.pop() if idle else RenderWorker(request)
                 busy[worker] = waiting.popleft()
                 worker.start(*busy[worker])
             ready = wait([worker.connection for worker in busy])

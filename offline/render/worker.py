@@ -25,7 +25,7 @@ _GRACE_S = 10.0
 _TICK_S = 0.1
 
 
-class Worker:
+class RenderWorker:
     """A worker process, seen from the one that started it. `connection` is readable when `receive` has something."""
 
     def __init__(self, request: RenderRequest) -> None:

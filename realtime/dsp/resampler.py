@@ -3,18 +3,42 @@
 The conversion itself adds no delay: output sample `n` is the input at exactly the time `n / to_rate`. It needs some
 input beyond that time. A caller that can produce input ahead of time (a model that plays by itself) asks how much with
 `required_inputs`; a caller that waits for its input asks with `available_outputs` how many samples can be computed.
+
+Reference clips: any audio file, at the sample rate of the model that analyses it.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gramophone.realtime.files import SoundFileError, read
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.kernels.jit import jit
+from gramophone.realtime.stage import Audio, StageError
+
+
+def read_clip(clip: str, rate: int) -> Audio:
+    """Return the samples of the audio file `clip`, `(channels, frames)` at `rate` Hz; NaN and infinity become silence.
+
+    Raises:
+        StageError: the file cannot be read.
+    """
+    try:
+        sound, found = read(Path(clip))
+    except SoundFileError as error:
+        raise StageError(f"clip: {error}") from None
+    sound = np.nan_to_num(sound, nan=0.0, posinf=0.0, neginf=0.0)
+    if found == rate:
+        return sound
+    import soxr
+
+    return np.ascontiguousarray(soxr.resample(sound.T, found, rate).T)
+
 
 Index = TypeVar("Index", int, NDArray[np.int64])
 _REACH = 24

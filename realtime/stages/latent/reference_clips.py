@@ -12,7 +12,7 @@ import torch
 
 from gramophone.models.parameters import Value
 from gramophone.models.style.gaussian import Gaussian, moments
-from gramophone.realtime.dsp.clip_reader import read_clip
+from gramophone.realtime.dsp.resampler import read_clip
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stage import StageError
 from gramophone.realtime.stages.latent.codec import Codec, Series

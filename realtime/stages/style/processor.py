@@ -19,8 +19,8 @@ from gramophone.models.parameters import Value
 from gramophone.models.style.content_statistics import Aim, ContentStatistics, decay_per_frame
 from gramophone.models.style.speech_detector import BANDS
 from gramophone.models.style.style import Style, StyleBands, blended, powers
-from gramophone.realtime.dsp.clip_reader import read_clip
 from gramophone.realtime.dsp.fifo import Fifo
+from gramophone.realtime.dsp.resampler import read_clip
 from gramophone.realtime.dsp.smoothing import Amount, Fade
 from gramophone.realtime.stage import Audio, Format
 from gramophone.realtime.stages.background import lower_priority

@@ -79,7 +79,7 @@ def _of(module: Any, name: str) -> Tensor:
 
 _LOG = logging.getLogger(__name__)
 _ENGINES = {
-    "cpu": "gramophone.realtime.stages.wavenet.cpu:CpuEngine",
+    "cpu": "gramophone.realtime.stages.wavenet.kernel:CpuEngine",
     "cuda": "gramophone.realtime.stages.wavenet.cuda:CudaEngine",
 }
 

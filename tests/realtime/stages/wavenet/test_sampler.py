@@ -12,8 +12,8 @@ import torch
 from gramophone.models.layers import mulaw
 from gramophone.models.nets.wavenet import SIZES, WaveNet, WaveNetShape
 from gramophone.realtime.stages.wavenet import engines
-from gramophone.realtime.stages.wavenet.cpu import CpuEngine
 from gramophone.realtime.stages.wavenet.engines import TorchEngine
+from gramophone.realtime.stages.wavenet.kernel import CpuEngine
 from gramophone.realtime.stages.wavenet.sampler import Sampler, SamplerError
 
 TINY = WaveNetShape(layers=6, cycle=3, residual=8, skip=12, components=3, speakers=2, speaker=3)
