@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gramophone.models.parameters import Parameter, Value
-from gramophone.presets.models import model_file
 from gramophone.presets.checks import PresetError
+from gramophone.presets.models import model_file
 from gramophone.realtime.stage import StageError
 
 
