@@ -15,7 +15,7 @@ from urllib.parse import quote_from_bytes
 
 from gramophone.models.parameters import Value
 from gramophone.presets import Preset
-from gramophone.realtime.files.survey import open_regular
+from gramophone.realtime.files.reader import open_regular
 from gramophone.realtime.live.replay import is_recording
 
 _MARK = re.compile(rb"gramophone (\S{1,40}) settings=([0-9a-f]{16}) input=([0-9a-f]{16}) from=([\w.~%-]*)")
