@@ -8,7 +8,7 @@ clip = "choir.flac"        # the style that the latents are moved to
 speaker = "anna"
 z1-brightness = 0.5        # offset of the first latent, if that is its name
 
-It is mono inside: the mean of the channels is encoded, and all channels get the same output.
+It is mono inside: the mean of the channels (`mono_sum.py`) is encoded, and all channels get the same output.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from gramophone.realtime.dsp.smoothing import Fade, Ramps
 from gramophone.realtime.stage import Audio, Format, Keys, StageError
 from gramophone.realtime.stages.background import Background, BackgroundStage
 from gramophone.realtime.stages.latent.codec import Codec, Frame, LatentModel
+from gramophone.realtime.stages.latent.mono_sum import MonoSum
 from gramophone.realtime.stages.latent.parameters import AIR, MOMENTS, latent_names, parameters_of
 from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, ZeroShotCodec
 from gramophone.realtime.stages.speaker_blend import model_path, speaker_weights
@@ -82,6 +83,7 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         self._codec = codec = model.codec("cuda" if form.device == "cuda" else "cpu")
         self._rate_adapter = RateAdapter(form.rate, codec.rate, codec.hop, codec.delay, codec.deferral_s)
         self.delay = self._rate_adapter.delay
+        self._mono_sum = MonoSum(form.rate, form.channels)
         self._worked = False
         # On a grid of hops: values move from frame to frame.
         smoothed = [knob for knob in knobs if knob.name not in (*_CLIPS, AIR.name)]
@@ -119,7 +121,7 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
     def process(self, block: Audio) -> Audio:
         """Return the model's output, `(channels, frames)` both, `delay` samples late."""
         self._collect()
-        mono = block[0] if len(block) == 1 else np.asarray(block.mean(axis=0), np.float32)
+        mono = self._mono_sum.process(block)
         self._worked = False
         output = self._rate_adapter.process(mono, self._begin_hop, self._air.next(len(mono)))
         if not self._worked:
