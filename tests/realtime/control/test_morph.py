@@ -8,7 +8,7 @@ from support.osc import Setup, make_preset
 from gramophone.models.parameters import Parameter
 from gramophone.presets import load, names
 from gramophone.realtime.control.morph import Morph, chain_of, play
-from gramophone.realtime.parameter_table import complete, table
+from gramophone.realtime.parameter_table import complete, table, values_of
 from gramophone.realtime.stages.plugins import scan
 from gramophone.realtime.stages.plugins.description import Description, PluginParameter
 
@@ -17,10 +17,6 @@ SECOND = make_preset(
     "b", [("filter", "ladder", {"frequency": 10_000.0, "mode": "band-24", "bypass": True}), ("level", "gain", {})]
 )
 OTHER = make_preset("c", [("level", "gain", {"gain": 12.0}), ("hall", "reverb", {})])
-
-
-def values(preset):
-    return {f"{stage.name}.{key}": value for stage in preset.stages for key, value in stage.values.items()}
 
 
 def names_of(preset):
@@ -50,8 +46,8 @@ DESCRIBED = {}
 def test_stages_of_one_name_with_different_plugins_change_over_and_are_never_mixed(plugins):
     warm, cold = plugin("Warm", amount=0.0, tone=1.0), plugin("Cold", amount=1.0)
     morph = Morph(warm, cold)
-    assert values(morph.at(0.49)) == values(complete(warm))
-    assert values(morph.at(0.51)) == values(complete(cold))
+    assert values_of(morph.at(0.49)) == values_of(complete(warm))
+    assert values_of(morph.at(0.51)) == values_of(complete(cold))
     setup = Setup(warm)
     play(setup.controller, morph.at(0.75))
     assert setup.sink.calls == [("change", "Cold")]
@@ -66,7 +62,7 @@ def test_the_same_plugin_with_another_state_is_another_stage(plugins):
 
 def test_numbers_go_along_their_knobs_and_the_rest_changes_half_way():
     morph = Morph(FIRST, SECOND)
-    early, middle = values(morph.at(0.49)), values(morph.at(0.5))
+    early, middle = values_of(morph.at(0.49)), values_of(morph.at(0.5))
     assert middle["filter.frequency"] == pytest.approx(1000)
     assert middle["level.gain"] == pytest.approx(-6)
     assert (early["filter.mode"], early["filter.bypass"]) == ("low-12", False)
@@ -76,13 +72,13 @@ def test_numbers_go_along_their_knobs_and_the_rest_changes_half_way():
 @pytest.mark.parametrize("other", [SECOND, OTHER])
 def test_the_ends_are_the_presets_themselves(other):
     morph = Morph(FIRST, other)
-    assert values(morph.at(0)) == values(complete(FIRST))
-    assert values(morph.at(1)) == values(complete(other))
+    assert values_of(morph.at(0)) == values_of(complete(FIRST))
+    assert values_of(morph.at(1)) == values_of(complete(other))
 
 
 def test_stages_that_both_have_go_all_the_way_between_different_chains():
     morph = Morph(FIRST, OTHER)
-    gains = [values(morph.at(position / 10))["level.gain"] for position in range(11)]
+    gains = [values_of(morph.at(position / 10))["level.gain"] for position in range(11)]
     assert gains == sorted(gains)
     assert len(set(gains)) == 11
     assert names_of(morph.at(0.4)) == names_of(FIRST)
@@ -94,7 +90,7 @@ def test_stages_that_both_have_go_all_the_way_between_different_chains():
 def test_between_factory_presets_every_value_fits_its_knob(first, second, position):
     preset = Morph(load(first), load(second)).at(position)
     knobs = table(preset)
-    turned = values(preset)
+    turned = values_of(preset)
     for address, knob in knobs.items():
         assert knob.check(turned[address]) == turned[address]
 

@@ -29,7 +29,7 @@ from gramophone.realtime.live.replay import is_recording, replay, replayed
 from gramophone.realtime.live.shared_state import SWITCH_PLACES, SharedState
 from gramophone.realtime.live.status import MOVE_SAMPLES
 from gramophone.realtime.live.worker_process import spawn_worker
-from gramophone.realtime.parameter_table import complete, longest_hop_s, table
+from gramophone.realtime.parameter_table import chain_parameters, complete, longest_hop_s
 from gramophone.realtime.stage import Audio, Format, StageError
 from gramophone.realtime.stages.plugins import scan
 from gramophone.realtime.system.wakeup import make_wake
@@ -86,7 +86,7 @@ class Simulation:
 
     def lay_out(self, preset: Preset) -> None:
         self.preset = preset
-        knobs = places_of(table(preset))
+        knobs = places_of(chain_parameters(preset))
         self.slots = {address: place for place, (address, _) in enumerate(knobs)}
         self.shared.parameters.add(self.generation, numbers_of(knobs, preset))
 
