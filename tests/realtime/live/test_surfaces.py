@@ -15,7 +15,7 @@ from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.live.session import Session, SessionSettings
 from gramophone.realtime.live.surfaces import Surfaces, midi_inputs
 from gramophone.realtime.osc.packet import encode
-from gramophone.realtime.parameter_table import complete
+from gramophone.realtime.parameter_table import chain_parameters, complete
 
 SERVER = f"gramophone-surfaces-{os.getpid()}"
 BUNDLES = 200
@@ -46,9 +46,21 @@ def play(monkeypatch, tmp_path):
 
 
 @pytest.mark.peer
+def test_the_targets_of_a_macro_are_set_before_the_same_block_and_nothing_else_is(play):
+    port, controller, events, _ = play
+    with peer_of(port) as peer:
+        peer.send(encode("/gramophone/macro/5", (1.0,)))
+        until(lambda: sum(event.name == "set" for event in events) == 2)
+    sets = [event for event in events if event.name == "set"]
+    assert {event.address: event.value for event in sets} == {"stone.wet": 0.5, "stone.feedback": 0.6}
+    assert len({event.block for event in sets}) == 1
+    assert controller.preset.macros[4].value == 1.0
+
+
+@pytest.mark.peer
 def test_a_bundle_is_heard_in_one_block_and_a_preset_that_cannot_be_played_leaves_no_trace(play, tmp_path):
     port, controller, events, said = play
-    knobs = [address for address, knob in controller.parameters.items() if knob.is_number][:5]
+    knobs = [address for address, knob in chain_parameters(controller.preset).items() if knob.is_number][:5]
     with peer_of(port) as peer:
         for k in range(1, BUNDLES + 1):
             paths = ["/gramophone/n/" + knob.replace(".", "/") for knob in knobs]
