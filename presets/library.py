@@ -19,7 +19,7 @@ FACTORY = Path(__file__).parent / "factory"
 DEFAULT = "default"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
-"""What Windows takes for devices."""
+"""Windows reserves these as device names."""
 _LONGEST_TITLE = 200
 
 

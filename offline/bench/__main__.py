@@ -1,7 +1,7 @@
 """`make bench`: measure the project's figures, print them beside their targets and keep them as JSON.
 
-`python -m gramophone.offline.bench endurance --minutes 10 --block 128` and `... set --hours 4` take as long as they are
-told to, and so run only when they are named.
+`python -m gramophone.offline.bench endurance --minutes 10 --block 128` and `... set --hours 4` take as long as
+asked, and so run only when they are named.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""JACK clients that keep Gramophone company in a bench, each in a process of its own.
+"""JACK clients that run beside Gramophone in a bench, each in a process of its own.
 
 A bare client passes its input through and counts what it misses; a source feeds Gramophone music, and, when asked,
 noise to measure by how many samples what comes back is late.
@@ -33,12 +33,12 @@ class Bare:
         self._target = self._client.outports.register("out")
         self._expected = -1
         self.missed = self.xruns = 0
-        self._client.set_process_callback(self._relay)
+        self._client.set_process_callback(self._pass_through)
         self._client.set_xrun_callback(self._count)
         self._client.activate()
         self._client.connect(self._target, "system:playback_1")
 
-    def _relay(self, frames: int) -> None:
+    def _pass_through(self, frames: int) -> None:
         now = self._client.last_frame_time
         if self._expected >= 0:
             self.missed += max(round((now - self._expected) / frames), 0)
@@ -102,7 +102,7 @@ class BurstSource:
 
 
 def run_bare(server: str, control: Connection) -> None:
-    """Be a bare client; answer anything but `Stop` with blocks missed and xruns so far."""
+    """Be a bare client; reply to every message but `Stop` with the missed blocks and xruns so far."""
     belong_to_parent()
     client = Bare(server)
     settle()
@@ -112,7 +112,7 @@ def run_bare(server: str, control: Connection) -> None:
 
 
 def run_source(server: str, music: NDArray[np.float32], control: Connection) -> None:
-    """Be a source; answer anything but `Stop` with the latency of now in samples."""
+    """Be a source; reply to every message but `Stop` with the present latency in samples."""
     belong_to_parent()
     client = BurstSource(server, music)
     settle()

@@ -54,7 +54,7 @@ def default() -> Preset:
 
 
 def light() -> Preset:
-    """Return a chain that costs next to nothing."""
+    """Return a chain that takes hardly any processor time."""
     stages = (StageSettings("hall", "reverb", {"wet": 0.2}), StageSettings("level", "gain", {"gain": -3.0}))
     return complete(Preset("light", stages))
 
@@ -161,10 +161,10 @@ def _ask(child: ChildProcess, what: str) -> Any:
 
 
 def _answer(child: ChildProcess) -> Any:
-    """Return what a companion says next.
+    """Return a companion's next message.
 
     Raises:
-        RuntimeError: it says nothing.
+        RuntimeError: none comes.
     """
     if not child.connection.poll(_PATIENCE_S):
         raise RuntimeError("a client of the bench does not answer; what it said is printed above")

@@ -1,6 +1,6 @@
 """Bench: hours of a set, faster than they pass: whether memory is flat, and the output in step with the input.
 
-A scripted performer turns knobs, bypasses stages, morphs, changes clips and presets, mutes and panics all the while.
+A script sets parameters, bypasses stages, morphs, changes clips and presets, mutes and panics all the while.
 In the first half presets change now and then; in the second half one chain lives to the end.
 """
 
@@ -85,7 +85,7 @@ def _light(name: str, wet: float) -> Preset:
 
 
 class _Performer:
-    """A player, the desk before it, and the hands that turn its knobs; `played` and `returned` count frames."""
+    """A player, its controller, and a script that sets parameters; `played` and `returned` count frames."""
 
     def __init__(self, preset: Preset, seconds: float) -> None:
         self._home, self._away = preset, _light("other", 0.6)
@@ -103,7 +103,7 @@ class _Performer:
         self.did: dict[str, int] = {}
 
     def perform(self) -> None:
-        """Play scene after scene, each begun with an action, and look now and then how things stand."""
+        """Play scene after scene, each begun with an action, and check memory and alignment now and then."""
         scene = 0
         self._check()
         while self.played < self._frames:
@@ -224,7 +224,7 @@ class _Direct:
 
 
 class _Warnings(logging.Handler):
-    """Keeps the first words of what goes wrong."""
+    """Keeps the beginning of each warning."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

@@ -86,7 +86,7 @@ def _time_to_torch() -> float:
 
 
 class _Probe:
-    """A JACK client that sends noise through Gramophone and knows it again when it comes back."""
+    """A JACK client that sends noise through Gramophone and recognises it when it comes back."""
 
     def __init__(self, server: str) -> None:
         jack = load_jack()
@@ -97,7 +97,7 @@ class _Probe:
         self._at = 0
         self._source = self._client.outports.register("out")
         self._target = self._client.inports.register("in")
-        self._client.set_process_callback(self._relay)
+        self._client.set_process_callback(self._pass_through)
 
     def __enter__(self) -> _Probe:
         self._client.activate()
@@ -144,7 +144,7 @@ class _Probe:
             else:
                 return
 
-    def _relay(self, frames: int) -> None:
+    def _pass_through(self, frames: int) -> None:
         places = (self._at + np.arange(frames)) % _TABLE
         self._source.get_array()[:] = self._noise[places]
         self._at += frames

@@ -86,7 +86,7 @@ def _timed(call: Callable[[], None]) -> float:
 
 
 class _Conv1dWaveNet(nn.Module):
-    """The same network as a newcomer writes it, channels first, of torch's own convolutions."""
+    """The same network written plainly: channels first, of torch's own convolutions."""
 
     def __init__(self, shape: WaveNetShape) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Bench: WaveNet's sampler beside the speed of memory and the loops that a newcomer writes, and its live stage."""
+"""Bench: WaveNet's sampler beside the speed of memory and naive loops, and its live stage."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _real_time(seconds_per_sample: float) -> float:
 
 @torch.inference_mode()
 def _naive(model: WaveNet) -> list[int]:
-    """Draw as a newcomer does: each sample from all that the receptive field holds, anew."""
+    """Sample naively: each sample is computed from the whole receptive field anew."""
     symbols = [128] * model.shape.receptive_field
     for _ in range(_NAIVE_SAMPLES):
         heard = torch.tensor(symbols[-model.shape.receptive_field :])[None, None]

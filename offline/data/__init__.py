@@ -1,1 +1,1 @@
-"""Data sets: recordings found, checked aloud, decoded once, and handed to every trainer in one form."""
+"""Data sets: recordings are found, checked, decoded once, and given to every trainer in one form."""

@@ -1,4 +1,4 @@
-"""Whether there is something to hear in a recording: what matching and slow style transfer ask of theirs."""
+"""Checks that a recording is audible, as matching and offline style transfer require."""
 
 from __future__ import annotations
 

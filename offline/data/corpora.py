@@ -37,12 +37,12 @@ _NOT_SPEECH = ("silence__", "ascending-2tone", "descending-2tone", "beep", "tt-m
 
 
 class CorporaError(RuntimeError):
-    """Recordings cannot be had."""
+    """Recordings are not available."""
 
 
 @dataclass(frozen=True)
 class VoiceCorpus:
-    """One speaker: the package, the sound folder in it, which files there are this speaker's, and whether a woman."""
+    """One speaker: the package, its sound folder, the pattern of the speaker's files, and the sex."""
 
     package: str
     folder: str
@@ -70,7 +70,7 @@ VOICES = {
 }
 
 UNSEEN = ("stamps-be", "stamps-ru")
-"""Those that no model is trained on: targets for judging what 20 seconds of somebody make."""
+"""Those that no model is trained on: unseen target speakers, to evaluate one-shot conversion."""
 PEOPLE = tuple(name for name in VOICES if name not in UNSEEN)
 """Those that models are trained on."""
 
@@ -184,7 +184,7 @@ def load(path: Path, rate: int, start_s: float = 0.0, seconds: float | None = No
 
 
 def transcripts(voice: str) -> dict[str, str]:
-    """Return what a voice's recordings say, by name, as far as anybody wrote it down."""
+    """Return the transcripts of a voice's recordings by name, of those that have one."""
     at = VOICES[voice]
     if voice == "english":
         fetch([_TRANSCRIPTS])
@@ -200,7 +200,7 @@ def transcripts(voice: str) -> dict[str, str]:
 
 @functools.cache
 def english_transcripts() -> dict[str, str]:
-    """Return what the English prompts say, by name; tones and the like, in [brackets], are left out."""
+    """Return the transcripts of the English prompts by name; tones and the like, in [brackets], are left out."""
     path = _only((_root() / _TRANSCRIPTS).glob("usr/share/doc/*/core-sounds-en.txt.gz"), _TRANSCRIPTS)
     with gzip.open(path, "rt", encoding="utf-8") as file:
         lines = [line.partition(":") for line in file if ":" in line and not line.startswith(";")]

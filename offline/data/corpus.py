@@ -20,7 +20,7 @@ from gramophone.offline.data.recording import DataError, Dropped, Found, Heard, 
 from gramophone.realtime.files import SoundFileError
 
 _SHOWN = 5
-"""How many of each kind of what was dropped are named to people; all are in the data."""
+"""How many dropped recordings of each kind the printed report names; the JSON report has all."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,17 @@ class Corpus:
 
     @property
     def speakers(self) -> tuple[str, ...]:
-        """Who speaks, in the order of the alphabet."""
+        """The speakers' names, sorted."""
         return tuple(sorted({recording.speaker for recording in self.recordings}))
 
     @property
     def training(self) -> tuple[Recording, ...]:
-        """What may be trained on."""
+        """The recordings to train on."""
         return tuple(recording for recording in self.recordings if not corpora.is_held_out(recording.name))
 
     @property
     def held_out(self) -> tuple[Recording, ...]:
-        """What is for judging only and never trained on."""
+        """The recordings to evaluate on, never trained on."""
         return tuple(recording for recording in self.recordings if corpora.is_held_out(recording.name))
 
     @property
@@ -102,7 +102,7 @@ class Corpus:
         training, held_out = self.minutes(self.training), self.minutes(self.held_out)
         yield f"{len(self.training)} recordings to train on, {len(self.held_out)} held out, at {self.rate} Hz"
         for speaker in self.speakers:
-            yield f"  {speaker or '(nobody)'}: {training[speaker]:.1f} min, {held_out[speaker]:.1f} held out"
+            yield f"  {speaker or '(no speaker)'}: {training[speaker]:.1f} min, {held_out[speaker]:.1f} held out"
         for kind, count in Counter(item.kind for item in self.dropped).most_common():
             yield f"dropped, {kind}: {count}"
             items = [item for item in self.dropped if item.kind == kind]
@@ -167,7 +167,7 @@ def _wanted(sources: Iterable[DataSource], speakers: Sequence[str]) -> list[Foun
 def _checked(
     found: Sequence[Found], rate: int, limits: Limits, progress: Callable[[float], None]
 ) -> tuple[list[Recording], list[Dropped]]:
-    """Return what can be used and what cannot.
+    """Return the usable recordings and the dropped ones.
 
     Of one sound under several names one is kept, held out if any of them is: it must not be trained on by another name.
     """
@@ -199,7 +199,7 @@ def _attempt(item: Found, rate: int) -> Recording | Dropped:
 
 
 def _fault(heard: Heard, rate: int, limits: Limits) -> tuple[str, str] | None:
-    """Return what is wrong with a recording: a word and a phrase."""
+    """Return what is wrong with a recording: its kind, a word, and a phrase."""
     if heard.rate < rate:
         return "low rate", f"recorded at {heard.rate} Hz; expected at least {rate}"
     decibels = 20 * np.log10(max(heard.level, 1e-9))

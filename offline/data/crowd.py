@@ -1,8 +1,8 @@
 """A crowd of speakers that do not exist: Kokoro-82M's voices and random draws around them, written `crowd:SIZE`.
 
-Kokoro takes a speaker as a vector. Gaussian draws with the mean and covariance of one sex's voices are told apart by a
-speaker encoder nearly as well as the voices themselves, where averages of two are not. Each speaker says `LINES` lines
-of fillets-ng's dialogues (GPL-2) in several languages. The voices `UNSEEN` are neither spoken nor drawn around, so that
+Kokoro takes a speaker as a vector. A speaker encoder distinguishes Gaussian draws with the mean and covariance of one
+sex's voices nearly as well as the voices themselves, where averages of two are not. Each speaker says `LINES` lines of
+fillets-ng's dialogues (GPL-2) in several languages. The voices `UNSEEN` are neither spoken nor drawn around, so that
 models can be judged by them.
 """
 
@@ -32,7 +32,7 @@ Styles = NDArray[np.float32]
 
 
 def crowd(size: int) -> Path:
-    """Return the folder with a folder for each of `size` speakers, who speak now if they have not yet.
+    """Return the folder with a folder for each of `size` speakers, synthesised if it is not in the cache.
 
     Raises:
         PackageError: Kokoro cannot be had.

@@ -1,4 +1,4 @@
-"""Recordings decoded once: mono, 16 bits, at the training rate, kept outside the tree with what was heard in them.
+"""Recordings decoded once: mono, 16 bits, at the training rate, cached with the measurements of each.
 
 A kept sound is found again by the file's path, size and time of change. It is written whole before the note that says
 it is there, so a half-written one is never used.
@@ -22,7 +22,7 @@ from gramophone.realtime import files
 from gramophone.realtime.system.cache_folder import cache_folder
 
 _VERSION = 1
-"""Of what is kept; a new one makes everything be decoded again."""
+"""Version of the cache; a new one decodes everything again."""
 _FRAME_S, _HOP_S = 0.02, 0.01
 _PAUSE_S = 0.3
 """A silence shorter than this is part of what is audible."""
@@ -33,7 +33,7 @@ FULL_SCALE = 32_767
 
 
 def decoded(path: Path, rate: int) -> tuple[Heard, Path]:
-    """Return what is heard in a recording, and the file with its sound `(frames,)`, int16 at `rate` Hz.
+    """Return the measurements of a recording, and the file with its sound `(frames,)`, int16 at `rate` Hz.
 
     Raises:
         SoundFileError: the recording cannot be read.
@@ -56,7 +56,7 @@ def decoded(path: Path, rate: int) -> tuple[Heard, Path]:
 
 
 def listen(samples: NDArray[np.int16], rate: int, own_rate: int) -> Heard:
-    """Return what is heard in a decoded sound."""
+    """Return the measurements of a decoded sound."""
     sound: Sound = np.divide(samples, FULL_SCALE, dtype=np.float32)
     frame, hop = round(_FRAME_S * rate), round(_HOP_S * rate)
     levels = frame_levels(sound, frame, hop)

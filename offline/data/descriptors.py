@@ -1,9 +1,9 @@
-"""What one can hear in a sound, frame by frame, in numbers: what latents are named after.
+"""Acoustic descriptors of a sound, frame by frame; latents are named after them.
 
 Loudness in dB, pitch in octaves from 160 Hz, voicing 0 to 1 (both by YIN, de Cheveigné and Kawahara 2002), brightness
 (the spectrum's centroid in octaves from 1 kHz), noisiness (its flatness in dB), onset (how much louder bands get, in
-dB). A frame's windows lie around the middle of its hop. NaN is where there is nothing to say: no pitch without a voice,
-nothing but loudness and onsets in silence.
+dB). A frame's windows lie around the middle of its hop. A value that is not defined is NaN: the pitch of
+an unvoiced frame, all but loudness and onset in silence.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gramophone.realtime.stage import Audio
 
 DESCRIPTORS = ("loudness", "pitch", "voicing", "brightness", "noisiness", "onset")
 _VERSION = 1
-"""Of what is kept; a new one makes everything be described again."""
+"""Version of the cache; a new one computes everything again."""
 _SILENT_DB = -60.0
 _POWER_FLOOR = 1e-8
 _LOWEST_HZ, _HIGHEST_HZ, _MIDDLE_HZ = 60.0, 500.0, 160.0

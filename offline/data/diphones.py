@@ -1,7 +1,7 @@
-"""Speakers of Debian's Festival voices: real people's diphones, put together by rule, written `diphones:NAME`.
+"""Debian's Festival voices as speakers: diphone synthesis from real recordings, written `diphones:NAME`.
 
 Each says lines of fillets-ng's dialogues (GPL-2), of its own language where there are some; phones matter, not words.
-flite's voices are left to judges, so `kal` and `slt`, which are the same people's, are not among these.
+flite's voices are kept for evaluation, so `kal` and `slt`, which are the same people's, are not among these.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ LINES = 60
 
 
 def diphones(name: str) -> Path:
-    """Return the folder with what a voice says, which is said if it is not there yet.
+    """Return the folder with a voice's speech, synthesised if it is not in the cache.
 
     Raises:
         CorporaError: Festival or the voice is not installed, or the texts cannot be had.
@@ -69,7 +69,7 @@ def diphones(name: str) -> Path:
 
 
 def _say(voice: DiphoneVoice, text: str, path: Path) -> None:
-    """Write a line as a sound file; a line that Festival stumbles over is left out."""
+    """Synthesise a line to a sound file; a line on which Festival fails is left out."""
     plain = unicodedata.normalize("NFKD", text) if voice.encoding == "ascii" else text
     with tempfile.NamedTemporaryFile(suffix=".txt") as file:
         file.write(plain.encode(voice.encoding, "ignore"))

@@ -1,4 +1,4 @@
-"""Four speakers that nothing is trained on, with the phones that they say: Debian's `flite`, written by rule.
+"""Four synthetic speakers that no model is trained on, with phone labels: Debian's `flite`.
 
 Each says the same held-out English prompts (`corpora.english_transcripts`), and flite says when each phone ends.
 """
@@ -25,14 +25,14 @@ _WORDS = 6
 
 @dataclass(frozen=True)
 class Sentence:
-    """What a voice says: sound at 16 kHz, when each phone ends in seconds and which it is, and the words."""
+    """A sentence of a voice: sound at 16 kHz, the end in seconds and name of each phone, and the text."""
 
     sound: Sound
     phones: tuple[tuple[float, str], ...]
     text: str
 
     def phone_at(self, seconds: float) -> str:
-        """Return the phone that is said at a time, silence after the last."""
+        """Return the phone at a time in seconds, silence after the last."""
         return next((phone for end, phone in self.phones if seconds < end), SILENCE)
 
 

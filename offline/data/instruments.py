@@ -24,7 +24,7 @@ PACKAGE, LICENCE = "fluid-soundfont-gm", "MIT"
 PHRASES, PHRASE_S = 32, 15.0
 _SOUNDFONT = "usr/share/sounds/sf2/FluidR3_GM.sf2"
 _VERSION = 1
-"""Of the phrases; a new one makes them be played again."""
+"""Version of the phrases; a new one renders them again."""
 _RATE = 16_000
 _STEP_S = 0.01
 """How often bend and expression are set."""
@@ -53,7 +53,7 @@ INSTRUMENTS = {
 
 
 def played(name: str) -> Path:
-    """Return the folder with an instrument's phrases, which are played if they are not there yet.
+    """Return the folder with an instrument's phrases, rendered if they are not in the cache.
 
     Raises:
         DataError: there is no such instrument, FluidSynth is not installed, or it failed.

@@ -1,8 +1,8 @@
-"""Where the recordings are in the layouts that data sets come in, and who speaks in them.
+"""Finds the recordings and speakers of data sets in their known folder layouts.
 
 VCTK in its official layouts (0.80 and 0.92), MagnaTagATune's audio, a folder per speaker, any folder of sound files,
 the voices that Debian packages carry (`corpora`), written `voice:NAME`, instruments played by rule (`instruments`),
-written `instrument:NAME`, and texts that a network says (`spoken`), written `spoken:NAME`.
+written `instrument:NAME`, and texts read by a synthesiser (`spoken`), written `spoken:NAME`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _UNKNOWN_LICENCE = "licence unknown: yours to state"
 
 @dataclass(frozen=True)
 class DataSource:
-    """The recordings found in one place, before anybody has listened to them."""
+    """The recordings found in one place, not yet decoded."""
 
     name: str
     layout: str
@@ -38,7 +38,7 @@ def find(place: str, layout: str = "auto") -> DataSource:
     Raises:
         DataError: there is no such folder, voice, instrument or layout, or no sound file in it.
         CorporaError: the voice's package cannot be had.
-        PackageError: the network that speaks cannot be had.
+        PackageError: the synthesiser cannot be downloaded.
     """
     kind, _, name = place.partition(":")
     if kind == "voice":
@@ -85,7 +85,7 @@ def _vctk(folder: Path) -> Iterator[Found]:
 
 
 def _magnatagatune(folder: Path) -> Iterator[Found]:
-    """Yield the clips in folders 0 to f; nobody speaks."""
+    """Yield the clips in folders 0 to f; they have no speaker."""
     for path in _sounds(folder):
         yield Found(path, _name(path, folder))
 

@@ -72,7 +72,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Annotations:
-    """What is said of every clip: its path below the folder, and a row of `labels`, `(clips, tags)` of bool."""
+    """The annotations of every clip: its path below the folder, and a row of `labels`, `(clips, tags)` of bool."""
 
     tags: tuple[str, ...]
     paths: tuple[str, ...]
@@ -81,7 +81,7 @@ class Annotations:
 
 @dataclass(frozen=True)
 class Clips:
-    """Clips that can be heard, with their `labels`, `(clips, tags)` of bool."""
+    """Audible clips with their `labels`, `(clips, tags)` of bool."""
 
     recordings: tuple[Recording, ...]
     labels: NDArray[np.bool_]

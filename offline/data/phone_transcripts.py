@@ -1,6 +1,6 @@
-"""What the recordings of the corpora say, in phones: their texts, from many files, by eSpeak NG (Debian's espeak-ng).
+"""Phone transcripts of the corpora's recordings: their texts, converted by eSpeak NG (Debian's espeak-ng).
 
-One of them, festvox-ru, says when each phone is said as well.
+One corpus, festvox-ru, has time-aligned labels as well.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ _RUSSIAN = {
 
 
 def language_of(voice: str) -> str:
-    """Return what a voice speaks, as eSpeak NG calls it."""
+    """Return the language of a voice by eSpeak NG's name."""
     return voice.removeprefix(_STAMPS) if voice.startswith(_STAMPS) else _LANGUAGES[voice]
 
 
 def said(voice: str) -> dict[str, Words]:
-    """Return what a voice's recordings say, in phones, by name, as far as anybody wrote it down.
+    """Return the phone transcripts of a voice's recordings by name, of those that have a text.
 
     Raises:
         CorporaError: eSpeak NG is not installed, or a package with texts cannot be had.
@@ -58,7 +58,7 @@ def said(voice: str) -> dict[str, Words]:
 
 
 def timed(voice: str) -> dict[str, list[tuple[float, str]]]:
-    """Return when each phone of a voice's recordings ends, in seconds, by name; nothing where nobody says so."""
+    """Return when each phone of a voice's recordings ends, in seconds, by name; empty for a corpus without labels."""
     if voice != "moscow":
         return {}
     at = unpacked_file(VOICES[voice].package, f"{_FESTVOX}/lab")
@@ -94,7 +94,7 @@ def _texts(voice: str) -> dict[str, str]:
 
 
 def _described(path: Path, language: str) -> str:
-    """Return what the file beside a stamp's sound says in a language."""
+    """Return the text beside a stamp's sound in a language."""
     beside = path.with_name(path.name.split("_desc_")[0] + ".txt")
     if not beside.is_file():
         return ""
@@ -118,7 +118,7 @@ def _dialogs() -> dict[str, str]:
 
 
 def spoken(texts: Sequence[str], language: str) -> list[Words]:
-    """Return texts, a line each, as a language's speaker would say them.
+    """Return the phones of texts in a language, a line each.
 
     Raises:
         CorporaError: eSpeak NG is not installed, or does not know the language.
@@ -133,7 +133,7 @@ def ipa(text: str, language: str, joint: str) -> str:
         CorporaError: eSpeak NG is not installed, or does not know the language.
     """
     if not shutil.which("espeak-ng"):
-        raise CorporaError("espeak-ng, which tells how texts are spoken, is not installed: apt-get install espeak-ng")
+        raise CorporaError("espeak-ng, which converts text to phones, is not installed: apt-get install espeak-ng")
     command = ["espeak-ng", "-q", "--ipa", joint, "-v", language, "--", text]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -1,4 +1,4 @@
-"""What is known of a recording: where it is, who speaks, what is said, and what was found in it."""
+"""A recording's path, speaker and text, and the measurements of its sound."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Found:
-    """A sound file of a data set before anybody has listened to it.
+    """A sound file of a data set, not yet decoded.
 
-    `name` is what the split into training and held-out recordings goes by; `speaker` and `text` are empty where nobody
-    says.
+    `name` is what the split into training and held-out recordings goes by; `speaker` and `text` are empty where they
+    are not known.
     """
 
     path: Path
@@ -27,7 +27,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Heard:
-    """What listening to a recording gave: measured at the training rate, from its audible parts.
+    """The measurements of a recording at the training rate, from its audible parts.
 
     `rate` is the file's own in Hz, `frames` its length at the training rate. `spans` are the audible parts, first and
     one past the last frame each. `level` and `peak` are the RMS of the audible parts and the largest sample, 1 being
@@ -57,12 +57,12 @@ class Recording:
 
     @property
     def name(self) -> str:
-        """What the split goes by."""
+        """The name that decides the split."""
         return self.found.name
 
     @property
     def speaker(self) -> str:
-        """Who speaks, or empty."""
+        """The speaker's name, or empty."""
         return self.found.speaker
 
     @property

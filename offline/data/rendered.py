@@ -118,7 +118,7 @@ Excerpt = tuple[Part, ...]
 
 
 def tags_of(excerpt: Excerpt) -> frozenset[str]:
-    """Return the names of the instruments that play."""
+    """Return the names of the instruments in an excerpt."""
     return frozenset(NAMES[part.program] for part in excerpt)
 
 

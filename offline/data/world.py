@@ -47,7 +47,7 @@ class Vocoded:
 
 
 def vocoded(sound: Sound) -> Vocoded:
-    """Return what WORLD measures in a sound, a frame for each whole hop."""
+    """Return WORLD's analysis of a sound, a frame for each whole hop."""
     world = pyworld()
     x = np.ascontiguousarray(sound, np.float64)
     hz, times = world.dio(x, RATE, frame_period=_HOP_MS / 2)
@@ -85,7 +85,7 @@ def _spectrum(spoken: Vocoded) -> Frames:
 
 @functools.cache
 def pyworld() -> ModuleType:
-    """Return the library, whose release 0.3.5 asks for `pkg_resources`, which setuptools 81 left out.
+    """Return the library, whose release 0.3.5 asks for `pkg_resources`, which setuptools 81 removed.
 
     Raises:
         ModuleNotFoundError: it is not installed.

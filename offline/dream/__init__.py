@@ -1,1 +1,1 @@
-"""`gramophone dream`: the sound that a tagger's tag, channel or layer likes best, from noise or from a clip."""
+"""`gramophone dream`: sound that maximises a tag, a channel or a layer of a tagger, from noise or from a clip."""

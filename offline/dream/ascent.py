@@ -1,4 +1,4 @@
-"""The dream itself: Adam in rounds, each from an empty memory, so that a round is all there is to keep and go on from.
+"""Activation maximisation: Adam in rounds, each with a fresh optimiser state, so that a run can resume from any round.
 
 What keeps it off white noise (Mordvintsev, Olah and Tyka 2015; Olah, Mordvintsev and Schubert 2017, of pictures): a
 canvas in the colours of music; coarse before fine, the bass first and the treble last; jitter, so that what is painted
@@ -34,7 +34,7 @@ _WEIGHTS = {"crowded": 1.0, "rough": 1.0}
 
 @dataclass(frozen=True)
 class Dream:
-    """What is dreamt of, in how many steps; `naive` is the baseline: plain ascent in the samples.
+    """What is maximised, in how many steps; `naive` is the baseline: plain ascent in the samples.
 
     `rate` is how far a step goes, in root mean squares of where the dream begins.
     """

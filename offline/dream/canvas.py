@@ -1,4 +1,4 @@
-"""What a dream is painted on: the samples themselves (the naive way), or a spectrum in the colours of music.
+"""The parameterisation that is optimised: the samples themselves (naive), or a spectrum scaled as music is on average.
 
 A descent in samples moves all frequencies alike, so it ends in white noise. In a spectrum whose bins are scaled as
 music is on average, the same step moves the bass far and the treble little (as Olah, Mordvintsev and Schubert 2017 do
@@ -25,18 +25,18 @@ _FAINT = 0.05
 
 
 class Canvas(ABC):
-    """A sound `(T,)` as something that is descended in."""
+    """A differentiable parameterisation of a sound `(T,)`."""
 
     @abstractmethod
     def start(self, sound: Tensor) -> Tensor:
-        """Return what makes this sound."""
+        """Return the parameters of a sound."""
 
     @abstractmethod
     def sound(self, x: Tensor) -> Tensor:
         """Return the sound of `x`."""
 
     def open_to(self, hertz: float) -> Tensor:
-        """Return by what a step is multiplied where only what lies below a frequency may move."""
+        """Return the mask of a step in which only what lies below a frequency may change."""
         return torch.ones(())
 
 

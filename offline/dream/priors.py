@@ -1,4 +1,4 @@
-"""What tells music from noise without having heard any: few frequencies sound at once, and they last.
+"""Priors for music over noise that need no training data: spectra are sparse, and change slowly.
 
 Both are terms of a dream's loss, in units that do not change with loudness, and of a spectrum in which the colours of
 music are white: else nothing but the bass would count.

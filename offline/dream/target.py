@@ -1,4 +1,4 @@
-"""What a dream is of: a tag, a layer of the tagger, or one channel of a layer."""
+"""The target that is maximised: a tag, a layer of the tagger, or one channel of a layer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _LEAST = 1e-6
 
 
 class DreamError(ValueError):
-    """There is nothing to dream of; the message says what was found and what was expected."""
+    """The target is not in the tagger; the message says what was found and what was expected."""
 
 
 @dataclass(frozen=True)
 class DreamTarget:
-    """What is made likelier or larger: a `tag` by name, or the mean of layer `layer` (from 1), or of its `channel`."""
+    """What is maximised: a `tag` by name, or the mean of layer `layer` (from 1), or of its `channel`."""
 
     tag: str = ""
     layer: int = 0

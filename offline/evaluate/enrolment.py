@@ -50,7 +50,7 @@ _OTHERS = ("french", "italian", "moscow", "big-fish")
 
 @dataclass(frozen=True)
 class ScoredPhrase:
-    """A held-out phrase to convert: who says it, its measurements, quality, words and how many of them are misheard."""
+    """A held-out phrase to convert: its speaker, its measurements, quality, words and how many of them are misheard."""
 
     speaker: str
     sound: Sound

@@ -1,6 +1,6 @@
-"""Sounds whose pitch is known, to judge pitch trackers by.
+"""Sounds of known pitch, to evaluate pitch trackers.
 
-Truth is a value every 4 ms: Hz, 0 where nothing is voiced, not a number where nobody can tell. It comes in three ways:
+Truth is a value every 4 ms: Hz, 0 where nothing is voiced, NaN where it is not known. It comes in three ways:
 
 - recordings: where Harvest (Morise 2017) and CREPE (Kim et al. 2018) agree within 50 cents, or that there is no pitch;
 - the same recordings taken apart and put together by WORLD (Morise et al. 2016) with a pitch that is prescribed: as

@@ -24,7 +24,7 @@ JUDGES = ("MTT_musicnn", "MSD_vgg")
 """Taggers that differ in both design and training data."""
 
 SECOND_OPINION = ("MTT_vgg", "MSD_musicnn")
-"""The other two combinations: never tuned against, they tell whether a stage was fitted to its judges."""
+"""The other two combinations: never tuned against, to detect overfitting to the judges."""
 
 _WORST, _BEST = -1.0, 1.25
 _LEAST_CONTRAST = 0.1
@@ -46,7 +46,7 @@ class Closeness:
 
     @property
     def contrast(self) -> float:
-        """How much of the distance there is to go: 1 for a style unlike the content, 0 for one that is just like it."""
+        """How much the style differs from the content, against its own spread: 1 much, 0 not at all."""
         return 1 - self._near / self._far if self._far else 0.0
 
     def __call__(self, output: Sound, rate: int) -> float:

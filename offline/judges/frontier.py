@@ -1,4 +1,4 @@
-"""The picture of what trades against what: closeness to the style over what is kept of the content."""
+"""A plot of the trade-off: closeness to the style over what is kept of the content."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Points = list[tuple[float, float]]
 
 @dataclass(frozen=True)
 class FrontierGoal:
-    """Where a stage should get: least closeness and chroma correlation, and the most that speech may lose in DNSMOS."""
+    """The targets of a stage: least closeness and chroma correlation, and the most that speech may lose in DNSMOS."""
 
     closeness: float
     chroma: float

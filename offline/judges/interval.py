@@ -1,4 +1,4 @@
-"""A mean, how many it is of, and how far it may be off: the percentile bootstrap (Efron 1979)."""
+"""A mean with its number of cases and confidence interval: the percentile bootstrap (Efron 1979)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the tune and the rhythm are still there: correlations of output with content, lined up to the sample."""
+"""How well tune and rhythm are preserved: correlations of the output with the content, aligned to the sample."""
 
 from __future__ import annotations
 

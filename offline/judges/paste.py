@@ -1,4 +1,4 @@
-"""Whether anything of the style recording itself is pasted into the output.
+"""Detects pieces of the style recording copied into the output.
 
 What a filter that varies slowly over time and frequency can make of the content is taken away from the output; every
 half second of what is left is then looked for everywhere in the style recording, by normalised cross-correlation. All

@@ -1,4 +1,4 @@
-"""Whether speech still sounds good, and whether its words are still understood."""
+"""Speech quality (DNSMOS) and intelligibility (word errors of a recogniser)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def recognise(speech: Sound, rate: int) -> str:
     """Return the English words that PocketSphinx hears with the model inside its wheel."""
     decoder = _decoder()
     samples = (np.clip(heard(speech, rate), -1, 1) * 32_767).astype(np.int16)
-    decoder.reinit_feat()  # forget the cepstral mean of the speech before: what is heard must not hang on the order
+    decoder.reinit_feat()  # forget the cepstral mean of the speech before: the result must not depend on the order
     decoder.start_utt()
     decoder.process_raw(samples.tobytes(), full_utt=True)
     decoder.end_utt()

@@ -1,4 +1,4 @@
-"""Two kinds of music tagger, trained by others for another purpose: what they perceive is what the closeness is of.
+"""Two kinds of music tagger, trained by others for another purpose: closeness is measured in their activations.
 
 Pons & Serra 2019, "musicnn: pre-trained convolutional neural networks for music audio tagging" (ISMIR late breaking),
 with the front end of Pons et al. 2018, "End-to-end learning for music audio tagging at scale". Each kind was trained

@@ -1,4 +1,4 @@
-"""All judges on one pair of recordings, and the verdict on an output."""
+"""All measures of one pair of recordings, and the results for an output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gramophone.offline.judges.speech import speech_quality
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the judges found in one output."""
+    """The measures of one output."""
 
     closeness: float
     """Mean over taggers: 0 untouched, 1 as close to the style as the style's two halves are to each other."""
@@ -38,7 +38,7 @@ class Verdict:
 
 
 class Jury:
-    """The judges of one pair, all mono at `rate` Hz; what does not depend on the output is measured once."""
+    """All measures of one pair, mono at `rate` Hz; what does not depend on the output is measured once."""
 
     def __init__(
         self, content: Sound, style: Sound, rate: int, *, speech: bool, taggers: Sequence[str] = JUDGES
@@ -48,7 +48,7 @@ class Jury:
 
     @property
     def contrast(self) -> float:
-        """How unlike content and style are by the least impressed tagger; below 0.3 a closeness says little."""
+        """The smallest contrast of content and style over the taggers; below 0.3 a closeness means little."""
         return min(judge.contrast for judge in self._closeness.values())
 
     def closeness(self, output: Sound) -> dict[str, float]:
@@ -56,7 +56,7 @@ class Jury:
         return {name: judge(output, self._rate) for name, judge in self._closeness.items()}
 
     def judge(self, output: Sound) -> Verdict:
-        """Judge an output in line with the content to the sample."""
+        """Return the measures of an output that is aligned with the content to the sample."""
         taggers = self.closeness(output)
         return Verdict(
             closeness=float(np.mean(list(taggers.values()))),

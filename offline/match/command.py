@@ -25,7 +25,7 @@ from gramophone.realtime.files import read
 from gramophone.realtime.parameter_table import concise
 
 _READ_S = 600.0
-"""Of longer files the first ten minutes are looked at."""
+"""Of longer files the first ten minutes are used."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def run(dry: Path, reference: Path, chain: Preset, out: Path, budget: Budget, op
         MissingLibraryError: the extra `offline` is not installed.
         SoundFileError: a sound cannot be read.
         NothingToHearError: a sound is silent, too short or broken.
-        MatchError: the chain does not play.
-        PresetError: the chain has nothing to turn, or the preset cannot be written.
+        MatchError: a stage of the chain fails.
+        PresetError: the chain has no parameter to search, or the preset cannot be written.
     """
     need("matplotlib", "cma")
     if not out.parent.is_dir():

@@ -1,4 +1,4 @@
-"""Which knobs of a chain are turned, and how positions, 0 to 1 each, become values. The parameter table says it all."""
+"""The search space of a match: parameters of a chain as normalised values, by the parameter table."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _OWN_BUSINESS = {knob.name for knob in COMMON}
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """The knobs of `preset`, complete, that are turned, by address."""
+    """The parameters of the complete `preset` that are searched, by address."""
 
     preset: Preset
     turned: Mapping[str, Parameter]
 
     @property
     def start(self) -> list[float]:
-        """Where the preset has them, 0 to 1."""
+        """The preset's own values, normalised."""
         return [self._position(address) for address in self.turned]
 
     @property
     def steps(self) -> list[int]:
-        """How many values each knob has: 0 for numbers, 2 for switches."""
+        """How many values each parameter has: 0 for numbers, 2 for switches."""
         return [0 if knob.is_number else len(knob.choices) or 2 for knob in self.turned.values()]
 
     def at(self, positions: Sequence[float]) -> Preset:
-        """Return the preset with the knobs at `positions`; numbers to four digits, as a hand would write them."""
+        """Return the preset with these normalised values; numbers are rounded to four significant digits."""
         return self.preset.with_values(
             {
                 _split(address): _rounded(knob, float(position))
@@ -48,13 +48,13 @@ class SearchSpace:
 
 
 def choose(preset: Preset, free: Sequence[str] = (), fixed: Sequence[str] = ()) -> SearchSpace:
-    """Return which knobs of a complete preset to turn.
+    """Return the search space of a complete preset.
 
     All numbers, switches and choices of at most four, but not `bypass` and `mix`, and nothing of a bypassed stage.
-    Patterns such as `room.*` or `*.mix` add knobs (`free`) or leave them as they are (`fixed`, which wins).
+    Patterns such as `room.*` or `*.mix` add parameters (`free`) or leave them as they are (`fixed`, which wins).
 
     Raises:
-        PresetError: a pattern fits no knob, or nothing is left to turn.
+        PresetError: a pattern matches no parameter, or none is left.
     """
     knobs = {address: knob for address, knob in chain_parameters(preset).items() if knob.is_number or _options(knob)}
     for pattern in (*free, *fixed):

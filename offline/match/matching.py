@@ -1,4 +1,4 @@
-"""The match itself: search, then loudness, then what each effect is worth."""
+"""A match: search, then loudness, then the contribution of each effect."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Match:
     found: SearchResult
     dry: Mapping[str, float]
     start: Mapping[str, float]
-    """With the knobs as they were."""
+    """With the preset's own values."""
 
     matched: Mapping[str, float]
     worth: Mapping[str, float]

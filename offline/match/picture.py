@@ -1,4 +1,4 @@
-"""The picture of a match: dry, reference and matched side by side, the way there, and what each stage is worth."""
+"""The picture of a match: dry, reference and matched side by side, the search, and the contribution of each stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far the style of a sound is from a reference: Gaussians of log-mel frames, heard in several ways.
+"""How far the style of a sound is from a reference: Gaussians of log-mel frames in several views.
 
 Loudness does not count. All views are in dB: the distance is by how many dB a typical feature differs.
 """
@@ -19,7 +19,7 @@ from gramophone.models.style.transport import DistanceTo, process_distance
 from gramophone.offline.data.mono_audio import Sound, levelled
 
 _FLOOR = 1e-9
-"""Power told apart in a band of a sound at -20 dBFS: 70 dB below it."""
+"""The least power that counts in a band of a sound at -20 dBFS: 70 dB below it."""
 
 _LOWEST_HZ = 20.0
 _MODULATION_S = 2.0
@@ -28,7 +28,7 @@ _MODULATION_S = 2.0
 
 @dataclass(frozen=True)
 class SpectralView:
-    """One way to hear: levels in `bands` over `window_ms`, each `hop_ms`, averaged over `pool`, stacked over `lags`."""
+    """A view of a sound: `bands` over `window_ms`, each `hop_ms`, averaged over `pool`, stacked over `lags`."""
 
     window_ms: float
     hop_ms: float
@@ -49,7 +49,7 @@ _MODULATION = SpectralView(32, 8, 10, pool=2)
 
 
 class ReferenceStyle:
-    """The style of a reference, mono `(frames,)` at `rate` Hz; tells how far other sounds of that rate are from it."""
+    """The style of a reference, mono `(frames,)` at `rate` Hz; gives the distance of other sounds to it."""
 
     def __init__(self, reference: Sound, rate: int) -> None:
         self.rate = rate

@@ -1,4 +1,4 @@
-"""From two recordings and a chain to what is to be done: excerpts that tell most, refused where they tell nothing."""
+"""Makes the task of a match from two recordings and a chain: it picks the loudest excerpts and refuses silent ones."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from gramophone.presets import Preset
 from gramophone.realtime.stage import Audio
 
 LEVEL = "level"
-"""How the gain is called that makes a matched chain as loud as the reference."""
+"""The name of the gain stage that makes a matched chain as loud as the reference."""
 
 
 def make_task(
     dry: tuple[Audio, int], reference: tuple[Audio, int], knobs: SearchSpace, excerpt_s: float, reference_s: float
 ) -> Task:
-    """Return the task of matching `dry` to `reference`, each audio and rate, of which the loudest piece is heard.
+    """Return the task of matching `dry` to `reference`, each audio and rate, of which the loudest excerpt is used.
 
     Raises:
         NothingToHearError: one of them is shorter than a second, silent, or broken.

@@ -1,4 +1,4 @@
-"""A trial: the dry sound played through the chain with other values, and how far that is from the reference."""
+"""A trial: the dry sound through the chain with given values, and its distance to the reference."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gramophone.realtime.stage import Audio
 
 _BLOCK = 4096
 _HOPELESS_DB = 1e3
-"""The distance of what is no sound: NaN or infinity."""
+"""The distance of an output with NaN or infinity."""
 
 _SLOW_TO_MAKE = "plugin"
 """The kind of stage that takes longer to make than to play: it is kept, and silenced between trials."""
@@ -96,7 +96,7 @@ class Trial:
                     self._engine.set(f"{stage.name}.{key}", value)
 
     def _fall_silent(self) -> None:
-        """Feed silence until nothing is heard of the trial before, and no knob moves any more."""
+        """Feed silence until the tail of the trial before has decayed, and no parameter moves."""
         silence = np.zeros((len(self._task.dry), _BLOCK), np.float32)
         for _ in range(round(_TAIL_S * self._task.rate / _BLOCK) + 1):
             if np.abs(self._engine.process(silence)).max() < _INAUDIBLE:

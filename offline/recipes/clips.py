@@ -180,14 +180,14 @@ def processed(voice: Mono) -> Mono:
 
 
 def telephoned(voice: Mono) -> Mono:
-    """Return a voice as a carbon microphone and an old line pass it on."""
+    """Return a voice through a carbon microphone and an old telephone line."""
     narrow = through(voice / np.abs(voice).max(), *band(320, 3_200))
     torn = through(narrow, Compressor(-26, 6, 2, 80), Gain(6), Distortion(14), PeakFilter(1_500, 5, 1.0))
     return through(torn, *band(320, 3_200))
 
 
 def recorded(tune: Mono, hiss: Mono) -> Mono:
-    """Return a tune off a worn record: narrow, a little torn, turning unevenly at 78 a minute, under hiss."""
+    """Return a tune from a worn record: narrow, a little torn, turning unevenly at 78 a minute, under hiss."""
     seconds = np.arange(len(tune)) / RATE
     uneven = np.interp(seconds + 0.0008 * np.sin(2 * np.pi * 1.3 * seconds), seconds, tune)
     narrow = through((uneven / np.abs(uneven).max()).astype(np.float32), *band(280, 3_600))

@@ -207,7 +207,7 @@ def write_clip(path: Path, sound: Sound) -> None:
 
 
 def _sources() -> list[str]:
-    """Return what the set is made of, each source with its licence."""
+    """Return the sources of the set, each with its licence."""
     midi = {package: licence for package, (_, licence) in MIDI.items()}
     licences = midi | {font.package: font.licence for font in SOUNDFONTS} | dict(corpora.LICENCES)
     return [f"{package}: {licence}" for package, licence in licences.items()]

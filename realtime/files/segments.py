@@ -1,6 +1,6 @@
 """A file view: pieces of a file and literal bytes, read as if they were one file.
 
-What can be wrong with a sound file.
+The error of a sound file that cannot be read or written.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ def test_garble_talks_for_as_long_as_somebody_plays(name, voice):
 
 
 @pytest.mark.parametrize("name", ["sixteen-numbers", "someone-else"])
-def test_a_vlae_says_again_what_it_hears_when_it_hears_it_and_as_loud(name, voice):
+def test_a_vlae_resynthesises_its_input_in_time_and_as_loud(name, voice):
     sound, rate = voice
     chain = Chain(complete(load(name)), Format(rate, 1))
     silence = np.zeros((1, chain.delay), np.float32)

@@ -240,7 +240,7 @@ def test_wrong_shapes_are_refused():
         Engine(EFFECTS, RATE).render(np.zeros((1, 10), np.float32))
 
 
-def test_a_lesson_on_hold_is_taken_over_where_it_is_told_to_be_and_nowhere_else():
+def test_a_style_on_hold_takes_effect_at_the_given_sample_and_nowhere_else():
     """A lesson that was taken over by itself, noted by its block, and taken over there again sounds the same."""
     preset = Preset("t", (StageSettings("style", "style", {"clip": str(CLIPS / "choir.flac"), "detail": 8.0}),))
     block = np.random.default_rng(1).normal(0, 0.1, (2, 512)).astype(np.float32)

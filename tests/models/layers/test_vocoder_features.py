@@ -1,4 +1,4 @@
-"""What a vocoder is told streams like everything else, and speaks of the moment that it lies under."""
+"""Vocoder features stream like every layer, and are aligned with the moment that they describe."""
 
 import pytest
 import torch

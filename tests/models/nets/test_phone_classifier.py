@@ -52,12 +52,12 @@ def test_texts_are_spoken_in_their_language(language, text, expected):
 
 
 @ESPEAK
-def test_what_nobody_wrote_down_says_nothing():
+def test_recordings_without_a_text_have_no_phones():
     assert texts.spoken(["", "no"], "en-us") == [[], [["n", "o", "u"]]]
     assert texts.spoken(["-no"], "en-us") == [[["n", "o", "u"]]]  # no option either
 
 
-def test_a_machine_without_espeak_is_told_what_to_install(monkeypatch):
+def test_a_machine_without_espeak_gets_the_install_command(monkeypatch):
     monkeypatch.setattr(texts.shutil, "which", lambda _: None)
     with pytest.raises(texts.CorporaError, match="apt-get install espeak-ng"):
         texts.spoken(["no"], "en-us")

@@ -223,7 +223,7 @@ def test_voicing_that_comes_and_goes_does_not_click():
     assert sound[6 * HOP : 7 * HOP].abs().max() == 0
 
 
-def test_noise_has_the_spectrum_it_is_told_and_ends_under_it():
+def test_noise_has_the_spectrum_that_it_is_given_and_ends_under_it():
     bank = NoiseBank(32, 33)
     magnitude = torch.zeros(1, 33, 4000)
     magnitude[:, 8] = 1.0

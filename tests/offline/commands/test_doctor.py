@@ -30,7 +30,7 @@ def test_everything_that_playing_takes_is_looked_at():
     assert code == 0, found
 
 
-def test_a_machine_without_devices_is_no_failure_and_each_is_told_what_to_do(monkeypatch, tmp_path):
+def test_a_machine_without_devices_is_no_failure_and_each_gets_an_advice(monkeypatch, tmp_path):
     def no_jack(first):
         raise AudioError("no JACK server runs (start one with jackd)")
 

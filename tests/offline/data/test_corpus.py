@@ -53,7 +53,7 @@ def test_vctk_is_found_in_both_official_layouts(tmp_path):
         assert found(folder) == ("vctk", {"p225_001": ("p225", "Please call Stella.")})
 
 
-def test_magnatagatune_is_folders_of_mp3_in_which_nobody_speaks(tmp_path):
+def test_magnatagatune_is_folders_of_mp3_without_speakers(tmp_path):
     for folder in "0af":
         write(tmp_path / folder / "clip.mp3", noise(0.5))
     layout, items = found(tmp_path)

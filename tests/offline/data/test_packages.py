@@ -10,7 +10,7 @@ import pytest
 from gramophone.offline.data.packages import PackageError, checked, filled
 
 
-def test_of_several_who_fill_the_same_folder_one_is_kept_and_nobody_fails(tmp_path: Path) -> None:
+def test_of_several_who_fill_the_same_folder_one_is_kept_and_none_fails(tmp_path: Path) -> None:
     folder, together, kept = tmp_path / "instruments" / "flute-1", threading.Barrier(4, timeout=20), []
 
     def fill(number: int) -> None:

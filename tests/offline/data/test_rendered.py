@@ -151,7 +151,7 @@ def test_what_is_played_sounds_from_its_beginning_to_its_end_and_leaves_nothing_
 
 @pytest.mark.peer
 @needs_fluidsynth
-def test_every_part_of_an_excerpt_is_as_loud_as_it_is_told_to_be_whatever_the_soundfont_makes_of_it():
+def test_every_part_of_an_excerpt_is_as_loud_as_its_level_says_whatever_the_soundfont():
     low, high = line(33, 40, SECONDS - 0.5), replace(line(75, 84, SECONDS - 0.5), level_db=-3.0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rendered, "treated", lambda sound, chance: sound)

@@ -1,4 +1,4 @@
-"""Speakers are told by the direction of their mean voice, whatever its length."""
+"""Speakers are identified by the direction of their mean embedding, whatever its length."""
 
 import numpy as np
 import pytest

@@ -176,7 +176,7 @@ def test_every_end_leaves_no_half_file_and_no_worker(tmp_path, number):
     assert list(out.iterdir()) == []
 
 
-def test_a_full_disk_is_told_by_its_name(sounds, tmp_path):
+def test_a_full_disk_is_reported_by_its_name(sounds, tmp_path):
     """A limit on file size fails writes at the same place as a full disk does."""
     command = [sys.executable, "-m", "gramophone.offline.cli.main", "render", str(sounds), "--out", str(tmp_path / "o")]
     limited = ["bash", "-c", 'ulimit -f 20; trap "" XFSZ; exec "$@"', "bash", *command, *QUIET, "--format"]

@@ -90,7 +90,7 @@ class Host:
 
     def __init__(self) -> None:
         self.shared = SharedState.new(2, 4)
-        self.relay = AudioCallback(self.shared, make_wake(), 2)
+        self.callback = AudioCallback(self.shared, make_wake(), 2)
         self.number = 0
 
     def route(self, side: int, text: str) -> None:
@@ -99,7 +99,7 @@ class Host:
     def play(self, sound: Audio, *, wet: bool) -> Audio:
         made = []
         for start in range(0, sound.shape[1], BLOCK):
-            made.append(self.relay.process(sound[:, start : start + BLOCK]))
+            made.append(self.callback.process(sound[:, start : start + BLOCK]))
             taken = self.shared.inputs.read(self.number)
             assert taken
             if wet:
@@ -146,7 +146,7 @@ def test_by_default_device_channels_are_the_chains_channels(host: Host) -> None:
 
 def test_another_audio_process_finds_the_routes_as_they_were(host: Host) -> None:
     host.route(OUTPUTS, "4,3")
-    host.relay = AudioCallback(host.shared, make_wake(), 2)
+    host.callback = AudioCallback(host.shared, make_wake(), 2)
     sound = noise(4, 10 * BLOCK)
     heard = host.play(sound, wet=False)
     np.testing.assert_array_equal(heard[[3, 2], BLOCK:], sound[:2, :-BLOCK])

@@ -265,7 +265,7 @@ def test_names_in_any_bytes_are_read(tmp_path):
     assert read(type(tmp_path)(strange))[0].shape == sweep(0.1).shape
 
 
-def test_a_read_error_of_the_disk_is_told(tmp_path, monkeypatch):
+def test_a_read_error_of_the_disk_is_reported(tmp_path, monkeypatch):
     """libsndfile would take it for the end."""
     from gramophone.realtime.files.segments import Segments
 

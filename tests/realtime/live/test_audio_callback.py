@@ -16,7 +16,7 @@ SINE = np.sin(np.arange(BLOCK * 200) / 40).astype(np.float32)
 
 
 class Host:
-    """A device whose worker gives every block back inverted and `DELAY` late, when it is told to."""
+    """A device whose worker returns every block inverted and `DELAY` late, on request."""
 
     def __init__(self, depth: int = 1, spare: int | None = 0) -> None:
         self.shared = SharedState.new(1)
@@ -94,7 +94,7 @@ def host():
 
 
 def dry(offset: int, frames: int) -> Audio:
-    """What is heard when the input is `offset` samples late."""
+    """The dry output when the input is `offset` samples late."""
     return np.concatenate((np.zeros(offset, np.float32), SINE))[None, :frames]
 
 

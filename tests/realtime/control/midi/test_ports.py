@@ -262,7 +262,7 @@ def test_a_server_that_is_restarted_is_found_again(on_server, monkeypatch):
             stop(again)
 
 
-def test_a_machine_without_midi_is_told_so(monkeypatch):
+def test_a_machine_without_midi_gets_a_message(monkeypatch):
     monkeypatch.setenv("JACK_DEFAULT_SERVER", "nonesuch")
     monkeypatch.setenv("JACK_NO_START_SERVER", "1")
     with (

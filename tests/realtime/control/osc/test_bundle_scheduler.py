@@ -83,7 +83,7 @@ def test_what_is_in_one_bundle_is_never_heard_apart():
     assert [state[0] for state in states] == sorted(state[0] for state in states)
 
 
-def test_mute_bypass_and_panic_are_told_with_the_knobs_of_their_bundle():
+def test_mute_bypass_and_panic_take_effect_with_the_parameters_of_their_bundle():
     setup = DispatcherSetup()
     switches = encode("/gramophone/mute", (True,)), encode("/gramophone/panic"), encode("/gramophone/bypass", (1,))
     setup.receive(bundle(0, *switches, encode("/gramophone/hall/room", (0.25,))))

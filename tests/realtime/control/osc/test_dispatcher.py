@@ -277,7 +277,7 @@ def test_a_file_of_ones_own_is_seen_by_name_and_cannot_be_named_anew(tmp_path):
     assert setup.errors == {"unknown clip": 1}
 
 
-def test_bundles_wait_for_their_time_and_hold_up_nobody():
+def test_bundles_wait_for_their_time_and_hold_up_no_other_message():
     setup = DispatcherSetup()
     setup.receive(bundle(WALL + 0.5, encode("/gramophone/hall/room", (0.1,)), encode("/gramophone/level/gain", (3.0,))))
     setup.send("/gramophone/hall/room", 0.9)
@@ -308,7 +308,7 @@ def test_bundles_far_ahead_are_refused_and_many_are_limited():
     assert setup.errors["too many waiting"] == 10
 
 
-def test_subscribers_are_told_everything_once_then_what_changes():
+def test_subscribers_receive_everything_once_then_what_changes():
     setup = DispatcherSetup(meters=lambda: {"output.peak_db": -6.0})
     setup.send("/gramophone/subscribe", 10)
     first = setup.replies()

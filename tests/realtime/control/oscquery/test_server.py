@@ -144,7 +144,7 @@ def test_osc_comes_in_over_the_websocket_and_answers_go_back(setup, socket):
     assert {"/gramophone/subscribed", "/gramophone/meters/output/peak_db", "/gramophone/preset"} <= seen
 
 
-def test_another_preset_is_told_as_path_changed(setup, web, socket):
+def test_another_preset_is_announced_as_path_changed(setup, web, socket):
     socket.send(command("LISTEN", ROOM))
     socket.recv(10)
     setup.controller.change("robot")
@@ -175,7 +175,7 @@ def test_junk_on_a_websocket_is_counted_and_survived(setup, socket):
     assert decode(socket.recv(10)).arguments == ("malformed", 6, "unknown address", 1)
 
 
-def test_a_client_that_does_not_read_holds_up_nobody(setup, server):
+def test_a_client_that_does_not_read_holds_up_no_other(setup, server):
     """It requests every parameter, again and again, and never reads a reply."""
     url = f"ws://127.0.0.1:{server.port}/"
     with connect(url, proxy=None, max_queue=1) as deaf, connect(url, proxy=None) as other:

@@ -150,7 +150,7 @@ def announced_latency() -> tuple[str, str]:
     return least, greatest
 
 
-def test_jack_is_told_the_latency(session: Session) -> None:
+def test_jack_knows_the_latency(session: Session) -> None:
     block, delay = session.report()["block"], int(session.shared.status["delay"])
     card = 512  # the dummy's own capture latency is its block, which the test before has left at this
     assert block == card
@@ -226,7 +226,7 @@ def test_the_controller_mutes_bypasses_panics_and_changes_presets(session: Sessi
     until(lambda: abs(level_of_loop() - -18.0) < 0.1)
 
 
-def test_the_latency_follows_a_preset_that_needs_more_time_and_jack_is_told(session: Session) -> None:
+def test_the_latency_follows_a_preset_that_needs_more_time_and_jack_knows_it(session: Session) -> None:
     plain = complete(Preset("plain", (StageSettings("volume", "gain", {"gain": -18.0}),)))
     styled = complete(Preset("styled", (StageSettings("style", "style", {"strength": 0.0}),)))
     controller = Controller(session_preset(session), session)
@@ -393,7 +393,7 @@ def test_play_takes_one_to_eight_channels_and_can_close_midi(
     assert read(take / OUTPUT)[0].shape[0] == channels
 
 
-def test_portaudio_plays_too_until_it_is_told_to_stop(server: None, preset_file: Path) -> None:
+def test_portaudio_plays_too_until_it_is_stopped(server: None, preset_file: Path) -> None:
     """PortAudio counts JACK among its devices. SIGTERM is a good end and leaves nothing behind."""
     command = [*PLAY, "--preset", str(preset_file), "--json", "--audio", "portaudio:system"]
     with subprocess.Popen(

@@ -401,7 +401,7 @@ def drain(sock: socket.socket) -> None:
 
 
 def hear_stream(talker: Talker, wanted: int) -> None:
-    """Take in answers to this stream; those to the one before belong to nobody any more."""
+    """Take in answers to this stream; those to the stream before are dropped."""
     while len(talker.answers) < wanted:
         assert select.select([talker.socket], [], [], PATIENCE_S)[0]
         message = decode(talker.socket.recv(65_536))
