@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from gramophone.offline.cli.bridge import bridge
 from gramophone.offline.cli.common import DeviceOption, JsonOption, SetOption, checked_preset, demand_sound_file
 from gramophone.offline.cli.evaluate import evaluate
 from gramophone.offline.cli.render_play import play, render
@@ -49,6 +50,7 @@ app = typer.Typer(
 app.command()(render)
 app.command()(play)
 app.add_typer(evaluate, name="evaluate")
+app.add_typer(bridge, name="bridge")
 app.add_typer(
     typer.Typer(cls=_TrainGroup),
     name="train",

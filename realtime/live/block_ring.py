@@ -47,6 +47,11 @@ class BlockRing:
         self._newest[0] = _WITHDRAWN
 
     @property
+    def memory(self) -> SharedArrays:
+        """The memory, for a process that is no child of ours."""
+        return self._memory
+
+    @property
     def newest(self) -> int:
         """The number of the block written last; -1 before the first."""
         return int(self._newest[0])

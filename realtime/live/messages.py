@@ -73,12 +73,16 @@ class Refused:
 
 @dataclass(frozen=True)
 class Play:
-    """To a worker: play this preset, whose values are this generation of the parameter memory, from and to `shared`."""
+    """To a worker: play this preset, whose values are this generation of the parameter memory, from and to `shared`.
+
+    `warm_up` is as for `Player`.
+    """
 
     preset: Preset
     form: Format
     generation: int
     shared: SharedState
+    warm_up: bool = True
 
 
 @dataclass(frozen=True)

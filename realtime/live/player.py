@@ -27,14 +27,15 @@ _MOVE_MS = 50.0
 class Player:
     """A preset playing, with `SWITCHES`. One thread calls everything but `prepare`.
 
-    A quarter of a second of silence is processed before the first block: what libraries put off until they are used for
-    the first time is done then.
+    With `warm_up`, a quarter of a second of silence is processed before the first block: what libraries put off until
+    they are used for the first time is done then. Without it, the first block is the first that the engine processes,
+    as in `gramophone render`.
 
     Raises:
         PresetError: the preset does not fit.
     """
 
-    def __init__(self, preset: Preset, form: Format) -> None:
+    def __init__(self, preset: Preset, form: Format, *, warm_up: bool = True) -> None:
         self._engine = Engine(preset, form.rate, form.channels, form.device)
         self._form = form
         self._dry = _AlignedDry(form, self._engine.delay)
@@ -42,7 +43,7 @@ class Player:
         self._loudness = self._fade(1.0, _SWITCH_MS)
         self._on: set[str] = set()
         silence = np.zeros((form.channels, _WARM_UP_BLOCK), np.float32)
-        for _ in range(round(_WARM_UP_S * form.rate / _WARM_UP_BLOCK)):
+        for _ in range(round(_WARM_UP_S * form.rate / _WARM_UP_BLOCK) if warm_up else 0):
             self._engine.process(silence)
         self._engine.report()  # the time of warming up is no figure
 

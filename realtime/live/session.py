@@ -36,11 +36,12 @@ from gramophone.realtime.live.messages import (
 from gramophone.realtime.live.parameter_memory import ParameterMemory
 from gramophone.realtime.live.preset_generations import PresetGenerations
 from gramophone.realtime.live.shared_state import INPUTS, OUTPUTS, SWITCH_PLACES, SharedState
-from gramophone.realtime.live.status import meters, report
-from gramophone.realtime.live.supervisor import Supervisor
+from gramophone.realtime.live.status import budget_blocks, meters, report
+from gramophone.realtime.live.supervisor import ATTACHED, Supervisor
 from gramophone.realtime.live.worker_process import StandbyWorker, start_standby_worker
 from gramophone.realtime.stage import Format
 from gramophone.realtime.switches import SWITCHES
+from gramophone.realtime.system.wakeup import Wake
 
 _SIDES = {INPUTS: "input", OUTPUTS: "output"}
 
@@ -189,6 +190,34 @@ class Session:
             self._generations.add(preset)
             self._processes.order()
 
+    def attach(self, device: Opened) -> None:
+        """Play for a host's plug-in, which takes the place of the audio process, where `audio` is `bridge`."""
+        self._processes.attach(device)
+
+    def restart(self) -> None:
+        """Play the preset from silence, and return once another worker does.
+
+        Raises:
+            PresetError, WorkerError: it cannot be played.
+        """
+        self._processes.renew()
+        self.wait_until_playing()
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks of time the worker has for a block."""
+        return budget_blocks(self._shared.status, self._settings.spare, max(int(self._shared.status["block"]), 1))
+
+    @property
+    def chain_delay(self) -> int:
+        """The latency of the chain in samples."""
+        return int(self._shared.status["delay"])
+
+    @property
+    def wake(self) -> Wake:
+        """What wakes the worker when a block is there."""
+        return self._wake
+
     def wait_until_open(self) -> None:
         """Return once the device is open, while the worker makes the chain; with `osc`, once a sender is known.
 
@@ -314,7 +343,10 @@ class Session:
     def order(self, form: Format) -> Play | None:
         """Return what a worker that starts now is to play: the preset as it is now, as a new generation."""
         preset = self._generations.preset
-        return Play(preset, form, self._generations.add(preset).number, self._shared) if preset else None
+        if not preset:
+            return None
+        warm_up = self._settings.audio != ATTACHED  # a host's bounce begins with the first sample, as a render does
+        return Play(preset, form, self._generations.add(preset).number, self._shared, warm_up)
 
     def opened(self, device: Opened) -> None:
         """Note which device there is, and connect its inputs and outputs.

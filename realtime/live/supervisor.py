@@ -17,6 +17,8 @@ from gramophone.realtime.live.worker_process import StandbyWorker, spawn_worker
 from gramophone.realtime.stage import Format
 from gramophone.realtime.system.process_handle import ChildProcess
 
+ATTACHED = "bridge"
+"""The choice of audio for which there is no audio process: a plug-in in a host takes its place."""
 _LOOK_S = 0.2
 HANGING_S = 6.0
 """So long a worker may play nothing: longer than a stage waits for a plug-in before it names it."""
@@ -68,7 +70,7 @@ class Supervisor:
         self._changed, self._stopping = threading.Event(), threading.Event()
         self._later: list[Callable[[], None]] = []
         self._wake = standby.wake
-        self._audio = self._spawn_audio()
+        self._audio = None if audio.choice == ATTACHED else self._spawn_audio()
         self._worker: ChildProcess | None = standby.worker
         self._standby: ChildProcess | None = None
         self._ordered = False
@@ -109,6 +111,21 @@ class Supervisor:
         self._deaths = 0
         self._replace_worker()
         return True
+
+    def attach(self, device: Opened) -> None:
+        """Note that a host's plug-in plays the part of the audio process."""
+        with self.lock:
+            self._shared.status["rate"], self._shared.status["block"] = device.rate, device.block
+            self._open(device)
+
+    def renew(self) -> None:
+        """Put another worker in the place of the one that plays, which ends."""
+        with self.lock:
+            if self._worker:
+                self._worker.kill()
+                self._owner.died()
+            self._started_at = None
+            self._replace_worker()
 
     def later(self, call: Callable[[], None]) -> None:
         """Call something once no lock is held: a callback may set a value, which takes locks of its own."""
@@ -209,7 +226,7 @@ class Supervisor:
         """Replace what has died, and end what hangs."""
         if self._failure:
             return
-        if not self._audio.alive:
+        if self._audio and not self._audio.alive:
             self._report_news("the audio process has died; starting another")
             self.restarts += 1
             self._audio = self._spawn_audio()

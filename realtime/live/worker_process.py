@@ -29,9 +29,9 @@ class StandbyWorker:
         self.wake.close()
 
 
-def start_standby_worker() -> StandbyWorker:
-    """Start a worker process and return at once."""
-    wake = make_wake()
+def start_standby_worker(wake: Wake | None = None) -> StandbyWorker:
+    """Start a worker process, which `wake` wakes (None: the quickest that this system has), and return at once."""
+    wake = wake or make_wake()
     return StandbyWorker(spawn_worker(wake), wake)
 
 
@@ -59,7 +59,7 @@ def run_worker(wake: Wake, control: Connection) -> None:
         order = control.recv()
         if isinstance(order, Play):
             real_time(HELPERS)  # the device plays already
-            Worker(wake, Player(order.preset, order.form), order, control).run()
+            Worker(wake, Player(order.preset, order.form, warm_up=order.warm_up), order, control).run()
     except (PresetError, StageError) as error:
         control.send(Failed(str(error)))
     except EOFError:

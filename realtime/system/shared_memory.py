@@ -47,12 +47,26 @@ class SharedArrays:
 
     def array(self, name: str) -> NDArray[Any]:
         """Return the array called `name`; every call gives the same memory."""
+        kind, shape = self._fields[name]
+        return np.ndarray(shape, kind, self._segment.buf, self.offset(name))
+
+    def offset(self, name: str) -> int:
+        """Return where the array called `name` begins, in bytes."""
         start = 0
         for field, (kind, shape) in self._fields.items():
             if field == name:
-                return np.ndarray(shape, kind, self._segment.buf, start)
+                return start
             start += _size(kind, shape)
         raise KeyError(name)
+
+    @property
+    def size(self) -> int:
+        """The size of all arrays in bytes."""
+        return sum(_size(*field) for field in self._fields.values())
+
+    def fileno(self) -> int:
+        """Return the descriptor of the memory, for a process that is no child of ours."""
+        return self._segment.fileno()
 
     def close(self) -> None:
         """Give the memory back to the system once no process uses it any more."""
@@ -108,6 +122,9 @@ def _start_of(pid: str) -> str | None:
 
 
 class _Segment(SharedMemory):
+    def fileno(self) -> int:
+        return int(self._fd)  # type: ignore[attr-defined] # which Python keeps open and does not show
+
     def __del__(self) -> None:
         with suppress(BufferError):  # arrays that live longer keep their memory
             super().__del__()

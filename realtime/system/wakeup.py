@@ -6,7 +6,9 @@ Linux has eventfd, which takes a microsecond and cannot overflow; elsewhere a se
 from __future__ import annotations
 
 import os
+import socket
 import sys
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.reduction import DupFd
 from typing import Any, Protocol
@@ -43,6 +45,45 @@ class SemaphoreWake:
 
     def close(self) -> None:
         """Do nothing: the system takes the semaphore back with its last user."""
+
+
+class SocketWake:
+    """The event of a process that does not trust its peer: a pair of datagram sockets, as one can always send without waiting."""
+
+    def __init__(self, ends: tuple[int, int] | None = None) -> None:
+        if ends is None:
+            pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        else:
+            pair = tuple(socket.socket(fileno=end) for end in ends)  # type: ignore[assignment]
+        self._near, self._far = pair
+
+    def set(self) -> None:
+        """Let the one that waits go on; where many messages wait already, one more changes nothing."""
+        with suppress(BlockingIOError):
+            self._far.send(b"r", socket.MSG_DONTWAIT)
+
+    def wait(self) -> None:
+        """Wait until it is set, and take the messages that have come."""
+        self._near.recv(1)
+        with suppress(BlockingIOError):
+            while True:
+                self._near.recv(1, socket.MSG_DONTWAIT)
+
+    def fileno(self) -> int:
+        """Return the descriptor to send to, for a process that is no child of ours."""
+        return self._far.fileno()
+
+    def close(self) -> None:
+        """Give the sockets back."""
+        self._near.close()
+        self._far.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _received_pair, (DupFd(self._near.fileno()), DupFd(self._far.fileno()))
+
+
+def _received_pair(near: Any, far: Any) -> SocketWake:
+    return SocketWake((near.detach(), far.detach()))
 
 
 if sys.platform == "linux":

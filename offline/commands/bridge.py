@@ -1,0 +1,145 @@
+"""`gramophone bridge`: builds the plug-in with DPF, installs it where hosts look, and says which engine it starts."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_config_path
+
+from gramophone.presets.atomic import atomic_write
+
+NAME = "Gramophone"
+_DPF = Path("/usr/share/dpf")
+_SOURCES = Path(__file__).parents[2] / "realtime" / "bridge" / "native"
+_FOLDERS = {"VST3": (".vst3", "vst3"), "LV2": (".lv2", "lv2"), "CLAP": (".clap", "clap")}
+"""The folder below the user's home that hosts search, and the ending of the plug-in, by format."""
+_VST3_PROCESS = "    v3_result process(v3_process_data* const data)\n    {\n"
+_VST3_HOOK = "        gramophoneVst3Offline = data->process_mode == V3_OFFLINE;\n"
+_OFFLINE_PORT = 'lv2:symbol "offline" ;\n'
+
+
+class BridgeError(RuntimeError):
+    """The plug-in cannot be built or installed; the message says what is missing and where to get it."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """One format of the plug-in: where it belongs, and whether it is there."""
+
+    format: str
+    path: Path
+    there: bool
+
+
+def status() -> list[Installed]:
+    """Return where each format of the plug-in belongs for this user, and whether it is there."""
+    places = {kind: Path.home() / folder / f"{NAME}.{ending}" for kind, (folder, ending) in _FOLDERS.items()}
+    return [Installed(kind, path, path.exists()) for kind, path in places.items()]
+
+
+def command_file() -> Path:
+    """Return the file that tells the plug-in how to start an engine, a word a line."""
+    return user_config_path("gramophone") / "bridge.command"
+
+
+def install(dpf: Path | None = None) -> list[Installed]:
+    """Build the plug-in and install every format of it for this user; return what is there now.
+
+    `dpf` is the folder of the DISTRHO Plugin Framework (None: `DPF_PATH`, else where Debian's dpf-source puts it).
+
+    Raises:
+        BridgeError: a compiler or DPF is missing, or the build fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="gramophone-bridge-") as folder:
+        built = build(Path(folder), dpf or Path(os.environ.get("DPF_PATH", _DPF)))
+        for place in status():
+            _replace(built / place.path.name, place.path)
+    command_file().parent.mkdir(parents=True, exist_ok=True)
+    words = [sys.executable, "-m", "gramophone.realtime.bridge.engine_process"]
+    with atomic_write(command_file()) as part:
+        part.write_text("\n".join(words) + "\n", "utf-8")
+    return status()
+
+
+def remove() -> list[Path]:
+    """Remove every format of the plug-in and what it starts; return what was removed."""
+    there = [place.path for place in status() if place.there]
+    for path in there:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if command_file().exists():
+        command_file().unlink()
+        there.append(command_file())
+    return there
+
+
+def build(folder: Path, dpf: Path) -> Path:
+    """Build all formats in an empty `folder`; return the folder below it that holds them.
+
+    Raises:
+        BridgeError: a compiler or DPF is missing, or the build fails.
+    """
+    for program in ("make", "c++"):
+        if not shutil.which(program):
+            raise BridgeError(f"{program} is missing, the plug-in is compiled here: apt install build-essential")
+    if not (dpf / "Makefile.plugins.mk").exists():
+        raise BridgeError(f"{dpf}: no DISTRHO Plugin Framework; on Debian: apt install dpf-source, or set DPF_PATH")
+    shutil.copytree(_SOURCES, folder / "native")
+    shutil.copytree(dpf, folder / "dpf")
+    _tell_vst3_of_bounces(folder / "dpf")
+    out, objects = folder / "out", folder / "objects"
+    places = [f"DPF_{kind}_DIR={place}" for kind, place in (("TARGET", out), ("BUILD", objects))]
+    _run(["make", "-C", str(folder / "native"), f"DPF_PATH={folder / 'dpf'}", *places, "--jobs=2"])
+    _run(["make", "-C", str(folder / "dpf" / "utils" / "lv2-ttl-generator")])
+    bundle = out / f"{NAME}.lv2"
+    _run([str(folder / "dpf" / "utils" / "lv2_ttl_generator"), f"./{NAME}_dsp.so"], bundle)
+    _designate_freewheeling(bundle / f"{NAME}_dsp.ttl")
+    return out
+
+
+def _tell_vst3_of_bounces(dpf: Path) -> None:
+    """Add to DPF's VST3 part, which keeps it to itself, whether the host processes offline."""
+    path = dpf / "distrho" / "src" / "DistrhoPluginVST3.cpp"
+    text = path.read_text("utf-8")
+    if text.count(_VST3_PROCESS) != 1:
+        raise BridgeError(f"{dpf}: a version of DPF whose VST3 part is not known; 1.6 (Debian bookworm) is")
+    path.chmod(0o644)
+    declared = "extern thread_local bool gramophoneVst3Offline;\n"
+    path.write_text(declared + text.replace(_VST3_PROCESS, _VST3_PROCESS + _VST3_HOOK), "utf-8")
+
+
+def _designate_freewheeling(path: Path) -> None:
+    """Let LV2 hosts set the port `offline` when they run without regard to time."""
+    text = path.read_text("utf-8")
+    if text.count(_OFFLINE_PORT) != 1:
+        raise BridgeError(f"{path.name}: no port `offline`; the build is not the one that was expected")
+    designated = _OFFLINE_PORT + "        lv2:designation lv2:freeWheeling ;\n"
+    path.write_text(re.sub(re.escape(_OFFLINE_PORT), designated, text), "utf-8")
+
+
+def _run(command: list[str], folder: Path | None = None) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
+        raise BridgeError(f"the build failed at `{Path(command[0]).name}`:\n{last}")
+
+
+def _replace(built: Path, target: Path) -> None:
+    """Put a built plug-in in place of an older one, which a running host may still have open."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
+    for left in (new, old):
+        if left.exists():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+    shutil.copytree(built, new) if built.is_dir() else shutil.copy2(built, new)
+    if target.exists():
+        target.rename(old)
+    new.rename(target)
+    if old.exists():
+        shutil.rmtree(old) if old.is_dir() else old.unlink()

@@ -1,0 +1,106 @@
+"""The engine's end of the socket: requests of the host come in, shared memory and state go out."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from gramophone.realtime.bridge.protocol import (
+    Begin,
+    FrameType,
+    HostFormat,
+    ParameterChange,
+    ProtocolError,
+    RingPlace,
+    Sync,
+    Transport,
+    done,
+    hello,
+    ready,
+    receive,
+    send,
+)
+
+Order = HostFormat | ParameterChange | Transport | Begin | Sync | str
+"""A request of the plug-in; a text is the preset to play, as TOML."""
+
+
+class BridgeLink:
+    """A connection to the plug-in that listens at `path`. Any thread may send; one reads `orders`.
+
+    Raises:
+        OSError: nothing listens there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.connect(str(path))
+        self._lock = threading.Lock()
+
+    def greet(self, inputs: tuple[RingPlace, int], outputs: tuple[RingPlace, int], wake: int) -> None:
+        """Send the hello: both rings with their memory's descriptors, and the descriptor that wakes the engine."""
+        with self._lock:
+            send(self._socket, FrameType.HELLO, hello(inputs[0], outputs[0]), (inputs[1], outputs[1], wake))
+
+    def orders(self) -> Iterator[Order]:
+        """Yield the plug-in's requests until it disconnects. Frames of unknown types are left out.
+
+        Raises:
+            ProtocolError: it does not keep to the protocol.
+        """
+        while (frame := self._receive()) is not None:
+            kind, payload = frame
+            if kind == FrameType.FORMAT:
+                yield HostFormat.unpack(payload)
+            elif kind == FrameType.PARAMETER:
+                yield ParameterChange.unpack(payload)
+            elif kind == FrameType.TRANSPORT:
+                yield Transport.unpack(payload)
+            elif kind == FrameType.BEGIN:
+                yield Begin()
+            elif kind == FrameType.DONE:
+                yield Sync.unpack(payload)
+            elif kind == FrameType.STATE:
+                try:
+                    yield payload.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    raise ProtocolError(f"state: {error}: expected UTF-8") from None
+
+    def announce(self, delay: int, blocks: int) -> None:
+        """Report that the engine plays: its chain's latency `delay` in samples, and its time in blocks."""
+        self._send(FrameType.READY, ready(delay, blocks))
+
+    def confirm(self, sequence: int) -> None:
+        """Report that all changes up to `sequence` are in effect from the next block on."""
+        self._send(FrameType.DONE, done(sequence))
+
+    def set_parameter(self, index: int, value: float) -> None:
+        """Send the host a parameter's value."""
+        self._send(FrameType.PARAMETER, ParameterChange(index, value).pack())
+
+    def keep(self, state: str) -> None:
+        """Send the host the state that its project stores: the preset as TOML."""
+        self._send(FrameType.STATE, state.encode("utf-8"))
+
+    def notify(self, message: str) -> None:
+        """Send a sentence for people."""
+        self._send(FrameType.MESSAGE, message.encode("utf-8", "replace"))
+
+    def close(self) -> None:
+        """Hang up; whoever reads `orders` comes to their end."""
+        with suppress(OSError):  # the plug-in may have hung up already
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _receive(self) -> tuple[int, bytes] | None:
+        try:
+            return receive(self._socket)
+        except OSError:
+            return None
+
+    def _send(self, kind: FrameType, payload: bytes) -> None:
+        with suppress(OSError), self._lock:  # where it has gone `orders` ends, and with it the engine
+            send(self._socket, kind, payload)
