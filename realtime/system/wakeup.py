@@ -48,7 +48,7 @@ class SemaphoreWake:
 
 
 class SocketWake:
-    """The event of a process that does not trust its peer: a pair of datagram sockets, as one can always send without waiting."""
+    """The event for peers that do not trust each other: a pair of datagram sockets, as sending can never block."""
 
     def __init__(self, ends: tuple[int, int] | None = None) -> None:
         if ends is None:
