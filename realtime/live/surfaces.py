@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gramophone.presets import Preset
 from gramophone.realtime.control.controller import Controller
@@ -12,6 +13,10 @@ from gramophone.realtime.control.midi import MidiError, midi_controls
 from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.live.session import Session
+
+if TYPE_CHECKING:  # they take time to load, and may not be used
+    from gramophone.realtime.control.osc import AddressSpace
+    from gramophone.realtime.control.oscquery.server import OscQueryServer
 
 ShowNews = Callable[[str], None]
 
@@ -70,11 +75,19 @@ class Surfaces:
         if self.osc_port is not None:
             yield osc_server(space, self.osc_port, self.host, self.allow)
         if self.http_port is not None:
-            from gramophone.realtime.control.oscquery import oscquery_server
-
-            yield oscquery_server(space, self.http_port, self.osc_port or 0, self.host, token=self.token)
+            yield self._page(space, self.http_port, show_news)
         if self.midi is not None:
             yield _midi(controller_map, self.midi, show_news)
+
+    @contextmanager
+    def _page(self, space: AddressSpace, port: int, show_news: ShowNews) -> Iterator[OscQueryServer]:
+        """Serve OSCQuery and the page; where other machines reach it, show its address, with the token they need."""
+        from gramophone.realtime.control.oscquery import oscquery_server
+
+        with oscquery_server(space, port, self.osc_port or 0, self.host, token=self.token) as server:
+            if server.token:
+                show_news(f"control page for other machines: {server.url}")
+            yield server
 
 
 def midi_inputs(names: Sequence[str] | None) -> tuple[str, ...] | None:

@@ -133,8 +133,8 @@ class OscQueryServer:
 
     @property
     def url(self) -> str:
-        """The control page's address."""
-        host = socket.gethostname() if self._host in ("0.0.0.0", "::", "") else self._host
+        """The control page's address; for other machines by number, as phones find no machine by its name."""
+        host = _own_address() if self._host in ("0.0.0.0", "::", "") else self._host
         host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.port}/ui" + (f"?token={self.token}" if self.token else "")
 
