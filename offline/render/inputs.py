@@ -136,7 +136,8 @@ def _results_of_others(files: Iterable[Path], searched: set[Path]) -> dict[Path,
 
 def _itself(path: Path) -> Path:
     """Return the file behind a name such as /dev/stdin, which is another file in another process."""
-    return Path(os.path.realpath(path)) if path.parts[:2] in (("/", "dev"), ("/", "proc")) else path
+    real = Path(os.path.realpath(path))
+    return real if path.parts[:2] in (("/", "dev"), ("/", "proc")) and real.is_file() else path
 
 
 def _is_there(path: Path) -> bool:

@@ -56,6 +56,8 @@ def plan(
         else:
             try:
                 why = "" if overwrite and not target.is_dir() else _found_there(source, target, request)
+            except SoundFileError as error:
+                why = str(error)
             except OSError as error:
                 why = f"{target}: {error.strerror or error}"
             if why is None:
@@ -88,4 +90,5 @@ def _found_there(source: Path, target: Path, request: RenderRequest) -> str | No
     difference = made.difference(provenance(source, request.preset, request.tail))
     if difference:
         return f"{target} is there already, made {difference}; choose another --out, or --overwrite"
-    return None
+    with AudioReader(target):  # a result that was cut short is none
+        return None

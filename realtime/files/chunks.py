@@ -49,6 +49,10 @@ FORMATS: dict[bytes, ChunkFormat] = {
 """Containers by their first four bytes."""
 
 
+_MOST_CHUNKS = 10_000
+"""More than any file has: what seem to be more are samples, behind a length that is none."""
+
+
 @dataclass(frozen=True)
 class Chunk:
     """A chunk: its name, where its content starts, how long the content is announced to be, in bytes."""
@@ -61,7 +65,9 @@ class Chunk:
 def read_chunks(file: BinaryIO, size: int, form: ChunkFormat, start: int = 0) -> Iterator[Chunk]:
     """Yield the chunks of a container that begins at byte `start`, as far as their lengths lead."""
     at = start + form.first
-    while at + form.header_bytes <= size:
+    for _ in range(_MOST_CHUNKS):
+        if at + form.header_bytes > size:
+            return
         file.seek(at)
         header = file.read(form.header_bytes)
         if len(header) < form.header_bytes:
@@ -217,7 +223,11 @@ def _with_length(
         struct.pack_into("<Q", header, at, there + form.header_bytes)
     elif width == 8:
         struct.pack_into(">q", header, at, there)
+    elif there >= 0xFFFFFFFF:
+        struct.pack_into(form.length, header, at, 0xFFFFFFFF)
+        ds64 = struct.pack("<IQQQI", 28, size - start + 28, there, 0, 0)
+        header[:12] = b"RF64\xff\xff\xff\xffWAVEds64" + ds64
     else:
-        struct.pack_into(form.length, header, at, 0xFFFFFFFF if there >= 0x7FFFFFFF else there)
+        struct.pack_into(form.length, header, at, there)
         struct.pack_into(form.length, header, 4, min(size - start - 8, 0xFFFFFFFF))
     return bytes(header), range(sound.start, size)

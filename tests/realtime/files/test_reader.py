@@ -221,6 +221,17 @@ def test_lengths_that_announce_nothing_are_those_of_the_file(tmp_path):
         assert read(tmp_path / "a.wav")[0].shape == sound.shape, hex(length)
 
 
+@pytest.mark.parametrize("length", [0, 0xFFFFFFFF])
+def test_five_gigabytes_of_unknown_length_are_opened_at_once(tmp_path, length):
+    """What follows a length that is none is no list of chunks, four bytes at a time."""
+    form = struct.pack("<IHHIIHH", 16, 1, 2, 48000, 192000, 4, 16)
+    (tmp_path / "a.wav").write_bytes(b"RIFF\xff\xff\xff\xffWAVEfmt " + form + b"data" + struct.pack("<I", length))
+    os.truncate(tmp_path / "a.wav", 44 + 5_000_000_000)
+    with AudioReader(tmp_path / "a.wav") as reader:
+        assert reader.frames == 1_250_000_000
+        assert not reader.read(100).any()
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
