@@ -225,8 +225,8 @@ def _with_length(
         struct.pack_into(">q", header, at, there)
     elif there >= 0xFFFFFFFF:
         struct.pack_into(form.length, header, at, 0xFFFFFFFF)
-        ds64 = struct.pack("<IQQQI", 28, size - start + 28, there, 0, 0)
-        header[:12] = b"RF64\xff\xff\xff\xffWAVEds64" + ds64
+        lengths = struct.pack("<IQQQI", 28, size - start + 28, there, 0, 0)
+        header[:12] = b"RF64\xff\xff\xff\xffWAVEds64" + lengths
     else:
         struct.pack_into(form.length, header, at, there)
         struct.pack_into(form.length, header, 4, min(size - start - 8, 0xFFFFFFFF))
