@@ -23,10 +23,11 @@ from gramophone.models.nets.enrolment import (
     Enrolment,
     Speech,
     attend,
+    converted,
     converted_octaves,
     enrolled,
-    map_inputs,
     speaker_map,
+    unexplained,
     universal_map,
 )
 from gramophone.models.nets.envelope_decoder import EnvelopeDecoder, EnvelopeDecoderShape
@@ -40,6 +41,7 @@ CAUSAL = (-9, -6, -3, 0)
 AROUND = (-8, -4, 0, 4, 8)
 """The same where the future is known."""
 _AUDIBLE_DB = -35.0
+_TEMPERATURE = 0.2
 ContentFeatures = Callable[[Sound], NDArray[np.float32]]
 """Content `(n, D)` of a sound at 16 kHz, for the middle of each of its hops of 128 samples."""
 
@@ -107,25 +109,29 @@ def joined(parts: Sequence[Measured]) -> Speech:
     return Speech(*(torch.cat([getattr(part.speech, name) for part in parts]) for name in Speech.__dataclass_fields__))
 
 
-def convert(
-    source: Measured,
-    speaker: Enrolment,
-    target: Enrolment,
-    weights: torch.Tensor,
-    context: Sequence[int],
-    attention: float = 0.0,
-) -> Sound:
-    """Return what the speaker of `source` says as the target, by the target's map, as loud as it was frame by frame.
+@dataclass(frozen=True)
+class Conversion:
+    """From a source to a target: the two, the map of each, and the frames that the maps' inputs are around each frame.
 
     A share of `attention` of the envelope is the target's centroids' instead of the map's.
     """
-    speech = source.speech
-    content = speaker.content(speech.content)
-    normalised = map_inputs(content, speech.voiced, context) @ weights
-    if attention:
-        normalised = torch.lerp(normalised, attend(content, target, 0.2), attention)
-    octaves = converted_octaves(speech.octaves, speaker, target)
-    return spoken(target.envelopes(normalised), octaves, source.loudness)
+
+    source: Enrolment
+    target: Enrolment
+    source_map: torch.Tensor
+    target_map: torch.Tensor
+    context: Sequence[int]
+    attention: float = 0.0
+
+    def __call__(self, phrase: Measured) -> Sound:
+        """Return what the source says in a phrase as the target, as loud as it was frame by frame."""
+        speech = phrase.speech
+        envelopes = converted(speech, self.source, self.target, self.target_map, self.context)
+        if self.attention:
+            near = attend(self.source.content(speech.content), self.target, _TEMPERATURE)
+            envelopes = torch.lerp(envelopes, self.target.envelopes(near), self.attention)
+        envelopes = envelopes + unexplained(speech, self.source, self.source_map, self.context)
+        return spoken(envelopes, converted_octaves(speech.octaves, self.source, self.target), phrase.loudness)
 
 
 @torch.no_grad()
@@ -146,7 +152,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--encoder", type=Path, help="a causal content encoder; else the whole recogniser hears")
     parser.add_argument("--prior", type=Path, nargs="*", default=[], help="sounds of others, one file a speaker")
-    parser.add_argument("--shrinkage", type=float, default=1000.0, help="frames that the universal map counts as")
+    parser.add_argument("--shrinkage", type=float, default=3000.0, help="frames that the universal map counts as")
     arguments = parser.parse_args()
     import soundfile
 
@@ -156,8 +162,9 @@ def main() -> None:
     paths = [arguments.target, *arguments.prior]
     target, *others = (enrolled(measured(load_sound(path, RATE), content).speech, context) for path in paths)
     speaker = enrolled(source.speech, context)
-    weights = speaker_map(target, universal_map([speaker, target, *others]), arguments.shrinkage)
-    soundfile.write(arguments.out, levelled(convert(source, speaker, target, weights, context)), RATE)
+    universal = universal_map([speaker, target, *others])
+    maps = (speaker_map(one, universal, arguments.shrinkage) for one in (speaker, target))
+    soundfile.write(arguments.out, levelled(Conversion(speaker, target, *maps, context)(source)), RATE)
 
 
 if __name__ == "__main__":

@@ -151,9 +151,29 @@ def attend(content: Tensor, speaker: Enrolment, temperature: float) -> Tensor:
     return torch.cat(pieces)
 
 
+def variance_gains(speaker: Enrolment, weights: Tensor) -> Tensor:
+    """Return what a map's outputs are multiplied by to vary as much as the speaker's envelopes do, `(E,)`.
+
+    Regression smooths, and smooth envelopes are dull: the variance is restored over the whole clip (global variance,
+    Toda, Black and Tokuda 2007).
+    """
+    power = (weights.double() * (speaker.products.double() @ weights.double())).sum(0) / speaker.frames.double()
+    return power.clamp_min(LEAST_SPREAD).rsqrt().float()
+
+
 def converted(speech: Speech, source: Enrolment, target: Enrolment, weights: Tensor, context: Sequence[int]) -> Tensor:
     """Return the envelopes `(n, E)` of a target speaker saying what a source says, by the target's map `weights`."""
-    return target.envelopes(map_inputs(source.content(speech.content), speech.voiced, context) @ weights)
+    normalised = map_inputs(source.content(speech.content), speech.voiced, context) @ weights
+    return target.envelopes(normalised * variance_gains(target, weights))
+
+
+def unexplained(speech: Speech, source: Enrolment, weights: Tensor, context: Sequence[int]) -> Tensor:
+    """Return how the source's envelopes differ from those by its own map `weights`, `(n, E)`, 0 where voiced.
+
+    Bursts and hisses say words and little of who speaks, so this is added to what they are converted to.
+    """
+    mapped = source.envelopes(map_inputs(source.content(speech.content), speech.voiced, context) @ weights)
+    return (speech.envelopes - mapped) * (1 - speech.voiced)[:, None]
 
 
 def converted_octaves(octaves: Tensor, source: Enrolment, target: Enrolment) -> Tensor:

@@ -13,15 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from torch import Tensor
-
 from gramophone.models.nets.enrolment import Enrolment, enrolled, speaker_map, universal_map
 from gramophone.offline.convert import (
     AROUND,
     CAUSAL,
     ContentFeatures,
+    Conversion,
     Measured,
-    convert,
     encoder_content,
     joined,
     measured,
@@ -94,9 +92,13 @@ class ClosedFormStage:
 
     def judged(self, shrinkage: float, attention: float, english: int) -> Iterator[ScoredConversion]:
         """Yield each conversion's figures."""
-        maps = {name: speaker_map(target, self.universal, shrinkage) for name, target in self.targets.items()}
+        maps = {
+            name: speaker_map(one, self.universal, shrinkage) for name, one in (self.targets | self.sources).items()
+        }
         for phrase, name in self.conversions(english):
-            yield self._row(phrase, name, self._converted(phrase, name, maps[name], attention))
+            source, target = self.sources[phrase.speaker], self.targets[name]
+            convert = Conversion(source, target, maps[phrase.speaker], maps[name], self._context, attention)
+            yield self._row(phrase, name, convert(phrase.measured))
 
     def resynthesised(self) -> Iterator[ScoredConversion]:
         """Yield the figures of all phrases by their own envelopes, as whoever says them."""
@@ -106,10 +108,6 @@ class ClosedFormStage:
                 yield self._row(
                     phrase, phrase.speaker, spoken(speech.envelopes, speech.octaves, phrase.measured.loudness)
                 )
-
-    def _converted(self, phrase: ScoredPhrase, name: str, weights: Tensor, attention: float) -> Sound:
-        source, target = self.sources[phrase.speaker], self.targets[name]
-        return convert(phrase.measured, source, target, weights, self._context, attention)
 
     def _row(self, phrase: ScoredPhrase, target: str, said: Sound) -> ScoredConversion:
         likeness = self.judge.similarity(said)
@@ -175,7 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Judge closed-form conversion to unseen people.")
     parser.add_argument("--encoder", type=Path, help="a causal content encoder; else the whole recogniser hears")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each target")
-    parser.add_argument("--shrinkage", type=float, nargs="+", default=[1000.0])
+    parser.add_argument("--shrinkage", type=float, nargs="+", default=[3000.0])
     parser.add_argument("--attention", type=float, nargs="+", default=[0.0], help="the centroids' share")
     parser.add_argument("--english", type=int, default=2, help="English phrases a target")
     parser.add_argument("--resynthesis", action="store_true", help="the ceiling as well")

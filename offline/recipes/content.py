@@ -3,8 +3,8 @@
 It learns Moonshine's middle layer (`offline.data.moonshine`), 96 principal components of it, by squared error, from
 real people, Festival's diphones and a crowd of Kokoro's voices (`--crowd SIZE`), each also played faster and slower,
 and the real ones with noise, in a room and by telephone. All frames are disguised besides: formants moved, the spectrum
-bent. The people in `offline.data.corpora.UNSEEN`, flite's and four of Kokoro's are left to judges. `--minutes` is the
-time for training; called again it goes on from `RUN/model.safetensors`, with what has been prepared in `RUN/examples`.
+bent. The people in `offline.data.corpora.UNSEEN`, flite's and four of Kokoro's are left to judges. `--minutes` are
+core-minutes of training; called again it goes on from `RUN/model.safetensors`, with what `RUN/examples` holds.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def main() -> None:
     """Prepare what is missing, then train."""
     parser = argparse.ArgumentParser(description="Train the content encoder.")
     parser.add_argument("run", type=Path, help="the run's folder")
-    parser.add_argument("--minutes", type=float, default=120.0, help="time for training")
+    parser.add_argument("--minutes", type=float, default=120.0, help="core-minutes of training")
     parser.add_argument("--seconds", type=float, default=1200.0, help="the most to learn from each speaker")
     parser.add_argument("--crowd", type=int, default=0, help="how many of Kokoro's voices and draws to learn from")
     arguments = parser.parse_args()
@@ -165,9 +165,9 @@ class Crops:
 
 
 def train(run: Path, minutes: float) -> None:
-    """Train for so many minutes, from the checkpoint if there is one; it is written every two minutes.
+    """Train for so many core-minutes, from the checkpoint if there is one; it is written every two minutes.
 
-    The learning rate falls as a cosine to nothing over these minutes.
+    The learning rate falls as a cosine to nothing over them.
     """
     kept = load_examples(sorted((run / "examples").glob("*.npz")))
     model_path, state_path, basis_path = run / "model.safetensors", run / "state.pt", run / "basis.npz"
@@ -186,8 +186,8 @@ def train(run: Path, minutes: float) -> None:
         trunk.load_state_dict(state["trunk"])
         optimiser.load_state_dict(state["optimiser"])
     crops = Crops(kept, basis, card.steps)
-    begun, steps, seen, written = time.monotonic(), 0, [], time.monotonic()
-    while (done := (time.monotonic() - begun) / (60 * minutes)) < 1:
+    begun, steps, seen, written = time.process_time(), 0, [], time.monotonic()
+    while (done := (time.process_time() - begun) / (60 * minutes)) < 1:
         rate = _PEAK * min(1.0, (steps + 1) / _WARM) * 0.5 * (1 + math.cos(math.pi * done))
         for group in optimiser.param_groups:
             group["lr"] = rate

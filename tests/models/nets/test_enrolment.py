@@ -17,7 +17,9 @@ from gramophone.models.nets.enrolment import (
     save_enrolment,
     shrinkage_of,
     speaker_map,
+    unexplained,
     universal_map,
+    variance_gains,
 )
 
 CONTEXT = (-2, 0, 1)
@@ -75,6 +77,27 @@ def test_a_speaker_who_follows_a_map_exactly_is_converted_to_exactly():
     torch.testing.assert_close(
         torch.stack([known.mean(), known.std(correction=0)]), other.octaves, rtol=1e-3, atol=1e-3
     )
+
+
+def test_gains_restore_the_variance_that_regression_takes():
+    spoken = speech(4000, noise=2.0)
+    speaker = enrolled(spoken, CONTEXT)
+    weights = speaker_map(speaker, torch.zeros(3 * D + 2, E), 10.0)
+    smooth = map_inputs(speaker.content(spoken.content), spoken.voiced, CONTEXT) @ weights
+    assert (smooth.std(0) < 0.95).all()
+    restored = speaker.envelopes(smooth * variance_gains(speaker, weights))
+    torch.testing.assert_close(restored.std(0), spoken.envelopes.std(0), rtol=0.02, atol=0)
+
+
+def test_what_a_map_does_not_explain_is_left_where_nothing_is_voiced():
+    spoken = speech(noise=0.5)
+    speaker = enrolled(spoken, CONTEXT)
+    weights = true_map(3)
+    left = unexplained(spoken, speaker, weights, CONTEXT)
+    mapped = speaker.envelopes(map_inputs(speaker.content(spoken.content), spoken.voiced, CONTEXT) @ weights)
+    voiced = spoken.voiced > 0
+    assert (left[voiced] == 0).all()
+    torch.testing.assert_close((mapped + left)[~voiced], spoken.envelopes[~voiced], rtol=1e-4, atol=1e-4)
 
 
 def test_the_universal_map_of_speakers_who_follow_one_map_is_that_of_each():
