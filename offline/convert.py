@@ -110,7 +110,7 @@ def joined(parts: Sequence[Measured]) -> Speech:
 
 
 @dataclass(frozen=True)
-class Conversion:
+class ClosedFormConversion:
     """From a source to a target: the two, the map of each, and the frames that the maps' inputs are around each frame.
 
     A share of `attention` of the envelope is the target's centroids' instead of the map's.
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--encoder", type=Path, help="a causal content encoder; else the whole recogniser hears")
     parser.add_argument("--prior", type=Path, nargs="*", default=[], help="sounds of others, one file a speaker")
-    parser.add_argument("--shrinkage", type=float, default=3000.0, help="frames that the universal map counts as")
+    parser.add_argument("--shrinkage", type=float, default=1000.0, help="frames that the universal map counts as")
     arguments = parser.parse_args()
     import soundfile
 
@@ -163,8 +163,9 @@ def main() -> None:
     target, *others = (enrolled(measured(load_sound(path, RATE), content).speech, context) for path in paths)
     speaker = enrolled(source.speech, context)
     universal = universal_map([speaker, target, *others])
-    maps = (speaker_map(one, universal, arguments.shrinkage) for one in (speaker, target))
-    soundfile.write(arguments.out, levelled(Conversion(speaker, target, *maps, context)(source)), RATE)
+    own, wanted = (speaker_map(one, universal, arguments.shrinkage) for one in (speaker, target))
+    convert = ClosedFormConversion(speaker, target, own, wanted, context)
+    soundfile.write(arguments.out, levelled(convert(source)), RATE)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from gramophone.models.nets.enrolment import Enrolment, enrolled, speaker_map, u
 from gramophone.offline.convert import (
     AROUND,
     CAUSAL,
+    ClosedFormConversion,
     ContentFeatures,
-    Conversion,
     Measured,
     encoder_content,
     joined,
@@ -97,7 +97,7 @@ class ClosedFormStage:
         }
         for phrase, name in self.conversions(english):
             source, target = self.sources[phrase.speaker], self.targets[name]
-            convert = Conversion(source, target, maps[phrase.speaker], maps[name], self._context, attention)
+            convert = ClosedFormConversion(source, target, maps[phrase.speaker], maps[name], self._context, attention)
             yield self._row(phrase, name, convert(phrase.measured))
 
     def resynthesised(self) -> Iterator[ScoredConversion]:
@@ -173,7 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Judge closed-form conversion to unseen people.")
     parser.add_argument("--encoder", type=Path, help="a causal content encoder; else the whole recogniser hears")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each target")
-    parser.add_argument("--shrinkage", type=float, nargs="+", default=[3000.0])
+    parser.add_argument("--shrinkage", type=float, nargs="+", default=[1000.0])
     parser.add_argument("--attention", type=float, nargs="+", default=[0.0], help="the centroids' share")
     parser.add_argument("--english", type=int, default=2, help="English phrases a target")
     parser.add_argument("--resynthesis", action="store_true", help="the ceiling as well")
