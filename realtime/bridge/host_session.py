@@ -19,7 +19,8 @@ from gramophone.realtime.live.messages import Opened
 from gramophone.realtime.live.session import Session, SessionSettings
 from gramophone.realtime.live.surfaces import Surfaces
 from gramophone.realtime.live.worker_process import StandbyWorker
-from gramophone.realtime.parameter_table import complete
+from gramophone.realtime.macros import macros_of
+from gramophone.realtime.parameter_table import COMMON, chain_parameters, complete
 from gramophone.realtime.system.wakeup import SocketWake
 
 _LOG = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class HostSession:
         except PresetError as error:
             self._link.notify(str(error))
             preset = complete(load(DEFAULT))
-        self._macros = macros_of(preset)
+        self._macros = turned_by_macros(preset)
         return preset
 
     def _name(self) -> str:
@@ -183,17 +184,15 @@ def place_of(ring: BlockRing, channels: int) -> RingPlace:
     return RingPlace(size=memory.size, **places, slots=ring.slots, channels=channels, longest=ring.longest)
 
 
-def macros_of(preset: Preset) -> list[str]:
-    """Return the knobs that the host's macros turn, at most eight, in the order of the chain."""
-    from gramophone.realtime.parameter_table import COMMON, table
-
+def turned_by_macros(preset: Preset) -> list[str]:
+    """Return what the host's macros set: the preset's macros; of a preset without any, the first numbers of its chain."""
     common = {knob.name for knob in COMMON}
-    turned = [
+    numbers = [
         address
-        for address, knob in table(preset).items()
-        if not isinstance(knob.default, str | bool) and address.partition(".")[2] not in common
+        for address, knob in chain_parameters(preset).items()
+        if knob.is_number and address.partition(".")[2] not in common
     ]
-    return turned[:MACROS]
+    return [*macros_of(preset)] or numbers[:MACROS]
 
 
 def state_of(preset: Preset) -> str:
