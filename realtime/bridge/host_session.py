@@ -185,7 +185,7 @@ def place_of(ring: BlockRing, channels: int) -> RingPlace:
 
 
 def turned_by_macros(preset: Preset) -> list[str]:
-    """Return what the host's macros set: the preset's macros; of a preset without any, the first numbers of its chain."""
+    """Return what the host's macros set: the preset's macros, or the first numbers of a chain that has none."""
     common = {knob.name for knob in COMMON}
     numbers = [
         address
