@@ -22,6 +22,10 @@ MAY_IMPORT = {
 LEAVES = {"gramophone.presets.atomic"}
 # Devices, threads and clocks belong to realtime; sound files and NumPy to the edges.
 NOT_IN_MODELS = {"threading", "time", "multiprocessing", "asyncio", "soundfile", "pedalboard", "numpy", "random"}
+LONGEST_FILE = 400
+SHORTEST_FILE = 40
+"""A file that is shorter, and that only one other uses, belongs into that one."""
+MOST_REALTIME_FILES = 150
 
 
 def sources(room):
@@ -103,6 +107,22 @@ def test_nothing_imports_in_a_circle(node_of):
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(f"imports in a circle: {' <- '.join(error.args[1])}")
+
+
+def test_files_are_of_a_size_that_one_idea_has():
+    users = defaultdict(set)
+    for module, target in arrows():
+        if module != target:
+            users[target].add(module)
+    sizes = {module: len((ROOT / path).read_text("utf-8").splitlines()) for module, path in modules().items()}
+    assert {module: lines for module, lines in sizes.items() if lines > LONGEST_FILE} == {}
+    # Packages' own files are short, and what no file imports is an entry point, or is loaded by name.
+    files = [module for module, path in modules().items() if path.name not in ("__init__.py", "__main__.py")]
+    assert [module for module in files if sizes[module] < SHORTEST_FILE and len(users[module]) == 1] == []
+
+
+def test_realtime_is_few_files():
+    assert len([path for path in sources("realtime") if "bridge" not in path.parts]) <= MOST_REALTIME_FILES
 
 
 def test_help_imports_nothing_heavy():

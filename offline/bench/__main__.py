@@ -7,14 +7,38 @@ asked, and so run only when they are named.
 from __future__ import annotations
 
 import argparse
+import datetime
 import importlib
+import importlib.metadata
 import json
+import os
+import platform
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from gramophone.offline.bench.machine import describe
+
+def describe() -> dict[str, str | int]:
+    """Return the date, processor, cores and versions."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "processor": _processor(),
+        "cores": os.cpu_count() or 0,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in ("torch", "numpy", "onnxruntime", "pedalboard")},
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
 
 _PARTS = ("decoder", "live", "wavenet", "latent", "descent", "training", "start", "batch")
 _LONG = {"endurance": ("minutes", "blocks", "chains"), "set": ("hours", "preset")}

@@ -21,17 +21,18 @@ from gramophone.models.nets.voice import Voice
 from gramophone.models.style.gaussian import Gaussian
 from gramophone.models.style.transport import transport
 from gramophone.offline.data.corpus import Corpus, gather, sound
-from gramophone.offline.data.mono_audio import Sound
+from gramophone.offline.data.mono_audio import Sound, heard
 from gramophone.offline.data.recording import Recording, spread_evenly
 from gramophone.offline.evaluate.base import EvaluationError
 from gramophone.offline.evaluate.conversion_groups import ScoredConversion, grouped
 from gramophone.offline.evaluate.recordings import model_path
 from gramophone.offline.evaluate.vlae import styles_of
 from gramophone.offline.extras import need
-from gramophone.offline.judges.family import FAMILIES, family_of
 from gramophone.offline.judges.interval import Interval, bootstrap
 from gramophone.offline.judges.speaker import EMBEDDING_LIBRARIES, ReferenceSpeakers
 from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
+from gramophone.offline.judges.taggers import load_tagger, patches
+from gramophone.offline.judges.weights import load_tags
 from gramophone.offline.train.pitch_cache import prosody
 from gramophone.offline.train.run_folder import RunFolder, begun_plan
 from gramophone.offline.train.voice.plan import VoicePlan
@@ -40,6 +41,33 @@ from gramophone.realtime.dsp.pitch.tracker import pitch_contour
 from gramophone.realtime.stages.latent.parameters import MOMENTS
 from gramophone.realtime.stages.latent.voice_codec import mean_speaker, scale_character
 from gramophone.realtime.stages.latent.voice_features import analyse
+
+FAMILIES = {"violin": "strings", "cello": "strings", "flute": "flute", "choir": "voices"}
+"""The family of each instrument that the tagger has a tag for; it has none for brass, nor for reeds."""
+_TAGS = {
+    "strings": ("strings", "violin", "cello"),
+    "flute": ("flute",),
+    "voices": ("choir", "choral", "vocal", "vocals", "voice", "singing", "female voice", "male voice"),
+    "guitar": ("guitar",),
+    "keys": ("piano", "harpsichord"),
+    "plucked": ("sitar", "harp"),
+    "drums": ("drums",),
+    "synth": ("synth",),
+}
+"""What a family is called among the tagger's fifty tags."""
+
+
+@torch.inference_mode()
+def family_of(sound: Sound, rate: int) -> str:
+    """Return the family whose likeliest tag is the likeliest of all.
+
+    Raises:
+        PackageError: the tagger cannot be had.
+    """
+    tags = load_tags("MTT")
+    likely = load_tagger("MTT_musicnn").tags(patches(heard(sound, rate))).mean(0)
+    return max(_TAGS, key=lambda family: max(float(likely[tags.index(tag)]) for tag in _TAGS[family]))
+
 
 REFERENCES = 20
 """Held-out recordings whose mean embedding stands for a speaker."""

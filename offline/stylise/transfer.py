@@ -9,14 +9,43 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from gramophone.offline.data.audibility import demand_sound
-from gramophone.offline.data.mono_audio import Sound, levelled, resampled
+from gramophone.offline.data.mono_audio import Sound, frame_levels, levelled, resampled
 from gramophone.offline.stylise.descent import Descent, descend
-from gramophone.offline.stylise.level_gate import kept_quiet
 from gramophone.offline.stylise.method import load_method
 from gramophone.offline.stylise.saved_descent import restore, store
 from gramophone.realtime.stage import Audio
+
+_FRAME_S = 0.032
+_LEAST = 1e-6
+_TIMES = 4
+
+
+def kept_quiet(sound: Sound, content: Sound, rate: int) -> Sound:
+    """Return `sound` (T,) nowhere louder than `content` (T,), which is in line with it, both at -20 dBFS.
+
+    Levels are those of frames of 32 ms, and a sample gets the least gain of all frames that it lies in. What is taken
+    from loud frames makes the whole louder when it is brought to its level again, so this is done a few times.
+    """
+    from scipy.ndimage import minimum_filter1d
+
+    frame = round(_FRAME_S * rate)
+    hop = frame // 4
+    allowed = _levels(levelled(content), frame, hop)
+    places = np.arange(len(allowed)) * hop
+    for _ in range(_TIMES):
+        sound = levelled(sound)
+        gains = np.minimum(1, (allowed + _LEAST) / (_levels(sound, frame, hop) + _LEAST))
+        least = minimum_filter1d(gains, 1 + frame // hop)
+        sound = sound * np.interp(np.arange(len(sound)), places, least).astype(np.float32)
+    return levelled(sound)
+
+
+def _levels(sound: Sound, frame: int, hop: int) -> NDArray[np.float64]:
+    return frame_levels(np.pad(sound, (frame // 2, frame // 2)), frame, hop)
+
 
 Watch = Callable[[float, float], None]
 """Called with the share of the steps that is done and the loss."""

@@ -1,8 +1,8 @@
-"""Ogg (RFC 3533): its pages are checked and sorted into the links of a chain, each one stream for a decoder.
+"""Ogg (RFC 3533) and FLAC (RFC 9639): stretches for a decoder, and the order of channels in Vorbis and Opus.
 
-FLAC: its frames are decoded to their end, whatever number the header announces (RFC 9639).
-
-The order of loudspeakers: Vorbis and Opus number them otherwise than WAV (Vorbis I, 4.3.9; RFC 7845, 5.1.1.2).
+The pages of an Ogg file are checked and sorted into the links of a chain, each one stream for a decoder. The frames of
+a FLAC are decoded to their end, whatever number the header announces. Vorbis and Opus order loudspeakers otherwise
+than WAV (Vorbis I, 4.3.9; RFC 7845, 5.1.1.2).
 """
 
 from __future__ import annotations

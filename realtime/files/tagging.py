@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from gramophone.realtime.files.metadata import TAGS, Metadata, info_items, read_comments
-from gramophone.realtime.files.output import OutputFile
+from gramophone.realtime.files.segments import OutputFile
 
 _STREAMINFO_END = 42
 _COMMENTS, _PADDING = 4, 1

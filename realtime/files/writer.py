@@ -19,8 +19,7 @@ import soundfile
 from gramophone.presets.atomic import create_part, publish
 from gramophone.realtime.files.metadata import Metadata
 from gramophone.realtime.files.ogg import from_wav
-from gramophone.realtime.files.output import OutputFile
-from gramophone.realtime.files.segments import SoundFileError, reason
+from gramophone.realtime.files.segments import OutputFile, SoundFileError, reason
 from gramophone.realtime.files.tagging import append_aiff_chunks, flac_blocks, id3_tag, insert_flac_blocks, riff_chunks
 from gramophone.realtime.stage import Audio
 

@@ -4,6 +4,6 @@
     worker   waits for a block, sets what has changed, runs the chain, writes the result        worker.py, player.py
     control  starts and restarts the two; the `Sink` of the controller                          session.py
 
-They share memory (`shared_state.py`): numbered blocks (`block_ring.py`), values (`parameter_memory.py`), figures
+They share memory (`shared_state.py`): numbered blocks of sound, values (`parameter_memory.py`), figures
 (`status.py`); an event wakes the worker (`system/wakeup.py`). Everything else goes through pipes (`messages.py`).
 """

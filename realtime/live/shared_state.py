@@ -1,15 +1,101 @@
-"""The memory that the processes of the live engine share, in one object that can be sent to a process."""
+"""The memory that the processes of the live engine share, in one object that can be sent to a process.
+
+A `BlockRing` holds numbered blocks of sound: one process writes, others read, none waits. The writer never finds the
+ring full: it overwrites the oldest block. A block is asked for by its number, so one that comes late is not found where
+the next is expected, and latency cannot grow.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from gramophone.realtime.dsp.channel_matrix import one_to_one, route_matrix
-from gramophone.realtime.live.block_ring import BlockRing
 from gramophone.realtime.live.parameter_memory import ParameterMemory
 from gramophone.realtime.live.status import Status
+from gramophone.realtime.stage import Audio
 from gramophone.realtime.switches import SWITCHES
-from gramophone.realtime.system.shared_memory import remove_orphans
+from gramophone.realtime.system.shared_memory import SharedArrays, remove_orphans
+
+_WITHDRAWN = -1
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A block out of the ring, an array of its own `(channels, frames)`, and the latency of what it went through."""
+
+    sound: Audio
+    delay: int
+
+
+class BlockRing:
+    """The last `slots` blocks of at most `longest` frames, by number.
+
+    Writing is two-phase: the slot's number is withdrawn, the sound copied, the number published. A reader looks at
+    the number before and after its copy, so it never takes a block half overwritten for a whole one. (Number and sound
+    arrive in that order at a reader that is woken by a system call or comes a period later, as all here do.)
+    """
+
+    def __init__(self, channels: int, slots: int, longest: int) -> None:
+        self.slots, self.longest = slots, longest
+        self._bind(
+            SharedArrays(
+                {
+                    "newest": ("int64", (1,)),
+                    "numbers": ("int64", (slots,)),
+                    "frames": ("int64", (slots,)),
+                    "delays": ("int64", (slots,)),
+                    "sound": ("float32", (slots, channels, longest)),
+                }
+            )
+        )
+        self._numbers[:] = _WITHDRAWN
+        self._newest[0] = _WITHDRAWN
+
+    @property
+    def memory(self) -> SharedArrays:
+        """The memory, for a process that is no child of ours."""
+        return self._memory
+
+    @property
+    def newest(self) -> int:
+        """The number of the block written last; -1 before the first."""
+        return int(self._newest[0])
+
+    def write(self, number: int, block: Audio, delay: int = 0) -> None:
+        """Put in block `number`, `(channels, frames)`, in place of the one `slots` blocks older."""
+        slot, frames = number % self.slots, block.shape[1]
+        self._numbers[slot] = _WITHDRAWN
+        self._sound[slot, :, :frames] = block
+        self._frames[slot] = frames
+        self._delays[slot] = delay
+        self._numbers[slot] = number
+        self._newest[0] = number
+
+    def read(self, number: int) -> Taken | None:
+        """Return block `number`; None if it is not there yet, or no more."""
+        slot = number % self.slots
+        if number < 0 or self._numbers[slot] != number:
+            return None
+        taken = Taken(self._sound[slot, :, : self._frames[slot]].copy(), int(self._delays[slot]))
+        return taken if self._numbers[slot] == number else None
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._memory.close()
+
+    def __getstate__(self) -> tuple[int, int, SharedArrays]:
+        return self.slots, self.longest, self._memory
+
+    def __setstate__(self, state: tuple[int, int, SharedArrays]) -> None:
+        self.slots, self.longest, memory = state
+        self._bind(memory)
+
+    def _bind(self, memory: SharedArrays) -> None:
+        self._memory = memory
+        self._newest, self._numbers, self._frames, self._delays, self._sound = (
+            memory.array(name) for name in ("newest", "numbers", "frames", "delays", "sound")
+        )
+
 
 LONGEST_BLOCK = 4096
 _SLOTS = 128

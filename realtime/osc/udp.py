@@ -1,8 +1,7 @@
-"""A UDP socket to receive on, and the peers that may send to it.
+"""A UDP socket to receive on, the allow-list of its peers, and the system's receive buffer.
 
-The allow-list of peers: this machine, and beyond it only the addresses and networks that were named.
-
-The system's receive buffer of a UDP socket: its size, and how many packets it had to drop.
+This machine is on the allow-list, and beyond it only the addresses and networks that were named. The size of the
+receive buffer can be enlarged, and the packets that the system dropped are counted.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Blending up to four of a model's speakers: the parameters of such a stage, and the speakers' weights.
+"""What stages with a model have in common: blending up to four of its speakers, and the key `model`.
 
-The key `model` of a stage: the name of a model that comes with Gramophone, or a path.
+The key is the name of a model that comes with Gramophone, or a path.
 """
 
 from __future__ import annotations

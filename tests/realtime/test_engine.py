@@ -241,7 +241,7 @@ def test_wrong_shapes_are_refused():
 
 
 def test_a_style_on_hold_takes_effect_at_the_given_sample_and_nowhere_else():
-    """A lesson that was taken over by itself, noted by its block, and taken over there again sounds the same."""
+    """A style that was taken over by itself, noted by its block, and taken over there again sounds the same."""
     preset = Preset("t", (StageSettings("style", "style", {"clip": str(CLIPS / "choir.flac"), "detail": 8.0}),))
     block = np.random.default_rng(1).normal(0, 0.1, (2, 512)).astype(np.float32)
     free, held = Engine(preset, 48_000, 2, "cpu"), Engine(preset, 48_000, 2, "cpu")

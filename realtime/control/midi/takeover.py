@@ -1,6 +1,7 @@
-"""Soft takeover and the other modes in which a control sets its parameter: directly, by encoder clicks, as a button.
+"""Soft takeover and the other modes in which a control sets its parameter, and feedback to the controller.
 
-Feedback: the messages that set a controller's rings, lamps and motors to a parameter's value.
+A control sets its parameter directly, by encoder clicks, or as a button. Feedback sets a controller's rings, lamps and
+motors to a parameter's value.
 """
 
 from __future__ import annotations

@@ -10,15 +10,17 @@ from gramophone.models.parameters import Parameter
 from gramophone.realtime.control.controller import Change, Controller
 from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.control.osc.commands import (
+    LearnMethod,
     MorphMethod,
     OrderMethod,
     PresetMethod,
     SaveMethod,
     SwitchMethod,
+    TempoMethod,
+    UnlearnMethod,
 )
 from gramophone.realtime.control.osc.library import Library
 from gramophone.realtime.control.osc.method import OscMethod
-from gramophone.realtime.control.osc.midi_learn import LearnMethod, TempoMethod, UnlearnMethod
 from gramophone.realtime.control.osc.parameter_methods import (
     MeterMethod,
     Meters,

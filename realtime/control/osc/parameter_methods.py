@@ -1,8 +1,8 @@
-"""Parameters over OSC: in their unit at `/gramophone/<stage>/<parameter>`, normalised below `/gramophone/n`.
+"""OSC methods of parameters, read-only values and routes.
 
-Read-only methods over OSC: meters, notices, and whatever else can be read and not set.
-
-Routing over OSC: from which inputs of the device the chain receives, and on which outputs it plays.
+A parameter has its unit at `/gramophone/<stage>/<parameter>` and is normalised below `/gramophone/n`. Meters and
+notices can be read and not set. Routes say from which inputs of the device the chain receives, and on which outputs it
+plays.
 """
 
 from __future__ import annotations

@@ -17,10 +17,9 @@ from gramophone.offline.data.mono_audio import frame_levels, levelled
 from gramophone.offline.evaluate.style_pairs import RATE as PAIR_RATE
 from gramophone.offline.evaluate.stylise import noise_floor
 from gramophone.offline.stylise.descent import ROUND, descend
-from gramophone.offline.stylise.level_gate import kept_quiet
 from gramophone.offline.stylise.method import METHODS, load_method, share
 from gramophone.offline.stylise.onsets import onset_envelope, unlike
-from gramophone.offline.stylise.transfer import TransferRequest, transfer
+from gramophone.offline.stylise.transfer import TransferRequest, kept_quiet, transfer
 from gramophone.realtime.files import read
 
 pytestmark = pytest.mark.slow

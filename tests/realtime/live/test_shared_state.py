@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gramophone.models.parameters import Parameter
-from gramophone.realtime.live.block_ring import BlockRing
 from gramophone.realtime.live.messages import Text
 from gramophone.realtime.live.parameter_memory import ParameterMemory
 from gramophone.realtime.live.preset_generations import ParameterReader
+from gramophone.realtime.live.shared_state import BlockRing
 from gramophone.realtime.live.status import Status
 from gramophone.realtime.switches import SWITCHES
 from gramophone.realtime.system.wakeup import EventWake, SemaphoreWake, make_wake

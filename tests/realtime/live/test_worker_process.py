@@ -434,7 +434,7 @@ def test_texts_numbers_and_switches_set_at_once_are_heard_from_the_same_block_on
 
 
 def test_a_recording_of_clips_analysed_under_load_is_replayed_bit_for_bit(tmp_path: Path) -> None:
-    """Clips and bands change at random times while other programs take the machine; a lesson may overtake another."""
+    """Clips and bands change at random times while other programs take the machine; analyses overtake each other."""
     clips = [str(path) for path in sorted(CLIPS.glob("*.flac"))]
     simulation = Simulation(chain(("style", "style", {"clip": clips[0], "detail": 16.0}), GAIN))
     random = np.random.default_rng(5)
