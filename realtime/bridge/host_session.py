@@ -14,9 +14,9 @@ from gramophone.presets import DEFAULT, Preset, PresetError, load, names, parse,
 from gramophone.realtime.bridge.link import BridgeLink, Order
 from gramophone.realtime.bridge.protocol import Begin, HostFormat, ParameterChange, RingPlace, Sync
 from gramophone.realtime.control.controller import Controller
-from gramophone.realtime.live.shared_state import BlockRing
 from gramophone.realtime.live.messages import Opened
 from gramophone.realtime.live.session import Session, SessionSettings
+from gramophone.realtime.live.shared_state import BlockRing
 from gramophone.realtime.live.surfaces import Surfaces
 from gramophone.realtime.live.worker_process import StandbyWorker
 from gramophone.realtime.macros import macros_of
