@@ -30,7 +30,7 @@ class BridgeError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Installed:
+class InstalledBridge:
     """One format of the plug-in: where it belongs, and whether it is there."""
 
     format: str
@@ -38,10 +38,10 @@ class Installed:
     there: bool
 
 
-def status() -> list[Installed]:
+def status() -> list[InstalledBridge]:
     """Return where each format of the plug-in belongs for this user, and whether it is there."""
     places = {kind: Path.home() / folder / f"{NAME}.{ending}" for kind, (folder, ending) in _FOLDERS.items()}
-    return [Installed(kind, path, path.exists()) for kind, path in places.items()]
+    return [InstalledBridge(kind, path, path.exists()) for kind, path in places.items()]
 
 
 def command_file() -> Path:
@@ -49,7 +49,7 @@ def command_file() -> Path:
     return user_config_path("gramophone") / "bridge.command"
 
 
-def install(dpf: Path | None = None) -> list[Installed]:
+def install(dpf: Path | None = None) -> list[InstalledBridge]:
     """Build the plug-in and install every format of it for this user; return what is there now.
 
     `dpf` is the folder of the DISTRHO Plugin Framework (None: `DPF_PATH`, else where Debian's dpf-source puts it).
