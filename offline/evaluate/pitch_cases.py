@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import RATE, Sound, resampled
+from gramophone.offline.data.world import pyworld
 from gramophone.offline.evaluate.base import EvaluationError
 from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.system.cache_folder import cache_folder
@@ -118,13 +119,13 @@ def disturbed(case: PitchCase, bed: Sound, random: np.random.Generator) -> Itera
 
 def resynthesised(case: PitchCase, random: np.random.Generator) -> Iterator[PitchCase]:
     """Yield the case put together again with prescribed pitch."""
-    import pyworld
+    world = pyworld()
 
     sound = case.sound.astype(np.float64)
-    own, times = pyworld.harvest(sound, RATE, f0_floor=60, f0_ceil=600, frame_period=1000 * _STEP_S)
-    own = pyworld.stonemask(sound, own, times, RATE)
-    envelope = pyworld.cheaptrick(sound, own, times, RATE)
-    breath = pyworld.d4c(sound, own, times, RATE)
+    own, times = world.harvest(sound, RATE, f0_floor=60, f0_ceil=600, frame_period=1000 * _STEP_S)
+    own = world.stonemask(sound, own, times, RATE)
+    envelope = world.cheaptrick(sound, own, times, RATE)
+    breath = world.d4c(sound, own, times, RATE)
     hoarse = (envelope * breath**2).sum(axis=1) / envelope.sum(axis=1)  # the share of noise in what is called voiced
     if not (own > 0).any():
         return
@@ -138,7 +139,7 @@ def resynthesised(case: PitchCase, random: np.random.Generator) -> Iterator[Pitc
     }
     for group, contour in contours.items():
         pitch = np.where((own > 0) & (contour > 0), np.clip(contour, RANGE[0], 1000.0), 0.0)
-        made = pyworld.synthesize(pitch, envelope, np.where(pitch[:, None] > 0, breath, 1.0), RATE, 1000 * _STEP_S)
+        made = world.synthesize(pitch, envelope, np.where(pitch[:, None] > 0, breath, 1.0), RATE, 1000 * _STEP_S)
         made = made.astype(np.float32)[: len(case.sound)]
         truth = np.where((pitch > 0) & (hoarse > 0.5), np.nan, _certain(pitch))
         yield replace(case, group=group, sound=made, truth=_audible(truth, made))
@@ -226,11 +227,11 @@ def _opinions(sound: Sound) -> Doubles:
 
 
 def _harvest(sound: Sound) -> Doubles:
-    import pyworld
+    world = pyworld()
 
     doubles = sound.astype(np.float64)
-    found, times = pyworld.harvest(doubles, RATE, f0_floor=60, f0_ceil=800, frame_period=1000 * _STEP_S)
-    return np.asarray(pyworld.stonemask(doubles, found, times, RATE), np.float64)
+    found, times = world.harvest(doubles, RATE, f0_floor=60, f0_ceil=800, frame_period=1000 * _STEP_S)
+    return np.asarray(world.stonemask(doubles, found, times, RATE), np.float64)
 
 
 def _crepe(sound: Sound) -> tuple[Doubles, Doubles]:

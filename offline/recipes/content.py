@@ -27,10 +27,12 @@ from torch import Tensor
 from gramophone.models.checkpoint import Card, load, save
 from gramophone.models.layers.composition import Sequential
 from gramophone.models.nets.content import ContentEncoder, ContentShape
+from gramophone.offline.convert import encoder_content
 from gramophone.offline.data import corpora, crowd, diphones, moonshine
 from gramophone.offline.data.corpus import gather, sound
 from gramophone.offline.data.mono_audio import Sound, levelled
 from gramophone.offline.data.recording import Recording
+from gramophone.offline.evaluate.content import scored
 from gramophone.offline.train.allocator import keep_freed_memory
 from gramophone.offline.train.content_examples import (
     FACTORS,
@@ -67,7 +69,7 @@ class Basis:
 
 
 def main() -> None:
-    """Prepare what is missing, then train."""
+    """Prepare what is missing, train, and note in the model's card how well it tells phones."""
     parser = argparse.ArgumentParser(description="Train the content encoder.")
     parser.add_argument("run", type=Path, help="the run's folder")
     parser.add_argument("--minutes", type=float, default=120.0, help="core-minutes of training")
@@ -79,6 +81,17 @@ def main() -> None:
     arguments.run.mkdir(parents=True, exist_ok=True)
     prepare(arguments.run / "examples", arguments.crowd, arguments.seconds)
     train(arguments.run, arguments.minutes)
+    for name, score in judge(arguments.run / "model.safetensors").items():
+        print(f"{name:12} {score:.3f}")
+
+
+def judge(model: Path) -> dict[str, float]:
+    """Return the shares of `offline.evaluate.content`, on flite's speakers; they are noted in the model's card."""
+    encoder, card = load(model, "content")
+    found = scored(encoder_content(model))
+    scores = {name: interval.mean for name, interval in vars(found).items()}
+    save(model, encoder, replace(card, scores={**card.scores, **scores}))
+    return scores
 
 
 def prepare(folder: Path, size: int, seconds: float) -> None:
