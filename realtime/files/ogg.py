@@ -111,9 +111,13 @@ def survey_ogg(data: mmap, start: int, end: int) -> list[Link]:
         at = page.stop
     links = [_sound_of(group) for group in groups]
     sounds = [link for link in links if link]
-    if sounds and not sounds[-1].ended:
+    if not sounds:
         raise SoundFileError(
-            "cut short: the end of the stream is missing, nobody knows how much of it; export or copy it again"
+            "an Ogg file without sound in it, or in a code that is not known; expected Vorbis, Opus or FLAC"
+        )
+    if not sounds[-1].ended:
+        raise SoundFileError(
+            "cut short: the end of the stream is missing, nothing says how much of it; export or copy it again"
         )
     return [_link(stream, data) for stream in sounds]
 

@@ -93,7 +93,7 @@ def test_every_bundled_clip_but_the_demo_voice_is_the_style_of_a_preset():
 def test_effects_keep_the_level_and_never_clip(name, voice):
     sound, rate = voice
     preset = load(name)
-    effects = replace(preset, stages=tuple(stage for stage in preset.stages if stage.kind not in MODELLED))
+    effects = replace(preset, stages=tuple(stage for stage in preset.stages if stage.kind not in MODELLED), macros=())
     for gain in (1.0, 1.0 / np.abs(sound).max()):
         chain = Chain(effects, Format(rate, 1))
         output = chain.process(np.float32(gain) * sound)

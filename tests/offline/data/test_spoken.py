@@ -48,7 +48,7 @@ def test_a_script_is_made_of_dialogues_and_is_the_same_every_time(tmp_path, monk
 
 
 def test_an_unknown_speaker_is_refused():
-    with pytest.raises(DataError, match=r"spoken:mickey: nobody of that name; expected one of bella, heart"):
+    with pytest.raises(DataError, match=r"spoken:mickey: no such speaker; expected one of bella, heart"):
         find("spoken:mickey")
 
 

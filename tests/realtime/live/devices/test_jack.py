@@ -344,7 +344,8 @@ def level_of_loop(server: str = SERVER, source: str = "in_1", target: str = "out
         "peaks = [np.abs(block).max() for block in heard[-40:]]\n"
         "print(20 * np.log10(max(np.median(peaks), 1e-9) / 0.1))"
     )
-    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stdout)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    return float(done.stdout or "nan")  # a port may not be there yet
 
 
 def lines_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
