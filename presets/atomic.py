@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_parts: set[Path] = set()
+"""New files of this process that have no name yet; noted before they exist, as a signal may end it at any moment."""
 
 
 @contextmanager
@@ -36,9 +40,11 @@ def create_part(path: Path) -> Path:
     """
     while True:
         part = path.with_name(f".{secrets.token_hex(4)}.part")
+        _parts.add(part)
         with suppress(FileExistsError):
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             return part
+        _parts.discard(part)  # another process has made it
 
 
 def publish(part: Path, path: Path) -> None:
@@ -49,3 +55,16 @@ def publish(part: Path, path: Path) -> None:
     with part.open("rb+") as file:
         os.fsync(file.fileno())
     part.replace(path)
+    _parts.discard(part)
+
+
+@atexit.register
+def remove_parts() -> None:
+    """Remove the new files of this process that have not been given their names; called at its end."""
+    while _parts:
+        with suppress(OSError):
+            _parts.pop().unlink()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_parts.clear)  # they are the parent's

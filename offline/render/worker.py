@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from gramophone.offline.render.render_file import Rendered, RenderRequest, render_file
+from gramophone.presets.atomic import remove_parts
 
 _PRELOADED = [
     "torch",
@@ -88,6 +89,13 @@ def _work(connection: Connection, request: RenderRequest) -> None:
     import torch
 
     torch.set_num_threads(1)  # one process a core: more threads only get in each other's way
+    try:
+        _render_all(connection, request)
+    finally:
+        remove_parts()
+
+
+def _render_all(connection: Connection, request: RenderRequest) -> None:
     progress = _Progress(connection)
     while True:
         try:
@@ -122,7 +130,7 @@ class _Progress:
 
 
 def _end(*_: object) -> None:
-    raise SystemExit(1)  # unwinds the open AudioWriter, which removes its part
+    raise SystemExit(1)  # unwinds what is under way; `remove_parts` leaves nothing half done
 
 
 def _end_with_parent() -> None:

@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -81,3 +83,12 @@ def test_writers_at_the_same_time_never_mix(tmp_path):
         assert path.read_text() in ("a" * 10_000, "b" * 10_000)
     assert [writer.exitcode for writer in writers] == [0, 0]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_process_that_ends_before_it_has_written_leaves_nothing(tmp_path):
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom gramophone.presets.atomic import create_part\n"
+        "create_part(Path(sys.argv[1]))\nraise SystemExit(1)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "result.wav")])
+    assert list(tmp_path.iterdir()) == []
