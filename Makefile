@@ -10,7 +10,7 @@ TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 demo: .venv/installed
 	$(BIN)/python -m gramophone.offline.commands.demo
 
-# Under a minute: what to run before each commit.
+# About two minutes on two cores: what to run before each commit.
 check: lint
 	$(TESTS) -m "not slow and not train and not peer and not gpu"
 

@@ -11,6 +11,9 @@ from gramophone.offline.data.recording import DataError
 from gramophone.offline.data.spoken import CAST, CHORUS, Kokoro, Line, phonemes, script
 from gramophone.realtime.system.cache_folder import cache_folder
 
+pytestmark = pytest.mark.slow
+
+
 ESPEAK = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not installed")
 KOKORO = cache_folder("kokoro")
 

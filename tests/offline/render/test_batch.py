@@ -19,6 +19,9 @@ from gramophone.presets import CLIPS, load
 from gramophone.realtime.files import AudioWriter, SoundFileError, read
 from gramophone.realtime.parameter_table import complete
 
+pytestmark = pytest.mark.slow
+
+
 VOICE, RATE = read(CLIPS / "voice.flac")
 
 

@@ -20,6 +20,9 @@ from gramophone.realtime.stages.latent.reference_clips import ReferenceClips
 from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker
 from gramophone.realtime.stages.speaker_blend import speaker_knobs, speaker_weights
 
+pytestmark = pytest.mark.slow
+
+
 RATE = 16_000
 
 

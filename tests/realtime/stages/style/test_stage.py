@@ -12,6 +12,9 @@ from gramophone.realtime.stage import Format, StageError
 from gramophone.realtime.stage_registry import keys_of
 from gramophone.realtime.stages.style.stage import StyleStage
 
+pytestmark = pytest.mark.slow
+
+
 RATE = 48_000
 VOICE, VOICE_RATE = read(CLIPS / "voice.flac")
 CHOIR, DRUMS = str(CLIPS / "choir.flac"), str(CLIPS / "drums.flac")

@@ -16,6 +16,9 @@ from gramophone.realtime.stages.wavenet.engines import TorchEngine
 from gramophone.realtime.stages.wavenet.kernel import CpuEngine
 from gramophone.realtime.stages.wavenet.sampler import Sampler, SamplerError
 
+pytestmark = pytest.mark.slow
+
+
 TINY = WaveNetShape(layers=6, cycle=3, residual=8, skip=12, components=3, speakers=2, speaker=3)
 
 
