@@ -1,4 +1,4 @@
-"""What is said, whoever says it: a causal encoder that learned a speech recogniser's middle layer.
+"""The content encoder: phonetic content apart from the speaker, learned by a causal network from a recogniser.
 
 The teacher is the residual stream before the fifth of the six blocks of Moonshine tiny (Jeffries et al. 2024), which
 tells the phone apart by itself and hardly the speaker once the speaker's mean and spread are removed; the student hears

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -17,17 +16,15 @@ from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.live.messages import Opened
 from gramophone.realtime.live.session import Session, SessionSettings
 from gramophone.realtime.live.shared_state import BlockRing
+from gramophone.realtime.live.supervisor import ATTACHED
 from gramophone.realtime.live.surfaces import Surfaces
 from gramophone.realtime.live.worker_process import StandbyWorker
 from gramophone.realtime.macros import macros_of
 from gramophone.realtime.parameter_table import COMMON, chain_parameters, complete
 from gramophone.realtime.system.wakeup import SocketWake
 
-_LOG = logging.getLogger(__name__)
-
-BYPASS, MIX, PRESET = range(3)
-"""Parameters of the plug-in by index; bypass and mix are done by the plug-in itself."""
-FIRST_MACRO, MACROS = 3, 8
+PRESET, FIRST_MACRO, MACROS = 2, 3, 8
+"""Parameters of the plug-in by index, and how many macros there are; bypass (0) and mix (1) it does itself."""
 _SAVE_AFTER_S = 0.2
 """The host is given the state so long after a change: moving a knob is one change."""
 
@@ -57,16 +54,15 @@ class HostSession:
         if self._format is None:
             return
         host = self._format
-        settings = SessionSettings("bridge", channels=host.channels, block=host.block, recorded=True)
+        settings = SessionSettings(ATTACHED, channels=host.channels, block=host.block, recorded=True)
         with ExitStack() as stack:
             self._session = session = stack.enter_context(Session(settings, self._standby))
             session.on_news = self._link.notify
             session.start(preset)
             self._controller = controller = Controller(preset, session)
-            for control in Surfaces(osc_port=None, http_port=None, midi=None).on(
-                controller, session, self._link.notify
-            ):
-                stack.enter_context(control)
+            closed = Surfaces(osc_port=None, http_port=None, midi=None)
+            for surface in closed.on(controller, session, self._link.notify):
+                stack.enter_context(surface)
             session.attach(Opened("host", round(host.rate), host.block, host.channels, host.channels))
             session.wait_until_playing()
             self._greet(session)
@@ -152,7 +148,7 @@ class HostSession:
         return self._session.shared.inputs.newest == self._newest
 
     def _restart(self) -> None:
-        """Play the preset from silence, and say how late it is."""
+        """Play the preset from silence, and report its latency."""
         self._session.restart()
         self._newest = self._session.shared.inputs.newest
         self._link.announce(self._session.chain_delay, self._session.blocks)
