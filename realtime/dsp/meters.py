@@ -10,7 +10,7 @@ import numpy as np
 from gramophone.realtime.stage import Audio
 
 _KEPT = 1024
-_SILENCE_DB = -120.0
+SILENCE_DB = -120.0
 
 
 class Timings:
@@ -35,8 +35,8 @@ class Timings:
 class Level:
     """Peak and root mean square in dB relative to full scale, not below -120."""
 
-    peak_db: float = _SILENCE_DB
-    rms_db: float = _SILENCE_DB
+    peak_db: float = SILENCE_DB
+    rms_db: float = SILENCE_DB
 
     def as_dict(self) -> dict[str, float]:
         """Return the numbers by name, to a tenth of a dB."""
@@ -73,4 +73,4 @@ class Meter:
 
 
 def _decibels(amplitude: float) -> float:
-    return max(20 * math.log10(amplitude), _SILENCE_DB) if amplitude > 0 else _SILENCE_DB
+    return max(20 * math.log10(amplitude), SILENCE_DB) if amplitude > 0 else SILENCE_DB

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 
+from gramophone.realtime.dsp.meters import SILENCE_DB
 from gramophone.realtime.system.shared_memory import SharedArrays
 
 PACKETS = ("received", "lost", "late", "reordered", "duplicate", "concealed", "refused")
@@ -47,10 +48,13 @@ _PLACES = {name: place for place, name in enumerate(_FIELDS)}
 
 
 class Status:
-    """Numbers by name, 0 at first."""
+    """Numbers by name, 0 at first; levels are those of silence, since nothing has been played yet."""
 
     def __init__(self) -> None:
         self.__setstate__(SharedArrays({"values": ("float64", (len(_FIELDS),))}))
+        for name in _FIELDS:
+            if name.endswith("_db"):
+                self[name] = SILENCE_DB
 
     def __getitem__(self, name: str) -> float:
         """Return the newest value."""

@@ -262,3 +262,12 @@ def test_an_event_set_many_times_before_a_wait_is_one(kind: type) -> None:
 
 def test_the_quickest_event_is_the_system_s_own() -> None:
     assert type(make_wake()).__name__ == ("EventWake" if hasattr(os, "eventfd") else "SemaphoreWake")
+
+
+def test_before_anything_has_played_the_levels_are_those_of_silence() -> None:
+    status = Status()
+    try:
+        assert {status[f"{side}_{kind}_db"] for side in ("in", "out") for kind in ("peak", "rms")} == {-120.0}
+        assert status["underruns"] == 0
+    finally:
+        status.close()
