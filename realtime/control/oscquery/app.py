@@ -67,11 +67,13 @@ def _without_port(host: str) -> str:
 
 
 PAGE = Path(__file__).parent / "page"
-_PARTS = ("page.css", "connection.js", "page.js")
+_PARTS = (".css", ".js", ".svg", ".png")
+"""The parts of the page, by how their names end, hold no secrets: they come without a token."""
 _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013
 _SAFE = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "img-src 'self' data: blob:; media-src 'self' blob:; manifest-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
@@ -98,16 +100,16 @@ def make_app(space: AddressSpace, clients: WebSocketClients, auth: Authenticatio
         refusal = _refusal(auth, request)
         return PlainTextResponse(f"Gramophone: {refusal}\n", 403, headers=_SAFE) if refusal else None
 
-    parts = [Route(f"/ui/{name}", _part(name)) for name in _PARTS]
+    parts = [Route(f"/ui/{file.name}", _part(file)) for file in sorted(PAGE.iterdir()) if file.suffix in _PARTS]
     routes = [Route("/ui", page), *parts, Route("/{path:path}", query), WebSocketRoute("/{path:path}", websocket)]
     return Starlette(routes=routes)
 
 
-def _part(name: str) -> Callable[[Request], Awaitable[Response]]:
-    """Return what serves a part of the page; the parts hold no secrets and come without a token."""
+def _part(file: Path) -> Callable[[Request], Awaitable[Response]]:
+    """Return what serves a part of the page."""
 
     async def part(request: Request) -> Response:
-        return FileResponse(PAGE / name, headers=_SAFE)
+        return FileResponse(file, headers=_SAFE)
 
     return part
 

@@ -1,106 +1,151 @@
-// The connection: OSC messages over the server's WebSocket, as bytes and as values.
-"use strict";
+// The connection to the server: the tree of its addresses over HTTP, values both ways over a WebSocket.
+//
+// Every part of the page gets this one `connection`. A part that draws itself from the tree does so in `onTree`, which is
+// called at first and whenever addresses have come or gone (another preset), and shows values by `watches()`.
 
-const ROOT = "/gramophone";
+import { decode, encode } from "./osc.js";
+
+export const ROOT = "/gramophone";
 const TOKEN = new URLSearchParams(location.search).get("token");
 const RATE_HZ = 30;
 const RENEW_MS = 20000;
+const RETRY_MS = 1000;
 
-const $ = (id) => document.getElementById(id);
-const withToken = (path) => (TOKEN ? `${path}?token=${encodeURIComponent(TOKEN)}` : path);
+/** Return a path of the server with the token that this page was opened with, if any. */
+export function withToken(path) {
+  return TOKEN ? `${path}${path.includes("?") ? "&" : "?"}token=${encodeURIComponent(TOKEN)}` : path;
+}
 
-// --- OSC: values in, bytes out, and back -------------------------------------------------------------------------
+/** What shows values as they come, until `clear`: one for each part that is drawn anew as a whole. */
+class Watches {
+  #watchers;
+  #own = [];
 
-const padded = (length) => (length + 4) & ~3;
+  constructor(watchers) { this.#watchers = watchers; }
 
-function encode(address, ...values) {
-  const utf8 = new TextEncoder();
-  const tags = "," + values.map((v) => (typeof v === "boolean" ? (v ? "T" : "F") : typeof v === "string" ? "s" : "f")).join("");
-  const texts = [address, tags, ...values.filter((v) => typeof v === "string")].map((text) => utf8.encode(text));
-  const floats = values.filter((v) => typeof v === "number").length;
-  const bytes = new Uint8Array(texts.reduce((sum, text) => sum + padded(text.length), 4 * floats));
-  let at = 0;
-  const put = (text) => { bytes.set(text, at); at += padded(text.length); };
-  put(texts.shift());
-  put(texts.shift());
-  for (const value of values) {
-    if (typeof value === "string") put(texts.shift());
-    if (typeof value === "number") { new DataView(bytes.buffer).setFloat32(at, value); at += 4; }
+  /** Call `show` with the values of each message to `address`, from now on. */
+  add(address, show) {
+    if (!this.#watchers.has(address)) this.#watchers.set(address, new Set());
+    this.#watchers.get(address).add(show);
+    this.#own.push([address, show]);
   }
-  return bytes;
+
+  clear() {
+    for (const [address, show] of this.#own) this.#watchers.get(address).delete(show);
+    this.#own = [];
+  }
 }
 
-function decode(buffer) {
-  const view = new DataView(buffer);
-  let at = 0;
-  const text = () => {
-    let end = at;
-    while (view.getUint8(end)) end += 1;
-    const result = new TextDecoder().decode(new Uint8Array(buffer, at, end - at));
-    at += padded(end - at);
-    return result;
-  };
-  const readers = {
-    f: () => view.getFloat32((at += 4) - 4), i: () => view.getInt32((at += 4) - 4), s: text, T: () => true, F: () => false,
-  };
-  const address = text();
-  return { address, values: [...text().slice(1)].map((tag) => readers[tag]()) };
-}
+class Connection {
+  #nodes = new Map(); // address -> node, with the newest values
+  #watchers = new Map(); // address -> those who show its values
+  #waiting = new Map(); // address -> packet to be sent with the next frame: a drag sends 60 a second, not 1000
+  #treeListeners = new Set();
+  #stateListeners = new Set();
+  #socket = null;
+  #stale = true; // whether the tree may be another server's by now
+  #failure = "";
 
-// --- The connection to the server --------------------------------------------------------------------------------------
+  /** The nodes directly below /gramophone, by name; empty before the first. */
+  tree = {};
 
-const shown = new Map();   // address -> what shows a value that comes in
-const waiting = new Map(); // address -> packet to be sent with the next frame: a drag sends 60 a second, not 1000
-let socket = null;
-let lost = false; // whether the server may be another one by now
+  /** Return the node at a path below /gramophone, such as `style/strength`; undefined where there is none. */
+  node(path) { return this.#nodes.get(`${ROOT}/${path}`); }
 
-function send(address, ...values) {
-  if (!waiting.size) requestAnimationFrame(flush);
-  waiting.set(address, encode(address, ...values));
-}
+  /** Return the values at a path below /gramophone as they are now; [] where there are none. */
+  values(path) { return this.node(path)?.VALUE ?? []; }
 
-function flush() {
-  if (socket && socket.readyState === WebSocket.OPEN) for (const packet of waiting.values()) socket.send(packet);
-  waiting.clear();
-}
+  watches() { return new Watches(this.#watchers); }
 
-function connect() {
-  socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${withToken("/")}`);
-  socket.binaryType = "arraybuffer";
-  const subscribe = () => {
-    for (const tree of [ROOT, `${ROOT}/n`]) socket.send(encode(`${tree}/subscribe`, RATE_HZ));
-  };
-  let renewal = 0;
-  socket.onopen = async () => {
-    if (lost) await build();
-    lost = false;
-    online(true);
-    subscribe();
-    renewal = setInterval(subscribe, RENEW_MS);
-  };
-  socket.onclose = () => {
-    clearInterval(renewal);
-    lost = true;
-    online(false);
-    setTimeout(connect, 1000);
-  };
-  socket.onmessage = ({ data }) => {
+  /** Call `draw` with the tree, now if there is one, and whenever addresses have come or gone. */
+  onTree(draw) {
+    this.#treeListeners.add(draw);
+    if (this.#nodes.size) draw(this.tree);
+  }
+
+  /** Call `show(isConnected, why)` whenever that changes. */
+  onState(show) { this.#stateListeners.add(show); }
+
+  /** Set what is at an address, or call it if it is a command; of several values within a frame the newest goes. */
+  send(address, ...values) {
+    if (!this.#waiting.size) requestAnimationFrame(() => this.#flush());
+    this.#waiting.set(address, encode(address, ...values));
+    const node = this.#nodes.get(address);
+    if (node?.VALUE && node.TYPE.length === values.length) this.#show(address, values); // the server sends no echo
+  }
+
+  /** Fetch something else from the server. */
+  request(path, options) { return fetch(withToken(path), options); }
+
+  /** Fetch the tree and connect; when the connection ends, try again until it is there. */
+  async start() {
+    await this.#load().catch(() => {});
+    this.#connect();
+  }
+
+  async #load() {
+    const answer = await this.request(ROOT);
+    if (!answer.ok) {
+      this.#failure = await answer.text();
+      this.#tellState(false);
+      return;
+    }
+    this.tree = (await answer.json()).CONTENTS;
+    this.#nodes.clear();
+    this.#index(this.tree);
+    this.#stale = false;
+    for (const draw of this.#treeListeners) draw(this.tree);
+  }
+
+  #index(contents) {
+    for (const node of Object.values(contents)) {
+      this.#nodes.set(node.FULL_PATH, node);
+      if (node.CONTENTS) this.#index(node.CONTENTS);
+    }
+  }
+
+  #flush() {
+    if (this.#socket?.readyState === WebSocket.OPEN) for (const packet of this.#waiting.values()) this.#socket.send(packet);
+    this.#waiting.clear();
+  }
+
+  #connect() {
+    const socket = this.#socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${withToken("/")}`);
+    socket.binaryType = "arraybuffer";
+    let renewal = 0;
+    const subscribe = () => { for (const tree of [ROOT, `${ROOT}/n`]) socket.send(encode(`${tree}/subscribe`, RATE_HZ)); };
+    socket.onopen = async () => {
+      if (this.#stale) await this.#load();
+      if (this.#stale) return;
+      this.#tellState(true);
+      subscribe();
+      renewal = setInterval(subscribe, RENEW_MS);
+    };
+    socket.onclose = () => {
+      clearInterval(renewal);
+      this.#stale = true;
+      this.#tellState(false);
+      setTimeout(() => this.#connect(), RETRY_MS);
+    };
+    socket.onmessage = ({ data }) => this.#receive(data);
+  }
+
+  #receive(data) {
     if (typeof data === "string") {
-      if (JSON.parse(data).COMMAND === "PATH_CHANGED") build();
+      if (JSON.parse(data).COMMAND === "PATH_CHANGED") this.#load();
       return;
     }
     const { address, values } = decode(data);
-    if (shown.has(address)) shown.get(address)(...values);
-  };
+    this.#show(address, values);
+  }
+
+  #show(address, values) {
+    const node = this.#nodes.get(address);
+    if (node) node.VALUE = values;
+    for (const show of this.#watchers.get(address) ?? []) show(...values);
+  }
+
+  #tellState(is) { for (const show of this.#stateListeners) show(is, this.#failure); }
 }
 
-function online(is) {
-  $("light").className = is ? "on" : "";
-  $("light").setAttribute("aria-label", is ? "connected" : "not connected");
-  notice(is ? "" : "No connection to Gramophone; trying again…");
-}
-
-function notice(text) {
-  $("notice").textContent = text;
-  $("notice").hidden = !text;
-}
+export const connection = new Connection();
