@@ -26,7 +26,7 @@ LONGEST_FILE = 400
 SHORTEST_FILE = 40
 """A file that is shorter, and that only one other uses, belongs into that one."""
 MOST_ENGINE_FILES = 130
-"""Files of `realtime/` apart from the stages and the plug-in: those grow with what can be played, the rest should not."""
+"""Files of `realtime/` apart from stages and the plug-in: those grow with what can be played, the rest should not."""
 
 
 def sources(room):
