@@ -4,6 +4,8 @@ It checks each value once against the parameter table, holds the newest value of
 listeners, and passes changes on to a `Sink`, the session, which writes them to the memory that the worker reads. It
 knows no sockets, devices or processes.
 
+Actions (`switches.ACTIONS`) are set like switches and done by whoever has said `perform`, in the thread that set them.
+
 A macro is set here only: its targets go to the sink as if they had been set themselves, all at once. A target that is
 set by itself leaves the macro where it is; of both, what comes last is heard.
 """
@@ -21,12 +23,15 @@ from gramophone.models.parameters import Parameter, Value, lookup
 from gramophone.presets import Preset, load
 from gramophone.realtime.macros import macros_of, targets_at
 from gramophone.realtime.parameter_table import complete, table, values_of, with_values
-from gramophone.realtime.switches import SWITCHES
+from gramophone.realtime.switches import ACTIONS, SWITCHES, Action, Switch
 
 _Any = TypeVar("_Any")
 
 _REMEMBERED = 8
 _PATIENCE_S = 0.05
+
+Perform = Callable[[Value], None]
+"""Does an action: called with True for a button, with on or off for a toggle, with 0 to 1 for a fader."""
 
 Listener = Callable[[str, Value], None]
 """Called with the address of a parameter or the name of a switch and the new value, in the thread that set it."""
@@ -61,6 +66,7 @@ class Controller:
         self._lock = threading.RLock()
         self._sink, self._patience_s = sink, patience_s
         self._switches: dict[str, Value] = dict.fromkeys(SWITCHES, False)
+        self._performers: dict[str, Perform] = {}
         self._listeners: list[Listener] = []
         self._parameter_listeners: list[Callable[[], None]] = []
         self._failure_listeners: list[Callable[[Exception], None]] = []
@@ -75,6 +81,11 @@ class Controller:
     def parameters(self) -> Mapping[str, Parameter]:
         """Every parameter of the chain by its address, `stage.parameter`, in the order of the chain; macros first."""
         return self._parameters
+
+    @property
+    def actions(self) -> dict[str, Action]:
+        """The actions that somebody performs, by name."""
+        return {name: action for name, action in ACTIONS.items() if name in self._performers}
 
     @property
     def name(self) -> str:
@@ -100,7 +111,7 @@ class Controller:
         """
         with self._lock:
             lookup(self._known, address)
-            return self._switches[address] if address in SWITCHES else self._values[address]
+            return self._switches[address] if address in self._switches else self._values[address]
 
     def get_0to1(self, address: str) -> float:
         """Return the normalised value, 0 to 1, of a parameter or switch.
@@ -137,18 +148,28 @@ class Controller:
                 if address in self._macros:
                     asked |= targets_at(self._macros[address], float(value), self._parameters)
             new = {address: value for address, value in asked.items() if value != self.get(address)}
-            heard = {address: value for address, value in new.items() if address not in self._macros}
+            silent = {*self._macros, *self._performers}
+            heard = {address: value for address, value in new.items() if address not in silent}
             if heard:
                 self._sink.set_many(heard)
             for address, value in new.items():
-                if address not in SWITCHES:
-                    self._values[address] = value
-                elif SWITCHES[address].momentary:
-                    continue
-                else:
-                    self._switches[address] = value
-                for listener in list(self._listeners):
-                    listener(address, value)
+                self._keep(address, value)
+        for address in [address for address in new if address in self._performers]:
+            self._performers[address](new[address])  # unlocked: it may have to wait for another thread that sets values
+
+    def perform(self, performers: Mapping[str, Perform]) -> None:
+        """Let actions be done from now on, each of those named by its function; before that there are none."""
+        with self._lock:
+            self._performers |= performers
+            self._switches |= {name: ACTIONS[name].parameter.default for name in performers}
+            self._know()
+            self._notify_parameters()
+
+    def show(self, action: str, value: Value) -> None:
+        """Take note of where a toggle or fader stands that has moved by itself; nothing is performed."""
+        with self._lock:
+            if self._switches.get(action) != value:
+                self._keep(action, value)
 
     def set(self, address: str, value: object) -> None:
         """Set a parameter or switch, in the parameter's unit.
@@ -258,6 +279,15 @@ class Controller:
         """Call `listener` with why a preset that took long could not be prepared; call what is returned to end that."""
         return self._subscribe(self._failure_listeners, listener)
 
+    def _keep(self, address: str, value: Value) -> None:
+        """Note a new value and call the listeners; of what is momentary there is nothing to note."""
+        row = SWITCHES.get(address) or ACTIONS.get(address)
+        if row and row.momentary:
+            return
+        (self._switches if row else self._values)[address] = value
+        for listener in list(self._listeners):
+            listener(address, value)
+
     def _remember_and_take(self, preset: Preset, given: Preset) -> None:
         self._played.append((self._given, self.preset))
         self._take(preset, given)
@@ -265,9 +295,13 @@ class Controller:
 
     def _take(self, preset: Preset, given: Preset) -> None:
         self._parameters, self._macros = table(preset), macros_of(preset)
-        self._known = {**{name: switch.parameter for name, switch in SWITCHES.items()}, **self._parameters}
+        self._know()
         self._preset, self._given = preset, given
         self._values = values_of(preset)
+
+    def _know(self) -> None:
+        rows: dict[str, Switch | Action] = {**SWITCHES, **self.actions}
+        self._known = {**{name: row.parameter for name, row in rows.items()}, **self._parameters}
 
     def _notify_parameters(self) -> None:
         self.generation += 1

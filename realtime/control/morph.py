@@ -7,7 +7,7 @@ else (switches, choices, files, and stages that only one of the presets has) cha
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gramophone.models.parameters import Parameter, Value
 from gramophone.presets import MACRO, Preset, StageSettings
@@ -56,6 +56,40 @@ class Morph:
         return nearer.with_values(
             {place: _between(parameter, start, end, position) for parameter, place, start, end in self._shared}
         )
+
+
+class Morpher:
+    """The way that was chosen last between two presets, named as `find` finds them, and where on it the sound is.
+
+    Any thread may call.
+    """
+
+    def __init__(self, controller: Controller, find: Callable[[str], Preset]) -> None:
+        self._controller, self._find = controller, find
+        self.names: tuple[str, str] | None = None
+        """The two presets by name; None before the first."""
+        self.position = 0.0
+        """Where on the way, 0 to 1."""
+        self._morph: tuple[tuple[Preset, Preset], Morph] | None = None
+
+    def move(self, position: float, names: tuple[str, str]) -> None:
+        """Go to a position, 0 to 1, of the way between two presets by name.
+
+        Raises:
+            PresetError, RefusedError: there is no such preset, or it does not fit.
+        """
+        ends = self._find(names[0]), self._find(names[1])
+        self.names, self.position = names, position
+        if self._morph and self._morph[0] == ends:
+            play(self._controller, self._morph[1].at(position))
+        else:  # which may take long: plug-ins are asked for their parameters
+            self._controller.prepare(lambda: (ends, Morph(*ends)), self._begin)
+        if "morph" in self._controller.actions:
+            self._controller.show("morph", position)
+
+    def _begin(self, morph: tuple[tuple[Preset, Preset], Morph]) -> None:
+        self._morph = morph
+        play(self._controller, morph[1].at(self.position))
 
 
 def play(controller: Controller, preset: Preset) -> None:

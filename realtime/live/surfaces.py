@@ -45,6 +45,7 @@ class Surfaces:
             OSError: a port is taken, or the host is open to others without a list of those allowed.
         """
         from gramophone.realtime.control.osc import AddressSpace, ErrorLog, osc_server
+        from gramophone.realtime.control.performance.actions import Performance
 
         def publish(news: str) -> None:
             show_news(news)
@@ -68,6 +69,7 @@ class Surfaces:
             saver=saver,
             router=session,
         )
+        Performance(controller, space.library, space.morpher, controller_map)
         session.on_refused = go_back
         controller.listen_failures(report_failure)
         for part in (controller_map, space, saver):

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from gramophone.models.parameters import Parameter, ParameterError, Value, lookup
 from gramophone.presets import Preset
 from gramophone.realtime.midi.clock import SYNCED_UNITS
-from gramophone.realtime.switches import SWITCHES
+from gramophone.realtime.switches import ACTIONS, SWITCHES, is_button
 
 KINDS = ("cc", "cc14", "nrpn", "rpn", "bend", "pressure", "polypressure", "note", "clock")
 RELATIVE = ("twos-complement", "binary-offset", "signed-bit")
@@ -28,7 +28,7 @@ _LAST_NUMBER = {"cc": 119, "cc14": 31, "nrpn": 16383, "rpn": 16383, "polypressur
 _DISPLAYED = {"cc": "CC", "cc14": "CC 14-bit", "nrpn": "NRPN", "rpn": "RPN", "polypressure": "key pressure"}
 
 KEYS = (
-    Parameter("knob", "", "what it sets: stage.parameter, or bypass, mute, panic"),
+    Parameter("knob", "", "what it sets: stage.parameter, or a switch or action: bypass, mute, next-preset ..."),
     Parameter("control", "cc", "the kind of control; clock for a time in beats", choices=KINDS),
     Parameter("number", 0.0, "of the controller, parameter or note", range=(0, 16383)),
     Parameter("channel", 0.0, "1 to 16; 0 for any", range=(0, 16)),
@@ -142,8 +142,8 @@ def check_knob(mapping: ControlMapping, knobs: Mapping[str, Parameter]) -> None:
     Raises:
         ParameterError: it is not.
     """
-    if mapping.knob in SWITCHES and mapping.control != "clock":
-        if SWITCHES[mapping.knob].momentary and mapping.mode == "toggle":
+    if mapping.knob in SWITCHES | ACTIONS and mapping.control != "clock":
+        if is_button(mapping.knob) and mapping.mode == "toggle":
             raise ParameterError(f"mode = 'toggle': {mapping.knob} cannot be left on; use momentary")
         return
     knob = lookup(knobs, mapping.knob)

@@ -22,7 +22,7 @@ from gramophone.realtime.midi.clock import from_beats
 from gramophone.realtime.midi.decoder import TOP_7, TOP_14, Beat, Event, Moved, Program, Stepped
 from gramophone.realtime.midi.mapping import ControlMapping, check_knob, with_mappings
 from gramophone.realtime.parameter_table import mappings_of
-from gramophone.realtime.switches import SWITCHES
+from gramophone.realtime.switches import ACTIONS, SWITCHES, is_button
 
 _log = logging.getLogger(__name__)
 _MOST_ERRORS = 100
@@ -75,7 +75,7 @@ class ControllerMap:
         self._lock = threading.RLock()
         self._given_programs = programs
         self._follows_presets = mappings is None
-        self._pressed = {name: False for name, switch in SWITCHES.items() if switch.momentary}
+        self._pressed: set[str] = set()
         self._learner: Learner | None = None
         self._learned: Learned | None = None
         self._tempo = Tempo()
@@ -140,7 +140,8 @@ class ControllerMap:
         """
         self.check_learnable(address)
         with self._lock:
-            self._learner = Learner(address, self._controller.parameters.get(address))
+            action = ACTIONS[address].parameter if address in ACTIONS else None
+            self._learner = Learner(address, self._controller.parameters.get(address, action))
             self._learned = done
         self._notify()
 
@@ -294,20 +295,23 @@ class ControllerMap:
 
     def _position(self, address: str) -> float | None:
         """Return the parameter's normalised value; None if the preset has no such parameter, or it is a file name."""
-        if address in self._pressed:
-            return float(self._pressed[address])
+        if is_button(address):
+            return float(address in self._pressed)
         knob = self._controller.parameters.get(address)
-        if address not in SWITCHES and (knob is None or (isinstance(knob.default, str) and not knob.choices)):
+        if address in SWITCHES or address in self._controller.actions:
+            return self._controller.get_0to1(address)
+        if knob is None or (isinstance(knob.default, str) and not knob.choices):
             return None
         return self._controller.get_0to1(address)
 
     def _put(self, address: str, position: float) -> None:
-        if address not in self._pressed:
+        pressed = position >= 0.5
+        if not is_button(address):
             self._controller.set_0to1(address, position)
-        elif self._pressed[address] != (position >= 0.5):
-            self._pressed[address] = position >= 0.5
-            self._controller.set(address, self._pressed[address])
-            self._note_change(address, self._pressed[address])
+        elif (address in self._pressed) != pressed:
+            (self._pressed.add if pressed else self._pressed.discard)(address)
+            self._controller.set(address, pressed)
+            self._note_change(address, pressed)
 
     def _note_change(self, address: str, value: Value) -> None:
         """Note that a value was changed, and whether by one of our own controls. Runs in any thread; takes no lock."""

@@ -19,6 +19,7 @@ from itertools import pairwise
 from gramophone.models.parameters import Parameter
 from gramophone.realtime.midi.decoder import Control, Event, Moved, Stepped
 from gramophone.realtime.midi.mapping import RELATIVE, ControlMapping
+from gramophone.realtime.switches import is_button
 
 _LEAST_TRAVEL = 8
 _PRESSED_HARD = 64
@@ -28,7 +29,7 @@ _MOST_SEEN = 64
 
 
 class Learner:
-    """Finds a control for the parameter `knob` at `address` (None: bypass, mute or panic): events in, a mapping out."""
+    """Finds a control for the parameter `knob` at `address` (None: a switch): events in, a mapping out."""
 
     def __init__(self, address: str, knob: Parameter | None) -> None:
         self.address = address
@@ -88,7 +89,7 @@ class Learner:
         return len(values) > 1 and values[-1] == 0 and values[-2] > 0
 
     def _button_mode(self) -> str:
-        if self.address == "panic":
+        if is_button(self.address):
             return "momentary"
         return "toggle" if self._is_switch else "absolute"
 

@@ -9,7 +9,9 @@ from typing import NamedTuple
 from gramophone.models.parameters import Parameter
 from gramophone.realtime.control.controller import Change, Controller
 from gramophone.realtime.control.midi.controller_map import ControllerMap
+from gramophone.realtime.control.morph import Morpher
 from gramophone.realtime.control.osc.commands import (
+    ActionMethod,
     LearnMethod,
     MorphMethod,
     OrderMethod,
@@ -75,6 +77,7 @@ class AddressSpace:
         self._controller, self._controller_map, self._saver, self._router = controller, controller_map, saver, router
         self._meters: Meters = meters or dict
         self._version = 0
+        self.morpher = Morpher(controller, self.library.preset)
         self._fixed = self._commands()
         self._built = self._build()
         self._end = controller.listen(lambda _address, _value: self._changed())
@@ -163,6 +166,9 @@ class AddressSpace:
         methods: dict[str, OscMethod] = {method.path: method for method in self._meter_methods()} | self._fixed
         order = OrderMethod(f"{ROOT}/order", self._controller)
         methods[order.path] = order
+        for name, action in self._controller.actions.items():
+            if action.kind != "fader":  # the one fader, the morph, has a method of its own
+                methods[f"{ROOT}/{name}"] = ActionMethod(f"{ROOT}/{name}", action, self._controller)
         for address, parameter in parameters.items():
             path = address.replace(".", "/")
             methods[f"{ROOT}/{path}"] = ParameterMethod(
@@ -180,7 +186,7 @@ class AddressSpace:
         controller_map = self._controller_map
         if not controller_map:
             return
-        for address in (*SWITCHES, *parameters):
+        for address in (*SWITCHES, *self._controller.actions, *parameters):
             knob = parameters.get(address)
             if not knob or knob.choices or not isinstance(knob.default, str):
                 path = f"{ROOT}/midi/control/{address.replace('.', '/')}"
@@ -197,7 +203,7 @@ class AddressSpace:
     def _commands(self) -> dict[str, OscMethod]:
         methods = [
             PresetMethod(f"{ROOT}/preset", self._controller, self.library),
-            MorphMethod(f"{ROOT}/morph", self._controller, self.library),
+            MorphMethod(f"{ROOT}/morph", self.morpher, self.library),
             *(SwitchMethod(f"{ROOT}/{name}", switch, self._controller) for name, switch in SWITCHES.items()),
             self.notices,
         ]

@@ -10,14 +10,14 @@ from gramophone.presets import Preset, PresetError, name_of
 from gramophone.realtime.control.controller import Change, Controller
 from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.control.midi.tempo import LAST_BPM
-from gramophone.realtime.control.morph import Morph, play
-from gramophone.realtime.control.osc.library import Library
+from gramophone.realtime.control.morph import Morpher
+from gramophone.realtime.control.osc.library import FIRST_WAY, Library
 from gramophone.realtime.control.osc.method import Answer, OscMethod, Ranges
 from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.arguments import RefusedError
 from gramophone.realtime.osc.packet import Message
-from gramophone.realtime.switches import Switch
+from gramophone.realtime.switches import Action, Switch
 
 Learned = Callable[[str, str], None]
 """Called with a parameter's address and its control now, in words; empty where there is none."""
@@ -141,54 +141,44 @@ class MorphMethod(OscMethod):
     types = "ssf"
     changes_parameters = True
 
-    def __init__(self, path: str, controller: Controller, library: Library) -> None:
+    def __init__(self, path: str, morpher: Morpher, library: Library) -> None:
         super().__init__(path, path, "from one preset (0) to another (1); a position alone moves along the same way")
-        self._controller, self._library = controller, library
-        self._names: tuple[str, str] | None = None
-        self._position = 0.0
-        self._morph: tuple[tuple[Preset, Preset], Morph] | None = None
+        self._morpher, self._library = morpher, library
 
     @property
     def ranges(self) -> Ranges:
-        """The names of all presets, twice, and the position, 0 to 1."""
-        return ({"VALS": self._library.presets}, {"VALS": self._library.presets}, {"MIN": 0.0, "MAX": 1.0})
+        """The names of all presets and snapshots, twice, and the position, 0 to 1."""
+        names = [*self._library.presets, *sorted(self._library.snapshots)]
+        return ({"VALS": names}, {"VALS": names}, {"MIN": 0.0, "MAX": 1.0})
 
     def check(self, message: Message) -> tuple[tuple[str, str], float]:
         """Return the two presets' names and the position."""
         if message.types[:2] == "ss":
             first, second = message.arguments[:2]
-            self._library.preset(first)
-            self._library.preset(second)
             names = first, second
-        elif len(message.types) == 1 and self._names:
-            names = self._names
+        elif len(message.types) == 1 and (self._morpher.names or self._library.snapshots):
+            names = self._morpher.names or FIRST_WAY
         else:
             raise arguments.mistyped(message, "two presets and a position; then positions alone")
+        for name in names:
+            self._library.preset(name)
         where = Message(message.address, message.types[-1:], message.arguments[-1:])
         position = arguments.number(where)
         if len(message.types) not in (1, 3) or not 0 <= position <= 1:
             raise RefusedError(
                 "refused value", f"{message.address}: position {position:g}: expected a number from 0 to 1"
             )
-        self._names = names
+        self._morpher.names = names
         return names, position
 
     def write(self, checked: tuple[tuple[str, str], float]) -> None:
         """Set the interpolated values."""
-        names, self._position = checked
-        ends = self._library.preset(names[0]), self._library.preset(names[1])
-        if self._morph and self._morph[0] == ends:
-            play(self._controller, self._morph[1].at(self._position))
-        else:  # which may take long: plug-ins are asked for their parameters
-            self._controller.prepare(lambda: (ends, Morph(*ends)), self._begin)
-
-    def _begin(self, morph: tuple[tuple[Preset, Preset], Morph]) -> None:
-        self._morph = morph
-        play(self._controller, morph[1].at(self._position))
+        names, position = checked
+        self._morpher.move(position, names)
 
     def read(self) -> Answer:
         """Return the two presets and the position that were set last; () before the first."""
-        return (*self._names, self._position) if self._names else ()
+        return (*self._morpher.names, self._morpher.position) if self._morpher.names else ()
 
 
 class OrderMethod(OscMethod):
@@ -224,8 +214,9 @@ class SwitchMethod(OscMethod):
     types = "T"
     together = True
 
-    def __init__(self, path: str, switch: Switch, controller: Controller) -> None:
+    def __init__(self, path: str, switch: Switch | Action, controller: Controller) -> None:
         super().__init__(path, switch.name, switch.description)
+        self.tags = (f"key {switch.key}",) if switch.key else ()
         self._controller, self._momentary = controller, switch.momentary
         if switch.momentary:
             self.types, self.readable = "I", False
@@ -243,6 +234,13 @@ class SwitchMethod(OscMethod):
     def read(self) -> Answer:
         """Return whether it is on."""
         return (bool(self._controller.get(self.key)),)
+
+
+class ActionMethod(SwitchMethod):
+    """One of `ACTIONS` that is a button or a toggle; after it other addresses may be there."""
+
+    changes_parameters = True
+    together = False
 
 
 class SaveMethod(OscMethod):

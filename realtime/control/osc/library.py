@@ -9,6 +9,9 @@ from typing import NamedTuple
 from gramophone.presets import CLIPS, Preset, names, path_of, read
 from gramophone.realtime.osc.arguments import RefusedError
 
+FIRST_WAY = ("snapshot-1", "snapshot-2")
+"""Between what a morph moves as long as nothing has been chosen."""
+
 
 class _Read(NamedTuple):
     """A preset of the library, and when its file was written, in ns."""
@@ -24,6 +27,8 @@ class Library:
         self._extra = {preset.name: preset for preset in extra if not _is_in_library(preset)}
         self._clips = {clip.name: clip for clip in sorted(CLIPS.iterdir())}
         self._read: dict[str, _Read] = {}
+        self.snapshots: dict[str, Preset] = {}
+        """What has been kept of this performance, by name, `snapshot-1` and so on."""
 
     @property
     def presets(self) -> list[str]:
@@ -36,12 +41,14 @@ class Library:
         return list(self._clips)
 
     def preset(self, name: str) -> Preset:
-        """Return a preset by name.
+        """Return a preset, or a snapshot, by name.
 
         Raises:
             RefusedError: there is none of this name.
             PresetError: its file is no preset any more.
         """
+        if name in self.snapshots:
+            return self.snapshots[name]
         known = self._read.get(name)
         if known and _written(known) == known.written:  # a morph reads the same ones again and again
             return known.preset

@@ -24,6 +24,8 @@ class OscMethod(ABC):
     unit: str = ""
     clips: bool = False
     default: Answer = ()
+    tags: tuple[str, ...] = ()
+    """Marks for clients: `key r`, the key of the page that does the same."""
     readable: bool = True
     writable: bool = True
     changes_parameters: ClassVar[bool] = False

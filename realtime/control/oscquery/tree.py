@@ -20,6 +20,7 @@ ATTRIBUTES = (
     "DESCRIPTION",
     "UNIT",
     "CLIPMODE",
+    "TAGS",
     "DEFAULT_VALUE",
 )
 """What a node may hold; DEFAULT_VALUE is libossia's addition to the proposal."""
@@ -77,6 +78,8 @@ def _described(method: OscMethod) -> Node:
     if method.ranges:
         node["RANGE"] = list(method.ranges)
         node["CLIPMODE"] = [_clip_mode(method, each) for each in method.ranges]
+    if method.tags:
+        node["TAGS"] = list(method.tags)
     if method.unit:
         node["UNIT"] = [_UNITS.get(method.unit, method.unit)]
     return node
