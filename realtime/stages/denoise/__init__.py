@@ -1,0 +1,1 @@
+"""The denoise stage: less noise around a voice."""
