@@ -112,6 +112,7 @@ class PresetMethod(OscMethod):
 
     types = "s"
     changes_parameters = True
+    takes_a_while = True
 
     def __init__(self, path: str, controller: Controller, library: Library) -> None:
         super().__init__(path, path, "fade over to a preset, by name")
@@ -140,6 +141,7 @@ class MorphMethod(OscMethod):
 
     types = "ssf"
     changes_parameters = True
+    takes_a_while = True
 
     def __init__(self, path: str, morpher: Morpher, library: Library) -> None:
         super().__init__(path, path, "from one preset (0) to another (1); a position alone moves along the same way")
@@ -185,6 +187,7 @@ class OrderMethod(OscMethod):
     """Put the stages into another order and fade over to it."""
 
     changes_parameters = True
+    takes_a_while = True
 
     def __init__(self, path: str, controller: Controller) -> None:
         super().__init__(path, path, "the stages in the order that the sound takes; send them all in another order")
@@ -251,6 +254,7 @@ class SaveMethod(OscMethod):
 
     types = "s"
     readable = False
+    takes_a_while = True
 
     def __init__(self, path: str, saver: PresetSaver) -> None:
         super().__init__(path, path, "save what plays, values and mappings and all, as a preset of this name")

@@ -17,6 +17,7 @@ from gramophone.models.parameters import ParameterError
 from gramophone.presets import PresetError
 from gramophone.realtime.control.osc.address_space import NORMALISED, ROOT, AddressSpace
 from gramophone.realtime.control.osc.method import OscMethod
+from gramophone.realtime.control.osc.peer_news import PeerNews
 from gramophone.realtime.control.osc.subscriptions import LIFETIME_S, USUAL_HZ, Subscriptions
 from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.arguments import RefusedError
@@ -156,6 +157,7 @@ class Dispatcher(Generic[P]):
         self._pending: PendingWrites[P] = PendingWrites()
         self._scheduler: BundleScheduler[P] = BundleScheduler()
         self._subscriptions: Subscriptions[P] = Subscriptions(space)
+        self._news: PeerNews[P] = PeerNews(space.notices)
         self._own: dict[str, Callable[[Message, P, float], None]] = {
             f"{ROOT}/subscribe": self._subscribe,
             f"{NORMALISED}/subscribe": self._subscribe,
@@ -177,19 +179,21 @@ class Dispatcher(Generic[P]):
                     self._scheduler.put(due, message, peer)
             self._process_all([(message, peer) for due, message in timed if due <= wall_s], now)
         except PacketError as error:
-            self._space.errors.add("malformed", str(error), about=str(peer))
+            self.refuse(RefusedError("malformed", str(error)), str(peer), peer, now)
         except RefusedError as error:
-            self._space.errors.add(error.kind, str(error))
+            self.refuse(error, "", peer, now)
 
     def advance(self, now: float) -> None:
         """Write what waits and what has become due, reply, and send to the subscribers."""
         self._process_all(self._scheduler.due(self._wall()), now)
         self._write_pending(now)
+        for peer, news in self._news.due(now):
+            self._send_news(news, peer)
         try:
             for peer, packet in self._subscriptions.tick(now):
                 self._send(packet, peer)
         except Exception as error:  # meters are other people's code
-            self._count_error(error, "subscription")
+            self._count(error, "subscription")
 
     def wait_s(self, now: float) -> float | None:
         """Return how long nothing will be due; None for ever."""
@@ -200,13 +204,26 @@ class Dispatcher(Generic[P]):
             waits.append(self._scheduler.next_due - self._wall())
         if self._pending.holds_messages:
             waits.append(_PRESET_POLL_S)
-        if self._subscriptions.next_at is not None:
-            waits.append(self._subscriptions.next_at - now)
+        for at in (self._subscriptions.next_at, self._news.next_at(now)):
+            if at is not None:
+                waits.append(at - now)
         return max(min(waits), 0.0) if waits else None
 
     def forget(self, peer: P) -> None:
-        """End the subscriptions of a peer that has gone."""
+        """End the subscriptions of a peer that has gone, and tell it nothing more."""
         self._subscriptions.remove(peer)
+        self._news.forget(peer)
+
+    def refuse(self, error: Exception, about: str, peer: P, now: float) -> None:
+        """Count an error about an address, and tell the peer that caused it, at `/gramophone/news`.
+
+        What comes to that address is itself an answer, another program's: answering it, two could go on for ever.
+        """
+        sentence = self._count(error, about)
+        if about != self._space.notices.path:
+            news = self._news.refuse(peer, sentence, now)
+            if news:
+                self._send_news(news, peer)
 
     def _process_all(self, messages: list[tuple[Message, P]], now: float) -> None:
         """Process the messages of a bundle: queries among them are answered when all values are set."""
@@ -227,7 +244,7 @@ class Dispatcher(Generic[P]):
             else:
                 self._apply(message, peer, now)
         except Exception as error:
-            self._count_error(error, message.address)
+            self.refuse(error, message.address, peer, now)
 
     def _process_behind(self, message: Message, peer: P) -> None:
         """While a preset change waits or is under way: check what changes it again now, all else behind the change."""
@@ -245,22 +262,22 @@ class Dispatcher(Generic[P]):
                 self._send(encode(method.path, method.read()), peer)
             return
         for method in methods:
-            self._put(method, message._replace(address=method.path), peer)
+            self._put(method, message._replace(address=method.path), peer, now)
 
-    def _put(self, method: OscMethod, message: Message, peer: P) -> None:
+    def _put(self, method: OscMethod, message: Message, peer: P, now: float) -> None:
         try:
             checked = method.check(message)
             if checked is not None:
                 self._pending.put(PendingWrite(method, checked, peer))
         except RefusedError as error:
             self._subscriptions.has_set(peer, method, taken=False)
-            self._space.errors.add(error.kind, str(error), about=method.path)
+            self.refuse(error, method.path, peer, now)
 
     def _write_pending(self, now: float) -> None:
         while self._pending or (self._pending.holds_messages and not self._space.changing):
             writes, behind = self._pending.take()
             for write in self._write_together(writes):
-                self._write(write)
+                self._write(write, now)
             for message, peer in behind:
                 self._process(message, peer, now)
 
@@ -277,12 +294,16 @@ class Dispatcher(Generic[P]):
             self._subscriptions.has_set(write.peer, write.method, taken=True)
         return [write for write in writes if not write.method.together]
 
-    def _write(self, write: PendingWrite[P]) -> None:
+    def _write(self, write: PendingWrite[P], now: float) -> None:
+        method, checked, peer = write
+        if method.takes_a_while and not self._subscriptions.targets(peer):
+            self._news.expect(peer, now)  # before: a thread may have done it by the time that `write` returns
         try:
-            write.method.write(write.checked)
-            self._subscriptions.has_set(write.peer, write.method, taken=True)
+            method.write(checked)
+            self._subscriptions.has_set(peer, method, taken=True)
         except Exception as error:  # stages may be other people's code
-            self._count_error(error, write.method.path)
+            self._subscriptions.has_set(peer, method, taken=False)
+            self.refuse(error, method.path, peer, now)
 
     def _subscribe(self, message: Message, peer: P, now: float) -> None:
         rate, target = USUAL_HZ, peer
@@ -313,10 +334,19 @@ class Dispatcher(Generic[P]):
         else:
             self._space.errors.add("answer dropped", f"more than {_MOST_OUTGOING} answers wait")
 
-    def _count_error(self, error: Exception, about: str) -> None:
+    def _send_news(self, news: tuple[int, str], peer: P) -> None:
+        """Send to where the peer has its values sent, or else to the peer itself."""
+        packet = encode(self._space.notices.path, news)
+        for target in self._subscriptions.targets(peer) or {peer}:
+            self._send(packet, target)
+
+    def _count(self, error: Exception, about: str) -> str:
+        """Count an error and return it as a sentence for the network, which names no folders."""
         if isinstance(error, RefusedError):
             self._space.errors.add(error.kind, str(error), about=about)
-        elif isinstance(error, ParameterError | PresetError):
+            return str(error)
+        if isinstance(error, ParameterError | PresetError):
             self._space.errors.add("refused value", f"{about}: {error}", about=about)
         else:
             self._space.errors.add("internal", f"{about}: {type(error).__name__}: {error}", about=about)
+        return f"{about}: {error}" if isinstance(error, ParameterError) else f"{about} failed; the terminal says why"

@@ -17,7 +17,8 @@ class OscMethod(ABC):
 
     `key` names what it sets: of writes that wait for the same key only the newest counts.
     `changes_parameters` says that other addresses may come and go when it is written, `together` that the controller
-    sets its `key` at once with others: `check` returns a `Change` for `AddressSpace.apply`.
+    sets its `key` at once with others: `check` returns a `Change` for `AddressSpace.apply`. `takes_a_while` says that
+    what became of it may be known only after `write` has returned; a notice tells it.
     """
 
     types: str = "f"
@@ -30,6 +31,7 @@ class OscMethod(ABC):
     writable: bool = True
     changes_parameters: ClassVar[bool] = False
     together: ClassVar[bool] = False
+    takes_a_while: ClassVar[bool] = False
 
     def __init__(self, path: str, key: str, description: str) -> None:
         self.path = path

@@ -7,8 +7,10 @@ plays.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
@@ -88,6 +90,7 @@ def route_commands(root: str, router: Router) -> Iterator[OscMethod]:
 Meters = Callable[[], Mapping[str, float]]
 """Levels by name, such as `input.peak_db`; called often, must not block."""
 
+_NOTICES_KEPT = 20
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -117,14 +120,26 @@ class NoticeMethod(ReadOnlyMethod):
     """The last notice to the performer, a sentence, with its number: 1, 2, and so on."""
 
     def __init__(self, path: str, changed: Callable[[], None]) -> None:
-        super().__init__(path, "is", "the last notice and its number", lambda: self._last)
-        self._last: Answer = ()
+        super().__init__(path, "is", "the last notice and its number", self._last)
+        self._recent: deque[tuple[int, str]] = deque(maxlen=_NOTICES_KEPT)
+        self._numbers = itertools.count(1)
         self._changed = changed
+
+    def take_number(self) -> int:
+        """Return the next number, for what one peer alone is sent."""
+        return next(self._numbers)
 
     def publish(self, text: str) -> None:
         """Replace the notice; `text` goes over the network, so it must not name folders."""
-        self._last = (int(self._last[0]) + 1 if self._last else 1, text)
+        self._recent.append((self.take_number(), text))
         self._changed()
+
+    def since(self, number: int) -> list[tuple[int, str]]:
+        """Return the notices, of the last few, that have a higher number."""
+        return [notice for notice in self._recent.copy() if notice[0] > number]
+
+    def _last(self) -> Answer:
+        return self._recent[-1] if self._recent else ()
 
 
 class MeterMethod(ReadOnlyMethod):

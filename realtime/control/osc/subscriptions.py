@@ -67,6 +67,10 @@ class Subscriptions(Generic[P]):
         for key in [key for key in self._all if key[0] == target and normalised in (None, key[1])]:
             del self._all[key]
 
+    def targets(self, owner: P) -> set[P]:
+        """Return where the values that `owner` has subscribed to are sent."""
+        return {target for (target, _), each in self._all.items() if each.owner == owner}
+
     def has_set(self, owner: P, method: OscMethod, taken: bool) -> None:
         """Note that `owner` has set a value and knows it; or, if the value was refused, that it does not."""
         for (_, normalised), each in self._all.items():

@@ -137,14 +137,15 @@ class WebSocketClients:
 
     def receive(self, client: WebSocketClient, frame: Frame) -> None:
         """Take in a frame: text is a command of OSCQuery, binary is an OSC packet."""
+        now = time.monotonic()
         if isinstance(frame, bytes):
-            self._dispatcher.receive(frame, client, time.monotonic())
-            self._deliver()  # now: the replies to one busy client must not delay another's
+            self._dispatcher.receive(frame, client, now)
         else:
             try:
                 client.listening.command(frame)
             except RefusedError as error:
-                self._space.errors.add(error.kind, str(error))
+                self._dispatcher.refuse(error, "", client, now)
+        self._deliver()  # now: the replies to one busy client must not delay another's
         self._woken.set()
 
     async def run(self) -> None:

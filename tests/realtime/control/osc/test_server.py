@@ -139,6 +139,7 @@ def test_a_sink_that_fails_does_not_stop_the_thread(setup, server):
     with peer_of(server.port) as peer:
         peer.send(encode(ROOM, (0.125,)))
         peer.send(encode("/gramophone/errors"))
+        assert peer.receive().arguments == (1, "/gramophone/hall/room failed; the terminal says why")
         assert peer.receive().arguments == ("internal", 1)
         setup.sink.set_many = works
         peer.send(encode(ROOM, (0.25,)))

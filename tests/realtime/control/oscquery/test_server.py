@@ -171,6 +171,7 @@ def test_any_text_is_a_command_or_refused(text):
 def test_junk_on_a_websocket_is_counted_and_survived(setup, socket):
     for junk in ("{", "[]", command("LISTEN", "/nowhere"), command("EXPLODE", "/"), "[" * 4000, b"", os.urandom(64)):
         socket.send(junk)
+        assert decode(socket.recv(10)).address == "/gramophone/news"
     socket.send(encode("/gramophone/errors"))
     assert decode(socket.recv(10)).arguments == ("malformed", 6, "unknown address", 1)
 
