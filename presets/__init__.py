@@ -3,12 +3,11 @@
 The law of this room: data, not code; a preset states what plays, never how.
 """
 
-from gramophone.presets.checks import PresetError
+from gramophone.presets.checks import PresetError, name_of
 from gramophone.presets.library import (
     DEFAULT,
     is_own,
     load,
-    name_of,
     names,
     own_folder,
     path_of,

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 Scalar = float | bool | str
 
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+"""A name that is safe as a file's on every system, but for those that Windows reserves."""
+_RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
+"""Windows reserves these as device names."""
+_LONGEST_TITLE = 200
 _INTEGERS = range(-(2**63), 2**63)
 """What TOML requires a reader to hold; a longer one would not fit into a float either."""
 
@@ -61,3 +68,18 @@ def repeated(items: Iterable[str]) -> Iterator[str]:
         if item in seen:
             yield item
         seen.add(item)
+
+
+def name_of(text: str) -> str:
+    """Return the name made of a text: small letters and digits, joined by `-`, 64 at most.
+
+    Raises:
+        PresetError: no name can be made of it.
+    """
+    if len(text) > _LONGEST_TITLE or not text.isprintable() or not {"/", "\\"}.isdisjoint(text):
+        raise PresetError(f"name {text[:40]!r}: expected a short one without / or \\")
+    plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:64].rstrip("-")
+    if not NAME.fullmatch(name) or _RESERVED.fullmatch(name):
+        raise PresetError(f"name {text[:40]!r}: expected letters or digits in it, as in 'late-night-2'")
+    return name

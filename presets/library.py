@@ -7,20 +7,14 @@ are saved by name and never by path, and no name leads out of that folder.
 from __future__ import annotations
 
 import os
-import re
-import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
-from gramophone.presets.checks import PresetError
+from gramophone.presets.checks import NAME, PresetError, name_of
 from gramophone.presets.preset import Preset, read, save
 
 FACTORY = Path(__file__).parent / "factory"
 DEFAULT = "default"
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-_RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
-"""Windows reserves these as device names."""
-_LONGEST_TITLE = 200
 
 
 def own_folder() -> Path:
@@ -38,7 +32,7 @@ def unnamed() -> dict[Path, str]:
     """Return the preset files of the user's own folder that no name calls, each with the reason."""
     found = {}
     for path in sorted(own_folder().glob("*.toml")):
-        if not _NAME.fullmatch(path.stem):
+        if not NAME.fullmatch(path.stem):
             found[path] = "its name is no preset's; expected small letters, digits and '-'"
         elif not _is_own(path):
             found[path] = "not a file of this folder"
@@ -75,21 +69,6 @@ def path_of(name: str) -> Path:
     return (FACTORY if name in _factory_names() else own_folder()) / f"{name}.toml"
 
 
-def name_of(text: str) -> str:
-    """Return the name made of a text: small letters and digits, joined by `-`, 64 at most.
-
-    Raises:
-        PresetError: no name can be made of it.
-    """
-    if len(text) > _LONGEST_TITLE or not text.isprintable() or not {"/", "\\"}.isdisjoint(text):
-        raise PresetError(f"name {text[:40]!r}: expected a short one without / or \\")
-    plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
-    name = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:64].rstrip("-")
-    if not _NAME.fullmatch(name) or _RESERVED.fullmatch(name):
-        raise PresetError(f"name {text[:40]!r}: expected letters or digits in it, as in 'late-night-2'")
-    return name
-
-
 def save_own(preset: Preset, wanted: str = "", replaces: bool = True) -> Preset:
     """Save `preset` in the user's own folder and return it as it is there, by name and path.
 
@@ -120,4 +99,4 @@ def _factory_names() -> list[str]:
 
 def _is_own(path: Path) -> bool:
     """Whether a file of the own folder can be called by name: links must not lead elsewhere."""
-    return bool(_NAME.fullmatch(path.stem)) and path.is_file() and path.resolve().parent == path.parent.resolve()
+    return bool(NAME.fullmatch(path.stem)) and path.is_file() and path.resolve().parent == path.parent.resolve()

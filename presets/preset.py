@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any
 
 from gramophone.presets.atomic import atomic_write
 from gramophone.presets.checks import PresetError, Scalar, repeated, scalars, tables, text_at
+from gramophone.presets.clips import clip_called, clips_folder
 from gramophone.presets.macro import MACRO, Macro, macros_from
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Preset:
         return str(self.path) if self.path else f"preset {self.name!r}"
 
     def find_file(self, name: str) -> Path:
-        """Return the file that a value of this preset names: absolute, beside the preset, or a bundled clip.
+        """Return the file that a value of this preset names: absolute, beside the preset, a bundled clip or an own one.
 
         Raises:
             PresetError: there is no such file.
@@ -115,7 +116,9 @@ class Preset:
             for candidate in (folder / name for folder in (*folders, CLIPS)):
                 if candidate.is_file():
                     return candidate.resolve()
-        searched = ", ".join(str(folder) for folder in (*folders, CLIPS))
+        if clip := clip_called(name):
+            return clip.file
+        searched = ", ".join(str(folder) for folder in (*folders, CLIPS, clips_folder()))
         raise PresetError(f"{self.where}: no file {name!r} in {searched}")
 
 
@@ -242,14 +245,14 @@ def _reads_as(text: str, preset: Preset) -> bool:
 
 
 def _seen_from(path: Path, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """Return `values` with files as a preset at `path` names them: one beside it, or a bundled clip, by name alone."""
+    """Return `values` with files as a preset at `path` names them: one beside it, or a clip, by its file name alone."""
     beside = path.absolute().parent
 
     def seen(value: Scalar) -> Scalar:
-        if not isinstance(value, str) or Path(value).parent not in (beside, CLIPS):
+        if not isinstance(value, str) or Path(value).parent not in (beside, CLIPS, clips_folder()):
             return value
         name = Path(value).name
-        hidden = Path(value).parent == CLIPS and (beside / name).exists()
+        hidden = Path(value).parent != beside and (beside / name).exists()
         return value if hidden else name
 
     return {key: seen(value) for key, value in values.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gramophone.presets import Preset
@@ -12,11 +13,15 @@ from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.midi import MidiError, midi_controls
 from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.control.preset_saver import PresetSaver
+from gramophone.realtime.live.capture import capture_input
 from gramophone.realtime.live.session import Session
 
 if TYPE_CHECKING:  # they take time to load, and may not be used
     from gramophone.realtime.control.osc import AddressSpace
+    from gramophone.realtime.control.oscquery.app import MoreRoutes
     from gramophone.realtime.control.oscquery.server import OscQueryServer
+    from gramophone.realtime.control.performance.clips import OwnClips
+    from gramophone.realtime.live.messages import Event
 
 ShowNews = Callable[[str], None]
 
@@ -45,7 +50,9 @@ class Surfaces:
             OSError: a port is taken, or the host is open to others without a list of those allowed.
         """
         from gramophone.realtime.control.osc import AddressSpace, ErrorLog, osc_server
+        from gramophone.realtime.control.oscquery.uploads import clip_routes
         from gramophone.realtime.control.performance.actions import Performance
+        from gramophone.realtime.control.performance.clips import OwnClips
 
         def publish(news: str) -> None:
             show_news(news)
@@ -70,23 +77,27 @@ class Surfaces:
             router=session,
         )
         Performance(controller, space.library, space.morpher, controller_map)
+        clips = OwnClips(controller, space, partial(capture_input, session.shared))
+        _follow_learning(session, clips)
         session.on_refused = go_back
         controller.listen_failures(report_failure)
-        for part in (controller_map, space, saver):
+        for part in (controller_map, space, saver, clips):
             yield closing(part)
         if self.osc_port is not None:
             yield osc_server(space, self.osc_port, self.host, self.allow)
         if self.http_port is not None:
-            yield self._page(space, self.http_port, show_news)
+            yield self._page(space, self.http_port, show_news, [partial(clip_routes, clips)])
         if self.midi is not None:
             yield _midi(controller_map, self.midi, show_news)
 
     @contextmanager
-    def _page(self, space: AddressSpace, port: int, show_news: ShowNews) -> Iterator[OscQueryServer]:
+    def _page(
+        self, space: AddressSpace, port: int, show_news: ShowNews, more: Sequence[MoreRoutes]
+    ) -> Iterator[OscQueryServer]:
         """Serve OSCQuery and the page; where other machines reach it, show its address, with the token they need."""
         from gramophone.realtime.control.oscquery import oscquery_server
 
-        with oscquery_server(space, port, self.osc_port or 0, self.host, token=self.token) as server:
+        with oscquery_server(space, port, self.osc_port or 0, self.host, token=self.token, more=more) as server:
             if server.token:
                 show_news(f"control page for other machines: {server.url}")
             yield server
@@ -95,6 +106,22 @@ class Surfaces:
 def midi_inputs(names: Sequence[str] | None) -> tuple[str, ...] | None:
     """Return `Surfaces.midi` for the names given on the command line; the one name `none` closes MIDI."""
     return None if names and list(names) == ["none"] else tuple(names or ())
+
+
+def _follow_learning(session: Session, clips: OwnClips) -> None:
+    """Let the clips know what the stages make of them, beside those who are called already."""
+    on_event, on_news = session.on_event, session.on_news
+
+    def note_event(event: Event) -> None:
+        on_event(event)
+        if event.name == "take":
+            clips.learned(event.address)
+
+    def note_news(news: str) -> None:
+        on_news(news)
+        clips.remarked(news)
+
+    session.on_event, session.on_news = note_event, note_news
 
 
 @contextmanager

@@ -7,6 +7,7 @@ process, figures. They give the interpreter back within 0.1 ms.
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -55,6 +56,18 @@ class _Refresh(PresetChange):
     known: NDArray[np.float64]
 
 
+class _LogSender(logging.Handler):
+    """Sends what stages log, such as what is wrong with a clip, to the control process, which shows it."""
+
+    def __init__(self, messages: SimpleQueue[object]) -> None:
+        super().__init__(logging.WARNING)
+        self._sent = messages
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send a warning."""
+        self._sent.put(Complaint(record.getMessage()))
+
+
 class Worker:
     """A player between two block rings. `run` plays in the calling thread, with real-time priority where allowed."""
 
@@ -87,6 +100,7 @@ class Worker:
         self._shared.status["real_time"] = real_time(SOUND)
         self._shared.status["hop_s"] = self._player.engine.chain.hop_s
         self._number = self._shared.inputs.newest + 1
+        logging.getLogger("gramophone").addHandler(_LogSender(self._messages))
         self._shared.status["delay"] = self._player.delay
         self._send_event("start", value=self._preset)
         while not self._stopped.is_set():

@@ -76,13 +76,26 @@ class AddressSpace:
         self.notices = NoticeMethod(f"{ROOT}/news", self._changed)
         self._controller, self._controller_map, self._saver, self._router = controller, controller_map, saver, router
         self._meters: Meters = meters or dict
-        self._version = 0
+        self._version = self._revision = 0
         self.morpher = Morpher(controller, self.library.preset)
         self._fixed = self._commands()
         self._built = self._build()
         self._end = controller.listen(lambda _address, _value: self._changed())
         if controller_map:
             controller_map.listen(self._changed)
+
+    def add(self, methods: Iterable[OscMethod]) -> None:
+        """Add methods that stay whatever preset plays."""
+        self._fixed |= {method.path: method for method in methods}
+        self._built = self._build()
+
+    def changed(self) -> None:
+        """Take note that what a method returns may have changed."""
+        self._changed()
+
+    def choices_changed(self) -> None:
+        """Take note that there are other choices, such as clips: clients ask for the tree again."""
+        self._revision += 1
 
     def close(self) -> None:
         """Stop following the controller."""
@@ -157,12 +170,12 @@ class AddressSpace:
 
     def _current(self) -> Built:
         built = self._built
-        if built.layout != self._controller.generation:
+        if built.layout != self._controller.generation + self._revision:
             built = self._built = self._build()
         return built
 
     def _build(self) -> Built:
-        layout, parameters = self._controller.generation, self._controller.parameters
+        layout, parameters = self._controller.generation + self._revision, self._controller.parameters
         methods: dict[str, OscMethod] = {method.path: method for method in self._meter_methods()} | self._fixed
         order = OrderMethod(f"{ROOT}/order", self._controller)
         methods[order.path] = order

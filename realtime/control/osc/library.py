@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 from gramophone.presets import CLIPS, Preset, names, path_of, read
+from gramophone.presets.clips import clip_called, own_clips, shown_name
 from gramophone.realtime.osc.arguments import RefusedError
 
 FIRST_WAY = ("snapshot-1", "snapshot-2")
@@ -21,7 +21,7 @@ class _Read(NamedTuple):
 
 
 class Library:
-    """All presets, `extra` ones (such as the one that play began with), and the bundled clips."""
+    """All presets, `extra` ones (such as the one that play began with), the bundled clips, and the user's own."""
 
     def __init__(self, extra: Iterable[Preset] = ()) -> None:
         self._extra = {preset.name: preset for preset in extra if not _is_in_library(preset)}
@@ -37,8 +37,8 @@ class Library:
 
     @property
     def clips(self) -> list[str]:
-        """The clips by name, in alphabetical order."""
-        return list(self._clips)
+        """The clips by name: the bundled ones in alphabetical order, then the user's own likewise."""
+        return [*self._clips, *own_clips()]
 
     def preset(self, name: str) -> Preset:
         """Return a preset, or a snapshot, by name.
@@ -66,9 +66,13 @@ class Library:
         Raises:
             RefusedError: there is none of this name.
         """
-        if name and name not in self._clips:
-            raise RefusedError("unknown clip", f"clip {name[:80]!r}: expected one of {', '.join(self.clips)}")
-        return str(self._clips[name].resolve()) if name else ""
+        if not name:
+            return ""
+        if name in self._clips:
+            return str(self._clips[name].resolve())
+        if clip := clip_called(name):
+            return str(clip.file)
+        raise RefusedError("unknown clip", f"clip {name[:80]!r}: expected one of {', '.join(self.clips)}")
 
 
 def _written(known: _Read) -> int | None:
@@ -85,4 +89,4 @@ def _is_in_library(preset: Preset) -> bool:
 
 def shown(file: str) -> str:
     """Return what the network may see of a file: its name, not where it lies."""
-    return Path(file).name
+    return shown_name(file)

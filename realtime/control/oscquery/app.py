@@ -12,7 +12,7 @@ import asyncio
 import hmac
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -80,8 +80,17 @@ _SAFE = {
 }
 
 
-def make_app(space: AddressSpace, clients: WebSocketClients, auth: Authentication, info: Node) -> Starlette:
-    """Return the application; `info` is HOST_INFO."""
+Handler = Callable[[Request], Awaitable[Response]]
+Guard = Callable[[Handler], Handler]
+"""Lets a request through to its handler, or refuses it."""
+MoreRoutes = Callable[[Guard, Mapping[str, str]], list[Route]]
+"""Returns routes whose handlers are guarded, and whose answers have the headers."""
+
+
+def make_app(
+    space: AddressSpace, clients: WebSocketClients, auth: Authentication, info: Node, more: Iterable[MoreRoutes] = ()
+) -> Starlette:
+    """Return the application; `info` is HOST_INFO, `more` makes routes beside the tree."""
 
     async def page(request: Request) -> Response:
         return _refused(request) or FileResponse(PAGE / "index.html", headers=_SAFE)
@@ -96,19 +105,26 @@ def make_app(space: AddressSpace, clients: WebSocketClients, auth: Authenticatio
         await socket.accept()
         await _serve(clients, socket)
 
+    def guard(handler: Handler) -> Handler:
+        async def guarded(request: Request) -> Response:
+            return _refused(request) or await handler(request)
+
+        return guarded
+
     def _refused(request: Request) -> Response | None:
         refusal = _refusal(auth, request)
         return PlainTextResponse(f"Gramophone: {refusal}\n", 403, headers=_SAFE) if refusal else None
 
     parts = [Route(f"/ui/{file.name}", _part(file)) for file in sorted(PAGE.iterdir()) if file.suffix in _PARTS]
-    routes = [Route("/ui", page), *parts, Route("/{path:path}", query), WebSocketRoute("/{path:path}", websocket)]
-    return Starlette(routes=routes)
+    added = [route for make in more for route in make(guard, _SAFE)]
+    whole = [Route("/{path:path}", query), WebSocketRoute("/{path:path}", websocket)]
+    return Starlette(routes=[Route("/ui", page), *parts, *added, *whole])
 
 
-def _part(file: Path) -> Callable[[Request], Awaitable[Response]]:
+def _part(file: Path) -> Handler:
     """Return what serves a part of the page."""
 
-    async def part(request: Request) -> Response:
+    async def part(_request: Request) -> Response:
         return FileResponse(file, headers=_SAFE)
 
     return part

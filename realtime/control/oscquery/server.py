@@ -10,11 +10,11 @@ import contextlib
 import secrets
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 
 from gramophone.realtime.control.osc.address_space import AddressSpace
-from gramophone.realtime.control.oscquery.app import Authentication
+from gramophone.realtime.control.oscquery.app import Authentication, MoreRoutes
 from gramophone.realtime.control.oscquery.tree import host_info
 from gramophone.realtime.osc.arguments import ErrorLog
 from gramophone.realtime.osc.udp import is_loopback
@@ -99,16 +99,17 @@ def oscquery_server(
     token: str = "",
     name: str = "Gramophone",
     advertise: bool = True,
+    more: Sequence[MoreRoutes] = (),
 ) -> Iterator[OscQueryServer]:
     """Serve tree, WebSockets and control page while the context lasts.
 
     Port 0 takes any free one. On a `host` that other machines reach a token is required: `token`, or one that is made
-    up; `OscQueryServer.url` is the control page's address, token and all.
+    up; `OscQueryServer.url` is the control page's address, token and all. `more` adds routes.
 
     Raises:
         OscQueryError: the port cannot be opened.
     """
-    server = OscQueryServer(space, http_port, osc_port, host, token, name, advertise)
+    server = OscQueryServer(space, http_port, osc_port, host, token, name, advertise, more)
     try:
         server.start()
         yield server
@@ -120,8 +121,17 @@ class OscQueryServer:
     """An HTTP server and the thread that runs it: `port` is its port, `token` what requests need, if anything."""
 
     def __init__(
-        self, space: AddressSpace, port: int, osc_port: int, host: str, token: str, name: str, advertise: bool
+        self,
+        space: AddressSpace,
+        port: int,
+        osc_port: int,
+        host: str,
+        token: str,
+        name: str,
+        advertise: bool,
+        more: Sequence[MoreRoutes],
     ) -> None:
+        self._more = more
         self._space, self._osc_port, self._host, self._name, self._advertise = space, osc_port, host, name, advertise
         self.token = token or ("" if is_loopback(host) else secrets.token_urlsafe(9))
         self._socket = _bound(host, port)
@@ -167,7 +177,8 @@ class OscQueryServer:
         from gramophone.realtime.control.oscquery.websockets import WebSocketClients
 
         clients = WebSocketClients(self._space)
-        app = make_app(self._space, clients, Authentication(self.token), host_info(self._name, self._osc_port))
+        info = host_info(self._name, self._osc_port)
+        app = make_app(self._space, clients, Authentication(self.token), info, self._more)
         config = uvicorn.Config(
             app,
             log_config=None,

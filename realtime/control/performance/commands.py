@@ -1,0 +1,102 @@
+"""OSC methods of a performance: commands with arguments of fixed types, whose work is done elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gramophone.realtime.control.osc.method import OscMethod, Ranges
+from gramophone.realtime.osc import arguments
+from gramophone.realtime.osc.arguments import RefusedError
+from gramophone.realtime.osc.packet import Message
+
+_READERS: dict[str, Callable[[Message], Any]] = {
+    "s": arguments.text,
+    "f": arguments.number,
+    "T": arguments.switch,
+}
+
+
+class CommandMethod(OscMethod):
+    """Calls `run` with its arguments, of the `types` s, f and T; the last ones may be left out where `run` allows it.
+
+    `run` must not wait; what it raises as `ValueError` is why it was refused. `choices` returns what the first argument
+    may be, where it is one of several.
+    """
+
+    readable = False
+
+    def __init__(
+        self,
+        path: str,
+        types: str,
+        description: str,
+        run: Callable[..., None],
+        least: int | None = None,
+        choices: Callable[[], list[str]] | None = None,
+    ) -> None:
+        super().__init__(path, path, description)
+        self.types, self._run, self._choices = types, run, choices
+        self._least = len(types) if least is None else least
+
+    @property
+    def ranges(self) -> Ranges:
+        """The choices of the first argument."""
+        return ({"VALS": self._choices()}, *[None] * (len(self.types) - 1)) if self._choices else ()
+
+    def check(self, message: Message) -> tuple[Any, ...]:
+        """Return the arguments."""
+        address, types, values = message
+        if not self._least <= len(types) <= len(self.types):
+            raise arguments.mistyped(message, f"arguments of the types {self.types!r}")
+        return tuple(
+            _READERS[kind](Message(address, types[place : place + 1], values[place : place + 1]))
+            for place, kind in enumerate(self.types[: len(types)])
+        )
+
+    def write(self, checked: tuple[Any, ...]) -> None:
+        """Do it."""
+        try:
+            self._run(*checked)
+        except RefusedError:
+            raise
+        except ValueError as error:
+            raise RefusedError("refused value", f"{self.path}: {error}") from None
+
+
+class TextMethod(OscMethod):
+    """One of several texts, `choices`, which `now` returns and `choose` sets; neither waits."""
+
+    types = "s"
+
+    def __init__(
+        self,
+        path: str,
+        description: str,
+        now: Callable[[], str],
+        choose: Callable[[str], None],
+        choices: Callable[[], list[str]],
+    ) -> None:
+        super().__init__(path, path, description)
+        self._now, self._choose, self._choices = now, choose, choices
+
+    @property
+    def ranges(self) -> Ranges:
+        """The choices."""
+        return ({"VALS": self._choices()},)
+
+    def check(self, message: Message) -> str:
+        """Return the choice."""
+        chosen = arguments.text(message)
+        if chosen not in self._choices():
+            expected = ", ".join(self._choices())
+            raise RefusedError("refused value", f"{message.address}: {chosen[:80]!r}: expected one of {expected}")
+        return chosen
+
+    def write(self, checked: str) -> None:
+        """Choose it."""
+        self._choose(checked)
+
+    def read(self) -> tuple[str, ...]:
+        """Return what is chosen."""
+        return (self._now(),)
