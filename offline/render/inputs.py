@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gramophone.offline.render.provenance import encoded_name, read_provenance
 from gramophone.realtime.files import EXTENSIONS
-from gramophone.realtime.live.replay import is_recording
+from gramophone.realtime.live.replay import is_recording, segments_of
 
 _APPLE_DOUBLE = b"\x00\x05\x16\x07"
 """How the files begin that macOS lays beside others, as `._name`, on disks and in archives that are not its own."""
@@ -41,7 +41,8 @@ def find_inputs(names: Iterable[str], out: Path | None = None) -> Inputs:
         path = Path(name)
         try:
             if path.exists() and not (path.is_dir() and not is_recording(path)):
-                found.setdefault(os.path.realpath(path), _itself(path))
+                for each in segments_of(path) if path.is_dir() else [_itself(path)]:
+                    found.setdefault(os.path.realpath(each), each)
                 continue
             files = list(searched.folder(path) if path.is_dir() else searched.pattern(name))
         except (OSError, ValueError) as error:
@@ -76,7 +77,7 @@ class _Search:
                 below = here / name
                 real = os.path.realpath(below)
                 if is_recording(below):
-                    yield from self._take(below)
+                    yield from segments_of(below)
                 elif name != _APPLE_FOLDER and real not in visited and not self._is_out(real, root):
                     visited.add(real)
                     continue
@@ -97,8 +98,8 @@ class _Search:
         for match in map(Path, sorted(glob.glob(pattern, recursive=True))):  # noqa: PTH207
             if _APPLE_FOLDER in match.parts or self._is_out(os.path.realpath(match), root):
                 continue
-            if match.is_dir() and not is_recording(match):
-                yield from self.folder(match)
+            if match.is_dir():
+                yield from segments_of(match) if is_recording(match) else self.folder(match)
             else:
                 yield from self._take(match)
 

@@ -56,7 +56,7 @@ def _play(backend: Backend, shared: SharedState, wake: Wake, settings: AudioSett
         backend.close()
         return
     status = shared.status
-    status["rate"], status["block"] = backend.rate, backend.block
+    shared.open_at(backend.rate, backend.block)
     control.send(Opened(backend.name, backend.rate, backend.block, backend.inputs, backend.outputs))
     before = {name: status[name] for name in ("xruns", *backend.figures)}
     try:

@@ -4,6 +4,9 @@ A recording is a folder: `input.wav` and `output.wav`, the player's input and ou
 at its start; `events.jsonl`, a line for everything that happened to the player, with the sample at which it did.
 Nothing else decides what a player plays (`player.py`). Where no worker was there to play, `output.wav` is silent and
 an event `gap` says so; the dry sound that was played then is in `input.wav`.
+
+A file has one rate. Where a device goes away and comes back at another, the recording goes on in a segment, a folder in
+the folder (`take/take-segment-2`) that is a recording by itself.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from gramophone.presets import Preset, save
 from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.files import AudioWriter
 from gramophone.realtime.live.messages import Event
-from gramophone.realtime.live.shared_state import SharedState
+from gramophone.realtime.live.shared_state import SharedState, Taken
 from gramophone.realtime.stage import Format
 
 INPUT, OUTPUT, PRESET, EVENTS = "input.wav", "output.wav", "preset.toml", "events.jsonl"
@@ -45,27 +48,27 @@ class Recorder:
     def __init__(self, folder: Path, shared: SharedState) -> None:
         if (folder / EVENTS).exists():
             raise RecordError(f"{folder}: holds a recording already; choose another folder")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RecordError(f"{folder}: cannot be made: {error.strerror}") from None
+        _make(folder)
         self._folder, self._shared = folder, shared
         self._events: list[Event] = []
-        self._blocks: list[dict[str, Any]] = []
-        self._gaps: list[dict[str, Any]] = []
-        self._runs: list[tuple[int, int, int]] = []
+        self._segments: list[_Segment] = []
         self._next: int | None = None
         self._ended = threading.Event()
-        self._room = self._sample = self._lost = 0
 
     @property
     def trouble(self) -> str:
         """What the recording lacks, for people; empty if nothing."""
-        if self._lost:
-            return f"{self._folder}: {self._lost} blocks could not be written in time and are silent"
-        if self._sample >= self._room > 0:
-            return f"{self._folder}: the files are as long as they can be; what came later is not in them"
-        return ""
+        return "; ".join(segment.trouble for segment in self._segments if segment.trouble)
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders of the segments: the recording's own, and one for each time that the device's rate changed."""
+        return [segment.folder for segment in self._segments]
+
+    @property
+    def written(self) -> int:
+        """The number of the last block that is in the files; -1 before the first."""
+        return -1 if self._next is None else self._next - 1
 
     def take(self, event: Event) -> None:
         """Note an event; the first start begins the recording."""
@@ -79,14 +82,9 @@ class Recorder:
             RecordError: nothing was played.
             SoundFileError: the disk cannot be written.
         """
-        announced = round((duration_s or 0) * form.rate)
-        self._channels = form.channels
-        self._room = max(_LONGEST_BYTES // (4 * form.channels), 2 * announced)
-        with ExitStack() as files:
-            self._input, self._output = (
-                files.enter_context(AudioWriter(self._folder / name, form.rate, form.channels, announced))
-                for name in (INPUT, OUTPUT)
-            )
+        self._channels, self._duration_s = form.channels, duration_s or 0.0
+        with ExitStack() as self._files:
+            self._begin(form.rate, 0)
             thread = threading.Thread(target=self._follow, name="recorder", daemon=True)
             thread.start()
             try:
@@ -94,7 +92,23 @@ class Recorder:
             finally:
                 self._ended.set()
                 thread.join()
-                self._write_events()
+                if not self._starts():
+                    raise RecordError(f"{self._folder}: nothing was played, so nothing is recorded")
+                for segment in self._segments:
+                    segment.write_events(self._events)
+
+    def _begin(self, rate: int, first: int) -> None:
+        """Go on in a segment of its own: a file has one rate."""
+        count = len(self._segments)
+        folder = self._folder / f"{self._folder.name}-segment-{count + 1}" if count else self._folder
+        _make(folder)
+        announced = round(self._duration_s * rate)
+        source, made = (
+            self._files.enter_context(AudioWriter(folder / name, rate, self._channels, announced))
+            for name in (INPUT, OUTPUT)
+        )
+        room = max(_LONGEST_BYTES // (4 * self._channels), 2 * announced)
+        self._segments.append(_Segment(folder, rate, first, self._channels, room, source, made))
 
     def _follow(self) -> None:
         """Write blocks as the worker finishes them."""
@@ -104,18 +118,69 @@ class Recorder:
 
     def _catch_up(self) -> None:
         if self._next is None:
-            starts = [event for event in self._events if event.name == "start"]
-            if not starts:
+            if not (starts := self._starts()):
                 return
             self._next = starts[0].block
-        done = int(self._shared.status["done"])
-        while self._next <= done and self._sample < self._room:
-            self._write(self._next)
-            self._next += 1
+        inputs, status = self._shared.inputs, self._shared.status
+        # What is that far behind no worker plays any more. `done` is read before the rate: its blocks are of that rate.
+        done = max(int(status["done"]), inputs.newest - inputs.slots // 2)
+        rate, begins = int(status["rate"]), int(status["rate_from"])
+        if rate and rate != self._segments[-1].rate:
+            self._write_until(begins - 1)
+            self._segments[-1].write_events(self._events)  # whatever happens to what follows
+            self._begin(rate, begins)
+        self._write_until(done)
 
-    def _write(self, number: int) -> None:
-        source, made = self._shared.inputs.read(number), self._shared.outputs.read(number)
-        frames = self._runs[-1][2] if self._runs else int(self._shared.status["block"])
+    def _write_until(self, last: int) -> None:
+        assert self._next is not None
+        for number in range(self._next, last + 1):
+            source, made = self._shared.inputs.read(number), self._shared.outputs.read(number)
+            self._segments[-1].write(number, source, made, int(self._shared.status["block"]))
+        self._next = max(self._next, last + 1)
+
+    def _starts(self) -> list[Event]:
+        return [event for event in self._events if event.name == "start"]
+
+
+class _Segment:
+    """A part of a recording with one rate: a folder that is a recording by itself, from block `first` on."""
+
+    def __init__(
+        self,
+        folder: Path,
+        rate: int,
+        first: int,
+        channels: int,
+        room: int,
+        source: AudioWriter,
+        made: AudioWriter,
+    ) -> None:
+        self.folder, self.rate = folder, rate
+        self._first, self._channels, self._room = first, channels, room
+        self._input, self._output = source, made
+        self._blocks: list[dict[str, Any]] = []
+        self._gaps: list[dict[str, Any]] = []
+        self._runs: list[tuple[int, int, int]] = []
+        self._end = first
+        self._sample = self._lost = 0
+
+    @property
+    def trouble(self) -> str:
+        """What the segment lacks, for people; empty if nothing."""
+        if self._lost:
+            return f"{self.folder}: {self._lost} blocks could not be written in time and are silent"
+        if self._sample >= self._room:
+            return f"{self.folder}: the files are as long as they can be; what came later is not in them"
+        return ""
+
+    def write(self, number: int, source: Taken | None, made: Taken | None, usual: int) -> None:
+        """Append block `number`: what came in, and what the worker made of it; None where that is not there (any more).
+
+        `usual` is the length in frames of a first block that is not there.
+        """
+        if self._sample >= self._room:
+            return
+        frames = self._runs[-1][2] if self._runs else usual
         if source is None:
             self._lost += 1
         else:
@@ -129,6 +194,21 @@ class Recorder:
         self._input.write(source.sound if source else silence)
         self._output.write(made.sound if made else silence)
         self._sample += frames
+        self._end = number + 1
+
+    def write_events(self, events: list[Event]) -> None:
+        """Write the preset at the start, and of all events those of this segment in the order in which they came."""
+        own = [event for event in events if self._first <= event.block < self._end]
+        starts = [event for event in events if event.name == "start"]
+        begun = next((event for event in starts if event in own), starts[-1])
+        assert isinstance(begun.value, Preset)
+        save(begun.value, self.folder / PRESET)
+        lines = self._blocks + self._gaps
+        lines += [self._line(event) for event in own if event is not begun or self._sample_of(event.block)]
+        lines.sort(key=_when)
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        with atomic_write(self.folder / EVENTS) as part:
+            part.write_text(text, "utf-8")
 
     def _note_gap(self, frames: int) -> None:
         last = self._gaps[-1] if self._gaps else None
@@ -136,19 +216,6 @@ class Recorder:
             last["frames"] += frames
         else:
             self._gaps.append({"sample": self._sample, "event": "gap", "frames": frames})
-
-    def _write_events(self) -> None:
-        """Write preset and events, those of the player in the order in which they came."""
-        starts = [event for event in self._events if event.name == "start"]
-        if not starts:
-            raise RecordError(f"{self._folder}: nothing was played, so nothing is recorded")
-        assert isinstance(starts[0].value, Preset)
-        save(starts[0].value, self._folder / PRESET)
-        lines = self._blocks + self._gaps + [self._line(event) for event in self._events if event is not starts[0]]
-        lines.sort(key=_when)
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        with atomic_write(self._folder / EVENTS) as part:
-            part.write_text(text, "utf-8")
 
     def _line(self, event: Event) -> dict[str, object]:
         value: Any = event.value
@@ -165,6 +232,13 @@ class Recorder:
             if number >= first:
                 return min(sample + (number - first) * frames, self._sample)
         return 0
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordError(f"{folder}: cannot be made: {error.strerror}") from None
 
 
 def _when(line: dict[str, Any]) -> tuple[int, bool]:

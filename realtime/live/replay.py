@@ -27,6 +27,14 @@ def is_recording(folder: Path) -> bool:
     return (folder / EVENTS).is_file() and (folder / INPUT).is_file()
 
 
+def segments_of(recording: Path) -> list[Path]:
+    """Return the folders of a recording: itself, and those of the rates that the device came back at, in order."""
+    later = {
+        int(path.name.rpartition("-")[2]): path for path in recording.glob("*-segment-[0-9]*") if is_recording(path)
+    }
+    return [recording, *(later[number] for number in sorted(later))]
+
+
 def replay(folder: Path, target: Path, device: str = "cpu") -> None:
     """Play the recording in `folder` again, into the sound file `target`: the samples of its `output.wav`.
 

@@ -78,11 +78,19 @@ def run_live(
             surfaces.enter_context(control)
         session.wait_until_open()
         if recorder:
-            recording.callback(lambda: view.show_news(recorder.trouble) if recorder.trouble else None)
+            recording.callback(_report_recording, recorder, view)
             recording.enter_context(recorder.writing(session.format, live_run.duration_s))
             recording.callback(session.end)  # so that the recorder gets the last events
         session.wait_until_playing()
         _watch(session, controller, view, signals.stopped, live_run.duration_s)
+
+
+def _report_recording(recorder: Recorder, view: ConsoleView) -> None:
+    """Show what a recording lacks, and of which segments it is."""
+    if recorder.trouble:
+        view.show_news(recorder.trouble)
+    if others := recorder.folders[1:]:
+        view.show_news(f"the device's rate has changed; the recording goes on in {', '.join(map(str, others))}")
 
 
 def _watch(

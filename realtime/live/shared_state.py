@@ -142,6 +142,11 @@ class SharedState:
             status,
         )
 
+    def open_at(self, rate: int, block: int) -> None:
+        """Note the rate in Hz and the block in frames of a device that is about to ask for blocks."""
+        self.status["rate_from"], self.status["block"] = self.inputs.newest + 1, block
+        self.status["rate"] = rate  # last: from here on a worker made for another rate leaves the blocks alone
+
     def close(self) -> None:
         """Free everything once no process uses it any more."""
         for part in (self.inputs, self.outputs, self.parameters, self.routes, self.status):

@@ -22,6 +22,7 @@ PACKETS = ("received", "lost", "late", "reordered", "duplicate", "concealed", "r
 _FIELDS = (
     # the audio process
     "rate",  # Hz; 0 while there is no device
+    "rate_from",  # number of the first block that has this rate
     "block",  # frames
     "blocks",  # that the device has asked for
     "underruns",  # blocks that the worker's sound came too late for

@@ -15,7 +15,7 @@ from gramophone.realtime.live.messages import AudioSettings, Complaint, Event, F
 from gramophone.realtime.live.shared_state import SharedState
 from gramophone.realtime.live.worker_process import StandbyWorker, spawn_worker
 from gramophone.realtime.stage import Format
-from gramophone.realtime.system.process_handle import ChildProcess
+from gramophone.realtime.system.process_handle import ChildProcess, Stop
 
 ATTACHED = "bridge"
 """The choice of audio for which there is no audio process: a plug-in in a host takes its place."""
@@ -25,6 +25,8 @@ HANGING_S = 6.0
 _SETTLED_S = 2.0
 """When a standby worker is started: not while the first one needs the machine to itself."""
 _LONG_LIFE_S = 10.0
+_RETIREMENT_S = 1.0
+"""How long a worker that is no longer needed may take to end."""
 _MOST_DEATHS = 3
 """How often in a row a worker may die without a long life."""
 
@@ -77,6 +79,7 @@ class Supervisor:
         self._started_at: float | None = None
         self._has_played = False
         self._deaths = 0
+        self._retired_by = 0.0
         self._thread = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
 
     def start(self) -> None:
@@ -115,7 +118,7 @@ class Supervisor:
     def attach(self, device: Opened) -> None:
         """Note that a host's plug-in plays the part of the audio process."""
         with self.lock:
-            self._shared.status["rate"], self._shared.status["block"] = device.rate, device.block
+            self._shared.open_at(device.rate, device.block)
             self._open(device)
 
     def renew(self) -> None:
@@ -217,10 +220,17 @@ class Supervisor:
             self._failure = error
             return
         new = Format(device.rate, self._audio_settings.channels, self._device)
-        if self.format and self.format != new and self._worker:
-            self._worker.kill()
+        if self.format and self.format != new:
+            self._retire()
         self.format = new
         self.order()
+
+    def _retire(self) -> None:
+        """Let a worker end that cannot go on: by itself, as a recording needs its last events, and by force if late."""
+        if self._worker and self._ordered:
+            self._retired_by = time.monotonic() + _RETIREMENT_S * self.playing
+            self._worker.send(Stop())
+            self._started_at = None
 
     def _mend(self) -> None:
         """Replace what has died, and end what hangs."""
@@ -236,6 +246,8 @@ class Supervisor:
             self._standby = spawn_worker(self._wake)
         if self._worker and not self._worker.alive:
             self._replace_dead_worker()
+        elif self._worker and self._retired_by and time.monotonic() > self._retired_by:
+            self._worker.kill()
         elif self._worker and self._hangs():
             self._report_news("the worker hangs; ending it")
             self._worker.kill()
@@ -245,6 +257,15 @@ class Supervisor:
         if self._worker:
             for message in self._worker.received():
                 self._receive(self._worker, message)
+        retired, self._retired_by = bool(self._retired_by), 0.0
+        if retired:
+            self._started_at = None
+            self._owner.died()
+            self._report_news(
+                f"the device plays at {self.format.rate if self.format else 0} Hz now; making the chain for it"
+            )
+            self._replace_worker()
+            return
         self._deaths = 1 if self._played_for(_LONG_LIFE_S) else self._deaths + 1
         self._started_at = None
         self.restarts += 1

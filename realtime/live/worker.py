@@ -118,6 +118,8 @@ class Worker:
         inputs, outputs = self._shared.inputs, self._shared.outputs
         played = False
         while not self._stopped.is_set() and self._number <= inputs.newest:
+            if self._shared.status["rate"] not in (self._rate, 0):
+                return played  # the device has come back at another rate: another worker will be made for it
             taken = inputs.read(self._number)
             patience = min(ceil(_PATIENCE_S * self._rate / taken.sound.shape[1]), inputs.slots // 2) if taken else 0
             if taken is None or inputs.newest - self._number > patience:

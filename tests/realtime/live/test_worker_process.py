@@ -18,14 +18,15 @@ import numpy as np
 import pytest
 
 from gramophone.models.parameters import Value
+from gramophone.offline.render.inputs import find_inputs
 from gramophone.presets import CLIPS, Preset, StageSettings, load, save
 from gramophone.realtime.files import AudioWriter, read
 from gramophone.realtime.live.audio_callback import AudioCallback
 from gramophone.realtime.live.messages import Ask, Event, Held, Play, PresetChange, Refused, Text, Warm
 from gramophone.realtime.live.player import Player
 from gramophone.realtime.live.preset_generations import numbers_of, places_of
-from gramophone.realtime.live.record import EVENTS, OUTPUT, PRESET, Recorder, RecordError
-from gramophone.realtime.live.replay import is_recording, replay, replayed
+from gramophone.realtime.live.record import EVENTS, INPUT, OUTPUT, PRESET, Recorder, RecordError
+from gramophone.realtime.live.replay import is_recording, replay, replayed, segments_of
 from gramophone.realtime.live.shared_state import SWITCH_PLACES, SharedState
 from gramophone.realtime.live.status import MOVE_SAMPLES
 from gramophone.realtime.live.worker_process import spawn_worker
@@ -81,7 +82,7 @@ class Simulation:
         self.listeners: list[Callable[[Event], None]] = [self.events.append]
         self.generation = 0
         self.numbers = count(1)
-        self.preset = preset
+        self.preset, self.form = preset, FORM
         self.begin()
 
     def lay_out(self, preset: Preset) -> None:
@@ -96,7 +97,7 @@ class Simulation:
         self.generation += 1
         self.lay_out(self.preset)
         self.worker = spawn_worker(self.wake)
-        self.worker.send(Play(self.preset, FORM, self.generation, self.shared))
+        self.worker.send(Play(self.preset, self.form, self.generation, self.shared))
         until(lambda: self.count("start") > starts)
 
     def count(self, name: str) -> int:
@@ -394,6 +395,58 @@ def test_a_recording_of_the_style_stage_and_of_a_killed_worker_is_replayed_bit_f
     assert not dead.any()
     assert output[:, -BLOCK:].any()
     assert '"gap", "frames": 3840' in (tmp_path / "take" / EVENTS).read_text()
+
+
+def test_a_device_that_comes_back_at_another_rate_begins_a_segment_that_is_replayed_bit_for_bit(tmp_path: Path) -> None:
+    """The worker of the former rate leaves the blocks of the new one alone, however long it is still there."""
+    simulation = Simulation(chain(CHORUS, HALL))
+    simulation.shared.open_at(RATE, BLOCK)
+    recorder, take = Recorder(tmp_path / "take", simulation.shared), tmp_path / "take"
+    for event in simulation.events:
+        recorder.take(event)
+    simulation.listeners.append(recorder.take)
+    first, between, second = noise(60, 1), noise(40, 2), noise(60, 3)
+    with recorder.writing(FORM):
+        simulation.play(first)
+        simulation.shared.status["rate"] = 0
+        simulation.shared.open_at(44_100, BLOCK)
+        simulation.play(between, wait=False)
+        assert simulation.shared.status["done"] == 59
+        simulation.hear(simulation.worker.stop())
+        simulation.form = Format(44_100, 2, "cpu")
+        simulation.begin()
+        simulation.play(second)
+        simulation.close()
+    assert not recorder.trouble
+    segments = segments_of(take)
+    assert segments == recorder.folders == [take, take / "take-segment-2"]
+    for folder, rate, sound in zip(segments, (RATE, 44_100), (first, np.hstack((between, second))), strict=True):
+        recorded, found = read(folder / INPUT)
+        assert found == rate
+        np.testing.assert_array_equal(recorded, sound)
+        output = read(folder / OUTPUT)[0]
+        assert output[:, -BLOCK:].any()
+        np.testing.assert_array_equal(np.concatenate(list(replayed(folder)), axis=1), output)
+    assert find_inputs([str(tmp_path)]).files == find_inputs([str(take)]).files == segments
+
+
+def test_what_comes_in_while_no_worker_plays_is_recorded_however_long_that_lasts(tmp_path: Path) -> None:
+    """Longer than the rings hold; the recorder writes ahead of a worker that will not make up for it any more."""
+    simulation = Simulation(chain(GAIN))
+    recorder, inputs, sound = Recorder(tmp_path, simulation.shared), simulation.shared.inputs, noise(2000, 7)
+    for event in simulation.events:
+        recorder.take(event)
+    simulation.worker.kill()
+    with recorder.writing(FORM):
+        for start in range(0, sound.shape[1], 200 * BLOCK):
+            simulation.play(sound[:, start : start + 200 * BLOCK], wait=False)
+            until(lambda: recorder.written >= inputs.newest - inputs.slots // 2)
+        simulation.listeners.append(recorder.take)
+        simulation.begin()
+        simulation.play(noise(20, 8))
+        simulation.close()
+    assert not recorder.trouble
+    np.testing.assert_array_equal(read(tmp_path / INPUT)[0][:, : sound.shape[1]], sound)
 
 
 def test_a_recording_is_never_written_over(tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.dsp.channel_matrix import RouteError, parse_route
 from gramophone.realtime.files import read
 from gramophone.realtime.live.devices.jack import JackBackend
-from gramophone.realtime.live.record import OUTPUT
-from gramophone.realtime.live.replay import replayed
+from gramophone.realtime.live.record import OUTPUT, Recorder
+from gramophone.realtime.live.replay import replayed, segments_of
 from gramophone.realtime.live.session import Session, SessionSettings
 from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.stages.plugins import scan
@@ -74,10 +74,10 @@ def tool(*command: str, server: str = SERVER) -> str:
 
 
 @contextmanager
-def jack_server(name: str = SERVER) -> Iterator[subprocess.Popen[bytes]]:
+def jack_server(name: str = SERVER, rate: int = 48_000) -> Iterator[subprocess.Popen[bytes]]:
     """A server without a sound card, with real-time priority where that is allowed."""
     for priority in (["-R", "-P", "70"], ["-r"]):
-        command = ["jackd", *priority, "-n", name, "-d", "dummy", "-r", "48000", "-p", "256"]
+        command = ["jackd", *priority, "-n", name, "-d", "dummy", "-r", str(rate), "-p", "256"]
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(lambda s=server: s.poll() is not None or "system:playback_1" in tool("jack_lsp", server=name))
         if server.poll() is None:
@@ -480,6 +480,74 @@ def test_a_session_survives_every_change_of_the_block(session: Session) -> None:
         until(lambda n=blocks: session.report()["blocks"] > n + 3)
     set_block(256)
     until(lambda: abs(level_of_loop() - level) < 0.1)
+
+
+@pytest.mark.slow
+def test_random_changes_of_the_block_under_load_are_survived_and_their_recording_is_replayed(tmp_path: Path) -> None:
+    random, take = np.random.default_rng(10), tmp_path / "take"
+    changes = (
+        "import jack, sys, time\n"
+        f"client = jack.Client('setter', servername={OTHER_SERVER!r})\n"
+        "for line in sys.stdin:\n"
+        "    block, pause = line.split()\n"
+        "    client.blocksize = int(block)\n"
+        "    time.sleep(float(pause))\n"
+    )
+    sizes = [int(16 << k) for k in random.integers(0, 9, 40)]
+    pauses = random.choice([0.0, 0.01, 0.05, 0.2], 40)
+    preset = complete(Preset("plain", (StageSettings("ensemble", "chorus", {}), StageSettings("level", "gain", {}))))
+    with jack_server(OTHER_SERVER), ExitStack() as stack:
+        for _ in range(2):
+            busy = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            stack.callback(busy.kill)
+        session = stack.enter_context(Session(SessionSettings(f"jack:{OTHER_SERVER}", recorded=True)))
+        recorder = Recorder(take, session.shared)
+        session.on_event = recorder.take
+        session.start(preset)
+        session.wait_until_playing()
+        with recorder.writing(session.format):
+            asked = "".join(f"{size} {pause}\n" for size, pause in zip(sizes, pauses, strict=True)) + "256 0\n"
+            subprocess.run([sys.executable, "-c", changes], input=asked, text=True, check=True, timeout=120)
+            until(lambda: session.report()["block"] == 256)
+            blocks = int(str(session.report()["blocks"]))
+            until(lambda: int(str(session.report()["blocks"])) > blocks + 100 and session.playing)
+            session.end()
+        assert session.report()["errors"] == 0
+        assert session.report()["restarts"] == 0
+    assert not recorder.trouble
+    output, rate = read(take / OUTPUT)
+    assert rate == 48_000
+    np.testing.assert_array_equal(np.concatenate(list(replayed(take)), axis=1), output)
+
+
+@pytest.mark.slow
+def test_a_server_that_comes_back_at_another_rate_while_recording_begins_another_segment(
+    preset_file: Path, tmp_path: Path
+) -> None:
+    take = tmp_path / "take"
+    command = [*PLAY, "--audio", f"jack:{OTHER_SERVER}", "--preset", str(preset_file), "--json", "--record", str(take)]
+    with ExitStack() as stack:
+        with jack_server(OTHER_SERVER) as server:
+            play = stack.enter_context(subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True))
+            stack.callback(play.kill)
+            assert play.stdout
+            reports = map(json.loads, play.stdout)
+            next(report for report in reports if report["playing"] and report["time_s"] > 2)
+            server.kill()
+            server.wait(PATIENCE_S)
+            next(report for report in reports if report["rate"] == 0)
+        with jack_server(OTHER_SERVER, 44_100):
+            back = next(report for report in reports if report["rate"] == 44_100 and report["playing"])
+            assert back["restarts"] == 0
+            next(report for report in reports if report["time_s"] > back["time_s"] + 2)
+            play.terminate()
+            assert play.wait(PATIENCE_S) == 0
+    segments = segments_of(take)
+    assert [read(folder / OUTPUT)[1] for folder in segments] == [48_000, 44_100]
+    for folder in segments:
+        output, rate = read(folder / OUTPUT)
+        assert output.shape[1] > rate
+        np.testing.assert_array_equal(np.concatenate(list(replayed(folder)), axis=1), output)
 
 
 def test_a_server_that_asks_for_nothing_for_long_is_opened_again_and_plays() -> None:
