@@ -176,7 +176,7 @@ def play(
         block=block,
         spare=spare,
         device=device,
-        recorded=record is not None,
+        recorded=True,  # takes may be recorded at any time
         inputs=_route(inputs, "--inputs"),
         outputs=_route(outputs, "--outputs"),
         sockets=sockets,

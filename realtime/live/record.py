@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -36,6 +36,26 @@ _LONGEST_BYTES = 3_900_000_000
 
 class RecordError(RuntimeError):
     """A recording cannot be made or played again; the message names the folder and what is wrong."""
+
+
+class TakenFrom(Protocol):
+    """What a take is recorded from: a session."""
+
+    @property
+    def preset(self) -> Preset | None:
+        """The preset that plays."""
+
+    @property
+    def playing(self) -> bool:
+        """Whether anything does."""
+
+    @property
+    def format(self) -> Format:
+        """The rate and channels."""
+
+    @property
+    def shared(self) -> SharedState:
+        """The memory with the sound."""
 
 
 class Recorder:
@@ -232,6 +252,28 @@ class _Segment:
             if number >= first:
                 return min(sample + (number - first) * frames, self._sample)
         return 0
+
+
+@contextmanager
+def record_take(session: TakenFrom, folder: Path) -> Iterator[None]:
+    """Record what a session plays into `folder` while the context lasts, from the next block on.
+
+    Its chain plays already, so that sound and preset are kept and no events: a take is not replayed.
+
+    Raises:
+        RecordError, SoundFileError: it cannot be recorded, or is not whole.
+    """
+    preset = session.preset
+    if not session.playing or not preset:
+        raise RecordError("nothing plays")
+    recorder = Recorder(folder, session.shared)
+    recorder.take(Event(int(session.shared.status["done"]) + 1, "start", value=preset))
+    with recorder.writing(session.format):
+        yield
+    for each in recorder.folders:
+        (each / EVENTS).unlink()
+    if recorder.trouble:
+        raise RecordError(recorder.trouble)
 
 
 def _make(folder: Path) -> None:

@@ -14,6 +14,7 @@ from gramophone.realtime.control.midi import MidiError, midi_controls
 from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.live.capture import capture_input
+from gramophone.realtime.live.record import record_take
 from gramophone.realtime.live.session import Session
 
 if TYPE_CHECKING:  # they take time to load, and may not be used
@@ -50,9 +51,10 @@ class Surfaces:
             OSError: a port is taken, or the host is open to others without a list of those allowed.
         """
         from gramophone.realtime.control.osc import AddressSpace, ErrorLog, osc_server
-        from gramophone.realtime.control.oscquery.uploads import clip_routes
+        from gramophone.realtime.control.oscquery.uploads import clip_routes, take_routes
         from gramophone.realtime.control.performance.actions import Performance
         from gramophone.realtime.control.performance.clips import OwnClips
+        from gramophone.realtime.control.performance.takes import Takes
 
         def publish(news: str) -> None:
             show_news(news)
@@ -78,15 +80,16 @@ class Surfaces:
         )
         Performance(controller, space.library, space.morpher, controller_map)
         clips = OwnClips(controller, space, partial(capture_input, session.shared))
+        takes = Takes(controller, space, partial(record_take, session))
         _follow_learning(session, clips)
         session.on_refused = go_back
         controller.listen_failures(report_failure)
-        for part in (controller_map, space, saver, clips):
+        for part in (controller_map, space, saver, clips, takes):
             yield closing(part)
         if self.osc_port is not None:
             yield osc_server(space, self.osc_port, self.host, self.allow)
         if self.http_port is not None:
-            yield self._page(space, self.http_port, show_news, [partial(clip_routes, clips)])
+            yield self._page(space, self.http_port, show_news, [partial(clip_routes, clips), take_routes])
         if self.midi is not None:
             yield _midi(controller_map, self.midi, show_news)
 

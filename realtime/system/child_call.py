@@ -13,7 +13,7 @@ from typing import Any
 from gramophone.realtime.system.realtime_priority import belong_to_parent
 
 _NICENESS = 10
-_MOST_BYTES = 4 << 30
+MOST_BYTES = 4 << 30
 
 
 class ChildCallError(RuntimeError):
@@ -21,12 +21,16 @@ class ChildCallError(RuntimeError):
 
 
 def call_in_child(
-    work: Callable[..., Any], *arguments: Any, timeout_s: float, progress: Callable[[Any], None] | None = None
+    work: Callable[..., Any],
+    *arguments: Any,
+    timeout_s: float,
+    most_bytes: int | None = MOST_BYTES,
+    progress: Callable[[Any], None] | None = None,
 ) -> Any:
     """Return what `work(*arguments)` returns in a spawned process; what it raises as `ValueError` is raised here too.
 
-    `timeout_s` is how long it may be silent. With `progress`, `work` gets a function as its last argument, which
-    passes on to `progress` what it is called with.
+    `timeout_s` is how long it may be silent, `most_bytes` how much memory it may map; None sets no limit.
+    With `progress`, `work` gets a function as its last argument, which passes on to `progress` what it is called with.
 
     Raises:
         ChildCallError: it took too long, or the process ended without an answer.
@@ -34,7 +38,8 @@ def call_in_child(
     """
     context = get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(theirs, work, arguments, progress is not None), daemon=True)
+    asked = (theirs, work, arguments, progress is not None, most_bytes)
+    process = context.Process(target=_answer, args=asked, daemon=True)
     if current_process().daemon:
         current_process().daemon = False  # daemons may not have children; ours end when their host does
     process.start()
@@ -59,9 +64,11 @@ def call_in_child(
         ours.close()
 
 
-def _answer(line: Connection, work: Callable[..., Any], arguments: tuple[Any, ...], reports: bool) -> None:
+def _answer(
+    line: Connection, work: Callable[..., Any], arguments: tuple[Any, ...], reports: bool, most_bytes: int | None
+) -> None:
     belong_to_parent()
-    _limit()
+    _limit(most_bytes)
     more = (lambda content: line.send(("progress", content)),) if reports else ()
     try:
         line.send(("done", work(*arguments, *more)))
@@ -71,7 +78,7 @@ def _answer(line: Connection, work: Callable[..., Any], arguments: tuple[Any, ..
         line.send(("raised", ValueError("more memory than there is")))
 
 
-def _limit() -> None:
+def _limit(most_bytes: int | None) -> None:
     """Run behind everything else, and with so much memory at most."""
     if sys.platform == "linux":
         with suppress(OSError):
@@ -81,4 +88,5 @@ def _limit() -> None:
     with suppress(ImportError, OSError, ValueError):
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))
+        if most_bytes:
+            resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))

@@ -20,6 +20,7 @@ from starlette.routing import Route
 from gramophone.presets.clips import ClipError, OwnClip, clip_called, own_clips
 from gramophone.realtime.control.oscquery.app import Guard
 from gramophone.realtime.control.performance.clips import OwnClips
+from gramophone.realtime.control.performance.takes import sound_of, takes
 
 MOST_BYTES = 100_000_000
 """Ten minutes of a 48 kHz WAV in 24 bits, stereo, take 173 MB; as FLAC, Ogg or MP3 an hour fits."""
@@ -59,6 +60,25 @@ def clip_routes(clips: OwnClips, guard: Guard, headers: Mapping[str, str]) -> li
         Route("/ui/sounds", guard(listed), methods=["GET"]),
         Route("/ui/sounds", guard(upload), methods=["POST"]),
         Route("/ui/sounds/{name}", guard(sound), methods=["GET"]),
+    ]
+
+
+def take_routes(guard: Guard, headers: Mapping[str, str]) -> list[Route]:
+    """Return the routes below `/ui/takes`: the list, and each sound, of which a player may ask for parts."""
+
+    async def listed(_request: Request) -> Response:
+        return JSONResponse([asdict(take) for take in takes()], headers=headers)
+
+    async def sound(request: Request) -> Response:
+        name, file = request.path_params["name"], request.path_params["file"]
+        if not (path := sound_of(name, file)):
+            return _refused(404, "there is no such sound", headers)
+        kept_as = f"{name}-{file}" if "download" in request.query_params else None
+        return FileResponse(path, headers=headers, media_type="audio/wav", filename=kept_as)
+
+    return [
+        Route("/ui/takes", guard(listed), methods=["GET"]),
+        Route("/ui/takes/{name}/{file}", guard(sound), methods=["GET"]),
     ]
 
 

@@ -1,0 +1,240 @@
+"""Takes: what was played, recorded while it plays on, listed, rendered again with another preset, put into the bin.
+
+A take is a folder of the user's own, called by its date and time: `input.wav`, `output.wav` and `preset.toml` as a
+recording of `gramophone play --record` has them, `take.json` with what is known of it, and `render-<preset>.wav` for
+each preset that it was rendered with since. Its chain was not made anew when it began, so it is not replayed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from gramophone.models.parameters import Value
+from gramophone.presets import Preset
+from gramophone.presets.atomic import atomic_write
+from gramophone.presets.clips import data_folder
+from gramophone.realtime.control.controller import Controller
+from gramophone.realtime.control.osc.address_space import ROOT, AddressSpace
+from gramophone.realtime.control.osc.method import OscMethod
+from gramophone.realtime.control.osc.parameter_methods import ReadOnlyMethod
+from gramophone.realtime.control.performance.commands import CommandMethod
+from gramophone.realtime.control.performance.take_render import render_take
+from gramophone.realtime.files import AudioReader, SoundFileError
+from gramophone.realtime.system.child_call import ChildCallError, call_in_child
+
+INPUT, OUTPUT, FACTS, RENDER = "input.wav", "output.wav", "take.json", "render-"
+BIN = "bin"
+_NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}(-\d+)?")
+_SOUND = re.compile(r"(input|output|render-[a-z0-9][a-z0-9-]{0,63})\.wav")
+_LOOK_S = 0.5
+_SILENT_S = 300.0
+"""So long a render may show no progress: a preset may have to compile first."""
+NO_SHARE = -1.0
+
+StartRecording = Callable[[Path], AbstractContextManager[None]]
+"""Records what is played into a folder while its context lasts."""
+
+
+class TakeError(ValueError):
+    """There is no such take, or it cannot be made; the message says why."""
+
+
+@dataclass(frozen=True)
+class Take:
+    """A take: its name, preset, length in seconds and rate in Hz; `sounds` are the names of its files."""
+
+    name: str
+    preset: str
+    seconds: float
+    rate: int
+    sounds: tuple[str, ...] = ()
+
+
+def takes_folder() -> Path:
+    """Return the folder of the user's takes; it need not be there yet."""
+    return data_folder() / "takes"
+
+
+def takes() -> list[Take]:
+    """Return the takes, the newest first."""
+    found = (_read(folder) for folder in takes_folder().glob("*") if _NAME.fullmatch(folder.name))
+    return sorted((take for take in found if take), key=lambda take: take.name, reverse=True)
+
+
+def sound_of(name: str, file: str) -> Path | None:
+    """Return a sound file of a take; None if there is none of this name."""
+    path = takes_folder() / name / file
+    return path if _NAME.fullmatch(name) and _SOUND.fullmatch(file) and path.is_file() else None
+
+
+class Takes:
+    """Records takes of a controller's performance by `start`; its address `space` shows what is done.
+
+    Any thread may call, and no call waits but `close`.
+    """
+
+    def __init__(self, controller: Controller, space: AddressSpace, start: StartRecording) -> None:
+        self.status, self.share = "", NO_SHARE
+        self._controller, self._space, self._start = controller, space, start
+        self._lock, self._rendering = threading.Lock(), threading.Lock()
+        self._stopped: threading.Event | None = None
+        self._recording: threading.Thread | None = None
+        space.add(self._methods())
+        controller.perform({"record": self._switch})
+
+    def remove(self, name: str) -> None:
+        """Move a take to the bin beside the others.
+
+        Raises:
+            TakeError: there is no such take, or it cannot be moved.
+        """
+        _demanded(name)
+        bin_folder = takes_folder() / BIN
+        try:
+            bin_folder.mkdir(exist_ok=True)
+            (takes_folder() / name).replace(bin_folder / name)
+        except OSError as error:
+            raise TakeError(f"take {name}: cannot be moved to the bin: {error.strerror}") from None
+        self._say(f"{name} is in the bin")
+
+    def render(self, name: str, preset: str) -> None:
+        """Render the input of a take with a preset of the library, in a process behind everything that plays.
+
+        Raises:
+            TakeError: there is no such take.
+            RefusedError, PresetError: there is no such preset.
+        """
+        take, found = _demanded(name), self._space.library.preset(preset)
+        self._spawn(lambda: self._render(take, found))
+
+    def close(self) -> None:
+        """End the take that is being recorded."""
+        if self._stopped:
+            self._stopped.set()
+        if self._recording:
+            self._recording.join()
+
+    def _methods(self) -> Iterator[OscMethod]:
+        root = f"{ROOT}/takes"
+        yield ReadOnlyMethod(
+            f"{root}/status", "sf", "what is done with takes now, and how much of it", lambda: (self.status, self.share)
+        )
+        yield CommandMethod(f"{root}/remove", "s", "move a take to the bin", self.remove, choices=_names)
+        yield CommandMethod(
+            f"{root}/render", "ss", "render a take with another preset: take, preset", self.render, choices=_names
+        )
+
+    def _switch(self, on: Value) -> None:
+        with self._lock:
+            if not on and self._stopped:
+                self._stopped.set()
+            elif on and not self._stopped:
+                self._stopped = stopped = threading.Event()
+                self._recording = self._spawn(lambda: self._record(stopped))
+
+    def _record(self, stopped: threading.Event) -> None:
+        try:
+            folder = _new_folder()
+            began = time.monotonic()
+            with self._start(folder):
+                self._show("recording")
+                while not stopped.wait(_LOOK_S):
+                    self._show(f"recording {_clock(time.monotonic() - began)}")
+            take = self._kept(folder)
+            self._say(f"recorded {take.name}, {_clock(take.seconds)}")
+        except (OSError, ValueError, RuntimeError) as error:
+            self._say(f"not recorded: {str(error).replace(str(takes_folder()), 'takes')}")
+        finally:
+            self._stopped = None
+            self._controller.show("record", False)
+
+    def _kept(self, folder: Path) -> Take:
+        """Write down what is known of a take that is complete."""
+        try:
+            with AudioReader(folder / OUTPUT) as reader:
+                take = Take(folder.name, self._controller.name, round(reader.frames / reader.rate, 2), reader.rate)
+        except SoundFileError:
+            raise TakeError("nothing was played") from None
+        with atomic_write(folder / FACTS) as part:
+            part.write_text(json.dumps(asdict(take)), "utf-8")
+        return take
+
+    def _render(self, take: Take, preset: Preset) -> None:
+        what = f"{take.name} with {preset.name}"
+        source, target = (takes_folder() / take.name / file for file in (INPUT, f"{RENDER}{preset.name}.wav"))
+        with self._rendering:
+            self._show(f"rendering {what}", 0.0)
+            try:
+                call_in_child(
+                    render_take,
+                    source,
+                    target,
+                    preset,
+                    timeout_s=_SILENT_S,
+                    most_bytes=None,
+                    progress=lambda share: self._show(f"rendering {what}", share),
+                )
+            except (ValueError, ChildCallError) as error:
+                self._say(f"{what}: {str(error).replace(str(takes_folder()), 'takes')}")
+            else:
+                self._say(f"rendered {what}")
+
+    def _spawn(self, work: Callable[[], None]) -> threading.Thread:
+        thread = threading.Thread(target=work, name="takes", daemon=True)
+        thread.start()
+        return thread
+
+    def _show(self, status: str, share: float = NO_SHARE) -> None:
+        self.status, self.share = status, share
+        self._space.changed()
+
+    def _say(self, status: str) -> None:
+        """Show how something has ended, after which there may be other takes than before."""
+        self._space.choices_changed()
+        self._show(status, 1.0)
+        self._space.notices.publish(status)
+
+
+def _names() -> list[str]:
+    return [take.name for take in takes()]
+
+
+def _demanded(name: str) -> Take:
+    found = _read(takes_folder() / name) if _NAME.fullmatch(name) else None
+    if not found:
+        known = ", ".join(_names()) or "those that were recorded, of which there are none"
+        raise TakeError(f"take {name[:80]!r}: expected one of {known}")
+    return found
+
+
+def _read(folder: Path) -> Take | None:
+    try:
+        facts = json.loads((folder / FACTS).read_text("utf-8"))
+        sounds = sorted(path.name for path in folder.glob("*.wav") if _SOUND.fullmatch(path.name))
+        return Take(folder.name, str(facts["preset"]), float(facts["seconds"]), int(facts["rate"]), tuple(sounds))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _new_folder() -> Path:
+    """Make the folder of a take that begins now."""
+    takes_folder().mkdir(parents=True, exist_ok=True)
+    name = time.strftime("%Y-%m-%d-%H%M%S")
+    for suffix in ("", *(f"-{number}" for number in range(2, 100))):
+        try:
+            (folder := takes_folder() / f"{name}{suffix}").mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise TakeError("a hundred takes in one second")
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
