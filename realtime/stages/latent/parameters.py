@@ -26,6 +26,14 @@ MOMENTS = "moments"
 """The key of a card's notes under which it gives each speaker's latents: mean `(D,)` and covariance `(D, D)`."""
 RANGES = ("off", "octaves", "free")
 AIR = Parameter("air", 0.0, "how much of the input above the model's band passes unchanged", smoothing_ms=50)
+GATE = Parameter(
+    "gate",
+    40.0,
+    "how far what is no voice is lowered, such as hum and the noise of a room; 0 leaves all as it is",
+    "dB",
+    (0, 60),
+    smoothing_ms=50,
+)
 _STYLE = (
     Parameter("clip", "", "sound whose style is taken: any audio file"),
     Parameter("strength", 1.0, "how far the latents move towards the style of the clip", smoothing_ms=50),
@@ -38,6 +46,7 @@ _STYLE = (
     Parameter("store", False, "switching it on keeps the latents of that moment for recall"),
     Parameter("recall", 0.0, "from the current latents (0) to those kept (1)", smoothing_ms=50),
     AIR,
+    GATE,
 )
 _SIMILARITY = Parameter("likeness", 0.0, "how far the latents move to the speaker's statistics", smoothing_ms=50)
 _BY_KIND = {

@@ -8,7 +8,8 @@ clip = "choir.flac"        # the style that the latents are moved to
 speaker = "anna"
 z1-brightness = 0.5        # offset of the first latent, if that is its name
 
-It is mono inside: the mean of the channels (`mono_sum.py`) is encoded, and all channels get the same output.
+It is mono inside: the mean of the channels (`mono_sum.py`), without hum and the noise of the room
+(`realtime/dsp/voice_conditioner.py`), is encoded, and all channels get the same output.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from gramophone.realtime.stage import Audio, Format, Keys, StageError
 from gramophone.realtime.stages.background import Background, BackgroundStage
 from gramophone.realtime.stages.latent.codec import Codec, Frame, LatentModel
 from gramophone.realtime.stages.latent.mono_sum import MonoSum
-from gramophone.realtime.stages.latent.parameters import AIR, MOMENTS, latent_names, parameters_of
+from gramophone.realtime.stages.latent.parameters import AIR, GATE, MOMENTS, latent_names, parameters_of
 from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, ZeroShotCodec
 from gramophone.realtime.stages.speaker_blend import model_path, speaker_weights
 
@@ -73,6 +74,7 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         )
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
+        from gramophone.realtime.dsp.voice_conditioner import VoiceConditioner
         from gramophone.realtime.stages.latent.latent_transform import LatentTransform, SpeakerMoments
         from gramophone.realtime.stages.latent.rate_adapter import RateAdapter
 
@@ -84,11 +86,15 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         self._rate_adapter = RateAdapter(form.rate, codec.rate, codec.hop, codec.delay, codec.deferral_s)
         self.delay = self._rate_adapter.delay
         self._mono_sum = MonoSum(form.rate, form.channels)
+        self._conditioner = VoiceConditioner(form.rate)
         self._worked = False
         # On a grid of hops: values move from frame to frame.
         smoothed = [knob for knob in knobs if knob.name not in (*_CLIPS, AIR.name)]
         self._ramps = Ramps(smoothed, self._values, codec.rate, codec.hop)
-        self._air = Fade(float(self._values[AIR.name]), round(AIR.smoothing_ms * form.rate / 1000))
+        self._fades = {
+            knob.name: Fade(float(self._values[knob.name]), round(knob.smoothing_ms * form.rate / 1000))
+            for knob in (AIR, GATE)
+        }
         self._speaker_moments = SpeakerMoments(model.card) if MOMENTS in model.card.notes else None
         self._target: TargetSpeaker | None = None
         clips = _analyse_clips(codec, self._values, _saved_target(values, model))
@@ -109,11 +115,11 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         if name in _SETTINGS:
             raise StageError(f"{name} is a setting of the stage: it changes with the preset, not while it plays")
         self._values[name] = value
+        if name in self._fades:
+            self._fades[name].set(float(value))
         if name in _CLIPS:
             self.background.submit(partial(_analyse_clips, self._codec, dict(self._values), self._target))
-        elif name == AIR.name:
-            self._air.set(float(value))
-        else:
+        elif name != AIR.name:
             self._ramps.set(name, value)
         if name == "store" and value:
             self._transform.store()
@@ -121,9 +127,9 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
     def process(self, block: Audio) -> Audio:
         """Return the model's output, `(channels, frames)` both, `delay` samples late."""
         self._collect()
-        mono = self._mono_sum.process(block)
+        mono = self._conditioner.process(self._mono_sum.process(block), self._fades[GATE.name].next(block.shape[1]))
         self._worked = False
-        output = self._rate_adapter.process(mono, self._begin_hop, self._air.next(len(mono)))
+        output = self._rate_adapter.process(mono, self._begin_hop, self._fades[AIR.name].next(len(mono)))
         if not self._worked:
             self._codec.prepare()
         return np.repeat(output[None], len(block), axis=0)

@@ -13,11 +13,18 @@ from gramophone.models.layers.convolution import CausalConv1d
 from gramophone.models.layers.streaming import Streaming
 from gramophone.models.nets.vlae import VLAE
 from gramophone.models.parameters import Value
+from gramophone.realtime.dsp.smoothing import crossfade
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.kernels.executor import make
 from gramophone.realtime.stages.latent.codec import Frame, Series
 from gramophone.realtime.stages.latent.encoder import FrameEncoder, executor_encoder
+from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
 from gramophone.realtime.stages.wavenet.sampler import Sampler
+
+_RISE = 100.0
+"""The most power of the output relative to the input, 20 dB: a style may be louder, but says nothing in a pause."""
+_HOLDING = ("freeze", "morph", "recall")
+"""Parameters that play latents of another time or sound, for which the level of the input means nothing."""
 
 
 class VLAECodec:
@@ -36,6 +43,7 @@ class VLAECodec:
             model.wavenet.conditions, channels=shape.latents, block=1, controls=self._controls, device=device
         )
         self._deemphasis = make(model.decoder.deemphasis, channels=1, block=shape.hop, device=device)
+        self._limit = LoudnessMatch(shape.hop, shape.hop / shape.rate, _RISE, (0.0, 1.0))
         self._seed = 0
         Sampler(model.wavenet, device=device).generate(  # compiled now, not in the first block
             1, np.zeros((1, model.wavenet.shape.condition, 1), np.float32)
@@ -63,7 +71,9 @@ class VLAECodec:
         distribution = float(values["temperature"]), float(values["nucleus"])
         drawn = self._sampler.generate(self.hop, conditions, *distribution)
         output: Floats = self._deemphasis(drawn[None])[0, 0]
-        return output
+        limited = self._limit.process(output, frame.power)
+        held = max(float(values[name]) for name in _HOLDING) if values["gate"] else 1.0
+        return crossfade(limited, output, np.float32(held))
 
 
 def _split_encoder(encoder: Sequential) -> tuple[Sequential, Sequential]:

@@ -14,6 +14,7 @@ from gramophone.realtime.dsp.pitch.tracker import PitchTracker
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stages.latent.codec import Frame, Series
 from gramophone.realtime.stages.latent.encoder import FrameEncoder
+from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
 from gramophone.realtime.stages.latent.pitch_transform import PitchTransform
 from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, enrol
 from gramophone.realtime.stages.latent.voice_decoder import voice_decoder_of
@@ -26,12 +27,6 @@ _DEFERRAL_S, _DEFERRING_HOPS = 128 / 48_000, 2
 _LOUDEST = 0.0
 """Nats: the loudest input of the decoder, full scale."""
 _NATS_PER_DB = math.log(10) / 20
-_LOUDNESS_WINDOW_S = 0.2
-_FAINTEST_POWER = 1e-7
-"""Mean square below which there is no loudness to match: -70 dBFS."""
-_LOWEST_GAIN, _HIGHEST_GAIN = 0.1, 40.0
-_LOUDER = 2.0
-"""Largest power of a hop relative to the input: a flute hardly whispers, and must not burst out after a whisper."""
 
 
 class VoiceCodec:
@@ -97,31 +92,6 @@ class VoiceCodec:
         speaker = scale_character(speakers @ self._table, self._mean_speaker, float(values["character"]))
         output = self._decoder.decode(frame.latents, speaker, prosody, _colour(values))
         matched: Floats = self._loudness_match.process(output, frame.power)
-        return matched
-
-
-class LoudnessMatch:
-    """Matches the running power of the output to the input's: gains rise slowly, fall at once and never step.
-
-    `hop` in samples, `hop_s` in seconds.
-    """
-
-    def __init__(self, hop: int, hop_s: float) -> None:
-        self._ramp = (np.arange(1, hop + 1) / hop).astype(np.float32)
-        self._share = 1 - math.exp(-hop_s / _LOUDNESS_WINDOW_S)
-        self._input_power = self._output_power = 0.0
-        self._gain = 1.0
-
-    def process(self, output: Floats, power: float) -> Floats:
-        """Return a hop of output, `(hop,)`, as loud as the input, whose mean square in this hop was `power`."""
-        self._input_power += self._share * (power - self._input_power)
-        now = float(output @ output) / len(output)
-        self._output_power += self._share * (now - self._output_power)
-        ratio = (self._input_power + _FAINTEST_POWER) / (self._output_power + _FAINTEST_POWER)
-        most = (_LOUDER * max(power, self._input_power) + _FAINTEST_POWER) / (now + _FAINTEST_POWER)
-        wanted = math.sqrt(min(ratio, most))
-        before, self._gain = self._gain, min(max(wanted, _LOWEST_GAIN), _HIGHEST_GAIN)
-        matched: Floats = output * (np.float32(before) + np.float32(self._gain - before) * self._ramp)
         return matched
 
 

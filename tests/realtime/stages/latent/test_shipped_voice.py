@@ -48,7 +48,7 @@ HOSTILE |= {"a band": clip("choir.flac") + clip("strings.flac"), "drums": clip("
 @pytest.mark.parametrize("speaker", ["moscow", "cello"])
 def test_the_output_of_bad_input_is_as_loud_as_the_input_without_a_squeal(content, speaker):
     sound = HOSTILE[content].astype(np.float32)
-    heard = said(sound, speaker=speaker, range="octaves")
+    heard = said(sound, speaker=speaker, range="octaves", gate=0.0)
     assert np.isfinite(heard).all()
     assert loudest(heard) <= 2 * loudest(sound)
     was, now = (float(np.square(series[RATE // 2 :]).mean()) for series in (sound, heard))

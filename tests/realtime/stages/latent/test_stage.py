@@ -55,6 +55,7 @@ def turns(clips):
         (6000, "temperature", 0.5),
         (6500, "nucleus", 0.7),
         (7000, "recall", 0.0),
+        (7100, "gate", 3.0),
     ]
 
 
@@ -73,11 +74,11 @@ def test_any_block_sizes_give_the_same_sound_while_every_parameter_changes(model
     np.testing.assert_array_equal(untouched[:, :1000], whole[:, :1000])
 
 
-def test_by_default_it_is_the_plain_model_exactly_as_late_as_stated(model, clips, tmp_path):
+def test_without_a_gate_it_is_the_plain_model_exactly_as_late_as_stated(model, clips, tmp_path):
     """Against the whole sound at once in torch: filter, encode, decode with the same random numbers, filter."""
     net = checkpoint(tmp_path / "net.safetensors")
     sound = noise(1400)[0]
-    bob = {"speaker": "bob", "seed": 5.0}
+    bob = {"speaker": "bob", "seed": 5.0, "gate": 0.0}
     playing = stage(model, SHAPE.rate, **bob)
     heard = play(playing, np.pad(sound, (0, playing.delay))[None], [100])[0, playing.delay :]
     filtered = _filtered(sound)

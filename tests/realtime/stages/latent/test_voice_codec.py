@@ -24,11 +24,11 @@ from support.voice import (
 from gramophone.models.checkpoint import Card
 from gramophone.realtime.dsp.pitch.tracker import PitchTracker
 from gramophone.realtime.stage_registry import keys_of
+from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
 from gramophone.realtime.stages.latent.parameters import parameters_of
 from gramophone.realtime.stages.latent.pitch_transform import PitchTransform
 from gramophone.realtime.stages.latent.rate_adapter import RateAdapter
 from gramophone.realtime.stages.latent.voice_codec import (
-    LoudnessMatch,
     VoiceCodec,
     adjust_voicing,
     mean_speaker,
@@ -111,6 +111,7 @@ TURNS = [
     (5000, "breath", 12.0),
     (5500, "brightness", -3.0),
     (6000, "air", 1.0),
+    (6050, "gate", 2.0),
     (6100, "voicing", -0.5),
     (6200, "freeze", True),
     (7000, "range", "octaves"),
@@ -156,7 +157,7 @@ def test_the_default_voice_is_late_by_less_than_forty_milliseconds_and_the_quick
 @pytest.mark.parametrize("content", BAD)
 def test_bad_input_gives_numbers_within_bounds_as_loud_as_what_came_in(model, content):
     sound = BAD[content].astype(np.float32)
-    playing = stage(model, RATE, speaker="flute", range="octaves", pitch=5.0, formant=3.0, breath=6.0)
+    playing = stage(model, RATE, speaker="flute", range="octaves", pitch=5.0, formant=3.0, breath=6.0, gate=0.0)
     heard = play(playing, np.pad(sound, ((0, 0), (0, playing.delay))), [256])[:, playing.delay :]
     assert np.isfinite(heard).all()
     assert np.abs(heard).max() <= 6 * np.abs(sound).max()
