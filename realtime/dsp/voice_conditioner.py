@@ -5,7 +5,7 @@ lowest level of recent windows that are steady and not voiced. Sung and played n
 a window repeats decides (normalised autocorrelation, Talkin 1995): noise does not, mains hum does at its own period
 and just as well after 0.1 s, which is a multiple of the period at 50 and at 60 Hz, and what else repeats is a voice.
 
-Levels are of the high-passed signal with the lows further attenuated, as speech is told from hum by what lies above.
+Levels are of the high-passed signal with the lows further attenuated, as speech differs from hum by what lies above.
 All steps are counted in samples, so the result does not depend on block sizes; nothing is delayed.
 """
 
