@@ -36,8 +36,8 @@ from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, Zero
 from gramophone.realtime.stages.speaker_blend import model_path, speaker_weights
 
 if TYPE_CHECKING:
+    from gramophone.realtime.dsp.rate_adapter import Finish
     from gramophone.realtime.kernels.arrays import Floats
-    from gramophone.realtime.stages.latent.rate_adapter import Finish
     from gramophone.realtime.stages.latent.reference_clips import ReferenceClips
 
 _LOG = logging.getLogger(__name__)
@@ -74,9 +74,9 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         )
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
+        from gramophone.realtime.dsp.rate_adapter import RateAdapter
         from gramophone.realtime.dsp.voice_conditioner import VoiceConditioner
         from gramophone.realtime.stages.latent.latent_transform import LatentTransform, SpeakerMoments
-        from gramophone.realtime.stages.latent.rate_adapter import RateAdapter
 
         model = LatentModel.of(model_path(str(values.get("model", ""))))
         knobs = parameters_of(model.kind, model.card, model.latents)

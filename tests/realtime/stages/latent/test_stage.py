@@ -18,12 +18,12 @@ from gramophone.presets import Preset, PresetError, StageSettings
 from gramophone.presets import save as save_preset
 from gramophone.presets.preset import read as read_preset
 from gramophone.realtime.chain import Chain
+from gramophone.realtime.dsp.rate_adapter import RateAdapter
 from gramophone.realtime.dsp.resampler import Resampler
 from gramophone.realtime.files import read
 from gramophone.realtime.parameter_table import complete, table
 from gramophone.realtime.stage import Format, StageError
 from gramophone.realtime.stage_registry import keys_of
-from gramophone.realtime.stages.latent.rate_adapter import RateAdapter
 from gramophone.realtime.stages.latent.stage import LatentStage
 
 

@@ -23,11 +23,11 @@ from support.voice import (
 
 from gramophone.models.checkpoint import Card
 from gramophone.realtime.dsp.pitch.tracker import PitchTracker
+from gramophone.realtime.dsp.rate_adapter import RateAdapter
 from gramophone.realtime.stage_registry import keys_of
 from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
 from gramophone.realtime.stages.latent.parameters import parameters_of
 from gramophone.realtime.stages.latent.pitch_transform import PitchTransform
-from gramophone.realtime.stages.latent.rate_adapter import RateAdapter
 from gramophone.realtime.stages.latent.voice_codec import (
     VoiceCodec,
     adjust_voicing,

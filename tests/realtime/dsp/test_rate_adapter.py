@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gramophone.realtime.stages.latent.rate_adapter import RateAdapter
+from gramophone.realtime.dsp.rate_adapter import RateAdapter
 
 CASES = [
     (48_000, 16_000, 128, 256),

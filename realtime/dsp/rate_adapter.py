@@ -56,6 +56,8 @@ class RateAdapter:
     def process(self, block: Floats, begin: Callable[[Floats], Finish], air: Amount = _NO_AIR) -> Floats:
         """Return the output for a block, `(frames,)` both; `begin` is called once for every complete hop, `(hop,)`.
 
+        With hops of one sample it is called once for all that there are.
+
         `air`, 0 to 1, is the gain of the band above the model's, which passes unchanged: a number or `(frames,)`.
         """
         samples = self._down.process(block, self._down.available_outputs(len(block)))
@@ -63,7 +65,8 @@ class RateAdapter:
         self._finish(len(self._deferred))
         waiting = np.concatenate((self._waiting, samples))
         whole = len(waiting) - len(waiting) % self._hop
-        self._deferred = [begin(waiting[start : start + self._hop]) for start in range(0, whole, self._hop)]
+        size = self._hop if self._hop > 1 else max(whole, 1)
+        self._deferred = [begin(waiting[start : start + size]) for start in range(0, whole, size)]
         self._waiting = waiting[whole:]
         while self._deferred and (not self._deferral or len(self._ready) < len(block)):
             self._finish(1)

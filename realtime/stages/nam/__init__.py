@@ -1,0 +1,1 @@
+"""Captures of amplifiers and pedals in the format of Neural Amp Modeler."""

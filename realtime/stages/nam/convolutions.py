@@ -1,0 +1,128 @@
+"""Compiled parts of a capture: convolutions and activations of a run of samples, vectorised over time.
+
+Weights are read one by one in the order of the file, and each is applied to the whole run, so they need no repacking.
+Sums are computed in one order whatever the run's length: a sample does not depend on how the sound was cut.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import float32
+
+from gramophone.realtime.kernels.arrays import Floats
+from gramophone.realtime.kernels.convolution import add_convolution
+from gramophone.realtime.kernels.jit import jit
+from gramophone.realtime.stages.wavenet.kernel import tanh
+
+_ZERO, _HALF, _ONE = float32(0), float32(0.5), float32(1)
+
+
+def _outlined(function: Any) -> Any:
+    """Compile without inlining: these are called from many places, for whole runs."""
+    return jit(function, forceinline=False)
+
+
+@_outlined
+def convolve(
+    output: Floats,
+    outputs: int,
+    samples: int,
+    source: Floats,
+    row: int,
+    column: int,
+    inputs: int,
+    weights: Floats,
+    offset: int,
+    taps: int,
+    dilation: int,
+    groups: int,
+) -> int:
+    """Add a causal convolution to the first `outputs` rows of `output` and return the offset behind its weights.
+
+    Input channel `i` at the run's first sample is `source[row + i, column]`. Weights from `offset` on are
+    `(outputs, inputs / groups, taps)`, the last tap for the newest sample.
+    """
+    width, height = inputs // groups, outputs // groups
+    for o in range(outputs):
+        first = row + o // height * width
+        at = offset + o * width * taps
+        add_convolution(output, o, samples, source, first, column, width, weights, at, taps, dilation)
+    return offset + outputs * width * taps
+
+
+@_outlined
+def fill(output: Floats, outputs: int, samples: int, weights: Floats, offset: int) -> int:
+    """Set rows of `output` to their biases, from `offset` on, and return the offset behind these."""
+    for o in range(outputs):
+        for t in range(samples):
+            output[o, t] = weights[offset + o]
+    return offset + outputs
+
+
+@jit
+def _sigmoid(x: Any) -> Any:
+    return _HALF + _HALF * tanh(_HALF * x)
+
+
+@_outlined
+def activate(values: Floats, first: int, rows: int, samples: int, kind: int, numbers: Floats) -> None:
+    """Apply an activation to rows `first` to `first + rows` of `values`; `kind` and `numbers` as in `Activation`."""
+    for row in range(first, first + rows):
+        _activate_row(values, row, samples, kind, numbers)
+
+
+@jit
+def _activate_row(values: Floats, row: int, samples: int, kind: int, numbers: Floats) -> None:
+    if kind == 0:  # Tanh
+        for t in range(samples):
+            values[row, t] = tanh(values[row, t])
+    elif kind == 1:  # Sigmoid
+        for t in range(samples):
+            values[row, t] = _sigmoid(values[row, t])
+    elif kind == 2:  # ReLU
+        for t in range(samples):
+            values[row, t] = max(values[row, t], _ZERO)
+    elif kind in (3, 4):  # LeakyReLU, PReLU
+        for t in range(samples):
+            x = values[row, t]
+            values[row, t] = max(x, _ZERO) + numbers[0] * min(x, _ZERO)
+    elif kind in (5, 6):  # Hardtanh, LeakyHardtanh: slopes 0 and 0 with the first
+        low, high = numbers[0], numbers[1]
+        for t in range(samples):
+            x = values[row, t]
+            inside = min(max(x, low), high)
+            values[row, t] = inside + numbers[2] * min(x - low, _ZERO) + numbers[3] * max(x - high, _ZERO)
+    elif kind == 7:  # SiLU
+        for t in range(samples):
+            values[row, t] = values[row, t] * _sigmoid(values[row, t])
+    elif kind == 8:  # Hardswish
+        for t in range(samples):
+            x = values[row, t]
+            values[row, t] = x * min(max(x + float32(3), _ZERO), float32(6)) / float32(6)
+    elif kind == 9:  # Softsign
+        for t in range(samples):
+            values[row, t] = values[row, t] / (_ONE + abs(values[row, t]))
+    else:  # Softsigmoid
+        for t in range(samples):
+            values[row, t] = _HALF * (_ONE + values[row, t] / (_ONE + abs(values[row, t])))
+
+
+@_outlined
+def gate(values: Floats, rows: int, samples: int, blended: bool, first: Floats, kinds: Any, second: Floats) -> None:
+    """Activate the first `rows` rows, and let the next `rows` act on them: as factors, or as shares of the activated.
+
+    `kinds` is the numbers of the two activations, `first` and `second` what these need.
+    """
+    activate(values, rows, rows, samples, kinds[1], second)
+    if blended:
+        for row in range(rows):
+            for t in range(samples):
+                values[2 * rows + row, t] = values[row, t]
+    activate(values, 0, rows, samples, kinds[0], first)
+    for row in range(rows):
+        for t in range(samples):
+            share = values[rows + row, t]
+            values[row, t] *= share
+            if blended:
+                values[row, t] += (_ONE - share) * values[2 * rows + row, t]
