@@ -41,6 +41,8 @@ format: .venv/installed-dev
 
 .venv/installed-dev: .venv/installed
 	$(INSTALL) -e ".[dev]"
+	# The reference for captures, without its trainer's packages (some hundred megabytes that nothing here imports).
+	$(INSTALL) --no-deps neural-amp-modeler
 	touch $@
 
 # Pins what is installed here, without what torch brings for one vendor's GPUs.

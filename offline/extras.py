@@ -27,6 +27,7 @@ PIP = {
     "torchcrepe": "--no-deps torchcrepe resampy",
     "pesto": "--no-deps pesto-pitch",
     "swift_f0": "--no-deps swift-f0",
+    "nam": "--no-deps neural-amp-modeler wavio",
 }
 """What pip is asked for, by the module that is imported."""
 

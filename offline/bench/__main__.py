@@ -40,7 +40,7 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-_PARTS = ("decoder", "live", "wavenet", "latent", "descent", "training", "start", "batch")
+_PARTS = ("decoder", "captures", "live", "wavenet", "latent", "descent", "training", "start", "batch")
 _LONG = {"endurance": ("minutes", "blocks", "chains"), "set": ("hours", "preset")}
 """Parts that run only when named, and the options that they take."""
 

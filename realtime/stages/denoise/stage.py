@@ -17,8 +17,8 @@ from gramophone.realtime.stage import Audio, Format, Stage
 from gramophone.realtime.stages.denoise.deep_filter import DELAY, HOP, RATE, UNLIMITED_DB, DeepFilter, DeepFilterError
 
 if TYPE_CHECKING:
+    from gramophone.realtime.dsp.rate_adapter import Finish
     from gramophone.realtime.kernels.arrays import Floats
-    from gramophone.realtime.stages.latent.rate_adapter import Finish
 
 _LOG = logging.getLogger(__name__)
 REDUCTION = Parameter(
@@ -37,8 +37,8 @@ class DenoiseStage(Stage):
     hop_s = HOP / RATE
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
+        from gramophone.realtime.dsp.rate_adapter import RateAdapter
         from gramophone.realtime.stages.latent.mono_sum import MonoSum
-        from gramophone.realtime.stages.latent.rate_adapter import RateAdapter
 
         self._status = ""
         self._filter: DeepFilter | None = None

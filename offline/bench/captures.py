@@ -1,0 +1,88 @@
+"""Bench: captures of Neural Amp Modeler on one core, against its own code on the same weights."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gramophone.offline.bench.timing import cold, hot, quantiles
+from gramophone.realtime.stage import Format
+from gramophone.realtime.stages.nam.stage import NamStage
+
+_RATE = 48_000
+_BLOCK = 256
+_ROUNDS = 400
+_DILATIONS = [2**power for power in range(10)]
+_WIDTHS = {"standard": (16, 8), "lite": (12, 6), "nano": (4, 2)}
+"""Channels of the two arrays of ten layers."""
+
+
+def measure() -> dict[str, object]:
+    """Return for each size how many times real time a block of 256 takes, and how far it is from the reference.
+
+    `reference_times_real_time` is the reference's torch over ten seconds at once, on one thread, which is its quickest
+    way; it cannot stream.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+            return {name: _compare(Path(folder), name) for name in (*_WIDTHS, "lstm")}
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _compare(folder: Path, name: str) -> dict[str, object]:
+    from nam.models._from_nam import init_from_nam
+
+    torch.manual_seed(0)
+    _model(name).export(folder, basename=name)  # type: ignore[attr-defined]
+    path = folder / f"{name}.nam"
+    reference = init_from_nam(json.loads(path.read_text())).eval()
+    sound = np.random.default_rng(1).normal(0, 0.1, (1, 10 * _RATE)).astype(np.float32)
+    stage = NamStage(Format(_RATE, 1), {"model": str(path), "normalise": False})
+    block = sound[:, :_BLOCK]
+    call = {"stage": lambda: stage.process(block)}
+    whole = hot({"reference": lambda: reference(torch.from_numpy(sound[0]), pad_start=True)}, 3, warm_up=1)
+    quick, slow = hot(call, _ROUNDS)["stage"], cold(call, _ROUNDS)["stage"]
+    return {
+        "times_real_time": round(1000 * _BLOCK / _RATE / float(np.median(quick)), 1),
+        "hot": quantiles(quick),
+        "cold": quantiles(slow),
+        "reference_times_real_time": round(10_000 / float(np.median(whole["reference"])), 1),
+        "max_difference": _difference(path, reference, sound[:, : 2 * _RATE]),
+    }
+
+
+def _difference(
+    path: Path, reference: torch.nn.Module, sound: np.ndarray[tuple[int, int], np.dtype[np.float32]]
+) -> float:
+    """Return the largest difference from the reference over `sound`, relative to the reference's largest sample."""
+    stage = NamStage(Format(_RATE, 1), {"model": str(path), "normalise": False})
+    silence = np.zeros(64, np.float32)  # which the stage has played when it is made
+    expected = reference(torch.from_numpy(np.concatenate((silence, sound[0]))), pad_start=True).numpy()[64:]
+    return float(np.abs(stage.process(sound)[0] - expected).max() / np.abs(expected).max())
+
+
+def _model(name: str) -> torch.nn.Module:
+    from nam.models.recurrent import LSTM
+    from nam.models.wavenet import WaveNet
+
+    if name == "lstm":
+        model: torch.nn.Module = LSTM(hidden_size=16, num_layers=2, sample_rate=_RATE)
+        return model
+    wide, narrow = _WIDTHS[name]
+    arrays = [_array(1, wide, narrow, False), _array(wide, narrow, 1, True)]
+    config = {"layers_configs": arrays, "head": None, "head_scale": 0.02, "sample_rate": _RATE}
+    made: torch.nn.Module = WaveNet.init_from_config(config)
+    return made
+
+
+def _array(inputs: int, channels: int, outputs: int, bias: bool) -> dict[str, object]:
+    head = {"out_channels": outputs, "kernel_size": 1, "bias": bias}
+    layers = {"kernel_size": 3, "dilations": _DILATIONS, "activation": "Tanh"}
+    return {"input_size": inputs, "condition_size": 1, "channels": channels, "head": head, **layers}
