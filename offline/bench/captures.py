@@ -40,7 +40,7 @@ def _compare(folder: Path, name: str) -> dict[str, object]:
     from nam.models._from_nam import init_from_nam
 
     torch.manual_seed(0)
-    _model(name).export(folder, basename=name)  # type: ignore[attr-defined]
+    _model(name).export(folder, basename=name)  # type: ignore[operator]
     path = folder / f"{name}.nam"
     reference = init_from_nam(json.loads(path.read_text())).eval()
     sound = np.random.default_rng(1).normal(0, 0.1, (1, 10 * _RATE)).astype(np.float32)

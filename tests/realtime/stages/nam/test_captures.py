@@ -8,7 +8,7 @@ import torch
 from nam.models._from_nam import init_from_nam
 from nam.models.recurrent import LSTM
 from nam.models.wavenet import WaveNet
-from tests.support.stage import noise, play
+from support.stage import noise, play
 
 from gramophone.realtime.stage import Format
 from gramophone.realtime.stages.nam.stage import NamStage
