@@ -15,6 +15,7 @@ from gramophone.realtime.dsp.channel_matrix import ChannelMatrix, Matrix
 from gramophone.realtime.dsp.delay_line import LONGEST_DELAY, DelayLine
 from gramophone.realtime.dsp.input_guard import InputGuard
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
+from gramophone.realtime.live.loopback import LoopbackProbe
 from gramophone.realtime.live.parameter_memory import ParameterMemory
 from gramophone.realtime.live.shared_state import INPUTS, OUTPUTS, SWITCH_PLACES, SharedState
 from gramophone.realtime.live.status import MOVE_SAMPLES, budget_blocks
@@ -45,6 +46,7 @@ class AudioCallback:
         self._wet = self._begun = False
         self._missed = self._status["underruns"]
         self._guard = InputGuard()
+        self._probe = LoopbackProbe(self._status)
         self._before = self._status["non_finite"], self._status["limited"]
         self._frames = self._budget = self._former_budget = 0
         self._move = Fade(1.0, MOVE_SAMPLES)
@@ -52,9 +54,12 @@ class AudioCallback:
     def process(self, block: Audio) -> Audio:
         """Return the output, of the shape of `block`, `(channels, frames)`. Never waits, never raises."""
         try:
-            output = self._process(self._source.process(self._made_harmless(block)))
+            safe = self._made_harmless(block)
+            measures = self._probe.measures
+            output = self._process(self._source.process(np.zeros_like(safe) if measures else safe))
             self._last = output[:, -1:]
-            return self._target.process(output)
+            output = self._target.process(output)
+            return self._probe.process(safe, output) if measures else output
         except Exception:  # whatever it is, the device must get its block; the count shows that there is a bug
             self._status["errors"] += 1
             return np.zeros_like(block)

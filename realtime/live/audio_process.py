@@ -28,8 +28,8 @@ def run_audio(shared: SharedState, wake: Wake, settings: AudioSettings, control:
     try:
         backend = _open(settings)
     except AudioError as error:
-        control.send(Failed(str(error)))
-        return
+        control.send(Complaint(f"{error}; waiting for it") if settings.patient else Failed(str(error)))
+        backend = _wait_for_device(settings, control) if settings.patient else None
     settle()
     real_time(HELPERS)
     while backend is not None:

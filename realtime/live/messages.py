@@ -17,7 +17,8 @@ if TYPE_CHECKING:  # starting a process need not wait for what these load
 class AudioSettings:
     """Which device, how many of its inputs and outputs (`sockets`) and channels of the chain, and in which blocks.
 
-    `block` in frames, None is the device's own; `spare` is as for `status.budget_blocks`.
+    `block` in frames, None is the device's own; `spare` is as for `status.budget_blocks`. A `patient` process waits for
+    a device that cannot be opened.
     """
 
     choice: str
@@ -25,6 +26,7 @@ class AudioSettings:
     channels: int
     block: int | None
     spare: int | None
+    patient: bool = False
 
 
 @dataclass(frozen=True)

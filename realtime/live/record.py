@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -255,13 +255,14 @@ class _Segment:
 
 
 @contextmanager
-def record_take(session: TakenFrom, folder: Path) -> Iterator[None]:
+def record_take(session: TakenFrom, show_news: Callable[[str], None], folder: Path) -> Iterator[None]:
     """Record what a session plays into `folder` while the context lasts, from the next block on.
 
-    Its chain plays already, so that sound and preset are kept and no events: a take is not replayed.
+    Its chain plays already, so that sound and preset are kept and no events: a take is not replayed. `show_news` is
+    called with what it lacks, if anything.
 
     Raises:
-        RecordError, SoundFileError: it cannot be recorded, or is not whole.
+        RecordError, SoundFileError: it cannot be recorded.
     """
     preset = session.preset
     if not session.playing or not preset:
@@ -273,7 +274,7 @@ def record_take(session: TakenFrom, folder: Path) -> Iterator[None]:
     for each in recorder.folders:
         (each / EVENTS).unlink()
     if recorder.trouble:
-        raise RecordError(recorder.trouble)
+        show_news(recorder.trouble)
 
 
 def _make(folder: Path) -> None:

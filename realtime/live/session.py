@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from types import TracebackType
@@ -167,9 +167,18 @@ class Session:
         self.wait_until_playing()
 
     @property
+    def audio(self) -> AudioSettings:
+        """What is played on, as it was asked for."""
+        return self._processes.audio
+
+    def use(self, choice: str, block: int | None, spare: int | None) -> None:
+        """Play on another device, or in other blocks; where that cannot be, the one before plays again."""
+        self._processes.use(replace(self.audio, choice=choice, block=block, spare=spare, patient=False))
+
+    @property
     def blocks(self) -> int:
         """How many blocks of time the worker has for a block."""
-        return budget_blocks(self._shared.status, self._settings.spare, max(int(self._shared.status["block"]), 1))
+        return budget_blocks(self._shared.status, self.audio.spare, max(int(self._shared.status["block"]), 1))
 
     @property
     def chain_delay(self) -> int:
@@ -272,7 +281,7 @@ class Session:
         """Return the figures of now, by name."""
         return {
             "device": self.device_name,
-            **report(self._shared.status, self._settings.spare),
+            **report(self._shared.status, self.audio.spare),
             "playing": self.playing,
             "restarts": self.restarts,
             "left_out": dict(self._left_out.why),
@@ -281,7 +290,7 @@ class Session:
 
     def meters(self) -> dict[str, float]:
         """Return meters by name: levels in dB, load (1 is all of the time), underruns, latency in samples."""
-        return meters(self._shared.status, self._settings.spare)
+        return meters(self._shared.status, self.audio.spare)
 
     def end(self) -> None:
         """End all processes; the shared memory can still be read."""

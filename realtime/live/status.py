@@ -31,7 +31,11 @@ _FIELDS = (
     "limited",  # input samples that were above +48 dBFS
     "errors",  # exceptions in the callback: bugs
     "held",  # samples in the device's own jitter buffer
+    "probe_done",  # measurements of the device's own way that have been answered
+    "probe_samples",  # the last answer, -1 where no click came back
     *PACKETS,
+    # the control process
+    "probe",  # measurements of the device's own way that have been asked for
     # the worker
     "hop_s",  # the longest hop of the stages that play, in seconds
     "done",  # number of the block processed last; -1 before the first

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from gramophone.presets import PresetError
 from gramophone.realtime.live.audio_process import run_audio
+from gramophone.realtime.live.device_switch import DeviceSwitch
 from gramophone.realtime.live.devices.backend import AudioError
 from gramophone.realtime.live.messages import AudioSettings, Complaint, Event, Failed, Lost, Opened, Play
 from gramophone.realtime.live.shared_state import SharedState
@@ -67,7 +68,8 @@ class Supervisor:
         self.lock = threading.RLock()
         self.format: Format | None = None
         self.restarts = 0
-        self._audio_settings, self._device, self._shared, self._owner = audio, device, shared, owner
+        self._device, self._shared, self._owner = device, shared, owner
+        self._switch = DeviceSwitch(audio)
         self._failure: Exception | None = None
         self._changed, self._stopping = threading.Event(), threading.Event()
         self._later: list[Callable[[], None]] = []
@@ -114,6 +116,18 @@ class Supervisor:
         self._deaths = 0
         self._replace_worker()
         return True
+
+    @property
+    def audio(self) -> AudioSettings:
+        """What is played on: of a device that is open, or is being opened."""
+        return self._switch.settings
+
+    def use(self, audio: AudioSettings) -> None:
+        """Leave the device for another; where that cannot be opened, the one before plays again."""
+        with self.lock:
+            if self._audio:
+                self._switch.ask(audio)
+                self._audio.send(Stop())
 
     def attach(self, device: Opened) -> None:
         """Note that a host's plug-in plays the part of the audio process."""
@@ -170,7 +184,33 @@ class Supervisor:
         self._call_later()
 
     def _spawn_audio(self) -> ChildProcess:
-        return ChildProcess("gramophone audio", run_audio, self._shared, self._wake, self._audio_settings)
+        return ChildProcess("gramophone audio", run_audio, self._shared, self._wake, self.audio)
+
+    def _go_back(self, why: str) -> bool:
+        """Play on the device before, where another was asked for that does not do; return whether that is so."""
+        if not self._audio or not self._switch.go_back():
+            return False
+        self._report_news(f"{why}; going back to the device before")
+        self._audio.kill()
+        self._audio = self._spawn_audio()
+        return True
+
+    def _mend_audio(self) -> None:
+        """Replace the audio process where it has died, is to go over to another device, or hangs on the way."""
+        if not self._audio:
+            return
+        if self._switch.overdue and not self._switch.leaving:
+            self._go_back("the device does not open")
+        elif self._switch.overdue:
+            self._audio.kill()
+        if self._audio.alive:
+            return
+        if self._switch.leaving:
+            self._switch.left()
+        else:
+            self._report_news("the audio process has died; starting another")
+            self.restarts += 1
+        self._audio = self._spawn_audio()
 
     def _supervise(self) -> None:
         """Receive what the processes send and replace those that die, until the session is closed."""
@@ -202,7 +242,8 @@ class Supervisor:
             case Lost(name):
                 self._report_news(f"{name} is gone; looking for it")
             case Failed(why) if child is self._audio:
-                self._failure = AudioError(why)
+                if not self._go_back(why):
+                    self._failure = AudioError(why)
             case Failed(why) if not self._has_played:
                 self._failure = PresetError(why)
             case Failed(why) | Complaint(why):
@@ -217,9 +258,12 @@ class Supervisor:
         try:
             self._owner.opened(device)
         except AudioError as error:
-            self._failure = error
+            if not self._go_back(str(error)):
+                self._failure = error
             return
-        new = Format(device.rate, self._audio_settings.channels, self._device)
+        if self._switch.opened():
+            self._report_news(f"playing on {device.name} at {device.rate} Hz, block {device.block}")
+        new = Format(device.rate, self.audio.channels, self._device)
         if self.format and self.format != new:
             self._retire()
         self.format = new
@@ -236,10 +280,7 @@ class Supervisor:
         """Replace what has died, and end what hangs."""
         if self._failure:
             return
-        if self._audio and not self._audio.alive:
-            self._report_news("the audio process has died; starting another")
-            self.restarts += 1
-            self._audio = self._spawn_audio()
+        self._mend_audio()
         if self._standby and not self._standby.alive:
             self._standby = None
         if not self._standby and self._played_for(_SETTLED_S):

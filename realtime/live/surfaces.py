@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -15,14 +16,20 @@ from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.live.capture import capture_input
 from gramophone.realtime.live.record import record_take
+from gramophone.realtime.live.rig import SessionRig
 from gramophone.realtime.live.session import Session
+from gramophone.realtime.live.supervisor import ATTACHED
 
 if TYPE_CHECKING:  # they take time to load, and may not be used
     from gramophone.realtime.control.osc import AddressSpace
     from gramophone.realtime.control.oscquery.app import MoreRoutes
     from gramophone.realtime.control.oscquery.server import OscQueryServer
     from gramophone.realtime.control.performance.clips import OwnClips
+    from gramophone.realtime.control.performance.devices import Devices
     from gramophone.realtime.live.messages import Event
+
+_FOLDERS = re.compile(r"/(?:[^/\n:'\"]+/)+")
+"""What the network is not shown: where files lie."""
 
 ShowNews = Callable[[str], None]
 
@@ -54,6 +61,7 @@ class Surfaces:
         from gramophone.realtime.control.oscquery.uploads import clip_routes, take_routes
         from gramophone.realtime.control.performance.actions import Performance
         from gramophone.realtime.control.performance.clips import OwnClips
+        from gramophone.realtime.control.performance.devices import Devices
         from gramophone.realtime.control.performance.takes import Takes
 
         def publish(news: str) -> None:
@@ -80,8 +88,9 @@ class Surfaces:
         )
         Performance(controller, space.library, space.morpher, controller_map)
         clips = OwnClips(controller, space, partial(capture_input, session.shared))
-        takes = Takes(controller, space, partial(record_take, session))
-        _follow_learning(session, clips)
+        takes = Takes(controller, space, partial(record_take, session, show_news))
+        devices = None if session.audio.choice == ATTACHED else Devices(SessionRig(session), space)
+        _follow(session, clips, devices)
         session.on_refused = go_back
         controller.listen_failures(report_failure)
         for part in (controller_map, space, saver, clips, takes):
@@ -91,7 +100,7 @@ class Surfaces:
         if self.http_port is not None:
             yield self._page(space, self.http_port, show_news, [partial(clip_routes, clips), take_routes])
         if self.midi is not None:
-            yield _midi(controller_map, self.midi, show_news)
+            yield _midi(controller_map, self.midi, show_news, devices)
 
     @contextmanager
     def _page(
@@ -111,8 +120,8 @@ def midi_inputs(names: Sequence[str] | None) -> tuple[str, ...] | None:
     return None if names and list(names) == ["none"] else tuple(names or ())
 
 
-def _follow_learning(session: Session, clips: OwnClips) -> None:
-    """Let the clips know what the stages make of them, beside those who are called already."""
+def _follow(session: Session, clips: OwnClips, devices: Devices | None) -> None:
+    """Let clips and devices know what the session has to say, beside those who are called already."""
     on_event, on_news = session.on_event, session.on_news
 
     def note_event(event: Event) -> None:
@@ -122,17 +131,22 @@ def _follow_learning(session: Session, clips: OwnClips) -> None:
 
     def note_news(news: str) -> None:
         on_news(news)
-        clips.remarked(news)
+        if not clips.remarked(news) and devices:
+            devices.show(_FOLDERS.sub("", news))
 
     session.on_event, session.on_news = note_event, note_news
 
 
 @contextmanager
-def _midi(controller_map: ControllerMap, names: tuple[str, ...], show_news: ShowNews) -> Iterator[None]:
+def _midi(
+    controller_map: ControllerMap, names: tuple[str, ...], show_news: ShowNews, devices: Devices | None
+) -> Iterator[None]:
     """Let MIDI controllers play; a machine without MIDI plays on without, unless a device was asked for by name."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(midi_controls(controller_map, names or None))
+            controls = stack.enter_context(midi_controls(controller_map, names or None))
+            if devices:
+                devices.serve_midi(controls, names or None)
         except MidiError as error:
             if names:
                 raise

@@ -13,6 +13,8 @@ from typing import Any
 from gramophone.realtime.system.realtime_priority import belong_to_parent
 
 _NICENESS = 10
+_FAREWELL_S = 2.0
+"""How long a process that has answered may take to end by itself, as drivers want it."""
 MOST_BYTES = 4 << 30
 
 
@@ -54,6 +56,7 @@ def call_in_child(
             elif kind == "raised":
                 raise content
             else:
+                process.join(_FAREWELL_S)
                 return content
     except EOFError:
         process.join(1)

@@ -51,6 +51,9 @@ class MidiControls:
         self._names = names
         self._backend = backend
         self._inputs: tuple[str, ...] = ()
+        self._present: tuple[str, ...] = ()
+        self._chosen = names
+        self._has_chosen = False
         self._stop = threading.Event()
         self._opened = threading.Event()
         self._error: Exception | None = None
@@ -64,6 +67,16 @@ class MidiControls:
     def inputs(self) -> tuple[str, ...]:
         """The names of the inputs that are open now, our own port `gramophone` among them."""
         return self._inputs
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The names of the inputs of others that there are, open or not."""
+        return self._present
+
+    def choose(self, names: Sequence[str] | None) -> None:
+        """Open the inputs whose names contain one of `names` from now on, and no others; None opens all."""
+        self._chosen = names
+        self._has_chosen = True
 
     def close(self) -> None:
         """Close every port."""
@@ -81,9 +94,10 @@ class MidiControls:
         next_show = next_scan = next_end = last_came = 0.0
         while not self._stop.is_set():
             now = time.monotonic()
-            if now >= next_scan:
+            if self._has_chosen or now >= next_scan:
+                self._has_chosen, ports.names = False, self._chosen
                 self._try(ports.scan)
-                self._inputs = ports.inputs
+                self._inputs, self._present = ports.inputs, ports.present
                 next_scan = now + _SCAN_S
             if now >= next_end:
                 self._try(ports.end_sysex)
@@ -161,7 +175,10 @@ class _Ports:
 
     def __init__(self, controller_map: ControllerMap, names: Sequence[str] | None, api: int) -> None:
         self._controller_map = controller_map
-        self._names = names
+        self.names = names
+        """Parts of the names of the devices to open; None opens all."""
+        self.present: tuple[str, ...] = ()
+        """The names of the inputs of others that the last scan has found."""
         self._api = api
         self._inputs: dict[Key, _Input] = {}
         self._outputs: dict[Key, Any] = {}
@@ -186,6 +203,7 @@ class _Ports:
                 return
         patched = self._watch.connected_to(f"{INPUT_CLIENT}:{PORT}") if self._watch else set()
         found = listed(self._own.midi)
+        self.present = tuple(name for name, _ in found if not _is_own(name))
         present = {key: found[key] for key in found if self._is_wanted(key[0]) and key[0] not in patched}
         for key in [key for key in self._inputs if key not in present]:
             self._inputs.pop(key).close(self._controller_map)
@@ -293,11 +311,11 @@ class _Ports:
             self._controller_map.add_error(f"{name}: cannot be sent to: {error}")
 
     def _is_wanted(self, name: str) -> bool:
-        if name == PORT or name.startswith((INPUT_CLIENT, OUTPUT_CLIENT)):
+        if _is_own(name):
             return False
-        if self._names is None:
+        if self.names is None:
             return not name.startswith("Midi Through")
-        return any(wanted.lower() in name.lower() for wanted in self._names)
+        return any(wanted.lower() in name.lower() for wanted in self.names)
 
     def _new_input(self) -> Any:
         import rtmidi
@@ -308,6 +326,10 @@ class _Ports:
         import rtmidi
 
         return rtmidi.MidiOut(rtapi=self._api, name=client)
+
+
+def _is_own(name: str) -> bool:
+    return name == PORT or name.startswith((INPUT_CLIENT, OUTPUT_CLIENT))
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import contextmanager
+from functools import partial
 
 import httpx
 import numpy as np
@@ -60,7 +61,7 @@ def session(tmp_path, monkeypatch):
 def recorded(session):
     """Return a set-up with one take of 400 blocks, and what was played meanwhile."""
     setup = Setup(session.preset, surfaces=True)
-    recorder = Takes(setup.controller, setup.space, lambda folder: record_take(session, folder))
+    recorder = Takes(setup.controller, setup.space, partial(record_take, session, print))
     session.play(10)
     setup.controller.set("record", True)
     until(lambda: recorder.status.startswith("recording"))
@@ -153,13 +154,13 @@ def test_where_nothing_plays_or_the_disk_fails_the_switch_goes_off_and_says_why(
         recorder.status = ""
     assert takes() == []
     session.playing = False
-    with pytest.raises(RecordError, match="nothing plays"), record_take(session, takes_folder() / "x"):
+    with pytest.raises(RecordError, match="nothing plays"), record_take(session, print, takes_folder() / "x"):
         pass
 
 
 def test_a_session_that_ends_keeps_the_take_that_was_being_recorded(session):
     setup = Setup(session.preset, surfaces=True)
-    recorder = Takes(setup.controller, setup.space, lambda folder: record_take(session, folder))
+    recorder = Takes(setup.controller, setup.space, partial(record_take, session, print))
     setup.controller.set("record", True)
     until(lambda: recorder.status.startswith("recording"))
     session.play(50)
