@@ -6,7 +6,6 @@ written, in the user's cache folder. A voice takes some 20 s on one core; with i
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,11 +14,11 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numba.core import event
 
 from gramophone import realtime
 from gramophone.presets import DEFAULT, load, names
 from gramophone.realtime.engine import Engine
+from gramophone.realtime.kernels.compilations import Compilations
 from gramophone.realtime.kernels.jit import jit
 
 _RATE, _BLOCK = 48_000, 256
@@ -45,7 +44,7 @@ def warm(progress: Progress) -> Warmed:
     start = time.monotonic()
     found = Warmed()
     order = sorted(names(), key=lambda name: name != DEFAULT)
-    with _Compilations(lambda function: progress(found.presets / len(order), f"compiling {function}")) as compilations:
+    with Compilations(lambda function: progress(found.presets / len(order), f"compiling {function}")) as compilations:
         for name in order:
             progress(found.presets / len(order), name)
             try:
@@ -100,28 +99,3 @@ def _sum_of_squares(count: int) -> int:
     for number in range(count):
         total += number * number
     return total
-
-
-class _Compilations(event.Listener):  # type: ignore[misc]
-    """Counts the functions that numba compiles, in any thread, while the `with` block runs, and names each."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self.count = 0
-        self._tell = tell
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> _Compilations:
-        event.register("numba:compile", self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        event.unregister("numba:compile", self)
-
-    def on_start(self, event: Any) -> None:
-        """Name the function."""
-        with self._lock:
-            self.count += 1
-        self._tell(event.data["dispatcher"].py_func.__name__.strip("_").replace("_", " "))
-
-    def on_end(self, event: Any) -> None:
-        """Do nothing: the next function is named when it starts."""

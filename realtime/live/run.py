@@ -105,7 +105,9 @@ def _watch(
 
 
 class _Signals:
-    """Ctrl-C and SIGTERM while the `with` block lasts: a start is broken off, what plays comes to an end.
+    """Ctrl-C, SIGTERM and SIGHUP (the terminal closes) while the `with` block lasts.
+
+    A start is broken off, what plays comes to an end.
 
     `stopped` is set by the first signal once a thread waits for it; any other raises KeyboardInterrupt.
     """
@@ -115,7 +117,7 @@ class _Signals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])):
             self._before[number] = signal.signal(number, self._stop)
         return self
 

@@ -7,13 +7,17 @@ later (`Play`). Nothing heavy is imported at the top of this file: it can be the
 from __future__ import annotations
 
 import gc
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from gramophone.realtime.live.messages import Failed, Play, Warm
+from gramophone.realtime.live.messages import Complaint, Failed, Play, Warm
 from gramophone.realtime.system.process_handle import ChildProcess
 from gramophone.realtime.system.realtime_priority import HELPERS, belong_to_parent, real_time, share_heap
 from gramophone.realtime.system.wakeup import Wake, make_wake
+
+_COMPILED = ("latent", "wavenet")
+"""Kinds of stages that are compiled for the machine."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,19 @@ def run_worker(wake: Wake, control: Connection) -> None:
         order = control.recv()
         if isinstance(order, Play):
             real_time(HELPERS)  # the device plays already
-            Worker(wake, Player(order.preset, order.form, warm_up=order.warm_up), order, control).run()
+            with _compile_news(order, control):
+                player = Player(order.preset, order.form, warm_up=order.warm_up)
+            Worker(wake, player, order, control).run()
     except (PresetError, StageError) as error:
         control.send(Failed(str(error)))
     except EOFError:
         pass  # the control process has gone
+
+
+def _compile_news(order: Play, control: Connection) -> AbstractContextManager[object]:
+    """Return what reports the compiling of a chain; nothing where no stage compiles, as numba takes time to load."""
+    if not any(stage.kind in _COMPILED for stage in order.preset.stages):
+        return nullcontext()
+    from gramophone.realtime.live.compile_news import CompileNews
+
+    return CompileNews(lambda news: control.send(Complaint(news)))
