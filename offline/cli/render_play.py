@@ -217,9 +217,14 @@ def _play_file(
     from gramophone.realtime.play_file import play_file
 
     show = print_json if json else (lambda _report: None) if quiet else _show_report
-    play_file(preset, source or CLIPS / "voice.flac", out, block, show, duration=duration, device=device)
-    if out and not quiet and not json:
+    source = source or CLIPS / "voice.flac"
+    play_file(preset, source, out, block, show, duration=duration, device=device)
+    if quiet or json:
+        return
+    if out:
         wrote(out)
+    else:
+        say(f"{source}: played through {preset.title!r} without a sound device; nothing is kept without --out FILE")
 
 
 def _view(*, json: bool, quiet: bool) -> Any:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
 from rich.bar import Bar
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -71,18 +73,27 @@ class TerminalView:
         self._draw()
 
     def __enter__(self) -> Self:
+        # A signal may come while it starts, where no `with` block ends it yet: then at the end of the program.
+        atexit.register(_show_cursor)
         self._live.start(refresh=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.stop()
+        with suppress(OSError):  # the terminal has been closed
+            self._live.stop()
+        atexit.unregister(_show_cursor)
         for news in self._news:
             print(news, file=sys.stderr)
 
     def _draw(self) -> None:
         self._live.update(Group(self._drawn, Text("\n".join(self._news), style="yellow")), refresh=True)
+
+
+def _show_cursor() -> None:
+    with suppress(OSError):  # the terminal has been closed
+        Console().show_cursor()  # one of its own: half of what the other has written may wait in it
 
 
 def _levels(report: dict[str, Any]) -> str:
