@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Value = float | bool | str
@@ -25,7 +25,8 @@ class Parameter:
 
     `default` decides the type: a number, a switch (bool) or a text (a choice where `choices` is given, else a file).
     Numbers lie in `range` (both ends included) and are in `unit`; `curve` is how 0..1 maps onto the range.
-    `smoothing_ms` is the time a change takes to arrive; 0 for what takes effect at once.
+    `smoothing_ms` is the time a change takes to arrive; 0 for what takes effect at once. `group` is the heading under
+    which a surface shows it, beside others of its stage; what is `advanced` is folded away.
     """
 
     name: str
@@ -36,6 +37,8 @@ class Parameter:
     curve: Curve = "linear"
     smoothing_ms: float = 20.0
     choices: tuple[str, ...] = ()
+    group: str = ""
+    advanced: bool = False
 
     def __post_init__(self) -> None:
         low, high = self.range
@@ -145,6 +148,11 @@ class Parameter:
     def _demand_choices(self) -> None:
         if not self.choices:
             raise ParameterError(f"{self.name} takes a file name: it has no position between 0 and 1")
+
+
+def grouped(group: str, *parameters: Parameter, advanced: bool = False) -> tuple[Parameter, ...]:
+    """Return parameters in a group, folded away if they are `advanced`."""
+    return tuple(replace(parameter, group=group, advanced=advanced) for parameter in parameters)
 
 
 def lookup(knobs: Mapping[str, Parameter], address: str) -> Parameter:

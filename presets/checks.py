@@ -36,6 +36,18 @@ def text_at(table: Mapping[str, Any], key: str, default: str | None, where: str)
     return value
 
 
+def texts_at(table: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+    """Return the texts of the list at `key`; none where there is no such key.
+
+    Raises:
+        PresetError: it is not a list of texts.
+    """
+    value = table.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise PresetError(f"{where}: {key} = {value!r}: expected a list of texts")
+    return tuple(value)
+
+
 def scalars(table: dict[str, Any], where: str) -> dict[str, Scalar]:
     """Return `table`, whose values are numbers, switches and texts.
 

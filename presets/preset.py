@@ -2,6 +2,7 @@
 
     title = "Robot choir"
     description = "What it is good for, in a sentence."
+    tags = ["choir", "voice"]  # optional: by which it can be found
 
     [[stages]]                 # in the order that the sound takes
     name = "style"             # how controls address it: /gramophone/style/strength
@@ -34,7 +35,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gramophone.presets.atomic import atomic_write
-from gramophone.presets.checks import PresetError, Scalar, repeated, scalars, tables, text_at
+from gramophone.presets.checks import PresetError, Scalar, repeated, scalars, tables, text_at, texts_at
 from gramophone.presets.clips import clip_called, clips_folder
 from gramophone.presets.macro import MACRO, Macro, macros_from
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 CLIPS = Path(__file__).parent / "clips"
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
-_TOP_KEYS = {"title", "description", "stages", "midi", "macros"}
+_TOP_KEYS = {"title", "description", "tags", "stages", "midi", "macros"}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _END_MARKS = "\0\x1a"
 """What some editors and DOS tools leave after the last line."""
@@ -72,6 +73,7 @@ class Preset:
     path: Path | None = None
     midi: tuple[Mapping[str, Scalar], ...] = ()
     macros: tuple[Macro, ...] = ()
+    tags: tuple[str, ...] = ()
 
     def stage(self, name: str) -> StageSettings:
         """Return the stage called `name`.
@@ -155,7 +157,8 @@ def parse(text: str, path: Path) -> Preset:
     if macros and any(stage.name == MACRO for stage in stages):
         raise PresetError(f"{path}: a stage is called {MACRO!r}, as [[macros]] are; give it another name")
     title, description = (text_at(document, key, "", str(path)) for key in ("title", "description"))
-    return Preset(path.stem, stages, title, description, path, _midi(document.get("midi", []), path), macros)
+    midi, tags = _midi(document.get("midi", []), path), texts_at(document, "tags", str(path))
+    return Preset(path.stem, stages, title, description, path, midi, macros, tags)
 
 
 def save(preset: Preset, path: Path) -> None:
@@ -207,6 +210,8 @@ def _edited(preset: Preset) -> str | None:
         for key, text in (("title", preset.title), ("description", preset.description)):
             if document.get(key, "") != text:
                 document[key] = text
+        if tuple(document.get("tags", ())) != preset.tags:
+            document["tags"] = list(preset.tags)
         old = {str(table.get("name", table["kind"])): table for table in document["stages"]}
         if [*old] != [stage.name for stage in preset.stages]:
             document["stages"] = AoT([old.get(stage.name, tomlkit.table()) for stage in preset.stages])
@@ -229,9 +234,10 @@ def _plain(preset: Preset) -> str:
     import tomlkit
 
     stages = [{"name": stage.name, "kind": stage.kind, **stage.values} for stage in preset.stages]
-    document = {"title": preset.title, "description": preset.description, "stages": stages}
+    document: dict[str, Any] = {"title": preset.title, "description": preset.description}
+    document |= {"tags": list(preset.tags)} if preset.tags else {}
     rows = {"midi": [dict(row) for row in preset.midi], "macros": [macro.row() for macro in preset.macros]}
-    return tomlkit.dumps(document | {key: tables for key, tables in rows.items() if tables})
+    return tomlkit.dumps(document | {"stages": stages} | {key: tables for key, tables in rows.items() if tables})
 
 
 def _reads_as(text: str, preset: Preset) -> bool:
@@ -240,7 +246,7 @@ def _reads_as(text: str, preset: Preset) -> bool:
         found = parse(text, Path(f"{preset.name}.toml"))
     except PresetError:
         return False
-    parts = ("title", "description", "stages", "midi", "macros")
+    parts = ("title", "description", "tags", "stages", "midi", "macros")
     return all(getattr(found, part) == getattr(preset, part) for part in parts)
 
 

@@ -51,7 +51,7 @@ class Action:
     """Something to do in a performance, by its name.
 
     A `button` does it when it is pressed, a `toggle` is on or off, a `fader` has a position from 0 to 1. `key`: the key
-    on the page, `Shift+` before it where that has to be held; empty for none.
+    on the page, `Shift+` or `Ctrl+` before it where that has to be held; empty for none.
     """
 
     name: str
@@ -80,6 +80,8 @@ _PERFORMED = (
     Action("ab", "compare: A (off), or B (on), which keeps what was set while it was on", "a", "toggle"),
     Action("morph", "move along the way chosen last; before that, from snapshot 1 to snapshot 2", kind="fader"),
     Action("tap", "tap the tempo: each press is a quarter note", "t"),
+    Action("undo", "take back the last change", "Ctrl+z"),
+    Action("redo", "do again what was taken back", "Ctrl+y"),
     Action("record", "record a take", "r", "toggle"),
 )
 ACTIONS = {row.name: row for row in _PERFORMED}

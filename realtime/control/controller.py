@@ -103,6 +103,16 @@ class Controller:
         """Whether another preset has been asked for that is not in place yet."""
         return self._prepared != self._asked
 
+    def written(self, address: str) -> Value:
+        """Return the value that a parameter had when the preset that plays was chosen or saved.
+
+        Raises:
+            ParameterError: there is none at `address`.
+        """
+        with self._lock:
+            lookup(self._parameters, address)
+            return self._written[address]
+
     def get(self, address: str) -> Value:
         """Return the newest value of a parameter or switch, in the parameter's unit.
 
@@ -260,6 +270,7 @@ class Controller:
         """Give what plays the name, title and path of the file that it has just been saved to."""
         with self._lock:
             self._preset = replace(self._preset, name=saved.name, title=saved.title, path=saved.path)
+            self._written = dict(self._values)
             self._notify_parameters()
 
     def keep_midi(self, rows: tuple[Mapping[str, Value], ...]) -> None:
@@ -294,10 +305,19 @@ class Controller:
         self._notify_parameters()
 
     def _take(self, preset: Preset, given: Preset) -> None:
+        self._values = values_of(preset)
+        self._written = self._written_values(preset)
         self._parameters, self._macros = table(preset), macros_of(preset)
         self._know()
         self._preset, self._given = preset, given
-        self._values = values_of(preset)
+
+    def _written_values(self, preset: Preset) -> dict[str, Value]:
+        """Return a preset's values as they were written: where only the chain has changed, of parameters that stay."""
+        if (preset.name, preset.path) != (self._preset.name, self._preset.path) or _same(preset, self._preset):
+            return dict(self._values)
+        known, parameters = self._parameters, table(preset)
+        stay = {address: self._written[address] for address in known if parameters.get(address) == known[address]}
+        return self._values | stay
 
     def _know(self) -> None:
         rows: dict[str, Switch | Action] = {**SWITCHES, **self.actions}

@@ -112,11 +112,12 @@ def report(status: Status, spare: int | None) -> dict[str, object]:
 
 
 def meters(status: Status, spare: int | None) -> dict[str, float]:
-    """Return meters by name: levels in dB, load (1 is all of the time), underruns, latency in samples."""
+    """Return meters by name: levels in dB, load (1 is all of the time), dropouts, latency in samples and ms."""
     sides = (("input", "in"), ("output", "out"))
     levels = {f"{side}.{name}": round(status[f"{short}_{name}"], 1) for side, short in sides for name in _LEVELS}
-    counts = {"underruns": status["underruns"], "latency_samples": float(latency(status, spare))}
-    return {**levels, "load": status["load"], **counts}
+    late, rate = latency(status, spare), status["rate"]
+    counts = {"underruns": status["underruns"], "xruns": status["xruns"], "latency_samples": float(late)}
+    return {**levels, "load": status["load"], **counts, "latency_ms": 1000 * late / rate if rate else 0.0}
 
 
 MOVE_SAMPLES = 480

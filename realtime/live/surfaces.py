@@ -18,6 +18,8 @@ from gramophone.realtime.live.capture import capture_input
 from gramophone.realtime.live.record import record_take
 from gramophone.realtime.live.rig import SessionRig
 from gramophone.realtime.live.session import Session
+from gramophone.realtime.live.shared_state import BlockRing
+from gramophone.realtime.live.spectrum import SpectrumTap
 from gramophone.realtime.live.supervisor import ATTACHED
 
 if TYPE_CHECKING:  # they take time to load, and may not be used
@@ -62,6 +64,7 @@ class Surfaces:
         from gramophone.realtime.control.performance.actions import Performance
         from gramophone.realtime.control.performance.clips import OwnClips
         from gramophone.realtime.control.performance.devices import Devices
+        from gramophone.realtime.control.performance.history import History
         from gramophone.realtime.control.performance.takes import Takes
 
         def publish(news: str) -> None:
@@ -76,6 +79,10 @@ class Surfaces:
             space.notices.publish("the preset cannot be played; the terminal says why")
             show_news(str(error))
 
+        def tap(ring: BlockRing) -> Callable[[], bytes]:
+            return SpectrumTap(ring, shared.status).levels
+
+        shared = session.shared
         controller_map = ControllerMap(controller)
         saver = PresetSaver(controller, session.snapshot, publish)
         space = AddressSpace(
@@ -85,12 +92,14 @@ class Surfaces:
             controller_map=controller_map,
             saver=saver,
             router=session,
+            spectra={"input": tap(shared.inputs), "output": tap(shared.outputs)},
         )
         Performance(controller, space.library, space.morpher, controller_map)
         clips = OwnClips(controller, space, partial(capture_input, session.shared))
         takes = Takes(controller, space, partial(record_take, session, show_news))
         devices = None if session.audio.choice == ATTACHED else Devices(SessionRig(session), space)
         _follow(session, clips, devices)
+        History(controller)
         session.on_refused = go_back
         controller.listen_failures(report_failure)
         for part in (controller_map, space, saver, clips, takes):

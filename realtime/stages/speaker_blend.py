@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.models.parameters import Parameter, Value
+from gramophone.models.parameters import Parameter, Value, grouped
 from gramophone.presets.checks import PresetError
 from gramophone.presets.models import model_file
 from gramophone.realtime.stage import StageError
@@ -36,7 +36,8 @@ def speaker_knobs(names: Sequence[str]) -> tuple[Parameter, ...]:
     if not names:
         return ()
     choices = tuple(names)
-    return (
+    return grouped(
+        "voice",
         Parameter("speaker", choices[0], "the target speaker", choices=choices, smoothing_ms=0),
         Parameter("speaker2", choices[-1], "another speaker, to blend in", choices=choices, smoothing_ms=0),
         Parameter("blend", 0.0, "from the first speaker (0) to the second (1)", smoothing_ms=50),

@@ -16,6 +16,8 @@ from gramophone.presets import Preset, StageSettings
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.control.osc import AddressSpace, ErrorLog
+from gramophone.realtime.control.performance.actions import Performance
+from gramophone.realtime.control.performance.history import History
 from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.osc.packet import Bundle, decode
 
@@ -62,9 +64,12 @@ class Sink:
 
 
 class Setup:
-    """A controller, its sink and its address space; with `surfaces`, also a controller map for MIDI and a saver."""
+    """A controller, its sink and its address space; with `surfaces`, also a controller map for MIDI and a saver.
 
-    def __init__(self, preset=None, meters=None, surfaces=False):
+    With `performs` its actions are done; `spectra` are for those who listen.
+    """
+
+    def __init__(self, preset=None, meters=None, surfaces=False, performs=False, spectra=None):
         self.shown, self.notices = [], []
         self.sink = Sink()
         self.controller = Controller(preset or make_preset(), self.sink, patience_s=60)
@@ -72,8 +77,16 @@ class Setup:
         self.saver = PresetSaver(self.controller, lambda: self.controller.preset, self._publish) if surfaces else None
         errors = ErrorLog(self.shown.append)
         self.space = AddressSpace(
-            self.controller, meters, errors=errors, controller_map=self.controller_map, saver=self.saver
+            self.controller,
+            meters,
+            errors=errors,
+            controller_map=self.controller_map,
+            saver=self.saver,
+            spectra=spectra,
         )
+        if performs:
+            Performance(self.controller, self.space.library, self.space.morpher, self.controller_map)
+            History(self.controller)
 
     def _publish(self, text):
         self.notices.append(text)

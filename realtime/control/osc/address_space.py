@@ -10,6 +10,7 @@ from gramophone.models.parameters import Parameter
 from gramophone.realtime.control.controller import Change, Controller
 from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.control.morph import Morpher
+from gramophone.realtime.control.osc.chain_editing import chain_commands
 from gramophone.realtime.control.osc.commands import (
     ActionMethod,
     LearnMethod,
@@ -22,6 +23,7 @@ from gramophone.realtime.control.osc.commands import (
     UnlearnMethod,
 )
 from gramophone.realtime.control.osc.library import Library
+from gramophone.realtime.control.osc.lists import list_methods
 from gramophone.realtime.control.osc.method import OscMethod
 from gramophone.realtime.control.osc.parameter_methods import (
     MeterMethod,
@@ -31,6 +33,8 @@ from gramophone.realtime.control.osc.parameter_methods import (
     ParameterMethod,
     ReadOnlyMethod,
     Router,
+    Spectra,
+    SpectrumMethod,
     meter_path,
     route_commands,
 )
@@ -58,7 +62,7 @@ class AddressSpace:
     `meters` returns levels by name, always the same names; `library` holds what may be named over the network (the
     library's presets and clips, and the preset that plays now, if none is given); `errors` counts what goes wrong.
     With a `controller_map` controls are learned, with a `saver` presets
-    saved, with a `router` inputs and outputs connected.
+    saved, with a `router` inputs and outputs connected, and `spectra` can be listened to.
     """
 
     def __init__(
@@ -70,12 +74,15 @@ class AddressSpace:
         controller_map: ControllerMap | None = None,
         saver: PresetSaver | None = None,
         router: Router | None = None,
+        spectra: Spectra | None = None,
     ) -> None:
         self.errors = errors or ErrorLog()
         self.library = library or Library([controller.preset])
         self.notices = NoticeMethod(f"{ROOT}/news", self._changed)
+        self.library.lists.report = self.notices.publish
         self._controller, self._controller_map, self._saver, self._router = controller, controller_map, saver, router
         self._meters: Meters = meters or dict
+        self._spectra: Spectra = spectra or {}
         self._version = self._revision = 0
         self.morpher = Morpher(controller, self.library.preset)
         self._fixed = self._commands()
@@ -98,8 +105,9 @@ class AddressSpace:
         self._revision += 1
 
     def close(self) -> None:
-        """Stop following the controller."""
+        """Stop following the controller, and finish writing."""
         self._end()
+        self.library.lists.close()
 
     @property
     def version(self) -> tuple[int, int]:
@@ -218,8 +226,11 @@ class AddressSpace:
             PresetMethod(f"{ROOT}/preset", self._controller, self.library),
             MorphMethod(f"{ROOT}/morph", self.morpher, self.library),
             *(SwitchMethod(f"{ROOT}/{name}", switch, self._controller) for name, switch in SWITCHES.items()),
+            *list_methods(ROOT, self.library.lists, lambda: self.library.presets, self._changed),
+            *chain_commands(f"{ROOT}/chain", self._controller, self.library),
             self.notices,
         ]
+        methods += [SpectrumMethod(f"{ROOT}/spectrum/{side}", side, now) for side, now in self._spectra.items()]
         if self._controller_map:
             methods += self._learning(self._controller_map)
         if self._saver:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gramophone.presets import CLIPS, Preset, names, path_of, read
+from gramophone.presets import CLIPS, Preset, PresetError, is_own, names, path_of, read
 from gramophone.presets.clips import clip_called, own_clips, shown_name
+from gramophone.realtime.control.osc.lists import SET_LIST, PresetLists
 from gramophone.realtime.osc.arguments import RefusedError
 
 FIRST_WAY = ("snapshot-1", "snapshot-2")
@@ -29,11 +30,40 @@ class Library:
         self._read: dict[str, _Read] = {}
         self.snapshots: dict[str, Preset] = {}
         """What has been kept of this performance, by name, `snapshot-1` and so on."""
+        self.lists = PresetLists()
+        """The set list and the favourites."""
 
     @property
     def presets(self) -> list[str]:
         """The presets by name, in alphabetical order."""
         return sorted({*names(), *self._extra})
+
+    @property
+    def steps(self) -> list[str]:
+        """The presets that next and previous go through: those of the set list or, if it is empty, all."""
+        there = set(self.presets)
+        return [name for name in self.lists[SET_LIST] if name in there] or self.presets
+
+    def catalogue(self) -> list[dict[str, object]]:
+        """Return what there is to know of each preset by its name: title, description, tags, whether it is the user's.
+
+        A preset whose file cannot be read has its name alone.
+        """
+        return [self._entry(name) for name in self.presets]
+
+    def _entry(self, name: str) -> dict[str, object]:
+        try:
+            preset = self.preset(name)
+        except (PresetError, RefusedError):
+            return {"name": name, "title": name, "description": "cannot be read", "tags": [], "own": True, "stages": []}
+        return {
+            "name": name,
+            "title": preset.title or name,
+            "description": preset.description,
+            "tags": list(preset.tags),
+            "own": is_own(preset),
+            "stages": [stage.kind for stage in preset.stages],
+        }
 
     @property
     def clips(self) -> list[str]:

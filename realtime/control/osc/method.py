@@ -26,7 +26,7 @@ class OscMethod(ABC):
     clips: bool = False
     default: Answer = ()
     tags: tuple[str, ...] = ()
-    """Marks for clients: `key r`, the key of the page that does the same."""
+    """Marks for clients: `key r`, the key of the page that does the same; `group pitch`, a heading; `advanced`."""
     readable: bool = True
     writable: bool = True
     changes_parameters: ClassVar[bool] = False
@@ -63,6 +63,14 @@ class OscMethod(ABC):
             ParameterError: there is no such parameter any more.
             PresetError: a preset does not fit.
         """
+
+    def written(self) -> Answer:
+        """Return the value that the preset that plays has for it; () where that says nothing.
+
+        Raises:
+            ParameterError: there is no such parameter any more.
+        """
+        return ()
 
     def read(self) -> Answer:
         """Return the value as it is now; () where there is none.

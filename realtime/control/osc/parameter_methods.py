@@ -155,6 +155,23 @@ class MeterMethod(ReadOnlyMethod):
         return (value,) if math.isfinite(value) else ()
 
 
+Spectra = Mapping[str, Callable[[], bytes]]
+"""For each side, `input` and `output`, its spectrum of now: see `live.spectrum`."""
+
+
+class SpectrumMethod(ReadOnlyMethod):
+    """The spectrum of one side; sent to WebSocket clients that listen to it, and to no subscribers."""
+
+    def __init__(self, path: str, side: str, levels: Callable[[], bytes]) -> None:
+        description = f"spectrum of the {side}: a byte for each of 96 bands from 40 Hz to 16 kHz, 255 is 0 dB, 0 -96 dB"
+        super().__init__(path, "b", description, self._now)
+        self._levels = levels
+
+    def _now(self) -> Answer:
+        levels = self._levels()
+        return (levels,) if levels else ()
+
+
 def meter_path(root: str, name: str) -> str:
     """Return the address of a meter: dots of its name part folders, what OSC forbids becomes `-`."""
     return f"{root}/meters/{_NOT_IN_NAMES.sub('-', name).replace('.', '/')}"
@@ -171,6 +188,7 @@ class ParameterMethod(OscMethod):
         self._is_file = isinstance(parameter.default, str) and not parameter.choices
         self.unit = parameter.unit
         self.default = (parameter.default,)
+        self.tags = tuple([f"group {parameter.group}"] * bool(parameter.group) + ["advanced"] * parameter.advanced)
         if not parameter.is_number:
             self.types = "T" if isinstance(parameter.default, bool) else "s"
 
@@ -199,7 +217,13 @@ class ParameterMethod(OscMethod):
 
     def read(self) -> Answer:
         """Return the parameter's value; of a file its name."""
-        value = self._controller.get(self.key)
+        return self._answer(self._controller.get(self.key))
+
+    def written(self) -> Answer:
+        """Return the value that the preset has for it."""
+        return self._answer(self._controller.written(self.key))
+
+    def _answer(self, value: Value) -> Answer:
         return (shown(value) if self._is_file and isinstance(value, str) else value,)
 
     def _decoded(self, message: Message) -> Value:

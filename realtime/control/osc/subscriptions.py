@@ -9,7 +9,12 @@ from typing import Generic, TypeVar
 from gramophone.models.parameters import ParameterError
 from gramophone.realtime.control.osc.address_space import AddressSpace
 from gramophone.realtime.control.osc.method import Answer, OscMethod
-from gramophone.realtime.control.osc.parameter_methods import MeterMethod, NormalisedMethod, ParameterMethod
+from gramophone.realtime.control.osc.parameter_methods import (
+    MeterMethod,
+    NormalisedMethod,
+    ParameterMethod,
+    SpectrumMethod,
+)
 from gramophone.realtime.osc.arguments import RefusedError
 from gramophone.realtime.osc.packet import encode
 
@@ -108,9 +113,12 @@ class Subscriptions(Generic[P]):
 
 
 def _belongs(method: OscMethod, normalised: bool) -> bool:
-    """Return whether a subscription has this method: parameters in their unit or normalised, all else in both."""
+    """Return whether a subscription has this method: parameters in their unit or normalised, all else in both.
+
+    Spectra go to those only who listen to them.
+    """
     return method.readable and not isinstance(
-        method, MeterMethod | (ParameterMethod if normalised else NormalisedMethod)
+        method, MeterMethod | SpectrumMethod | (ParameterMethod if normalised else NormalisedMethod)
     )
 
 

@@ -95,6 +95,9 @@ def make_app(
     async def page(request: Request) -> Response:
         return _refused(request) or FileResponse(PAGE / "index.html", headers=_SAFE)
 
+    async def presets(request: Request) -> Response:
+        return _refused(request) or JSONResponse(space.library.catalogue(), headers=_SAFE)
+
     async def query(request: Request) -> Response:
         return _refused(request) or _answer(space, info, request.url.path, _attributes(request))
 
@@ -117,8 +120,9 @@ def make_app(
 
     parts = [Route(f"/ui/{file.name}", _part(file)) for file in sorted(PAGE.iterdir()) if file.suffix in _PARTS]
     added = [route for make in more for route in make(guard, _SAFE)]
+    own = [Route("/ui", page), Route("/ui/presets", presets)]
     whole = [Route("/{path:path}", query), WebSocketRoute("/{path:path}", websocket)]
-    return Starlette(routes=[Route("/ui", page), *parts, *added, *whole])
+    return Starlette(routes=[*own, *parts, *added, *whole])
 
 
 def _part(file: Path) -> Handler:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from gramophone.models.parameters import ParameterError
@@ -22,8 +23,9 @@ ATTRIBUTES = (
     "CLIPMODE",
     "TAGS",
     "DEFAULT_VALUE",
+    "PRESET_VALUE",
 )
-"""What a node may hold; DEFAULT_VALUE is libossia's addition to the proposal."""
+"""What a node may hold; DEFAULT_VALUE is libossia's addition to the proposal, PRESET_VALUE ours: the preset's own."""
 
 _READ, _WRITE = 1, 2
 _UNITS = {"Hz": "time.hz", "ms": "time.ms", "s": "time.second", "dB": "gain.db-raw"}
@@ -31,7 +33,7 @@ _UNITS = {"Hz": "time.hz", "ms": "time.ms", "s": "time.second", "dB": "gain.db-r
 
 def host_info(name: str, osc_port: int) -> Node:
     """Return HOST_INFO: what this server is called, where OSC goes, and which attributes and commands it knows."""
-    optional = (*ATTRIBUTES[3:-1], "LISTEN", "PATH_CHANGED", "OSC_STREAMING")
+    optional = (*ATTRIBUTES[3:-2], "LISTEN", "PATH_CHANGED", "OSC_STREAMING")
     return {
         "NAME": name,
         "OSC_PORT": osc_port,
@@ -70,9 +72,11 @@ def _described(method: OscMethod) -> Node:
         "ACCESS": _READ * method.readable + _WRITE * method.writable,
         "DESCRIPTION": method.description,
     }
-    value = _value(method) if method.readable else ()
+    value = _value(method.read) if method.readable and "b" not in method.types else ()  # JSON has no bytes
     if value:
         node["VALUE"] = list(value)
+    if written := _value(method.written):
+        node["PRESET_VALUE"] = list(written)
     if method.default:
         node["DEFAULT_VALUE"] = list(method.default)
     if method.ranges:
@@ -91,8 +95,8 @@ def _clip_mode(method: OscMethod, bounds: Any) -> str | None:
     return "both" if method.clips else "none"
 
 
-def _value(method: OscMethod) -> Answer:
+def _value(read: Callable[[], Answer]) -> Answer:
     try:
-        return method.read()
+        return read()
     except ParameterError:  # another preset has just come
         return ()

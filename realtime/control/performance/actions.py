@@ -80,7 +80,7 @@ class Performance:
         controller.perform(performers)
 
     def _step_preset(self, step: int) -> None:
-        names, controller = self._library.presets, self._controller
+        names, controller = self._library.steps, self._controller
         # several presses in a row count from what was asked for, not from what still plays
         now = self._asked if controller.changing and self._asked in names else controller.name
         place = names.index(now) + step if now in names else (0 if step > 0 else -1)

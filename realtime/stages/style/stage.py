@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from gramophone.models.parameters import Parameter, Value
+from gramophone.models.parameters import Parameter, Value, grouped
 from gramophone.realtime.dsp.smoothing import Amount, Fade, crossfade
 from gramophone.realtime.stage import Audio, Format
 from gramophone.realtime.stages.background import Background, BackgroundStage
@@ -24,18 +24,28 @@ _Analysis: TypeAlias = "tuple[StyleClips, StyleProcessor | None]"
 
 _FADE_S = 0.1
 _PARAMETERS = (
-    Parameter("clip", "", "sound whose style is taken: any audio file"),
-    Parameter("clip2", "", "second style, to blend with the first"),
-    Parameter("blend", 0.0, "from the first clip's style (0) to the second's (1)"),
-    Parameter("strength", 1.0, "how far the sound goes towards the style", smoothing_ms=50),
-    Parameter("detail", 64.0, "few bands keep the tune, many reach the style", "bands", (4, 128), "log"),
-    Parameter("tilt", 0.75, "what is matched: 0 mean spectrum, 0.5 dynamics too, 1 also how bands move together"),
-    Parameter("fill", 1.0, "noise shaped like the style where the sound has nothing to give", smoothing_ms=50),
-    Parameter("guard", 1.0, "how far speech is kept clear at the expense of the style"),
-    Parameter("adaptation", 8.0, "how long the statistics of the input reach back", "s", (0.5, 60), "log"),
-    Parameter("low", 40.0, "lowest frequency with a band of its own", "Hz", (20, 2000), "log"),
-    Parameter("high", 20000.0, "highest frequency with a band of its own", "Hz", (2500, 20000), "log"),
-    Parameter("freeze", False, "hold the statistics of the input as they are"),
+    *grouped(
+        "style",
+        Parameter("clip", "", "sound whose style is taken: any audio file"),
+        Parameter("clip2", "", "second style, to blend with the first"),
+        Parameter("blend", 0.0, "from the first clip's style (0) to the second's (1)"),
+        Parameter("strength", 1.0, "how far the sound goes towards the style", smoothing_ms=50),
+    ),
+    *grouped(
+        "colour",
+        Parameter("detail", 64.0, "few bands keep the tune, many reach the style", "bands", (4, 128), "log"),
+        Parameter("tilt", 0.75, "what is matched: 0 mean spectrum, 0.5 dynamics too, 1 also how bands move together"),
+        Parameter("fill", 1.0, "noise shaped like the style where the sound has nothing to give", smoothing_ms=50),
+        Parameter("guard", 1.0, "how far speech is kept clear at the expense of the style"),
+    ),
+    *grouped(
+        "statistics",
+        Parameter("adaptation", 8.0, "how long the statistics of the input reach back", "s", (0.5, 60), "log"),
+        Parameter("low", 40.0, "lowest frequency with a band of its own", "Hz", (20, 2000), "log"),
+        Parameter("high", 20000.0, "highest frequency with a band of its own", "Hz", (2500, 20000), "log"),
+        Parameter("freeze", False, "hold the statistics of the input as they are"),
+        advanced=True,
+    ),
     Parameter("gain", 0.0, "louder or softer than what comes in", "dB", (-24, 24), smoothing_ms=50),
 )
 _ANALYSED = ("clip", "clip2", "detail", "low", "high")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gramophone.models.parameters import Parameter, Value
+from gramophone.models.parameters import Parameter, Value, grouped
 from gramophone.presets.models import SUFFIX
 from gramophone.realtime.dsp.smoothing import Fade, Ramps
 from gramophone.realtime.stage import Audio, Format, Keys, Stage, StageError
@@ -77,12 +77,14 @@ class EnvelopeFollower:
 
 
 _FADE_S = 0.02
-_SAMPLING = (
+_SAMPLING = grouped(
+    "chance",
     Parameter("temperature", 1.0, "of the random draw: 0 always the likeliest, above 1 wilder", range=(0, 2)),
     Parameter("nucleus", 1.0, "probability mass that is drawn from: less leaves out the least likely"),
     Parameter("seed", 0.0, "seed of the random draw: another number, another line", range=(0, 9999), smoothing_ms=0),
 )
-_GATE = (
+_GATE = grouped(
+    "gate",
     Parameter("gate", 0.0, "how far the input gates the output: 0 it plays by itself, 1 only with input"),
     Parameter("threshold", -30.0, "input level above which the gate is open", "dB", (-80, 0), smoothing_ms=0),
     Parameter("attack", 5.0, "how fast the gate opens", "ms", (0.1, 200), "log", smoothing_ms=0),

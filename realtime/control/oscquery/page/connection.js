@@ -40,6 +40,7 @@ class Connection {
   #nodes = new Map(); // address -> node, with the newest values
   #watchers = new Map(); // address -> those who show its values
   #waiting = new Map(); // address -> packet to be sent with the next frame: a drag sends 60 a second, not 1000
+  #listened = new Set(); // addresses whose values come only to those who listen
   #treeListeners = new Set();
   #stateListeners = new Set();
   #socket = null;
@@ -74,6 +75,14 @@ class Connection {
     if (node?.VALUE && node.TYPE.length === values.length) this.#show(address, values); // the server sends no echo
   }
 
+  /** Receive, from now on or no more, the values of an address that no subscription has, such as a spectrum. */
+  listen(address, is) {
+    if (is === this.#listened.has(address)) return;
+    if (is) this.#listened.add(address);
+    else this.#listened.delete(address);
+    this.#command(is ? "LISTEN" : "IGNORE", address);
+  }
+
   /** Fetch something else from the server. */
   request(path, options) { return fetch(withToken(path), options); }
 
@@ -104,6 +113,10 @@ class Connection {
     }
   }
 
+  #command(command, address) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ COMMAND: command, DATA: address }));
+  }
+
   #flush() {
     if (this.#socket?.readyState === WebSocket.OPEN) for (const packet of this.#waiting.values()) this.#socket.send(packet);
     this.#waiting.clear();
@@ -119,6 +132,7 @@ class Connection {
       if (this.#stale) return;
       this.#tellState(true);
       subscribe();
+      for (const address of this.#listened) this.#command("LISTEN", address);
       renewal = setInterval(subscribe, RENEW_MS);
     };
     socket.onclose = () => {

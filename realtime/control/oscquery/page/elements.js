@@ -5,10 +5,13 @@ const UNITS = { "time.hz": "Hz", "time.ms": "ms", "time.second": "s", "gain.db-r
 
 export const $ = (id) => document.getElementById(id);
 
-/** Return a new element; `children` are elements and texts, an attribute that is `false` is left out. */
+/** Return a new element; `children` are elements and texts, an attribute that is `false` is left out, unless it is ARIA's. */
 export function element(tag, attributes = {}, ...children) {
   const made = SVG.has(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) if (value !== false) made.setAttribute(name, value === true ? "" : value);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("aria-")) made.setAttribute(name, value);
+    else if (value !== false) made.setAttribute(name, value === true ? "" : value);
+  }
   made.append(...children);
   return made;
 }

@@ -1,40 +1,33 @@
 // The control page: an instrument built from the OSCQuery tree, one module for each part.
 
+import { browser } from "./browser.js";
 import { connection } from "./connection.js";
-import { chooser, toggle } from "./controls.js";
 import { $ } from "./elements.js";
-import { learnable, midiLearn } from "./learn.js";
+import { keys } from "./keys.js";
+import { midiLearn } from "./learn.js";
 import { macros } from "./macros.js";
 import { messages } from "./messages.js";
 import { meters } from "./meters.js";
-import { morph } from "./morph.js";
+import { pad } from "./pad.js";
+import { picture } from "./picture.js";
+import { presetBar } from "./preset_bar.js";
 import { saving } from "./save.js";
 import { sections } from "./sections.js";
+import { shell } from "./shell.js";
+import { snapshots } from "./snapshots.js";
 import { stages } from "./stages.js";
 
-// The preset and the switches that are at hand in every section.
-function header() {
-  const watches = connection.watches();
-  connection.onTree((tree) => {
-    watches.clear();
-    chooser($("preset"), tree.preset, connection, watches);
-    $("panic").onclick = () => connection.send(tree.panic.FULL_PATH);
-    for (const name of ["bypass", "mute"]) toggle($(name), tree[name], connection, watches);
-    for (const name of ["bypass", "mute", "panic"]) {
-      const [button, ...old] = $(name).parentElement.children;
-      old.forEach((each) => each.remove());
-      button.after(learnable(name, connection, watches));
-    }
-  });
-}
-
 messages(connection);
-header();
+sections(connection);
+shell(connection);
+presetBar(connection, browser(connection));
 macros($("macros"), connection);
+pad($("pad"), connection);
 meters($("meters"), connection);
-morph(connection);
-stages($("stages"), connection);
+snapshots($("recall"), connection);
+picture($("picture"), connection);
+stages($("edit"), connection);
 midiLearn(connection);
 saving(connection);
-sections(connection);
+keys(connection);
 connection.start();

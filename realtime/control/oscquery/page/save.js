@@ -30,9 +30,13 @@ export function saving(connection) {
     dialog.showModal();
     name.select();
   };
-  $("save").onkeydown = (event) => { if (event.repeat) event.preventDefault(); }; // Enter, held since it closed the dialog
+  const menu = document.querySelector("#more summary"); // which Save lies behind
+  menu.onkeydown = (event) => { if (event.repeat) event.preventDefault(); }; // Enter, held since it closed the dialog
   $("leave").onclick = () => dialog.close();
-  dialog.onclose = () => { onResult = null; };
+  dialog.onclose = () => {
+    onResult = null;
+    menu.focus();
+  };
   name.oninput = () => show("");
   name.onkeydown = ({ key, repeat, isComposing }) => {
     if (key === "Enter" && !repeat && !isComposing) save(false); // replacing takes its own button

@@ -79,6 +79,7 @@ def test_a_node_says_what_its_knob_is(web):
         "ACCESS": 3,
         "VALUE": [1000.0],
         "DEFAULT_VALUE": [2000.0],
+        "PRESET_VALUE": [1000.0],
         "RANGE": [{"MIN": 20.0, "MAX": 20000.0}],
         "CLIPMODE": ["none"],
         "UNIT": ["time.hz"],
@@ -140,7 +141,7 @@ def test_osc_comes_in_over_the_websocket_and_answers_go_back(setup, socket):
     socket.send(encode(ROOM))
     assert decode(socket.recv(10)).arguments == (0.125,)
     socket.send(encode("/gramophone/subscribe", (20.0,)))
-    seen = {decode(socket.recv(10)).address for _ in range(30)}
+    seen = {decode(socket.recv(10)).address for _ in range(60)}
     assert {"/gramophone/subscribed", "/gramophone/meters/output/peak_db", "/gramophone/preset"} <= seen
 
 
