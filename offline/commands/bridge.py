@@ -13,15 +13,16 @@ from pathlib import Path
 
 from platformdirs import user_config_path
 
+from gramophone.offline.commands.dpf import DpfError, extend
 from gramophone.presets.atomic import atomic_write
+from gramophone.realtime.bridge.preset_numbers import numbered_presets, numbers_file
 
-NAME = "Gramophone"
+NAMES = {"Gramophone": 2, "GramophoneMono": 1}
+"""The channels of each plug-in by its file name."""
 _DPF = Path("/usr/share/dpf")
 _SOURCES = Path(__file__).parents[2] / "realtime" / "bridge" / "native"
 _FOLDERS = {"VST3": (".vst3", "vst3"), "LV2": (".lv2", "lv2"), "CLAP": (".clap", "clap")}
 """The folder below the user's home that hosts search, and the ending of the plug-in, by format."""
-_VST3_PROCESS = "    v3_result process(v3_process_data* const data)\n    {\n"
-_VST3_HOOK = "        gramophoneVst3Offline = data->process_mode == V3_OFFLINE;\n"
 _OFFLINE_PORT = 'lv2:symbol "offline" ;\n'
 
 
@@ -40,8 +41,12 @@ class InstalledBridge:
 
 def status() -> list[InstalledBridge]:
     """Return where each format of the plug-in belongs for this user, and whether it is there."""
-    places = {kind: Path.home() / folder / f"{NAME}.{ending}" for kind, (folder, ending) in _FOLDERS.items()}
-    return [InstalledBridge(kind, path, path.exists()) for kind, path in places.items()]
+    places = [
+        (kind, Path.home() / folder / f"{name}.{ending}")
+        for kind, (folder, ending) in _FOLDERS.items()
+        for name in NAMES
+    ]
+    return [InstalledBridge(kind, path, path.exists()) for kind, path in places]
 
 
 def command_file() -> Path:
@@ -57,6 +62,7 @@ def install(dpf: Path | None = None) -> list[InstalledBridge]:
     Raises:
         BridgeError: a compiler or DPF is missing, or the build fails.
     """
+    numbered_presets()  # the plug-in shows their names
     with tempfile.TemporaryDirectory(prefix="gramophone-bridge-") as folder:
         built = build(Path(folder), dpf or Path(os.environ.get("DPF_PATH", _DPF)))
         for place in status():
@@ -73,9 +79,10 @@ def remove() -> list[Path]:
     there = [place.path for place in status() if place.there]
     for path in there:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    if command_file().exists():
-        command_file().unlink()
-        there.append(command_file())
+    for path in (command_file(), numbers_file()):
+        if path.exists():
+            path.unlink()
+            there.append(path)
     return there
 
 
@@ -92,26 +99,24 @@ def build(folder: Path, dpf: Path) -> Path:
         raise BridgeError(f"{dpf}: no DISTRHO Plugin Framework; on Debian: apt install dpf-source, or set DPF_PATH")
     shutil.copytree(_SOURCES, folder / "native")
     shutil.copytree(dpf, folder / "dpf")
-    _tell_vst3_of_bounces(folder / "dpf")
-    out, objects = folder / "out", folder / "objects"
-    places = [f"DPF_{kind}_DIR={place}" for kind, place in (("TARGET", out), ("BUILD", objects))]
-    _run(["make", "-C", str(folder / "native"), f"DPF_PATH={folder / 'dpf'}", *places, "--jobs=2"])
+    try:
+        extend(folder / "dpf")
+    except DpfError as error:
+        raise BridgeError(str(error)) from None
     _run(["make", "-C", str(folder / "dpf" / "utils" / "lv2-ttl-generator")])
-    bundle = out / f"{NAME}.lv2"
-    _run([str(folder / "dpf" / "utils" / "lv2_ttl_generator"), f"./{NAME}_dsp.so"], bundle)
-    _designate_freewheeling(bundle / f"{NAME}_dsp.ttl")
-    return out
+    for name, channels in NAMES.items():
+        _build(folder, name, channels)
+    return folder / "out"
 
 
-def _tell_vst3_of_bounces(dpf: Path) -> None:
-    """Add to DPF's VST3 part, which keeps it to itself, whether the host processes offline."""
-    path = dpf / "distrho" / "src" / "DistrhoPluginVST3.cpp"
-    text = path.read_text("utf-8")
-    if text.count(_VST3_PROCESS) != 1:
-        raise BridgeError(f"{dpf}: a version of DPF whose VST3 part is not known; 1.6 (Debian bookworm) is")
-    path.chmod(0o644)
-    declared = "extern thread_local bool gramophoneVst3Offline;\n"
-    path.write_text(declared + text.replace(_VST3_PROCESS, _VST3_PROCESS + _VST3_HOOK), "utf-8")
+def _build(folder: Path, name: str, channels: int) -> None:
+    """Build the plug-in for so many channels in all formats."""
+    out, objects, dpf = folder / "out", folder / f"objects-{channels}", folder / "dpf"
+    settings = {"DPF_PATH": dpf, "DPF_TARGET_DIR": out, "DPF_BUILD_DIR": objects, "NAME": name, "CHANNELS": channels}
+    _run(["make", "-C", str(folder / "native"), *(f"{key}={value}" for key, value in settings.items()), "--jobs=2"])
+    bundle = out / f"{name}.lv2"
+    _run([str(dpf / "utils" / "lv2_ttl_generator"), f"./{name}_dsp.so"], bundle)
+    _designate_freewheeling(bundle / f"{name}_dsp.ttl")
 
 
 def _designate_freewheeling(path: Path) -> None:

@@ -1,34 +1,99 @@
-"""The engine process behind one instance of the plug-in: `python -m gramophone.realtime.bridge.engine_process SOCKET`.
+"""What the plug-in starts: `python -m gramophone.realtime.bridge.engine_process`, with its socket as descriptor 3.
 
-The plug-in takes the place of the audio process: it writes and reads the rings itself. All else is as in
-`gramophone play`: a worker computes, a supervisor brings it back, the controller takes what the host, the page, OSC and
-MIDI set.
+Loading libraries takes seconds. So a server (`engine_server`) has them loaded already and forks the engine itself: this
+process starts one if there is none, hands the socket over, and ends.
 """
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from gramophone.realtime.live.worker_process import start_standby_worker
-from gramophone.realtime.system.wakeup import SocketWake
+from gramophone.realtime.system.cache_folder import cache_folder
+
+SOCKET = 3
+"""The descriptor of the plug-in's socket."""
+_SERVER = "gramophone.realtime.bridge.engine_server"
+_PROGRAM = Path(__file__).parents[2]
 
 
-def main() -> None:
-    """Serve the plug-in that listens at the path in the first argument until it goes away."""
-    standby = start_standby_worker(SocketWake())  # first of all: the worker's libraries take longest to load
-    from gramophone.realtime.bridge.host_session import HostSession
-    from gramophone.realtime.bridge.link import BridgeLink
+def hand_over(descriptor: int) -> int:
+    """Let the server play for the plug-in at the other end of a socket; return the exit status.
 
-    link = BridgeLink(Path(sys.argv[1]))
-    try:
-        HostSession(link, standby).run()
-    except (RuntimeError, ValueError) as error:
-        link.notify(str(error))
-        sys.exit(1)
-    finally:
-        link.close()
+    The engine gets this process's environment, output and folder.
+    """
+    request = json.dumps({"environment": dict(os.environ), "folder": str(Path.cwd())}).encode(
+        "utf-8", "surrogateescape"
+    )
+    for _ in range(3):  # one that is about to end may close the socket in between
+        with closing(_connected()) as connection, suppress(OSError):
+            socket.send_fds(connection, [len(request).to_bytes(4, "little")], [descriptor, 1, 2])
+            connection.sendall(request)
+            if connection.recv(1):
+                return 0
+    print("gramophone: the engine server does not answer", file=sys.stderr)
+    return 1
+
+
+def _connected() -> socket.socket:
+    """Return a connection to the server, which is started if there is none."""
+    path = _socket_path()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(path.with_suffix(".lock")):
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(str(path))
+        except OSError:
+            _start(path)
+            connection.connect(str(path))
+    return connection
+
+
+def _socket_path() -> Path:
+    """Return where the server of this installation listens; only its user may enter the folder."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    folder = Path(runtime) / "gramophone" if runtime else cache_folder("bridge")
+    identity = f"{sys.executable} {_PROGRAM} {sys.version}"
+    return folder / f"engines-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.sock"
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Let one process at a time look for the server, so that two plug-ins do not start two."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _start(path: Path) -> None:
+    """Start a server that listens at `path`; it can be connected to at once, and answers when all is loaded."""
+    path.unlink(missing_ok=True)
+    with closing(socket.socket(socket.AF_UNIX)) as listener:
+        before = os.umask(0o077)
+        listener.bind(str(path))
+        os.umask(before)
+        listener.listen(64)
+        number = listener.fileno()
+        with path.with_suffix(".log").open("wb") as log:  # it outlives the host, whose output it must not hold open
+            subprocess.Popen(
+                [sys.executable, "-m", _SERVER, str(number), str(path)],
+                pass_fds=[number],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
+                env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},  # threads do not survive forks
+            )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(hand_over(SOCKET))

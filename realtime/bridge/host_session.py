@@ -1,32 +1,85 @@
-"""A session whose device is a plug-in in a host: it takes the host's requests and sends it the state to store."""
+"""A session whose device is a plug-in in a host: it takes the host's requests and sends it the state to store.
+
+The plug-in takes the place of the audio process: it writes and reads the rings itself. All else is as in
+`gramophone play`: a worker computes, a supervisor brings it back, the controller takes what the host, the page, OSC and
+MIDI set.
+"""
 
 from __future__ import annotations
 
-import tempfile
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
+from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
 
 from gramophone.models.parameters import ParameterError, Value
-from gramophone.presets import DEFAULT, Preset, PresetError, load, names, parse, save
+from gramophone.presets import DEFAULT, PresetError, load
+from gramophone.realtime.bridge.host_parameters import PRESET, HostParameters
 from gramophone.realtime.bridge.link import BridgeLink, Order
-from gramophone.realtime.bridge.protocol import Begin, HostFormat, ParameterChange, RingPlace, Sync
+from gramophone.realtime.bridge.preset_numbers import preset_of
+from gramophone.realtime.bridge.project_state import ProjectState, from_text, to_text
+from gramophone.realtime.bridge.protocol import (
+    PAGE,
+    Begin,
+    HostFormat,
+    ParameterChange,
+    ProtocolError,
+    RingPlace,
+    Sync,
+    Transport,
+)
 from gramophone.realtime.control.controller import Controller
+from gramophone.realtime.control.midi.controller_map import ControllerMap
+from gramophone.realtime.control.oscquery.server import OscQueryServer
 from gramophone.realtime.live.messages import Opened
 from gramophone.realtime.live.session import Session, SessionSettings
 from gramophone.realtime.live.shared_state import BlockRing
 from gramophone.realtime.live.supervisor import ATTACHED
 from gramophone.realtime.live.surfaces import Surfaces
-from gramophone.realtime.live.worker_process import StandbyWorker
-from gramophone.realtime.macros import macros_of
-from gramophone.realtime.parameter_table import COMMON, chain_parameters, complete
-from gramophone.realtime.system.wakeup import SocketWake
+from gramophone.realtime.live.worker_process import StandbyWorker, run_worker
+from gramophone.realtime.parameter_table import complete, longest_hop_s
+from gramophone.realtime.system.process_handle import ChildProcess
+from gramophone.realtime.system.wakeup import SocketWake, Wake
 
-PRESET, FIRST_MACRO, MACROS = 2, 3, 8
-"""Parameters of the plug-in by index, and how many macros there are; bypass (0) and mix (1) it does itself."""
 _SAVE_AFTER_S = 0.2
 """The host is given the state so long after a change: moving a knob is one change."""
+_SLOWEST_BPM, _FASTEST_BPM = 1.0, 1000.0
+
+
+def play(plugin: socket.socket) -> None:
+    """Serve the plug-in at the other end of a socket until it goes away.
+
+    To be called before this process has any threads: its first worker is forked, so that all libraries are there.
+    """
+
+    def work(wake: Wake, control: Connection) -> None:
+        plugin.close()  # else the plug-in would not see that the engine is gone
+        run_worker(wake, control)
+
+    resource_tracker.ensure_running()  # one for this process and the worker: both use the same shared memory
+    wake = SocketWake()
+    standby = StandbyWorker(ChildProcess("gramophone worker", work, wake, method="fork"), wake)
+    link = BridgeLink(plugin)
+    try:
+        HostSession(link, standby).run()
+    except (RuntimeError, ValueError) as error:
+        link.notify(str(error))
+    finally:
+        link.close()
+
+
+@dataclass
+class _Wishes:
+    """What a host has set, up to a `Sync`."""
+
+    format: HostFormat | None = None
+    state: str = ""
+    values: dict[int, float] = field(default_factory=dict)
+    tempo: float = 0.0
+    begins: bool = False
 
 
 class HostSession:
@@ -34,13 +87,13 @@ class HostSession:
 
     def __init__(self, link: BridgeLink, standby: StandbyWorker) -> None:
         self._link, self._standby = link, standby
-        self._format: HostFormat | None = None
-        self._values: dict[int, float] = {}
-        self._macros: list[str] = []
+        self._number = 0
+        """Which preset the host's parameter calls."""
         self._newest = -1
         """The block before the first one that the worker plays."""
-        self._changed = threading.Event()
-        self._ended = threading.Event()
+        self._announced: tuple[int, int] | None = None
+        self._announcing = threading.Lock()
+        self._changed, self._ended = threading.Event(), threading.Event()
 
     def run(self) -> None:
         """Play until the plug-in hangs up.
@@ -49,98 +102,116 @@ class HostSession:
             AudioError, PresetError, WorkerError: it cannot be played.
             ProtocolError: the plug-in does not keep to the protocol.
         """
-        orders = self._link.orders()
-        preset, sequence = self._first_orders(orders)
-        if self._format is None:
+        batches = self._batches()
+        first = next(batches, None)
+        if first is None:
             return
-        host = self._format
-        settings = SessionSettings(ATTACHED, channels=host.channels, block=host.block, recorded=True)
+        wishes, sequence = first
+        if wishes.format is None:
+            raise ProtocolError("a plug-in without a format: expected one before all else")
         with ExitStack() as stack:
-            self._session = session = stack.enter_context(Session(settings, self._standby))
-            session.on_news = self._link.notify
-            session.start(preset)
-            self._controller = controller = Controller(preset, session)
-            closed = Surfaces(osc_port=None, http_port=None, midi=None)
-            for surface in closed.on(controller, session, self._link.notify):
-                stack.enter_context(surface)
-            session.attach(Opened("host", round(host.rate), host.block, host.channels, host.channels))
-            session.wait_until_playing()
-            self._greet(session)
-            controller.listen(self._note)
+            self._open(stack, wishes, wishes.format)
             self._link.confirm(sequence)
-            self._link.announce(session.chain_delay, session.blocks)
-            keeper = threading.Thread(target=self._keep, name="state for the host", daemon=True)
-            keeper.start()
-            self._changed.set()
-            for order in orders:
-                self._handle(order)
-            self._ended.set()
-            self._changed.set()
-            keeper.join()
+            stack.callback(self._end_keeper, self._start_keeper())
+            for wishes, sequence in batches:
+                try:
+                    with self._parameters.all_at_once():
+                        self._follow(wishes)
+                except (ParameterError, PresetError) as error:
+                    self._link.notify(str(error))
+                self._link.confirm(sequence)
 
-    def _greet(self, session: Session) -> None:
+    def _batches(self) -> Iterator[tuple[_Wishes, int]]:
+        """Yield all that the host sets at once, and the number by which the plug-in waits for it."""
+        wishes = _Wishes()
+        for order in self._link.orders():
+            if isinstance(order, Sync):
+                yield wishes, order.sequence
+                wishes = _Wishes()
+            else:
+                _add(wishes, order)
+
+    def _open(self, stack: ExitStack, wishes: _Wishes, host: HostFormat) -> None:
+        """Start the session with all that the host has set, as `gramophone render` begins with its options."""
+        settings = SessionSettings(ATTACHED, channels=host.channels, block=host.block, recorded=True)
+        self._session = session = stack.enter_context(Session(settings, self._standby))
+        session.on_news = self._link.notify
+        state = self._chosen(wishes)
+        session.start(state.preset)
+        self._controller = controller = Controller(state.preset, session)
+        self._parameters = HostParameters(controller, self._link, state.free)
+        self._controller_map = ControllerMap(controller)
+        stack.callback(self._controller_map.close)
+        self._set_values(wishes)
+        session.attach(Opened("host", round(host.rate), host.block, host.channels, host.channels))
+        self._open_surfaces(stack)
+        session.wait_until_playing()
+        self._greet()
+        controller.listen(self._note)
+        controller.listen_parameters(self._expect_time)
+        self._announce()
+        self._parameters.report()
+
+    def _open_surfaces(self, stack: ExitStack) -> None:
+        """Open the control page and OSC on ports of their own, and MIDI."""
+        surfaces = Surfaces(osc_port=0, http_port=0, midi=())
+        for surface in surfaces.on(self._controller, self._session, self._link.notify, self._controller_map):
+            opened = stack.enter_context(surface)
+            if isinstance(opened, OscQueryServer):
+                self._link.name_parameter(PAGE, opened.url)
+                self._link.set_parameter(PAGE, float(opened.port))
+
+    def _greet(self) -> None:
         """Offer the plug-in the session's rings and what wakes its worker."""
+        session = self._session
         assert isinstance(session.wake, SocketWake)
         shared, channels = session.shared, session.format.channels
         inputs, outputs = ((place_of(ring, channels), ring.memory.fileno()) for ring in (shared.inputs, shared.outputs))
         self._link.greet(inputs, outputs, session.wake.fileno())
 
-    def _first_orders(self, orders: Iterator[Order]) -> tuple[Preset, int]:
-        """Return what the host wants to begin with: all that it sets at once."""
-        text = ""
-        for order in orders:
-            match order:
-                case HostFormat():
-                    self._format = order
-                case ParameterChange(index, value):
-                    self._values[index] = value
-                case str():
-                    text = order
-                case Sync(sequence):
-                    return self._chosen(text), sequence
-        return load(DEFAULT), 0
-
-    def _chosen(self, text: str) -> Preset:
-        """Return the preset that a state holds, or that the parameter names; the default where it has faults."""
+    def _chosen(self, wishes: _Wishes) -> ProjectState:
+        """Return what to play: the project's state, unless the host has called another preset since it was stored."""
+        number = round(wishes.values.get(PRESET, self._number))
         try:
-            preset = complete(parse(text, Path("project.toml")) if text else load(self._name()))
+            if wishes.state:
+                state = from_text(wishes.state)
+                for name in state.missing:
+                    self._link.notify(f"missing: {name}, which the project's preset names; it plays without")
+                if wishes.values.get(PRESET, state.number) == state.number:
+                    self._number = state.number
+                    return state
+            self._number = number
+            return ProjectState(complete(load(preset_of(number))), number)
         except PresetError as error:
             self._link.notify(str(error))
-            preset = complete(load(DEFAULT))
-        self._macros = turned_by_macros(preset)
-        return preset
+            return ProjectState(complete(load(DEFAULT)), number)
 
-    def _name(self) -> str:
-        """Return the name that the parameter `preset` stands for: 0 the default, then all there are in order."""
-        number = round(self._values.get(PRESET, 0.0))
-        there = names()
-        return there[number - 1] if 1 <= number <= len(there) else DEFAULT
+    def _follow(self, wishes: _Wishes) -> None:
+        """Do what the host has set since the last time."""
+        called = round(wishes.values.get(PRESET, self._number)) != self._number
+        if wishes.state or called:
+            self._play(self._chosen(wishes), keeps_free=not wishes.state)
+        if wishes.format:
+            self._attach(wishes.format)
+        self._set_values(wishes)
+        if wishes.begins and not self._idle:
+            self._restart()
 
-    def _handle(self, order: Order) -> None:
-        try:
-            match order:
-                case HostFormat():
-                    self._format = order
-                case str():
-                    self._play(self._chosen(order))
-                case ParameterChange(index, value):
-                    self._set(index, value)
-                case Begin() if not self._idle:
-                    self._restart()
-                case Sync(sequence):
-                    self._link.confirm(sequence)
-        except (ParameterError, PresetError) as error:
-            self._link.notify(str(error))
+    def _attach(self, host: HostFormat) -> None:
+        """Play at another rate or block length; the worker makes the chain anew where that is needed."""
+        session = self._session
+        another_rate = round(host.rate) != session.format.rate
+        session.attach(Opened("host", round(host.rate), host.block, host.channels, host.channels))
+        if another_rate:
+            self._begin_anew()
+        else:
+            self._announce()
 
-    def _set(self, index: int, value: float) -> None:
-        before = self._values.get(index)
-        self._values[index] = value
-        if before == value:
-            return
-        if index == PRESET:
-            self._play(self._chosen(""))
-        elif FIRST_MACRO <= index < FIRST_MACRO + len(self._macros):
-            self._controller.set_0to1(self._macros[index - FIRST_MACRO], value)
+    def _set_values(self, wishes: _Wishes) -> None:
+        if _SLOWEST_BPM <= wishes.tempo <= _FASTEST_BPM:
+            self._controller_map.set_tempo(wishes.tempo)
+        for index, value in wishes.values.items():
+            self._parameters.set(index, value)
 
     @property
     def _idle(self) -> bool:
@@ -148,29 +219,60 @@ class HostSession:
         return self._session.shared.inputs.newest == self._newest
 
     def _restart(self) -> None:
-        """Play the preset from silence, and report its latency."""
+        """Play the preset from silence."""
         self._session.restart()
-        self._newest = self._session.shared.inputs.newest
-        self._link.announce(self._session.chain_delay, self._session.blocks)
+        self._begin_anew()
 
-    def _play(self, preset: Preset) -> None:
+    def _begin_anew(self) -> None:
+        self._session.wait_until_playing()
+        self._newest = self._session.shared.inputs.newest
+        self._announce()
+
+    def _play(self, state: ProjectState, *, keeps_free: bool) -> None:
         """Fade over to a preset; while no blocks come, begin with it."""
-        self._controller.change(preset)
+        self._controller.enter(state.preset)
+        if not keeps_free:
+            self._parameters.free = state.free
         if self._idle:
             self._restart()
         self._changed.set()
 
+    def _expect_time(self) -> None:
+        """Report the blocks of time that the preset which enters will need, before the worker takes them."""
+        status = self._session.shared.status
+        hop_s = max(status["hop_s"], longest_hop_s(self._controller.preset))
+        needed = -(-round(hop_s * status["rate"]) // max(int(status["block"]), 1))
+        self._announce(1 + needed)
+
+    def _announce(self, blocks: int | None = None) -> None:
+        """Report the chain's latency and the worker's time in blocks, if either has changed."""
+        with self._announcing:
+            now = self._session.chain_delay, blocks or self._session.blocks
+            if now != self._announced:
+                self._announced = now
+                self._link.announce(*now)
+
     def _note(self, _address: str, _value: Value) -> None:
         self._changed.set()
 
+    def _start_keeper(self) -> threading.Thread:
+        self._changed.set()
+        keeper = threading.Thread(target=self._keep, name="state for the host", daemon=True)
+        keeper.start()
+        return keeper
+
+    def _end_keeper(self, keeper: threading.Thread) -> None:
+        self._ended.set()
+        keeper.join()
+
     def _keep(self) -> None:
-        """Give the host the preset as it is now, some time after each change."""
-        while not self._ended.is_set():
-            self._changed.wait()
-            self._ended.wait(_SAVE_AFTER_S)
-            self._changed.clear()
-            if not self._ended.is_set():
-                self._link.keep(state_of(self._controller.preset))
+        """Give the host the state as it is now, some time after each change, and the latency."""
+        while not self._ended.wait(_SAVE_AFTER_S):
+            if self._session.playing:
+                self._announce()
+            if self._changed.is_set():
+                self._changed.clear()
+                self._link.keep(to_text(ProjectState(self._controller.preset, self._number, self._parameters.free)))
 
 
 def place_of(ring: BlockRing, channels: int) -> RingPlace:
@@ -180,20 +282,15 @@ def place_of(ring: BlockRing, channels: int) -> RingPlace:
     return RingPlace(size=memory.size, **places, slots=ring.slots, channels=channels, longest=ring.longest)
 
 
-def turned_by_macros(preset: Preset) -> list[str]:
-    """Return what the host's macros set: the preset's macros, or the first numbers of a chain that has none."""
-    common = {knob.name for knob in COMMON}
-    numbers = [
-        address
-        for address, knob in chain_parameters(preset).items()
-        if knob.is_number and address.partition(".")[2] not in common
-    ]
-    return [*macros_of(preset)] or numbers[:MACROS]
-
-
-def state_of(preset: Preset) -> str:
-    """Return a preset as the text that a project keeps."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "state.toml"
-        save(preset, path)
-        return path.read_text("utf-8")
+def _add(wishes: _Wishes, order: Order) -> None:
+    match order:
+        case HostFormat():
+            wishes.format = order
+        case str():
+            wishes.state = order
+        case ParameterChange(index, value):
+            wishes.values[index] = value
+        case Transport(tempo):
+            wishes.tempo = tempo
+        case Begin():
+            wishes.begins = True

@@ -6,7 +6,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 from gramophone.realtime.bridge.protocol import (
     Begin,
@@ -19,25 +18,21 @@ from gramophone.realtime.bridge.protocol import (
     Transport,
     done,
     hello,
+    label,
     ready,
     receive,
     send,
 )
 
 Order = HostFormat | ParameterChange | Transport | Begin | Sync | str
-"""A request of the plug-in; a text is the preset to play, as TOML."""
+"""A request of the plug-in; a text is the state that the project holds."""
 
 
 class BridgeLink:
-    """A connection to the plug-in that listens at `path`. Any thread may send; one reads `orders`.
+    """The connection to the plug-in. Any thread may send; one reads `orders`."""
 
-    Raises:
-        OSError: nothing listens there.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.connect(str(path))
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
         self._lock = threading.Lock()
 
     def greet(self, inputs: tuple[RingPlace, int], outputs: tuple[RingPlace, int], wake: int) -> None:
@@ -81,8 +76,12 @@ class BridgeLink:
         """Send the host a parameter's value."""
         self._send(FrameType.PARAMETER, ParameterChange(index, value).pack())
 
+    def name_parameter(self, index: int, text: str) -> None:
+        """Send the host what a parameter stands for; an empty text where it stands for nothing."""
+        self._send(FrameType.LABEL, label(index, text))
+
     def keep(self, state: str) -> None:
-        """Send the host the state that its project stores: the preset as TOML."""
+        """Send the host the state that its project stores."""
         self._send(FrameType.STATE, state.encode("utf-8"))
 
     def notify(self, message: str) -> None:

@@ -1,9 +1,9 @@
 """The protocol between the plug-in and its engine process: `native/protocol.hpp` in Python.
 
-The plug-in listens on a Unix stream socket. The engine connects, and both sides send frames: a type, a size and a
-payload. The plug-in begins with its format, all parameters and the transport. The engine answers with a hello that
-describes two rings of numbered blocks in shared memory, whose descriptors and that of the wake-up are attached to its
-header. All numbers are little-endian.
+The plug-in starts the engine with one end of a Unix stream socket. Both sides send frames: a type, a size and a
+payload. The plug-in begins with its format, its state, what the host has set, and the transport. The engine answers
+with a hello that describes two rings of numbered blocks in shared memory, whose descriptors and that of the wake-up are
+attached to its header. All numbers are little-endian.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 MAGIC = 0x4D415247
-VERSION = 1
+VERSION = 2
 PARAMETERS = 16
+"""That the host sets."""
+PAGE = 17
+"""Set by the engine alone: the port of its control page."""
 LARGEST_PAYLOAD = 16 << 20
 """Bytes."""
 
@@ -26,6 +29,7 @@ _CHANGE = struct.Struct("<If")
 _TRANSPORT = struct.Struct("<dII")
 _READY = struct.Struct("<II")
 _DONE = struct.Struct("<Q")
+_LABEL = struct.Struct("<I")
 _RING = struct.Struct("<QQQQQQIIII")
 _HELLO = struct.Struct("<II")
 
@@ -46,16 +50,16 @@ class FrameType(IntEnum):
     DONE = 7
     HELLO = 8
     BEGIN = 9
+    LABEL = 10
 
 
 @dataclass(frozen=True)
 class HostFormat:
-    """What the host plays: `rate` in Hz, `block` the longest block in frames, `channels`, the host's process id."""
+    """What the host plays: `rate` in Hz, `block` the longest block in frames, `channels`, whether it bounces."""
 
     rate: float
     block: int
     channels: int
-    process: int
     offline: bool
 
     @staticmethod
@@ -65,10 +69,10 @@ class HostFormat:
         Raises:
             ProtocolError: it is none.
         """
-        rate, block, channels, process, offline = _unpacked(_FORMAT, payload, "a format")
+        rate, block, channels, offline, _ = _unpacked(_FORMAT, payload, "a format")
         if not 1.0 <= rate <= 1e6 or not 1 <= block <= 65536 or not 1 <= channels <= 8:
             raise ProtocolError(f"format: {rate} Hz, blocks of {block}, {channels} channels: expected an audio format")
-        return HostFormat(rate, block, channels, process, bool(offline))
+        return HostFormat(rate, block, channels, bool(offline))
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,11 @@ def hello(inputs: RingPlace, outputs: RingPlace) -> bytes:
 def ready(delay: int, blocks: int) -> bytes:
     """Return the payload of READY: the chain's latency in samples, and how many blocks of time the engine has."""
     return _READY.pack(delay, blocks)
+
+
+def label(index: int, text: str) -> bytes:
+    """Return the payload of LABEL: what parameter `index` stands for."""
+    return _LABEL.pack(index) + text.encode("utf-8", "replace")
 
 
 def done(sequence: int) -> bytes:

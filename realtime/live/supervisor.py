@@ -136,11 +136,15 @@ class Supervisor:
             self._open(device)
 
     def renew(self) -> None:
-        """Put another worker in the place of the one that plays, which ends."""
+        """Let the worker begin anew with the preset as it is now; one that does not play yet gives way to another."""
         with self.lock:
+            if self._worker and self.playing:
+                self._owner.died()
+                self._started_at, self._ordered = None, False
+                self.order()
+                return
             if self._worker:
                 self._worker.kill()
-                self._owner.died()
             self._started_at = None
             self._replace_worker()
 
@@ -264,9 +268,11 @@ class Supervisor:
         if self._switch.opened():
             self._report_news(f"playing on {device.name} at {device.rate} Hz, block {device.block}")
         new = Format(device.rate, self.audio.channels, self._device)
-        if self.format and self.format != new:
+        changed, self.format = self.format and self.format != new, new
+        if changed and self.audio.choice == ATTACHED:
+            self.renew()
+        elif changed:
             self._retire()
-        self.format = new
         self.order()
 
     def _retire(self) -> None:

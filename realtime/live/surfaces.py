@@ -52,9 +52,15 @@ class Surfaces:
     midi: tuple[str, ...] | None = ()
 
     def on(
-        self, controller: Controller, session: Session, show_news: ShowNews
+        self,
+        controller: Controller,
+        session: Session,
+        show_news: ShowNews,
+        controller_map: ControllerMap | None = None,
     ) -> Iterator[AbstractContextManager[object]]:
         """Yield the controls, to be opened one after the other; `show_news` shows errors, and what was saved.
+
+        `controller_map` is used, and closed, where the caller has made one.
 
         Raises:
             OSError: a port is taken, or the host is open to others without a list of those allowed.
@@ -83,7 +89,7 @@ class Surfaces:
             return SpectrumTap(ring, shared.status).levels
 
         shared = session.shared
-        controller_map = ControllerMap(controller)
+        controller_map = controller_map or ControllerMap(controller)
         saver = PresetSaver(controller, session.snapshot, publish)
         space = AddressSpace(
             controller,

@@ -83,13 +83,14 @@ class Worker:
         self._orders: SimpleQueue[PresetChange | None] = SimpleQueue()
         self._messages: SimpleQueue[object] = SimpleQueue()
         self._stopped = threading.Event()
+        self._next: Play | None = None
         self._number = shared.inputs.newest + 1
         self._ready_at = 0
         self._making_hop_s = 0.0
         self._preset = order.preset
 
-    def run(self) -> None:
-        """Play until `Stop`."""
+    def run(self) -> Play | None:
+        """Play until `Stop`, or until the next `Play`, which is returned."""
         helpers = [
             threading.Thread(target=work, name=work.__name__, daemon=True)
             for work in (self._receive, self._make_chains, self._send, self._report)
@@ -110,8 +111,10 @@ class Worker:
                 self._answer()
         self._orders.put(None)
         self._messages.put(None)
-        helpers[2].join()
+        for helper in helpers if self._next else helpers[2:3]:
+            helper.join()
         self._player.close()
+        return self._next
 
     def _catch_up(self) -> bool:
         """Play every block that is there; return whether there was one."""
@@ -238,6 +241,9 @@ class Worker:
                         self._wake.set()
                     case PresetChange():
                         self._orders.put(order)
+                    case Play():
+                        self._next = order
+                        break
         except EOFError:
             pass
         self._stopped.set()

@@ -45,7 +45,10 @@ def spawn_worker(wake: Wake) -> ChildProcess:
 
 
 def run_worker(wake: Wake, control: Connection) -> None:
-    """Load every library, wait for `Play`, then play until `Stop` or until the parent process has gone."""
+    """Load every library, wait for `Play`, then play until `Stop` or until the parent process has gone.
+
+    Another `Play` ends what plays, and begins anew without loading anything.
+    """
     belong_to_parent()
     share_heap()
     gc.disable()  # loading makes much that stays and little that goes: looking through it took a fifth of the time
@@ -61,11 +64,11 @@ def run_worker(wake: Wake, control: Connection) -> None:
     control.send(Warm())
     try:
         order = control.recv()
-        if isinstance(order, Play):
+        while isinstance(order, Play):
             real_time(HELPERS)  # the device plays already
             with _compile_news(order, control):
                 player = Player(order.preset, order.form, warm_up=order.warm_up)
-            Worker(wake, player, order, control).run()
+            order = Worker(wake, player, order, control).run()
     except (PresetError, StageError) as error:
         control.send(Failed(str(error)))
     except EOFError:

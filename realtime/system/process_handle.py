@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Literal
 
 _PATIENCE_S = 2.0
 
@@ -19,12 +20,14 @@ class Stop:
 
 
 class ChildProcess:
-    """A spawned process that runs `target(*arguments, connection)`."""
+    """A process that runs `target(*arguments, connection)`: spawned, or forked where `method` is `fork`."""
 
-    def __init__(self, name: str, target: Callable[..., None], *arguments: Any) -> None:
-        context = get_context("spawn")
+    def __init__(
+        self, name: str, target: Callable[..., None], *arguments: Any, method: Literal["spawn", "fork"] = "spawn"
+    ) -> None:
+        context: Any = get_context(method)
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=target, args=(*arguments, theirs), name=name, daemon=True)
+        self._process: BaseProcess = context.Process(target=target, args=(*arguments, theirs), name=name, daemon=True)
         self._process.start()
         theirs.close()
         self._outgoing: SimpleQueue[object] = SimpleQueue()

@@ -1,92 +1,53 @@
 #include "engine_link.hpp"
 
-#include <cerrno>
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
-#include <fcntl.h>
-#include <fstream>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-extern char** environ;
 
 namespace gramophone {
 
 namespace {
 
-constexpr double kConnectS = 30.0;  // until a started engine must have connected
 constexpr double kFirstPauseS = 0.5, kLongestPauseS = 10.0;  // between the end of an engine and the start of the next
+constexpr double kComeS = 120.0;  // until an engine must play: the first on a machine compiles
 constexpr int kMostFailures = 3;  // engines in a row that end before they play, until nobody waits for one any more
-constexpr int kFrameMs = 1000;  // within which a frame that has begun must be whole
-
-std::string folder(const char* variable, const char* below)
-{
-    if (const char* place = std::getenv(variable); place != nullptr && *place != '\0')
-        return place;
-    const char* home = std::getenv("HOME");
-    return std::string(home != nullptr ? home : "/tmp") + below;
-}
-
-/* The command that starts an engine, a word a line, as `gramophone bridge install` wrote it. */
-std::vector<std::string> engineCommand()
-{
-    std::ifstream file(folder("XDG_CONFIG_HOME", "/.config") + "/gramophone/bridge.command");
-    std::vector<std::string> words;
-    for (std::string word; std::getline(file, word);)
-        if (!word.empty())
-            words.push_back(word);
-    return words;
-}
+constexpr uint32_t kMostBlocks = 64;
+constexpr size_t kLongestLabel = 120;
 
 double now()
 {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-bool readable(int descriptor, int milliseconds)
+/* Empty an eventfd, or add one to it. */
+void take(int signal)
 {
-    pollfd wanted {descriptor, POLLIN, 0};
-    return poll(&wanted, 1, milliseconds) > 0 && (wanted.revents & (POLLIN | POLLHUP)) != 0;
+    eventfd_t count;
+    eventfd_read(signal, &count);
 }
 
-/* Read exactly `size` bytes; false at the end of the stream, on an error, or if they do not come in time. */
-bool readAll(int descriptor, void* into, size_t size)
+void raise(int signal)
 {
-    auto* to = static_cast<uint8_t*>(into);
-    while (size > 0) {
-        if (!readable(descriptor, kFrameMs))
-            return false;
-        const ssize_t got = recv(descriptor, to, size, 0);
-        if (got <= 0)
-            return false;
-        to += got;
-        size -= static_cast<size_t>(got);
-    }
-    return true;
+    eventfd_write(signal, 1);
 }
 
 }  // namespace
 
-EngineLink::EngineLink() : fSignal(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))
+EngineLink::EngineLink(uint32_t channels) : fChannels(channels), fSignal(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))
 {
-    for (auto& value : fValues)
-        value = 0.0f;
+    std::fill_n(fValues, kPage + 1, 0.0f);
+    std::fill_n(fSetAt, kPage + 1, 0);
     fThread = std::thread([this] { run(); });
 }
 
 EngineLink::~EngineLink()
 {
     fStopping = true;
-    notify();
+    raise(fSignal);
     fThread.join();
     close(fSignal);
 }
@@ -94,102 +55,85 @@ EngineLink::~EngineLink()
 void EngineLink::setFormat(double rate, uint32_t block)
 {
     {
-        const std::lock_guard<std::mutex> lock(fTextLock);
+        const std::lock_guard<std::mutex> lock(fLock);
         if (rate == fRate && block == fBlock)
             return;
         fRate = rate;
         fBlock = block;
-        fReady = false;
     }
-    fFormatChanged = true;
-    notify();
+    fWanted = true;
+    change(kFormatBit);
 }
 
-void EngineLink::setState(const std::string& toml)
+void EngineLink::setState(const std::string& state)
 {
     {
-        const std::lock_guard<std::mutex> lock(fTextLock);
-        fState = toml;
+        const std::lock_guard<std::mutex> lock(fLock);
+        fState = state;
+        fStateSequence = fSequence + 1;
     }
-    fSequence.fetch_add(1);
-    fStateChanged = true;
-    notify();
+    change(kStateBit);
 }
 
 std::string EngineLink::state() const
 {
-    const std::lock_guard<std::mutex> lock(fTextLock);
+    const std::lock_guard<std::mutex> lock(fLock);
     return fState;
 }
 
-std::string EngineLink::message() const
+std::string EngineLink::label(uint32_t index) const
 {
-    const std::lock_guard<std::mutex> lock(fTextLock);
-    return fMessage;
+    const std::lock_guard<std::mutex> lock(fLock);
+    return index == kPage && !fMessage.empty() ? fMessage : fLabels[index];
 }
 
-bool EngineLink::waitUntilReady(double seconds)
+bool EngineLink::waitUntilSet(double seconds)
 {
-    std::unique_lock<std::mutex> lock(fTextLock);
-    fReadyChanged.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return fReady || fHopeless; });
-    return fReady;
+    std::unique_lock<std::mutex> lock(fLock);
+    const auto arrived = [this] { return fRunning && fDone >= fSequence; };
+    fProgress.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return arrived() || fHopeless; });
+    return arrived();
 }
 
 void EngineLink::setParameter(uint32_t index, float value)
 {
     if (index >= kParameters || !std::isfinite(value) || fValues[index].exchange(value) == value)
         return;
-    fSequence.fetch_add(1);
-    fChanged.fetch_or(1u << index);
-    notify();
+    fTouched |= 1u << index;
+    fSetAt[index] = change(1u << index);
 }
 
 void EngineLink::setTransport(double tempo, bool playing)
 {
     const double before = fTempo.exchange(tempo);
-    if (fPlaying.exchange(playing) == playing && before == tempo)
-        return;
-    fSequence.fetch_add(1);
-    fTransportChanged = true;
-    notify();
+    if (fPlaying.exchange(playing) != playing || before != tempo)
+        change(kTransportBit);
 }
 
 void EngineLink::setOffline(bool offline)
 {
-    if (fOffline.exchange(offline) == offline)
-        return;
-    fOfflineChanged = true;
-    notify();
+    if (fOffline.exchange(offline) != offline)
+        change(kFormatBit);
 }
 
 void EngineLink::begin()
 {
-    fSequence.fetch_add(1);
-    fBegins = true;
-    notify();
+    change(kBeginBit);
 }
 
-bool EngineLink::waitUntilSet(double seconds)
+/* Let the thread send what has changed; return the number by which the engine will report that it is in effect. */
+uint64_t EngineLink::change(uint32_t bits)
 {
-    const uint64_t wanted = fSequence;
-    for (const double until = now() + seconds; fDone < wanted;) {
-        if (now() > until || !alive())
-            return false;
-        usleep(50);
-    }
-    return true;
-}
-
-void EngineLink::notify()
-{
-    const uint64_t one = 1;
-    [[maybe_unused]] const ssize_t written = write(fSignal, &one, sizeof(one));
+    fChanges |= bits;
+    const uint64_t number = ++fSequence;
+    raise(fSignal);
+    return number;
 }
 
 void EngineLink::say(const std::string& message)
 {
     {
-        const std::lock_guard<std::mutex> lock(fTextLock);
+        const std::lock_guard<std::mutex> lock(fLock);
         if (message == fMessage)
             return;
         fMessage = message;
@@ -201,209 +145,61 @@ void EngineLink::say(const std::string& message)
 void EngineLink::giveUp(const std::string& message)
 {
     say(message + "; the sound stays dry");
-    {
-        const std::lock_guard<std::mutex> lock(fTextLock);
-        fHopeless = true;
-    }
-    fReadyChanged.notify_all();
+    const std::lock_guard<std::mutex> lock(fLock);
+    fHopeless = true;
+    fProgress.notify_all();
 }
 
+/* Pause, but not longer than until there is something to play, or the plug-in goes. */
 void EngineLink::pauseFor(double seconds)
 {
-    for (const double until = now() + seconds; !fStopping && now() < until;)
-        if (readable(fSignal, 50)) {
-            uint64_t count;
-            [[maybe_unused]] const ssize_t got = read(fSignal, &count, sizeof(count));
-        }
+    const bool wanted = fWanted;
+    for (const double until = now() + seconds; !fStopping && fWanted == wanted && now() < until;) {
+        pollfd signal {fSignal, POLLIN, 0};
+        if (poll(&signal, 1, static_cast<int>(1e3 * (until - now())) + 1) > 0)
+            take(fSignal);
+    }
 }
 
 void EngineLink::run()
 {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);  // the host's signals are for its own threads
     double pause = kFirstPauseS;
-    int failures = 0;
-    while (!fStopping) {
-        bool known;
-        {
-            const std::lock_guard<std::mutex> lock(fTextLock);
-            known = fRate > 0.0 && fBlock > 0;
-        }
-        if (!known) {
+    for (int failures = 0; !fStopping;) {
+        if (!fWanted) {
             pauseFor(kFirstPauseS);
             continue;
         }
-        fFormatChanged = false;
         const double began = now();
-        if (listen() && spawn() && accept())
+        const std::string wrong = fProcess.start(fSocket.open());
+        if (wrong.empty())
             serve();
-        const bool played = alive();
+        else
+            giveUp(wrong);
+        failures = fRunning ? 0 : failures + 1;
         endEngine();
-        if (fStopping)
-            break;
-        if (fFormatChanged) {
-            pause = kFirstPauseS;
-            continue;
-        }
-        failures = played ? 0 : failures + 1;
-        if (failures == kMostFailures)
+        if (failures == kMostFailures && wrong.empty())
             giveUp("engines keep ending before they play: `gramophone doctor` looks for the reason");
         pause = now() - began > kLongestPauseS ? kFirstPauseS : std::min(2.0 * pause, kLongestPauseS);
         pauseFor(pause);
     }
 }
 
-bool EngineLink::listen()
-{
-    static std::atomic<uint32_t> number {0};
-    sockaddr_un address {};
-    address.sun_family = AF_UNIX;
-    const std::string place = folder("XDG_RUNTIME_DIR", "/.cache") + "/gramophone";
-    mkdir(place.c_str(), 0700);
-    fPath = place + "/bridge-" + std::to_string(getpid()) + "-" + std::to_string(number++) + ".sock";
-    if (fPath.size() >= sizeof(address.sun_path)) {
-        giveUp("the path of the socket is too long: " + fPath);
-        return false;
-    }
-    std::copy(fPath.begin(), fPath.end(), address.sun_path);
-    unlink(fPath.c_str());
-    fListener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    const mode_t before = umask(0077);  // nobody else may connect
-    const bool bound = fListener >= 0 && bind(fListener, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0
-        && ::listen(fListener, 1) == 0;
-    umask(before);
-    if (!bound)
-        giveUp("no socket at " + fPath + ": " + std::strerror(errno));
-    return bound;
-}
-
-bool EngineLink::spawn()
-{
-    std::vector<std::string> words = engineCommand();
-    if (words.empty()) {
-        giveUp("no engine is installed for this user: run `gramophone bridge install`");
-        return false;
-    }
-    words.push_back(fPath);
-    std::vector<char*> arguments;
-    for (std::string& word : words)
-        arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-    posix_spawnattr_t attributes;
-    posix_spawnattr_init(&attributes);
-    sigset_t none, usual;
-    sigemptyset(&none);
-    sigfillset(&usual);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &usual);
-    posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-    const int failure = posix_spawnp(&fEngine, arguments[0], &actions, &attributes, arguments.data(), environ);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-    if (failure != 0) {
-        fEngine = -1;
-        giveUp("the engine " + words[0] + " does not start: " + std::strerror(failure));
-    }
-    return failure == 0;
-}
-
-bool EngineLink::accept()
-{
-    for (const double until = now() + kConnectS; now() < until && !fStopping && !fFormatChanged;) {
-        if (readable(fListener, 50)) {
-            fSocket = accept4(fListener, nullptr, nullptr, SOCK_CLOEXEC);
-            if (fSocket >= 0)
-                return true;
-        }
-        if (fEngine > 0 && waitpid(fEngine, nullptr, WNOHANG) == fEngine) {
-            fEngine = -1;
-            say("the engine ended before it was ready; the sound stays dry, another one is started");
-            return false;
-        }
-    }
-    return false;
-}
-
-/* Read a header, and the descriptors that came with it. */
-bool EngineLink::takeHeader(FrameHeader& header, std::vector<int>& descriptors)
-{
-    alignas(cmsghdr) char control[CMSG_SPACE(3 * sizeof(int))] {};
-    iovec part {&header, sizeof(header)};
-    msghdr message {};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    const ssize_t got = recvmsg(fSocket, &message, MSG_CMSG_CLOEXEC);
-    for (cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr; head = CMSG_NXTHDR(&message, head))
-        if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) {
-            descriptors.resize((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-            std::memcpy(descriptors.data(), CMSG_DATA(head), descriptors.size() * sizeof(int));
-        }
-    const auto size = static_cast<ssize_t>(sizeof(header));
-    return got > 0 && (got == size || readAll(fSocket, reinterpret_cast<uint8_t*>(&header) + got, static_cast<size_t>(size - got)));
-}
-
-/* Map the memory that the engine offers; its descriptors are closed or kept, whatever they are. */
-bool EngineLink::takeHello(const std::string& payload, const std::vector<int>& descriptors)
-{
-    Hello hello {};
-    const bool spoken = payload.size() == sizeof(hello) && descriptors.size() == 3;
-    if (spoken)
-        std::memcpy(&hello, payload.data(), sizeof(hello));
-    if (!spoken || hello.magic != kMagic || hello.version != kVersion) {
-        for (const int descriptor : descriptors)
-            close(descriptor);
-        giveUp(spoken && hello.magic == kMagic
-                ? "the engine speaks version " + std::to_string(hello.version) + " of the protocol, the plug-in "
-                    + std::to_string(kVersion) + ": run `gramophone bridge install` again"
-                : std::string("what answered is not an engine of Gramophone"));
-        return false;
-    }
-    const std::lock_guard<std::mutex> lock(fMemoryLock);
-    const bool input = fMemory.input.open(descriptors[0], hello.input);
-    const bool output = fMemory.output.open(descriptors[1], hello.output);
-    if (fMemory.wake >= 0)
-        close(fMemory.wake);
-    fMemory.wake = descriptors[2];
-    ++fMemory.generation;
-    if (!input || !output)
-        giveUp("the engine's memory is not laid out as it says");
-    return input && output;
-}
-
-/* Exchange frames until the engine dies, the format changes or the plug-in goes. */
+/* Exchange frames until the engine or the plug-in goes. */
 void EngineLink::serve()
 {
-    Format format {};
-    {
-        const std::lock_guard<std::mutex> lock(fTextLock);
-        format = {fRate, fBlock, kChannels, static_cast<uint32_t>(getpid()), fOffline};
-    }
-    fOfflineChanged = false;
-    fSent = fSequence - 1;  // so that a number is sent after all that comes first
-    fStateChanged = true;
-    fTransportChanged = true;
-    fChanged = (1u << kParameters) - 1;
-    if (!sendFrame(kFormat, &format, sizeof(format)))
-        return;
-    while (!fStopping && !fFormatChanged) {
-        if (!sendChanges())
+    fChanges |= kFormatBit | kStateBit | kTransportBit | fTouched;
+    ++fSequence;  // so that a number is sent after all that
+    for (const double late = now() + kComeS; !fStopping && sendChanges() && (fRunning || now() < late);) {
+        pollfd wanted[2] {{fSocket.descriptor(), POLLIN, 0}, {fSignal, POLLIN, 0}};
+        if (poll(wanted, 2, 1000) < 0)
             return;
-        pollfd wanted[2] {{fSocket, POLLIN, 0}, {fSignal, POLLIN, 0}};
-        if (poll(wanted, 2, 200) < 0 && errno != EINTR)
-            return;
-        if (wanted[1].revents & POLLIN) {
-            uint64_t count;
-            [[maybe_unused]] const ssize_t got = read(fSignal, &count, sizeof(count));
-        }
-        if ((wanted[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && !takeFrame()) {
-            if (!fStopping)
-                say("the engine is gone; the sound is dry until another has started");
+        if (wanted[1].revents != 0)
+            take(fSignal);
+        if (wanted[0].revents != 0 && !receive()) {
+            say("the engine is gone; the sound is dry until another has started");
             return;
         }
     }
@@ -411,156 +207,142 @@ void EngineLink::serve()
 
 bool EngineLink::sendChanges()
 {
-    if (fOfflineChanged.exchange(false)) {
-        const std::lock_guard<std::mutex> lock(fTextLock);
-        const Format format {fRate, fBlock, kChannels, static_cast<uint32_t>(getpid()), fOffline};
-        if (!sendFrame(kFormat, &format, sizeof(format)))
-            return false;
-    }
-    if (fStateChanged.exchange(false)) {
-        const std::string toml = state();
-        if (!toml.empty() && !sendFrame(kState, toml.data(), static_cast<uint32_t>(toml.size())))
-            return false;
-    }
     const uint64_t sequence = fSequence;  // what changes from here on is sent again with a higher number
-    const uint32_t changed = fChanged.exchange(0);
-    for (uint32_t index = 0; index < kParameters; ++index) {
+    const uint32_t changes = fChanges.exchange(0);
+    bool sent = ((changes & kFormatBit) == 0 || sendFormat()) && ((changes & kStateBit) == 0 || sendState());
+    for (uint32_t index = 0; sent && index < kParameters; ++index) {
         const ParameterChange change {index, fValues[index]};
-        if ((changed >> index & 1u) != 0 && !sendFrame(kParameter, &change, sizeof(change)))
-            return false;
+        sent = (changes >> index & 1u) == 0 || fSocket.send(kParameter, &change, sizeof(change));
     }
-    if (fTransportChanged.exchange(false)) {
-        const Transport transport {fTempo, fPlaying, 0};
-        if (!sendFrame(kTransport, &transport, sizeof(transport)))
-            return false;
-    }
-    if (fBegins.exchange(false) && !sendFrame(kBegin, nullptr, 0))
-        return false;
-    if (sequence == fSent)
-        return true;
+    const Transport transport {fTempo, fPlaying, 0};
+    sent = sent && ((changes & kTransportBit) == 0 || fSocket.send(kTransport, &transport, sizeof(transport)))
+        && ((changes & kBeginBit) == 0 || fSocket.send(kBegin, nullptr, 0))
+        && (sequence == fSent || fSocket.send(kDone, &sequence, sizeof(sequence)));
     fSent = sequence;
-    return sendFrame(kDone, &sequence, sizeof(sequence));
+    return sent;
 }
 
-bool EngineLink::sendFrame(uint32_t type, const void* payload, uint32_t size)
+bool EngineLink::sendFormat()
 {
-    const FrameHeader header {type, size};
-    iovec parts[2] {{const_cast<FrameHeader*>(&header), sizeof(header)}, {const_cast<void*>(payload), size}};
-    msghdr message {};
-    message.msg_iov = parts;
-    message.msg_iovlen = 2;
-    size_t left = sizeof(header) + size;
-    while (left > 0) {
-        const ssize_t sent = sendmsg(fSocket, &message, MSG_NOSIGNAL);
-        if (sent <= 0)
-            return false;
-        left -= static_cast<size_t>(sent);
-        size_t gone = static_cast<size_t>(sent);
-        for (iovec& part : parts) {
-            const size_t here = std::min(gone, part.iov_len);
-            part.iov_base = static_cast<uint8_t*>(part.iov_base) + here;
-            part.iov_len -= here;
-            gone -= here;
-        }
+    Format format {0.0, 0, fChannels, fOffline, 0};
+    {
+        const std::lock_guard<std::mutex> lock(fLock);
+        format.rate = fRate;
+        format.block = fBlock;
     }
-    return true;
+    return fSocket.send(kFormat, &format, sizeof(format));
 }
 
-bool EngineLink::takeFrame()
+bool EngineLink::sendState()
 {
-    FrameHeader header {};
-    std::vector<int> descriptors;
-    std::string payload;
-    bool whole = takeHeader(header, descriptors) && header.size <= kLargestPayload;
-    if (whole) {
-        payload.resize(header.size);
-        whole = readAll(fSocket, &payload[0], payload.size());
-    }
-    if (whole && header.type == kHello)
-        return takeHello(payload, descriptors);
-    for (const int descriptor : descriptors)
+    const std::string text = state();
+    return text.empty() || fSocket.send(kState, text.data(), static_cast<uint32_t>(text.size()));
+}
+
+bool EngineLink::receive()
+{
+    Frame frame;
+    const bool whole = fSocket.receive(frame);
+    if (whole && frame.type == kHello)
+        return takeHello(frame);
+    for (const int descriptor : frame.descriptors)
         close(descriptor);
     if (!whole)
         return false;
-    switch (header.type) {
-    case kReady:
-        if (payload.size() == sizeof(Ready) && fMemory.wake >= 0) {
-            Ready ready;
-            std::memcpy(&ready, payload.data(), sizeof(ready));
-            fBlocks = std::min(std::max(ready.blocks, 1u), 64u);
-            fDelay = std::min(ready.delay, static_cast<uint32_t>(Ring::kLongestDelay));
-            fRunning = true;
-            fAlive = true;
-            const std::lock_guard<std::mutex> lock(fTextLock);
-            fReady = true;
-            fHopeless = false;
-            fMessage.clear();
-        }
-        fReadyChanged.notify_all();
-        break;
-    case kParameter:
-        if (payload.size() == sizeof(ParameterChange)) {
-            ParameterChange change;
-            std::memcpy(&change, payload.data(), sizeof(change));
-            if (change.index < kParameters && std::isfinite(change.value))
-                fValues[change.index] = change.value;
-        }
-        break;
-    case kState: {
-        const std::lock_guard<std::mutex> lock(fTextLock);
-        fState = payload;
-        break;
-    }
-    case kMessage:
-        say(payload);
-        break;
-    case kDone:
-        if (payload.size() == sizeof(uint64_t)) {
-            uint64_t sequence;
-            std::memcpy(&sequence, payload.data(), sizeof(sequence));
-            fDone = sequence;
-        }
-        break;
-    default:
-        break;  // a later minor addition: not for us
-    }
+    if (frame.type == kReady)
+        takeReady(frame);
+    else if (frame.type == kParameter)
+        takeParameter(frame);
+    else
+        takeText(frame);
     return true;
+}
+
+/* Map the memory that the engine offers; its descriptors are closed or kept, whatever they are. */
+bool EngineLink::takeHello(const Frame& frame)
+{
+    Hello hello {};
+    const bool spoken = frame.read(hello) && frame.descriptors.size() == 3 && hello.magic == kMagic;
+    if (!spoken || hello.version != kVersion) {
+        for (const int descriptor : frame.descriptors)
+            close(descriptor);
+        giveUp(spoken ? "engine and plug-in speak other versions of the protocol: run `gramophone bridge install` again"
+                      : "what answered is not an engine of Gramophone");
+        return false;
+    }
+    const std::lock_guard<std::mutex> lock(fMemoryLock);
+    const bool input = fMemory.input.open(frame.descriptors[0], hello.input, fChannels);
+    const bool output = fMemory.output.open(frame.descriptors[1], hello.output, fChannels);
+    if (fMemory.wake >= 0)
+        close(fMemory.wake);
+    fMemory.wake = frame.descriptors[2];
+    ++fMemory.generation;
+    if (!input || !output)
+        giveUp("the engine's memory is not laid out as it says");
+    return input && output;
+}
+
+void EngineLink::takeReady(const Frame& frame)
+{
+    Ready ready;
+    if (!frame.read(ready) || fMemory.wake < 0)
+        return;
+    ready.blocks = std::min(std::max(ready.blocks, 1u), kMostBlocks);
+    ready.delay = std::min(ready.delay, static_cast<uint32_t>(Ring::kLongestDelay));
+    fReady = ready;
+    fRunning = true;
+    const std::lock_guard<std::mutex> lock(fLock);
+    fHopeless = false;
+    fMessage.clear();
+    fProgress.notify_all();
+}
+
+void EngineLink::takeParameter(const Frame& frame)
+{
+    ParameterChange change;
+    if (!frame.read(change) || change.index > kPage || !std::isfinite(change.value))
+        return;
+    if (fDone < fSetAt[change.index])
+        return;  // the host has set it meanwhile
+    fValues[change.index] = change.value;
+    fMoved |= 1u << change.index;
+}
+
+/* Texts, and how far the engine has come. Unknown types are later additions, and not for us. */
+void EngineLink::takeText(const Frame& frame)
+{
+    if (frame.type == kMessage)
+        return say(frame.payload);
+    const std::lock_guard<std::mutex> lock(fLock);
+    uint32_t index;
+    if (frame.type == kDone && frame.read(fDone)) {
+        fProgress.notify_all();
+    } else if (frame.type == kState && fDone >= fStateSequence) {
+        fState = frame.payload;
+    } else if (frame.type == kLabel && frame.payload.size() >= sizeof(index)) {
+        frame.payload.copy(reinterpret_cast<char*>(&index), sizeof(index));
+        if (index <= kPage)
+            fLabels[index] = frame.payload.substr(sizeof(index), kLongestLabel);
+    }
 }
 
 void EngineLink::endEngine()
 {
-    fAlive = false;
+    fRunning = false;
     {
-        const std::lock_guard<std::mutex> lock(fTextLock);
-        fReady = false;
+        const std::lock_guard<std::mutex> lock(fLock);
+        fDone = 0;
     }
     {
         const std::lock_guard<std::mutex> lock(fMemoryLock);
-        fRunning = false;
         fMemory.input.close();
         fMemory.output.close();
         if (fMemory.wake >= 0)
             close(fMemory.wake);
         fMemory.wake = -1;
     }
-    for (int* descriptor : {&fSocket, &fListener}) {
-        if (*descriptor >= 0)
-            close(*descriptor);
-        *descriptor = -1;
-    }
-    if (!fPath.empty())
-        unlink(fPath.c_str());
-    if (fEngine > 0) {  // it ends by itself when the socket closes; one that hangs is ended
-        for (const double until = now() + 2.0; waitpid(fEngine, nullptr, WNOHANG) == 0;) {
-            if (now() > until) {
-                kill(fEngine, SIGKILL);
-                waitpid(fEngine, nullptr, 0);
-                break;
-            }
-            usleep(5000);
-        }
-        fEngine = -1;
-    }
+    fSocket.close();
+    fProcess.end();
 }
 
 }  // namespace gramophone

@@ -20,12 +20,13 @@ public:
     Ring& operator=(const Ring&) = delete;
     ~Ring() { close(); }
 
-    /* Map `descriptor`, which is closed in any case; false if the layout does not fit the memory. */
-    bool open(int descriptor, const RingLayout& layout)
+    /* Map `descriptor`, which is closed in any case; false if the layout does not fit the memory or has other channels. */
+    bool open(int descriptor, const RingLayout& layout, uint32_t channels)
     {
         close();
         struct stat about {};
-        const bool good = fstat(descriptor, &about) == 0 && fits(layout, static_cast<uint64_t>(about.st_size));
+        const bool good = fstat(descriptor, &about) == 0 && layout.channels == channels
+            && fits(layout, static_cast<uint64_t>(about.st_size));
         void* memory = good ? mmap(nullptr, layout.size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0) : MAP_FAILED;
         ::close(descriptor);
         if (memory == MAP_FAILED)
@@ -42,7 +43,6 @@ public:
         fMemory = nullptr;
     }
 
-    uint32_t slots() const { return fLayout.slots; }
     uint32_t longest() const { return fLayout.longest; }
 
     /* Write block `number`: the slot is withdrawn, filled, published. */
@@ -93,7 +93,7 @@ private:
     static bool fits(const RingLayout& layout, uint64_t size)
     {
         const uint64_t slots = layout.slots, words = slots * sizeof(int64_t);
-        if (layout.channels != kChannels || slots < 2 || slots > 1u << 16 || layout.longest < 1 || layout.longest > 1u << 16)
+        if (slots < 2 || slots > 1u << 16 || layout.longest < 1 || layout.longest > 1u << 16)
             return false;
         const uint64_t samples = slots * layout.channels * layout.longest * sizeof(float);
         const auto inside = [&](uint64_t offset, uint64_t length) {

@@ -1,0 +1,104 @@
+"""What the plug-in needs of DPF (DISTRHO Plugin Framework, 1.6) that it does not do: added to a copy before the build.
+
+VST3 hosts state whether they bounce, set values before they activate, and get a changed latency; CLAP hosts state
+whether they bounce; both show a parameter's value as text.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+_INCLUDE = '#include "hooks.hpp"\n'
+
+
+class DpfError(RuntimeError):
+    """The framework is not as it was expected; the message says what was looked for."""
+
+
+class _Addition(NamedTuple):
+    """Code to stand before or behind a passage that occurs once."""
+
+    passage: str
+    before: str = ""
+    behind: str = ""
+
+
+_VST3 = (
+    _Addition(
+        "        // TODO process_mode can be V3_REALTIME, V3_PREFETCH, V3_OFFLINE\n",
+        behind="        gramophoneSetOffline(fPlugin.getInstancePointer(), setup->process_mode == V3_OFFLINE);\n",
+    ),
+    _Addition(
+        "    v3_result process(v3_process_data* const data)\n    {\n",
+        behind="        gramophoneSetOffline(fPlugin.getInstancePointer(), data->process_mode == V3_OFFLINE);\n",
+    ),
+    _Addition(
+        "        for (uint32_t i=0; i < enumValues.count; ++i)\n        {\n"
+        "            if (d_isEqual(enumValues.values[i].value, value))\n",
+        before="        const std::string text = gramophoneText(fPlugin.getInstancePointer(), index, value);\n"
+        "        if (! text.empty())\n        {\n            strncpy_utf16(output, text.c_str(), 128);\n"
+        "            return V3_OK;\n        }\n",
+    ),
+    _Addition(
+        "        DISTRHO_SAFE_ASSERT_UINT2_RETURN(rindex >= kVst3InternalParameterCount, rindex, "
+        "kVst3InternalParameterCount, V3_INVALID_ARG);\n\n       #if DPF_VST3_USES_SEPARATE_CONTROLLER\n        const",
+        before="       #if ! DPF_VST3_USES_SEPARATE_CONTROLLER\n"
+        "        const uint32_t number = rindex - kVst3InternalParameterCount;\n"
+        "        // what is set while it plays comes with the blocks\n"
+        "        if (number < fParameterCount && ! fPlugin.isActive()\n"
+        "            && ! fPlugin.isParameterOutputOrTrigger(number))\n"
+        "            _setNormalizedPluginParameterValue(number, normalized);\n"
+        "       #endif\n",
+    ),
+    _Addition(
+        "        if (fLastKnownLatency != latency)\n        {\n            fLastKnownLatency = latency;\n",
+        behind="            fCachedParameterValues[kVst3InternalParameterLatency] = latency;\n",
+    ),
+)
+_CLAP = (
+    _Addition(
+        "        for (uint32_t i=0; i < enumValues.count; ++i)\n        {\n"
+        "            if (d_isEqual(static_cast<double>(enumValues.values[i].value), value))\n",
+        before="        const std::string text = gramophoneText(fPlugin.getInstancePointer(), param_id, value);\n"
+        "        if (! text.empty())\n        {\n            DISTRHO_NAMESPACE::strncpy(display, text.c_str(), size);\n"
+        "            return true;\n        }\n",
+    ),
+    _Addition(
+        "    bool process(const clap_process_t* const process)\n    {\n",
+        before="    void* getInstancePointer() const noexcept\n    {\n"
+        "        return fPlugin.getInstancePointer();\n    }\n\n",
+    ),
+    _Addition(
+        "static CLAP_ABI const void* clap_plugin_get_extension(const clap_plugin_t*, const char* const id)\n{\n",
+        before="// CLAP's extension `render`, of which DPF has no header\n"
+        "struct clap_plugin_render {\n"
+        "    bool (CLAP_ABI *has_hard_realtime_requirement)(const clap_plugin_t*);\n"
+        "    bool (CLAP_ABI *set)(const clap_plugin_t*, int32_t);\n};\n\n"
+        "static CLAP_ABI bool clap_plugin_render_is_hard(const clap_plugin_t*)\n{\n    return false;\n}\n\n"
+        "static CLAP_ABI bool clap_plugin_render_set(const clap_plugin_t* const plugin, const int32_t mode)\n{\n"
+        "    gramophoneSetOffline(static_cast<PluginCLAP*>(plugin->plugin_data)->getInstancePointer(), mode == 1);\n"
+        "    return mode == 0 || mode == 1;\n}\n\n"
+        "static const clap_plugin_render clap_plugin_offline = {\n"
+        "    clap_plugin_render_is_hard,\n    clap_plugin_render_set\n};\n\n",
+        behind='    if (std::strcmp(id, "clap.render") == 0)\n        return &clap_plugin_offline;\n',
+    ),
+)
+
+
+def extend(dpf: Path) -> None:
+    """Add to a copy of DPF what the plug-in needs.
+
+    Raises:
+        DpfError: it is another version, in which a passage is missing.
+    """
+    for name, additions in (("VST3", _VST3), ("CLAP", _CLAP)):
+        path = dpf / "distrho" / "src" / f"DistrhoPlugin{name}.cpp"
+        text = path.read_text("utf-8")
+        for passage, before, behind in additions:
+            if text.count(passage) != 1:
+                line = passage.strip().splitlines()[0]
+                raise DpfError(f"{path.name}: expected once: {line}; DPF 1.6 (Debian bookworm) is known to do")
+            text = text.replace(passage, before + passage + behind)
+        path.chmod(0o644)
+        path.write_text(_INCLUDE + text, "utf-8")

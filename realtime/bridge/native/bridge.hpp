@@ -1,0 +1,57 @@
+/* The sound's way through the plug-in: blocks of the host go to the engine and come back a constant time later; while there is no
+   engine, the sound is dry and as late. The audio thread waits for the engine only while the host bounces. */
+#pragma once
+
+#include "delay_line.hpp"
+#include "engine_link.hpp"
+
+#include <array>
+
+namespace gramophone {
+
+enum Index : uint32_t { kBypass, kMix, kPreset, kFirstMacro, kFirstFree = 11, kOffline = kParameters };
+
+class Bridge {
+public:
+    explicit Bridge(uint32_t channels);
+
+    /* Not while blocks are played: the longest block, in frames, to be expected from the host. */
+    void setBlock(uint32_t frames);
+
+    /* Begin after silence at `rate` Hz, with an engine if one comes in time. */
+    void activate(double rate, bool offline);
+
+    /* Play a block of any length; `in` and `out` may be the same places. */
+    void play(const float* const* in, float* const* out, uint32_t frames, bool offline);
+
+    /* How late the sound is, in samples. */
+    uint32_t latency() const { return fAhead + fDelay; }
+
+    EngineLink link;
+
+private:
+    void playPart(const float* const* in, float* const* out, uint32_t frames, bool offline);
+    bool waitForEngine(bool offline);
+    bool exchange(const float* const* in, uint32_t frames, bool offline);
+    bool send(EngineLink::Memory& memory, const float* const* in, uint32_t frames);
+    bool fetch(const Ring& ring, uint32_t frames, bool offline, uint32_t& delay);
+    bool await(const Ring& ring, int64_t number);
+    void follow(uint32_t ahead, uint32_t delay, bool keepsLatency);
+    void fade(float* dry, uint32_t frames, float last) const;
+
+    static constexpr int64_t kKept = 1024;
+
+    const uint32_t fChannels;
+    std::array<DelayLine, 2> fDry;
+    std::vector<float> fWet[2], fDelayed;
+    std::array<uint32_t, kKept> fLengths {};  // of the blocks that were sent last, by number
+    uint32_t fBlock = 1;
+    uint32_t fAhead = 0, fDelay = 0;          // what was sent so many samples ago is due; the latency of the chain
+    Ready fReady {0, 0};                      // what the engine reported when `fAhead` was set
+    uint64_t fTime = 0, fGeneration = 0;      // samples since the beginning; of the memory
+    int64_t fNumber = 0, fFirst = 0;          // of the next block, and of the first since the beginning or in this memory
+    float fShare = 0.0f, fLast[2] {};         // of the engine's sound at the end of the last block, and that block's last samples
+    bool fPatient[2] {true, true};            // whether to wait for an engine, live and offline: once in vain is enough
+};
+
+}  // namespace gramophone

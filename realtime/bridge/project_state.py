@@ -1,0 +1,120 @@
+"""What a host's project holds of one instance: the preset, copies of the clips that it names, what the controls do.
+
+It is a JSON text with the preset as TOML. Files that Gramophone ships are named; the user's own are named by hash, and
+the text holds a copy of them, so that the project plays on another machine.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gramophone.models.parameters import Value
+from gramophone.presets import CLIPS, Preset, PresetError, parse, save
+from gramophone.presets.atomic import atomic_write
+from gramophone.realtime.parameter_table import complete, concise
+from gramophone.realtime.system.cache_folder import cache_folder
+
+VERSION = 1
+MOST_COPIED_BYTES = 8 << 20
+"""Of all copies in a state together; files beyond that are named by hash alone."""
+_HASHED = "sha256-"
+
+
+@dataclass(frozen=True)
+class ProjectState:
+    """A complete preset, its number in the host (see `preset_numbers`), the addresses of the free parameters.
+
+    `missing`: the files that could not be found, for people.
+    """
+
+    preset: Preset
+    number: int = 0
+    free: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+def to_text(state: ProjectState) -> str:
+    """Return the state as the text that a project stores."""
+    files: dict[str, dict[str, str]] = {}
+    shipped = CLIPS.resolve()
+
+    def named(value: Value) -> Value:
+        path = Path(value) if isinstance(value, str) and value.startswith("/") else None
+        if path is None or not path.is_file():
+            return value
+        if path.resolve().is_relative_to(shipped):
+            return str(path.resolve().relative_to(shipped))
+        room = MOST_COPIED_BYTES - sum(len(file.get("data", "")) * 3 // 4 for file in files.values())
+        token, file = _hashed(path, room)
+        files[token] = file
+        return token
+
+    preset = _with_files(replace(concise(state.preset), path=None), named)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.toml"
+        save(preset, path)
+        toml = path.read_text("utf-8")
+    document = {"version": VERSION, "name": preset.name, "preset": toml, "files": files}
+    return json.dumps(document | {"number": state.number, "free": list(state.free)})
+
+
+def from_text(text: str) -> ProjectState:
+    """Return the state that a project stored; where a file is nowhere, its parameter is empty.
+
+    Raises:
+        PresetError: the text is no state, or its preset cannot be played.
+    """
+    try:
+        document = json.loads(text)
+        version, name, toml, files = (document[key] for key in ("version", "name", "preset", "files"))
+        number, free = int(document["number"]), tuple(map(str, document["free"]))
+        preset = parse(toml, Path(f"{name}.toml"))
+        where = {token: _found(token, file) for token, file in files.items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise PresetError(f"the project's state is none of Gramophone's: {error}") from None
+    if version != VERSION:
+        raise PresetError(f"the project's state has version {version}; expected {VERSION}")
+    missing = tuple(str(files[token]["path"]) for token, path in where.items() if path is None)
+
+    def found(value: Value) -> Value:
+        return str(where[value] or "") if isinstance(value, str) and value in where else value
+
+    return ProjectState(complete(_with_files(replace(preset, path=None), found)), number, free, missing)
+
+
+def _with_files(preset: Preset, change: Callable[[Value], Value]) -> Preset:
+    """Return the preset with each value of its stages changed."""
+    return preset.with_values(
+        {(stage.name, key): change(value) for stage in preset.stages for key, value in stage.values.items()}
+    )
+
+
+def _hashed(path: Path, room: int) -> tuple[str, dict[str, str]]:
+    """Return a file's name by hash, and what the state holds of it: a copy if that has at most `room` bytes."""
+    data = path.read_bytes()
+    token = f"{_HASHED}{hashlib.sha256(data).hexdigest()}{path.suffix}"
+    copy = {"data": base64.b64encode(data).decode("ascii")} if len(data) <= room else {}
+    return token, {"path": str(path)} | copy
+
+
+def _found(token: str, file: Mapping[str, Any]) -> Path | None:
+    """Return where the file of that hash is now: where it was, or its copy, written if need be."""
+    wanted = token.removeprefix(_HASHED).partition(".")[0]
+    copy = cache_folder() / "project-files" / Path(token).name
+    for path in (Path(file["path"]), copy):
+        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == wanted:
+            return path
+    data = base64.b64decode(file.get("data", ""), validate=True)
+    if hashlib.sha256(data).hexdigest() != wanted:
+        return None
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(copy) as part:
+        part.write_bytes(data)
+    return copy

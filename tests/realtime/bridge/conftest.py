@@ -1,0 +1,81 @@
+"""The plug-in as it is built and installed for these tests, in folders of their own."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gramophone.offline.commands.bridge import build
+from gramophone.offline.commands.dpf import __file__ as ADDITIONS
+from gramophone.presets import names
+
+DPF = Path("/usr/share/dpf")
+NATIVE = Path(__file__).parents[3] / "realtime" / "bridge" / "native"
+ENGINE = (sys.executable, "-m", "gramophone.realtime.bridge.engine_process")
+
+
+@dataclass(frozen=True)
+class Installed:
+    """Where the plug-ins are, and the environment of hosts that start them."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def use(self, command: tuple[str, ...]) -> None:
+        """Let the plug-in start its engine by these words."""
+        path = Path(self.environment["XDG_CONFIG_HOME"]) / "gramophone" / "bridge.command"
+        path.write_text("".join(f"{word}\n" for word in command))
+
+    def run(self, command: list[str], timeout: float = 180.0) -> subprocess.CompletedProcess[str]:
+        """Run a host to its end, which must be a good one."""
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+
+@pytest.fixture(scope="session")
+def plugins():
+    """The folder of the built plug-ins; what was built from the same sources before is used again."""
+    if not (DPF / "Makefile.plugins.mk").exists():
+        pytest.skip("needs DPF: apt install dpf-source")
+    if not shutil.which("c++"):
+        pytest.skip("needs a C++ compiler")
+    sources = [*sorted(NATIVE.iterdir()), Path(ADDITIONS)]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    built = Path(tempfile.gettempdir()) / f"gramophone-bridge-{os.getuid()}-{digest}"
+    if not built.exists():
+        with tempfile.TemporaryDirectory(prefix="gramophone-build-", dir=built.parent) as folder:
+            build(Path(folder), DPF).rename(built)
+    return built
+
+
+@pytest.fixture(scope="session")
+def runtime_folder():
+    """Where the engine server of these tests listens; it ends when the folder is gone."""
+    with tempfile.TemporaryDirectory(prefix="gramophone-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def installed(plugins, runtime_folder, tmp_path):
+    """The plug-ins with the engine of this program, and folders of their own."""
+    config = tmp_path / "config"
+    (config / "gramophone").mkdir(parents=True)
+    (config / "gramophone" / "bridge.presets").write_text("".join(f"{name}\n" for name in names()))
+    environment = os.environ | {
+        "XDG_CONFIG_HOME": str(config),
+        "XDG_RUNTIME_DIR": str(runtime_folder),
+        "LV2_PATH": f"{plugins}:/usr/lib/lv2",
+        "OMP_NUM_THREADS": "1",
+    }
+    found = Installed(plugins, environment)
+    found.use(ENGINE)
+    return found

@@ -1,0 +1,185 @@
+"""The plug-in in VST3 hosts: it plays what `render` gives, to the sample; without an engine the aligned dry sound."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from gramophone.presets import load, names
+from gramophone.realtime.engine import Engine
+
+RATE = 44_100
+pytestmark = pytest.mark.peer
+
+PEDALBOARD = """
+import json, sys
+import numpy as np
+import pedalboard
+
+plugin_path, folder, jobs = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+plugins = [pedalboard.load_plugin(plugin_path) for _ in range(max(job.get("instance", 0) for job in jobs) + 1)]
+for number, job in enumerate(jobs):
+    plugin = plugins[job.get("instance", 0)]
+    if "restore" in job:
+        plugin.raw_state = plugins[job["restore"]].raw_state
+    for name, value in job.get("settings", {}).items():
+        if name.startswith("macro"):
+            plugin.parameters[name].raw_value = value
+        else:
+            setattr(plugin, name, value)
+    sound = np.load(f"{folder}/{job['sound']}.npy")
+    np.save(f"{folder}/out-{number}.npy", plugin(sound, job["rate"], buffer_size=job["block"]))
+    shown = {name: parameter.string_value for name, parameter in plugin.parameters.items()}
+    json.dump(shown, open(f"{folder}/shown-{number}.json", "w"))
+"""
+
+DAWDREAMER = """
+import json, sys
+import numpy as np
+import dawdreamer
+
+plugin_path, folder, jobs = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+for number, job in enumerate(jobs):
+    engine = dawdreamer.RenderEngine(job["rate"], job["block"])
+    sound = np.load(f"{folder}/{job['sound']}.npy")
+    plugin = engine.make_plugin_processor("gramophone", plugin_path)
+    indices = {row["name"]: row["index"] for row in plugin.get_parameters_description()}
+    for name, value in job.get("settings", {}).items():
+        plugin.set_parameter(indices[name], value)
+    padded = np.pad(sound, ((0, 0), (0, 16384)))
+    engine.load_graph([(engine.make_playback_processor("sound", padded), []), (plugin, ["sound"])])
+    engine.render(padded.shape[1] / job["rate"])
+    late = plugin.get_latency_samples()
+    np.save(f"{folder}/out-{number}.npy", engine.get_audio()[:, late : late + sound.shape[1]])
+"""
+
+
+@pytest.fixture
+def host(tmp_path, installed):
+    """Play sounds through the plug-in in a host of its own process; return the sounds, and what the host wrote."""
+
+    def play(jobs, sounds, script=PEDALBOARD, plugin="Gramophone.vst3"):
+        for name, sound in sounds.items():
+            np.save(tmp_path / f"{name}.npy", sound)
+        done = installed.run(
+            [sys.executable, "-c", script, str(installed.folder / plugin), str(tmp_path), json.dumps(jobs)]
+        )
+        return [np.load(tmp_path / f"out-{number}.npy") for number in range(len(jobs))], done.stderr
+
+    return play
+
+
+def noise(seconds, channels=2, rate=RATE):
+    generator = np.random.default_rng(1)
+    return (0.1 * generator.standard_normal((channels, round(seconds * rate)))).astype(np.float32)
+
+
+def rendered(preset, sound, *settings, rate=RATE):
+    """Return what `gramophone render --set ...` gives."""
+    return Engine.load(preset, rate=rate, channels=len(sound), settings=settings).render(sound)
+
+
+def job(block=512, rate=RATE, sound="in", **more):
+    return {"block": block, "rate": rate, "sound": sound, **more}
+
+
+def test_a_bounce_is_what_render_gives_at_any_block_length(host):
+    """One instance after the other, of presets with three latencies: default, a style, a model of its own."""
+    sound = noise(1.0)
+    presets = ["default", "choir", "someone-else"]
+    blocks = [6000, 32, 4096, 100]
+    jobs = [
+        job(block, settings={"preset": preset}, instance=instance)
+        for instance, preset in enumerate(presets)
+        for block in blocks
+    ]
+    played, _ = host(jobs, {"in": sound})
+    for number, bounced in enumerate(played):
+        expected = rendered(presets[number // len(blocks)], sound)
+        np.testing.assert_allclose(bounced, expected, atol=1e-6, err_msg=str(jobs[number]))
+
+
+def test_macros_are_set_by_their_names_before_anything_plays_and_a_stored_state_brings_all_back(host):
+    sound = noise(0.6)
+    settings = {"preset": "choir", "macro_1": 0.3, "macro_3": 0.9}
+    jobs = [job(settings=settings, instance=0), job(instance=1, restore=0)]
+    played, _ = host(jobs, {"in": sound})
+    expected = rendered("choir", sound, "macro.1=0.3", "macro.3=0.9")
+    np.testing.assert_allclose(played[0], expected, atol=1e-6)
+    np.testing.assert_allclose(played[1], expected, atol=1e-6)
+
+
+def test_a_parameter_shows_the_macro_that_it_is_and_one_the_address_of_the_page(host, tmp_path):
+    host([job(settings={"preset": "choir"})], {"in": noise(0.1)})
+    shown = json.loads((tmp_path / "shown-0.json").read_text())
+    assert shown["macro_1"].endswith(f" {load('choir').macros[0].name}")
+    assert shown["preset"] == "choir"
+    assert shown["page"].startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("rate", [48_000, 192_000, 44_123])
+def test_rates_and_one_channel(host, rate):
+    sound = noise(0.4, channels=1, rate=rate)
+    played, _ = host([job(rate=rate, settings={"preset": "choir"})], {"in": sound}, plugin="GramophoneMono.vst3")
+    np.testing.assert_allclose(played[0], rendered("choir", sound, rate=rate), atol=1e-6)
+
+
+def test_dawdreamer_sets_a_preset_before_it_renders_and_compensates_its_latency(host):
+    sound = noise(0.6)
+    jobs = [
+        job(64, settings={"Preset": (1 + names().index("choir")) / 127}),
+        job(512, settings={"Preset": (1 + names().index("someone-else")) / 127, "Macro 1": 0.25}),
+    ]
+    played, _ = host(jobs, {"in": sound}, script=DAWDREAMER)
+    np.testing.assert_allclose(played[0], rendered("choir", sound), atol=1e-6)
+    np.testing.assert_allclose(played[1], rendered("someone-else", sound, "macro.1=0.25"), atol=1e-6)
+
+
+@pytest.mark.parametrize("settings", [{"mix": 0.0}, {"bypass": True}])
+def test_bypass_and_mix_leave_the_sound_as_it_is_and_in_line(host, settings):
+    sound = noise(0.3)
+    played, _ = host([job(settings=settings | {"preset": "choir"})], {"in": sound})
+    np.testing.assert_allclose(played[0], sound, atol=1e-6)
+
+
+def test_without_an_engine_it_is_dry_and_says_what_to_do(host, installed):
+    installed.use(())
+    sound = noise(0.3)
+    played, said = host([job()], {"in": sound})
+    np.testing.assert_array_equal(played[0], sound)
+    assert "gramophone bridge install" in said
+
+
+LIAR = """
+import os, socket, struct, sys
+plug = socket.socket(fileno=3)
+plug.settimeout(1)
+kind = sys.argv[1]
+memory = os.memfd_create("short")
+os.ftruncate(memory, 4096)
+place = struct.pack("<QQQQQQIIII", 1 << 40, 0, 64, 128, 192, 1 << 39, 1024, 2, 4096, 0)
+hello = struct.pack("<II", 0x4D415247, 99 if kind == "version" else 2) + place * 2
+if kind == "garbage":
+    plug.sendall(os.urandom(4096))
+elif kind == "huge":
+    plug.sendall(struct.pack("<II", 3, 0xFFFFFFFF))
+elif kind == "early":
+    plug.sendall(struct.pack("<IIII", 6, 8, 0xFFFFFFFF, 0xFFFFFFFF))
+else:
+    socket.send_fds(plug, [struct.pack("<II", 8, len(hello)) + hello], [memory] * 3)
+try:
+    plug.recv(1 << 16)
+    plug.recv(1 << 16)
+except OSError:
+    pass
+"""
+
+
+@pytest.mark.parametrize("kind", ["garbage", "huge", "early", "layout", "version"])
+def test_a_peer_that_lies_leaves_the_sound_dry(host, installed, tmp_path, kind):
+    (tmp_path / "liar.py").write_text(LIAR)
+    installed.use((sys.executable, str(tmp_path / "liar.py"), kind))
+    sound = noise(0.2)
+    played, _ = host([job(256)], {"in": sound})
+    np.testing.assert_array_equal(played[0], sound)
