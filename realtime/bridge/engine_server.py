@@ -23,7 +23,7 @@ _PROGRAM = Path(__file__).parents[2]
 
 
 def serve(listener: socket.socket, path: Path) -> None:
-    """Fork an engine for every plug-in that comes, until nobody needs this server any more."""
+    """Fork an engine for every plug-in that comes, until no one needs this server any more."""
     started, idle_since = time.time(), time.monotonic()
     own = path.stat().st_ino
     _load()
