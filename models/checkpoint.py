@@ -26,6 +26,7 @@ _KINDS = {
     "voice": ("gramophone.models.nets.voice", "Voice", "VoiceShape"),
     "digits": ("gramophone.models.nets.digits", "DigitsVAE", "DigitsShape"),
     "phones": ("gramophone.models.nets.phone_classifier", "PhoneClassifier", "PhoneClassifierShape"),
+    "anyone": ("gramophone.models.nets.anyone", "Anyone", "AnyoneShape"),
     "content": ("gramophone.models.nets.content", "ContentEncoder", "ContentShape"),
     "tagger": ("gramophone.models.nets.tagger", "Tagger", "TaggerShape"),
 }

@@ -11,13 +11,13 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gramophone.models.checkpoint import load
+from gramophone.models.checkpoint import CheckpointError, load
+from gramophone.models.nets.anyone import Anyone
 from gramophone.models.nets.content import ContentEncoder, RecordingMoments
 from gramophone.models.nets.enrolment import (
     Enrolment,
@@ -64,10 +64,15 @@ def recogniser_content() -> ContentFeatures:
 def encoder_content(path: Path) -> ContentFeatures:
     """Return a causal encoder's content, as it says it once it is accustomed to the speaker of a sound.
 
+    The file is a content encoder's or that of `anyone`, which holds one.
+
     Raises:
         CheckpointError: the file is no content encoder.
     """
-    encoder = cast(ContentEncoder, load(path, "content")[0])
+    model = load(path)[0]
+    encoder = model.encoder if isinstance(model, Anyone) else model
+    if not isinstance(encoder, ContentEncoder):
+        raise CheckpointError(f"{path}: no content encoder")
 
     @torch.no_grad()
     def content(sound: Sound) -> NDArray[np.float32]:
@@ -76,7 +81,7 @@ def encoder_content(path: Path) -> ContentFeatures:
         moments = RecordingMoments(encoder)
         moments.add(encoder.features(whole[..., :-late])[0])
         said, _ = encoder(whole, encoder.state_with(whole, *moments.known()))
-        return np.asarray(said[0, :, encoder.delay :].T.numpy())
+        return np.asarray(said[0, : encoder.shape.content, encoder.delay :].T.numpy())
 
     return content
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gramophone.presets.checks import NAME, PresetError, name_of
 from gramophone.presets.preset import Preset, read, save
+from gramophone.presets.voices import user_folder
 
 FACTORY = Path(__file__).parent / "factory"
 DEFAULT = "default"
@@ -19,7 +20,7 @@ DEFAULT = "default"
 
 def own_folder() -> Path:
     """Return the folder of the user's own presets; it need not be there yet."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "gramophone" / "presets"
+    return user_folder() / "presets"
 
 
 def names() -> list[str]:

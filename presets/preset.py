@@ -38,6 +38,7 @@ from gramophone.presets.atomic import atomic_write
 from gramophone.presets.checks import PresetError, Scalar, repeated, scalars, tables, text_at, texts_at
 from gramophone.presets.clips import clip_called, clips_folder
 from gramophone.presets.macro import MACRO, Macro, macros_from
+from gramophone.presets.voices import found_voice
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -108,7 +109,7 @@ class Preset:
         return str(self.path) if self.path else f"preset {self.name!r}"
 
     def find_file(self, name: str) -> Path:
-        """Return the file that a value of this preset names: absolute, beside the preset, a bundled clip or an own one.
+        """Return the file that a value names: absolute, beside the preset, a bundled clip, an own one, or a voice.
 
         Raises:
             PresetError: there is no such file.
@@ -120,6 +121,8 @@ class Preset:
                     return candidate.resolve()
         if clip := clip_called(name):
             return clip.file
+        if voice := found_voice(name):
+            return voice
         searched = ", ".join(str(folder) for folder in (*folders, CLIPS, clips_folder()))
         raise PresetError(f"{self.where}: no file {name!r} in {searched}")
 
@@ -251,10 +254,12 @@ def _reads_as(text: str, preset: Preset) -> bool:
 
 
 def _seen_from(path: Path, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """Return `values` with files as a preset at `path` names them: one beside it, or a clip, by its file name alone."""
+    """Return `values` with files as a preset at `path` names them: one beside it, a clip, a voice, by name alone."""
     beside = path.absolute().parent
 
     def seen(value: Scalar) -> Scalar:
+        if isinstance(value, str) and value and found_voice(Path(value).stem) == Path(value):
+            return Path(value).stem
         if not isinstance(value, str) or Path(value).parent not in (beside, CLIPS, clips_folder()):
             return value
         name = Path(value).name

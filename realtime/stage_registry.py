@@ -26,6 +26,7 @@ _LOADED = {
     "nam": "gramophone.realtime.stages.nam.stage:NamStage",
     "plugin": "gramophone.realtime.stages.plugins.stage:PluginStage",
     "style": "gramophone.realtime.stages.style.stage:StyleStage",
+    "voice": "gramophone.realtime.stages.voice.stage:VoiceStage",
     "wavenet": "gramophone.realtime.stages.wavenet.stage:WaveNetStage",
 }
 

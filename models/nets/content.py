@@ -18,9 +18,9 @@ from gramophone.models.layers.convolution import CausalConv1d
 from gramophone.models.layers.streaming import Pointwise, State, Streaming
 from gramophone.models.nets.voice_features import FINE, FINE_BANDS, SpeakerNormalisation, VoiceFeatures
 
-_LEVEL_CENTRE, _LEVEL_SCALE = -3.0, 2.0
+LEVEL_CENTRE, LEVEL_SCALE = -3.0, 2.0
 """Levels lie about so many nats below the loudest of late, give or take so many."""
-_LEVEL_LEAST = -3.0
+LEVEL_LEAST = -3.0
 _AT_ONCE = 256
 _FEATURE_STATES, _NORMALISATION_STATES = 2, 3
 
@@ -29,7 +29,8 @@ _FEATURE_STATES, _NORMALISATION_STATES = 2, 3
 class ContentShape:
     """Frames of `bands` mel bands each `hop` samples through residual units of `width`, one of each of `dilations`.
 
-    `content` is the number of output channels; `ahead` the frames that the encoder waits for.
+    `content` is the number of output channels; `ahead` the frames that the encoder waits for, and `early` those after
+    which it says the same less surely.
     """
 
     rate: int = 16_000
@@ -39,12 +40,14 @@ class ContentShape:
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 1, 2, 4)
     content: int = 96
     ahead: int = 3
+    early: int = 1
 
 
 class ContentEncoder(Streaming):
-    """Sound `(B, 1, T)` -> content, `(B, content, T / hop)`; frame `n` speaks of the hop `n - ahead`.
+    """Sound `(B, 1, T)` -> content, `(B, 2 content, T / hop)`; frame `n` speaks of the hop `n - ahead`.
 
-    State: that of the features, of the speaker normalisation, of the convolutions.
+    The second half of the channels speaks of the hop `n - early`, for whoever cannot wait. State: that of the features,
+    of the speaker normalisation, of the convolutions.
     """
 
     def __init__(self, shape: ContentShape) -> None:
@@ -57,7 +60,7 @@ class ContentEncoder(Streaming):
             CausalConv1d(self.channels, shape.width, 3),
             Pointwise(nn.GELU()),
             *(Residual(_unit(shape.width, dilation)) for dilation in shape.dilations),
-            CausalConv1d(shape.width, shape.content, 1),
+            CausalConv1d(shape.width, 2 * shape.content, 1),
         )
 
     @property
@@ -92,7 +95,7 @@ class ContentEncoder(Streaming):
             level = self.normalisation.level(piece)
             below = level - self.normalisation.loudest(level, state[0])
             shapes, state = self.normalisation.step(piece, state)
-            levels = ((below - _LEVEL_CENTRE) / _LEVEL_SCALE).clamp_min(_LEVEL_LEAST)
+            levels = ((below - LEVEL_CENTRE) / LEVEL_SCALE).clamp_min(LEVEL_LEAST)
             pieces.append(torch.cat([shapes, levels], 1))
         return torch.cat(pieces, 2), state
 

@@ -22,6 +22,8 @@ CLEAREST, LIKEST = 1e5, 1e2
 """Shrinkage, in frames that the universal map counts as, at likeness 0 and 1."""
 _FLOOR = 300.0
 """Frames of zeros that the universal map is shrunk by, or it would not be defined for few speakers."""
+_USUAL = 150.0
+"""Frames that usual statistics count as: 1.2 s."""
 _ROUNDS = 12
 _AT_ONCE = 4096
 
@@ -77,8 +79,20 @@ class Speech:
         return (~self.octaves.isnan()).to(self.content)
 
 
-def enrolled(speech: Speech, context: Sequence[int], centroids: int = 256) -> Enrolment:
+@dataclass(frozen=True)
+class Usual:
+    """What speakers usually are: mean and spread of content `(2, D)`, of envelopes `(2, E)`; the universal map."""
+
+    content: Tensor
+    envelope: Tensor
+    universal: Tensor
+
+
+def enrolled(speech: Speech, context: Sequence[int], centroids: int = 256, usual: Usual | None = None) -> Enrolment:
     """Return a speaker from a clip; `context` are the frames around each, relative to it, that its envelope follows.
+
+    With `usual`, statistics count as those of `_USUAL` frames more, and the mean envelope is corrected for the sounds
+    that a short clip happens to have more of than others.
 
     Raises:
         EnrolmentError: less than `LEAST_FRAMES` are audible, or none is voiced.
@@ -87,10 +101,14 @@ def enrolled(speech: Speech, context: Sequence[int], centroids: int = 256) -> En
     if int(audible.sum()) < LEAST_FRAMES or not len(octaves):
         found = f"{int(audible.sum())} audible frames, {len(octaves)} of them voiced"
         raise EnrolmentError(f"{found}: expected speech with at least {LEAST_FRAMES} audible frames")
-    content_mean, content_spread = _moments(speech.content[audible])
+    content_mean, content_spread = _moments(speech.content[audible], usual.content if usual else None)
     envelope_mean, envelope_spread = _moments(speech.envelopes[audible])
+    if usual:
+        envelope_spread = _moments(speech.envelopes[audible], torch.stack([envelope_mean, usual.envelope[1]]))[1]
     content = (speech.content - content_mean) / content_spread
     inputs = map_inputs(content, speech.voiced, context)[audible].double()
+    if usual:
+        envelope_mean = envelope_mean - inputs.mean(0).float() @ usual.universal * envelope_spread
     envelopes = ((speech.envelopes - envelope_mean) / envelope_spread)[audible]
     points, members = _clustered(content[audible], centroids)
     return Enrolment(
@@ -203,9 +221,15 @@ def load_enrolment(path: Path) -> Enrolment:
         raise EnrolmentError(f"{path}: no enrolment of a speaker ({error})") from None
 
 
-def _moments(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and spread of rows `(n, ...)`."""
-    return rows.mean(0), rows.std(0, correction=0).clamp_min(LEAST_SPREAD)
+def _moments(rows: Tensor, usual: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return mean and spread of rows `(n, ...)`, shrunk towards usual ones `(2, ...)` if they are given."""
+    mean, square = rows.mean(0), rows.square().mean(0)
+    if usual is not None:
+        share = _USUAL / (_USUAL + len(rows))
+        mean, square = (
+            torch.lerp(own, other, share) for own, other in ((mean, usual[0]), (square, usual.square().sum(0)))
+        )
+    return mean, (square - mean.square()).clamp_min(LEAST_SPREAD**2).sqrt()
 
 
 def _clustered(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -287,6 +287,27 @@ def dream(
 
 
 @app.command()
+def enrol(
+    clip: Annotated[Path, typer.Argument(help="A clip of 1 to 300 s of one voice; 20 s are good.")],
+    name: Annotated[str, typer.Option(metavar="N", help="The voice's name; else the file's.")] = "",
+    json: JsonOption = False,
+) -> None:
+    """Keep the voice of a clip, for `--set voice.target=NAME`."""
+    from dataclasses import asdict
+
+    from gramophone.offline.commands.enrol import enrol as keep
+
+    kept = keep(clip, name)
+    if json:
+        print_json(asdict(kept))
+        return
+    for words in kept.words:
+        say(words)
+    wrote(Path(kept.path))
+    say(f"use it as --set voice.target={kept.name}")
+
+
+@app.command()
 def models(
     name: Annotated[
         str | None, typer.Argument(help="Show this model: one that comes with Gramophone, or a file.")

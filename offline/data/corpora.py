@@ -74,6 +74,24 @@ UNSEEN = ("stamps-be", "stamps-ru")
 PEOPLE = tuple(name for name in VOICES if name not in UNSEEN)
 """Those that models are trained on."""
 
+_LETTERS = ("ar", "cs", "da", "de", "en", "en_GB", "es", "fr", "he", "hu", "it", "lt", "ml", "nl", "pt_BR", "ru", "uk")
+FURTHER = {
+    "dutch-big-fish": VoiceCorpus("fillets-ng-data-nl", _FILLETS, "**/*-v-*.ogg"),
+    "dutch-small-fish": VoiceCorpus("fillets-ng-data-nl", _FILLETS, "**/*-m-*.ogg"),
+    "stamps-lt": VoiceCorpus(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_lt.ogg"),
+    **{
+        f"letters-{language}": VoiceCorpus("klettres-data", f"usr/share/klettres/{language}", "*/*.ogg")
+        for language in _LETTERS
+    },
+}
+"""More people, of whom only the content encoder learns: two actors, and those who say letters and syllables."""
+JUDGES = {
+    "stamps-ca": VoiceCorpus(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_ca.ogg"),
+    "stamps-da": VoiceCorpus(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_da.ogg"),
+}
+"""People that nothing is trained on, besides `UNSEEN`."""
+EVERY = VOICES | FURTHER | JUDGES
+
 LICENCES = {
     "asterisk-core-sounds-en-g722": "CC-BY-SA-3.0",
     "asterisk-core-sounds-fr-g722": "CC-BY-SA-3.0",
@@ -81,6 +99,8 @@ LICENCES = {
     "asterisk-core-sounds-ru-g722": "CC-BY-3.0",
     "festvox-ru": "BSD-like (Moscow State University)",
     "fillets-ng-data-cs": "GPL-2",
+    "fillets-ng-data-nl": "GPL-2",
+    "klettres-data": "GPL-2",
     _STAMPS_PACKAGE: "GPL-2",
 }
 """Licence by package of voices."""
@@ -147,7 +167,7 @@ def recordings(voice: str) -> dict[str, Path]:
     Raises:
         CorporaError: its package is not unpacked.
     """
-    at = VOICES[voice]
+    at = EVERY[voice]
     folder = _only((_root() / at.package).glob(at.folder), f"{at.package}/{at.folder}")
     names = {str(path.relative_to(folder).with_suffix("")).replace("/", "__"): path for path in folder.glob(at.pattern)}
     spoken = {name: names[name] for name in sorted(names) if not name.startswith(_NOT_SPEECH)}
@@ -185,7 +205,7 @@ def load(path: Path, rate: int, start_s: float = 0.0, seconds: float | None = No
 
 def transcripts(voice: str) -> dict[str, str]:
     """Return the transcripts of a voice's recordings by name, of those that have one."""
-    at = VOICES[voice]
+    at = EVERY[voice]
     if voice == "english":
         fetch([_TRANSCRIPTS])
         return english_transcripts()

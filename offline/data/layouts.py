@@ -113,9 +113,9 @@ _LAYOUTS: dict[str, Callable[[Path], Iterator[Found]]] = {
 
 
 def _voice(name: str) -> DataSource:
-    if name not in corpora.VOICES:
-        raise DataError(f"voice:{name}: no such voice; expected one of {', '.join(corpora.VOICES)}")
-    package = corpora.VOICES[name].package
+    if name not in corpora.EVERY:
+        raise DataError(f"voice:{name}: no such voice; expected one of {', '.join(corpora.EVERY)}")
+    package = corpora.EVERY[name].package
     corpora.fetch([package])
     texts = corpora.transcripts(name)
     found = tuple(Found(path, key, name, texts.get(key, "")) for key, path in corpora.recordings(name).items())

@@ -39,8 +39,8 @@ _NETWORK_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f640
 _VERSION = 1
 """Version of the speech; a new one synthesises it again."""
 _SPOKEN_RATE, _RATE = 24_000, 16_000
-_SOUND = 128
-"""Numbers of a style that say how it sounds; as many more say how it is spoken."""
+PROSODY = 128
+"""Numbers of a style that say how it sounds; as many more, from there on, say how it is spoken."""
 _MOST_TOKENS = 500
 _SHORTEST, _LONGEST = 20, 90
 """Characters of a line."""
@@ -184,7 +184,7 @@ class Kokoro:
         """Return a line in one speaker's voice with its lead's prosody, at 16 kHz."""
         signs = self.signs(line.text, line.language)
         lead, own = (self._styles[CAST[one].style][len(signs) - 1] for one in (line.lead, name))
-        return self.speak(signs, np.concatenate([own[:_SOUND], lead[_SOUND:]]))
+        return self.speak(signs, np.concatenate([own[:PROSODY], lead[PROSODY:]]))
 
     def signs(self, text: str, language: str) -> list[int]:
         """Return the numbers of a text's phonemes, 500 at most."""
@@ -242,7 +242,7 @@ def _style(archive: tarfile.TarFile, name: str) -> NDArray[np.float32]:
     """Return the styles of a voice, one for each number of signs, `(510, 256)`."""
     member = archive.extractfile(f"package/voices/{name}.bin")
     assert member is not None
-    return np.frombuffer(member.read(), "<f4").reshape(-1, 2 * _SOUND)
+    return np.frombuffer(member.read(), "<f4").reshape(-1, 2 * PROSODY)
 
 
 def write(path: Path, said: Sound) -> None:

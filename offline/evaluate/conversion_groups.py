@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gramophone.offline.data import flite
-from gramophone.offline.data.corpora import VOICES
+from gramophone.offline.data.corpora import EVERY
 from gramophone.offline.data.phone_transcripts import language_of
 from gramophone.offline.judges.interval import Interval, bootstrap
 
@@ -65,9 +65,9 @@ class Person:
 
 
 def person(name: str) -> Person:
-    """Return what is known of a speaker of `corpora.VOICES`, of flite's or of Kokoro's by name."""
-    if name in VOICES:
-        return Person(VOICES[name].female, language_of(name).partition("-")[0])
+    """Return what is known of a speaker of `corpora.EVERY`, of flite's or of Kokoro's by name."""
+    if name in EVERY:
+        return Person(EVERY[name].female, language_of(name).partition("-")[0])
     if name in flite.VOICES:
         return Person(flite.VOICES[name], "en")
     region, _, _ = name.partition("_")  # Kokoro writes a letter for the accent and one for the sex, as in `af_nova`

@@ -64,21 +64,21 @@ class ClosedFormStage:
     def __init__(self, content: ContentFeatures, context: Sequence[int], seconds: float, phrases: int) -> None:
         self._content, self._context = content, context
         known, unseen = (gather([f"voice:{name}" for name in names], RATE) for names in (PEOPLE, UNSEEN))
-        self.clips = {name: _clip(_training(unseen, name), seconds) for name in UNSEEN}
-        references = {name: _references(unseen, name) for name in UNSEEN}
-        references |= {name: _references(known, name) for name in (_ENGLISH, *_OTHERS)}
+        self.clips = {name: clip_of(training_of(unseen, name), seconds) for name in UNSEEN}
+        references = {name: references_of(unseen, name) for name in UNSEEN}
+        references |= {name: references_of(known, name) for name in (_ENGLISH, *_OTHERS)}
         for name in flite.VOICES:
             said = [sentence.sound for sentence in flite.sentences(name)]
-            references[name], self.clips[name] = said[:_REFERENCES], _clip(said[_REFERENCES:], seconds)
+            references[name], self.clips[name] = said[:_REFERENCES], clip_of(said[_REFERENCES:], seconds)
         for folder in (cache_folder() / "crowd-unseen" / name for name in crowd.UNSEEN):
             if folder.is_dir():
                 said = [levelled(load_sound(path, RATE)) for path in sorted(folder.glob("*.wav"))]
-                references[folder.name], self.clips[folder.name] = said[::2], _clip(said[1::2], seconds)
+                references[folder.name], self.clips[folder.name] = said[::2], clip_of(said[1::2], seconds)
         self.judge = ReferenceSpeakers(references, RATE)
         self.phrases = {name: list(self._phrases(known, name, phrases)) for name in (_ENGLISH, *_OTHERS)}
         self.targets = {name: self._enrolled(parts) for name, parts in self.clips.items()}
-        self.sources = {name: self._enrolled(_clip(_training(known, name), seconds)) for name in self.phrases}
-        others = [self._enrolled(_clip(_training(known, name), _PRIOR_S)) for name in PEOPLE]
+        self.sources = {name: self._enrolled(clip_of(training_of(known, name), seconds)) for name in self.phrases}
+        others = [self._enrolled(clip_of(training_of(known, name), _PRIOR_S)) for name in PEOPLE]
         self.universal = universal_map(others)
 
     def conversions(self, english: int) -> Iterator[tuple[ScoredPhrase, str]]:
@@ -146,18 +146,19 @@ class ClosedFormStage:
         return enrolled(joined([measured(one, self._content) for one in sounds]), self._context)
 
 
-def _training(corpus: Corpus, name: str) -> list[Sound]:
+def training_of(corpus: Corpus, name: str) -> list[Sound]:
     """Return some of a speaker's recordings that are not held out, those of 1 s or more, in an order of their own."""
     own = [r for r in corpus.training if r.speaker == name and r.heard.audible >= RATE]
     return [sound(recording) for recording in spread_evenly(own, 60)]
 
 
-def _references(corpus: Corpus, name: str) -> list[Sound]:
+def references_of(corpus: Corpus, name: str) -> list[Sound]:
+    """Return a speaker's longest recordings that are held out, which judges know them by."""
     own = [r for r in corpus.held_out if r.speaker == name]
     return [sound(recording) for recording in sorted(own, key=lambda one: -one.heard.audible)[:_REFERENCES]]
 
 
-def _clip(sounds: Sequence[Sound], seconds: float) -> list[Sound]:
+def clip_of(sounds: Sequence[Sound], seconds: float) -> list[Sound]:
     """Return the first recordings, the last of them cut, that are so long together."""
     left, found = round(seconds * RATE), []
     for one in sounds:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from gramophone.models.checkpoint import Card
-from gramophone.models.nets.voice import MEDIAN_PITCH, MIDDLE_HZ, Voice, VoiceShape
+from gramophone.models.nets.voice import MEDIAN_PITCH, MIDDLE_HZ, Voice
 from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.pitch.tracker import PitchTracker
 from gramophone.realtime.kernels.arrays import Floats
@@ -45,7 +45,7 @@ class VoiceCodec:
             model.encoder, self._encoder.encode, shape.hop, model.encoder.delay, shape.latents
         )
         self._loudness = LiveLoudness(model.loudness)
-        self._pitch = pitch_tracker_of(shape)
+        self._pitch = tracker_within(shape.rate, shape.hop, shape.ahead * shape.hop)
         padding = max(self.delay - self._pitch.delay, 0)
         self.pitch_lag = self._pitch.delay + padding - self.delay
         self._pitch.process(np.zeros(padding, np.float32))
@@ -95,16 +95,15 @@ class VoiceCodec:
         return matched
 
 
-def pitch_tracker_of(shape: VoiceShape) -> PitchTracker:
-    """Return a tracker no later than the model where possible, or else the one with the shortest delay.
+def tracker_within(rate: int, hop: int, delay: int) -> PitchTracker:
+    """Return a tracker no later than `delay` samples where possible, or else the one with the shortest delay.
 
-    Its lowest pitch and its look-ahead use all of the model's look-ahead.
+    Its lowest pitch and its look-ahead use all of the delay.
     """
-    delay = shape.ahead * shape.hop
-    lowest = min(max(shape.rate / max(delay - 2, 1), _LOWEST_HZ[0]), _LOWEST_HZ[1])
-    fastest = PitchTracker(shape.rate, shape.hop, lowest, _HIGHEST_HZ, ahead=0)
-    ahead = max(delay - fastest.delay, 0) // shape.hop
-    return PitchTracker(shape.rate, shape.hop, lowest, _HIGHEST_HZ, ahead=ahead) if ahead else fastest
+    lowest = min(max(rate / max(delay - 2, 1), _LOWEST_HZ[0]), _LOWEST_HZ[1])
+    fastest = PitchTracker(rate, hop, lowest, _HIGHEST_HZ, ahead=0)
+    ahead = max(delay - fastest.delay, 0) // hop
+    return PitchTracker(rate, hop, lowest, _HIGHEST_HZ, ahead=ahead) if ahead else fastest
 
 
 def adjust_voicing(voicing: float, knob: float) -> float:

@@ -103,7 +103,7 @@ def _weights_of(encoder: VoiceEncoder) -> VoiceEncoderWeights:
     bodies = [unit.layers[1].layers for unit in parts[1:-1]]
     latents = len(parts[-1].bias) // 2
     return VoiceEncoderWeights(
-        statistics=_statistics_of(encoder.normalisation),
+        statistics=statistics_of(encoder.normalisation),
         entry=layers.layers_of([parts[0]]),
         units=layers.layers_of([body[1] for body in bodies]),
         mixes=packed(torch.cat([body[3].weight for body in bodies])),
@@ -113,7 +113,8 @@ def _weights_of(encoder: VoiceEncoder) -> VoiceEncoderWeights:
     )
 
 
-def _statistics_of(normalisation: features_module.SpeakerNormalisation) -> SpeakerStatistics:
+def statistics_of(normalisation: features_module.SpeakerNormalisation) -> SpeakerStatistics:
+    """Return the constants of a speaker normalisation."""
     return SpeakerStatistics(
         bands=normalisation.bands,
         scale=SCALE,
@@ -156,7 +157,8 @@ def _prepare(weights: VoiceEncoderWeights, state: VoiceEncoderState, now: int) -
 def _encode(weights: VoiceEncoderWeights, state: VoiceEncoderState, now: int, frame: Floats) -> None:
     """Compute the latents of frame `now`, given its features, into `state.latents`."""
     width = weights.mixes.shape[1]
-    _normalise(weights.statistics, state, frame, state.entry.past, layers.slot_of(weights.entry, 0, now))
+    place = layers.slot_of(weights.entry, 0, now)
+    normalise(weights.statistics, state.levels, state.means, state.squares, frame, state.entry.past, place)
     layers.add_newest(weights.entry, state.entry, 0, now)
     for i in range(width):
         state.path[0, i] = state.entry.sums[0, i]
@@ -175,27 +177,37 @@ def _encode(weights: VoiceEncoderWeights, state: VoiceEncoderState, now: int, fr
 
 
 @compiled
-def _normalise(
-    statistics: SpeakerStatistics, state: VoiceEncoderState, frame: Floats, normalised: Floats, row: int
-) -> None:
-    """Write a frame's normalised features into a row of `normalised`, and update the running statistics."""
-    level = _F(_level(statistics, frame))
-    loudest = max(state.levels[0] - _F(statistics.softening), level, _F(statistics.faintest))
+def normalise(
+    statistics: SpeakerStatistics,
+    levels: Floats,
+    means: Floats,
+    squares: Floats,
+    frame: Floats,
+    normalised: Floats,
+    row: int,
+) -> Any:
+    """Write a frame's normalised features into a row of `normalised`, and update the running statistics.
+
+    Returns how far below the loudest level of late the frame lies, in nats, 0 or less.
+    """
+    level = _F(level_of(statistics, frame))
+    loudest = max(levels[0] - _F(statistics.softening), level, _F(statistics.faintest))
     audible = min(max((level - loudest + _F(statistics.pause)) / _F(statistics.fade), _F(0)), _F(1))
-    count = min(state.levels[1] + audible, _F(statistics.memory))
+    count = min(levels[1] + audible, _F(statistics.memory))
     weight = audible / count
     for i in range(len(frame)):
         shape = frame[i] - level / _F(statistics.scale)
-        state.means[i] += weight * (shape - state.means[i])
-        state.squares[i] += weight * (shape * shape - state.squares[i])
-        spread = math.sqrt(max(state.squares[i] - state.means[i] ** 2, _F(statistics.least_spread**2)))
-        away = (shape - state.means[i]) / _F(spread)
+        means[i] += weight * (shape - means[i])
+        squares[i] += weight * (shape * shape - squares[i])
+        spread = math.sqrt(max(squares[i] - means[i] ** 2, _F(statistics.least_spread**2)))
+        away = (shape - means[i]) / _F(spread)
         normalised[row, i] = min(max(away, _F(-statistics.most)), _F(statistics.most)) * audible
-    state.levels[0], state.levels[1] = loudest, count
+    levels[0], levels[1] = loudest, count
+    return level - loudest
 
 
 @compiled
-def _level(statistics: SpeakerStatistics, frame: Floats) -> Any:
+def level_of(statistics: SpeakerStatistics, frame: Floats) -> Any:
     """Return the level of a frame in nats."""
     highest = frame[0]
     for i in range(statistics.bands):

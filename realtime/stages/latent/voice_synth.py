@@ -87,7 +87,7 @@ def initial_state_of(plan: SynthPlan) -> SynthState:
 
 
 @compiled
-def _mel(hz: float) -> Any:
+def mel(hz: float) -> Any:
     """Return a frequency in Hz on the Slaney mel scale."""
     if hz < _LOG_FROM_HZ:
         return hz / _LINEAR_HZ_PER_MEL
@@ -98,7 +98,7 @@ def _mel(hz: float) -> Any:
 def _envelope_at(envelope: Floats, first: int, points: int, hz: float, plan: SynthPlan, colour: Floats) -> Any:
     """Return an envelope of `points` values from `first` on at `hz`, with the colour's formant shift and tilt."""
     last = points - 1
-    noise_position = min(max(_mel(hz * 2.0 ** -colour[0]) * last / _mel(plan.rate / 2.0), 0.0), float(last))
+    noise_position = min(max(mel(hz * 2.0 ** -colour[0]) * last / mel(plan.rate / 2.0), 0.0), float(last))
     below = min(int(noise_position), last - 1)
     low, high = envelope[0, first + below], envelope[0, first + below + 1]
     logit = low + (high - low) * (noise_position - below)
@@ -142,16 +142,16 @@ def _add_tone(
         if hz > 0:
             state.amplitudes[1, k] = level * _envelope_at(envelope, 0, plan.points, hz * (k + 1), plan, colour)
     if start > 0:
-        _rotate(plan, state, start, end)
+        rotate(plan, state, start, end)
         for k in range(plan.harmonics):
             if min(start, end) * (k + 1) >= plan.rate / 2:
                 break
-            _add_harmonic(plan, state, k, _F(start), _F(end), output)
+            add_harmonic(plan, state, k, _F(start), _F(end), output)
     state.pitch[0] = hz
 
 
 @compiled
-def _rotate(plan: SynthPlan, state: SynthState, start: float, end: float) -> None:
+def rotate(plan: SynthPlan, state: SynthState, start: float, end: float) -> None:
     """Write the phasor of the first harmonic to rows 0 and 1 of `sines`, and the phasor of 0 Hz to rows 2 and 3."""
     for t in range(plan.hop):
         ramp = (t + 1) / plan.hop
@@ -164,7 +164,7 @@ def _rotate(plan: SynthPlan, state: SynthState, start: float, end: float) -> Non
 
 
 @compiled
-def _add_harmonic(plan: SynthPlan, state: SynthState, k: int, start: Any, end: Any, output: Floats) -> None:
+def add_harmonic(plan: SynthPlan, state: SynthState, k: int, start: Any, end: Any, output: Floats) -> None:
     """Rotate `sines` on to harmonic `k + 1` and add it; it fades out near half the sample rate."""
     sines, amplitudes = state.sines, state.amplitudes
     first, slope = amplitudes[0, k], amplitudes[1, k] - amplitudes[0, k]

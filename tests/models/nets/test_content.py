@@ -23,7 +23,7 @@ def noise(*shape):
 def test_chunks_give_what_the_whole_gives(sizes):
     encoder, x = made(), noise(2, 1, 24 * HOP)
     whole, _ = encoder(x)
-    assert whole.shape == (2, 5, 24)
+    assert whole.shape == (2, 10, 24)
     state, pieces = None, []
     for piece in torch.split(x, [size * HOP for size in sizes], 2):
         content, state = encoder(piece, state)

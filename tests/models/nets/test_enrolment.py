@@ -8,6 +8,7 @@ from gramophone.models.nets.enrolment import (
     LIKEST,
     EnrolmentError,
     Speech,
+    Usual,
     attend,
     converted,
     converted_octaves,
@@ -24,6 +25,7 @@ from gramophone.models.nets.enrolment import (
 
 CONTEXT = (-2, 0, 1)
 D, E = 6, 4
+KINDS = ("content", "envelope")
 
 
 def speech(frames=400, seed=0, matrix=None, noise=0.0):
@@ -143,3 +145,28 @@ def test_a_speaker_is_saved_and_loaded(tmp_path):
     (tmp_path / "no.safetensors").write_bytes(b"no")
     with pytest.raises(EnrolmentError, match=r"no\.safetensors"):
         load_enrolment(tmp_path / "no.safetensors")
+
+
+def test_usual_statistics_hold_a_short_clip_and_let_a_long_one_be():
+    universal = torch.zeros(3 * D + 2, E)
+    usual = Usual(torch.stack([torch.full((D,), 5.0), torch.ones(D)]), torch.ones(2, E), universal)
+    short, long = (enrolled(speech(frames), CONTEXT, 2, usual) for frames in (60, 20_000))
+    assert (short.content_mean > 2).all()
+    assert (long.content_mean < 0.2).all()
+
+
+def test_sounds_that_a_short_clip_has_more_of_move_the_mean_envelope_less():
+    whole = speech(6000)
+    smooth = whole.content.clone()
+    for frame in range(1, len(smooth)):
+        smooth[frame] = 0.9 * smooth[frame - 1] + 0.44 * whole.content[frame]
+    envelopes = map_inputs(smooth, whole.voiced, CONTEXT) @ true_map()
+    own = enrolled(Speech(smooth, envelopes, whole.octaves, whole.audible), CONTEXT, 2)
+    content, envelope = (torch.stack([getattr(own, f"{kind}_{of}") for of in ("mean", "spread")]) for kind in KINDS)
+    usual, off = Usual(content, envelope, universal_map([own])), torch.zeros(2)
+    for start in range(0, 6000, 120):
+        here = slice(start, start + 120)
+        part = Speech(smooth[here], envelopes[here], whole.octaves[here], whole.audible[here])
+        for number, known in enumerate((usual, None)):
+            off[number] += (enrolled(part, CONTEXT, 2, known).envelope_mean - own.envelope_mean).norm()
+    assert off[0] < 0.8 * off[1]

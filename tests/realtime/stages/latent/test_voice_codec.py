@@ -32,8 +32,8 @@ from gramophone.realtime.stages.latent.voice_codec import (
     VoiceCodec,
     adjust_voicing,
     mean_speaker,
-    pitch_tracker_of,
     scale_character,
+    tracker_within,
 )
 from gramophone.realtime.stages.latent.voice_decoder import KernelVoiceDecoder, ModuleVoiceDecoder
 
@@ -74,7 +74,7 @@ def test_pitch_is_aligned_if_the_look_ahead_is_long_enough_and_else_lags_as_stat
     ends = (np.arange(30, len(frames) - 10) + 1 - ahead) * HOP  # frame m of them is of hop m - ahead
     found = RATE * (octaves - math.log2(150 / 160)) / 1.5
     assert abs(np.median(ends - found) - late) < 0.0015 * RATE
-    assert pitch_tracker_of(shape).delay <= max(shape.ahead * HOP, 201)
+    assert tracker_within(RATE, HOP, shape.ahead * HOP).delay <= max(shape.ahead * HOP, 201)
 
 
 def test_the_kernel_decoder_equals_torch():

@@ -1,0 +1,232 @@
+"""One-shot conversion as it is played: `python -m gramophone.offline.evaluate.live_voice MODEL...`.
+
+Phrases go hop by hop through the code that plays, after some seconds of their speaker, as if they had spoken before.
+Targets are people that no model was trained on, by `--seconds` of each: four recorded ones, flite's four, and Kokoro's
+that are there. Sources are held-out recordings of known people, one of them English, whose words are counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from gramophone.models.checkpoint import card_of, kind_of, load
+from gramophone.models.nets.anyone import Anyone
+from gramophone.models.parameters import Value
+from gramophone.offline.data import crowd, flite
+from gramophone.offline.data.corpora import JUDGES, UNSEEN
+from gramophone.offline.data.corpora import load as load_sound
+from gramophone.offline.data.corpus import gather, sound
+from gramophone.offline.data.mono_audio import RATE, Sound, levelled
+from gramophone.offline.data.recording import spread_evenly
+from gramophone.offline.evaluate.conversion_groups import ScoredConversion, grouped
+from gramophone.offline.evaluate.enrolment import clip_of, references_of, training_of
+from gramophone.offline.judges.speaker import ReferenceSpeakers
+from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
+from gramophone.realtime.dsp.pitch.tracker import pitch_contour
+from gramophone.realtime.kernels.arrays import Floats
+from gramophone.realtime.stages.latent.codec import LatentModel
+from gramophone.realtime.stages.latent.parameters import parameters_of as latent_parameters
+from gramophone.realtime.stages.voice.converter import VoiceConverter
+from gramophone.realtime.stages.voice.parameters import parameters_of
+from gramophone.realtime.stages.voice.target import enrolled_target
+from gramophone.realtime.system.cache_folder import cache_folder
+
+_PEOPLE = (*UNSEEN, *JUDGES)
+_ENGLISH, _OTHERS = "english", ("french", "italian", "moscow", "big-fish")
+_SPOKEN_BEFORE_S = 10.0
+_REFERENCES, _PHRASES = 20, 10
+_SHORTEST_S, _LONGEST_S = 2.0, 6.0
+
+
+@dataclass(frozen=True)
+class LivePhrase:
+    """A held-out phrase: its speaker, sound, quality, text, and how many of its words are misheard as recorded."""
+
+    speaker: str
+    sound: Sound
+    quality: float
+    text: str
+    wrong: int
+
+
+class LiveCases:
+    """Phrases, targets and judges, gathered once for any number of models."""
+
+    def __init__(self, seconds: float, targets: Sequence[str] = ()) -> None:
+        known = gather([f"voice:{name}" for name in (_ENGLISH, *_OTHERS)], RATE)
+        unseen = gather([f"voice:{name}" for name in _PEOPLE], RATE)
+        self.clips = {name: clip_of(training_of(unseen, name), seconds) for name in _PEOPLE}
+        references = {name: references_of(unseen, name) for name in _PEOPLE}
+        references |= {name: references_of(known, name) for name in (_ENGLISH, *_OTHERS)}
+        for name in flite.VOICES:
+            said = [sentence.sound for sentence in flite.sentences(name)]
+            references[name], self.clips[name] = said[:_REFERENCES], clip_of(said[_REFERENCES:], seconds)
+        for folder in (cache_folder() / "crowd-unseen" / name for name in crowd.UNSEEN):
+            if folder.is_dir():
+                said = [levelled(load_sound(path, RATE)) for path in sorted(folder.glob("*.wav"))]
+                references[folder.name], self.clips[folder.name] = said[::2], clip_of(said[1::2], seconds)
+        self.clips = {name: clip for name, clip in self.clips.items() if not targets or name in targets}
+        wanted = {*self.clips, _ENGLISH, *_OTHERS}
+        self.judge = ReferenceSpeakers({name: own for name, own in references.items() if name in wanted}, RATE)
+        self.before = {name: clip_of(training_of(known, name), _SPOKEN_BEFORE_S) for name in (_ENGLISH, *_OTHERS)}
+        self.octaves = {name: _octaves(parts) for name, parts in (self.clips | self.before).items()}
+        self.phrases = {}
+        for name in (_ENGLISH, *_OTHERS):
+            own = [
+                recording
+                for recording in known.held_out
+                if recording.speaker == name
+                and recording.heard.audible / RATE >= _SHORTEST_S
+                and recording.heard.frames <= _LONGEST_S * RATE
+                and (name != _ENGLISH or recording.found.text)
+            ]
+            self.phrases[name] = [
+                _phrase(name, sound(recording), recording.found.text if name == _ENGLISH else "")
+                for recording in spread_evenly(own, _PHRASES)
+            ]
+
+    def pairs(self, english: int) -> Iterator[tuple[LivePhrase, str]]:
+        """Yield phrases with whom they are converted to: so many English ones a target, one of each other source."""
+        for number, target in enumerate(self.clips):
+            own = self.phrases[_ENGLISH]
+            for index in range(english):
+                yield own[(number * english + index) % len(own)], target
+            for name in _OTHERS:
+                yield self.phrases[name][number % len(self.phrases[name])], target
+
+    def judged(self, convert: Convert, english: int) -> Iterator[ScoredConversion]:
+        """Yield each conversion's figures."""
+        for phrase, target in self.pairs(english):
+            said = convert(phrase, target)
+            likeness = self.judge.similarity(said)
+            wrong, words = word_errors(phrase.text, recognise(said, RATE)) if phrase.text else (0, 0)
+            yield ScoredConversion(
+                phrase.speaker,
+                target,
+                abs(self.octaves[target] - self.octaves[phrase.speaker]),
+                likeness[target],
+                self.judge.own[target],
+                likeness[phrase.speaker],
+                phrase.quality - speech_quality(said, RATE),
+                float(wrong - phrase.wrong) if words else float("nan"),
+                float(words) if words else float("nan"),
+            )
+
+
+Convert = Callable[[LivePhrase, str], Sound]
+
+
+class LiveConversion:
+    """The code that plays a model, for the targets of some cases; each source has spoken before."""
+
+    def __init__(self, cases: LiveCases, path: Path, quick: bool, values: Mapping[str, Value]) -> None:
+        self._clips = {name: np.concatenate(parts) for name, parts in cases.clips.items()}
+        self._make, enrol, knobs, speakers = _anyone(path, quick) if kind_of(path) == "anyone" else _voice(path)
+        self._values = {knob.name: knob.default for knob in knobs} | {"range": "free"} | dict(values)
+        self._weights = np.eye(speakers + 1, dtype=np.float32)[-1]
+        begun = time.process_time()
+        self._targets = {name: enrol(clip) for name, clip in self._clips.items()}
+        self.enrolment_s = (time.process_time() - begun) / len(self._targets)
+        self._accustomed = {name: self._made(parts) for name, parts in cases.before.items()}
+
+    def __call__(self, phrase: LivePhrase, target: str) -> Sound:
+        """Return a phrase as a target, of its length."""
+        set_target, converter = copy.deepcopy(self._accustomed[phrase.speaker])
+        set_target(converter, self._targets[target])
+        return self._hops(converter, np.pad(phrase.sound, (0, converter.delay)))[converter.delay :][: len(phrase.sound)]
+
+    def with_values(self, values: Mapping[str, Value]) -> LiveConversion:
+        """Return the same with other values of parameters."""
+        other = copy.copy(self)
+        other._values = self._values | dict(values)
+        return other
+
+    def _made(self, parts: Sequence[Sound]) -> tuple[Callable[[Any, Any], None], Any]:
+        set_target, converter = self._make()
+        self._hops(converter, np.concatenate(parts))
+        return set_target, converter
+
+    def _hops(self, converter: Any, samples: Floats) -> Sound:
+        whole = np.pad(samples, (0, -len(samples) % converter.hop)).reshape(-1, converter.hop)
+        said = [converter.synthesise(converter.analyse(hop), self._weights, self._values) for hop in whole]
+        return np.concatenate(said)
+
+
+def _anyone(path: Path, quick: bool) -> tuple[Any, Any, Any, int]:
+    """Return what makes a converter, what enrols a clip, the parameters and the number of known speakers."""
+    loaded, card = load(path, "anyone")
+    model = cast(Anyone, loaded)
+
+    def set_target(converter: VoiceConverter, target: Any) -> None:
+        converter.voices.set_target(target.voice)
+        converter.refresh()
+
+    def enrol(clip: Sound) -> Any:
+        return enrolled_target(model, card, "clip", clip)
+
+    return lambda: (set_target, VoiceConverter(model, quick)), enrol, parameters_of(card), len(card.speakers)
+
+
+def _voice(path: Path) -> tuple[Any, Any, Any, int]:
+    """Return the same for a voice model of before, whose speaker vector is fitted to a clip."""
+    header = LatentModel.of(path)
+    codec: Any = header.codec("cpu")
+
+    def set_target(converter: Any, target: Any) -> None:
+        converter.add_target(target)
+
+    def enrol(clip: Sound) -> Any:
+        return codec.enrol("clip", clip)
+
+    knobs = latent_parameters(header.kind, header.card, header.latents)
+    return lambda: (set_target, header.codec("cpu")), enrol, knobs, len(card_of(path).speakers)
+
+
+def _octaves(parts: Sequence[Sound]) -> float:
+    """Return the median pitch of recordings in octaves."""
+    octaves, voicing = pitch_contour(np.concatenate(parts), RATE, 128).T
+    return float(np.median(octaves[voicing >= 0.5])) if (voicing >= 0.5).any() else float("nan")
+
+
+def _phrase(name: str, samples: Sound, text: str) -> LivePhrase:
+    wrong = word_errors(text, recognise(samples, RATE))[0] if text else 0
+    return LivePhrase(name, samples, speech_quality(samples, RATE), text, wrong)
+
+
+def main() -> None:
+    """Print each model's and setting's figures."""
+    parser = argparse.ArgumentParser(description="Judge one-shot conversion as it is played.")
+    parser.add_argument("models", type=Path, nargs="+")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each target")
+    parser.add_argument("--targets", nargs="*", default=[], help="whom to convert to; else all")
+    parser.add_argument("--quick", action="store_true", help="with the short look-ahead")
+    parser.add_argument("--english", type=int, default=2, help="English phrases a target")
+    parser.add_argument("--set", dest="settings", nargs="*", default=[""], help="settings such as likeness=1,detail=.5")
+    parser.add_argument("--json", type=Path, help="a file for all figures")
+    arguments = parser.parse_args()
+    cases, found = LiveCases(arguments.seconds, arguments.targets), {}
+    for model in arguments.models:
+        convert = LiveConversion(cases, model, arguments.quick, {})
+        print(f"{model}: enrolment of {arguments.seconds:g} s takes {convert.enrolment_s:.2f} s of a core")
+        for setting in arguments.settings:
+            values = {key: float(text) for key, text in (pair.split("=") for pair in setting.split(",") if pair)}
+            figures = grouped(list(cases.judged(convert.with_values(values), arguments.english)))
+            found[f"{model} {setting}".strip()] = {name: asdict(one) for name, one in figures.items()}
+            print(f"{model} {setting}")
+            for name, interval in figures.items():
+                print(f"  {name}: {interval}", flush=True)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

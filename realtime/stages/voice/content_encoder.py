@@ -1,0 +1,155 @@
+"""The content encoder on one core, frame by frame: sound to what is said, by numba kernels.
+
+The same as `models.nets.content.ContentEncoder` computes in torch.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from gramophone.models.nets.content import LEVEL_CENTRE, LEVEL_LEAST, LEVEL_SCALE, ContentEncoder
+from gramophone.realtime.kernels.arrays import Floats, packed, zeros
+from gramophone.realtime.kernels.jit import jit
+from gramophone.realtime.stages.latent import voice_layers as layers
+from gramophone.realtime.stages.latent.voice_encoder import SpeakerStatistics, normalise, statistics_of
+from gramophone.realtime.stages.latent.voice_features import LiveVoiceFeatures
+from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
+
+_F = np.float32
+_ROOT_HALF = math.sqrt(0.5)
+
+
+class ContentWeights(NamedTuple):
+    """The normalisation's constants and those of the level; `entry`, frames to width `W`; `U` units of width `W`.
+
+    `mixes` `(U, W, W)` and `out` `(1, W, D)` have a bias each. `level` are centre, scale and least value.
+    """
+
+    statistics: SpeakerStatistics
+    level: Floats
+    entry: layers.Layers
+    units: layers.Layers
+    mixes: Floats
+    mix_bias: Floats
+    out: Floats
+    out_bias: Floats
+
+
+class ContentState(NamedTuple):
+    """State: `levels` `(2,)`, the loudest level lately and a count of frames; running moments; the layers' past.
+
+    `path`, `inner` and `content` are work space.
+    """
+
+    levels: Floats
+    means: Floats
+    squares: Floats
+    entry: layers.LayerState
+    units: layers.LayerState
+    path: Floats
+    inner: Floats
+    content: Floats
+
+
+class LiveContentEncoder:
+    """Encodes hops `(hop,)` to content `(D,)`, `delay` frames late: its `ahead`, or with `quick` its `early`."""
+
+    def __init__(self, encoder: ContentEncoder, quick: bool = False) -> None:
+        shape = encoder.shape
+        self.delay = shape.early if quick else shape.ahead
+        self._features = LiveVoiceFeatures(encoder.features)
+        self._weights = _weights_of(encoder, slice(shape.content, None) if quick else slice(shape.content))
+        self._state = _initial_state_of(self._weights, encoder)
+        self._frame, self._prepared = 0, False
+        self.encode(np.zeros(encoder.hop, np.float32))  # compiled now, not in the first block
+        self._features = LiveVoiceFeatures(encoder.features)
+        self._state = _initial_state_of(self._weights, encoder)
+        self._frame, self._prepared = 0, False
+
+    def encode(self, sound: Floats) -> Floats:
+        """Return the content of the next frame."""
+        frame = self._features.extract(sound)
+        self.prepare()
+        _encode(self._weights, self._state, self._frame, frame)
+        self._frame, self._prepared = self._frame + 1, False
+        content: Floats = self._state.content[0].copy()
+        return content
+
+    def prepare(self) -> None:
+        """Add up what past frames contribute to the next; `encode` does so itself if this was not called."""
+        if not self._prepared:
+            _prepare(self._weights, self._state, self._frame)
+            self._prepared = True
+
+
+def _weights_of(encoder: ContentEncoder, said: slice) -> ContentWeights:
+    parts: list[Any] = list(encoder.trunk.layers)
+    bodies = [part.layers[1].layers for part in parts[2:-1]]
+    return ContentWeights(
+        statistics=statistics_of(encoder.normalisation),
+        level=np.array([LEVEL_CENTRE, LEVEL_SCALE, LEVEL_LEAST], np.float32),
+        entry=layers.layers_of([parts[0]]),
+        units=layers.layers_of([body[0] for body in bodies]),
+        mixes=packed(torch.cat([body[2].weight for body in bodies])),
+        mix_bias=packed(torch.stack([body[2].bias for body in bodies])),
+        out=packed(parts[-1].weight[:, :, said]),
+        out_bias=packed(parts[-1].bias[said]),
+    )
+
+
+def _initial_state_of(weights: ContentWeights, encoder: ContentEncoder) -> ContentState:
+    no_frames = torch.zeros(1, encoder.normalisation.channels, 0)
+    loudest, frames, moments = encoder.normalisation.initial_state(no_frames)
+    means, squares = moments[0, :, 0].chunk(2)
+    width = weights.mixes.shape[1]
+    return ContentState(
+        levels=np.array([loudest.item(), frames.item()], np.float32),
+        means=packed(means),
+        squares=packed(squares),
+        entry=layers.initial_state(weights.entry),
+        units=layers.initial_state(weights.units),
+        path=zeros(1, width),
+        inner=zeros(1, width),
+        content=zeros(1, len(weights.out_bias)),
+    )
+
+
+@compiled
+def _prepare(weights: ContentWeights, state: ContentState, now: int) -> None:
+    """Add up what frames before frame `now` contribute to it."""
+    layers.add_past(weights.entry, state.entry, now)
+    layers.add_past(weights.units, state.units, now)
+
+
+@compiled
+def _encode(weights: ContentWeights, state: ContentState, now: int, frame: Floats) -> None:
+    """Compute the content of frame `now`, given its features, into `state.content`."""
+    width = weights.mixes.shape[1]
+    place = layers.slot_of(weights.entry, 0, now)
+    below = normalise(weights.statistics, state.levels, state.means, state.squares, frame, state.entry.past, place)
+    state.entry.past[place, len(frame)] = max((below - weights.level[0]) / weights.level[1], weights.level[2])
+    layers.add_newest(weights.entry, state.entry, 0, now)
+    for i in range(width):
+        state.path[0, i] = _gelu(state.entry.sums[0, i])
+    for unit in range(len(weights.mixes)):
+        place = layers.slot_of(weights.units, unit, now)
+        for i in range(width):
+            state.units.past[place, i] = state.path[0, i]
+        layers.add_newest(weights.units, state.units, unit, now)
+        for i in range(width):
+            state.inner[0, i] = _gelu(state.units.sums[unit, i])
+            state.path[0, i] += weights.mix_bias[unit, i]
+        multiply(state.path, 0, state.inner, 0, weights.mixes, unit)
+    for i in range(state.content.shape[1]):
+        state.content[0, i] = weights.out_bias[i]
+    multiply(state.content, 0, state.path, 0, weights.out, 0)
+
+
+@jit
+def _gelu(x: Any) -> Any:
+    """Return the Gaussian error linear unit of `x` (Hendrycks and Gimpel 2016)."""
+    return _F(x * 0.5 * (1.0 + math.erf(x * _ROOT_HALF)))

@@ -1,0 +1,148 @@
+"""The voice converter, hop by hop: what somebody says and how, apart, and the same spoken as somebody else.
+
+Content (what is said) leaves out the speaker, once its mean and spread are known; both are measured as it runs.
+The target's map makes envelopes of it. Pitch, voicing and loudness stay the source's, pitch in the target's range.
+What content does not say of the source's envelope, its detail, can be added: it makes words clearer, the target less
+like themselves, and hisses, which say little of who speaks, come out as they were.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from gramophone.models.nets.anyone import Anyone
+from gramophone.models.nets.speech_envelope import POINTS
+from gramophone.models.nets.voice import MIDDLE_HZ
+from gramophone.models.parameters import Value
+from gramophone.realtime.kernels.arrays import Floats
+from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
+from gramophone.realtime.stages.latent.pitch_transform import VOICED, PitchTransform
+from gramophone.realtime.stages.latent.voice_codec import adjust_voicing, tracker_within
+from gramophone.realtime.stages.voice.content_encoder import LiveContentEncoder
+from gramophone.realtime.stages.voice.envelope_analysis import LiveEnvelope
+from gramophone.realtime.stages.voice.envelope_synth import EnvelopeSynth
+from gramophone.realtime.stages.voice.voices import VoiceTable
+
+_DEFERRAL_S = 128 / 48_000
+"""One block of 128 frames at 48 kHz: synthesis may wait for the block after analysis."""
+_EXPECTED, _MEMORY = 120.0, 2000.0
+"""Frames that usual statistics count as before the first, and that running ones reach back at most: 1 s and 16 s."""
+_AUDIBLE, _DECAY, _FAINTEST = 4.0, 0.0012, 1e-4
+"""Nats below the loudest of late that count as speech; its fall per frame; the RMS of silence."""
+_MOST = 4.0
+"""Spreads that a detail is off at most."""
+_LOUDEST = 1.0
+_NATS_PER_DB = math.log(10) / 20
+
+
+class AnalysedHop(NamedTuple):
+    """The analysis of one hop: the map's inputs `(K,)`, the detail `(POINTS,)` in spreads, prosody, and its power.
+
+    `octaves` are above `MIDDLE_HZ`, `voicing` is 0 to 1.
+    """
+
+    inputs: Floats
+    detail: Floats
+    octaves: float
+    voicing: float
+    rms: float
+    power: float
+
+
+class VoiceConverter:
+    """Hops `(hop,)` of a voice at `rate` Hz to hops of another; `delay` samples late, at `rate`.
+
+    `quick` waits for less of the future: 8 ms instead of 24.
+    """
+
+    def __init__(self, model: Anyone, quick: bool = False) -> None:
+        shape = model.shape
+        self.rate, self.hop = shape.rate, shape.hop
+        self._encoder = LiveContentEncoder(model.encoder, quick)
+        self.delay = self._encoder.delay * shape.hop
+        self.deferral_s = 0.0 if quick else _DEFERRAL_S
+        self._pitch = tracker_within(shape.rate, shape.hop, self.delay)
+        self._pitch.process(np.zeros(max(self.delay - self._pitch.delay, 0), np.float32))
+        self._envelope = LiveEnvelope(shape.rate, self.delay)
+        self._powers = deque([0.0] * self._encoder.delay)
+        self._context = np.array(shape.context) - 1
+        self._recent = np.zeros((1 - min(shape.context), shape.content), np.float32)
+        self._content = RunningMoments(model.content_moments.numpy())
+        self._usual = RunningMoments(model.envelope_moments.numpy()[:, :POINTS])
+        self._universal: Floats = model.universal.numpy()[:, :POINTS].copy()
+        self._loudest = math.log(_FAINTEST)
+        self.voices = VoiceTable(model)
+        self._pitch_transform = PitchTransform(shape.hop / shape.rate, self.voices.octaves)
+        self._synth = EnvelopeSynth(shape.rate, shape.hop, POINTS)
+        self._loudness_match = LoudnessMatch(shape.hop, shape.hop / shape.rate)
+
+    def refresh(self) -> None:
+        """Take note that the target in `voices` has changed."""
+        self._pitch_transform.set_target_octave(float(self.voices.octaves[-1]))
+
+    def analyse(self, sound: Floats) -> AnalysedHop:
+        """Return the analysis of the next hop."""
+        content = self._encoder.encode(sound)
+        (hz,), (voicing,) = self._pitch.process(sound)
+        points, rms = self._envelope.measure(sound, float(hz) if voicing >= VOICED else 0.0)
+        self._powers.append(float(sound @ sound) / len(sound))
+        counts = self._is_speech(rms)
+        self._recent[:-1] = self._recent[1:]
+        self._recent[-1] = self._content.normalised(content, counts)
+        around = self._recent[self._context].ravel()
+        inputs = np.concatenate([around, np.array([voicing >= VOICED, 1.0], np.float32)])
+        shape = self._usual.normalised(points - points.mean(), counts)
+        detail: Floats = np.clip(shape - inputs @ self._universal, -_MOST, _MOST).astype(np.float32)
+        return AnalysedHop(inputs, detail, math.log2(hz / MIDDLE_HZ), float(voicing), rms, self._powers.popleft())
+
+    def prepare(self) -> None:
+        """Add up what the past contributes to the next frame; called in a block that completes no hop."""
+        self._encoder.prepare()
+
+    def synthesise(self, heard: AnalysedHop, weights: Floats, values: Mapping[str, Value]) -> Floats:
+        """Return the next hop of sound by `weights` over the voices, 1 in sum, and the stage's parameters."""
+        voice = self.voices.mixed(weights, float(values["likeness"]), float(values["character"]))
+        share = float(values["detail"])
+        unvoiced = 1 - heard.voicing
+        envelope: Floats = voice.mean + heard.inputs @ voice.map
+        envelope[:POINTS] += np.float32(share + (1 - share) * unvoiced) * voice.spread[:POINTS] * heard.detail
+        octaves = self._pitch_transform.transform(heard.octaves, heard.voicing, weights, values)
+        voicing = adjust_voicing(heard.voicing, float(values["voicing"]))
+        rms = min(heard.rms, _LOUDEST) if heard.rms > _FAINTEST else 0.0
+        output = self._synth.synthesise(envelope, MIDDLE_HZ * 2.0**octaves, voicing, rms, _colour(values))
+        matched: Floats = self._loudness_match.process(output, heard.power)
+        return matched
+
+    def _is_speech(self, rms: float) -> bool:
+        """Return whether a frame is loud enough to count, compared with the loudest of late."""
+        level = math.log(max(rms, _FAINTEST / 10))
+        self._loudest = max(self._loudest - _DECAY, level, math.log(_FAINTEST))
+        return rms > _FAINTEST and level > self._loudest - _AUDIBLE
+
+
+class RunningMoments:
+    """The mean and spread of rows, as they come; before the first, usual moments `(2, D)`: mean, spread."""
+
+    def __init__(self, usual: Floats) -> None:
+        self._mean = usual[0].astype(np.float64)
+        self._square = np.square(usual, dtype=np.float64).sum(0)
+        self._count = _EXPECTED
+
+    def normalised(self, row: Floats, counts: bool) -> Floats:
+        """Return a row less the mean and over the spread, which it is counted in if it `counts`."""
+        if counts:
+            self._count = min(self._count + 1, _MEMORY)
+            self._mean += (row - self._mean) / self._count
+            self._square += (np.square(row, dtype=np.float64) - self._square) / self._count
+        spread = np.sqrt(np.maximum(self._square - np.square(self._mean), 1e-4))
+        return np.asarray((row - self._mean) / spread, np.float32)
+
+
+def _colour(values: Mapping[str, Value]) -> Floats:
+    formant, breath, brightness = (float(values[name]) for name in ("formant", "breath", "brightness"))
+    return np.array([formant / 12, breath * _NATS_PER_DB, brightness * _NATS_PER_DB], np.float32)

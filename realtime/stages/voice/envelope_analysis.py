@@ -1,0 +1,185 @@
+"""The spectral envelope of the sound: `models.nets.speech_envelope`, a frame at a time, by a numba kernel."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramophone.models.nets.speech_envelope import DEFAULT_HZ, FFT, POINTS, point_weights
+from gramophone.realtime.kernels.arrays import Doubles, Floats, packed, zeros
+from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
+
+_PERIODS, _LIFTER, _LEAST_POWER = 3.0, -0.15, 1e-12
+"""As in `models/`, repeated here because numba's cache does not notice when a constant elsewhere changes."""
+_QUARTER = FFT // 4
+
+
+class EnvelopePlan(NamedTuple):
+    """Constants: `rate` in Hz, how to transform (`order`, `twiddles`), `points` `(1, bins, POINTS)`; and work space."""
+
+    rate: float
+    order: NDArray[np.int64]
+    twiddles: Doubles
+    points: Floats
+    spectrum: Doubles
+    window: Doubles
+    power: Doubles
+    filled: Doubles
+    summed: Doubles
+    logarithm: Floats
+    envelope: Floats
+
+
+class LiveEnvelope:
+    """Hops `(hop,)` to the envelope `(POINTS,)` of a moment `ahead` samples ago, or earlier if the pitch is low."""
+
+    def __init__(self, rate: int, ahead: int) -> None:
+        self._plan = plan_of(rate)
+        self._ahead = ahead
+        self._past = np.zeros(FFT)
+        self.measure(np.zeros(0, np.float32), 0.0)  # compiled now, not in the first block
+
+    def measure(self, sound: Floats, hz: float) -> tuple[Floats, float]:
+        """Return the logarithms of power per Hz, and the RMS, by the pitch in Hz, 0 where nothing is voiced."""
+        if len(sound):
+            self._past[: -len(sound)] = self._past[len(sound) :]
+            self._past[-len(sound) :] = sound
+        power = _measure(self._plan, self._past, self._ahead, hz if hz > 0 else DEFAULT_HZ)
+        return self._plan.envelope[0].copy(), math.sqrt(power)
+
+
+def plan_of(rate: int) -> EnvelopePlan:
+    """Return the constants for sound at `rate` Hz."""
+    order = np.zeros(1, np.int64)
+    while len(order) < FFT:
+        order = np.concatenate((2 * order, 2 * order + 1))
+    angles = 2 * np.pi * np.arange(FFT // 2) / FFT
+    bins = FFT // 2 + 1
+    return EnvelopePlan(
+        rate=float(rate),
+        order=order,
+        twiddles=np.stack([np.cos(angles), -np.sin(angles)]),
+        points=packed(point_weights(rate)[None]),
+        spectrum=np.zeros((2, FFT)),
+        window=np.zeros(FFT),
+        power=np.zeros(bins),
+        filled=np.zeros(bins),
+        summed=np.zeros(bins + 2 * _QUARTER + 1),
+        logarithm=zeros(1, bins),
+        envelope=zeros(1, POINTS),
+    )
+
+
+@compiled
+def _measure(plan: EnvelopePlan, past: Doubles, ahead: int, pitch: float) -> Any:
+    """Write the envelope, and return the mean power of the sound that it describes."""
+    half = 0.5 * _PERIODS * plan.rate / pitch
+    half = min(half, FFT // 2 - 1.0)
+    hz = 0.5 * _PERIODS * plan.rate / half
+    centre = len(past) - max(ahead, int(half) + 1)
+    _window(plan, past, centre, half)
+    _transform(plan)
+    bins = len(plan.power)
+    for i in range(bins):
+        plan.power[i] = plan.spectrum[0, i] ** 2 + plan.spectrum[1, i] ** 2
+    place = hz * FFT / plan.rate
+    for i in range(bins):
+        plan.filled[i] = plan.power[i]
+        if i < place:
+            plan.filled[i] += _at(plan.power, place - i)
+    total = _smooth(plan, hz * 2 / 3)
+    _without_harmonics(plan, hz)
+    for point in range(plan.envelope.shape[1]):
+        plan.envelope[0, point] = np.float32(0)
+    multiply(plan.envelope, 0, plan.logarithm, 0, plan.points, 0)
+    return total
+
+
+@compiled
+def _window(plan: EnvelopePlan, past: Doubles, centre: int, half: float) -> None:
+    """Put the windowed sound, without its mean, into the spectrum's place, in bit-reversed order."""
+    energy, area, mean = 0.0, 0.0, 0.0
+    first = centre - FFT // 2
+    for i in range(FFT):
+        away = (i - FFT // 2) / half
+        plan.window[i] = 0.5 + 0.5 * math.cos(math.pi * away) if abs(away) < 1 else 0.0
+        energy += plan.window[i] ** 2
+    scale = 1 / math.sqrt(energy)
+    for i in range(FFT):
+        plan.window[i] *= scale
+        if 0 <= first + i < len(past):
+            mean += past[first + i] * plan.window[i]
+        area += plan.window[i]
+    mean /= area
+    for i in range(FFT):
+        at = plan.order[i]
+        heard = past[first + at] if 0 <= first + at < len(past) else 0.0
+        plan.spectrum[0, i], plan.spectrum[1, i] = (heard - mean) * plan.window[at], 0.0
+
+
+@compiled
+def _transform(plan: EnvelopePlan) -> None:
+    """Transform what lies in bit-reversed order in `plan.spectrum` in place (Cooley and Tukey 1965)."""
+    real, imaginary = plan.spectrum[0], plan.spectrum[1]
+    half = 1
+    while half < FFT:
+        for left in range(0, FFT, 2 * half):
+            for i in range(left, left + half):
+                twiddle = (i - left) * (FFT // (2 * half))
+                cosine, sine = plan.twiddles[0, twiddle], plan.twiddles[1, twiddle]
+                x = cosine * real[i + half] - sine * imaginary[i + half]
+                y = cosine * imaginary[i + half] + sine * real[i + half]
+                real[i + half], imaginary[i + half] = real[i] - x, imaginary[i] - y
+                real[i], imaginary[i] = real[i] + x, imaginary[i] + y
+        half *= 2
+
+
+@compiled
+def _smooth(plan: EnvelopePlan, width: float) -> Any:
+    """Replace the power by its mean over `width` Hz around each bin; return the mean over all bins."""
+    bins = len(plan.power)
+    plan.summed[0] = 0.0
+    for i in range(bins + 2 * _QUARTER):
+        at = abs(i - _QUARTER)
+        at = at if at < bins else 2 * (bins - 1) - at
+        plan.summed[i + 1] = plan.summed[i] + plan.filled[at]
+    half = width * FFT / plan.rate / 2
+    total = 0.0
+    for i in range(bins):
+        middle = i + _QUARTER + 0.5
+        plan.power[i] = (_at(plan.summed, middle + half) - _at(plan.summed, middle - half)) / (2 * half)
+        total += plan.power[i]
+    return total / bins
+
+
+@compiled
+def _without_harmonics(plan: EnvelopePlan, hz: float) -> None:
+    """Write the logarithm of the power, lifted in its cepstrum, to `plan.logarithm`."""
+    bins = len(plan.power)
+    for i in range(FFT):
+        at = plan.order[i]
+        at = at if at < bins else FFT - at
+        plan.spectrum[0, i], plan.spectrum[1, i] = math.log(max(plan.power[at], _LEAST_POWER)), 0.0
+    _transform(plan)
+    for i in range(FFT):
+        plan.window[i] = plan.spectrum[0, i] / FFT
+    for i in range(FFT):
+        at = plan.order[i]
+        turns = hz * min(at, FFT - at) / plan.rate
+        sinc = math.sin(math.pi * turns) / (math.pi * turns) if turns > 0 else 1.0
+        lifter = sinc * (1 - 2 * _LIFTER + 2 * _LIFTER * math.cos(2 * math.pi * turns))
+        plan.spectrum[0, i], plan.spectrum[1, i] = plan.window[at] * lifter, 0.0
+    _transform(plan)
+    for i in range(bins):
+        plan.logarithm[0, i] = plan.spectrum[0, i]
+
+
+@compiled
+def _at(row: Doubles, place: float) -> Any:
+    """Return a value of a row at a fractional place."""
+    place = min(max(place, 0.0), len(row) - 1.0)
+    below = min(int(place), len(row) - 2)
+    return row[below] + (row[below + 1] - row[below]) * (place - below)

@@ -1,0 +1,187 @@
+"""The voice stage: what is said comes out in another's voice, anybody's of whom there are some seconds.
+
+[[stages]]
+name = "voice"
+kind = "voice"
+target = "ann.wav"         # or the name of a voice that `gramophone enrol` has kept
+range = "free"
+
+It is mono inside: the mean of the channels, without hum and the noise of a room (`realtime/dsp/voice_conditioner.py`),
+is analysed, and all channels get the same output.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from gramophone.models.checkpoint import Card, CheckpointError, card_of, kind_of
+from gramophone.models.parameters import Value
+from gramophone.presets.models import SUFFIX
+from gramophone.realtime.dsp.smoothing import Fade, Ramps
+from gramophone.realtime.stage import Audio, Format, Keys, StageError
+from gramophone.realtime.stages.background import Background, BackgroundStage
+from gramophone.realtime.stages.latent.mono_sum import MonoSum
+from gramophone.realtime.stages.latent.parameters import AIR, GATE
+from gramophone.realtime.stages.speaker_blend import model_path, speaker_weights
+from gramophone.realtime.stages.voice.parameters import TARGET, parameters_of
+
+if TYPE_CHECKING:
+    from gramophone.models.nets.anyone import Anyone
+    from gramophone.realtime.dsp.rate_adapter import Finish
+    from gramophone.realtime.kernels.arrays import Floats
+    from gramophone.realtime.stages.voice.converter import AnalysedHop
+    from gramophone.realtime.stages.voice.target import EnrolledTarget
+
+Found = tuple["EnrolledTarget | None"]
+"""The target, or that there is none."""
+_LOG = logging.getLogger(__name__)
+_KIND = "anyone"
+_SETTINGS = ("model", "quick", "kept")
+
+
+class VoiceStage(BackgroundStage["Found"]):
+    """Plays its input in another's voice.
+
+    Raises:
+        StageError: the model cannot be used, the target's clip cannot be read, or a kept target is of another model.
+    """
+
+    kind = "voice"
+
+    @classmethod
+    def keys(cls, values: Mapping[str, Value], folder: Path | None) -> Keys:
+        """Return the parameters, with the model's speakers by name, the settings, and the model's hop.
+
+        Raises:
+            StageError: there is no such model, it is of another kind, or a kept target does not fit it.
+        """
+        name = str(values.get("model", _KIND))
+        path = model_path(name, folder)
+        card = _card(path)
+        settings: dict[str, Value] = {"model": str(path) if name.endswith(SUFFIX) else name}
+        settings |= {key: values[key] for key in ("quick", "kept") if key in values}
+        return Keys(parameters_of(card), settings, hop_s=card.hop / card.rate)
+
+    def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
+        from gramophone.realtime.dsp.rate_adapter import RateAdapter
+        from gramophone.realtime.dsp.voice_conditioner import VoiceConditioner
+        from gramophone.realtime.stages.voice.converter import VoiceConverter
+
+        path = model_path(str(values.get("model", _KIND)))
+        self._card = _card(path)
+        self._model = _loaded(path)
+        knobs = parameters_of(self._card)
+        self._values = {knob.name: values.get(knob.name, knob.default) for knob in knobs}
+        self._converter = converter = VoiceConverter(self._model, quick=values.get("quick") is True)
+        self._rate_adapter = RateAdapter(
+            form.rate, converter.rate, converter.hop, converter.delay, converter.deferral_s
+        )
+        self.delay = self._rate_adapter.delay
+        self._mono_sum = MonoSum(form.rate, form.channels)
+        self._conditioner = VoiceConditioner(form.rate)
+        self._worked = False
+        smoothed = [knob for knob in knobs if knob.name not in (TARGET, AIR.name, GATE.name)]
+        self._ramps = Ramps(smoothed, self._values, converter.rate, converter.hop)
+        self._fades = {
+            knob.name: Fade(float(self._values[knob.name]), round(knob.smoothing_ms * form.rate / 1000))
+            for knob in (AIR, GATE)
+        }
+        self._target: EnrolledTarget | None = None
+        self._adopt(_found(self._model, self._card, str(self._values[TARGET]), str(values.get("kept", ""))))
+        self.background = Background["Found"]("voice-target")
+
+    def set(self, name: str, value: Value) -> None:
+        """Set a parameter; it takes effect with the next frame. A new target's clip is analysed in the background.
+
+        A clip that cannot be analysed is named in the log, and the old target stays.
+
+        Raises:
+            StageError: `name` is not a parameter but a setting of the stage.
+        """
+        if name in _SETTINGS:
+            raise StageError(f"{name} is a setting of the stage: it changes with the preset, not while it plays")
+        self._values[name] = value
+        if name == TARGET:
+            self.background.submit(partial(_found, self._model, self._card, str(value), ""))
+        elif name in self._fades:
+            self._fades[name].set(float(value))
+        else:
+            self._ramps.set(name, value)
+
+    def process(self, block: Audio) -> Audio:
+        """Return the other's voice, `(channels, frames)` both, `delay` samples late."""
+        self._collect()
+        mono = self._conditioner.process(self._mono_sum.process(block), self._fades[GATE.name].next(block.shape[1]))
+        self._worked = False
+        output = self._rate_adapter.process(mono, self._begin_hop, self._fades[AIR.name].next(len(mono)))
+        if not self._worked:
+            self._converter.prepare()
+        return np.repeat(output[None], len(block), axis=0)
+
+    def snapshot(self) -> Mapping[str, Value]:
+        """Return the target's voice as text, so that a preset does without the clip."""
+        return {"kept": self._target.to_text()} if self._target else {}
+
+    def _adopt(self, made: Found) -> None:
+        (self._target,) = made
+        if self._target:
+            self._converter.voices.set_target(self._target.voice)
+            self._converter.refresh()
+
+    def _begin_hop(self, sound: Floats) -> Finish:
+        """Do the first half of a hop's work; return the second, with the parameters as they are now."""
+        self._worked = True
+        ((_, _, values),) = self._ramps.segments(len(sound))
+        return partial(self._finish_hop, self._converter.analyse(sound), self._weights(values), dict(values))
+
+    def _finish_hop(self, heard: AnalysedHop, weights: Floats, values: Mapping[str, Value]) -> Floats:
+        self._worked = True
+        return self._converter.synthesise(heard, weights, values)
+
+    def _weights(self, values: Mapping[str, Value]) -> Floats:
+        """Return the weights of the known voices and, last, of the target."""
+        share = np.float32(values["target-share"] if self._target else 0.0)
+        return np.append(speaker_weights(self._card.speakers, values) * (1 - share), share)
+
+
+def _card(path: Path) -> Card:
+    try:
+        found = kind_of(path)
+        if found != _KIND:
+            raise StageError(f"{path}: a {found} model; expected {_KIND}")
+        return card_of(path)
+    except CheckpointError as error:
+        raise StageError(str(error)) from None
+
+
+def _loaded(path: Path) -> Anyone:
+    from gramophone.models.checkpoint import load
+
+    try:
+        return cast("Anyone", load(path, _KIND)[0])
+    except CheckpointError as error:
+        raise StageError(str(error)) from None
+
+
+def _found(model: Anyone, card: Card, text: str, kept: str) -> Found:
+    """Return the target that a preset or a parameter names, if any, with what is to be said about it in the log.
+
+    Raises:
+        StageError: it cannot be read, or does not fit the model.
+    """
+    from gramophone.realtime.stages.voice.target import target_from_text, target_of
+
+    if kept and (not text or kept.rpartition(": ")[0] in (Path(text).name, text)):
+        return (target_from_text(kept, model.shape, card),)
+    if not text:
+        return (None,)
+    target = target_of(model, card, text)
+    for words in target.words:
+        _LOG.warning("voice: %s: %s", target.clip, words)
+    return (target,)

@@ -1,0 +1,71 @@
+"""The voices that a converter can speak as: those the model knows and, last, the target; any mixture of them."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from gramophone.models.nets.anyone import Anyone, VoiceMap
+from gramophone.models.nets.voice import MIDDLE_HZ
+from gramophone.realtime.kernels.arrays import Floats
+
+
+class MixedVoice(NamedTuple):
+    """The envelopes of a mixture: mean `(E,)`, spread `(E,)`, and the map `(K, E)` to deviations from the mean."""
+
+    mean: Floats
+    spread: Floats
+    map: Floats
+
+
+class VoiceTable:
+    """All voices' maps; the last place is the target's, as the average voice until there is one."""
+
+    def __init__(self, model: Anyone) -> None:
+        known = [model.known(index) for index in range(model.shape.voices)]
+        self._means = np.stack([voice.mean.numpy() for voice in known])
+        self._spreads = np.stack([voice.spread.numpy() for voice in known])
+        self._maps = np.stack([voice.maps.numpy() for voice in known])
+        self._average = self._means.mean(0), self._maps.mean(0)
+        octaves = np.array([float(voice.octaves[0]) for voice in known], np.float32) - math.log2(MIDDLE_HZ)
+        self.octaves: Floats = np.append(octaves, np.float32(np.nan))
+        self._means, self._spreads, self._maps = (
+            np.concatenate([rows, rows.mean(0, keepdims=True)]) for rows in (self._means, self._spreads, self._maps)
+        )
+        self._made: tuple[tuple[float, ...], MixedVoice] | None = None
+
+    def set_target(self, voice: VoiceMap) -> None:
+        """Give the last place to a voice."""
+        self._means[-1], self._spreads[-1] = voice.mean.numpy(), voice.spread.numpy()
+        self._maps[-1] = voice.maps.numpy()
+        self.octaves[-1] = float(voice.octaves[0]) - math.log2(MIDDLE_HZ)
+        self._made = None
+
+    def mixed(self, weights: Floats, likeness: float, character: float) -> MixedVoice:
+        """Return the mixture by `weights` over the voices, 1 in sum.
+
+        `likeness` goes from the most shrunk maps (0) to the least (1); `character` from the average voice (0) through
+        the voice itself (1) on.
+        """
+        wanted = (*weights.tolist(), likeness, character)
+        if self._made is None or self._made[0] != wanted:
+            self._made = wanted, self._mix(weights, likeness, character)
+        return self._made[1]
+
+    def _mix(self, weights: Floats, likeness: float, character: float) -> MixedVoice:
+        places = np.flatnonzero(weights)
+        shares = weights[places]
+        position = likeness * (self._maps.shape[1] - 1)
+        below = min(int(position), self._maps.shape[1] - 2)
+        above = np.float32(position - below)
+        low, high = (np.tensordot(shares, self._maps[places, level], 1) for level in (below, below + 1))
+        mean, matrix = shares @ self._means[places], low + above * (high - low)
+        if character != 1:
+            average, maps = self._average
+            usual = maps[below] + above * (maps[below + 1] - maps[below])
+            mean, matrix = (
+                own + np.float32(character - 1) * (own - other) for own, other in ((mean, average), (matrix, usual))
+            )
+        return MixedVoice(mean, shares @ self._spreads[places], np.ascontiguousarray(matrix))

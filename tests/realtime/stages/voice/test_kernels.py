@@ -1,0 +1,62 @@
+"""The voice stage's kernels, hop by hop, compute what the networks compute in torch at once."""
+
+import numpy as np
+import pytest
+import torch
+from support.anyone import SHAPE, made
+from support.stage import noise
+from support.voice import sung
+
+from gramophone.models.nets.envelope_decoder import EnvelopeDecoder, EnvelopeDecoderShape
+from gramophone.models.nets.speech_envelope import POINTS, speech_envelopes
+from gramophone.realtime.stages.voice.content_encoder import LiveContentEncoder
+from gramophone.realtime.stages.voice.envelope_analysis import LiveEnvelope
+from gramophone.realtime.stages.voice.envelope_synth import EnvelopeSynth
+
+RATE, HOP = SHAPE.rate, SHAPE.hop
+SOUND = (sung(1.0)[0] + 0.02 * noise(RATE)[0]).astype(np.float32)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_content_is_the_encoders(quick):
+    encoder = made().encoder
+    live = LiveContentEncoder(encoder, quick)
+    heard = np.stack([live.encode(hop) for hop in SOUND.reshape(-1, HOP)])
+    with torch.no_grad():
+        whole = encoder(torch.from_numpy(SOUND)[None, None])[0][0].T.numpy()
+    assert live.delay == (SHAPE.early if quick else SHAPE.ahead)
+    wanted = whole[:, SHAPE.content :] if quick else whole[:, : SHAPE.content]
+    np.testing.assert_allclose(heard, wanted, atol=2e-4)
+
+
+@pytest.mark.parametrize("hz", [100.0, 0.0, 250.0])
+def test_envelopes_are_those_of_the_whole_sound(hz):
+    ahead = 3
+    whole = speech_envelopes(torch.from_numpy(SOUND), torch.full((RATE // HOP,), hz), RATE, HOP)[:, :POINTS]
+    live = LiveEnvelope(RATE, ahead * HOP + HOP // 2)
+    heard = np.stack([live.measure(hop, hz)[0] for hop in SOUND.reshape(-1, HOP)])
+    np.testing.assert_allclose(heard[ahead + 8 :], whole[8:-ahead], atol=1e-3)
+
+
+def test_synthesis_is_the_decoders():
+    random, frames = np.random.default_rng(0), 60
+    points = np.cumsum(random.normal(0, 0.5, (frames, POINTS)), 1) - 8
+    envelopes = np.concatenate([points, random.uniform(-40, 0, (frames, 1))], 1).astype(np.float32)
+    hz = np.where(np.arange(frames) % 20 < 15, 120 + 3 * np.arange(frames), 0).astype(np.float32)
+    rms = random.uniform(0, 0.1, frames).astype(np.float32)
+    decoder = EnvelopeDecoder(EnvelopeDecoderShape(RATE, HOP, POINTS))
+    controls = (torch.from_numpy(row)[None, None] for row in (hz, rms))
+    whole, _ = decoder(torch.from_numpy(envelopes.T.copy())[None], None, *controls)
+    live, plain = EnvelopeSynth(RATE, HOP, POINTS), np.zeros(3, np.float32)
+    heard = [live.synthesise(envelopes[n], float(hz[n]), float(hz[n] > 0), float(rms[n]), plain) for n in range(frames)]
+    np.testing.assert_allclose(np.concatenate(heard), whole[0, 0].detach(), atol=1e-4)
+
+
+def test_an_envelope_says_nothing_of_single_harmonics():
+    time = np.arange(RATE) / RATE
+    found = []
+    for hz in (100.0, 170.0):
+        tone = sum(np.sin(2 * np.pi * hz * k * time + k * k) / k for k in range(1, int(8000 / hz))).astype(np.float32)
+        found.append(speech_envelopes(torch.from_numpy(tone), torch.full((RATE // HOP,), hz), RATE, HOP)[20:-20, 4:40])
+    slopes = [(one - one.mean(1, keepdim=True)).mean(0) for one in found]
+    assert (slopes[0] - slopes[1]).abs().max() < 0.6
