@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from gramophone.offline.cli.bridge import bridge
 from gramophone.offline.cli.common import DeviceOption, JsonOption, SetOption, checked_preset, demand_sound_file
 from gramophone.offline.cli.evaluate import evaluate
+from gramophone.offline.cli.layout import layout
 from gramophone.offline.cli.render_play import play, render
 from gramophone.offline.console import print_json, say, wrote
 from gramophone.offline.extras import explained
@@ -49,6 +50,7 @@ app = typer.Typer(
 )
 app.command()(render)
 app.command()(play)
+app.command()(layout)
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(bridge, name="bridge")
 app.add_typer(

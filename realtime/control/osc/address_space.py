@@ -38,6 +38,7 @@ from gramophone.realtime.control.osc.parameter_methods import (
     meter_path,
     route_commands,
 )
+from gramophone.realtime.control.osc.parameter_page import ParameterPage, page_methods
 from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.osc.address_pattern import PatternError, is_pattern, matcher
 from gramophone.realtime.osc.arguments import ErrorLog, RefusedError
@@ -222,7 +223,7 @@ class AddressSpace:
             self.errors.add("internal", f"meters: {type(error).__name__}: {error}")
 
     def _commands(self) -> dict[str, OscMethod]:
-        methods = [
+        methods: list[OscMethod] = [
             PresetMethod(f"{ROOT}/preset", self._controller, self.library),
             MorphMethod(f"{ROOT}/morph", self.morpher, self.library),
             *(SwitchMethod(f"{ROOT}/{name}", switch, self._controller) for name, switch in SWITCHES.items()),
@@ -231,6 +232,7 @@ class AddressSpace:
             self.notices,
         ]
         methods += [SpectrumMethod(f"{ROOT}/spectrum/{side}", side, now) for side, now in self._spectra.items()]
+        methods += page_methods(ROOT, ParameterPage(self._controller, self._changed), self._controller)
         if self._controller_map:
             methods += self._learning(self._controller_map)
         if self._saver:

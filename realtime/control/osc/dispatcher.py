@@ -17,8 +17,9 @@ from gramophone.models.parameters import ParameterError
 from gramophone.presets import PresetError
 from gramophone.realtime.control.osc.address_space import NORMALISED, ROOT, AddressSpace
 from gramophone.realtime.control.osc.method import OscMethod
+from gramophone.realtime.control.osc.parameter_page import REFRESH
 from gramophone.realtime.control.osc.peer_news import PeerNews
-from gramophone.realtime.control.osc.subscriptions import LIFETIME_S, USUAL_HZ, Subscriptions
+from gramophone.realtime.control.osc.subscriptions import LIFETIME_S, USUAL_HZ, Subscriptions, View
 from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.arguments import RefusedError
 from gramophone.realtime.osc.packet import Bundle, Message, PacketError, decode, due_at, encode
@@ -86,6 +87,12 @@ P = TypeVar("P")
 Redirect = Callable[[P, int], P]
 """From a peer and a port, the peer at that port of the same host."""
 
+_VIEWS: dict[str, View] = {
+    f"{ROOT}/subscribe": "values",
+    f"{NORMALISED}/subscribe": "normalised",
+    REFRESH: "page",
+}
+"""What a subscriber at each of these addresses is sent."""
 _MOST_OUTGOING = 10_000
 _PRESET_POLL_S = 0.005
 """How often to ask whether a preset change is done that messages wait for."""
@@ -159,8 +166,7 @@ class Dispatcher(Generic[P]):
         self._subscriptions: Subscriptions[P] = Subscriptions(space)
         self._news: PeerNews[P] = PeerNews(space.notices)
         self._own: dict[str, Callable[[Message, P, float], None]] = {
-            f"{ROOT}/subscribe": self._subscribe,
-            f"{NORMALISED}/subscribe": self._subscribe,
+            **dict.fromkeys(_VIEWS, self._subscribe),
             f"{ROOT}/unsubscribe": self._unsubscribe,
             f"{ROOT}/errors": self._errors,
         }
@@ -311,7 +317,7 @@ class Dispatcher(Generic[P]):
             rate = arguments.number(Message(message.address, message.types[:1], message.arguments[:1]))
         if message.types[1:]:
             target = self._at_port(message, peer)
-        self._subscriptions.add(peer, target, message.address.startswith(NORMALISED), rate, now)
+        self._subscriptions.add(peer, target, _VIEWS[message.address], rate, now)
         self._send(encode(f"{ROOT}/subscribed", (rate, LIFETIME_S)), target)
 
     def _unsubscribe(self, message: Message, peer: P, now: float) -> None:
