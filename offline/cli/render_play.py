@@ -134,6 +134,16 @@ def play(
     midi: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="MIDI inputs; all of them if not given; none closes MIDI.")
     ] = None,
+    tempo: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SOURCE", help="Follow a tempo besides MIDI clock's: jack, jack:SERVER or link."),
+    ] = None,
+    jack_name: Annotated[
+        str, typer.Option(metavar="NAME", help="With JACK: the client's name; gramophone if not given.")
+    ] = "",
+    connect: Annotated[
+        bool, typer.Option("--connect/--no-connect", help="With JACK: connect the ports to the sound card's.")
+    ] = True,
     host: Annotated[
         str, typer.Option(help="Address to listen on; OSC from other machines requires --allow.")
     ] = "127.0.0.1",
@@ -170,6 +180,7 @@ def play(
 
     if audio.partition(":")[0] == "osc":
         audio = reachable(audio, host, allow or ())
+    audio = _with_jack_options(audio, jack_name, connect)
     session = SessionSettings(
         audio,
         channels=channels or 2,
@@ -182,7 +193,9 @@ def play(
         sockets=sockets,
     )
     live_run = LiveRun(session, duration, record)
-    surfaces = Surfaces(osc_port or None, http_port or None, host, tuple(allow or ()), token, midi_inputs(midi))
+    surfaces = Surfaces(
+        osc_port or None, http_port or None, host, tuple(allow or ()), token, midi_inputs(midi), tuple(tempo or ())
+    )
     with _view(json=json, quiet=quiet) as view:
         run_live(
             live_run,
@@ -191,6 +204,18 @@ def play(
             lambda controller, session: surfaces.on(controller, session, view.show_news),
             context.obj,
         )
+
+
+def _with_jack_options(audio: str, name: str, connect: bool) -> str:
+    """Return the choice of device with JACK's options in it; with `auto` they mean JACK."""
+    words = [f"name={name}"] * bool(name) + ["connect=no"] * (not connect)
+    if not words:
+        return audio
+    kind, _, server = audio.partition(":")
+    if kind not in ("auto", "jack") or "," in name:
+        option = "--jack-name" if name else "--no-connect"
+        raise typer.BadParameter("goes with --audio jack; a name has no comma", param_hint=option)
+    return f"jack:{','.join((server, *words))}"
 
 
 def _route(text: str, option: str) -> Route | None:

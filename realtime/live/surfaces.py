@@ -13,6 +13,7 @@ from gramophone.presets import Preset
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.midi import MidiError, midi_controls
 from gramophone.realtime.control.midi.controller_map import ControllerMap
+from gramophone.realtime.control.midi.tempo_sources import following
 from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.live.capture import capture_input
 from gramophone.realtime.live.record import record_take
@@ -41,7 +42,7 @@ class Surfaces:
     """Which controls are open. Ports: None is closed; `host` other than this machine needs `allow` (OSC peers).
 
     `midi`: names of inputs, none for every one that is plugged in; None is closed. `token` guards the page beyond this
-    machine.
+    machine. `tempo`: sources of the tempo beside MIDI clock, `jack`, `jack:SERVER` or `link`.
     """
 
     osc_port: int | None = 9000
@@ -50,6 +51,7 @@ class Surfaces:
     allow: tuple[str, ...] = ()
     token: str = ""
     midi: tuple[str, ...] | None = ()
+    tempo: tuple[str, ...] = ()
 
     def on(
         self,
@@ -64,6 +66,7 @@ class Surfaces:
 
         Raises:
             OSError: a port is taken, or the host is open to others without a list of those allowed.
+            TempoError: a source of the tempo cannot be used.
         """
         from gramophone.realtime.control.osc import AddressSpace, ErrorLog, osc_server
         from gramophone.realtime.control.oscquery.uploads import clip_routes, take_routes
@@ -116,6 +119,8 @@ class Surfaces:
             yield self._page(space, self.http_port, show_news, [partial(clip_routes, clips), take_routes])
         if self.midi is not None:
             yield _midi(controller_map, self.midi, show_news, devices)
+        if self.tempo:
+            yield following(controller_map, self.tempo)
 
     @contextmanager
     def _page(

@@ -111,7 +111,7 @@ class ControllerMap:
 
     @property
     def bpm(self) -> float | None:
-        """The tempo, from MIDI clock or `set_tempo`, in quarter notes a minute; None while none is known."""
+        """The tempo, from a source or `set_tempo`, in quarter notes a minute; None while none is known."""
         return self._tempo.bpm
 
     @property
@@ -182,6 +182,15 @@ class ControllerMap:
             self._tempo.set(bpm)
             self._sync()
         self._notify()
+
+    def follow_tempo(self, source: str, bpm: float, runs: bool, time_s: float) -> None:
+        """Take the tempo of a source that is no MIDI port, by its name, at `time_s` on the clock of `receive`."""
+        with self._lock:
+            changed = self._tempo.follow(source, bpm, runs, time_s)
+            if changed:
+                self._sync()
+        if changed:
+            self._notify()
 
     def receive(self, event: Event, port: str = "", time_s: float = 0.0) -> None:
         """Take an event that came from `port` at `time_s`, on any clock that runs evenly. Never raises."""

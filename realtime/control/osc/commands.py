@@ -83,7 +83,7 @@ class TempoMethod(OscMethod):
     unit = "bpm"
 
     def __init__(self, path: str, controller_map: ControllerMap) -> None:
-        super().__init__(path, path, "quarter notes a minute, for knobs that follow the tempo; MIDI clock overrides it")
+        super().__init__(path, path, "quarter notes a minute, for knobs that follow the tempo; its source overrides it")
         self._controller_map = controller_map
 
     @property

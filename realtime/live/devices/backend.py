@@ -1,7 +1,7 @@
 """Audio devices: the interface of a backend, and how one is found by name.
 
-`--audio` takes `auto`, or a backend's name with, after a colon, what it is to open: `jack:SERVER`, `portaudio:DEVICE`,
-`osc:PORT`.
+`--audio` takes `auto`, or a backend's name with, after a colon, what it is to open: `jack:SERVER,name=NAME,connect=no`,
+`portaudio:DEVICE`, `osc:PORT`.
 """
 
 from __future__ import annotations

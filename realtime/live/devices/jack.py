@@ -12,6 +12,7 @@ import ctypes
 import threading
 from collections.abc import Sequence
 from ctypes.util import find_library
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -70,22 +71,53 @@ def _address(wrapped: Any) -> ctypes.c_void_p:
     return ctypes.c_void_p(int(jack._ffi.cast("uintptr_t", wrapped._ptr)))
 
 
+@dataclass(frozen=True)
+class JackChoice:
+    """What follows `jack:`: the server's name, `name=` the client's, `connect=no` to leave its ports unconnected."""
+
+    server: str = ""
+    client: str = "gramophone"
+    connect: bool = True
+
+
+def parse_choice(text: str) -> JackChoice:
+    """Return the choice that `text`, such as `SERVER,name=voice,connect=no`, stands for.
+
+    Raises:
+        AudioError: a word of it is none of these.
+    """
+    server, *words = text.split(",")
+    choice = JackChoice(server)
+    for word in words:
+        key, _, value = word.partition("=")
+        if key == "name" and value:
+            choice = replace(choice, client=value)
+        elif word in ("connect=no", "connect=yes"):
+            choice = replace(choice, connect=value == "yes")
+        else:
+            raise AudioError(f"audio jack: {word!r}: expected jack:SERVER,name=NAME,connect=no")
+    return choice
+
+
 class JackBackend(Backend):
     """A client of the running server (never starts one). The block is the server's; asking for another sets it there.
 
+    See `JackChoice` for `name`. The server adds a number to a name that another client has.
+
     Raises:
-        AudioError: JACK is not installed, or no server runs under this name.
+        AudioError: JACK is not installed, no server runs under this name, or it refuses the client's name.
     """
 
     kind = "jack"
     asks_always = True
 
     def __init__(self, name: str, channels: int, block: int | None) -> None:
+        choice = parse_choice(name)
         jack = load_jack()
         try:
-            self._client = jack.Client("gramophone", no_start_server=True, servername=name or None)
+            self._client = jack.Client(choice.client, no_start_server=True, servername=choice.server or None)
         except jack.JackOpenError:
-            where = f"no JACK server {name!r} runs" if name else "no JACK server runs"
+            where = f"no JACK server {choice.server!r} runs" if choice.server else "no JACK server runs"
             raise AudioError(f"{where} (start one with jackd or qjackctl)") from None
         if block and block != self._client.blocksize:
             self._set_block(jack, block)
@@ -96,6 +128,7 @@ class JackBackend(Backend):
         self._inputs = [self._client.inports.register(f"in_{i + 1}") for i in range(channels)]
         self._outputs = [self._client.outports.register(f"out_{i + 1}") for i in range(channels)]
         self._latency: Any = None
+        self._connects = choice.connect
 
     @property
     def xruns(self) -> int:
@@ -103,7 +136,7 @@ class JackBackend(Backend):
         return self._xruns
 
     def start(self, process: Process) -> None:
-        """Go live, and connect to the sound card's ports one by one."""
+        """Go live, and connect to the sound card's ports one by one, unless the choice says not to."""
         inputs, outputs = self._inputs, self._outputs
         buffers: dict[int, Any] = {}
 
@@ -133,7 +166,8 @@ class JackBackend(Backend):
         self._client.set_shutdown_callback(on_shutdown)
         self._latency = JackLatency(self._client, inputs, outputs)
         self._client.activate()
-        self._connect()
+        if self._connects:
+            self._connect()
 
     def announce_latency(self, samples: int) -> None:
         """Announce to every client, through the server, by how many `samples` our output is late."""

@@ -23,6 +23,7 @@ from gramophone.presets import Preset, StageSettings
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.dsp.channel_matrix import RouteError, parse_route
 from gramophone.realtime.files import read
+from gramophone.realtime.live.devices.backend import AudioError
 from gramophone.realtime.live.devices.jack import JackBackend
 from gramophone.realtime.live.record import OUTPUT, Recorder
 from gramophone.realtime.live.replay import replayed, segments_of
@@ -440,6 +441,21 @@ def test_a_restarted_server_is_found_again() -> None:
             until(lambda: session.report()["blocks"] > blocks)
             until(lambda: abs(level_of_loop(OTHER_SERVER) - -6.0) < 0.1)
     assert "gone" in news[0]
+
+
+def test_a_client_has_the_name_that_it_is_given_and_connects_only_if_it_may(server: None) -> None:
+    for choice, connected in ((f"{SERVER},name=singer", True), (f"{SERVER},connect=no,name=singer", False)):
+        backend = JackBackend(choice, 2, None)
+        try:
+            backend.start(lambda block: block)
+            assert backend.name == "JACK client singer"
+            found = tool("jack_lsp", "-c", "singer:in_1")
+            assert "singer:in_1" in found
+            assert ("system:capture_1" in found) is connected
+        finally:
+            backend.close()
+    with pytest.raises(AudioError, match="loud"):
+        JackBackend(f"{SERVER},loud=yes", 2, None)
 
 
 def test_a_block_that_changes_while_one_is_processed_silences_nothing(server: None) -> None:
