@@ -5,7 +5,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # A thread for each of torch's operators would fight the other test process for the cores.
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: demo check test lint bench format lock clean
+.PHONY: demo check test lint bench docs format lock clean
 
 demo: .venv/installed
 	$(BIN)/python -m gramophone.offline.commands.demo
@@ -25,6 +25,10 @@ lint: .venv/installed-dev
 
 bench: .venv/installed-dev
 	$(BIN)/python -m gramophone.offline.bench
+
+# The documentation as a site, in out/site; a broken link or a page that cannot be made is an error.
+docs: .venv/installed-dev
+	$(BIN)/python -m mkdocs build --strict
 
 format: .venv/installed-dev
 	$(BIN)/ruff format .

@@ -1,16 +1,24 @@
-"""`gramophone layout`: the controls of a preset as a session for another program."""
+"""`gramophone layout`: the controls of a preset as a session of another program."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gramophone.offline.cli.common import JsonOption, checked_preset, demand_choice
 from gramophone.offline.console import print_json, wrote
 
-_PROGRAMS = ("open-stage-control", "touchosc", "reaper")
+if TYPE_CHECKING:
+    from gramophone.presets import Preset
+
+SUFFIXES = {"open-stage-control": ".json", "touchosc": ".tosc", "reaper": ".ReaperOSC"}
+"""The programs, and how the names of their files end."""
+
+
+class LayoutError(RuntimeError):
+    """A layout cannot be written; the message names the file."""
 
 
 def layout(
@@ -26,10 +34,33 @@ def layout(
     json: JsonOption = False,
 ) -> None:
     """Write a ready session for a touch surface or a DAW, with the macros and knobs of a preset."""
-    demand_choice(program, _PROGRAMS, "--for")
-    from gramophone.offline.commands.layout import SUFFIXES, write_layout
-
+    demand_choice(program, list(SUFFIXES), "--for")
     if out.suffix != SUFFIXES[program] or out.is_dir():
         raise typer.BadParameter(f"{out}: expected a name that ends in {SUFFIXES[program]}", param_hint="--out")
     write_layout(program, checked_preset(preset, None, "PRESET"), out, host, osc_port)
     print_json({"out": str(out)}) if json else wrote(out)
+
+
+def write_layout(program: str, preset: Preset, out: Path, host: str, port: int) -> None:
+    """Write a complete preset's layout for one of `SUFFIXES`; the file appears whole or not at all.
+
+    Raises:
+        LayoutError: the file cannot be written.
+        PresetError: the preset does not fit the parameter table.
+    """
+    from gramophone.offline.layouts import open_stage_control, reaper, touchosc
+    from gramophone.offline.layouts.controls import pages_of
+    from gramophone.presets.atomic import atomic_write
+
+    title, pages = preset.title or preset.name, pages_of(preset)
+    if program == "touchosc":
+        data = touchosc.tosc(title, pages)
+    elif program == "reaper":
+        data = reaper.pattern_file(title, pages).encode()
+    else:
+        data = open_stage_control.session(title, pages, host, port).encode()
+    try:
+        with atomic_write(out) as part:
+            part.write_bytes(data)
+    except OSError as error:
+        raise LayoutError(f"{out}: cannot be written: {error.strerror}") from None

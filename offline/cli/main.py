@@ -44,7 +44,7 @@ class _TrainGroup(TyperGroup):
 
 app = typer.Typer(
     help="Play one sound in the style of another, live.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -60,8 +60,8 @@ app.add_typer(
     no_args_is_help=True,
 )
 
-_INTERRUPTED = 130
-"""How typer ends on Ctrl-C."""
+_INTERRUPTED, _USAGE = 130, 2
+"""How typer ends on Ctrl-C, and on a command line that says nothing."""
 
 
 def main(ahead: StandbyWorker | None = None) -> None:
@@ -109,11 +109,29 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Play one sound in the style of another, live."""
+    if context.invoked_subcommand is not None:
+        return
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        typer.echo(context.get_help())
+        raise typer.Exit(_USAGE)
+    from gramophone.offline.cli.menu import offer
+
+    offer(_run)
+
+
+def _run(arguments: list[str]) -> None:
+    """Run a command line, and return where it has not failed."""
+    try:
+        app(arguments)
+    except SystemExit as end:
+        if end.code:
+            raise
 
 
 @app.command()

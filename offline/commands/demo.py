@@ -30,24 +30,35 @@ def main() -> None:
         seconds, latency = reader.frames / reader.rate, engine.delay / reader.rate * 1000
     draw_render(source, result, engine.preset, picture)
     engine.close()
-    aloud = _play(result)
+    aloud = ", aloud" if play_aloud(result) else ""
     chain = " > ".join(stage.name for stage in preset.stages)
     print(f"Played {seconds:.0f} s of voice through {preset.title!r} ({chain}){aloud}.")
     print(f"Speed: {speed:.0f} times real time in blocks of {_BLOCK}, latency {latency:.0f} ms.")
-    wrote(result, picture)
-    print("Next: .venv/bin/gramophone render YOUR.wav --preset processed-vocals --set style.clip=SONG.wav --out out")
+    wrote(result.resolve(), picture.resolve())
+    for step in _next_steps():
+        print(f"Next: {step}")
 
 
-def _play(path: Path) -> str:
-    """Play a file aloud and return `, aloud`; on a machine without a loudspeaker return an empty text."""
+def play_aloud(path: Path) -> bool:
+    """Play a file; return False on a machine without a loudspeaker."""
     from pedalboard.io import AudioStream
 
     sound, rate = read(path)
     try:
         AudioStream.play(sound, rate)
     except (AttributeError, RuntimeError, ValueError, OSError):
-        return ""
-    return ", aloud"
+        return False
+    return True
+
+
+def _next_steps() -> list[str]:
+    """Return what to try next: the page's address too, where there is a device to play on."""
+    from gramophone.realtime.live.devices.list import find_devices
+
+    found, _ = find_devices()
+    live = ".venv/bin/gramophone play, with headphones; its page is http://localhost:9001/ui while it plays"
+    files = ".venv/bin/gramophone render YOUR.wav --preset processed-vocals --set style.clip=SONG.wav --out out"
+    return [live, files] if found else [files]
 
 
 if __name__ == "__main__":

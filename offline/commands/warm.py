@@ -7,7 +7,7 @@ written, in the user's cache folder. A voice takes some 20 s on one core; with i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,11 @@ class Warmed:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def warm(progress: Progress) -> Warmed:
-    """Run every factory preset for half a second, the default first; presets that cannot run here are named."""
+def warm(progress: Progress, presets: Sequence[str] = ()) -> Warmed:
+    """Run presets for half a second, all there are unless given, the default first; those that cannot run are named."""
     start = time.monotonic()
     found = Warmed()
-    order = sorted(names(), key=lambda name: name != DEFAULT)
+    order = sorted(presets or names(), key=lambda name: name != DEFAULT)
     with Compilations(lambda function: progress(found.presets / len(order), f"compiling {function}")) as compilations:
         for name in order:
             progress(found.presets / len(order), name)

@@ -16,7 +16,7 @@ PAGE_SIZE = 8
 
 
 @dataclass(frozen=True)
-class Control:
+class SurfaceControl:
     """One control: its label, address below `ROOT` and `NORMALISED`, and normalised value, 0 to 1."""
 
     label: str
@@ -32,14 +32,14 @@ class Control:
 
 
 @dataclass(frozen=True)
-class Page:
+class SurfacePage:
     """Controls that belong together, under a title."""
 
     title: str
-    controls: tuple[Control, ...]
+    controls: tuple[SurfaceControl, ...]
 
 
-def pages_of(preset: Preset) -> list[Page]:
+def pages_of(preset: Preset) -> list[SurfacePage]:
     """Return a page of the macros, if a complete preset has any, and one for each stage; files have no control.
 
     Raises:
@@ -47,11 +47,13 @@ def pages_of(preset: Preset) -> list[Page]:
     """
     parameters, values = table(preset), values_of(preset)
     names = [MACRO, *(stage.name for stage in preset.stages)]
-    pages = [Page("play" if name == MACRO else name, tuple(_controls(name, parameters, values))) for name in names]
+    pages = [
+        SurfacePage("play" if name == MACRO else name, tuple(_controls(name, parameters, values))) for name in names
+    ]
     return [page for page in pages if page.controls]
 
 
-def _controls(stage: str, parameters: Mapping[str, Parameter], values: Mapping[str, Value]) -> list[Control]:
+def _controls(stage: str, parameters: Mapping[str, Parameter], values: Mapping[str, Value]) -> list[SurfaceControl]:
     """Return the controls of a stage (or of the macros): its own first, `bypass` and `mix`, which all have, behind."""
     found = []
     for address, parameter in parameters.items():
@@ -62,5 +64,5 @@ def _controls(stage: str, parameters: Mapping[str, Parameter], values: Mapping[s
             )
             position = parameter.position_of(values.get(address, parameter.default))
             label = parameter.name if stage == MACRO else name
-            found.append(Control(label, f"{owner}/{name}", kind, round(position, 4), parameter.choices))
+            found.append(SurfaceControl(label, f"{owner}/{name}", kind, round(position, 4), parameter.choices))
     return sorted(found, key=lambda control: control.path.endswith(("/bypass", "/mix")))

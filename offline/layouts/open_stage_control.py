@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from gramophone.offline.layouts.controls import NORMALISED, PAGE_SIZE, PARAMETER_PAGE, ROOT, Control, Page
+from gramophone.offline.layouts.controls import NORMALISED, PAGE_SIZE, PARAMETER_PAGE, ROOT, SurfaceControl, SurfacePage
 from gramophone.presets import names
 
 VERSION = "1.29.0"
@@ -18,7 +18,7 @@ _FEEDBACK_MS = 30_000
 Widget = dict[str, Any]
 
 
-def session(title: str, pages: Sequence[Page], host: str, port: int) -> str:
+def session(title: str, pages: Sequence[SurfacePage], host: str, port: int) -> str:
     """Return the text of a session of `pages` that sends to `host` and `port`: a tab each, and the page of eight.
 
     It asks for values when it opens and every half a minute, so faders follow presets and other controls.
@@ -48,7 +48,7 @@ def _tab(title: str, widgets: list[Widget]) -> Widget:
     }
 
 
-def _widget(control: Control, target: str) -> Widget:
+def _widget(control: SurfaceControl, target: str) -> Widget:
     common = {"id": control.path, "target": target, "default": control.position, "address": control.address}
     if control.kind == "number":
         return common | {"type": "fader", "horizontal": True, "decimals": 4, "html": html.escape(control.label)}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gramophone.offline.layouts.controls import NORMALISED, PAGE_SIZE, PARAMETER_PAGE, ROOT, Page
+from gramophone.offline.layouts.controls import NORMALISED, PAGE_SIZE, PARAMETER_PAGE, ROOT, SurfacePage
 from gramophone.presets import MACRO
 
 
-def pattern_file(title: str, pages: Sequence[Page]) -> str:
+def pattern_file(title: str, pages: Sequence[SurfacePage]) -> str:
     """Return a pattern file: Reaper's tempo, and the eight parameters of the effect that it follows, drive Gramophone.
 
     Where the first page holds macros, the parameters are those macros; else those of the page of eight.

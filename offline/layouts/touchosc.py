@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from xml.etree import ElementTree
 
-from gramophone.offline.layouts.controls import NORMALISED, ROOT, Control, Page
+from gramophone.offline.layouts.controls import NORMALISED, ROOT, SurfaceControl, SurfacePage
 
 WIDTH, HEIGHT, TABS = 1024, 768, 40
 COLUMNS = 4
@@ -29,7 +29,7 @@ Colour = tuple[float, float, float]
 _GREY, _BLUE, _RED = (0.25, 0.25, 0.25), (0.2, 0.5, 0.8), (0.8, 0.25, 0.2)
 
 
-def tosc(title: str, pages: Sequence[Page]) -> bytes:
+def tosc(title: str, pages: Sequence[SurfacePage]) -> bytes:
     """Return a `.tosc` file: a tab for each page, with a fader or button for each control, and the switches on top.
 
     Host and port are TouchOSC's own settings: connection 1 sends to Gramophone, and receives at port 9010.
@@ -63,7 +63,7 @@ def _grid(count: int) -> list[Frame]:
     ]
 
 
-def _control(parent: ElementTree.Element, control: Control, frame: Frame) -> None:
+def _control(parent: ElementTree.Element, control: SurfaceControl, frame: Frame) -> None:
     x, y, width, height = frame
     label_height = min(_LABEL, height // 2)
     _label(parent, control.label, (x, y, width, label_height))

@@ -73,7 +73,7 @@ def commands(text):
         words = shlex.split(line, comments=True)
         while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
             words = words[1:]
-        if words and words[0] in {"gramophone", ".venv/bin/gramophone", "python"}:
+        if len(words) > 1 and words[0] in {"gramophone", ".venv/bin/gramophone", "python"}:
             yield [word for word in words if word != "&"]
 
 
@@ -154,7 +154,7 @@ def test_every_stage_knob_and_preset_of_a_table_exists(page):
     from gramophone.realtime.parameter_table import complete, table
     from gramophone.realtime.stage_registry import kinds
 
-    shown = [complete(load(name)) for name in ("default", "sixteen-numbers", "hall")]
+    shown = [complete(load(name)) for name in ("default", "sixteen-numbers", "hall", "noisy-room")]
     knobs = {address.partition(".")[2] for preset in shown for address in table(preset)}
     assert {name for name in rows(page, "knob") if not name.startswith("z1…")} <= knobs
     assert set(rows(page, "stage")) <= set(kinds())

@@ -54,7 +54,7 @@ class Tempo:
         return False
 
     def follow(self, source: str, bpm: float, runs: bool, time_s: float) -> bool:
-        """Take the tempo that `source` has at `time_s`, told several times a second; return whether it has changed."""
+        """Take the tempo that `source` has at `time_s`, asked several times a second; return whether it has changed."""
         if not SLOWEST_BPM <= bpm <= FASTEST_BPM or not self._leads(source, time_s):
             return False
         self._last_s[source], self.runs = time_s, runs

@@ -110,7 +110,7 @@ class JackTransport(TempoSource):
 class AbletonLink(TempoSource):
     """A peer of an Ableton Link session on the local network: the tempo that all its members share.
 
-    Alone it has no tempo, and changes nobody's.
+    Alone it has no tempo, and changes that of no one.
 
     Raises:
         TempoError: the package is not installed.
@@ -130,7 +130,7 @@ class AbletonLink(TempoSource):
         self._link.enabled = True
 
     def ask(self) -> SourceTempo | None:
-        """Return the session's tempo; None while nobody else takes part."""
+        """Return the session's tempo; None while no one else takes part."""
         if not self._link.numPeers():
             return None
         state = self._link.captureSessionState()

@@ -10,7 +10,7 @@ import zlib
 import pytest
 from support.dispatcher import DispatcherSetup
 
-from gramophone.offline.commands.layout import LayoutError, write_layout
+from gramophone.offline.cli.layout import LayoutError, write_layout
 from gramophone.presets import load, names
 from gramophone.realtime.parameter_table import complete
 

@@ -26,7 +26,7 @@ def test_a_source_leads_until_it_has_been_silent_for_two_seconds():
     assert (tempo.bpm, tempo.runs) == (124.0, False)
 
 
-def test_a_tempo_that_is_told_again_is_no_change_and_an_absurd_one_is_left_out():
+def test_a_tempo_that_comes_again_is_no_change_and_an_absurd_one_is_left_out():
     tempo = Tempo()
     assert tempo.follow("JACK transport", 100.0, False, 0.0)
     assert not tempo.follow("JACK transport", 100.001, True, 0.1)

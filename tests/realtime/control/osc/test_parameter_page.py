@@ -79,7 +79,7 @@ def test_a_template_of_drivenbymoss_sets_macros_and_parameters_from_0_to_127(set
     assert answer(setup, "/project/param/1/value") == (0,)
 
 
-def test_refresh_sends_the_page_and_what_changes_and_nobody_else_is_sent_it(setup):
+def test_refresh_sends_the_page_and_what_changes_and_no_one_else_is_sent_it(setup):
     setup.send("/refresh")
     first = setup.replies(1.0)
     assert {"/param/1/name", "/device/param/8/value", "/project/param/3/valueStr", "/device/name"} <= first.keys()
