@@ -16,7 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import cast
 
-from gramophone.models.parameters import Value
+from gramophone.models.parameters import Parameter, Value
 from gramophone.realtime.stage import Format, Keys, Stage
 from gramophone.realtime.stages.effects.table import EFFECTS, REFUSED
 
@@ -53,6 +53,15 @@ def keys_of(kind: str, values: Mapping[str, Value], folder: Path | None) -> Keys
     if kind in EFFECTS:
         return Keys(EFFECTS[kind].parameters)
     return _stage_class(kind).keys(values, folder)
+
+
+def usual_parameters(kind: str) -> tuple[Parameter, ...]:
+    """Return the parameters that every stage of this kind has, whatever it loads.
+
+    Raises:
+        KindError: there is no such kind.
+    """
+    return _stage_class(kind).parameters
 
 
 def make_stage(kind: str, form: Format, values: Mapping[str, Value]) -> Stage:

@@ -10,7 +10,7 @@ from gramophone.presets.models import model_names
 from gramophone.realtime.midi.clock import SYNCED_UNITS
 from gramophone.realtime.parameter_table import COMMON
 from gramophone.realtime.stage import StageError
-from gramophone.realtime.stage_registry import KindError, keys_of, kinds
+from gramophone.realtime.stage_registry import keys_of, kinds, usual_parameters
 from gramophone.realtime.switches import ACTIONS, SWITCHES, Action, Switch
 
 _HEAD = "| knob | what it does | range | unless given | unit | OSC | MIDI |\n|---|---|---|---|---|---|---|"
@@ -48,8 +48,10 @@ def _stages() -> Iterator[str]:
         for title, values in _variants(kind):
             try:
                 knobs = keys_of(kind, values, None).knobs
-            except (KindError, StageError):
-                continue  # its model or plug-in is named by each preset: there is no table without one
+            except StageError:  # it loads a file that each preset names, or this model is for another kind
+                knobs = () if values else usual_parameters(kind)
+            if not knobs:
+                continue
             stage = f"## `{kind}`" + (f" with the model `{title}`" if title else "")
             yield "\n".join((f"{stage}\n", _HEAD, *(_row(kind, knob) for knob in knobs)))
 
