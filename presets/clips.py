@@ -81,15 +81,16 @@ def shown_name(file: str) -> str:
     return path.name
 
 
-def keep_clip(clip: OwnClip) -> OwnClip:
+def keep_clip(clip: OwnClip, instead: OwnClip | None = None) -> OwnClip:
     """Write down what is known of a clip whose sound is in place already; return it under the name that it got.
 
-    Where another clip has its name, a number is added.
+    Where another clip than the one that it is kept `instead` of has its name, a number is added.
 
     Raises:
         ClipError: no name can be made of its name, or the file cannot be written.
     """
-    taken = {name for name, other in own_clips().items() if other.key != clip.key}
+    same = {clip.key, instead.key if instead else ""}
+    taken = {name for name, other in own_clips().items() if other.key not in same}
     wanted = clip_name(clip.name)
     numbered = (f"{wanted}-{number}" for number in range(2, len(taken) + 3))
     kept = replace(clip, name=wanted if wanted not in taken else next(n for n in numbered if n not in taken))
@@ -119,14 +120,22 @@ def remove_clip(name: str) -> None:
     Raises:
         ClipError: there is no such clip, or it cannot be moved.
     """
-    clip = demand_clip(name)
+    discard(demand_clip(name))
+
+
+def discard(clip: OwnClip) -> None:
+    """Move a clip's files to the bin.
+
+    Raises:
+        ClipError: they cannot be moved.
+    """
     bin_folder = clips_folder() / BIN
     try:
         bin_folder.mkdir(exist_ok=True)
         for suffix in (FACTS, SOUND):
             (clips_folder() / f"{clip.key}{suffix}").replace(bin_folder / f"{clip.key}{suffix}")
     except OSError as error:
-        raise ClipError(f"clip {name}: cannot be moved to the bin: {error.strerror}") from None
+        raise ClipError(f"clip {clip.name}: cannot be moved to the bin: {error.strerror}") from None
     finally:
         _read_all.cache_clear()
 

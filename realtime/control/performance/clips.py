@@ -21,6 +21,7 @@ from gramophone.presets.clips import (
     clip_name,
     clips_folder,
     demand_clip,
+    discard,
     keep_clip,
     own_clips,
     remove_clip,
@@ -218,8 +219,8 @@ class OwnClips:
     def _replace(self, clip: OwnClip, cut: OwnClip) -> None:
         """Put a clip in the place of another, in what plays too."""
         playing = [address for address in clip_addresses(self._controller.parameters) if self._plays(address, clip)]
-        remove_clip(clip.name)
-        keep_clip(cut)
+        keep_clip(cut, instead=clip)
+        discard(clip)
         with suppress(ParameterError):  # another preset has come since
             self._controller.set_many({address: str(cut.file) for address in playing})
 

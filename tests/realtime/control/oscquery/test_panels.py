@@ -1,0 +1,181 @@
+"""The panels Sounds, Record and Devices in a real browser: from a file to its sound in two actions."""
+
+import json
+import os
+import shutil
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+from support.browser import BROWSER, opened
+from support.jack_server import start_server, stop, until
+
+from gramophone.presets import CLIPS, load
+from gramophone.presets.clips import own_clips
+from gramophone.realtime.control.controller import Controller
+from gramophone.realtime.control.performance.takes import takes
+from gramophone.realtime.files import read
+from gramophone.realtime.live.session import Session, SessionSettings
+from gramophone.realtime.live.surfaces import Surfaces
+from gramophone.realtime.parameter_table import complete
+
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.slow,
+    pytest.mark.skipif(not BROWSER, reason="needs chromium: apt-get install chromium"),
+]
+SERVER = f"gramophone-panels-{os.getpid()}"
+WIDTHS = (390, 768, 1440)
+
+
+class Live:
+    """A session on JACK with its page."""
+
+    def __init__(self, session, controller, url):
+        self.session, self.controller, self.url = session, controller, url
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory):
+    if not shutil.which("jackd") or not shutil.which("jack_wait"):
+        pytest.skip("needs jackd: apt install jackd2")
+    pytest.importorskip("jack", reason="needs JACK-Client: pip install JACK-Client")
+    with ExitStack() as stack:
+        environment = stack.enter_context(pytest.MonkeyPatch.context())
+        environment.setenv("JACK_DEFAULT_SERVER", SERVER)
+        environment.setenv("JACK_NO_START_SERVER", "1")
+        environment.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        stack.callback(stop, start_server(SERVER))
+        session = stack.enter_context(Session(SessionSettings("jack", recorded=True)))
+        preset = complete(load("hall"))
+        session.start(preset)
+        controller = Controller(preset, session)
+        surfaces = Surfaces(osc_port=None, http_port=0, midi=None)
+        for surface in surfaces.on(controller, session, lambda _news: None):
+            server = stack.enter_context(surface)
+        session.wait_until_playing()
+        yield Live(session, controller, server.url)
+
+
+@pytest.fixture
+def page(live, tmp_path):
+    with opened(live.url, tmp_path) as page:
+        yield page
+        assert page.problems == []
+
+
+def click(page, selector):
+    page.wait_for(
+        f"document.querySelector({json.dumps(selector)}) && !document.querySelector({json.dumps(selector)}).hidden"
+    )
+    page.tell(f"document.querySelector({json.dumps(selector)}).click()")
+
+
+def choose_file(page, selector, path):
+    """Choose a file as the browser's dialog does."""
+    document = page.call("DOM.getDocument")["root"]["nodeId"]
+    node = page.call("DOM.querySelector", nodeId=document, selector=selector)["nodeId"]
+    page.call("DOM.setFileInputFiles", files=[str(path)], nodeId=node)
+
+
+def test_sound_like_this_clip_takes_two_actions(live, page, tmp_path):
+    """Those of a person: open the section, and choose the file; the stage learns it and plays it."""
+    click(page, "a[href='#sounds']")
+    page.wait_for("document.querySelector('.drop input') !== null")
+    shutil.copy(CLIPS / "voice.flac", tmp_path / "Ann, at home.flac")
+    choose_file(page, ".drop input", tmp_path / "Ann, at home.flac")
+    page.wait_for("document.querySelector('.sounds .row input')?.value === 'ann-at-home'", 60)
+    until(lambda: live.controller.get("style.clip") == str(own_clips()["ann-at-home"].file), 60)
+    page.wait_for("document.querySelector('#sounds .progress').textContent === 'style plays ann-at-home'", 90)
+
+    page.tell(
+        "document.querySelectorAll('.wave input')[1].value = 6; document.querySelectorAll('.wave input')[1].oninput()"
+    )
+    page.tell("[...document.querySelectorAll('.sounds button')].find(b => b.textContent.startsWith('Cut to')).click()")
+    until(lambda: 5 < own_clips()["ann-at-home"].seconds < 6.5, 60)
+
+
+def test_what_is_no_sound_is_refused_on_the_page(page, tmp_path):
+    click(page, "a[href='#sounds']")
+    page.wait_for("document.querySelector('.drop input') !== null")
+    (tmp_path / "letter.wav").write_text("Dear Ann, " * 100)
+    choose_file(page, ".drop input", tmp_path / "letter.wav")
+    page.wait_for("document.querySelector('#sounds [role=alert]')?.textContent.includes('not a sound file')", 60)
+    page.problems[:] = [each for each in page.problems if "422" not in json.dumps(each)]  # which Chromium reports
+
+
+def test_the_input_is_recorded_as_a_sound_until_it_is_stopped(live, page):
+    import jack
+
+    rng = np.random.default_rng(1)
+    client = jack.Client("singer", servername=SERVER, no_start_server=True)
+    sings = client.outports.register("out")
+    client.set_process_callback(
+        lambda frames: sings.get_array().__setitem__(slice(None), 0.2 * rng.normal(size=frames))
+    )
+    with client:
+        client.connect("singer:out", "gramophone:in_1")
+        click(page, "a[href='#sounds']")
+        click(page, ".from-input button")
+        page.wait_for("document.querySelector('.from-input button').textContent === 'Stop'")
+        page.wait_for("document.querySelector('#sounds .progress progress').value > 0.1", 30)
+        click(page, ".from-input button")
+        until(lambda: any(name.startswith("recording") for name in own_clips()), 60)
+        page.wait_for("[...document.querySelectorAll('.sounds .row input')].some(i => i.value === 'recording')", 30)
+    sound, rate = read(own_clips()["recording"].file)
+    assert rate == 48_000
+    assert sound[0].std() == pytest.approx(0.2, rel=0.1)
+    page.wait_for("[...document.querySelectorAll('.warning')].some(w => w.textContent.startsWith('noise'))")
+
+
+def test_a_take_is_recorded_played_back_and_rendered_with_another_preset(live, page):
+    click(page, "a[href='#record']")
+    click(page, "#record .record")
+    page.wait_for("document.querySelector('#record .progress').textContent.startsWith('recording 0:01')", 30)
+    click(page, "#record .record")
+    page.wait_for("document.querySelectorAll('.takes audio').length === 1", 30)
+    page.wait_for("document.querySelector('#record .record').getAttribute('aria-pressed') === 'false'")
+    page.tell(
+        "document.querySelector('.takes audio').preload = 'metadata'; document.querySelector('.takes audio').load()"
+    )
+    page.wait_for("document.querySelector('.takes audio').duration > 0.5", 30)
+    duration = page.tell("document.querySelector('.takes audio').duration")
+    assert abs(duration - takes()[0].seconds) < 0.05
+    page.tell("document.querySelectorAll('.takes select')[1].value = 'telephone'")
+    click(page, "[aria-label^='render ']")
+    page.wait_for("document.querySelector('#record .progress').textContent.startsWith('rendered')", 120)
+    page.wait_for("document.querySelectorAll('.takes select')[0].options.length === 3")
+    assert takes()[0].sounds[-1] == "render-telephone.wav"
+
+
+def test_the_delay_is_chosen_and_shown(live, page):
+    click(page, "a[href='#devices']")
+    page.wait_for(
+        "[...document.querySelectorAll('#devices option')].some(o => o.textContent.startsWith('JACK, block'))", 40
+    )
+    before = page.tell("document.querySelector('.parts .sum td').textContent")
+    quality = (
+        "[...document.querySelectorAll('#devices select')].find(s => [...s.options].some(o => o.value === 'safe'))"
+    )
+    page.tell(f"(() => {{ const s = {quality}; s.value = 'safe'; s.onchange(); }})()")
+    until(lambda: live.session.report()["block"] == 512)
+    page.wait_for(f"document.querySelector('.parts .sum td').textContent !== {json.dumps(before)}")
+    page.wait_for("document.querySelector('#devices strong').textContent.includes('block 512')")
+    page.tell(f"(() => {{ const s = {quality}; s.value = 'balanced'; s.onchange(); }})()")
+    until(lambda: live.session.report()["block"] == 256)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_is_wider_than_the_screen_or_too_small_for_a_finger(page, tmp_path, width):
+    for section in ("sounds", "record", "devices"):
+        click(page, f"a[href='#{section}']")
+        page.wait_for(f"document.querySelector('#{section} h2') !== null")
+        page.picture(tmp_path / f"{section}-{width}.png", width, 900)
+        assert page.tell("document.documentElement.scrollWidth <= innerWidth"), section
+        small = page.tell(
+            f"[...document.querySelectorAll('#{section} button, #{section} select, #{section} a')]"
+            ".filter(e => e.offsetParent && (e.offsetHeight < 44 || e.offsetWidth < 44)).map(e => e.outerHTML)"
+        )
+        assert small == [], section
+        if folder := os.environ.get("GRAMOPHONE_PICTURES"):
+            shutil.copy(tmp_path / f"{section}-{width}.png", folder)
