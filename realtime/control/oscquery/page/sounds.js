@@ -56,6 +56,7 @@ export function mount(panel, connection) {
 
   function showStatus(text = "") {
     const records = text.startsWith("recording ");
+    if (text.includes("is not recorded")) waits = false;
     record.setAttribute("aria-pressed", records);
     record.textContent = records ? "Stop" : "Record the input";
   }
@@ -88,7 +89,7 @@ export function mount(panel, connection) {
     if (!answer.ok) return;
     const clips = await answer.json();
     const fresh = clips.filter(({ key }) => !known.has(key));
-    if (waits && known.size + fresh.length && fresh.length === 1) { waits = false; use(fresh[0].name); }
+    if (waits && fresh.length === 1) { waits = false; use(fresh[0].name); }
     known = new Set(clips.map(({ key }) => key));
     list.replaceChildren(...clips.map(row));
     if (!clips.length) list.append(element("li", { class: "hint" }, "No sounds of your own yet."));
@@ -126,7 +127,7 @@ export function mount(panel, connection) {
       element("div", { class: "row" },
         button("Use", () => use(clip.name), { class: "use", "aria-label": `use ${clip.name}` }), cut,
         carefulButton("Remove", () => connection.send(address("remove"), clip.name), { "aria-label": `remove ${clip.name}` })));
-    shape();
+    requestAnimationFrame(shape); // once it is on the page, whose colours it takes
     return made;
   }
 }
