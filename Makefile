@@ -45,8 +45,8 @@ format: .venv/installed-dev
 
 .venv/installed-dev: .venv/installed
 	$(INSTALL) -e ".[dev]"
-	# The reference for captures, without its trainer's packages (some hundred megabytes that nothing here imports).
-	$(INSTALL) --no-deps neural-amp-modeler
+	# References for other people's models, without their trainers' packages, which nothing here imports.
+	$(INSTALL) --no-deps neural-amp-modeler nn-tilde
 	touch $@
 
 # Pins what is installed here, without what torch brings for one vendor's GPUs.

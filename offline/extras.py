@@ -28,6 +28,7 @@ PIP = {
     "pesto": "--no-deps pesto-pitch",
     "swift_f0": "--no-deps swift-f0",
     "nam": "--no-deps neural-amp-modeler wavio",
+    "nn_tilde": "--no-deps nn-tilde",
 }
 """What pip is asked for, by the module that is imported."""
 

@@ -8,6 +8,8 @@ from gramophone.presets.checks import PresetError
 
 MODELS = Path(__file__).parent / "models"
 SUFFIX = ".safetensors"
+SUFFIXES = (SUFFIX, ".ts")
+"""Of model files: Gramophone's own, and TorchScript in the form of nn~."""
 
 
 def model_names() -> list[str]:
@@ -21,9 +23,10 @@ def model_file(model: str, folder: Path | None = None) -> Path:
     Raises:
         PresetError: there is no such model.
     """
-    if not model.endswith(SUFFIX):
+    if not model.endswith(SUFFIXES):
         if model not in model_names():
-            known = ", ".join([f"a path that ends in {SUFFIX} (train one: gramophone train --help)", *model_names()])
+            paths = " or ".join(SUFFIXES)
+            known = ", ".join([f"a path that ends in {paths} (train one: gramophone train --help)", *model_names()])
             raise PresetError(f"no model {model[:80]!r}; expected {known}")
         return MODELS / f"{model}{SUFFIX}"
     path = (folder or Path()).absolute() / Path(model).expanduser()

@@ -33,7 +33,7 @@ PIP_NAMES = {
     "sklearn": "scikit-learn",
 }
 # Of these pip can install no extra (see `offline/extras.py`), or Debian has them.
-NO_EXTRA = {"resemblyzer", "webrtcvad", "torchcrepe", "pesto", "swift_f0", "nam"}
+NO_EXTRA = {"resemblyzer", "webrtcvad", "torchcrepe", "pesto", "swift_f0", "nam", "nn_tilde"}
 
 
 def _name(requirement):

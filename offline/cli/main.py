@@ -335,11 +335,18 @@ def models(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write sounds and a picture of the effect of its latents.")
     ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Let this TorchScript file (.ts), which is a program, run from now on.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """List the models that come with Gramophone, or show one with its data and scores."""
-    from gramophone.offline.commands.models import describe_model, describe_models
+    from gramophone.offline.commands.models import describe_model, describe_models, trust_model
 
+    if trust:
+        if not name or not name.endswith(".ts"):
+            raise typer.BadParameter("expected the path of a .ts file before it", param_hint="--trust")
+        trust_model(name)
     describe_model(name, out, json=json) if name else describe_models(json=json)
 
 

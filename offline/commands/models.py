@@ -39,13 +39,34 @@ def describe_model(name: str, out: Path | None, *, json: bool) -> None:
         CheckpointError: the file cannot be read.
     """
     path = model_file(name)
-    kind, card = kind_of(path), card_of(path)
+    kind, card = _header(path)
     written = _traversal(path, out) if out and kind == "vlae" and card.latents else []
     if json:
         print_json({"name": name, "kind": kind, **asdict(card), "written": [str(file) for file in written]})
     else:
         _show(name, kind, card)
         wrote(*written)
+
+
+def trust_model(name: str) -> None:
+    """Let a TorchScript file run from now on, after a trial.
+
+    Raises:
+        PresetError: there is no such file.
+        StageError: it is no model that the latent stage can play.
+    """
+    from gramophone.realtime.stages.latent.torchscript import trust
+
+    trust(model_file(name))
+
+
+def _header(path: Path) -> tuple[str, Card]:
+    """Return kind and card of a model file, without running anything that it holds."""
+    if path.suffix != ".ts":
+        return kind_of(path), card_of(path)
+    from gramophone.realtime.stages.latent.torchscript import KIND, trusted
+
+    return KIND, trusted(path).card()
 
 
 def _show(name: str, kind: str, card: Card) -> None:
@@ -70,7 +91,8 @@ def _facts(kind: str, card: Card) -> Mapping[str, str]:
         "speakers": ", ".join(card.speakers),
         "trained on": "; ".join(card.data),
         "licence": card.licence,
-        "steps": str(card.steps),
+        "steps": str(card.steps) if card.steps else "",
+        "settings of its own": ", ".join(card.notes.get("attributes", {})),
         "scores": "  ".join(f"{key} {value:.3f}" for key, value in card.scores.items()),
     }
 

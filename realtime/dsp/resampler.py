@@ -71,16 +71,17 @@ _ROLL_OFF = 0.91
 class Resampler:
     """Converts one channel from `from_rate` to `to_rate`, both in Hz; silence before the first sample.
 
-    Input sample `k` lies at the time `k / from_rate`, output sample `n` at `n / to_rate`.
+    Input sample `k` lies at the time `k / from_rate`, output sample `n` at `n / to_rate`. Between equal rates the sound
+    passes unchanged.
     """
 
     def __init__(self, from_rate: int, to_rate: int) -> None:
         ratio = Fraction(from_rate, to_rate)
         self._step, self._phases = ratio.numerator, ratio.denominator
         cutoff = min(1.0, float(1 / ratio))
-        self._reach = int(np.ceil(_REACH / cutoff))
+        self._reach = int(np.ceil(_REACH / cutoff)) if ratio != 1 else 0
         self._kernels = _kernels(self._phases, self._reach, cutoff)
-        self._past: Floats = np.zeros(2 * self._reach - 1, np.float32)
+        self._past: Floats = np.zeros(max(2 * self._reach - 1, 0), np.float32)
         self._taken = self._made = 0
         self.process(self._past[:0], 0)  # compiled now, not in the first block
 
@@ -100,6 +101,9 @@ class Resampler:
     def process(self, samples: Floats, frames: int) -> Floats:
         """Return the next output samples, `(frames,)`, given at least the `required_inputs` for them, `(samples,)`."""
         known = np.concatenate((self._past, samples))
+        if not self._reach:
+            self._taken, self._made, self._past = self._taken + len(samples), self._made + frames, known[frames:]
+            return known[:frames]
         first = self._taken - len(self._past)
         self._taken += len(samples)
         output = np.zeros(frames, np.float32)
@@ -131,6 +135,8 @@ def _interpolate(known: Floats, kernels: Floats, step: int, made: int, first: in
 
 def _kernels(phases: int, reach: int, cutoff: float) -> NDArray[np.float32]:
     """Return the weights of `2 * reach` input samples for each phase between two of them, `(2 * reach, phases)`."""
+    if not reach:
+        return np.zeros((0, 1), np.float32)
     distance = np.arange(phases) / phases - np.arange(1 - reach, reach + 1)[:, None]
     window = np.i0(_BETA * np.sqrt(np.clip(1 - (distance / reach) ** 2, 0, None))) / np.i0(_BETA)
     kernels = np.sinc(distance * cutoff * _ROLL_OFF) * window

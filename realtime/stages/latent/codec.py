@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from gramophone.models.checkpoint import Card, CheckpointError, card_of, kind_of, load, numbers_of
 from gramophone.models.parameters import Value
 from gramophone.realtime.stage import StageError
+from gramophone.realtime.stages.latent.torchscript import KIND, trusted
 
 if TYPE_CHECKING:
     from gramophone.realtime.kernels.arrays import Floats
@@ -88,7 +89,10 @@ class LatentModel:
 
     @staticmethod
     def of(path: Path) -> LatentModel:
-        """Return the header of a checkpoint file."""
+        """Return the header of a checkpoint file, or what is known of a TorchScript file that has been trusted."""
+        if path.suffix == ".ts":
+            found = trusted(path)
+            return LatentModel(path, KIND, found.latents, found.card())
         try:
             kind = kind_of(path)
             if kind not in _CODECS:
@@ -110,6 +114,10 @@ class LatentModel:
         Raises:
             StageError: the weights do not fit, or the card's hop differs from the model's.
         """
+        if self.kind == KIND:
+            from gramophone.realtime.stages.latent.torchscript_codec import TorchScriptCodec
+
+            return TorchScriptCodec(self.path, trusted(self.path))
         try:
             network, _ = load(self.path, self.kind)
         except CheckpointError as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gramophone.models.parameters import Parameter, grouped
@@ -61,6 +63,7 @@ _STYLE = (
     AIR,
     GATE,
 )
+_ATTRIBUTE_REACH = 100.0
 (_SIMILARITY,) = grouped(
     "voice", Parameter("likeness", 0.0, "how far the latents move to the speaker's statistics", smoothing_ms=50)
 )
@@ -110,7 +113,21 @@ def parameters_of(kind: str, card: Card, latents: int) -> tuple[Parameter, ...]:
     pairs = zip(latent_names(card, latents), descriptions, strict=True)
     dimensions = (knob for pair in pairs for knob in _dimension(*pair))
     similarity = (_SIMILARITY,) if MOMENTS in card.notes else ()
+    if kind == "torchscript":  # any sound: what is no voice is not lowered
+        style = tuple(replace(knob, default=0.0) if knob is GATE else knob for knob in _STYLE)
+        return *style, *dimensions, *attribute_knobs(card.notes["attributes"]).values()
     return *speaker_knobs(card.speakers), *similarity, *_STYLE, *dimensions, *_BY_KIND[kind]
+
+
+def attribute_knobs(attributes: Mapping[str, float | bool]) -> dict[str, Parameter]:
+    """Return the parameter for each setting of a TorchScript model's own; they do not say what range they have."""
+    knobs = {}
+    for name, value in attributes.items():
+        knob = "own-" + "-".join(re.findall("[a-z0-9]+", name.lower()))
+        reach = max(_ATTRIBUTE_REACH, abs(float(value)))
+        default = value if isinstance(value, bool) else float(value)
+        knobs[name] = Parameter(knob, default, f"the model's own setting {name}", range=(-reach, reach), smoothing_ms=0)
+    return knobs
 
 
 def latent_names(card: Card, latents: int) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 [[stages]]
 name = "voice"
 kind = "latent"
-model = "vlae"             # one of Gramophone's models by name, or a .safetensors file beside the preset
+model = "vlae"             # one of Gramophone's models by name, or a .safetensors or .ts file beside the preset
 clip = "choir.flac"        # the style that the latents are moved to
 speaker = "anna"
 z1-brightness = 0.5        # offset of the first latent, if that is its name
@@ -25,7 +25,7 @@ import numpy as np
 
 from gramophone.models.checkpoint import numbers_of
 from gramophone.models.parameters import Value
-from gramophone.presets.models import SUFFIX
+from gramophone.presets.models import SUFFIXES
 from gramophone.realtime.dsp.smoothing import Fade, Ramps
 from gramophone.realtime.stage import Audio, Format, Keys, StageError
 from gramophone.realtime.stages.background import Background, BackgroundStage
@@ -64,7 +64,7 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         name = str(values.get("model", ""))
         model = LatentModel.of(model_path(name, folder))
         _stored(values, model)
-        settings = {"model": str(model.path) if name.endswith(SUFFIX) else name}
+        settings = {"model": str(model.path) if name.endswith(SUFFIXES) else name}
         _saved_target(values, model)
         settings |= {name: str(values[name]) for name in ("stored", "met") if name in values}
         return Keys(
