@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gramophone.models.checkpoint import Card, CheckpointError, card_of, kind_of, load, numbers_of
 from gramophone.models.parameters import Value
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gramophone.realtime.kernels.arrays import Floats
 
 _CODECS = {
+    KIND: "gramophone.realtime.stages.latent.torchscript_codec:TorchScriptCodec",
     "vlae": "gramophone.realtime.stages.latent.vlae_codec:VLAECodec",
     "voice": "gramophone.realtime.stages.latent.voice_codec:VoiceCodec",
 }
@@ -114,15 +115,13 @@ class LatentModel:
         Raises:
             StageError: the weights do not fit, or the card's hop differs from the model's.
         """
-        if self.kind == KIND:
-            from gramophone.realtime.stages.latent.torchscript_codec import TorchScriptCodec
-
-            return TorchScriptCodec(self.path, trusted(self.path))
-        try:
-            network, _ = load(self.path, self.kind)
-        except CheckpointError as error:
-            raise StageError(str(error)) from None
-        _require_same(self.path, "hop", self.card.hop, cast(Any, network).shape.hop)
+        network: Any = self.path  # of TorchScript: loaded by the codec, which needs it more than once
+        if self.kind != KIND:
+            try:
+                network, _ = load(self.path, self.kind)
+            except CheckpointError as error:
+                raise StageError(str(error)) from None
+            _require_same(self.path, "hop", self.card.hop, network.shape.hop)
         module, _, name = _CODECS[self.kind].partition(":")
         codec: Codec = getattr(importlib.import_module(module), name)(network, self.card, device)
         return codec

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from gramophone.models.checkpoint import Card
 from gramophone.models.parameters import Value
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stage import StageError
 from gramophone.realtime.stages.latent.codec import Frame, Series
 from gramophone.realtime.stages.latent.parameters import attribute_knobs
-from gramophone.realtime.stages.latent.torchscript import TorchScriptModel
+from gramophone.realtime.stages.latent.torchscript import trusted
 
 _LOG = logging.getLogger(__name__)
 _WARM_UP = 3
@@ -31,8 +32,9 @@ class TorchScriptCodec:
 
     deferral_s = 0.0
 
-    def __init__(self, path: Path, model: TorchScriptModel) -> None:
-        self._path, self._form = path, model
+    def __init__(self, path: Path, card: Card, device: str) -> None:
+        self._path, self._form = path, trusted(path)
+        model = self._form
         self.rate, self.hop, self.delay = model.rate, model.hop, model.delay
         self._attributes = {knob.name: name for name, knob in attribute_knobs(model.attributes).items()}
         self._set: dict[str, Value] = {}
