@@ -1,6 +1,7 @@
 // Devices: what it plays on, with which delay, and which inputs and outputs the channels have.
 
-import { element } from "./elements.js";
+import { element, words } from "./elements.js";
+import { learnable } from "./learn.js";
 import { button, select, useStyle } from "./panels.js";
 
 const PARTS = [["block", "collecting a block"], ["work", "the time to work on it"], ["stages", "the stages' own"], ["device", "the device's buffer"]];
@@ -19,7 +20,8 @@ export function mount(panel, connection) {
       element("section", { class: "card" },
         element("h2", {}, "Inputs and outputs"),
         element("p", { class: "hint" }, "For each channel, counted from 1: 1,2 is straight, 1,1 one input on both, 1+2,0 a sum and none."),
-        route("inputs", "Inputs that feed the channels"), route("outputs", "Outputs that the channels play on")));
+        route("inputs", "Inputs that feed the channels"), route("outputs", "Outputs that the channels play on")),
+      ...(connection.node("midi/learn") ? [actions()] : []));
     if (has && !scanned) { scanned = true; connection.send(connection.node("device/scan").FULL_PATH); }
   });
 
@@ -51,6 +53,20 @@ export function mount(panel, connection) {
   function midi() {
     return element("section", { class: "card" }, element("h2", {}, "MIDI"),
       choice("midi", "Inputs that are open", (value) => ({ all: "all of them", none: "none" })[value] ?? value));
+  }
+
+  // Every action and switch, with its key and the control that has learned it.
+  function actions() {
+    const rows = Object.entries(connection.tree)
+      .filter(([name, node]) => node.TYPE && connection.node(`midi/control/${name}`))
+      .map(([name, node]) => element("tr", {},
+        element("th", { scope: "row", title: node.DESCRIPTION }, words(name)),
+        element("td", {}, ...(node.TAGS ?? []).map((tag) => element("kbd", {}, tag.replace("key ", "")))),
+        element("td", {}, learnable(name, connection, watches))));
+    return element("section", { class: "card actions" },
+      element("h2", {}, "Keys and MIDI"),
+      element("p", { class: "hint" }, "The keys of this page, and the MIDI control of each action: press learn, then move it."),
+      element("table", { class: "parts" }, element("tbody", {}, ...rows)));
   }
 
   function choice(name, label, words = (value) => value) {

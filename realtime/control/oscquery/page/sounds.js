@@ -7,6 +7,7 @@ import { button, carefulButton, progressLine, select, useStyle } from "./panels.
 const SECONDS = ["10", "20", "30"];
 const WIDTH = 480;
 const HEIGHT = 96;
+const STEP = 0.05; // seconds
 
 /** Fill the panel. */
 export function mount(panel, connection) {
@@ -99,7 +100,7 @@ export function mount(panel, connection) {
     const whole = clip.seconds;
     const canvas = element("canvas", { width: WIDTH, height: HEIGHT, role: "img", "aria-label": `waveform of ${clip.name}, ${whole.toFixed(1)} s` });
     const ends = [0, whole].map((value, index) => {
-      const made = element("input", { type: "range", min: 0, max: whole, step: 0.05, "aria-label": `${clip.name}: ${index ? "end" : "start"} of the cut, in seconds` });
+      const made = element("input", { type: "range", min: 0, max: whole, step: STEP, "aria-label": `${clip.name}: ${index ? "end" : "start"} of the cut, in seconds` });
       made.value = value;
       made.oninput = () => shape();
       return made;
@@ -108,7 +109,7 @@ export function mount(panel, connection) {
     const shape = () => {
       const [from, to] = ends.map(({ value }) => Number(value));
       draw(canvas, clip.waveform, from / whole, to / whole);
-      cut.disabled = to - from < 0.3 || (from === 0 && to === whole);
+      cut.disabled = to - from < 0.3 || (from === 0 && to > whole - STEP);
       cut.textContent = cut.disabled ? "Cut" : `Cut to ${(to - from).toFixed(1)} s`;
     };
     const name = element("input", { "aria-label": "name", maxlength: 60, autocomplete: "off", spellcheck: "false" });

@@ -332,3 +332,21 @@ def test_a_control_is_learned_by_osc_from_a_real_device_and_saved(peer, tmp_path
         setup.saved()
         assert load("with-knobs").midi == ()
         assert not setup.errors
+
+
+@pytest.mark.peer
+def test_inputs_are_chosen_while_they_are_open(peer):
+    peer("plug", "pads")
+    peer("plug", "keys")
+    controller_map = ControllerMap(controller(), mappings=())
+    with midi_controls(controller_map, backend=BACKEND) as controls:
+        until(lambda: plugged(controls, "pads") and plugged(controls, "keys"))
+        (chosen,) = [name for name in controls.present if name.startswith("keys")]
+        controls.choose((chosen,))
+        until(lambda: not plugged(controls, "pads") and plugged(controls, "keys"))
+        assert any(name.startswith("pads") for name in controls.present)
+        controls.choose(())
+        until(lambda: not plugged(controls, "keys"))
+        controls.choose(None)
+        until(lambda: plugged(controls, "pads") and plugged(controls, "keys"))
+    assert controller_map.errors == {}
