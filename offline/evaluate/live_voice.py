@@ -44,6 +44,8 @@ _PEOPLE = (*UNSEEN, *JUDGES)
 _ENGLISH, _OTHERS = "english", ("french", "italian", "moscow", "big-fish")
 _SPOKEN_BEFORE_S = 10.0
 _REFERENCES, _PHRASES = 20, 10
+_JUDGED_BY = 12
+"""Recordings that a judge knows a speaker by."""
 _SHORTEST_S, _LONGEST_S = 2.0, 6.0
 
 
@@ -76,10 +78,13 @@ class LiveCases:
                 references[folder.name], self.clips[folder.name] = said[::2], clip_of(said[1::2], seconds)
         self.clips = {name: clip for name, clip in self.clips.items() if not targets or name in targets}
         wanted = {*self.clips, _ENGLISH, *_OTHERS}
-        self.judge = ReferenceSpeakers({name: own for name, own in references.items() if name in wanted}, RATE)
+        self.judge = ReferenceSpeakers(
+            {name: own[:_JUDGED_BY] for name, own in references.items() if name in wanted}, RATE
+        )
         self.before = {name: clip_of(training_of(known, name), _SPOKEN_BEFORE_S) for name in (_ENGLISH, *_OTHERS)}
         self.octaves = {name: _octaves(parts) for name, parts in (self.clips | self.before).items()}
-        self.phrases = {}
+        self._phrases: dict[tuple[str, int], LivePhrase] = {}
+        self._recordings = {}
         for name in (_ENGLISH, *_OTHERS):
             own = [
                 recording
@@ -89,19 +94,23 @@ class LiveCases:
                 and recording.heard.frames <= _LONGEST_S * RATE
                 and (name != _ENGLISH or recording.found.text)
             ]
-            self.phrases[name] = [
-                _phrase(name, sound(recording), recording.found.text if name == _ENGLISH else "")
-                for recording in spread_evenly(own, _PHRASES)
-            ]
+            self._recordings[name] = spread_evenly(own, _PHRASES)
 
     def pairs(self, english: int) -> Iterator[tuple[LivePhrase, str]]:
         """Yield phrases with whom they are converted to: so many English ones a target, one of each other source."""
         for number, target in enumerate(self.clips):
-            own = self.phrases[_ENGLISH]
             for index in range(english):
-                yield own[(number * english + index) % len(own)], target
+                yield self._phrase(_ENGLISH, number * english + index), target
             for name in _OTHERS:
-                yield self.phrases[name][number % len(self.phrases[name])], target
+                yield self._phrase(name, number), target
+
+    def _phrase(self, name: str, number: int) -> LivePhrase:
+        """Return a source's phrase, measured once."""
+        key = name, number % len(self._recordings[name])
+        if key not in self._phrases:
+            recording = self._recordings[name][key[1]]
+            self._phrases[key] = _phrase(name, sound(recording), recording.found.text if name == _ENGLISH else "")
+        return self._phrases[key]
 
     def judged(self, convert: Convert, english: int) -> Iterator[ScoredConversion]:
         """Yield each conversion's figures."""
