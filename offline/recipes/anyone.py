@@ -72,6 +72,7 @@ def fitted(encoder: ContentEncoder, card: Card, size: int) -> tuple[Anyone, Card
         data=card.data,
         licence=card.licence,
         steps=card.steps,
+        scores=card.scores,
         notes={IDENTITY: _identity(whole)},
     )
 

@@ -17,10 +17,11 @@ LONGEST_S = 300.0
 _LEVEL = 0.1
 """RMS of the loudest fifth of a clip's frames, as it is heard: -20 dBFS."""
 
+ENOUGH_S = 15.0
 _EXPECTATIONS = (
-    (60.0, "as near as it gets; more adds little"),
-    (15.0, "enough for a good likeness"),
-    (4.0, "a likeness; 20 s are nearer"),
+    (60.0, "plenty"),
+    (ENOUGH_S, "enough"),
+    (4.0, "little; 20 s say more of the voice"),
 )
 _WHISPERED, _SUNG_OCTAVES, _APART_OCTAVES, _LEAST_FRAMES = 0.25, 2.0, 0.6, 100
 _QUIET_DB, _NARROW_HZ = 20.0, 4200.0
@@ -65,7 +66,7 @@ def _expected(seconds: float) -> str:
     for least, what in _EXPECTATIONS:
         if seconds >= least:
             return f"{seconds:.1f} s of speech: {what}"
-    return f"{seconds:.1f} s of speech: the pitch and the colour of the voice; say 20 s for more"
+    return f"{seconds:.1f} s of speech: hardly more than pitch and colour; give it 20 s"
 
 
 def _is_two(octaves: Floats) -> bool:

@@ -182,6 +182,6 @@ def _found(model: Anyone, card: Card, text: str, kept: str) -> Found:
     if not text:
         return (None,)
     target = target_of(model, card, text)
-    for words in target.words:
+    for words in target.warnings:
         _LOG.warning("voice: %s: %s", target.clip, words)
     return (target,)

@@ -18,7 +18,7 @@ from gramophone.presets.voices import SUFFIX, found_voice
 from gramophone.realtime.dsp.resampler import read_clip
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stage import StageError
-from gramophone.realtime.stages.voice.clip import LONGEST_S, described, speech_in
+from gramophone.realtime.stages.voice.clip import ENOUGH_S, LONGEST_S, described, speech_in
 
 IDENTITY = "identity"
 """The key of a card's notes that says which model a voice was enrolled with."""
@@ -34,6 +34,11 @@ class EnrolledTarget:
     seconds: float
     words: tuple[str, ...]
     voice: VoiceMap
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to say about the clip while it plays: what is wrong with it, and that it is short."""
+        return self.words if self.seconds < ENOUGH_S else self.words[1:]
 
     def to_text(self) -> str:
         """Return the target as one line of text, for a preset."""
