@@ -23,6 +23,7 @@ from gramophone.realtime.stages.effects.table import EFFECTS, REFUSED
 _LOADED = {
     "denoise": "gramophone.realtime.stages.denoise.stage:DenoiseStage",
     "latent": "gramophone.realtime.stages.latent.stage:LatentStage",
+    "mosaic": "gramophone.realtime.stages.mosaic.stage:MosaicStage",
     "nam": "gramophone.realtime.stages.nam.stage:NamStage",
     "plugin": "gramophone.realtime.stages.plugins.stage:PluginStage",
     "style": "gramophone.realtime.stages.style.stage:StyleStage",

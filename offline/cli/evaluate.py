@@ -28,6 +28,17 @@ def evaluate_style(
     run(out, json=json, which=pairs)
 
 
+@evaluate.command("mosaic")
+def evaluate_mosaic(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for table and picture.")] = Path("out/evaluate"),
+    json: JsonOption = False,
+) -> None:
+    """Evaluate the mosaic stage, beside the style stage, on pairs of real recordings that it was not tuned on."""
+    from gramophone.offline.evaluate.mosaic import run
+
+    run(out, json=json)
+
+
 @evaluate.command("wavenet")
 def evaluate_wavenet(
     models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Models, or the folders of their runs.")],

@@ -1,6 +1,7 @@
 """Which recordings judge the style stage: pairs of content and style, and English speech for counting words.
 
-All are held out. They come in two sets that share no recording: `dev` to tune on, `test` for the figures. A pair is
+All are held out. They come in sets that share no recording: `dev` to tune on, `test` for the figures; `mosaic`, of
+other pieces again, for the figures of the mosaic stage, which was tuned on pieces of `dev`. A pair is
 fit for judging when its style recording is clearly closer to itself than to the content; that was looked at before any
 output was made, for both taggers.
 """
@@ -18,6 +19,8 @@ from gramophone.offline.data.mono_audio import Sound
 
 RATE = 48_000
 SETS = ("dev", "test")
+_HALVES = {"dev": 0, "test": 1, "mosaic": 1}
+"""Which half of the held-out speech each set has."""
 
 _CONTENT_S, _STYLE_S, _MORE_S = 10.0, 25.0, 10.0
 _READING_S = 30.0
@@ -53,6 +56,20 @@ PAIRS = {
         sectoid/Escape from chaosland/guitar@30   wesnoth/the_dangerous_symphony@20
         singularity/Orbital Elevator@40   wesnoth/breaking_the_chains@20
         """,
+    "mosaic": """
+        wesnoth/frantic@20            singularity/Inevitable@30
+        singularity/Deprecation@40    wesnoth/legends_of_the_north@20
+        wesnoth/underground@20        muldjord/internal_degeneration/song@30
+        wesnoth/vengeful@20           wesnoth/elf-land@10
+        singularity/Media Threat@30   wesnoth/northern_mountains@20
+        muldjord/chaos_god/guitar@30  wesnoth/revelation@20
+        sectoid/Feelings/guitar@30    singularity/Enemy Unknown@30
+        wesnoth/knolls@20             sectoid/Metal madness/song@40
+        english@50                    wesnoth/siege_of_laurelmor@20
+        italian@60                    singularity/Advanced Simulacra@30
+        russian@60                    wesnoth/wanderer@15
+        french@50                     wesnoth/the_king_is_dead@20
+        """,
 }
 """Content and style, each as voice or piece `@` the second to start from."""
 
@@ -87,7 +104,7 @@ class Reading:
 
 
 def load_pairs(which: str) -> Iterator[Pair]:
-    """Yield the pairs of `dev` or `test` in order.
+    """Yield the pairs of `dev`, `test` or `mosaic` in order.
 
     Raises:
         CorporaError: the recordings are not there.
@@ -129,7 +146,7 @@ def _cut(spot: str, which: str, seconds: float) -> Sound:
 def _speech(voice: str, which: str) -> Iterator[tuple[str, Sound]]:
     """Yield name and sound of a voice's held-out recordings; the next bit of the checksum tells dev from test."""
     for name, path in recordings(voice).items():
-        if is_held_out(name) and zlib.crc32(name.encode()) // 4 % 2 == SETS.index(which):
+        if is_held_out(name) and zlib.crc32(name.encode()) // 4 % 2 == _HALVES[which]:
             sound = load(path, RATE)
             if len(sound) >= _SHORTEST_S * RATE:
                 yield name, sound

@@ -129,6 +129,6 @@ def load_method(name: str) -> type[TransferMethod]:
         StyliseError: there is no such method.
     """
     if name not in METHODS:
-        raise StyliseError(f"method {name!r}: expected one of live, {', '.join(METHODS)}")
+        raise StyliseError(f"method {name!r}: expected one of live, mosaic, {', '.join(METHODS)}")
     module, _, kind = METHODS[name].partition(":")
     return cast("type[TransferMethod]", getattr(importlib.import_module(module), kind))

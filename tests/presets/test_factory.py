@@ -18,7 +18,7 @@ README = CLIPS.parent / "README.md"
 CLIP_FILES = sorted(CLIPS.iterdir())
 LARGEST, LARGEST_TOGETHER = 1_000_000, 6_000_000
 LARGEST_MODEL = 12_000_000
-MODELLED = ("style", "wavenet")
+MODELLED = ("mosaic", "style", "wavenet")
 """Kinds of stages that make another sound of what comes in."""
 LICENCES = {"CC0-1.0", "CC-BY-3.0", "CC-BY-SA-3.0", "MIT"}
 

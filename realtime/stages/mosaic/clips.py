@@ -1,0 +1,130 @@
+"""The clips that a mosaic is made of: their sound, and the dictionary of their atoms for the compiled kernels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+
+from gramophone.models.parameters import Value
+from gramophone.models.style.mosaic import BANDS_PER_SEMITONE, MOST_SEMITONES, Atoms, MosaicLayout, keys, learn
+from gramophone.realtime.dsp.resampler import read_clip
+from gramophone.realtime.kernels.arrays import Floats, packed
+from gramophone.realtime.kernels.jit import jit
+from gramophone.realtime.stage import Audio
+from gramophone.realtime.stages.mosaic.matching import Dictionary
+
+_F = np.float32
+LONGEST_S = 60.0
+"""Seconds of a clip that are used."""
+_AFTER = 4
+_FASTEST = 2.0 ** ((MOST_SEMITONES + 1) / 12)
+CLIPS = ("clip", "clip2")
+compiled = partial(jit, forceinline=False)
+
+
+@dataclass(frozen=True)
+class MosaicClips:
+    """The clips in use: `sounds`, both `(C, T)` with room around them, and their atoms; no dictionary without sound."""
+
+    dictionary: Dictionary | None
+    sounds: tuple[Audio, Audio]
+    before: int
+
+    @staticmethod
+    def learn(layout: MosaicLayout, channels: int, values: Mapping[str, Value]) -> MosaicClips:
+        """Analyse the clips that `values` name, for so many channels.
+
+        Raises:
+            StageError: a clip cannot be read.
+        """
+        before = math.ceil(_FASTEST * len(layout.window)) + _AFTER
+        found: list[tuple[Audio, Atoms | None]] = []
+        with torch.inference_mode():
+            for name in CLIPS:
+                sound = _read(str(values[name]), layout.rate)
+                found.append((_placed(sound, channels, before), learn(layout, torch.from_numpy(sound))))
+            dictionary = _dictionary(
+                [atoms for _, atoms in found], [sound.shape[1] - before - _AFTER for sound, _ in found]
+            )
+        return MosaicClips(dictionary, (found[0][0], found[1][0]), before)
+
+    @property
+    def both(self) -> tuple[bool, bool]:
+        """Whether either clip has atoms."""
+        if self.dictionary is None:
+            return False, False
+        first, second, end = self.dictionary.starts
+        return bool(second > first), bool(end > second)
+
+
+def _read(clip: str, rate: int) -> Audio:
+    if not clip:
+        return np.zeros((1, 1), np.float32)
+    return np.ascontiguousarray(read_clip(clip, rate)[:, : round(LONGEST_S * rate)])
+
+
+def _placed(sound: Audio, channels: int, before: int) -> Audio:
+    """Return a clip's sound for so many channels, with silence around it."""
+    sound = sound.mean(0, keepdims=True) if channels == 1 else sound[np.arange(channels) % len(sound)]
+    return np.ascontiguousarray(np.pad(sound, ((0, 0), (before, _AFTER))), np.float32)
+
+
+def _dictionary(clips: list[Atoms | None], lengths: list[int]) -> Dictionary | None:
+    known = [atoms for atoms in clips if atoms]
+    if not known:
+        return None
+    spectra = torch.cat([atoms.spectra for atoms in known])
+    key = packed(keys(spectra))
+    numbers = np.repeat([i for i, atoms in enumerate(clips) if atoms], [len(atoms.ends) for atoms in known])
+    counts = [len(atoms.ends) if atoms else 0 for atoms in clips]
+    mean = torch.stack([(atoms or known[0]).mean for atoms in clips])
+    return Dictionary(
+        packed(spectra),
+        key,
+        packed(keys(spectra, blurred=True)),
+        _norms(key, spectra.shape[1]),
+        np.concatenate([atoms.ends.double().numpy() for atoms in known]),
+        numbers.astype(np.int64),
+        packed(torch.cat([atoms.amplitudes for atoms in known])),
+        packed(torch.cat([atoms.attacks for atoms in known])),
+        np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+        packed(mean),
+        np.asarray(lengths, np.float64),
+    )
+
+
+def _norms(key: Floats, bands: int) -> Floats:
+    """Return the norms of what is left of each key when it is shifted, `(A, 2 * margin + 1)`."""
+    margin = BANDS_PER_SEMITONE * MOST_SEMITONES + 1
+    energy = np.cumsum(np.pad(key.astype(np.float64) ** 2, ((0, 0), (1, 0))), axis=1)
+    starts = margin - np.arange(-margin, margin + 1)
+    inside = energy[:, starts + bands] - energy[:, starts]
+    whole = energy[:, -1:]
+    # What falls off the ends counts as a misfit.
+    return np.ascontiguousarray(np.sqrt(np.maximum(inside, 0.25 * whole) + 1e-12).astype(np.float32))
+
+
+@compiled
+def read_grain(sound: Audio, before: int, end: float, stride: float, amount: float, into: Audio) -> None:
+    """Add a grain that ends before sample `end` of a clip, read `stride` samples a sample, to `into` `(C, N)`.
+
+    Between samples: cubic Hermite interpolation (Catmull and Rom 1974).
+    """
+    length = into.shape[1]
+    first = before + end - 1.0 - (length - 1) * stride
+    for channel in range(len(into)):
+        line = sound[channel]
+        for i in range(length):
+            place = first + i * stride
+            at = int(place)
+            x = _F(place - at)
+            a, b, c, d = line[at - 1], line[at], line[at + 1], line[at + 2]
+            slope, later = _F(0.5) * (c - a), _F(0.5) * (d - b)
+            into[channel, i] += _F(amount) * (
+                b + x * (slope + x * (_F(3) * (c - b) - _F(2) * slope - later + x * (slope + later - _F(2) * (c - b))))
+            )

@@ -1,0 +1,407 @@
+"""How a frame of content and the grains found for it become one frame of sound.
+
+The tune is the content itself: its partials stay where they are, their envelope becomes that of the grains, and within
+it each partial is raised or lowered towards the grains' spectrum. The texture is the grains' own sound. Both follow the
+content's level, band by band, in frames as short as the latency allows, so that attacks and pauses stay where they are.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gramophone.models.style.mosaic import LEVEL_BANDS, Filters, MosaicLayout
+from gramophone.realtime.kernels.arrays import Floats, packed, zeros
+from gramophone.realtime.kernels.jit import jit
+from gramophone.realtime.stage import Audio
+from gramophone.realtime.stages.mosaic.frames import Complex
+
+Whole = NDArray[np.int64]
+compiled = partial(jit, forceinline=False)
+fast = partial(jit, forceinline=False, reassociate=True)
+
+_F = np.float32
+_TINY = 1e-12
+_SLOW_S, _MEAN_S, _SHARES_S, _LEVEL_S, _ONSET_GAP_S = 0.25, 4.0, 0.1, 1.0, 0.06
+_MOST_BOOST, _MOST_CUT = 16.0, 1e-4
+"""Powers by which a band of the content may be raised (12 dB) and lowered."""
+_MOST_FINE, _LEAST_FINE = 100.0, 1e-3
+"""The same for a single bin, within its band."""
+_FINE_SETTLING = 0.5
+_MOST_SWELL, _LEAST_SWELL = 30.0, 1e-5
+"""Level of a band, relative to its slow mean."""
+_MOST_OVER = 0.9
+"""How far above the content's level, in powers of ten, the clip's own may lift the texture while the content sounds."""
+_GATE = 1e-4
+"""Power relative to the usual; what is quieter is no part of it."""
+_MAKEUP = (0.25, 4.0)
+_EQUALISED = (0.01, 100.0)
+_ONSET = 0.6
+"""Mean rise over the bands, in nats of power from one hop to the next, from which on something begins."""
+_PAUSE = 1e-6
+"""Power relative to the running mean of frames; below it is a pause, of which nothing is learnt."""
+
+
+class Shape(NamedTuple):
+    """Constants.
+
+    Filters `(bands, F)` with their spans; `below` `(F,)` and `share` `(F,)` place each bin between two level bands;
+    `blur` `(B, B)`; the holds of one-pole means, by frame; `gap` in frames between beginnings.
+    """
+
+    notes: Floats
+    note_spans: Whole
+    levels: Floats
+    level_spans: Whole
+    widths: Floats
+    short_levels: Floats
+    short_spans: Whole
+    below: Whole
+    share: Floats
+    blur: Floats
+    hold_slow: float
+    hold_mean: float
+    hold_shares: float
+    hold_level: float
+    gap: int
+
+
+class Memory(NamedTuple):
+    """State and work space.
+
+    `mean` `(B,)` of the content's magnitudes; `content` and `grains` `(3, J)`: levels now, slow means, and envelopes of
+    the long frame; `gains` `(2, J)` of tune and texture; `magnitude`, `texture`, `fine`, `place` `(F,)`; `bands` and
+    `ratio` `(B,)`; `shares` `(C,)`; `short` `(F_short,)`; `sums` `(8,)`: power in, power out, frames since something
+    began, the gain of the hop before, power of the frames, slow levels of content and texture, the content's usual
+    level.
+    """
+
+    mean: Floats
+    content: Floats
+    grains: Floats
+    gains: Floats
+    magnitude: Floats
+    texture: Floats
+    fine: Floats
+    place: Floats
+    bands: Floats
+    ratio: Floats
+    shares: Floats
+    sums: Floats
+    short: Floats
+
+
+class Amounts(NamedTuple):
+    """The parameters in a frame.
+
+    `strength`; `grains`, the texture's share of the power; `fine`, how far partials go to the grains' spectrum;
+    `tuned`, how far grains keep to the content's partials; `onsets`, how far levels follow it; `gain`, a factor.
+    """
+
+    strength: float
+    grains: float
+    fine: float
+    tuned: float
+    onsets: float
+    gain: float
+
+
+def shape_of(layout: MosaicLayout, blur: Floats) -> Shape:
+    """Return the constants of a layout."""
+    levels = packed(layout.levels.weights)
+    below = np.minimum(levels.argmax(0), LEVEL_BANDS - 2).astype(np.int64)
+    bins = np.arange(levels.shape[1])
+    # The largest of two weights may be the upper one's.
+    below -= (below > 0) & (levels[np.maximum(below - 1, 0), bins] > 0) & (levels[below + 1, bins] <= 0)
+    slow, mean, shares, level = (
+        math.exp(-layout.hop / layout.rate / seconds) for seconds in (_SLOW_S, _MEAN_S, _SHARES_S, _LEVEL_S)
+    )
+    notes, note_spans = _filters(layout.notes)
+    long, long_spans = _filters(layout.levels)
+    short, short_spans = _filters(layout.short_levels)
+    return Shape(
+        notes,
+        note_spans,
+        long,
+        long_spans,
+        np.maximum(levels.sum(1), _F(1)),
+        short,
+        short_spans,
+        below,
+        np.ascontiguousarray(levels[below + 1, bins]),
+        blur,
+        slow,
+        mean,
+        shares,
+        level,
+        max(round(_ONSET_GAP_S * layout.rate / layout.hop), 1),
+    )
+
+
+def memory_of(shape: Shape, channels: int) -> Memory:
+    """Return the state of silence."""
+    bins, bands = shape.notes.shape[1], len(shape.notes)
+    fine = zeros(bins)
+    fine[:] = 1
+    sums = zeros(8)
+    sums[3] = 1
+    shares = zeros(channels)
+    shares[:] = 1
+    return Memory(
+        zeros(bands),
+        zeros(3, LEVEL_BANDS),
+        zeros(3, LEVEL_BANDS),
+        zeros(2, LEVEL_BANDS),
+        zeros(bins),
+        zeros(bins),
+        fine,
+        fine.copy(),
+        zeros(bands),
+        zeros(bands),
+        shares,
+        sums,
+        zeros(shape.short_levels.shape[1]),
+    )
+
+
+def _filters(filters: Filters) -> tuple[Floats, Whole]:
+    return packed(filters.weights), filters.spans.numpy().astype(np.int64)
+
+
+@fast
+def _powers(spectra: Complex, into: Floats) -> None:
+    """Write the mean power over channels of spectra `(C, F)`."""
+    channels = len(spectra)
+    for i in range(len(into)):
+        total = _F(0)
+        for channel in range(channels):
+            value = spectra[channel, i]
+            total += value.real * value.real + value.imag * value.imag
+        into[i] = total / channels
+
+
+@fast
+def _filtered(weights: Floats, spans: Whole, values: Floats, into: Floats) -> None:
+    """Write the bands of `values`."""
+    for band in range(len(spans)):
+        total = _F(0)
+        for i in range(spans[band, 0], spans[band, 1]):
+            total += weights[band, i] * values[i]
+        into[band] = total
+
+
+@fast
+def _sum(values: Floats) -> Any:
+    total = _F(0)
+    for i in range(len(values)):
+        total += values[i]
+    return total
+
+
+@compiled
+def look(shape: Shape, memory: Memory, spectra: Complex, short: Complex, target: Floats, frozen: bool) -> bool:
+    """Measure a frame of content, spectra `(C, F)` and short ones; return whether something begins in it.
+
+    Its magnitudes in notes' bands, brought to the long-term spectrum `target` `(B,)`, are left in `bands`.
+    """
+    _powers(short, memory.short)
+    content = memory.content
+    for band in range(LEVEL_BANDS):
+        content[2, band] = content[0, band]
+    _filtered(shape.short_levels, shape.short_spans, memory.short, content[0])
+    rise = 0.0
+    for band in range(LEVEL_BANDS):
+        content[0, band] += _F(_TINY)
+        rise += max(math.log(content[0, band] / (content[2, band] + 0.01 * content[1, band] + _TINY)), 0.0)
+        content[1, band] = content[0, band] + (content[1, band] - content[0, band]) * _F(shape.hold_slow)
+    memory.sums[2] += _F(1)
+    onset = rise > _ONSET * LEVEL_BANDS and memory.sums[2] >= shape.gap
+    if onset:
+        memory.sums[2] = _F(0)
+    _powers(spectra, memory.magnitude)
+    power = _sum(memory.magnitude)
+    for i in range(len(memory.magnitude)):
+        memory.magnitude[i] = math.sqrt(memory.magnitude[i])
+    _filtered(shape.notes, shape.note_spans, memory.magnitude, memory.bands)
+    usual = memory.sums[4]
+    memory.sums[4] = power + (usual - power) * _F(shape.hold_level)
+    loud = power > _PAUSE * usual and power > _TINY * len(memory.magnitude)
+    if not loud:
+        memory.bands[:] = _F(0)
+        return False
+    if not frozen:
+        hold = _F(shape.hold_mean)
+        for band in range(len(memory.bands)):
+            memory.mean[band] = memory.mean[band] * hold + memory.bands[band]
+    _equalise(shape, memory, target)
+    return onset
+
+
+@compiled
+def _equalise(shape: Shape, memory: Memory, target: Floats) -> None:
+    """Bring `bands` from the content's long-term spectrum to the clip's, both over half an octave."""
+    total = max(_sum(memory.mean), _F(_TINY))
+    low, high = _EQUALISED
+    count = len(memory.bands)
+    for band in range(count):
+        own, wanted = _F(_TINY), _F(_TINY)
+        for other in range(max(band - 18, 0), min(band + 19, count)):
+            own += shape.blur[band, other] * memory.mean[other]
+            wanted += shape.blur[band, other] * target[other]
+        memory.ratio[band] = min(max(wanted * total / own, _F(low)), _F(high))
+    for band in range(count):
+        memory.bands[band] *= memory.ratio[band]
+
+
+@compiled
+def join(shape: Shape, memory: Memory, spectra: Complex, grains: Complex, short: Complex, amounts: Amounts) -> None:
+    """Write the frame made of the content's `spectra` `(C, F)` and the `grains`' over the content's.
+
+    `short` `(C, F_short)` are the grains' short spectra.
+    """
+    sound = _shape_levels(shape, memory, short, amounts)
+    _shape_partials(shape, memory, grains, amounts if sound else Amounts(0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+    strength = _F(amounts.strength)
+    dry = _F(1) - strength
+    texture = strength * _F(math.sqrt(amounts.grains)) if sound else _F(0)
+    tune = strength * _F(math.sqrt(1.0 - amounts.grains)) if sound else strength
+    _channel_shares(shape, memory, spectra)
+    _mix(shape, memory, spectra, grains, dry, tune, texture)
+
+
+@compiled
+def level(shape: Shape, memory: Memory, sound: Audio, output: Audio, amounts: Amounts) -> None:
+    """Bring `output` `(C, hop)` to the level that what came in, `sound`, has had for a second, and to the gain."""
+    power_in, power_out = _F(0), _F(0)
+    for channel in range(len(sound)):
+        for i in range(sound.shape[1]):
+            power_in += sound[channel, i] * sound[channel, i]
+            power_out += output[channel, i] * output[channel, i]
+    hold = _F(shape.hold_level)
+    memory.sums[0] = power_in + memory.sums[0] * hold
+    memory.sums[1] = power_out + memory.sums[1] * hold
+    low, high = _MAKEUP
+    factor = math.sqrt((memory.sums[0] + _TINY) / (memory.sums[1] + _TINY))
+    wanted = _F(amounts.gain * (1.0 + amounts.strength * (min(max(factor, low), high) - 1.0)))
+    before = memory.sums[3]
+    step = (wanted - before) / sound.shape[1]
+    for channel in range(len(sound)):
+        for i in range(sound.shape[1]):
+            output[channel, i] *= before + step * (i + 1)
+    memory.sums[3] = wanted
+
+
+@compiled
+def _shape_levels(shape: Shape, memory: Memory, short: Complex, amounts: Amounts) -> bool:
+    """Write the gains of tune and texture by level band; return whether there are grains."""
+    _powers(short, memory.short)
+    _filtered(shape.short_levels, shape.short_spans, memory.short, memory.grains[0])
+    content, grains, hold = memory.content, memory.grains, _F(shape.hold_slow)
+    if _sum(grains[0]) <= _TINY:
+        for band in range(LEVEL_BANDS):
+            memory.gains[0, band], memory.gains[1, band] = _F(1), _F(0)
+        return False
+    fresh = _sum(grains[1]) <= _TINY
+    for band in range(LEVEL_BANDS):
+        grains[0, band] += _F(_TINY)
+        slow = grains[0, band] if fresh else grains[1, band]
+        grains[1, band] = grains[0, band] + (slow - grains[0, band]) * hold
+    slow_content, slow_grains, now = _sum(content[1]), _sum(grains[1]), _sum(content[0])
+    wanted = _F(0)
+    for band in range(LEVEL_BANDS):
+        share = grains[1, band] / slow_grains * slow_content
+        memory.gains[0, band] = min(max(share / content[1, band], _F(_MOST_CUT)), _F(_MOST_BOOST))
+        swell = min(max(content[0, band] / content[1, band], _F(_LEAST_SWELL)), _F(_MOST_SWELL))
+        own = min(max(grains[0, band] / grains[1, band], _F(_LEAST_SWELL)), _F(_MOST_SWELL))
+        level = share * swell**amounts.onsets * own ** (1.0 - amounts.onsets)
+        memory.gains[1, band] = level
+        wanted += level
+    # The whole's level is the content's as far as onsets are; else the clip's own, gated by the content.
+    if fresh:
+        memory.sums[5], memory.sums[6] = now, wanted
+    memory.sums[5] = now + (memory.sums[5] - now) * hold
+    memory.sums[6] = wanted + (memory.sums[6] - wanted) * hold
+    usual = max(memory.sums[5] / max(memory.sums[6], _F(_TINY)), _F(_TINY))
+    exact = now / max(wanted, _F(_TINY))
+    factor = exact**amounts.onsets * usual ** (1.0 - amounts.onsets)
+    if now > _F(_GATE) * memory.sums[7]:
+        memory.sums[7] = now + (memory.sums[7] - now) * _F(shape.hold_mean)
+    depth = math.log10(max(now / max(memory.sums[7], _F(_TINY)), 1e-6))  # 0 as usual, -4 in a pause 40 dB down
+    allowance = 10 ** (_MOST_OVER * min(max((depth + 4) / 2, 0.0), 1.0))
+    factor = min(max(min(factor, exact * allowance), _F(_LEAST_SWELL) * exact), _F(_MOST_SWELL))
+    floor = _F(1e-4) * _sum(grains[0]) / LEVEL_BANDS
+    for band in range(LEVEL_BANDS):
+        memory.gains[0, band] = math.sqrt(memory.gains[0, band])
+        memory.gains[1, band] = math.sqrt(memory.gains[1, band] * factor / (grains[0, band] + floor))
+    return True
+
+
+@compiled
+def _shape_partials(shape: Shape, memory: Memory, grains: Complex, amounts: Amounts) -> None:
+    """Move `fine` to the gains that lead, in bands, from the content's spectrum to the grains', `place` to those back.
+
+    The way back only takes away: what the content does not have, grains are to have less of.
+    """
+    bins = len(memory.fine)
+    if amounts.fine <= 0 and amounts.tuned <= 0:
+        for i in range(bins):
+            memory.fine[i] += (_F(1) - memory.fine[i]) * _F(_FINE_SETTLING)
+            memory.place[i] += (_F(1) - memory.place[i]) * _F(_FINE_SETTLING)
+        return
+    _powers(grains, memory.texture)
+    for i in range(bins):
+        memory.magnitude[i] *= memory.magnitude[i]
+    _filtered(shape.levels, shape.level_spans, memory.magnitude, memory.content[2])
+    _filtered(shape.levels, shape.level_spans, memory.texture, memory.grains[2])
+    for band in range(LEVEL_BANDS):
+        memory.content[2, band] = memory.content[2, band] / shape.widths[band] + _F(_TINY)
+        memory.grains[2, band] = memory.grains[2, band] / shape.widths[band] + _F(_TINY)
+    for i in range(bins):
+        below, share = shape.below[i], shape.share[i]
+        own = memory.content[2, below] + (memory.content[2, below + 1] - memory.content[2, below]) * share
+        other = memory.grains[2, below] + (memory.grains[2, below + 1] - memory.grains[2, below]) * share
+        ratio = (memory.texture[i] * own) / (other * (memory.magnitude[i] + _F(1e-3) * own))
+        gain = math.sqrt(min(max(ratio, _F(_LEAST_FINE)), _F(_MOST_FINE)))
+        back = 1.0 / max(gain, 1.0)
+        memory.place[i] += (_F(1.0 + (back - 1.0) * amounts.tuned) - memory.place[i]) * _F(_FINE_SETTLING)
+        wanted = _F(1) + (gain - _F(1)) * _F(amounts.fine)
+        memory.fine[i] += (wanted - memory.fine[i]) * _F(_FINE_SETTLING)
+
+
+@compiled
+def _channel_shares(shape: Shape, memory: Memory, spectra: Complex) -> None:
+    """Follow how the content's power is spread over its channels; amplitudes, 1 where all are equal."""
+    channels = len(spectra)
+    if channels == 1:
+        return
+    total = _F(0)
+    for channel in range(channels):
+        power = _F(_TINY)
+        for i in range(spectra.shape[1]):
+            value = spectra[channel, i]
+            power += value.real * value.real + value.imag * value.imag
+        memory.ratio[channel] = power
+        total += power
+    for channel in range(channels):
+        now = math.sqrt(memory.ratio[channel] / total * channels)
+        memory.shares[channel] = now + (memory.shares[channel] - now) * _F(shape.hold_shares)
+
+
+@fast
+def _mix(
+    shape: Shape, memory: Memory, spectra: Complex, grains: Complex, dry: float, tune: float, texture: float
+) -> None:
+    """Write the mix to `spectra`."""
+    for channel in range(len(spectra)):
+        side = _F(texture) * memory.shares[channel]
+        for i in range(spectra.shape[1]):
+            below, share = shape.below[i], shape.share[i]
+            low, high = memory.gains[0, below], memory.gains[0, below + 1]
+            own = _F(dry) + _F(tune) * (low + (high - low) * share) * memory.fine[i]
+            low, high = memory.gains[1, below], memory.gains[1, below + 1]
+            other = side * (low + (high - low) * share) * memory.place[i]
+            spectra[channel, i] = spectra[channel, i] * own + grains[channel, i] * other
