@@ -124,11 +124,15 @@ def match(dictionary: Dictionary, grains: Grains, work: Work, bands: Floats, cho
     total = _F(0)
     for band in range(len(bands)):
         total += bands[band]
+    playing = False
     for grain in range(GRAINS):
         if grain >= choice.grains:
             grains.atoms[grain] = -1
         if grains.atoms[grain] >= 0:
             _advance(dictionary, grains, grain, choice, hop)
+            playing = True
+    if choice.freeze and playing:
+        return
     if total <= _TINY:
         for grain in range(GRAINS):
             grains.atoms[grain] = -1
@@ -138,7 +142,7 @@ def match(dictionary: Dictionary, grains: Grains, work: Work, bands: Floats, cho
         if grains.atoms[grain] < 0:
             turn = grain
             break
-    if turn < 0 and not choice.freeze:
+    if turn < 0:
         work.turn[0] = (work.turn[0] + 1) % choice.grains
         if grains.ages[work.turn[0]] >= choice.hold or choice.onset:
             turn = work.turn[0]
@@ -195,23 +199,32 @@ def _leave(dictionary: Dictionary, grains: Grains, work: Work, bands: Floats, to
 @fast
 def _add(dictionary: Dictionary, into: Floats, atom: int, shift: int, amount: float) -> None:
     """Add so much of an atom, shifted by some bands, to `into`."""
-    count = len(into)
-    for band in range(max(shift, 0), min(count + shift, count)):
-        into[band] += amount * dictionary.spectra[atom, band - shift]
+    count = len(into) - abs(shift)
+    # Slices, so that the loop counts from 0: an index that may be negative is checked, and the loop is no vector's.
+    place, source = into[max(shift, 0) :], dictionary.spectra[atom][max(-shift, 0) :]
+    for band in range(count):
+        place[band] += amount * source[band]
 
 
 @fast
-def _dot(key: Floats, start: int, rest: Floats) -> Any:
+def _dot(key: Floats, rest: Floats) -> Any:
     total = _F(0)
     for band in range(len(rest)):
-        total += key[start + band] * rest[band]
+        total += key[band] * rest[band]
     return total
+
+
+@compiled
+def _likeness(dictionary: Dictionary, work: Work, table: Floats, atom: int, shift: int) -> Any:
+    """Return how alike an atom, shifted by some bands, is to what is left of the content."""
+    margin = (table.shape[1] - len(work.rest)) // 2
+    key = table[atom][margin - shift : margin - shift + len(work.rest)]
+    return _dot(key, work.rest) / dictionary.norms[atom, margin + shift]
 
 
 @compiled
 def _renew(dictionary: Dictionary, grains: Grains, work: Work, turn: int, choice: Choice) -> None:
     """Let a grain jump to the atom and pitch that fit what is left best, if they fit better than what it plays."""
-    margin = (dictionary.keys.shape[1] - len(work.rest)) // 2
     table = dictionary.blurred if choice.blurred else dictionary.keys
     best, best_atom, best_shift = _F(0), -1, 0
     for atom in range(len(table)):
@@ -219,26 +232,22 @@ def _renew(dictionary: Dictionary, grains: Grains, work: Work, turn: int, choice
         if worth <= 0:
             continue
         for semitone in range(-choice.reach, choice.reach + 1):
-            shift = 2 * semitone
-            norm = dictionary.norms[atom, margin + shift]
-            score = worth * _dot(table[atom], margin - shift, work.rest) / norm
+            score = worth * _likeness(dictionary, work, table, atom, 2 * semitone)
             if score > best:
-                best, best_atom, best_shift = score, atom, shift
+                best, best_atom, best_shift = score, atom, 2 * semitone
     if best_atom < 0:
         return
     if choice.reach:  # half of a semitone nearer
         worth = _worth(dictionary, grains, best_atom, turn, choice)
-        for shift in (best_shift - 1, best_shift + 1):
-            score = (
-                worth * _dot(table[best_atom], margin - shift, work.rest) / dictionary.norms[best_atom, margin + shift]
-            )
+        semitone_shift = best_shift
+        for shift in (semitone_shift - 1, semitone_shift + 1):
+            score = worth * _likeness(dictionary, work, table, best_atom, shift)
             if score > best:
                 best, best_shift = score, shift
     atom = grains.atoms[turn]
     if atom >= 0:
-        shift = grains.shifts[turn]
-        now = _worth(dictionary, grains, atom, turn, choice) * _dot(table[atom], margin - shift, work.rest)
-        if best <= now / dictionary.norms[atom, margin + shift] * _F(1 + choice.margin):
+        worth = _worth(dictionary, grains, atom, turn, choice)
+        if best <= worth * _likeness(dictionary, work, table, atom, grains.shifts[turn]) * _F(1 + choice.margin):
             return
     else:
         grains.amounts[turn] = _F(1) / choice.grains
@@ -294,10 +303,10 @@ def _fit(dictionary: Dictionary, grains: Grains, work: Work, bands: Floats, tota
 @fast
 def _update(dictionary: Dictionary, ratios: Floats, atom: int, shift: int) -> Any:
     """Return the multiplicative update of an atom's amount."""
-    count = len(ratios)
+    count = len(ratios) - abs(shift)
+    own, source = ratios[max(shift, 0) :], dictionary.spectra[atom][max(-shift, 0) :]
     above, below = _F(0), _F(_TINY)
-    for band in range(max(shift, 0), min(count + shift, count)):
-        weight = dictionary.spectra[atom, band - shift]
-        above += weight * ratios[band]
-        below += weight
+    for band in range(count):
+        above += source[band] * own[band]
+        below += source[band]
     return above / below

@@ -40,6 +40,7 @@ class MosaicProcessor:
         self._ramps = Ramps(KNOBS, values, form.rate, hop)
         self._shape = shape_of(layout, packed(blur(len(layout.notes.weights))))
         self._memory = memory_of(self._shape, form.channels)
+        self._first = len(layout.window) - len(layout.dual)
         self._grains, self._work = no_grains(), work_space(len(layout.notes.weights))
         window, short, dual = (packed(each) for each in (layout.window, layout.short, layout.dual))
         channels = form.channels
@@ -79,13 +80,15 @@ class MosaicProcessor:
             self._make(dictionary, spectra, values)
         self._overlap.add(spectra, output)
         if dictionary is not None:
-            level(self._shape, self._memory, sound, output, _amounts(values))
+            aligned = self._past[:, self._first : self._first + self._hop]
+            level(self._shape, self._memory, aligned, output, _amounts(values))
 
     def _make(self, dictionary: Dictionary, spectra: Complex, values: Mapping[str, Value]) -> None:
         """Turn `spectra`, the content's, into those of the mosaic."""
         second, frozen = self._second(values), bool(values["freeze"])
         if self._target_of is None or self._target_of[0] != second or self._target_of[1] is not dictionary:
-            self._target[:] = (1 - second) * dictionary.means[0] + second * dictionary.means[1]
+            mean = (1 - second) * dictionary.means[0] + second * dictionary.means[1]
+            np.matmul(self._shape.blur, mean, out=self._target)
             self._target_of = second, dictionary
         short = self._content_now.look(self._past)
         onset = look(self._shape, self._memory, spectra, short, self._target, frozen)

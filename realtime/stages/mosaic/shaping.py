@@ -73,11 +73,10 @@ class Shape(NamedTuple):
 class Memory(NamedTuple):
     """State and work space.
 
-    `mean` `(B,)` of the content's magnitudes; `content` and `grains` `(3, J)`: levels now, slow means, and envelopes of
-    the long frame; `gains` `(2, J)` of tune and texture; `magnitude`, `texture`, `fine`, `place` `(F,)`; `bands` and
-    `ratio` `(B,)`; `shares` `(C,)`; `short` `(F_short,)`; `sums` `(8,)`: power in, power out, frames since something
-    began, the gain of the hop before, power of the frames, slow levels of content and texture, the content's usual
-    level.
+    `mean` `(B,)` of the content's magnitudes; `content` and `grains` `(3, J)`: levels now, slow means, envelopes of the
+    long frame; `gains` `(2, J)` of tune and texture; `magnitude`, `texture`, `fine`, `place` `(F,)`; `bands` `(B,)`;
+    `powers` and `shares` `(C,)`; `short` `(F_short,)`; `sums` `(8,)`: power in, power out, frames since a beginning,
+    the gain of the hop before, power of the frames, slow levels of content and texture, the content's usual level.
     """
 
     mean: Floats
@@ -89,7 +88,7 @@ class Memory(NamedTuple):
     fine: Floats
     place: Floats
     bands: Floats
-    ratio: Floats
+    powers: Floats
     shares: Floats
     sums: Floats
     short: Floats
@@ -161,7 +160,7 @@ def memory_of(shape: Shape, channels: int) -> Memory:
         fine,
         fine.copy(),
         zeros(bands),
-        zeros(bands),
+        zeros(channels),
         shares,
         sums,
         zeros(shape.short_levels.shape[1]),
@@ -188,9 +187,10 @@ def _powers(spectra: Complex, into: Floats) -> None:
 def _filtered(weights: Floats, spans: Whole, values: Floats, into: Floats) -> None:
     """Write the bands of `values`."""
     for band in range(len(spans)):
+        row, inside = weights[band][spans[band, 0] : spans[band, 1]], values[spans[band, 0] : spans[band, 1]]
         total = _F(0)
-        for i in range(spans[band, 0], spans[band, 1]):
-            total += weights[band, i] * values[i]
+        for i in range(len(row)):
+            total += row[i] * inside[i]
         into[band] = total
 
 
@@ -206,7 +206,7 @@ def _sum(values: Floats) -> Any:
 def look(shape: Shape, memory: Memory, spectra: Complex, short: Complex, target: Floats, frozen: bool) -> bool:
     """Measure a frame of content, spectra `(C, F)` and short ones; return whether something begins in it.
 
-    Its magnitudes in notes' bands, brought to the long-term spectrum `target` `(B,)`, are left in `bands`.
+    Its magnitudes in notes' bands, brought to the long-term spectrum `target` `(B,)`, of half octaves, stay in `bands`.
     """
     _powers(short, memory.short)
     content = memory.content
@@ -241,20 +241,16 @@ def look(shape: Shape, memory: Memory, spectra: Complex, short: Complex, target:
     return onset
 
 
-@compiled
+@fast
 def _equalise(shape: Shape, memory: Memory, target: Floats) -> None:
-    """Bring `bands` from the content's long-term spectrum to the clip's, both over half an octave."""
+    """Bring `bands` from the content's long-term spectrum to the clip's, `target`, both over half an octave."""
     total = max(_sum(memory.mean), _F(_TINY))
     low, high = _EQUALISED
-    count = len(memory.bands)
-    for band in range(count):
-        own, wanted = _F(_TINY), _F(_TINY)
-        for other in range(max(band - 18, 0), min(band + 19, count)):
-            own += shape.blur[band, other] * memory.mean[other]
-            wanted += shape.blur[band, other] * target[other]
-        memory.ratio[band] = min(max(wanted * total / own, _F(low)), _F(high))
-    for band in range(count):
-        memory.bands[band] *= memory.ratio[band]
+    for band in range(len(memory.bands)):
+        row, own = shape.blur[band], _F(_TINY)
+        for other in range(len(row)):
+            own += row[other] * memory.mean[other]
+        memory.bands[band] *= min(max((target[band] + _F(_TINY)) * total / own, _F(low)), _F(high))
 
 
 @compiled
@@ -273,9 +269,12 @@ def join(shape: Shape, memory: Memory, spectra: Complex, grains: Complex, short:
     _mix(shape, memory, spectra, grains, dry, tune, texture)
 
 
-@compiled
+@fast
 def level(shape: Shape, memory: Memory, sound: Audio, output: Audio, amounts: Amounts) -> None:
-    """Bring `output` `(C, hop)` to the level that what came in, `sound`, has had for a second, and to the gain."""
+    """Bring `output` `(C, hop)` to the level that the content, `sound`, has had for a second, and to the gain.
+
+    The two are in line, or an attack would be too loud until it is heard.
+    """
     power_in, power_out = _F(0), _F(0)
     for channel in range(len(sound)):
         for i in range(sound.shape[1]):
@@ -384,10 +383,10 @@ def _channel_shares(shape: Shape, memory: Memory, spectra: Complex) -> None:
         for i in range(spectra.shape[1]):
             value = spectra[channel, i]
             power += value.real * value.real + value.imag * value.imag
-        memory.ratio[channel] = power
+        memory.powers[channel] = power
         total += power
     for channel in range(channels):
-        now = math.sqrt(memory.ratio[channel] / total * channels)
+        now = math.sqrt(memory.powers[channel] / total * channels)
         memory.shares[channel] = now + (memory.shares[channel] - now) * _F(shape.hold_shares)
 
 

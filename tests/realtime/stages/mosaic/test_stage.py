@@ -169,7 +169,7 @@ def test_frozen_pieces_go_on(tmp_path):
     """A clip of two tones, frozen during the first: the tune may do what it likes."""
     clip = clip_of(tmp_path, np.concatenate([tone(262.0), tone(440.0)], axis=1))
     audio = np.concatenate([tone(262.0), tone(440.0)], axis=1)
-    playing = stage(clip=clip, pitch="nearest", texture=1.0, grain=0.5)
+    playing = stage(clip=clip, pitch="nearest", texture=1.0, grain=0.5, onsets=0.0)
     heard = play(playing, audio, (256,), [(RATE, "freeze", True)])[0, 3 * RATE :]
     playing.close()
     power = np.abs(np.fft.rfft(heard * np.hanning(len(heard)))) ** 2
