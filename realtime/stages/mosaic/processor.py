@@ -20,7 +20,8 @@ from gramophone.realtime.stages.mosaic.clips import MosaicClips, read_grain
 from gramophone.realtime.stages.mosaic.frames import Complex, Overlap, Spectrum, advance
 from gramophone.realtime.stages.mosaic.matching import GRAINS, Choice, Dictionary, match, no_grains, work_space
 from gramophone.realtime.stages.mosaic.parameters import KNOBS
-from gramophone.realtime.stages.mosaic.shaping import Amounts, join, level, look, memory_of, shape_of
+from gramophone.realtime.stages.mosaic.shaping import Amounts, join, level, look
+from gramophone.realtime.stages.mosaic.state import memory_of, shape_of
 
 _FULL_GRAIN = 0.25
 """Value of `grain` from which on the texture is all grains; at 0 the content is only filtered."""

@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gramophone.models.style.mosaic import LEVEL_BANDS, Filters, MosaicLayout
-from gramophone.realtime.kernels.arrays import Floats, packed, zeros
+from gramophone.models.style.mosaic import LEVEL_BANDS
+from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.stages.mosaic.frames import Complex
+from gramophone.realtime.stages.mosaic.state import Memory, Shape, fast, filtered, powers, total
 
-Whole = NDArray[np.int64]
 compiled = partial(jit, forceinline=False)
-fast = partial(jit, forceinline=False, reassociate=True)
 
 _F = np.float32
 _TINY = 1e-12
-_SLOW_S, _MEAN_S, _SHARES_S, _LEVEL_S, _ONSET_GAP_S = 0.25, 4.0, 0.1, 1.0, 0.06
 _MOST_BOOST, _MOST_CUT = 16.0, 1e-4
 """Powers by which a band of the content may be raised (12 dB) and lowered."""
 _MOST_FINE, _LEAST_FINE = 100.0, 1e-3
@@ -46,54 +43,6 @@ _PAUSE = 1e-6
 """Power relative to the running mean of frames; below it is a pause, of which nothing is learnt."""
 
 
-class Shape(NamedTuple):
-    """Constants.
-
-    Filters `(bands, F)` with their spans; `below` `(F,)` and `share` `(F,)` place each bin between two level bands;
-    `blur` `(B, B)`; the holds of one-pole means, by frame; `gap` in frames between beginnings.
-    """
-
-    notes: Floats
-    note_spans: Whole
-    levels: Floats
-    level_spans: Whole
-    widths: Floats
-    short_levels: Floats
-    short_spans: Whole
-    below: Whole
-    share: Floats
-    blur: Floats
-    hold_slow: float
-    hold_mean: float
-    hold_shares: float
-    hold_level: float
-    gap: int
-
-
-class Memory(NamedTuple):
-    """State and work space.
-
-    `mean` `(B,)` of the content's magnitudes; `content` and `grains` `(3, J)`: levels now, slow means, envelopes of the
-    long frame; `gains` `(2, J)` of tune and texture; `magnitude`, `texture`, `fine`, `place` `(F,)`; `bands` `(B,)`;
-    `powers` and `shares` `(C,)`; `short` `(F_short,)`; `sums` `(8,)`: power in, power out, frames since a beginning,
-    the gain of the hop before, power of the frames, slow levels of content and texture, the content's usual level.
-    """
-
-    mean: Floats
-    content: Floats
-    grains: Floats
-    gains: Floats
-    magnitude: Floats
-    texture: Floats
-    fine: Floats
-    place: Floats
-    bands: Floats
-    powers: Floats
-    shares: Floats
-    sums: Floats
-    short: Floats
-
-
 class Amounts(NamedTuple):
     """The parameters in a frame.
 
@@ -109,110 +58,17 @@ class Amounts(NamedTuple):
     gain: float
 
 
-def shape_of(layout: MosaicLayout, blur: Floats) -> Shape:
-    """Return the constants of a layout."""
-    levels = packed(layout.levels.weights)
-    below = np.minimum(levels.argmax(0), LEVEL_BANDS - 2).astype(np.int64)
-    bins = np.arange(levels.shape[1])
-    # The largest of two weights may be the upper one's.
-    below -= (below > 0) & (levels[np.maximum(below - 1, 0), bins] > 0) & (levels[below + 1, bins] <= 0)
-    slow, mean, shares, level = (
-        math.exp(-layout.hop / layout.rate / seconds) for seconds in (_SLOW_S, _MEAN_S, _SHARES_S, _LEVEL_S)
-    )
-    notes, note_spans = _filters(layout.notes)
-    long, long_spans = _filters(layout.levels)
-    short, short_spans = _filters(layout.short_levels)
-    return Shape(
-        notes,
-        note_spans,
-        long,
-        long_spans,
-        np.maximum(levels.sum(1), _F(1)),
-        short,
-        short_spans,
-        below,
-        np.ascontiguousarray(levels[below + 1, bins]),
-        blur,
-        slow,
-        mean,
-        shares,
-        level,
-        max(round(_ONSET_GAP_S * layout.rate / layout.hop), 1),
-    )
-
-
-def memory_of(shape: Shape, channels: int) -> Memory:
-    """Return the state of silence."""
-    bins, bands = shape.notes.shape[1], len(shape.notes)
-    fine = zeros(bins)
-    fine[:] = 1
-    sums = zeros(8)
-    sums[3] = 1
-    shares = zeros(channels)
-    shares[:] = 1
-    return Memory(
-        zeros(bands),
-        zeros(3, LEVEL_BANDS),
-        zeros(3, LEVEL_BANDS),
-        zeros(2, LEVEL_BANDS),
-        zeros(bins),
-        zeros(bins),
-        fine,
-        fine.copy(),
-        zeros(bands),
-        zeros(channels),
-        shares,
-        sums,
-        zeros(shape.short_levels.shape[1]),
-    )
-
-
-def _filters(filters: Filters) -> tuple[Floats, Whole]:
-    return packed(filters.weights), filters.spans.numpy().astype(np.int64)
-
-
-@fast
-def _powers(spectra: Complex, into: Floats) -> None:
-    """Write the mean power over channels of spectra `(C, F)`."""
-    channels = len(spectra)
-    for i in range(len(into)):
-        total = _F(0)
-        for channel in range(channels):
-            value = spectra[channel, i]
-            total += value.real * value.real + value.imag * value.imag
-        into[i] = total / channels
-
-
-@fast
-def _filtered(weights: Floats, spans: Whole, values: Floats, into: Floats) -> None:
-    """Write the bands of `values`."""
-    for band in range(len(spans)):
-        row, inside = weights[band][spans[band, 0] : spans[band, 1]], values[spans[band, 0] : spans[band, 1]]
-        total = _F(0)
-        for i in range(len(row)):
-            total += row[i] * inside[i]
-        into[band] = total
-
-
-@fast
-def _sum(values: Floats) -> Any:
-    total = _F(0)
-    for i in range(len(values)):
-        total += values[i]
-    return total
-
-
 @compiled
 def look(shape: Shape, memory: Memory, spectra: Complex, short: Complex, target: Floats, frozen: bool) -> bool:
     """Measure a frame of content, spectra `(C, F)` and short ones; return whether something begins in it.
 
     Its magnitudes in notes' bands, brought to the long-term spectrum `target` `(B,)`, of half octaves, stay in `bands`.
     """
-    _powers(short, memory.short)
+    powers(short, memory.short)
     content = memory.content
     for band in range(LEVEL_BANDS):
         content[2, band] = content[0, band]
-    _filtered(shape.short_levels, shape.short_spans, memory.short, content[0])
+    filtered(shape.short_levels, shape.short_spans, memory.short, content[0])
     rise = 0.0
     for band in range(LEVEL_BANDS):
         content[0, band] += _F(_TINY)
@@ -222,11 +78,11 @@ def look(shape: Shape, memory: Memory, spectra: Complex, short: Complex, target:
     onset = rise > _ONSET * LEVEL_BANDS and memory.sums[2] >= shape.gap
     if onset:
         memory.sums[2] = _F(0)
-    _powers(spectra, memory.magnitude)
-    power = _sum(memory.magnitude)
+    powers(spectra, memory.magnitude)
+    power = total(memory.magnitude)
     for i in range(len(memory.magnitude)):
         memory.magnitude[i] = math.sqrt(memory.magnitude[i])
-    _filtered(shape.notes, shape.note_spans, memory.magnitude, memory.bands)
+    filtered(shape.notes, shape.note_spans, memory.magnitude, memory.bands)
     usual = memory.sums[4]
     memory.sums[4] = power + (usual - power) * _F(shape.hold_level)
     loud = power > _PAUSE * usual and power > _TINY * len(memory.magnitude)
@@ -244,13 +100,13 @@ def look(shape: Shape, memory: Memory, spectra: Complex, short: Complex, target:
 @fast
 def _equalise(shape: Shape, memory: Memory, target: Floats) -> None:
     """Bring `bands` from the content's long-term spectrum to the clip's, `target`, both over half an octave."""
-    total = max(_sum(memory.mean), _F(_TINY))
+    whole = max(total(memory.mean), _F(_TINY))
     low, high = _EQUALISED
     for band in range(len(memory.bands)):
         row, own = shape.blur[band], _F(_TINY)
         for other in range(len(row)):
             own += row[other] * memory.mean[other]
-        memory.bands[band] *= min(max((target[band] + _F(_TINY)) * total / own, _F(low)), _F(high))
+        memory.bands[band] *= min(max((target[band] + _F(_TINY)) * whole / own, _F(low)), _F(high))
 
 
 @compiled
@@ -297,19 +153,19 @@ def level(shape: Shape, memory: Memory, sound: Audio, output: Audio, amounts: Am
 @compiled
 def _shape_levels(shape: Shape, memory: Memory, short: Complex, amounts: Amounts) -> bool:
     """Write the gains of tune and texture by level band; return whether there are grains."""
-    _powers(short, memory.short)
-    _filtered(shape.short_levels, shape.short_spans, memory.short, memory.grains[0])
+    powers(short, memory.short)
+    filtered(shape.short_levels, shape.short_spans, memory.short, memory.grains[0])
     content, grains, hold = memory.content, memory.grains, _F(shape.hold_slow)
-    if _sum(grains[0]) <= _TINY:
+    if total(grains[0]) <= _TINY:
         for band in range(LEVEL_BANDS):
             memory.gains[0, band], memory.gains[1, band] = _F(1), _F(0)
         return False
-    fresh = _sum(grains[1]) <= _TINY
+    fresh = total(grains[1]) <= _TINY
     for band in range(LEVEL_BANDS):
         grains[0, band] += _F(_TINY)
         slow = grains[0, band] if fresh else grains[1, band]
         grains[1, band] = grains[0, band] + (slow - grains[0, band]) * hold
-    slow_content, slow_grains, now = _sum(content[1]), _sum(grains[1]), _sum(content[0])
+    slow_content, slow_grains, now = total(content[1]), total(grains[1]), total(content[0])
     wanted = _F(0)
     for band in range(LEVEL_BANDS):
         share = grains[1, band] / slow_grains * slow_content
@@ -332,7 +188,7 @@ def _shape_levels(shape: Shape, memory: Memory, short: Complex, amounts: Amounts
     depth = math.log10(max(now / max(memory.sums[7], _F(_TINY)), 1e-6))  # 0 as usual, -4 in a pause 40 dB down
     allowance = 10 ** (_MOST_OVER * min(max((depth + 4) / 2, 0.0), 1.0))
     factor = min(max(min(factor, exact * allowance), _F(_LEAST_SWELL) * exact), _F(_MOST_SWELL))
-    floor = _F(1e-4) * _sum(grains[0]) / LEVEL_BANDS
+    floor = _F(1e-4) * total(grains[0]) / LEVEL_BANDS
     for band in range(LEVEL_BANDS):
         memory.gains[0, band] = math.sqrt(memory.gains[0, band])
         memory.gains[1, band] = math.sqrt(memory.gains[1, band] * factor / (grains[0, band] + floor))
@@ -351,11 +207,11 @@ def _shape_partials(shape: Shape, memory: Memory, grains: Complex, amounts: Amou
             memory.fine[i] += (_F(1) - memory.fine[i]) * _F(_FINE_SETTLING)
             memory.place[i] += (_F(1) - memory.place[i]) * _F(_FINE_SETTLING)
         return
-    _powers(grains, memory.texture)
+    powers(grains, memory.texture)
     for i in range(bins):
         memory.magnitude[i] *= memory.magnitude[i]
-    _filtered(shape.levels, shape.level_spans, memory.magnitude, memory.content[2])
-    _filtered(shape.levels, shape.level_spans, memory.texture, memory.grains[2])
+    filtered(shape.levels, shape.level_spans, memory.magnitude, memory.content[2])
+    filtered(shape.levels, shape.level_spans, memory.texture, memory.grains[2])
     for band in range(LEVEL_BANDS):
         memory.content[2, band] = memory.content[2, band] / shape.widths[band] + _F(_TINY)
         memory.grains[2, band] = memory.grains[2, band] / shape.widths[band] + _F(_TINY)
@@ -377,16 +233,16 @@ def _channel_shares(shape: Shape, memory: Memory, spectra: Complex) -> None:
     channels = len(spectra)
     if channels == 1:
         return
-    total = _F(0)
+    whole = _F(0)
     for channel in range(channels):
         power = _F(_TINY)
         for i in range(spectra.shape[1]):
             value = spectra[channel, i]
             power += value.real * value.real + value.imag * value.imag
         memory.powers[channel] = power
-        total += power
+        whole += power
     for channel in range(channels):
-        now = math.sqrt(memory.powers[channel] / total * channels)
+        now = math.sqrt(memory.powers[channel] / whole * channels)
         memory.shares[channel] = now + (memory.shares[channel] - now) * _F(shape.hold_shares)
 
 
