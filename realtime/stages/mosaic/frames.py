@@ -18,7 +18,7 @@ Complex = NDArray[np.complex64]
 compiled = partial(jit, forceinline=False)
 
 
-class Spectrum:
+class FrameSpectra:
     """The spectra of windowed frames of so many channels; `values` `(C, F)` holds the newest."""
 
     def __init__(self, window: Floats, channels: int) -> None:
@@ -35,7 +35,7 @@ class Spectrum:
         return self.values
 
 
-class Overlap:
+class FrameOverlap:
     """Overlap-add of the last samples of frames of `length` samples, under a window `(S,)`."""
 
     def __init__(self, window: Floats, length: int, channels: int) -> None:

@@ -1,7 +1,7 @@
 """The live mosaic processor: hop by hop through spectra, grains of the clips, and overlap-add.
 
 A long analysis window with a short synthesis window that ends at the same sample, as in the style stage: the notes are
-told apart in 85 ms of sound, the latency is that of the short window.
+separated in 85 ms of sound, the latency is that of the short window.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gramophone.realtime.dsp.smoothing import Ramps
 from gramophone.realtime.kernels.arrays import packed, zeros
 from gramophone.realtime.stage import Audio, Format
 from gramophone.realtime.stages.mosaic.clips import MosaicClips, read_grain
-from gramophone.realtime.stages.mosaic.frames import Complex, Overlap, Spectrum, advance
+from gramophone.realtime.stages.mosaic.frames import Complex, FrameOverlap, FrameSpectra, advance
 from gramophone.realtime.stages.mosaic.matching import GRAINS, Choice, Dictionary, match, no_grains, work_space
 from gramophone.realtime.stages.mosaic.parameters import KNOBS
 from gramophone.realtime.stages.mosaic.shaping import Amounts, join, level, look
@@ -46,9 +46,9 @@ class MosaicProcessor:
         window, short, dual = (packed(each) for each in (layout.window, layout.short, layout.dual))
         channels = form.channels
         self._past, self._read = (zeros(channels, len(window)) for _ in range(2))
-        self._content, self._texture = Spectrum(window, channels), Spectrum(window, channels)
-        self._content_now, self._texture_now = Spectrum(short, channels), Spectrum(short, channels)
-        self._overlap = Overlap(dual, len(window), channels)
+        self._content, self._texture = FrameSpectra(window, channels), FrameSpectra(window, channels)
+        self._content_now, self._texture_now = FrameSpectra(short, channels), FrameSpectra(short, channels)
+        self._overlap = FrameOverlap(dual, len(window), channels)
         self._target = zeros(len(layout.notes.weights))
         self._target_of: tuple[float, Dictionary] | None = None
 

@@ -186,8 +186,8 @@ def _shape_levels(shape: Shape, memory: Memory, short: Complex, amounts: Amounts
     if now > _F(_GATE) * memory.sums[7]:
         memory.sums[7] = now + (memory.sums[7] - now) * _F(shape.hold_mean)
     depth = math.log10(max(now / max(memory.sums[7], _F(_TINY)), 1e-6))  # 0 as usual, -4 in a pause 40 dB down
-    allowance = 10 ** (_MOST_OVER * min(max((depth + 4) / 2, 0.0), 1.0))
-    factor = min(max(min(factor, exact * allowance), _F(_LEAST_SWELL) * exact), _F(_MOST_SWELL))
+    headroom = 10 ** (_MOST_OVER * min(max((depth + 4) / 2, 0.0), 1.0))
+    factor = min(max(min(factor, exact * headroom), _F(_LEAST_SWELL) * exact), _F(_MOST_SWELL))
     floor = _F(1e-4) * total(grains[0]) / LEVEL_BANDS
     for band in range(LEVEL_BANDS):
         memory.gains[0, band] = math.sqrt(memory.gains[0, band])

@@ -114,7 +114,7 @@ def test_attacks_stay_where_they_are():
 
 
 @pytest.mark.parametrize(("pitch", "wanted"), [("follow", 330.0), ("nearest", 262.0)])
-def test_pieces_follow_the_pitch_only_where_they_are_told_to(tmp_path, pitch, wanted):
+def test_pieces_follow_the_pitch_only_where_they_are_to(tmp_path, pitch, wanted):
     clip = clip_of(tmp_path, tone(262.0))
     heard = run(stage(clip=clip, pitch=pitch, texture=1.0, grain=0.5), tone(330.0, 3.0))[0, RATE:]
     power = np.abs(np.fft.rfft(heard * np.hanning(len(heard)))) ** 2
