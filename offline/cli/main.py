@@ -63,7 +63,6 @@ app.add_typer(
 _INTERRUPTED, _USAGE = 130, 2
 """How typer ends on Ctrl-C, and on a command line that says nothing."""
 _AS_LIVE: dict[str, tuple[str, dict[str, str]]] = {"live": ("style", {}), "mosaic": ("mosaic", {"window": "longest"})}
-"""Stages that `stylise` renders with, and their settings: a file may be late by the longest window."""
 
 
 def main(ahead: StandbyWorker | None = None) -> None:
