@@ -50,3 +50,14 @@ export function select(label, names, chosen, choose = () => {}) {
   made.onchange = () => choose(made.value);
   return [element("label", { class: "field" }, element("span", {}, label), made), made];
 }
+
+/** Return what shows a list of facts in `list`, made by `make`: what is the same as before stays, whatever it is doing. */
+export function keptRows(list, make, empty) {
+  let known = new Map();
+  return (facts) => {
+    const texts = facts.map((each) => JSON.stringify(each));
+    known = new Map(texts.map((text, index) => [text, known.get(text) ?? make(facts[index])]));
+    const rows = known.size ? [...known.values()] : [element("li", { class: "hint" }, empty)];
+    if (rows.length !== list.children.length || rows.some((row, index) => row !== list.children[index])) list.replaceChildren(...rows);
+  };
+}

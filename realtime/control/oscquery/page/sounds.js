@@ -2,7 +2,7 @@
 
 import { withToken } from "./connection.js";
 import { element, words } from "./elements.js";
-import { button, carefulButton, progressLine, select, useStyle } from "./panels.js";
+import { button, carefulButton, keptRows, progressLine, select, useStyle } from "./panels.js";
 
 const SECONDS = ["10", "20", "30"];
 const WIDTH = 480;
@@ -31,6 +31,7 @@ export function mount(panel, connection) {
     else connection.send(address("record"), "recording", Number(seconds.value));
   }, { class: "switch record", "aria-pressed": "false" });
   const list = element("ul", { class: "sounds", "aria-label": "Your sounds" });
+  const show = keptRows(list, row, "No sounds of your own yet.");
   const line = element("div");
   panel.replaceChildren(
     element("h2", {}, "Sound like this"),
@@ -92,8 +93,7 @@ export function mount(panel, connection) {
     const fresh = clips.filter(({ key }) => !known.has(key));
     if (waits && fresh.length === 1) { waits = false; use(fresh[0].name); }
     known = new Set(clips.map(({ key }) => key));
-    list.replaceChildren(...clips.map(row));
-    if (!clips.length) list.append(element("li", { class: "hint" }, "No sounds of your own yet."));
+    show(clips);
   }
 
   function row(clip) {

@@ -3,13 +3,14 @@
 import { withToken } from "./connection.js";
 import { element } from "./elements.js";
 import { learnable } from "./learn.js";
-import { button, carefulButton, progressLine, select, useStyle } from "./panels.js";
+import { button, carefulButton, keptRows, progressLine, select, useStyle } from "./panels.js";
 
 /** Fill the panel. */
 export function mount(panel, connection) {
   useStyle();
   const watches = connection.watches();
   const list = element("ul", { class: "takes", "aria-label": "Takes" });
+  const show = keptRows(list, row, "No takes yet.");
   const line = element("div");
   const record = button("Record", () => {
     const on = record.getAttribute("aria-pressed") !== "true";
@@ -24,9 +25,9 @@ export function mount(panel, connection) {
   connection.onTree(() => {
     watches.clear();
     action.replaceChildren(record, learnable("record", connection, watches));
-    const show = (on) => { record.setAttribute("aria-pressed", on); record.textContent = on ? "Stop recording" : "Record"; };
-    show(connection.values("record")[0]);
-    watches.add(connection.node("record").FULL_PATH, show);
+    const showState = (on) => { record.setAttribute("aria-pressed", on); record.textContent = on ? "Stop recording" : "Record"; };
+    showState(connection.values("record")[0]);
+    watches.add(connection.node("record").FULL_PATH, showState);
     line.replaceChildren(progressLine("takes/status", connection, watches));
     refresh();
   });
@@ -34,9 +35,7 @@ export function mount(panel, connection) {
   async function refresh() {
     const answer = await connection.request("/ui/takes");
     if (!answer.ok) return;
-    const takes = await answer.json();
-    list.replaceChildren(...takes.map(row));
-    if (!takes.length) list.append(element("li", { class: "hint" }, "No takes yet."));
+    show(await answer.json());
   }
 
   function row(take) {
