@@ -1,7 +1,7 @@
 """What the plug-in needs of DPF (DISTRHO Plugin Framework, 1.6) that it does not do: added to a copy before the build.
 
 VST3 hosts state whether they bounce, set values before they activate, and get a changed latency; CLAP hosts state
-whether they bounce; both show a parameter's value as text.
+whether they bounce, take a state in pieces, and are refused other ids; both show a parameter's value as text.
 """
 
 from __future__ import annotations
@@ -82,6 +82,21 @@ _CLAP = (
         "static const clap_plugin_render clap_plugin_offline = {\n"
         "    clap_plugin_render_is_hard,\n    clap_plugin_render_set\n};\n\n",
         behind='    if (std::strcmp(id, "clap.render") == 0)\n        return &clap_plugin_offline;\n',
+    ),
+    _Addition(
+        "            wrtn = stream->write(stream, buffer, size - wrtntotal);\n"
+        "            DISTRHO_SAFE_ASSERT_INT_RETURN(wrtn > 0, wrtn, false);\n",
+        behind="            buffer += wrtn;\n",
+    ),
+    _Addition(
+        "clap_create_plugin(const clap_plugin_factory_t* const factory,\n"
+        "                                               const clap_host_t* const host,\n"
+        "                                               const char*",
+        behind=" const id",
+    ),
+    _Addition(
+        "    clap_plugin_t* const pluginptr = static_cast<clap_plugin_t*>(std::malloc(sizeof(clap_plugin_t)));\n",
+        before="    if (std::strcmp(id, DISTRHO_PLUGIN_CLAP_ID) != 0)\n        return nullptr;\n\n",
     ),
 )
 

@@ -91,6 +91,8 @@ class HostSession:
         """Which preset the host's parameter calls."""
         self._newest = -1
         """The block before the first one that the worker plays."""
+        self._untouched = True
+        """Whether the chain has the values that it began with: a bounce begins with no smoothed way to others."""
         self._announced: tuple[int, int] | None = None
         self._announcing = threading.Lock()
         self._changed, self._ended = threading.Event(), threading.Event()
@@ -194,7 +196,7 @@ class HostSession:
         if wishes.format:
             self._attach(wishes.format)
         self._set_values(wishes)
-        if wishes.begins and not self._idle:
+        if wishes.begins and not (self._idle and self._untouched):
             self._restart()
 
     def _attach(self, host: HostFormat) -> None:
@@ -226,6 +228,7 @@ class HostSession:
     def _begin_anew(self) -> None:
         self._session.wait_until_playing()
         self._newest = self._session.shared.inputs.newest
+        self._untouched = True
         self._announce()
 
     def _play(self, state: ProjectState, *, keeps_free: bool) -> None:
@@ -253,6 +256,7 @@ class HostSession:
                 self._link.announce(*now)
 
     def _note(self, _address: str, _value: Value) -> None:
+        self._untouched = False
         self._changed.set()
 
     def _start_keeper(self) -> threading.Thread:

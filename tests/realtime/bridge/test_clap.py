@@ -1,0 +1,188 @@
+"""The plug-in in a CLAP host: the check-lists of validators, bounces, and what happens when engines die."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.peer
+PRELUDE = """
+import os, sys, time
+import numpy as np
+sys.path.insert(0, sys.argv[2])
+from clap_host import ClapHost
+from gramophone.presets import names
+from gramophone.realtime.engine import Engine
+
+def noise(seconds, rate=44100, channels=2):
+    return (0.1 * np.random.default_rng(1).standard_normal((channels, round(seconds * rate)))).astype(np.float32)
+
+def number(preset):
+    return float(1 + names().index(preset))
+
+host = ClapHost(sys.argv[1])
+"""
+
+
+@pytest.fixture
+def clap(installed):
+    """Run a program in which `host` is the plug-in in a CLAP host."""
+
+    def run(program, timeout=180.0):
+        command = [sys.executable, "-c", PRELUDE + program, str(installed.folder / "Gramophone.clap")]
+        return installed.run([*command, str(Path(__file__).parent)], timeout).stdout
+
+    return run
+
+
+def test_parameters_have_ranges_names_and_texts_that_mean_their_values(clap):
+    """As clap-validator asks: ids are unique, values in range, what a text shows is read back as the value."""
+    clap("""
+infos = host.infos()
+assert len({info.id for info in infos}) == len(infos) == 18
+for info in infos:
+    assert info.low <= info.default <= info.high and info.low <= host.value(info.id) <= info.high
+    assert info.name and info.module
+    if info.name == b"Page":
+        continue
+    for share in (0.0, 0.3, 1.0):
+        value = info.low + share * (info.high - info.low)
+        import ctypes
+        back = ctypes.c_double()
+        shown = host.text(info.id, value)
+        assert host.parameters.to_value(info.id, shown.encode(), ctypes.addressof(back))
+        assert host.text(info.id, back.value) == shown
+""")
+
+
+def test_it_is_scanned_without_starting_an_engine_and_an_unknown_id_is_refused(clap, installed):
+    started = set(Path(installed.environment["XDG_RUNTIME_DIR"]).rglob("*.sock"))
+    clap("""
+for _ in range(5):
+    ClapHost(sys.argv[1]).close()
+assert host.factory.count() == 1
+assert not host.factory.create(host._host(), b"no.such.plug-in")
+""")
+    assert started == set(Path(installed.environment["XDG_RUNTIME_DIR"]).rglob("*.sock"))
+
+
+def test_a_bounce_is_what_render_gives_in_place_and_out_of_place_at_odd_rates(clap):
+    clap("""
+def blocks(in_place):
+    host.render.set(1)
+    assert host.plugin.activate(44123.45, 1, 256) and host.plugin.start()
+    parts = np.split(noise(0.5)[:, :20480], 80, axis=1)
+    played = [host.process(part, in_place) for part in parts]
+    host.plugin.stop()
+    host.plugin.deactivate()
+    return np.concatenate(played, axis=1)
+
+for preset, rate, block in (("choir", 44100, 512), ("default", 48000, 100), ("choir", 44123.45, 4096)):
+    sound = noise(0.5)
+    host.set(2, number(preset))
+    host.flush()
+    kept = sound.copy()
+    played = host.play(sound, rate, block)
+    assert np.array_equal(sound, kept) and np.isfinite(played).all()
+    expected = Engine.load(preset, rate=round(rate), channels=2).render(sound)
+    assert np.abs(played - expected).max() <= 1e-6, (preset, rate, block, np.abs(played - expected).max())
+assert np.array_equal(blocks(False), blocks(True))
+""")
+
+
+def test_a_state_in_pieces_of_17_bytes_brings_preset_and_macros_back_and_garbage_changes_nothing(clap):
+    clap("""
+sound = noise(0.4)
+host.set(2, number("choir")); host.set(3, 0.25); host.flush()
+first = host.play(sound, 44100, 512)
+state = host.save(part=17)
+other = ClapHost(sys.argv[1])
+assert other.load(state, part=17)
+assert np.abs(other.play(sound, 44100, 512) - first).max() <= 1e-6
+assert other.value(2) == number("choir") and abs(other.value(3) - 0.25) < 1e-6
+other.load(os.urandom(500))
+assert np.abs(other.play(sound, 44100, 512) - first).max() <= 1e-6
+""")
+
+
+def test_every_macro_is_automated_in_every_block_and_a_bounce_gives_the_same_each_time(clap):
+    clap("""
+def automated():
+    generator = np.random.default_rng(3)
+    host.render.set(1)
+    host.set(2, number("choir")); host.flush()
+    assert host.plugin.activate(44100, 1, 512) and host.plugin.start()
+    parts = []
+    for part in np.split(noise(1.0)[:, :40960], 80, axis=1):
+        for index in range(3, 11):
+            host.set(index, float(generator.random()))
+        parts.append(host.process(part))
+    host.plugin.stop(); host.plugin.deactivate()
+    return np.concatenate(parts, axis=1)
+
+one, two = automated(), automated()
+assert np.isfinite(one).all()
+assert np.abs(one - two).max() <= 1e-6
+""")
+
+
+def test_killed_engines_leave_the_sound_dry_and_in_line_and_come_back(clap):
+    clap("""
+import signal, subprocess
+host.set(2, number("choir")); host.flush()
+host.render.set(0)
+assert host.plugin.activate(48000, 1, 256) and host.plugin.start()
+part = np.zeros((2, 256), np.float32)
+page = ""
+for _ in range(2000):
+    part[:] = host.process(part) * 0 + 0.1
+    if host.text(17, 0).startswith("http"):
+        break
+    time.sleep(0.01)
+port = host.text(17, 0).rpartition(":")[2].partition("/")[0]
+late = host.latency()
+listening = subprocess.run(["ss", "-ltnp"], capture_output=True, text=True).stdout.splitlines()
+owners = [line.split("pid=")[1].split(",")[0] for line in listening if f":{port} " in line and "pid=" in line]
+assert owners, "the engine that serves the page"
+os.kill(int(owners[0]), signal.SIGKILL)
+dry = []
+for _ in range(60):
+    out = host.process(part)
+    assert np.isfinite(out).all()
+    dry.append(np.abs(out - 0.1).max())
+    time.sleep(0.005)
+assert min(dry) < 1e-6 and host.latency() == late
+for _ in range(3000):
+    host.process(part)
+    if host.text(17, 0).startswith("http") and f":{port}/" not in host.text(17, 0):
+        break
+    time.sleep(0.01)
+assert f":{port}/" not in host.text(17, 0), "another engine has come"
+""")
+
+
+@pytest.mark.slow
+def test_two_hundred_loads_leave_nothing_behind(clap):
+    """Memory, shared memory, descriptors and threads are those of the tenth load after the two hundredth."""
+    clap(
+        """
+def used():
+    pages = int(open("/proc/self/statm").read().split()[1])
+    ours = [name for name in os.listdir("/dev/shm") if name.startswith("gramophone")]
+    return pages * 4, len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task")), len(ours)
+
+sound = noise(0.02)
+for cycle in range(200):
+    again = ClapHost(sys.argv[1])
+    if cycle % 10 == 0:
+        again.play(sound, 44100, 256)
+    again.close()
+    if cycle == 30:
+        before = used()
+time.sleep(1)
+after = used()
+assert after[0] - before[0] < 16384, (before, after)
+assert after[1] <= before[1] + 2 and after[2] <= before[2] + 1, (before, after)
+""",
+        timeout=400.0,
+    )
