@@ -114,12 +114,13 @@ bool Bridge::exchange(const float* const* in, uint32_t frames, bool offline)
     const bool sent = memory && send(*memory.operator->(), in, frames);
     fTime += frames;
     uint32_t delay = fDelay;
-    if (!sent || !fetch(memory->output, frames, offline, delay))
+    // in a bounce the engine is never ahead of the host: what that sets is for the next block, not for one that still waits
+    if (!sent || (offline && !await(memory->output, fNumber - 1)) || !fetch(memory->output, frames, delay))
         return false;
     if (delay == fDelay)
         return true;
     follow(fReady.blocks * fBlock, delay, offline);
-    return fetch(memory->output, frames, offline, delay);
+    return fetch(memory->output, frames, delay);
 }
 
 bool Bridge::send(EngineLink::Memory& memory, const float* const* in, uint32_t frames)
@@ -138,7 +139,7 @@ bool Bridge::send(EngineLink::Memory& memory, const float* const* in, uint32_t f
 }
 
 /* Copy the engine's samples of the time `fAhead` before now out of the blocks that they came back in. */
-bool Bridge::fetch(const Ring& ring, uint32_t frames, bool offline, uint32_t& delay)
+bool Bridge::fetch(const Ring& ring, uint32_t frames, uint32_t& delay)
 {
     const int64_t due = static_cast<int64_t>(fTime) - frames - fAhead;
     int64_t number = fNumber, begin = static_cast<int64_t>(fTime);
@@ -156,7 +157,7 @@ bool Bridge::fetch(const Ring& ring, uint32_t frames, bool offline, uint32_t& de
         const uint32_t length = fLengths[number % kKept], first = static_cast<uint32_t>(due + done - begin);
         const uint32_t now = std::min(frames - done, length - first);
         float* to[2] {fWet[0].data() + done, fWet[1].data() + done};
-        if ((offline && !await(ring, number)) || !ring.read(number, length, first, to, now, delay))
+        if (!ring.read(number, length, first, to, now, delay))
             return false;
         done += now;
         begin += length;

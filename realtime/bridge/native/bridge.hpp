@@ -34,7 +34,7 @@ private:
     bool waitForEngine(bool offline);
     bool exchange(const float* const* in, uint32_t frames, bool offline);
     bool send(EngineLink::Memory& memory, const float* const* in, uint32_t frames);
-    bool fetch(const Ring& ring, uint32_t frames, bool offline, uint32_t& delay);
+    bool fetch(const Ring& ring, uint32_t frames, uint32_t& delay);
     bool await(const Ring& ring, int64_t number);
     void follow(uint32_t ahead, uint32_t delay, bool keepsLatency);
     void fade(float* dry, uint32_t frames, float last) const;
