@@ -14,7 +14,7 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
@@ -98,6 +98,11 @@ def make_app(
     async def presets(request: Request) -> Response:
         return _refused(request) or JSONResponse(space.library.catalogue(), headers=_SAFE)
 
+    async def manifest(request: Request) -> Response:
+        return _refused(request) or JSONResponse(
+            _manifest(request.query_params.get("token", "")), headers=_SAFE, media_type="application/manifest+json"
+        )
+
     async def query(request: Request) -> Response:
         return _refused(request) or _answer(space, info, request.url.path, _attributes(request))
 
@@ -120,9 +125,26 @@ def make_app(
 
     parts = [Route(f"/ui/{file.name}", _part(file)) for file in sorted(PAGE.iterdir()) if file.suffix in _PARTS]
     added = [route for make in more for route in make(guard, _SAFE)]
-    own = [Route("/ui", page), Route("/ui/presets", presets)]
+    own = [Route("/ui", page), Route("/ui/presets", presets), Route("/ui/manifest", manifest)]
     whole = [Route("/{path:path}", query), WebSocketRoute("/{path:path}", websocket)]
     return Starlette(routes=[*own, *parts, *added, *whole])
+
+
+def _manifest(token: str) -> dict[str, object]:
+    """Return what a browser needs to install the page, which then opens with the token that it has now."""
+    colour = "#14110e"
+    pictures = [("icon-192.png", "192x192"), ("icon-512.png", "512x512"), ("icon.svg", "any")]
+    return {
+        "name": "Gramophone",
+        "short_name": "Gramophone",
+        "description": "Plays one sound in the style of another, live",
+        "start_url": f"/ui?token={quote(token)}" if token else "/ui",
+        "scope": "/ui",
+        "display": "standalone",
+        "background_color": colour,
+        "theme_color": colour,
+        "icons": [{"src": f"/ui/{name}", "sizes": size} for name, size in pictures],
+    }
 
 
 def _part(file: Path) -> Handler:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gramophone.models.parameters import ParameterError
@@ -54,9 +54,17 @@ def node_at(space: AddressSpace, path: str) -> Node | None:
 
 
 def tree(space: AddressSpace) -> Node:
-    """Return the root node with all below it."""
+    """Return the root node with all below it, of one preset: if another comes meanwhile, of that one."""
+    while True:
+        layout = space.layout
+        root = _tree_of(space.methods)
+        if space.layout == layout:
+            return root
+
+
+def _tree_of(methods: Mapping[str, OscMethod]) -> Node:
     root: Node = {"FULL_PATH": "/", "ACCESS": 0, "DESCRIPTION": "Gramophone", "CONTENTS": {}}
-    for path, method in space.methods.items():
+    for path, method in methods.items():
         node = root
         for name in path.split("/")[1:]:
             contents = node.setdefault("CONTENTS", {})

@@ -10,6 +10,7 @@ const TOKEN = new URLSearchParams(location.search).get("token");
 const RATE_HZ = 30;
 const RENEW_MS = 20000;
 const RETRY_MS = 1000;
+const UNDER_WAY_MS = 500; // so long before a tree is asked for, what was set may still be on its way
 
 /** Return a path of the server with the token that this page was opened with, if any. */
 export function withToken(path) {
@@ -46,6 +47,8 @@ class Connection {
   #socket = null;
   #stale = true; // whether the tree may be another server's by now
   #failure = "";
+  #loads = 0;
+  #sent = new Map(); // address -> what was set last, and when: a tree on its way may not have it yet
 
   /** The nodes directly below /gramophone, by name; empty before the first. */
   tree = {};
@@ -61,7 +64,7 @@ class Connection {
   /** Call `draw` with the tree, now if there is one, and whenever addresses have come or gone. */
   onTree(draw) {
     this.#treeListeners.add(draw);
-    if (this.#nodes.size) draw(this.tree);
+    if (this.#nodes.size) this.#draw(draw);
   }
 
   /** Call `show(isConnected, why)` whenever that changes. */
@@ -71,6 +74,7 @@ class Connection {
   send(address, ...values) {
     if (!this.#waiting.size) requestAnimationFrame(() => this.#flush());
     this.#waiting.set(address, encode(address, ...values));
+    this.#sent.set(address, { values, at: performance.now() });
     const node = this.#nodes.get(address);
     if (node?.VALUE && node.TYPE.length === values.length) this.#show(address, values); // the server sends no echo
   }
@@ -93,17 +97,35 @@ class Connection {
   }
 
   async #load() {
+    const number = this.#loads += 1;
+    const since = performance.now() - UNDER_WAY_MS;
     const answer = await this.request(ROOT);
     if (!answer.ok) {
       this.#failure = await answer.text();
       this.#tellState(false);
       return;
     }
-    this.tree = (await answer.json()).CONTENTS;
+    const { CONTENTS: tree } = await answer.json();
+    if (number !== this.#loads) return; // it has changed again meanwhile, and that tree is on its way
+    this.tree = tree;
     this.#nodes.clear();
     this.#index(this.tree);
+    for (const [address, { values, at }] of this.#sent) {
+      const node = this.#nodes.get(address);
+      if (at > since && node?.VALUE && node.TYPE.length === values.length) node.VALUE = values;
+    }
+    this.#sent.clear();
     this.#stale = false;
-    for (const draw of this.#treeListeners) draw(this.tree);
+    for (const draw of this.#treeListeners) this.#draw(draw);
+  }
+
+  // A part that fails must not keep the others from being drawn; the error shows up all the same.
+  #draw(draw) {
+    try {
+      draw(this.tree);
+    } catch (error) {
+      reportError(error);
+    }
   }
 
   #index(contents) {

@@ -3,11 +3,13 @@
 import { choices, element, words } from "./elements.js";
 import { knob } from "./knob.js";
 
-/** Let a button show and set the switch of a node; not `named`, it says on or off. */
-export function toggle(button, node, connection, watches, named = true) {
+/** Let a button show and set the switch of a node; with a `name` it says on or off. */
+export function toggle(button, node, connection, watches, name = "") {
   const show = (on) => {
     button.setAttribute("aria-pressed", on);
-    if (!named) button.textContent = on ? "on" : "off";
+    if (!name) return;
+    button.textContent = on ? "on" : "off";
+    button.setAttribute("aria-label", `${name}: ${button.textContent}`);
   };
   button.onclick = () => {
     const on = button.getAttribute("aria-pressed") !== "true";
@@ -37,7 +39,7 @@ export function control(name, node, position, mapping, connection, watches) {
   }
   const label = element("span", { class: "name", title: node.DESCRIPTION }, words(name));
   const made = node.TYPE === "T"
-    ? toggle(element("button", { class: "switch", type: "button", "aria-label": words(name) }), node, connection, watches, false)
+    ? toggle(element("button", { class: "switch", type: "button" }), node, connection, watches, words(name))
     : chooser(element("select", { "aria-label": words(name) }), node, connection, watches);
   return element("div", { class: "wide" }, label, made, mapping);
 }

@@ -41,7 +41,7 @@ function level(side, nodes, watches) {
   const [peakNode, rmsNode] = ["peak_db", "rms_db"].map((name) => nodes.get(`${side}/${name}`));
   const [peak, rms, hold] = ["peak", "rms", "hold"].map((name) => element("i", { class: name }));
   const output = element("output", { "aria-hidden": "true" });
-  const clip = element("button", { class: "lamp clip", type: "button", "aria-label": `${side} has not clipped` }, "clip");
+  const clip = element("button", { class: "lamp clip", type: "button", "aria-label": `clip: ${side} has not clipped` }, "clip");
   const bar = element("div", { class: "bar", role: "meter", "aria-label": `${side} level`, "aria-valuemin": FLOOR_DB, "aria-valuemax": 0, "aria-valuenow": FLOOR_DB },
     peak, rms, hold, ...TICKS_DB.map((tick) => element("u")));
   [...bar.querySelectorAll("u")].forEach((tick, place) => tick.style.setProperty("--at", share(TICKS_DB[place])));
@@ -66,7 +66,7 @@ function level(side, nodes, watches) {
   };
   const light = (is) => {
     clip.classList.toggle("lit", is);
-    clip.setAttribute("aria-label", is ? `${side} has clipped: put the light out` : `${side} has not clipped`);
+    clip.setAttribute("aria-label", is ? `clip: ${side} has clipped, put the light out` : `clip: ${side} has not clipped`);
   };
   clip.onclick = () => light(false);
   watches.add(peakNode.FULL_PATH, show);

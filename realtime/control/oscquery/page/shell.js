@@ -1,7 +1,8 @@
 // What the header has at hand in every section: switches, lock, theme, and the menu of the rest.
 
+import { withToken } from "./connection.js";
 import { toggle } from "./controls.js";
-import { $ } from "./elements.js";
+import { $, element } from "./elements.js";
 import { learnable } from "./learn.js";
 
 const THEMES = { "": "Light: as the system", dark: "Light: dark", light: "Light: bright" };
@@ -23,6 +24,7 @@ export function shell(connection) {
   lock();
   theme();
   menu();
+  document.head.append(element("link", { rel: "manifest", href: withToken("/ui/manifest") }));
 }
 
 // Locked, the page shows everything and turns nothing: only the switches and the next and previous preset act.

@@ -38,7 +38,7 @@ export function stages(panel, connection) {
     stale = false;
     watches.clear();
     const { tree } = connection;
-    const names = tree.order.VALUE;
+    const names = tree.order.VALUE.filter((name) => tree[name]); // the order may be the next chain's already
     const commands = tree.chain?.CONTENTS;
     list.replaceChildren(...names.map((name, place) => card(name, place, names, tree, commands)));
     bar.replaceChildren(...(commands ? [addMenu(commands.add, "Add a stage…", (what) => send("add", what))] : []), foldAll(names), ...["undo", "redo"].filter((name) => tree[name]).map((name) => step(name, tree[name])));
@@ -96,7 +96,7 @@ export function stages(panel, connection) {
     const fold = element("button", { class: "fold", type: "button", "aria-expanded": !kept.has(name) }, words(name));
     const body = element("div", { class: "body" }, ...groups(name, { ...own, mix }, (key, node) => control(key, node, positions[key], chip(key), connection, watches)));
     const made = element("li", { class: "stage", "data-stage": name },
-      element("h3", {}, ...(commands ? [grip(name, place, names.length)] : []), fold, element("span", { class: "action" }, off, chip("bypass")), ...(commands ? [menu(name, place, names, commands)] : [])), body);
+      element("h2", {}, ...(commands ? [grip(name, place, names.length)] : []), fold, element("span", { class: "action" }, off, chip("bypass")), ...(commands ? [menu(name, place, names, commands)] : [])), body);
     const show = (folded) => {
       fold.setAttribute("aria-expanded", !folded);
       body.hidden = folded;
@@ -150,7 +150,7 @@ export function stages(panel, connection) {
     const last = sorted.findIndex(([group]) => group === "");
     if (last >= 0 && sorted.length > 1) sorted.push(...sorted.splice(last, 1)); // mix and the like come last
     return sorted.map(([group, { plain, advanced }]) => element("div", { class: "knob-group", role: "group", "aria-label": group || "other" },
-      ...(group && sorted.length > 1 ? [element("h4", {}, group)] : []),
+      ...(group && sorted.length > 1 ? [element("h3", {}, group)] : []),
       ...(plain.length ? [grid(plain, make)] : []),
       ...(advanced.length ? [more(`${stage} ${group}`, advanced, make)] : [])));
   }

@@ -21,7 +21,7 @@ export function typeable(output, dial, node, connection) {
     const unit = unitOf(node);
     const field = element("input", { class: "typed", inputmode: "decimal", autocomplete: "off", "aria-label": `${dial.getAttribute("aria-label")}, ${low} to ${high}${unit ? ` ${unit}` : ""}` });
     const close = (keeps) => {
-      if (!field.isConnected) return;
+      field.onblur = null; // which replacing it would call
       const value = parse(field.value, unit);
       if (keeps && Number.isFinite(value)) connection.send(node.FULL_PATH, Math.min(Math.max(value, low), high));
       field.replaceWith(output);

@@ -21,6 +21,7 @@ from gramophone.presets import names
 from gramophone.realtime.control.osc import osc_server
 from gramophone.realtime.control.oscquery import OscQueryError, oscquery_server
 from gramophone.realtime.control.oscquery.app import Authentication
+from gramophone.realtime.control.oscquery.tree import tree
 from gramophone.realtime.control.oscquery.websockets import ListenState
 from gramophone.realtime.osc.arguments import RefusedError
 from gramophone.realtime.osc.packet import decode, encode
@@ -335,3 +336,24 @@ def test_udp_and_web_share_what_they_control(setup, web, server):
         socket.send(encode("/gramophone/mute", (True,)))
         setup.sink.wait_for(lambda calls: ("mute", True) in calls)
     assert web.get("/gramophone/mute?VALUE").json() == {"VALUE": [True]}
+
+
+def test_a_tree_is_of_one_preset_whatever_comes_while_it_is_made(setup):
+    """While presets change as fast as they can, every parameter of every tree has its value."""
+    done = threading.Event()
+
+    def change():
+        while not done.is_set():
+            setup.controller.change("hall")
+            setup.controller.change("wide")
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    try:
+        for _ in range(25):
+            contents = tree(setup.space)["CONTENTS"]["gramophone"]["CONTENTS"]
+            for stage in contents["order"]["VALUE"]:
+                assert all("VALUE" in knob for knob in contents[stage]["CONTENTS"].values())
+    finally:
+        done.set()
+        changing.join()
