@@ -81,7 +81,7 @@ export function browser(connection) {
     const playing = connection.values("preset")[0] === preset.name;
     const load = element("button", { class: "load", type: "button", "aria-current": playing, "data-focus": `load ${preset.name}` },
       element("strong", {}, preset.title), element("span", {}, preset.description),
-      element("small", {}, [preset.name, ...preset.tags, ...(preset.own ? ["mine"] : [])].join(" · ")));
+      element("small", {}, [...new Set([preset.name, ...preset.tags, ...(preset.own ? ["mine"] : [])])].join(" · ")));
     load.onclick = () => { connection.send(connection.node("preset").FULL_PATH, preset.name); dialog.close(); };
     return element("li", { class: playing ? "playing" : "" }, load, member("favourites", preset, "★", "favourite"), member("setlist", preset, "+", "in the set list"),
       ...(chosen === "setlist" ? [move(preset, -1, "↑", "earlier"), move(preset, 1, "↓", "later")] : []));
