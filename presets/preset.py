@@ -93,15 +93,19 @@ class Preset:
         Raises:
             PresetError: the chain has no such stage.
         """
-        stages = {stage.name: stage for stage in self.stages}
         macros = [*self.macros]
+        changed: dict[str, dict[str, Scalar]] = {}
         for (name, key), value in changes.items():
             if name == MACRO and macros:
                 macros[int(key) - 1] = replace(macros[int(key) - 1], value=float(value))
                 continue
-            stage = self.stage(name)
-            stages[name] = replace(stage, values={**stages[stage.name].values, key: value})
-        return replace(self, stages=tuple(stages.values()), macros=tuple(macros))
+            if name not in changed:
+                changed[name] = dict(self.stage(name).values)
+            changed[name][key] = value
+        stages = (
+            replace(stage, values=changed[stage.name]) if stage.name in changed else stage for stage in self.stages
+        )
+        return replace(self, stages=tuple(stages), macros=tuple(macros))
 
     @property
     def where(self) -> str:
