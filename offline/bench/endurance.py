@@ -22,7 +22,8 @@ from gramophone.offline.bench.companions import run_bare, run_source
 from gramophone.offline.bench.jack_server import jack_server
 from gramophone.presets import CLIPS, DEFAULT, Preset, StageSettings, load
 from gramophone.realtime.files import read
-from gramophone.realtime.live.session import Session, SessionSettings
+from gramophone.realtime.live.session import Session
+from gramophone.realtime.live.session_settings import SessionSettings
 from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.system.process_handle import ChildProcess
 

@@ -151,6 +151,13 @@ def play(
         list[str] | None, typer.Option(metavar="PEER", help="Accept OSC from this address; repeatable.")
     ] = None,
     token: Annotated[str, typer.Option(help="Token that the page requires from other machines.")] = "",
+    attach: Annotated[
+        bool | None,
+        typer.Option(
+            "--attach/--no-attach",
+            help="Take over what plays on after a crash, or end it; else it is taken over if it plays on this device.",
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     json: JsonOption = False,
     quiet: Annotated[bool, typer.Option(help="Show nothing.")] = False,
@@ -175,7 +182,7 @@ def play(
         raise typer.BadParameter("INPUT and --out go with --audio file", param_hint="--audio")
     from gramophone.realtime.live.devices.osc.packet import reachable
     from gramophone.realtime.live.run import LiveRun, run_live
-    from gramophone.realtime.live.session import SessionSettings
+    from gramophone.realtime.live.session_settings import SessionSettings
     from gramophone.realtime.live.surfaces import Surfaces, midi_inputs
 
     if audio.partition(":")[0] == "osc":
@@ -192,7 +199,7 @@ def play(
         outputs=_route(outputs, "--outputs"),
         sockets=sockets,
     )
-    live_run = LiveRun(session, duration, record)
+    live_run = LiveRun(session, duration, record, attach)
     surfaces = Surfaces(
         osc_port or None, http_port or None, host, tuple(allow or ()), token, midi_inputs(midi), tuple(tempo or ())
     )

@@ -35,7 +35,8 @@ from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.control.oscquery.server import OscQueryServer
 from gramophone.realtime.live.messages import Opened
-from gramophone.realtime.live.session import Session, SessionSettings
+from gramophone.realtime.live.session import Session
+from gramophone.realtime.live.session_settings import SessionSettings
 from gramophone.realtime.live.shared_state import BlockRing
 from gramophone.realtime.live.supervisor import ATTACHED
 from gramophone.realtime.live.surfaces import Surfaces

@@ -60,12 +60,15 @@ class Controller:
 
     Calls are short, also those that put another preset in place: where a plug-in has to be asked for its parameters (up
     to 10 s), or a checkpoint read, that happens in a thread of its own, for which a caller waits `patience_s` at most.
+    `switches` are on or off in the sink already; all are off unless given.
     """
 
-    def __init__(self, preset: Preset, sink: Sink, patience_s: float = _PATIENCE_S) -> None:
+    def __init__(
+        self, preset: Preset, sink: Sink, patience_s: float = _PATIENCE_S, switches: Mapping[str, bool] | None = None
+    ) -> None:
         self._lock = threading.RLock()
         self._sink, self._patience_s = sink, patience_s
-        self._switches: dict[str, Value] = dict.fromkeys(SWITCHES, False)
+        self._switches: dict[str, Value] = {name: bool(switches and switches.get(name)) for name in SWITCHES}
         self._performers: dict[str, Perform] = {}
         self._listeners: list[Listener] = []
         self._parameter_listeners: list[Callable[[], None]] = []

@@ -50,6 +50,13 @@ class AudioCallback:
         self._before = self._status["non_finite"], self._status["limited"]
         self._frames = self._budget = self._former_budget = 0
         self._move = Fade(1.0, MOVE_SAMPLES)
+        self._leaving: Fade | None = None
+
+    def leave(self, samples: int) -> None:
+        """Fade the output to silence, within so many samples, for good."""
+        leaving = Fade(1.0, samples)
+        leaving.set(0.0)
+        self._leaving = leaving
 
     def process(self, block: Audio) -> Audio:
         """Return the output, of the shape of `block`, `(channels, frames)`. Never waits, never raises."""
@@ -59,7 +66,8 @@ class AudioCallback:
             output = self._process(self._source.process(np.zeros_like(safe) if measures else safe))
             self._last = output[:, -1:]
             output = self._target.process(output)
-            return self._probe.process(safe, output) if measures else output
+            output = self._probe.process(safe, output) if measures else output
+            return output * self._leaving.next(output.shape[1]) if self._leaving else output
         except Exception:  # whatever it is, the device must get its block; the count shows that there is a bug
             self._status["errors"] += 1
             return np.zeros_like(block)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # starting a process need not wait for what these load
@@ -18,7 +19,8 @@ class AudioSettings:
     """Which device, how many of its inputs and outputs (`sockets`) and channels of the chain, and in which blocks.
 
     `block` in frames, None is the device's own; `spare` is as for `status.budget_blocks`. A `patient` process waits for
-    a device that cannot be opened.
+    a device that cannot be opened. `home`: where another controller finds the process when its own has gone, for which
+    it waits `patience_s`; None: it ends.
     """
 
     choice: str
@@ -27,6 +29,8 @@ class AudioSettings:
     block: int | None
     spare: int | None
     patient: bool = False
+    home: Path | None = None
+    patience_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ class Refused:
 class Play:
     """To a worker: play this preset, whose values are this generation of the parameter memory, from and to `shared`.
 
-    `warm_up` is as for `Player`.
+    `warm_up` is as for `Player`. `home`: where another controller finds the worker when its own has gone, for which it
+    waits `patience_s`; None: it ends.
     """
 
     preset: Preset
@@ -85,6 +90,16 @@ class Play:
     generation: int
     shared: SharedState
     warm_up: bool = True
+    home: Path | None = None
+    patience_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """From a worker to another controller: it plays the preset of this generation, or is about to, at `rate` Hz."""
+
+    generation: int
+    rate: int
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,10 @@ class ParameterMemory:
         """Return a reader of one generation that knows `values`, those of the switches after those of parameters."""
         return ParameterMemoryReader(self, generation, values)
 
+    def adopt(self) -> None:
+        """Let `close` give the memory back, in place of the process that made it."""
+        self._memory.adopt()
+
     def close(self) -> None:
         """Give the memory back."""
         self._memory.close()

@@ -9,7 +9,7 @@ The worker reads parameters and switches by `ParameterReader`: numbers from shar
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 import numpy as np
@@ -57,6 +57,15 @@ class PresetGeneration:
     texts: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class KeptGenerations:
+    """The generations of a session: the one of `now`, those that are remembered, and the number of the last text."""
+
+    now: PresetGeneration
+    by_number: Mapping[int, PresetGeneration]
+    last_text: int
+
+
 class PresetGenerations:
     """The generations of a session; `now` is the newest that was not refused, None before the first."""
 
@@ -65,6 +74,7 @@ class PresetGenerations:
         self._memory = memory
         self._numbers = count()
         self._kept: dict[int, PresetGeneration] = {}
+        self._last_text = 0
 
     @property
     def preset(self) -> Preset | None:
@@ -87,6 +97,34 @@ class PresetGenerations:
         self._kept[number] = self.now
         self._kept.pop(number - _KEPT, None)
         return self.now
+
+    @property
+    def kept(self) -> KeptGenerations:
+        """What another process needs to go on from here, of a session that has a preset."""
+        assert self.now, "a preset plays"
+        return KeptGenerations(self.now, dict(self._kept), self._last_text)
+
+    def restore(self, kept: KeptGenerations, preset: Preset | None) -> None:
+        """Go on from here; `preset` is that of `now` as its controller had it last, with its name and mappings."""
+        now, self._kept, self._last_text = kept.now, dict(kept.by_number), kept.last_text
+        self._numbers = count(max(self._kept) + 1)
+        if preset and places_of(chain_parameters(preset)) == list(now.places):
+            now = replace(now, preset=replace(preset, stages=now.preset.stages))
+        self.now = self._kept[now.number] = now
+
+    def number_text(self, address: str, value: str) -> int:
+        """Keep a text that a parameter is set to, and return the number that stands for it in the memory."""
+        self._last_text += 1
+        if self.now:
+            self.now.texts[address] = value
+        return self._last_text
+
+    def texts(self) -> list[Text]:
+        """Return the texts in use, with the numbers that stand for them."""
+        if not self.now:
+            return []
+        values = self._memory.values(self.now.number)
+        return [Text(int(values[self.now.index[address]]), text) for address, text in self.now.texts.items()]
 
     def go_back(self, refused: Refused) -> bool:
         """Take back what plays on where a preset was refused; return False if another one was chosen since."""

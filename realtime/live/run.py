@@ -15,9 +15,14 @@ from typing import Any, Protocol, Self
 
 from gramophone.presets import Preset
 from gramophone.realtime.control.controller import Controller
+from gramophone.realtime.live.devices.backend import AudioError
+from gramophone.realtime.live.handover import TakenOver, end_orphans, new_files, take_over
 from gramophone.realtime.live.record import Recorder
-from gramophone.realtime.live.session import Session, SessionSettings
+from gramophone.realtime.live.session import Session
+from gramophone.realtime.live.session_settings import SessionSettings
 from gramophone.realtime.live.worker_process import StandbyWorker
+
+_KEEP_S = 0.2
 
 Controls = Callable[[Controller, Session], Iterable[AbstractContextManager[object]]]
 """Makes every control surface (OSC, web page, MIDI), each open while the sound plays."""
@@ -37,11 +42,16 @@ class ConsoleView(Protocol):
 
 @dataclass(frozen=True)
 class LiveRun:
-    """On what to play, for how many seconds (None: until Ctrl-C), and into which folder to record (None: none)."""
+    """On what to play, for how many seconds (None: until Ctrl-C), and into which folder to record (None: none).
+
+    `attach`: take over what plays without a controller; True: or fail; False: end it; None: take it over if it plays on
+    the same device, else end it.
+    """
 
     settings: SessionSettings
     duration_s: float | None = None
     record: Path | None = None
+    attach: bool | None = None
 
 
 def no_controls(_controller: Controller, _session: Session) -> Iterable[AbstractContextManager[object]]:
@@ -66,14 +76,20 @@ def run_live(
         RecordError, SoundFileError: it cannot be recorded.
     """
     with ExitStack() as stack:
-        signals, session = stack.enter_context(_Signals()), stack.enter_context(Session(live_run.settings, standby))
+        signals = stack.enter_context(_Signals())
+        found = _take_over(live_run, view)
+        files = None if found else new_files()
+        session = stack.enter_context(Session(live_run.settings, standby, files, found))
         recording, surfaces = stack.enter_context(ExitStack()), stack.enter_context(ExitStack())
         recorder = Recorder(live_run.record, session.shared) if live_run.record else None
         session.on_event = recorder.take if recorder else session.on_event
         session.on_news = view.show_news
-        preset = find_preset()
-        session.start(preset)
-        controller = Controller(preset, session)
+        preset = session.preset if found else find_preset()
+        assert preset, "one that is taken over has been played"
+        if not found:
+            session.start(preset)
+        controller = Controller(preset, session, switches=session.switches)
+        surfaces.callback(controller.listen_parameters(lambda: session.remember(controller.preset)))
         for control in controls(controller, session):
             surfaces.enter_context(control)
         session.wait_until_open()
@@ -81,8 +97,29 @@ def run_live(
             recording.callback(_report_recording, recorder, view)
             recording.enter_context(recorder.writing(session.format, live_run.duration_s))
             recording.callback(session.end)  # so that the recorder gets the last events
+            if found:
+                session.restart()  # a recording begins from silence, or it could not be replayed
         session.wait_until_playing()
+        session.remember(controller.preset)
         _watch(session, controller, view, signals.stopped, live_run.duration_s)
+
+
+def _take_over(live_run: LiveRun, view: ConsoleView) -> TakenOver | None:
+    """Return what plays without a controller, taken over, if it is wanted and there; end what is not wanted.
+
+    Raises:
+        AudioError: there is none, and it was asked for.
+    """
+    found = None if live_run.attach is False else take_over(live_run.settings.device_text)
+    if found:
+        playing = found.handover.generations.now.preset
+        name = (found.handover.preset or playing).name
+        view.show_news(f"took over what plays: preset {name}, as it is now; --no-attach begins anew")
+    elif live_run.attach:
+        raise AudioError("nothing plays on this device without a controller, so there is nothing to attach to")
+    elif end_orphans():
+        view.show_news("ended what played on without a controller")
+    return found
 
 
 def _report_recording(recorder: Recorder, view: ConsoleView) -> None:
@@ -96,12 +133,16 @@ def _report_recording(recorder: Recorder, view: ConsoleView) -> None:
 def _watch(
     session: Session, controller: Controller, view: ConsoleView, stopped: threading.Event, duration_s: float | None
 ) -> None:
-    """Show figures until the end."""
+    """Show figures until the end, and keep what another controller needs to know if this one is killed."""
     began = time.monotonic()
     end = began + duration_s if duration_s is not None else math.inf
-    while (left := end - time.monotonic()) > 0 and not stopped.wait(min(view.interval_s, left)):
+    show_at = began + view.interval_s
+    while (now := time.monotonic()) < end and not stopped.wait(max(min(show_at, end, now + _KEEP_S) - now, 0)):
         session.check()
-        view.show({"time_s": round(time.monotonic() - began, 3), **session.report()}, controller)
+        session.remember(controller.preset)
+        if time.monotonic() >= show_at:
+            show_at += view.interval_s
+            view.show({"time_s": round(time.monotonic() - began, 3), **session.report()}, controller)
 
 
 class _Signals:

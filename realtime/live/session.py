@@ -10,16 +10,16 @@ with Session(settings) as session:              # both processes start at once, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from itertools import count
 from types import TracebackType
 from typing import Self
 
 from gramophone.models.parameters import Value
 from gramophone.presets import Preset
 from gramophone.realtime.dsp.channel_matrix import Route
+from gramophone.realtime.live.handover import Handover, Processes, SessionFiles, TakenOver
+from gramophone.realtime.live.held_questions import HeldQuestions
 from gramophone.realtime.live.messages import (
     Ask,
     AudioSettings,
@@ -30,10 +30,12 @@ from gramophone.realtime.live.messages import (
     Play,
     PresetChange,
     Refused,
+    Resumed,
     Text,
 )
 from gramophone.realtime.live.preset_generations import PresetGenerations
 from gramophone.realtime.live.session_routes import SessionRoutes
+from gramophone.realtime.live.session_settings import SessionSettings
 from gramophone.realtime.live.shared_state import INPUTS, OUTPUTS, SWITCH_PLACES, SharedState
 from gramophone.realtime.live.status import budget_blocks, meters, report
 from gramophone.realtime.live.supervisor import ATTACHED, Supervisor
@@ -42,61 +44,47 @@ from gramophone.realtime.stage import Format
 from gramophone.realtime.switches import SWITCHES
 from gramophone.realtime.system.wakeup import Wake
 
-_PATIENCE_S = 2.0
 _NO_GENERATION = -1
-
-
-@dataclass(frozen=True)
-class SessionSettings:
-    """What to play on: see `open_backend` for `audio`.
-
-    `channels` of the chain, 1 to 8. `block` in frames; None: the device's own. `spare` blocks, 0 to 16, are added to
-    the one that the worker has, for machines that stall; None: as many as the chain that plays needs for its hops.
-    `inputs` and `outputs` None connect each channel to the device's input and output of its number. `sockets`: how many
-    inputs and outputs of the device are opened; None: as many as channels and routes need at the start.
-    """
-
-    audio: str = "auto"
-    channels: int = 2
-    block: int | None = None
-    spare: int | None = None
-    device: str = "auto"
-    recorded: bool = False
-    inputs: Route | None = None
-    outputs: Route | None = None
-    sockets: int | None = None
-
-    @property
-    def opened(self) -> int:
-        """How many inputs and outputs of the device are opened."""
-        named = [socket for route in (self.inputs, self.outputs) for channel in route or () for socket in channel]
-        return max(self.channels, self.sockets or 0, *named)
 
 
 class Session:
     """The processes that play; the controller's `Sink`. Any thread may call it, and but for `snapshot` no call waits.
 
-    Its first worker is `standby`, where one was started before. Three callbacks, to be set before `start`, are called
-    in a thread of the session's own: `on_event` with what happened to the player and when, `on_news` with a sentence
-    for people, `on_refused` when a preset cannot be played and the one before, `preset`, plays on.
+    Its first worker is `standby`, where one was started before. With `files` another control process can take over what
+    plays when this one has gone; `found` is what this one takes over, and plays without `start`. Three callbacks, to be
+    set before `start`, are called in a thread of the session's own: `on_event` with what happened to the player and
+    when, `on_news` with a sentence for people, `on_refused` when a preset cannot be played and the one before,
+    `preset`, plays on.
     """
 
-    def __init__(self, settings: SessionSettings, standby: StandbyWorker | None = None) -> None:
-        standby = standby or start_standby_worker()
-        self._settings, self._wake = settings, standby.wake
-        self._shared = SharedState.new(settings.channels, settings.opened, recorded=settings.recorded)
+    def __init__(
+        self,
+        settings: SessionSettings,
+        standby: StandbyWorker | None = None,
+        files: SessionFiles | None = None,
+        found: TakenOver | None = None,
+    ) -> None:
+        first = found or standby or start_standby_worker()
+        if found and standby:
+            standby.close()  # it waits for another wake-up
+        self._settings, self._wake, self._files = settings, first.wake, found.files if found else files
+        self._shared = found.handover.shared if found else settings.new_shared()
         self.on_event: Callable[[Event], None] = _ignore
         self.on_news: Callable[[str], None] = _ignore
         self.on_refused: Callable[[Preset], None] = _ignore
         self.device_name = ""
-        self._numbers = count(1)
-        self._questions: dict[int, Future[Held | None]] = {}
+        self._remembered: Preset | None = None
+        self._questions = HeldQuestions()
         self._left_out = LeftOut({}, {})
         self._generations = PresetGenerations(self._shared.parameters)
-        asked = {INPUTS: settings.inputs, OUTPUTS: settings.outputs}
+        asked: Mapping[int, Route | None] = {INPUTS: settings.inputs, OUTPUTS: settings.outputs}
+        if found:
+            self._generations.restore(found.handover.generations, found.handover.preset)
+            asked = found.handover.routes
         self._routes = SessionRoutes(self._shared.routes, settings.channels, settings.opened, asked)
-        audio = AudioSettings(settings.audio, settings.opened, settings.channels, settings.block, settings.spare)
-        self._processes = Supervisor(audio, settings.device, self._shared, standby, self)
+        home = self._files.home if self._files else None
+        audio = found.handover.audio if found else settings.audio_settings(home)
+        self._processes = Supervisor(audio, settings.device, self._shared, first, self)
         self._lock = self._processes.lock
         self._processes.start()
 
@@ -131,6 +119,12 @@ class Session:
     def worker_pid(self) -> int | None:
         """The process id of the worker that plays, or is about to."""
         return self._processes.worker_pid
+
+    @property
+    def switches(self) -> dict[str, bool]:
+        """Which of `SWITCHES` are on."""
+        at = self._shared.parameters.switch
+        return {name: bool(at(SWITCH_PLACES[name])) for name, switch in SWITCHES.items() if not switch.momentary}
 
     @property
     def inputs(self) -> Route:
@@ -231,6 +225,7 @@ class Session:
         """Fade over to a complete preset."""
         with self._lock:
             now = self._generations.add(preset)
+            self.keep()
             if not self._processes.try_again():
                 self._processes.send(PresetChange(preset, now.number))
 
@@ -240,19 +235,8 @@ class Session:
         The worker asks its stages between blocks, so this may wait; where it gives no answer within two seconds, or
         has died, the preset is as the session itself knows it.
         """
-        number, answer = next(self._numbers), Future[Held | None]()
+        held = self._questions.ask(self._ask)
         with self._lock:
-            if self.playing:
-                self._questions[number] = answer
-                self._processes.send(Ask(number))
-            else:
-                answer.set_result(None)
-        try:
-            held = answer.result(_PATIENCE_S)
-        except TimeoutError:
-            held = None
-        with self._lock:
-            self._questions.pop(number, None)
             now, preset = self._generations.now, self._generations.preset
             assert now, "a preset plays"
             assert preset
@@ -267,6 +251,7 @@ class Session:
         """
         with self._lock:
             self._routes.plug(INPUTS, route)
+            self.keep()
 
     def route_outputs(self, route: Route) -> None:
         """Feed these outputs of the device from each channel of the chain; faded.
@@ -276,6 +261,14 @@ class Session:
         """
         with self._lock:
             self._routes.plug(OUTPUTS, route)
+            self.keep()
+
+    def remember(self, preset: Preset) -> None:
+        """Note the preset as the controller has it now, for another controller: its name, mappings and macros."""
+        with self._lock:
+            if preset != self._remembered:
+                self._remembered = preset
+                self.keep()
 
     def report(self) -> dict[str, object]:
         """Return the figures of now, by name."""
@@ -301,6 +294,9 @@ class Session:
         self.end()
         self._shared.close()
         self._wake.close()
+        if self._files:
+            self._files.remove()
+            self._files = None
 
     def __enter__(self) -> Self:
         return self
@@ -318,7 +314,16 @@ class Session:
         if not preset:
             return None
         warm_up = self._settings.audio != ATTACHED  # a host's bounce begins with the first sample, as a render does
-        return Play(preset, form, self._generations.add(preset).number, self._shared, warm_up)
+        home = self._files.home if self._files else None
+        number = self._generations.add(preset).number
+        return Play(preset, form, number, self._shared, warm_up, home, self._settings.orphaned_s)
+
+    def keep(self) -> None:
+        """Write down what another controller needs to know, if this one goes."""
+        if self._files and self._generations.now:
+            device, kept, routes = self._settings.device_text, self._generations.kept, self._routes.now
+            handover = Handover(device, self.audio, self._shared, kept, self._remembered, routes)
+            self._files.write(Processes.of(*self._processes.pids), handover)
 
     def opened(self, device: Opened) -> None:
         """Note which device there is, and connect its inputs and outputs.
@@ -334,26 +339,40 @@ class Session:
         match message:
             case Event():
                 self.on_event(message)
-            case Held(number):
-                if question := self._questions.pop(number, None):
-                    question.set_result(message)
+            case Held():
+                self._questions.answer(message)
             case LeftOut():
                 self._report_failures(message)
+            case Resumed(generation, _):
+                self._resume(generation)
             case Refused():
                 self._processes.later(lambda: self.on_news(message.why))
                 if self._generations.go_back(message) and (playing := self._generations.preset):
+                    self.keep()
                     self._processes.later(lambda: self.on_refused(playing))
 
     def died(self) -> None:
         """Take note that the worker has died: no question will be answered."""
         self._left_out = LeftOut({}, {})
-        for question in self._questions.values():
-            question.set_result(None)
-        self._questions.clear()
+        self._questions.give_up()
 
     def report_news(self, news: str) -> None:
         """Pass on a sentence for people."""
         self.on_news(news)
+
+    def _ask(self, question: Ask) -> bool:
+        with self._lock:
+            if self.playing:
+                self._processes.send(question)
+            return self.playing
+
+    def _resume(self, generation: int) -> None:
+        """Send a worker that was taken over what the controller before may not have sent any more."""
+        now, preset = self._generations.now, self._generations.preset
+        if now and preset and generation != now.number:
+            self.change(preset)
+        for text in self._generations.texts():
+            self._processes.send(text)
 
     def _report_failures(self, left_out: LeftOut) -> None:
         """Keep which stages are left out; say the first time that one fails, as the figures count the others."""
@@ -367,10 +386,9 @@ class Session:
         """Return what the memory holds for a value; a text is sent ahead under a number."""
         if not isinstance(value, str):
             return float(value)
-        number = next(self._numbers)
+        number = self._generations.number_text(address, value)
+        self.keep()
         self._processes.send(Text(number, value))
-        if self._generations.now:
-            self._generations.now.texts[address] = value
         return float(number)
 
     def _switched(self, name: str, value: Value) -> float:

@@ -79,6 +79,10 @@ class BlockRing:
         taken = Taken(self._sound[slot, :, : self._frames[slot]].copy(), int(self._delays[slot]))
         return taken if self._numbers[slot] == number else None
 
+    def adopt(self) -> None:
+        """Let `close` give the memory back, in place of the process that made it."""
+        self._memory.adopt()
+
     def close(self) -> None:
         """Give the memory back."""
         self._memory.close()
@@ -147,7 +151,16 @@ class SharedState:
         self.status["rate_from"], self.status["block"] = self.inputs.newest + 1, block
         self.status["rate"] = rate  # last: from here on a worker made for another rate leaves the blocks alone
 
+    def adopt(self) -> None:
+        """Let `close` free everything, in place of the process that made it and has gone."""
+        for part in self._parts:
+            part.adopt()
+
     def close(self) -> None:
         """Free everything once no process uses it any more."""
-        for part in (self.inputs, self.outputs, self.parameters, self.routes, self.status):
+        for part in self._parts:
             part.close()
+
+    @property
+    def _parts(self) -> tuple[BlockRing | ParameterMemory | Status, ...]:
+        return self.inputs, self.outputs, self.parameters, self.routes, self.status

@@ -31,6 +31,7 @@ _FIELDS = (
     "limited",  # input samples that were above +48 dBFS
     "errors",  # exceptions in the callback: bugs
     "held",  # samples in the device's own jitter buffer
+    "ending",  # `ENDING` once a process without a controller is to end, `ENDED` once the sound has been faded out
     "probe_done",  # measurements of the device's own way that have been answered
     "probe_samples",  # the last answer, -1 where no click came back
     *PACKETS,
@@ -52,6 +53,9 @@ _FIELDS = (
 _PLACES = {name: place for place, name in enumerate(_FIELDS)}
 
 
+ENDING, ENDED = 1.0, 2.0
+
+
 class Status:
     """Numbers by name, 0 at first; levels are those of silence, since nothing has been played yet."""
 
@@ -68,6 +72,10 @@ class Status:
     def __setitem__(self, name: str, value: float) -> None:
         """Write a value; only the process that the field belongs to may."""
         self._values[_PLACES[name]] = value
+
+    def adopt(self) -> None:
+        """Let `close` give the memory back, in place of the process that made it."""
+        self._memory.adopt()
 
     def close(self) -> None:
         """Give the memory back."""

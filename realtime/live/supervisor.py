@@ -12,11 +12,12 @@ from gramophone.presets import PresetError
 from gramophone.realtime.live.audio_process import run_audio
 from gramophone.realtime.live.device_switch import DeviceSwitch
 from gramophone.realtime.live.devices.backend import AudioError
-from gramophone.realtime.live.messages import AudioSettings, Complaint, Event, Failed, Lost, Opened, Play
+from gramophone.realtime.live.handover import TakenOver
+from gramophone.realtime.live.messages import AudioSettings, Complaint, Event, Failed, Lost, Opened, Play, Resumed
 from gramophone.realtime.live.shared_state import SharedState
 from gramophone.realtime.live.worker_process import StandbyWorker, spawn_worker
 from gramophone.realtime.stage import Format
-from gramophone.realtime.system.process_handle import ChildProcess, Stop
+from gramophone.realtime.system.process_handle import ChildProcess, ProcessHandle, Stop
 
 ATTACHED = "bridge"
 """The choice of audio for which there is no audio process: a plug-in in a host takes its place."""
@@ -55,15 +56,26 @@ class SupervisorOwner(Protocol):
     def died(self) -> None:
         """Take note that the worker has died, whatever it was asked."""
 
+    def keep(self) -> None:
+        """Take note that other processes play from now on."""
+
     def report_news(self, news: str) -> None:
         """Pass on a sentence for people."""
 
 
 class Supervisor:
-    """The processes of a session, with `standby` as its first worker. What is sent under `lock` arrives in order."""
+    """The processes of a session: new ones, with `standby` as the first worker, or those of a session taken over.
+
+    What is sent under `lock` arrives in order.
+    """
 
     def __init__(
-        self, audio: AudioSettings, device: str, shared: SharedState, standby: StandbyWorker, owner: SupervisorOwner
+        self,
+        audio: AudioSettings,
+        device: str,
+        shared: SharedState,
+        first: StandbyWorker | TakenOver,
+        owner: SupervisorOwner,
     ) -> None:
         self.lock = threading.RLock()
         self.format: Format | None = None
@@ -73,13 +85,16 @@ class Supervisor:
         self._failure: Exception | None = None
         self._changed, self._stopping = threading.Event(), threading.Event()
         self._later: list[Callable[[], None]] = []
-        self._wake = standby.wake
-        self._audio = None if audio.choice == ATTACHED else self._spawn_audio()
-        self._worker: ChildProcess | None = standby.worker
-        self._standby: ChildProcess | None = None
-        self._ordered = False
+        self._wake = first.wake
+        taken = first if isinstance(first, TakenOver) else None
+        self._audio: ProcessHandle | None = taken.audio if taken else None
+        if not self._audio and audio.choice != ATTACHED:
+            self._audio = self._spawn_audio()
+        self._worker: ProcessHandle | None = first.worker or spawn_worker(self._wake)
+        self._standby: ProcessHandle | None = None
+        self._ordered = bool(taken and taken.worker)
         self._started_at: float | None = None
-        self._has_played = False
+        self._has_played = taken is not None
         self._deaths = 0
         self._retired_by = 0.0
         self._thread = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
@@ -103,6 +118,12 @@ class Supervisor:
         if self._worker and self.format and not self._ordered and (order := self._owner.order(self.format)):
             self._worker.send(order)
             self._ordered = True
+            self._owner.keep()
+
+    @property
+    def pids(self) -> tuple[int | None, int | None]:
+        """The process ids of the audio process, and of a worker that has its order."""
+        return self._audio.pid if self._audio else None, self.worker_pid if self._ordered else None
 
     def send(self, message: object) -> None:
         """Send a message to a worker that has its order; one that has not will be sent the state of then."""
@@ -197,6 +218,7 @@ class Supervisor:
         self._report_news(f"{why}; going back to the device before")
         self._audio.kill()
         self._audio = self._spawn_audio()
+        self._owner.keep()
         return True
 
     def _mend_audio(self) -> None:
@@ -215,6 +237,7 @@ class Supervisor:
             self._report_news("the audio process has died; starting another")
             self.restarts += 1
         self._audio = self._spawn_audio()
+        self._owner.keep()
 
     def _supervise(self) -> None:
         """Receive what the processes send and replace those that die, until the session is closed."""
@@ -239,7 +262,7 @@ class Supervisor:
         for call in later:
             call()
 
-    def _receive(self, child: ChildProcess, message: object) -> None:
+    def _receive(self, child: ProcessHandle, message: object) -> None:
         match message:
             case Opened():
                 self._open(message)
@@ -254,6 +277,12 @@ class Supervisor:
                 self._report_news(why)
             case Event(name="start"):
                 self._started_at, self._has_played = time.monotonic(), True
+            case Resumed(_, rate):
+                self._started_at = time.monotonic()
+                made_for = Format(rate, self.audio.channels, self._device)
+                if self.format and self.format != made_for:  # the device came back at another rate meanwhile
+                    self._retire()
+                self.format = self.format or made_for
         if child is self._worker:
             self._owner.received(message)
 

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
-from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
 import numpy as np
@@ -40,6 +39,7 @@ from gramophone.realtime.live.status import MOVE_SAMPLES
 from gramophone.realtime.parameter_table import longest_hop_s
 from gramophone.realtime.stage import Audio, StageError
 from gramophone.realtime.switches import SWITCHES
+from gramophone.realtime.system.control_link import ControlLink
 from gramophone.realtime.system.process_handle import Stop
 from gramophone.realtime.system.realtime_priority import SOUND, real_time, settle
 from gramophone.realtime.system.wakeup import Wake
@@ -71,7 +71,7 @@ class _LogSender(logging.Handler):
 class Worker:
     """A player between two block rings. `run` plays in the calling thread, with real-time priority where allowed."""
 
-    def __init__(self, wake: Wake, player: Player, order: Play, control: Connection) -> None:
+    def __init__(self, wake: Wake, player: Player, order: Play, control: ControlLink) -> None:
         self._shared = shared = order.shared
         self._wake, self._player, self._control = wake, player, control
         self._rate = order.form.rate
@@ -88,6 +88,13 @@ class Worker:
         self._ready_at = 0
         self._making_hop_s = 0.0
         self._preset = order.preset
+        self.left_out = LeftOut({}, {})
+        """Which stages are left out, as the controller was sent it last."""
+
+    @property
+    def generation(self) -> int:
+        """The preset that plays, or that waits to."""
+        return self._entering[-1][0].generation if self._entering else self._generation
 
     def run(self) -> Play | None:
         """Play until `Stop`, or until the next `Play`, which is returned."""
@@ -231,21 +238,18 @@ class Worker:
 
     def _receive(self) -> None:
         """Receive what the control process sends."""
-        try:
-            while not isinstance(order := self._control.recv(), Stop):
-                match order:
-                    case Text():
-                        self._parameters.receive(order)
-                    case Ask(number):
-                        self._questions.append(self._collect_held(number))
-                        self._wake.set()
-                    case PresetChange():
-                        self._orders.put(order)
-                    case Play():
-                        self._next = order
-                        break
-        except EOFError:
-            pass
+        while not isinstance(order := self._control.recv(), Stop):
+            match order:
+                case Text():
+                    self._parameters.receive(order)
+                case Ask(number):
+                    self._questions.append(self._collect_held(number))
+                    self._wake.set()
+                case PresetChange():
+                    self._orders.put(order)
+                case Play():
+                    self._next = order
+                    break
         self._stopped.set()
         self._wake.set()
 
@@ -278,13 +282,12 @@ class Worker:
     def _report(self) -> None:
         """Write figures to the status now and then, and send word when stages are left out or made again."""
         ended = False
-        known = LeftOut({}, {})
         while not ended:
             report = self._player.engine.report()
             self._write_figures(report)
             now = LeftOut(report.left_out, report.failures)
-            if now != known:
-                known = now
+            if now != self.left_out:
+                self.left_out = now
                 self._messages.put(now)
             ended = self._stopped.wait(_REPORT_S)
 

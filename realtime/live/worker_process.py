@@ -7,17 +7,21 @@ later (`Play`). Nothing heavy is imported at the top of this file: it can be the
 from __future__ import annotations
 
 import gc
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from gramophone.realtime.live.messages import Complaint, Failed, Play, Warm
+from gramophone.realtime.live.messages import Complaint, Failed, Play, Resumed, Warm
+from gramophone.realtime.system.control_link import ControlLink, end_on_sigterm, send_descriptor
 from gramophone.realtime.system.process_handle import ChildProcess
 from gramophone.realtime.system.realtime_priority import HELPERS, belong_to_parent, real_time, share_heap
 from gramophone.realtime.system.wakeup import Wake, make_wake
 
 _COMPILED = ("latent", "wavenet")
 """Kinds of stages that are compiled for the machine."""
+_LONGER_S = 10.0
+"""How much longer a worker waits for a controller than the audio process, which fades the sound out."""
 
 
 @dataclass(frozen=True)
@@ -45,40 +49,70 @@ def spawn_worker(wake: Wake) -> ChildProcess:
 
 
 def run_worker(wake: Wake, control: Connection) -> None:
-    """Load every library, wait for `Play`, then play until `Stop` or until the parent process has gone.
+    """Load every library, wait for `Play`, then play until `Stop` or until no controller is there any more.
 
     Another `Play` ends what plays, and begins anew without loading anything.
     """
-    belong_to_parent()
+    orders: list[Play] = []
+    belong_to_parent(outlives=lambda: bool(orders and orders[0].home))
     share_heap()
     gc.disable()  # loading makes much that stays and little that goes: looking through it took a fifth of the time
     import torch
 
     import gramophone.realtime.stages.style.processor  # noqa: F401 - with it comes all else that takes time to load
-    from gramophone.presets import PresetError
-    from gramophone.realtime.live.player import Player
-    from gramophone.realtime.live.worker import Worker
-    from gramophone.realtime.stage import StageError
 
     torch.set_num_threads(1)
     control.send(Warm())
     try:
         order = control.recv()
-        while isinstance(order, Play):
-            real_time(HELPERS)  # the device plays already
-            with _compile_news(order, control):
-                player = Player(order.preset, order.form, warm_up=order.warm_up)
-            order = Worker(wake, player, order, control).run()
-    except (PresetError, StageError) as error:
-        control.send(Failed(str(error)))
     except EOFError:
-        pass  # the control process has gone
+        return  # the control process has gone
+    if isinstance(order, Play):
+        orders.append(order)
+        _play(wake, order, control)
 
 
-def _compile_news(order: Play, control: Connection) -> AbstractContextManager[object]:
+def _play(wake: Wake, order: Play, control: Connection) -> None:
+    from gramophone.presets import PresetError
+    from gramophone.realtime.live.player import Player
+    from gramophone.realtime.live.status import ENDED, ENDING
+    from gramophone.realtime.live.worker import Worker
+    from gramophone.realtime.stage import StageError
+
+    status = order.shared.status
+    playing: list[Worker] = []
+
+    def greet(connection: Connection) -> None:
+        send_descriptor(connection, wake.fileno())
+        connection.send(Resumed(playing[0].generation if playing else order.generation, order.form.rate))
+        if playing:
+            connection.send(playing[0].left_out)
+
+    def end() -> None:
+        if status["ending"]:  # asked again: the audio process may be gone
+            os._exit(1)
+        status["ending"] = ENDING
+
+    patience_s = order.patience_s + _LONGER_S
+    link = ControlLink(control, order.home, patience_s, greet, lambda: status["ending"] == ENDED)
+    if order.home:
+        end_on_sigterm(link, end)
+    current: Play | None = order
+    try:
+        while current:
+            real_time(HELPERS)  # the device plays already
+            with _compile_news(current, link):
+                player = Player(current.preset, current.form, warm_up=current.warm_up)
+            playing[:] = [Worker(wake, player, current, link)]
+            current = playing[0].run()
+    except (PresetError, StageError) as error:
+        link.send(Failed(str(error)))
+
+
+def _compile_news(order: Play, link: ControlLink) -> AbstractContextManager[object]:
     """Return what reports the compiling of a chain; nothing where no stage compiles, as numba takes time to load."""
     if not any(stage.kind in _COMPILED for stage in order.preset.stages):
         return nullcontext()
     from gramophone.realtime.live.compile_news import CompileNews
 
-    return CompileNews(lambda news: control.send(Complaint(news)))
+    return CompileNews(lambda news: link.send(Complaint(news)))

@@ -1,12 +1,17 @@
-"""A child process and the pipe to it. Sending never waits, even if the process hangs or is gone."""
+"""A process and the pipe to it. Sending never waits, even if the process hangs or is gone."""
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from typing import Any, Literal
@@ -19,21 +24,75 @@ class Stop:
     """To any process: end."""
 
 
-class ChildProcess:
+class ProcessHandle(ABC):
+    """A process that is controlled over `connection`."""
+
+    def __init__(self, name: str, connection: Connection) -> None:
+        self.connection = connection
+        self._outgoing: SimpleQueue[object] = SimpleQueue()
+        threading.Thread(target=_send_all, args=(self._outgoing, connection), name=f"to {name}", daemon=True).start()
+
+    @property
+    @abstractmethod
+    def pid(self) -> int:
+        """The process's id."""
+
+    @property
+    @abstractmethod
+    def sentinel(self) -> int:
+        """What `multiprocessing.connection.wait` takes; ready once the process has ended."""
+
+    @property
+    @abstractmethod
+    def alive(self) -> bool:
+        """Whether the process runs."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End the process at once."""
+
+    def send(self, message: object) -> None:
+        """Send a message to the process, in order; a thread waits in the caller's place until the pipe takes it."""
+        self._outgoing.put(message)
+
+    def received(self) -> list[object]:
+        """Return the messages that the process has sent since the last call."""
+        messages = []
+        try:
+            while self.connection.poll():
+                messages.append(self.connection.recv())
+        except (EOFError, OSError):
+            pass  # it has ended; its sentinel is ready
+        return messages
+
+    def stop(self) -> list[object]:
+        """End the process, by force if it takes too long; return its last messages."""
+        self.send(Stop())
+        last: list[object] = []
+        deadline = time.monotonic() + _PATIENCE_S
+        while self.alive and time.monotonic() < deadline:
+            wait([self.sentinel], 0.02)
+            last += self.received()
+        if self.alive:
+            self.kill()
+            wait([self.sentinel])
+        last += self.received()
+        self._outgoing.put(None)
+        return last
+
+
+class ChildProcess(ProcessHandle):
     """A process that runs `target(*arguments, connection)`: spawned, or forked where `method` is `fork`."""
 
     def __init__(
         self, name: str, target: Callable[..., None], *arguments: Any, method: Literal["spawn", "fork"] = "spawn"
     ) -> None:
         context: Any = get_context(method)
-        self.connection, theirs = context.Pipe()
+        connection, theirs = context.Pipe()
         self._process: BaseProcess = context.Process(target=target, args=(*arguments, theirs), name=name, daemon=True)
         self._process.start()
         theirs.close()
-        self._outgoing: SimpleQueue[object] = SimpleQueue()
-        threading.Thread(
-            target=_send_all, args=(self._outgoing, self.connection), name=f"to {name}", daemon=True
-        ).start()
+        super().__init__(name, connection)
 
     @property
     def pid(self) -> int:
@@ -51,39 +110,37 @@ class ChildProcess:
         """Whether the process runs."""
         return self._process.is_alive()
 
-    def send(self, message: object) -> None:
-        """Send a message to the process, in order; a thread waits in the caller's place until the pipe takes it."""
-        self._outgoing.put(message)
-
-    def received(self) -> list[object]:
-        """Return the messages that the process has sent since the last call."""
-        messages = []
-        try:
-            while self.connection.poll():
-                messages.append(self.connection.recv())
-        except (EOFError, OSError):
-            pass  # it has ended; its sentinel is ready
-        return messages
-
     def kill(self) -> None:
         """End the process at once."""
         self._process.kill()
 
-    def stop(self) -> list[object]:
-        """End the process, by force if it takes too long; return its last messages."""
-        self.send(Stop())
-        last: list[object] = []
-        deadline = _PATIENCE_S
-        while self.alive and deadline > 0:
-            self._process.join(0.02)
-            last += self.received()
-            deadline -= 0.02
-        if self.alive:
-            self._process.kill()
-            self._process.join()
-        last += self.received()
-        self._outgoing.put(None)
-        return last
+
+class AdoptedProcess(ProcessHandle):
+    """A process whose own controller has gone, and that took `connection` in its place (Linux; see `ControlLink`)."""
+
+    def __init__(self, name: str, pid: int, connection: Connection) -> None:
+        super().__init__(name, connection)
+        self._pid, self._descriptor = pid, os.pidfd_open(pid)
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._pid
+
+    @property
+    def sentinel(self) -> int:
+        """What `multiprocessing.connection.wait` takes; ready once the process has ended."""
+        return self._descriptor
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return not wait([self._descriptor], 0)
+
+    def kill(self) -> None:
+        """End the process at once."""
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
 
 
 def _send_all(outgoing: SimpleQueue[object], connection: Connection) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import connection, parent_process
 
@@ -21,12 +22,12 @@ would hold up the sound. Control surfaces are served in time, but never before t
 """
 
 
-def belong_to_parent() -> None:
-    """Leave Ctrl-C to the parent process, and end when it is gone, however it went."""
+def belong_to_parent(outlives: Callable[[], bool] = lambda: False) -> None:
+    """Leave Ctrl-C to the parent process, and end when it is gone, however it went, unless this one `outlives` it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     if parent is not None:
-        threading.Thread(target=_follow, args=(parent.sentinel,), name="parent", daemon=True).start()
+        threading.Thread(target=_follow, args=(parent.sentinel, outlives), name="parent", daemon=True).start()
 
 
 def settle() -> None:
@@ -62,6 +63,7 @@ def real_time(priority: int, *, inherited: bool = True) -> bool:
     return False
 
 
-def _follow(sentinel: int) -> None:
+def _follow(sentinel: int, outlives: Callable[[], bool]) -> None:
     connection.wait([sentinel])
-    os._exit(1)
+    if not outlives():
+        os._exit(1)

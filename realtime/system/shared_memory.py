@@ -1,17 +1,21 @@
 """Arrays that several processes see: named, of fixed shape, in one piece of shared memory.
 
 On Linux a piece is a file in `/dev/shm`, which stays where every process that could remove it was killed. So its name
-says who made it, by process id and start time, and `remove_orphans` removes those of processes that are no more.
+says who made it, by process id and start time, and every process that uses it holds a lock on it: `remove_orphans`
+removes those whose maker is no more and that no living process uses. (Python's own tracker of such files would remove
+them with the process that made them, whoever else uses them.)
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from math import prod
+from mmap import mmap
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any, Self
@@ -22,7 +26,8 @@ from numpy.typing import NDArray
 Fields = Mapping[str, tuple[str, tuple[int, ...]]]
 """Type and shape of each array by name."""
 
-_PREFIX = "gramophone"
+_PREFIX = "gramophone.shared"
+"""Not `gramophone`: version 0.1, if it is installed too, removes what begins so when its maker is no more."""
 _FOLDER = Path("/dev/shm")
 _ALIGNMENT = 64
 """Arrays start on cache lines of their own, so that writers in two processes do not slow each other down."""
@@ -33,7 +38,7 @@ class SharedArrays:
 
     def __init__(self, fields: Fields) -> None:
         self._fields = dict(fields)
-        self._segment = _Segment(_new_name(), create=True, size=sum(_size(*field) for field in fields.values()))
+        self._segment = _segment(_new_name(), create=True, size=sum(_size(*field) for field in fields.values()))
         self._owner = True
 
     @classmethod
@@ -41,7 +46,7 @@ class SharedArrays:
         """Return the memory that another process made under `name`."""
         memory = cls.__new__(cls)
         memory._fields = dict(fields)
-        memory._segment = _Segment(name)
+        memory._segment = _segment(name)
         memory._owner = False
         return memory
 
@@ -68,6 +73,10 @@ class SharedArrays:
         """Return the descriptor of the memory, for a process that is no child of ours."""
         return self._segment.fileno()
 
+    def adopt(self) -> None:
+        """Let `close` give the memory back, in place of the process that made it and has gone."""
+        self._owner = True
+
     def close(self) -> None:
         """Give the memory back to the system once no process uses it any more."""
         if self._owner:
@@ -81,16 +90,30 @@ class SharedArrays:
 def remove_orphans() -> list[str]:
     """Remove the memory that processes of this program left behind when they were killed; return the names.
 
-    Memory of a living process, of another program or another user, or made in another container is left alone.
+    Memory of a living process, also of one that uses it without having made it, of another program or another user, or
+    made in another container is left alone.
     """
     removed = []
     for path in _FOLDER.glob(f"{_PREFIX}-*") if _own_mark() else ():
         parts = path.name.split("-")
-        if len(parts) == 5 and parts[1] == _namespace() and parts[2].isdigit() and _start_of(parts[2]) != parts[3]:
+        if len(parts) == 5 and parts[1] == _namespace() and parts[2].isdigit() and start_of(parts[2]) != parts[3]:
             with suppress(OSError):  # another user's, or gone meanwhile
-                path.unlink()
-                removed.append(path.name)
+                if not _is_used(path):
+                    path.unlink()
+                    removed.append(path.name)
     return removed
+
+
+def _is_used(path: Path) -> bool:
+    """Return whether a process holds a lock on a file."""
+    import fcntl
+
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _new_name() -> str | None:
@@ -100,7 +123,7 @@ def _new_name() -> str | None:
 
 def _own_mark() -> str | None:
     """Return what the names of this process's memory begin with; None where that cannot be known (not on Linux)."""
-    start = _start_of("self")
+    start = start_of("self")
     return f"{_PREFIX}-{_namespace()}-{os.getpid()}-{start}" if start and _namespace() and _FOLDER.is_dir() else None
 
 
@@ -112,7 +135,7 @@ def _namespace() -> str:
     return ""
 
 
-def _start_of(pid: str) -> str | None:
+def start_of(pid: str | int) -> str | None:
     """Return when a process started, in ticks since the system did; None if it has ended (see proc(5), `stat`)."""
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text("latin-1").rpartition(")")[2].split()
@@ -121,13 +144,47 @@ def _start_of(pid: str) -> str | None:
     return None if state in "ZX" else fields[18]
 
 
-class _Segment(SharedMemory):
+class _AnySegment(SharedMemory):
+    """A piece of memory on systems that keep no list of them."""
+
     def fileno(self) -> int:
         return int(self._fd)  # type: ignore[attr-defined] # which Python keeps open and does not show
 
     def __del__(self) -> None:
         with suppress(BufferError):  # arrays that live longer keep their memory
             super().__del__()
+
+
+class _LinuxSegment:
+    """A piece of memory as a file in `/dev/shm`, with a lock for as long as this process uses it."""
+
+    def __init__(self, name: str, create: bool = False, size: int = 0) -> None:
+        import fcntl
+
+        self.name, self._path = name, _FOLDER / name
+        flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL) * create
+        self._fd = os.open(self._path, flags, 0o600)
+        fcntl.flock(self._fd, fcntl.LOCK_SH)
+        if create:
+            os.ftruncate(self._fd, size)
+        self.buf = mmap(self._fd, 0)  # which arrays keep as long as they need it
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def unlink(self) -> None:
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_fd"):
+            os.close(self._fd)
+
+
+def _segment(name: str | None, create: bool = False, size: int = 0) -> _AnySegment | _LinuxSegment:
+    if name and sys.platform == "linux" and name.startswith(f"{_PREFIX}-"):
+        return _LinuxSegment(name, create, size)
+    return _AnySegment(name, create, size)
 
 
 def _size(kind: str, shape: tuple[int, ...]) -> int:

@@ -23,6 +23,13 @@ class Wake(Protocol):
     def wait(self) -> None:
         """Wait until it is set, or return at once if it was since the last wait."""
 
+    def fileno(self) -> int:
+        """Return the descriptor of the end that sets it, for a process that is no child of ours.
+
+        Raises:
+            OSError: this system's events have none.
+        """
+
     def close(self) -> None:
         """Free the event."""
 
@@ -42,6 +49,10 @@ class SemaphoreWake:
         self._semaphore.acquire()
         while self._semaphore.acquire(block=False):
             pass
+
+    def fileno(self) -> int:
+        """Raise OSError: a semaphore has none."""
+        raise OSError("a semaphore has no descriptor")
 
     def close(self) -> None:
         """Do nothing: the system takes the semaphore back with its last user."""
@@ -100,7 +111,12 @@ if sys.platform == "linux":
 
         def wait(self) -> None:
             """Wait until it is set."""
-            os.eventfd_read(self._descriptor)
+            with suppress(InterruptedError):  # a signal that is received here: as good as an event
+                os.eventfd_read(self._descriptor)
+
+        def fileno(self) -> int:
+            """Return the descriptor, for a process that is no child of ours."""
+            return self._descriptor
 
         def close(self) -> None:
             """Close the descriptor."""
@@ -111,6 +127,11 @@ if sys.platform == "linux":
 
     def _received(descriptor: Any) -> EventWake:
         return EventWake(descriptor.detach())
+
+
+def received_wake(descriptor: int) -> Wake:
+    """Return the event, made by `make_wake` in another process, whose descriptor has come from there (Linux)."""
+    return EventWake(descriptor)
 
 
 def make_wake() -> Wake:

@@ -15,7 +15,14 @@ SERVER = f"gramophone-test-{os.getpid()}"
 BACKEND = "UNIX_JACK"
 
 
-def start_server(name):
+def start_server(name, real_time=False):
+    if real_time:
+        command = ["jackd", "-R", "-P", "70", "-n", name, "-d", "dummy", "-r", "48000", "-p", "256"]
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        waiting = ["jack_wait", "-s", name, "-w", "-t", "5"]
+        if subprocess.run(waiting, stdout=subprocess.DEVNULL, check=False).returncode == 0 and server.poll() is None:
+            return server
+        server.kill()
     waiting = ["-S", "-t", "5000"]  # for clients that are late on a busy machine: otherwise JACK drops what they sent
     command = ["jackd", "-r", *waiting, "-n", name, "-d", "dummy", "-r", "48000", "-p", "256"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

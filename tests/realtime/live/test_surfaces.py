@@ -12,7 +12,8 @@ from support.osc import bundle, peer_of
 
 from gramophone.presets import load
 from gramophone.realtime.control.controller import Controller
-from gramophone.realtime.live.session import Session, SessionSettings
+from gramophone.realtime.live.session import Session
+from gramophone.realtime.live.session_settings import SessionSettings
 from gramophone.realtime.live.surfaces import Surfaces, midi_inputs
 from gramophone.realtime.osc.packet import encode
 from gramophone.realtime.parameter_table import chain_parameters, complete

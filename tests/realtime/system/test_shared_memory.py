@@ -24,7 +24,9 @@ time.sleep(600)
 
 
 def pieces_of(pid):
-    return {path.name for path in FOLDER.iterdir() if f"-{pid}-" in path.name and path.name.startswith("gramophone-")}
+    return {
+        path.name for path in FOLDER.iterdir() if f"-{pid}-" in path.name and path.name.startswith("gramophone.shared-")
+    }
 
 
 def start():

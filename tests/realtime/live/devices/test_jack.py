@@ -27,7 +27,8 @@ from gramophone.realtime.live.devices.backend import AudioError
 from gramophone.realtime.live.devices.jack import JackBackend
 from gramophone.realtime.live.record import OUTPUT, Recorder
 from gramophone.realtime.live.replay import replayed, segments_of
-from gramophone.realtime.live.session import Session, SessionSettings
+from gramophone.realtime.live.session import Session
+from gramophone.realtime.live.session_settings import SessionSettings
 from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.stages.plugins import scan
 

@@ -35,7 +35,8 @@ from gramophone.realtime.live.devices.osc.packet import (
     reachable,
 )
 from gramophone.realtime.live.devices.osc.receiver import SILENT_S
-from gramophone.realtime.live.session import Session, SessionSettings
+from gramophone.realtime.live.session import Session
+from gramophone.realtime.live.session_settings import SessionSettings
 from gramophone.realtime.osc.packet import Message, decode, encode
 from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.stage import Audio
