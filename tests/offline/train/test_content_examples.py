@@ -90,10 +90,13 @@ def test_examples_are_kept_and_cropped(tmp_path):
     (loaded,) = load_examples(tmp_path.glob("*.npz")).values()
     np.testing.assert_array_equal(loaded.inputs, kept.inputs)
     basis = basis_of({"ann.plain": kept}, 7)
-    inputs, content, weights = Crops({"ann.plain": kept}, basis, 0).batch()
+    inputs, content, weights = Crops(tmp_path, basis, 0).batch()
     assert inputs.shape[1:] == (encoder.channels, content.shape[2])
-    assert content.shape[1] == 7
-    assert set(weights[:, 0, 0].tolist()) == {0.0}
+    assert content.shape[1] == 2 * 7
+    assert weights.shape == content.shape
+    assert set(weights[:, :, 0].flatten().tolist()) == {0.0}
+    late, early = content.chunk(2, 1)  # the early half says two frames before what the late half says
+    np.testing.assert_array_equal(late[..., 2:], early[..., :-2])
 
 
 def test_too_little_is_refused():
