@@ -81,7 +81,7 @@ class MosaicProcessor:
             self._make(dictionary, spectra, values)
         self._overlap.add(spectra, output)
         if dictionary is not None:
-            aligned = self._past[:, self._first : self._first + self._hop]
+            aligned = self._past[:, self._first : self._first + 3 * self._hop]
             level(self._shape, self._memory, aligned, output, _amounts(values))
 
     def _make(self, dictionary: Dictionary, spectra: Complex, values: Mapping[str, Value]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,8 @@ _MOST_OVER = 0.9
 """How far above the content's level, in powers of ten, the clip's own may lift the texture while the content sounds."""
 _GATE = 1e-4
 """Power relative to the usual; what is quieter is no part of it."""
+_PAUSE_FROM, _PAUSE_OVER = 0.01, 1.4
+"""Power, of the mean of a second, below which the content pauses, and by which the output may exceed it there."""
 _MAKEUP = (0.25, 4.0)
 _EQUALISED = (0.01, 100.0)
 _ONSET = 0.6
@@ -126,26 +128,42 @@ def join(shape: Shape, memory: Memory, spectra: Complex, grains: Complex, short:
 
 
 @fast
-def level(shape: Shape, memory: Memory, sound: Audio, output: Audio, amounts: Amounts) -> None:
-    """Bring `output` `(C, hop)` to the level that the content, `sound`, has had for a second, and to the gain.
-
-    The two are in line, or an attack would be too loud until it is heard.
-    """
-    power_in, power_out = _F(0), _F(0)
+def _hop_power(sound: Audio, number: int, hop: int) -> Any:
+    """Return the sum of squares in hop `number` of `sound`."""
+    power = _F(0)
     for channel in range(len(sound)):
-        for i in range(sound.shape[1]):
-            power_in += sound[channel, i] * sound[channel, i]
-            power_out += output[channel, i] * output[channel, i]
+        line = sound[channel][number * hop : (number + 1) * hop]
+        for i in range(hop):
+            power += line[i] * line[i]
+    return power
+
+
+@fast
+def level(shape: Shape, memory: Memory, sound: Audio, output: Audio, amounts: Amounts) -> None:
+    """Bring `output` `(C, hop)` to the level that the content has had for a second, and to the gain; keep pauses.
+
+    `sound` `(C, 3 * hop)` is the content in line with the output (or an attack would be too loud), and the two hops
+    after it: the output is quiet by the time that a pause begins, and back before an attack.
+    """
+    hop = output.shape[1]
+    power_in, power_next, power_later = _hop_power(sound, 0, hop), _hop_power(sound, 1, hop), _hop_power(sound, 2, hop)
+    power_out = _hop_power(output, 0, hop)
     hold = _F(shape.hold_level)
     memory.sums[0] = power_in + memory.sums[0] * hold
     memory.sums[1] = power_out + memory.sums[1] * hold
     low, high = _MAKEUP
     factor = math.sqrt((memory.sums[0] + _TINY) / (memory.sums[1] + _TINY))
     wanted = _F(amounts.gain * (1.0 + amounts.strength * (min(max(factor, low), high) - 1.0)))
+    nearby = min(max(power_in, power_next), max(power_next, power_later))
+    depth = nearby / (_F(_PAUSE_FROM * (1.0 - shape.hold_level)) * memory.sums[0] + _F(_TINY))
+    allowed = _F(_PAUSE_OVER) * nearby * max(_F(1), depth * depth)
+    if power_out * wanted * wanted >= allowed * _F(amounts.gain * amounts.gain):
+        limit = _F(amounts.gain * math.sqrt(allowed / (power_out + _F(_TINY))))
+        wanted += (min(wanted, limit) - wanted) * _F(amounts.strength)
     before = memory.sums[3]
-    step = (wanted - before) / sound.shape[1]
-    for channel in range(len(sound)):
-        for i in range(sound.shape[1]):
+    step = (wanted - before) / hop
+    for channel in range(len(output)):
+        for i in range(hop):
             output[channel, i] *= before + step * (i + 1)
     memory.sums[3] = wanted
 

@@ -99,6 +99,14 @@ def test_pauses_stay_pauses(values):
     assert loudness(heard[:, inside]) - loudness(audio[:, inside]) <= 3
 
 
+@pytest.mark.parametrize("window", ["short", "long", "longest"])
+def test_digital_silence_stays_silent_up_to_the_hop_before_an_attack(window):
+    audio = voice(4)
+    audio[:, RATE : 2 * RATE] = 0
+    heard = run(stage(clip=DRUMS, window=window), audio)
+    assert np.abs(heard[:, RATE + 256 : 2 * RATE - 512]).max() < 1e-6
+
+
 def test_attacks_stay_where_they_are():
     """Bursts of noise at odd times: the output's energy rises within 10 ms of where the input's does."""
     rng = np.random.default_rng(1)
