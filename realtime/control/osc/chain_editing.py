@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from gramophone.models.parameters import suggest
@@ -20,12 +21,10 @@ from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.arguments import RefusedError
 from gramophone.realtime.osc.packet import Message
 from gramophone.realtime.parameter_table import COMMON, complete
-from gramophone.realtime.stage_registry import kinds
+from gramophone.realtime.stage import StageError
+from gramophone.realtime.stage_registry import KindError, keys_of, kinds
 
 MOST_STAGES = 32
-_NEED_SETTINGS = ("latent", "plugin", "wavenet")
-"""Kinds that no name alone makes: they are taken from a preset that has one, with its model or plug-in."""
-
 Edit = Callable[[Preset], Preset]
 """From the preset that plays, the one that is to play."""
 
@@ -216,10 +215,24 @@ def addable(library: Library) -> list[str]:
         except (PresetError, RefusedError):  # its file is no preset any more
             continue
         for stage in stages:
-            if stage.kind in _NEED_SETTINGS:
+            if stage.kind not in _made_by_name():
                 made_of = stage.values.get("model", stage.values.get("plugin"))
                 found.setdefault((stage.kind, made_of), f"{name}/{stage.name}")
-    return [*(kind for kind in kinds() if kind not in _NEED_SETTINGS), *found.values()]
+    return [*_made_by_name(), *found.values()]
+
+
+@cache
+def _made_by_name() -> tuple[str, ...]:
+    """Return the kinds that a name makes; others need a model or plug-in, and are taken from a preset that has one."""
+
+    def is_enough(kind: str) -> bool:
+        try:
+            keys_of(kind, {}, None)
+        except (KindError, StageError, PresetError):
+            return False
+        return True
+
+    return tuple(kind for kind in kinds() if is_enough(kind))
 
 
 def stage_named(what: str, library: Library) -> Callable[[], StageSettings]:
@@ -230,7 +243,7 @@ def stage_named(what: str, library: Library) -> Callable[[], StageSettings]:
     """
     name, slash, stage = what.partition("/")
     if not slash:
-        if what in _NEED_SETTINGS or what not in kinds():
+        if what not in _made_by_name():
             raise RefusedError("refused value", f"stage {what[:80]!r}: {suggest(what, addable(library))}")
         return lambda: StageSettings(what, what)
     preset = library.preset(name)

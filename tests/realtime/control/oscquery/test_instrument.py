@@ -40,7 +40,9 @@ class Instrument:
 
     def begin(self, section="play", preset="hall"):
         """Go back to a preset as it is, and to a section."""
+        drawn = self.page.tell("window.drawn")
         self.controller.change(preset)
+        self.page.wait_for(f"window.drawn > {drawn}")
         self.page.tell("document.querySelectorAll('dialog').forEach(d => d.close())")
         self.page.tell("document.getElementById('more').open = false")
         self.page.tell(f"location.hash = '{section}'")
@@ -109,6 +111,8 @@ def shared(tmp_path_factory):
         )
         with oscquery_server(setup.space, 0, 0, advertise=False) as server, opened(server.url, folder) as page:
             instrument.setup, instrument.page, instrument.meters = setup, page, meters
+            page.tell("window.drawn = 0; window.counter = new MutationObserver(() => { drawn += 1 })")
+            page.tell("counter.observe(document.getElementById('macros'), { childList: true })")
             yield instrument
 
 
