@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-import typer
-
-from gramophone.offline.cli.common import JsonOption
+from gramophone.offline.cli.common import CommandGroup, JsonOption
 from gramophone.offline.console import print_json, say, wrote
 
-bridge = typer.Typer(
+bridge = CommandGroup(
     help="The plug-in that brings Gramophone into a DAW: VST3, LV2 and CLAP.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},

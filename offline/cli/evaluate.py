@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from gramophone.offline.cli.common import JsonOption, demand_choice
+from gramophone.offline.cli.common import CommandGroup, JsonOption, demand_choice
 
 _SETS = ("test", "dev")
-evaluate = typer.Typer(
+evaluate = CommandGroup(
     help="Measure models and methods on held-out recordings, by independent models.", no_args_is_help=True
 )
 

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from gramophone.offline.cli.bridge import bridge
-from gramophone.offline.cli.common import DeviceOption, JsonOption, SetOption, checked_preset, demand_sound_file
+from gramophone.offline.cli.common import CommandGroup, DeviceOption, JsonOption, SetOption, demand_sound_file
 from gramophone.offline.cli.evaluate import evaluate
 from gramophone.offline.cli.layout import layout
 from gramophone.offline.cli.render_play import play, render
@@ -38,11 +38,10 @@ class _TrainGroup(TyperGroup):
     def _made(self) -> dict[str, Any]:
         from gramophone.offline.cli.train import train
 
-        group: Any = typer.main.get_command(train)
-        return dict(group.commands)
+        return dict(vars(typer.main.get_command(train))["commands"])
 
 
-app = typer.Typer(
+app = CommandGroup(
     help="Play one sound in the style of another, live.",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
@@ -147,8 +146,8 @@ def devices(json: JsonOption = False) -> None:
         print_json({"devices": [asdict(device) for device in found], "missing": missing})
         return
     for device in found:
-        star = "*" if device.default else " "
-        print(f"{star} --audio {device.audio!r:32} {device.inputs} in, {device.outputs} out, {device.rate} Hz")
+        shown = f"{device.audio!r:32} {device.inputs} in, {device.outputs} out, {device.rate} Hz"
+        print(f"{'*' if device.default else ' '} --audio {shown}")
     for why in missing:
         say(why)
 
@@ -205,6 +204,7 @@ def match(
     json: JsonOption = False,
 ) -> None:
     """Search a chain's parameters until DRY sounds processed like REFERENCE; Ctrl-C keeps the best so far."""
+    from gramophone.offline.cli.common import checked_preset
     from gramophone.offline.match.command import Options, run
     from gramophone.offline.match.search import Budget
 

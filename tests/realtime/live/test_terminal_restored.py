@@ -13,18 +13,22 @@ import pytest
 pytestmark = pytest.mark.slow
 
 _PATIENCE_S = 120
-COMMAND = ["play", "--audio", "osc:0", "--preset", "wide", "--osc-port", "0", "--http-port", "0", "--midi", "none"]
+COMMAND = ["-m", "gramophone.offline", "play", "--audio", "osc:0", "--preset", "wide"]
+COMMAND += ["--osc-port", "0", "--http-port", "0", "--midi", "none"]
 
 
 class Terminal:
-    """A program in a terminal of its own; `wait_for` reads until bytes have come."""
+    """Python with arguments in a terminal of its own; `wait_for` reads until bytes have come."""
 
-    def __init__(self, arguments):
+    def __init__(self, *arguments):
         self.main, self._end = pty.openpty()
         self.before = termios.tcgetattr(self._end)
-        program = [sys.executable, "-m", "gramophone.offline", *arguments]
         self.process = subprocess.Popen(
-            program, stdin=self._end, stdout=self._end, stderr=self._end, start_new_session=True
+            [sys.executable, *arguments],
+            stdin=self._end,
+            stdout=self._end,
+            stderr=self._end,
+            start_new_session=True,
         )
         self.seen = b""
 
@@ -52,13 +56,28 @@ class Terminal:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_signal_leaves_the_terminal_as_it_was(number):
-    terminal = Terminal(COMMAND)
+    terminal = Terminal(*COMMAND)
     terminal.wait_for(b"\x1b[?25l")
     terminal.process.send_signal(signal.SIGWINCH)
     terminal.process.send_signal(number)
     status, modes = terminal.left()
-    assert modes == terminal.before
-    assert terminal.seen.rfind(b"\x1b[?25h") > terminal.seen.rfind(b"\x1b[?25l")
-    assert terminal.seen.count(b"\x1b[?1049h") == terminal.seen.count(b"\x1b[?1049l")
+    assert_restored(terminal, modes)
     assert b"Traceback" not in terminal.seen
     assert status >= 0
+
+
+def assert_restored(terminal, modes):
+    assert modes == terminal.before
+    assert terminal.seen.rfind(b"\x1b[?25h") > terminal.seen.rfind(b"\x1b[?25l") >= 0
+    assert terminal.seen.count(b"\x1b[?1049h") == terminal.seen.count(b"\x1b[?1049l")
+
+
+def test_a_crash_of_the_view_leaves_the_terminal_as_it_was_and_says_why():
+    program = (
+        "from gramophone.realtime.live.console_view import TerminalView as V\nwith V() as view: view.show({}, None)"
+    )
+    terminal = Terminal("-c", program)
+    status, modes = terminal.left()
+    assert_restored(terminal, modes)
+    assert b"KeyError" in terminal.seen
+    assert status == 1
