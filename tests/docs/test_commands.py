@@ -154,7 +154,7 @@ def test_every_stage_knob_and_preset_of_a_table_exists(page):
     from gramophone.realtime.parameter_table import complete, table
     from gramophone.realtime.stage_registry import kinds
 
-    shown = [complete(load(name)) for name in ("default", "sixteen-numbers", "hall", "noisy-room")]
+    shown = [complete(load(name)) for name in ("default", "sixteen-numbers", "hall", "noisy-room", "choir-of-one")]
     knobs = {address.partition(".")[2] for preset in shown for address in table(preset)}
     assert {name for name in rows(page, "knob") if not name.startswith("z1…")} <= knobs
     assert set(rows(page, "stage")) <= set(kinds())
