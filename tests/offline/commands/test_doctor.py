@@ -2,7 +2,6 @@
 
 import json
 
-import numba
 import pytest
 from typer.testing import CliRunner
 
@@ -90,15 +89,3 @@ def test_warming_runs_each_preset_and_names_what_does_not_run(monkeypatch):
     assert done.presets == 2
     assert list(done.failed) == ["gone"]
     assert [share for share, _ in steps] == sorted(share for share, _ in steps)
-
-
-def test_functions_that_are_compiled_are_counted_and_named():
-    def doubled(x):
-        return 2 * x
-
-    told = []
-    with warm._Compilations(told.append) as compilations:
-        numba.njit(doubled)(3)
-        numba.njit(doubled)(3.0)
-    assert compilations.count == 2
-    assert told == ["doubled", "doubled"]
