@@ -26,22 +26,26 @@ def test_it_begins_with_the_stage_that_has_the_most_parameters_and_sets_them(set
 
 
 def test_it_follows_the_selected_stage_with_names_and_units(setup):
-    setup.send("/gramophone/selected", "rumble")
+    setup.send("/gramophone/selected", "ceiling")
     setup.advance()
-    assert answer(setup, "/param/1/name") == ("frequency",)
-    assert answer(setup, "/param/1/valueStr") == ("80 Hz",)
-    assert [answer(setup, f"/param/{k}/name")[0] for k in (2, 3, 4)] == ["bypass", "mix", ""]
-    assert answer(setup, "/param/2/valueStr") == ("off",)
-    assert answer(setup, "/param/3/exists") == (1,)
-    assert answer(setup, "/param/4/exists") == (0,)
-    setup.send("/param/4/value", 0.5)
+    assert [answer(setup, f"/param/{k}/name")[0] for k in (1, 2, 3, 4, 5)] == [
+        "ceiling",
+        "release",
+        "bypass",
+        "mix",
+        "",
+    ]
+    assert [answer(setup, f"/param/{k}/valueStr")[0] for k in (1, 2, 3)] == ["-1 dB", "100 ms", "off"]
+    assert [answer(setup, f"/param/{k}/exists")[0] for k in (4, 5)] == [1, 0]
+    setup.send("/param/5/value", 0.5)
     setup.send("/gramophone/selected", "nobody")
     setup.advance()
     assert setup.errors == {"refused value": 2}
+    setup.send("/gramophone/selected", "voice")
     setup.send("/device/+", 1.0)
     setup.send("/device/+", 0.0)  # a button's release
     setup.advance()
-    assert answer(setup, "/device/name") == ("gate",)
+    assert answer(setup, "/device/name") == ("room",)
     setup.controller.change("hall")
     assert answer(setup, "/device/name") == ("style",)
 

@@ -81,7 +81,8 @@ def test_every_refusal_is_sent_or_counted_and_no_second_has_more_than_a_few(mess
     for peer, pause in messages:
         asked[peer] += 1
         sent = peers.refuse(peer, "wrong", now)
-        came[peer] += [(now, sent[1])] * bool(sent)
+        if sent:
+            came[peer].append((now, sent[1]))
         now += pause
         for each, (_, text) in peers.due(now):
             came[each].append((now, text))
