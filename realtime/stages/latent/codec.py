@@ -97,7 +97,7 @@ class LatentModel:
         try:
             kind = kind_of(path)
             if kind not in _CODECS:
-                raise StageError(f"{path}: a {kind} model; expected {' or '.join(_CODECS)}")
+                raise StageError(f"{path}: a {kind} model; expected {' or '.join(sorted(_CODECS.keys() - {KIND}))}")
             shape, card = numbers_of(path), card_of(path)
         except CheckpointError as error:
             raise StageError(str(error)) from None

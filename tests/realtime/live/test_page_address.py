@@ -3,45 +3,29 @@
 import re
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 
 import pytest
 
 from gramophone.presets import load
 from gramophone.realtime.control.controller import Controller
-from gramophone.realtime.engine import Engine
+from gramophone.realtime.live.session import Session
+from gramophone.realtime.live.session_settings import SessionSettings
 from gramophone.realtime.live.surfaces import Surfaces
 from gramophone.realtime.parameter_table import complete
 
 pytest.importorskip("starlette", reason="needs the page's server: pip install gramophone[osc]")
 
 
-class Playing:
-    """An engine in a session's place, as far as control surfaces use one."""
-
-    inputs = outputs = ((1,), (2,))
-    sockets = (2, 2)
-    on_refused = route_inputs = route_outputs = None
-
-    def __init__(self):
-        self.preset = complete(load("lo-fi"))
-        engine = Engine(self.preset, 48_000)
-        self.change = engine.change
-        self.set_many = lambda changes: [engine.set(*each) for each in changes.items()]
-
-    def meters(self):
-        return {}
-
-    def snapshot(self):
-        return self.preset
-
-
 @pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1"])
 def test_the_address_for_other_machines_is_shown_with_its_token(host):
-    session, said = Playing(), []
-    controller = Controller(session.preset, session)
-    opened = list(Surfaces(osc_port=None, http_port=0, host=host, midi=None).on(controller, session, said.append))
-    page = opened[-1]
-    with opened[0], opened[1], opened[2], page as server:
+    said = []
+    with ExitStack() as stack:
+        session = stack.enter_context(Session(SessionSettings("osc:0")))
+        controller = Controller(complete(load("lo-fi")), session)
+        surfaces = Surfaces(osc_port=None, http_port=0, host=host, midi=None)
+        for surface in surfaces.on(controller, session, said.append):
+            server = stack.enter_context(surface)
         if host == "127.0.0.1":
             assert not said
             return
