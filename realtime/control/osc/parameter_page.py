@@ -8,7 +8,7 @@ before, `/param/+` and `/param/-` the page.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from gramophone.models.parameters import Parameter, ParameterError, Value
@@ -40,6 +40,8 @@ class ParameterPage:
     def __init__(self, controller: Controller, changed: Callable[[], None]) -> None:
         self._controller, self._changed = controller, changed
         self._stage, self._page = "", 0
+        self._indexed: Mapping[str, Parameter] | None = None
+        self._by_stage: Mapping[str, list[str]] = {}
 
     @property
     def stage(self) -> str:
@@ -82,16 +84,32 @@ class ParameterPage:
         self._changed()
 
     def _stages(self) -> list[str]:
-        return [stage.name for stage in self._controller.preset.stages]
+        return [*self._index()]
 
     def _addresses(self, stage: str) -> list[str]:
-        """Return the addresses of a stage's parameters that have a normalised value, its own first."""
-        found = [
-            address
-            for address, knob in self._controller.parameters.items()
-            if address.partition(".")[0] == stage and (knob.choices or not isinstance(knob.default, str))
-        ]
-        return sorted(found, key=lambda address: address.endswith(tuple(f".{name}" for name in _BEHIND)))
+        return self._index().get(stage, [])  # empty where the preset has just changed
+
+    def _index(self) -> Mapping[str, list[str]]:
+        """Return for each stage the addresses of its parameters that have a normalised value, its own first.
+
+        It is made once for a preset: every place of the page asks for it, and so does every reader of the tree.
+        """
+        parameters = self._controller.parameters
+        if parameters is not self._indexed:
+            self._indexed, self._by_stage = parameters, _by_stage(parameters)
+        return self._by_stage
+
+
+def _by_stage(parameters: Mapping[str, Parameter]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for address, knob in parameters.items():
+        stage = address.partition(".")[0]
+        if stage != MACRO:
+            places = found.setdefault(stage, [])
+            if knob.choices or not isinstance(knob.default, str):
+                places.append(address)
+    behind = tuple(f".{name}" for name in _BEHIND)
+    return {stage: sorted(places, key=lambda address: address.endswith(behind)) for stage, places in found.items()}
 
 
 class PageValue(PageMethod):

@@ -350,7 +350,7 @@ def test_a_tree_is_of_one_preset_whatever_comes_while_it_is_made(setup):
     changing = threading.Thread(target=change)
     changing.start()
     try:
-        for _ in range(8):
+        for _ in range(25):
             contents = tree(setup.space)["CONTENTS"]["gramophone"]["CONTENTS"]
             for stage in contents["order"]["VALUE"]:
                 assert all("VALUE" in knob for knob in contents[stage]["CONTENTS"].values())
