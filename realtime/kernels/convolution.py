@@ -13,6 +13,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from gramophone.realtime.kernels.matvec import spread, vector_at
+
 _FLOAT = ir.FloatType()
 _TILES = ((4, 16), (1, 16), (1, 1))
 """Vectors in a tile, samples in a vector."""
@@ -75,28 +77,16 @@ def _add_tile(
     places = [builder.add(first, first.type(lanes * number)) for number in range(vectors)]
     totals = [cgutils.alloca_once(builder, kind) for _ in places]  # registers, once LLVM has seen them
     for total, place in zip(totals, places, strict=True):
-        builder.store(builder.load(_vector(builder, sums, place, kind), align=4), total)
+        builder.store(builder.load(vector_at(builder, sums, place, kind), align=4), total)
     with cgutils.for_range(builder, taps) as tap:
         back = builder.mul(builder.sub(builder.sub(taps, taps.type(1)), tap.index), gap)
         past = builder.gep(newest, [builder.neg(back)])
         with cgutils.for_range(builder, width) as each:
             weight = builder.load(builder.gep(weights, [builder.add(builder.mul(each.index, taps), tap.index)]))
-            value, source = _spread(builder, weight, kind), builder.gep(past, [builder.mul(each.index, length)])
+            value, source = spread(builder, weight, kind), builder.gep(past, [builder.mul(each.index, length)])
             for total, place in zip(totals, places, strict=True):
-                sample = builder.load(_vector(builder, source, place, kind), align=4)
+                sample = builder.load(vector_at(builder, source, place, kind), align=4)
                 product = builder.fmul(sample, value, flags=("contract",))
                 builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
     for total, place in zip(totals, places, strict=True):
-        builder.store(builder.load(total), _vector(builder, sums, place, kind), align=4)
-
-
-def _vector(builder: Any, start: Any, place: Any, kind: Any) -> Any:
-    """Return a pointer to the vector that begins at element `place`."""
-    return builder.bitcast(builder.gep(start, [place]), kind.as_pointer())
-
-
-def _spread(builder: Any, value: Any, kind: Any) -> Any:
-    """Return a vector with `value` in all lanes."""
-    undefined, mask_type = ir.Constant(kind, ir.Undefined), ir.VectorType(ir.IntType(32), kind.count)
-    first = builder.insert_element(undefined, value, ir.IntType(32)(0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(mask_type, [0] * kind.count))
+        builder.store(builder.load(total), vector_at(builder, sums, place, kind), align=4)

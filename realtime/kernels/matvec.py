@@ -58,24 +58,24 @@ def _add_tile(
     places = [builder.add(first, outputs.type(lanes * number)) for number in range(vectors)]
     totals = [cgutils.alloca_once(builder, kind) for _ in places]  # registers, once LLVM has seen them
     for total, place in zip(totals, places, strict=True):
-        builder.store(builder.load(_vector(builder, sums, place, kind), align=4), total)
+        builder.store(builder.load(vector_at(builder, sums, place, kind), align=4), total)
     with cgutils.for_range(builder, inputs) as each:
-        value = _spread(builder, builder.load(builder.gep(inputs_row, [each.index])), kind)
+        value = spread(builder, builder.load(builder.gep(inputs_row, [each.index])), kind)
         row = builder.gep(weights, [builder.mul(each.index, outputs)])
         for total, place in zip(totals, places, strict=True):
-            weight = builder.load(_vector(builder, row, place, kind), align=4)
+            weight = builder.load(vector_at(builder, row, place, kind), align=4)
             product = builder.fmul(weight, value, flags=("contract",))
             builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
     for total, place in zip(totals, places, strict=True):
-        builder.store(builder.load(total), _vector(builder, sums, place, kind), align=4)
+        builder.store(builder.load(total), vector_at(builder, sums, place, kind), align=4)
 
 
-def _vector(builder: Any, start: Any, place: Any, kind: Any) -> Any:
+def vector_at(builder: Any, start: Any, place: Any, kind: Any) -> Any:
     """Return a pointer to the vector that begins at element `place`."""
     return builder.bitcast(builder.gep(start, [place]), kind.as_pointer())
 
 
-def _spread(builder: Any, value: Any, kind: Any) -> Any:
+def spread(builder: Any, value: Any, kind: Any) -> Any:
     """Return a vector with `value` in all lanes."""
     undefined, mask_type = ir.Constant(kind, ir.Undefined), ir.VectorType(ir.IntType(32), kind.count)
     first = builder.insert_element(undefined, value, ir.IntType(32)(0))
