@@ -10,7 +10,7 @@ const TOKEN = new URLSearchParams(location.search).get("token");
 const RATE_HZ = 30;
 const RENEW_MS = 20000;
 const RETRY_MS = 1000;
-const UNDER_WAY_MS = 500; // so long before a tree is asked for, what was set may still be on its way
+const UNDER_WAY_MS = 500; // so long what was set may still be on its way to the server
 
 /** Return a path of the server with the token that this page was opened with, if any. */
 export function withToken(path) {
@@ -74,8 +74,10 @@ class Connection {
   send(address, ...values) {
     if (!this.#waiting.size) requestAnimationFrame(() => this.#flush());
     this.#waiting.set(address, encode(address, ...values));
-    this.#sent.set(address, { values, at: performance.now() });
     const node = this.#nodes.get(address);
+    const last = this.#sent.get(address);
+    const before = this.#isUnderWay(last) ? last.before : node?.VALUE;
+    this.#sent.set(address, { values, before, at: performance.now() });
     if (node?.VALUE && node.TYPE.length === values.length) this.#show(address, values); // the server sends no echo
   }
 
@@ -172,8 +174,13 @@ class Connection {
       return;
     }
     const { address, values } = decode(data);
+    // What was there before may have left the server before ours came; as it sends no echo, it would stay.
+    const sent = this.#sent.get(address);
+    if (this.#isUnderWay(sent) && String(values) === String(sent.before)) return;
     this.#show(address, values);
   }
+
+  #isUnderWay(sent) { return sent && performance.now() - sent.at < UNDER_WAY_MS; }
 
   #show(address, values) {
     const node = this.#nodes.get(address);
