@@ -164,3 +164,14 @@ def own_address():
     if address in ("192.0.2.254", "127.0.0.1"):
         pytest.skip("needs a network besides loopback")
     return address
+
+
+def free_port() -> int:
+    """Return a number that is free as a UDP and as a TCP port of this machine now."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+            udp.bind(("127.0.0.1", 0))
+            port = int(udp.getsockname()[1])
+            with contextlib.suppress(OSError):
+                tcp.bind(("127.0.0.1", port))
+                return port

@@ -19,7 +19,7 @@ import httpx
 import numpy as np
 import pytest
 from support.jack_server import start_server, stop
-from support.osc import peer_of
+from support.osc import free_port, peer_of
 
 from gramophone.presets import Preset
 from gramophone.realtime.live.handover import SessionFiles
@@ -33,6 +33,7 @@ pytestmark = [
 
 SERVER = f"gramophone-handover-{os.getpid()}"
 PATIENCE_S = 60.0
+OSC_PORT, HTTP_PORT = free_port(), free_port()
 PRESET = """
 title = "Half as loud"
 
@@ -97,7 +98,16 @@ class Play:
         preset.write_text(PRESET)
         code.write_text(IMPATIENT)
         command = [sys.executable, "-m", "gramophone.offline", "play", "--audio", f"jack:{SERVER}", "--json", *options]
-        surfaces = ["--osc-port", "9713", "--http-port", "9714", "--midi", "none", "--preset", str(preset)]
+        surfaces = [
+            "--osc-port",
+            str(OSC_PORT),
+            "--http-port",
+            str(HTTP_PORT),
+            "--midi",
+            "none",
+            "--preset",
+            str(preset),
+        ]
         self.process = subprocess.Popen(
             [sys.executable, str(code), SERVER, str(preset)] if "impatient" in options else [*command, *surfaces],
             env={**os.environ, "JACK_DEFAULT_SERVER": SERVER, "OMP_NUM_THREADS": "1"},
@@ -161,7 +171,7 @@ def test_no_block_is_lost_when_the_controller_is_killed_and_another_has_all_valu
     )
     assert loop.stdout
     assert loop.stdout.readline() == "plays\n"
-    with peer_of(9713) as peer:
+    with peer_of(OSC_PORT) as peer:
         peer.send(encode("/gramophone/macro/1", (0.5,)))
         peer.send(encode("/gramophone/macro/1"))
         assert peer.receive().arguments == (0.5,)
@@ -173,11 +183,11 @@ def test_no_block_is_lost_when_the_controller_is_killed_and_another_has_all_valu
         report = first.wait()
         assert report["restarts"] == 0
         assert not ids(place)
-    with peer_of(9713) as peer:
+    with peer_of(OSC_PORT) as peer:
         for address, value in (("/gramophone/macro/1", 0.5), ("/gramophone/level/gain", -12.0)):
             peer.send(encode(address))
             assert peer.receive().arguments == (value,)
-        page = httpx.get("http://127.0.0.1:9714/gramophone/preset?VALUE", trust_env=False).json()
+        page = httpx.get(f"http://127.0.0.1:{HTTP_PORT}/gramophone/preset?VALUE", trust_env=False).json()
         assert page == {"VALUE": ["half"]}
         missed = int(loop.communicate("end\n", timeout=PATIENCE_S)[0])
         report = first.wait()

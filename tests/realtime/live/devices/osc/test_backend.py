@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from support.osc import needs, own_address, peer_of
+from support.osc import free_port, needs, own_address, peer_of
 
 from gramophone.presets import CLIPS, Preset, StageSettings
 from gramophone.realtime.files import read
@@ -339,12 +339,6 @@ def test_a_block_size_cannot_be_asked_for() -> None:
 
 
 # the whole engine
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_recording_comes_back_at_exactly_the_reported_latency_with_losses_and_after_them() -> None:
