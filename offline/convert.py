@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gramophone.models.checkpoint import CheckpointError, load
 from gramophone.models.nets.anyone import Anyone
-from gramophone.models.nets.content import ContentEncoder, RecordingMoments
+from gramophone.models.nets.content import ContentEncoder, content_of
 from gramophone.models.nets.enrolment import (
     Enrolment,
     Speech,
@@ -74,14 +74,8 @@ def encoder_content(path: Path) -> ContentFeatures:
     if not isinstance(encoder, ContentEncoder):
         raise CheckpointError(f"{path}: no content encoder")
 
-    @torch.no_grad()
     def content(sound: Sound) -> NDArray[np.float32]:
-        late = encoder.delay * HOP
-        whole = torch.from_numpy(np.pad(sound[: len(sound) // HOP * HOP], (0, late)))[None, None]
-        moments = RecordingMoments(encoder)
-        moments.add(encoder.features(whole[..., :-late])[0])
-        said, _ = encoder(whole, encoder.state_with(whole, *moments.known()))
-        return np.asarray(said[0, : encoder.shape.content, encoder.delay :].T.numpy())
+        return np.asarray(content_of(encoder, torch.from_numpy(sound[: len(sound) // HOP * HOP])).numpy())
 
     return content
 

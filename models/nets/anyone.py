@@ -1,19 +1,19 @@
 """Anybody's voice: the content encoder, what it has learnt of many speakers' envelopes, and voices that it knows.
 
 A voice is a map from content to spectral envelopes in closed form (`models.nets.enrolment`), a few of them: shrunk to
-the universal map from hardly to nearly, so that likeness can be turned while it plays. Whoever comes later is enrolled
+the universal map from hardly to nearly, so that likeness can be turned while it plays. A new target speaker is enrolled
 from a clip in the same way and is no different from a voice that is known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
 
-from gramophone.models.nets.content import ContentEncoder, ContentShape, RecordingMoments
+from gramophone.models.nets.content import ContentEncoder, ContentShape, content_of
 from gramophone.models.nets.enrolment import Enrolment, Speech, Usual, enrolled, speaker_map, variance_gains
 from gramophone.models.nets.speech_envelope import POINTS, speech_envelopes
 
@@ -24,20 +24,12 @@ _AUDIBLE = 4.0
 
 
 @dataclass(frozen=True)
-class AnyoneShape:
+class AnyoneShape(ContentShape):
     """A content encoder's shape, and the map's: `context` frames, relative to each, that an envelope follows.
 
     `shrinkages` are those that every voice has a map for, most first; `voices` the number of known ones.
     """
 
-    rate: int = 16_000
-    hop: int = 128
-    bands: int = 64
-    width: int = 192
-    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 1, 2, 4)
-    content: int = 96
-    ahead: int = 3
-    early: int = 1
     context: tuple[int, ...] = (-9, -6, -3, 0)
     shrinkages: tuple[float, ...] = (1e4, 1e3, 1e2)
     voices: int = 0
@@ -45,8 +37,7 @@ class AnyoneShape:
     @property
     def encoder(self) -> ContentShape:
         """The shape of the content encoder."""
-        names = ("rate", "hop", "bands", "width", "dilations", "content", "ahead", "early")
-        return ContentShape(**{name: getattr(self, name) for name in names})
+        return ContentShape(**{own.name: getattr(self, own.name) for own in fields(ContentShape)})
 
     @property
     def inputs(self) -> int:
@@ -148,15 +139,11 @@ def speech_of(encoder: ContentEncoder, sound: Tensor, hz: Tensor) -> Speech:
     """
     shape = encoder.shape
     whole = sound[: len(hz) * shape.hop]
-    late = encoder.delay * shape.hop
-    heard = nn.functional.pad(whole, (0, late))[None, None]
-    moments = RecordingMoments(encoder)
-    moments.add(encoder.features(heard[..., :-late])[0])
-    content, _ = encoder(heard, encoder.state_with(heard, *moments.known()))
+    content = content_of(encoder, whole)
     envelopes = speech_envelopes(whole, hz, shape.rate, shape.hop)
     points, breath = envelopes[:, :POINTS], envelopes[:, POINTS:]
     level = points.exp().mean(1).log() / 2
     octaves = torch.where(hz > 0, hz.clamp_min(1.0).log2(), torch.full_like(hz, torch.nan))
     shapes = torch.cat([points - points.mean(1, keepdim=True), breath], 1)
     audible = level > level.quantile(0.95) - _AUDIBLE
-    return Speech(content[0, : shape.content, encoder.delay :].t(), shapes, octaves, audible)
+    return Speech(content, shapes, octaves, audible)

@@ -1,8 +1,8 @@
 """The content encoder: phonetic content apart from the speaker, learned by a causal network from a recogniser.
 
 The teacher is the residual stream before the fifth of the six blocks of Moonshine tiny (Jeffries et al. 2024), which
-tells the phone apart by itself and hardly the speaker once the speaker's mean and spread are removed; the student hears
-24 ms ahead where the teacher hears everything. Distillation of content features into a causal network follows LLVC
+distinguishes phones by itself, and hardly speakers once the speaker's mean and spread are removed; the student looks
+24 ms ahead where the teacher has the whole sound. Distillation of content features into a causal network follows LLVC
 (Sadov et al. 2023); normalised log-mel frames as input are those of the voice models.
 """
 
@@ -46,8 +46,8 @@ class ContentShape:
 class ContentEncoder(Streaming):
     """Sound `(B, 1, T)` -> content, `(B, 2 content, T / hop)`; frame `n` speaks of the hop `n - ahead`.
 
-    The second half of the channels speaks of the hop `n - early`, for whoever cannot wait. State: that of the features,
-    of the speaker normalisation, of the convolutions.
+    The second half of the channels speaks of the hop `n - early`, where the delay has to be short. State: that of the
+    features, of the speaker normalisation, of the convolutions.
     """
 
     def __init__(self, shape: ContentShape) -> None:
@@ -117,7 +117,7 @@ class RecordingMoments:
         self._loudest: list[Tensor] = []
 
     def add(self, frames: Tensor) -> None:
-        """Hear frames of the features `(1, C, n)`."""
+        """Add frames of the features `(1, C, n)`."""
         _, self._state = self._listener(frames, self._state)
         self._loudest.append(self._listener.level(frames).amax(2)[:, 0])
 
@@ -130,6 +130,18 @@ class RecordingMoments:
         if self._state is None:
             raise ValueError("no sound of the speaker was added")
         return self._state[2][:, :, 0], torch.stack(self._loudest).median(0).values
+
+
+@torch.no_grad()
+def content_of(encoder: ContentEncoder, sound: Tensor) -> Tensor:
+    """Return the content `(T / hop, content)` of a sound `(T,)`, aligned with it, with the statistics of all of it."""
+    late = encoder.delay * encoder.hop
+    padded = nn.functional.pad(sound, (0, late))[None, None]
+    moments = RecordingMoments(encoder)
+    moments.add(encoder.features(padded[..., :-late])[0])
+    both, _ = encoder(padded, encoder.state_with(padded, *moments.known()))
+    content: Tensor = both[0, : encoder.shape.content, encoder.delay :].t()
+    return content
 
 
 def _unit(width: int, dilation: int) -> Sequential:

@@ -10,16 +10,13 @@ for a decoder that attends to them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 LEAST_SPREAD = 1e-3
 LEAST_FRAMES = 50
-CLEAREST, LIKEST = 1e5, 1e2
-"""Shrinkage, in frames that the universal map counts as, at likeness 0 and 1."""
 _FLOOR = 300.0
 """Frames of zeros that the universal map is shrunk by, or it would not be defined for few speakers."""
 _USUAL = 150.0
@@ -29,7 +26,7 @@ _AT_ONCE = 4096
 
 
 class EnrolmentError(ValueError):
-    """A speaker cannot be learnt from a clip, or a file is no enrolment; the message says what was found."""
+    """A speaker cannot be learnt from a clip; the message says what was found."""
 
 
 @dataclass(frozen=True)
@@ -152,11 +149,6 @@ def speaker_map(speaker: Enrolment, universal: Tensor, shrinkage: float) -> Tens
     return fitted.float()
 
 
-def shrinkage_of(likeness: float) -> float:
-    """Return the shrinkage for a knob from 0, the clearest words, to 1, the speaker as they are; even in decades."""
-    return float(CLEAREST * (LIKEST / CLEAREST) ** min(max(likeness, 0.0), 1.0))
-
-
 def attend(content: Tensor, speaker: Enrolment, temperature: float) -> Tensor:
     """Return normalised envelopes `(n, E)`: the centroids', weighted by how near their content is to `(n, D)`.
 
@@ -197,28 +189,6 @@ def unexplained(speech: Speech, source: Enrolment, weights: Tensor, context: Seq
 def converted_octaves(octaves: Tensor, source: Enrolment, target: Enrolment) -> Tensor:
     """Return a source's pitch `(n,)` in the target's range: its mean and spread become the target's."""
     return (octaves - source.octaves[0]) / source.octaves[1] * target.octaves[1] + target.octaves[0]
-
-
-def save_enrolment(path: Path, speaker: Enrolment) -> None:
-    """Write a speaker as a safetensors file."""
-    from safetensors.torch import save_file
-
-    save_file({item.name: getattr(speaker, item.name).contiguous() for item in fields(speaker)}, path)
-
-
-def load_enrolment(path: Path) -> Enrolment:
-    """Return the speaker in a file.
-
-    Raises:
-        EnrolmentError: it is no enrolment.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return Enrolment(**load_file(path))
-    except (OSError, SafetensorError, TypeError) as error:
-        raise EnrolmentError(f"{path}: no enrolment of a speaker ({error})") from None
 
 
 def _moments(rows: Tensor, usual: Tensor | None = None) -> tuple[Tensor, Tensor]:

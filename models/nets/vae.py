@@ -133,9 +133,10 @@ def closed_kl(posterior: Distribution, prior: Distribution, z: Tensor) -> Tensor
     Given a sample of the past, an autoregressive prior has a closed form for every element, if the posterior's
     elements are independent; on average over samples these add up to the divergence, and none is below zero.
     """
+    closed = prior.predict(z) if isinstance(prior, Autoregressive) else prior
     try:
-        return kl_divergence(posterior, prior.predict(z) if isinstance(prior, Autoregressive) else prior)
-    except NotImplementedError:
+        return kl_divergence(posterior, closed)
+    except NotImplementedError:  # the only way in which torch says that it has none for two distributions
         return sampled_kl(posterior, prior, z)
 
 

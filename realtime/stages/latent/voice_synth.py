@@ -98,10 +98,10 @@ def mel(hz: float) -> Any:
 def _envelope_at(envelope: Floats, first: int, points: int, hz: float, plan: SynthPlan, colour: Floats) -> Any:
     """Return an envelope of `points` values from `first` on at `hz`, with the colour's formant shift and tilt."""
     last = points - 1
-    noise_position = min(max(mel(hz * 2.0 ** -colour[0]) * last / mel(plan.rate / 2.0), 0.0), float(last))
-    below = min(int(noise_position), last - 1)
+    place = min(max(mel(hz * 2.0 ** -colour[0]) * last / mel(plan.rate / 2.0), 0.0), float(last))
+    below = min(int(place), last - 1)
     low, high = envelope[0, first + below], envelope[0, first + below + 1]
-    logit = low + (high - low) * (noise_position - below)
+    logit = low + (high - low) * (place - below)
     value = _LOUDEST * (1.0 / (1.0 + math.exp(-logit))) ** _STEEP + _SOFTEST
     return value * math.exp(colour[2] * math.log2(max(hz, 1.0) / _TILT_HZ))
 

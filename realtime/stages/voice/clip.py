@@ -100,7 +100,7 @@ def _background(sound: Floats, rate: int) -> str:
 
 
 def _bandwidth(sound: Floats, rate: int) -> float:
-    """Return the frequency in Hz below which 99.9 % of a sound's power lies, once its tilt of 6 dB/octave is undone."""
+    """Return the frequency in Hz below which 99.8 % of a sound's power lies, once it is raised by 6 dB/octave."""
     power = np.square(np.abs(np.fft.rfft(np.diff(sound))))
     total = np.cumsum(power)
     if not len(total) or total[-1] <= 0:

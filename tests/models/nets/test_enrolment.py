@@ -4,8 +4,6 @@ import pytest
 import torch
 
 from gramophone.models.nets.enrolment import (
-    CLEAREST,
-    LIKEST,
     EnrolmentError,
     Speech,
     Usual,
@@ -13,10 +11,7 @@ from gramophone.models.nets.enrolment import (
     converted,
     converted_octaves,
     enrolled,
-    load_enrolment,
     map_inputs,
-    save_enrolment,
-    shrinkage_of,
     speaker_map,
     unexplained,
     universal_map,
@@ -64,8 +59,6 @@ def test_shrinkage_leads_from_the_speakers_own_map_to_the_universal_one():
     far = [float((speaker_map(speaker, prior, shrinkage) - prior).norm()) for shrinkage in (1.0, 100.0, 1e4, 1e7)]
     assert far == sorted(far, reverse=True)
     assert far[-1] < 1e-2
-    assert shrinkage_of(0) == pytest.approx(CLEAREST)
-    assert shrinkage_of(1) == pytest.approx(LIKEST)
 
 
 def test_a_speaker_who_follows_a_map_exactly_is_converted_to_exactly():
@@ -134,17 +127,6 @@ def test_silence_is_refused():
         enrolled(Speech(spoken.content, spoken.envelopes, spoken.octaves, torch.zeros(400) > 0), CONTEXT)
     with pytest.raises(EnrolmentError, match="0 of them voiced"):
         enrolled(Speech(spoken.content, spoken.envelopes, torch.full((400,), float("nan")), spoken.audible), CONTEXT)
-
-
-def test_a_speaker_is_saved_and_loaded(tmp_path):
-    speaker = enrolled(speech(), CONTEXT)
-    save_enrolment(tmp_path / "ann.safetensors", speaker)
-    loaded = load_enrolment(tmp_path / "ann.safetensors")
-    for name, value in vars(speaker).items():
-        assert torch.equal(getattr(loaded, name), value), name
-    (tmp_path / "no.safetensors").write_bytes(b"no")
-    with pytest.raises(EnrolmentError, match=r"no\.safetensors"):
-        load_enrolment(tmp_path / "no.safetensors")
 
 
 def test_usual_statistics_hold_a_short_clip_and_let_a_long_one_be():
