@@ -15,11 +15,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from gramophone.presets.atomic import atomic_write
+from gramophone.presets.bin import Bin
 from gramophone.presets.checks import PresetError, name_of
 
 SOUND, FACTS = ".flac", ".json"
-BIN = "bin"
-"""The folder inside that of the clips to which removed ones go."""
 _KEY = re.compile(r"[0-9a-f]{16}")
 
 
@@ -55,6 +54,11 @@ def data_folder() -> Path:
 def clips_folder() -> Path:
     """Return the folder of the user's own clips; it need not be there yet."""
     return data_folder() / "clips"
+
+
+def clip_bin() -> Bin:
+    """Return the bin to which removed clips go."""
+    return Bin(clips_folder() / "bin")
 
 
 def own_clips() -> dict[str, OwnClip]:
@@ -129,11 +133,8 @@ def discard(clip: OwnClip) -> None:
     Raises:
         ClipError: they cannot be moved.
     """
-    bin_folder = clips_folder() / BIN
     try:
-        bin_folder.mkdir(exist_ok=True)
-        for suffix in (FACTS, SOUND):
-            (clips_folder() / f"{clip.key}{suffix}").replace(bin_folder / f"{clip.key}{suffix}")
+        clip_bin().put(*(clips_folder() / f"{clip.key}{suffix}" for suffix in (FACTS, SOUND)))
     except OSError as error:
         raise ClipError(f"clip {clip.name}: cannot be moved to the bin: {error.strerror}") from None
     finally:

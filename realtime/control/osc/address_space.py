@@ -80,7 +80,7 @@ class AddressSpace:
         self.errors = errors or ErrorLog()
         self.library = library or Library([controller.preset])
         self.notices = NoticeMethod(f"{ROOT}/news", self._changed)
-        self.library.lists.report = self.notices.publish
+        self.library.report = self.notices.publish
         self._controller, self._controller_map, self._saver, self._router = controller, controller_map, saver, router
         self._meters: Meters = meters or dict
         self._spectra: Spectra = spectra or {}
@@ -108,7 +108,7 @@ class AddressSpace:
     def close(self) -> None:
         """Stop following the controller, and finish writing."""
         self._end()
-        self.library.lists.close()
+        self.library.close()
 
     @property
     def version(self) -> tuple[int, int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from gramophone.presets import CLIPS, Preset, PresetError, is_own, names, path_of, read
 from gramophone.presets.clips import clip_called, own_clips, shown_name
 from gramophone.realtime.control.osc.lists import SET_LIST, PresetLists
+from gramophone.realtime.control.osc.snapshots import Snapshots
 from gramophone.realtime.osc.arguments import RefusedError
 
 FIRST_WAY = ("snapshot-1", "snapshot-2")
@@ -22,16 +24,25 @@ class _Read(NamedTuple):
 
 
 class Library:
-    """All presets, `extra` ones (such as the one that play began with), the bundled clips, and the user's own."""
+    """All presets, `extra` ones (such as the one that play began with), the bundled clips, and the user's own.
+
+    `report` may be set, and gets a sentence where lists or snapshots cannot be written. Only `close` waits for the disk.
+    """
 
     def __init__(self, extra: Iterable[Preset] = ()) -> None:
         self._extra = {preset.name: preset for preset in extra if not _is_in_library(preset)}
         self._clips = {clip.name: clip for clip in sorted(CLIPS.iterdir())}
         self._read: dict[str, _Read] = {}
-        self.snapshots: dict[str, Preset] = {}
-        """What has been kept of this performance, by name, `snapshot-1` and so on."""
-        self.lists = PresetLists()
+        self.report: Callable[[str], None] = _ignore
+        self._disk = ThreadPoolExecutor(1, "library")
+        self.snapshots = Snapshots(self._disk, lambda why: self.report(why))
+        """What has been kept of performances, by name, `snapshot-1` and so on."""
+        self.lists = PresetLists(self._disk, lambda why: self.report(why))
         """The set list and the favourites."""
+
+    def close(self) -> None:
+        """Finish writing."""
+        self._disk.shutdown()
 
     @property
     def presets(self) -> list[str]:
@@ -103,6 +114,10 @@ class Library:
         if clip := clip_called(name):
             return str(clip.file)
         raise RefusedError("unknown clip", f"clip {name[:80]!r}: expected one of {', '.join(self.clips)}")
+
+
+def _ignore(_: str) -> None:
+    """Report nothing."""
 
 
 def _written(known: _Read) -> int | None:

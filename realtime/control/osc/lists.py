@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from pathlib import Path
 
 from gramophone.presets import own_folder
@@ -26,14 +26,13 @@ _MOST_NAMES = 500
 
 
 class PresetLists:
-    """Lists of presets by name, in a file; `report` may be set, and gets a sentence where that cannot be written.
+    """Lists of presets by name, in a file, which `disk` writes; `report` gets a sentence where that fails.
 
-    Any thread may call; only `close` waits for the disk.
+    Any thread may call.
     """
 
-    def __init__(self) -> None:
-        self.report: Callable[[str], None] = _ignore
-        self._thread = ThreadPoolExecutor(1, "lists")
+    def __init__(self, disk: Executor, report: Callable[[str], None]) -> None:
+        self._disk, self._report = disk, report
         self._lists = _read(lists_file())
 
     def __getitem__(self, which: str) -> tuple[str, ...]:
@@ -43,11 +42,7 @@ class PresetLists:
     def put(self, which: str, names: Sequence[str]) -> None:
         """Replace a list, and write all to the disk."""
         self._lists = {**self._lists, which: tuple(names)}
-        self._thread.submit(self._write, dict(self._lists))
-
-    def close(self) -> None:
-        """Finish writing."""
-        self._thread.shutdown()
+        self._disk.submit(self._write, dict(self._lists))
 
     def _write(self, lists: dict[str, tuple[str, ...]]) -> None:
         path = lists_file()
@@ -56,7 +51,7 @@ class PresetLists:
             with atomic_write(path) as part:
                 part.write_text(json.dumps(lists, indent=1) + "\n", "utf-8")
         except OSError as error:
-            self.report(f"the lists of presets are not kept: {error.strerror}")
+            self._report(f"the lists of presets are not kept: {error.strerror}")
 
 
 class ListMethod(OscMethod):
@@ -101,10 +96,6 @@ def list_methods(
 def lists_file() -> Path:
     """Return the file of the lists, beside the folder of the user's presets."""
     return own_folder().parent / "lists.json"
-
-
-def _ignore(_: str) -> None:
-    """Report nothing."""
 
 
 def _read(path: Path) -> dict[str, tuple[str, ...]]:

@@ -15,6 +15,7 @@ from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.control.morph import Morpher, play
 from gramophone.realtime.control.osc.library import FIRST_WAY, Library, shown
 from gramophone.realtime.osc.arguments import RefusedError
+from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.switches import SNAPSHOTS
 
 _MOST_TAPS = 8
@@ -103,7 +104,8 @@ class Performance:
     def _recall(self, name: str, _: Value) -> None:
         if name not in self._library.snapshots:
             raise RefusedError("refused value", f"{name}: nothing is stored there yet")
-        play(self._controller, self._library.snapshots[name])
+        snapshot = self._library.snapshots[name]
+        self._controller.prepare(lambda: complete(snapshot), partial(play, self._controller))
 
     def _swap(self, _: Value) -> None:
         """Keep what plays, and go back to what played when A and B were swapped last; the first time both are alike."""

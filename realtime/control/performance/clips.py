@@ -17,6 +17,7 @@ from gramophone.presets.atomic import create_part
 from gramophone.presets.clips import (
     ClipError,
     OwnClip,
+    clip_bin,
     clip_called,
     clip_name,
     clips_folder,
@@ -33,6 +34,7 @@ from gramophone.realtime.control.osc.address_space import ROOT, AddressSpace
 from gramophone.realtime.control.osc.method import OscMethod
 from gramophone.realtime.control.osc.parameter_methods import ReadOnlyMethod
 from gramophone.realtime.control.performance.actions import clip_addresses
+from gramophone.realtime.control.performance.bin_methods import WatchedBin
 from gramophone.realtime.control.performance.clip_import import import_clip
 from gramophone.realtime.control.performance.commands import CommandMethod
 from gramophone.realtime.files import AudioWriter, SoundFileError
@@ -62,7 +64,9 @@ class OwnClips:
         self._stopped: threading.Event | None = None
         self._learning: dict[str, str] = {}
         self._end = controller.listen(self._note_value)
+        self._bin = WatchedBin(clip_bin, self._later, space.changed)
         space.add(self._methods())
+        self._bin.tidy()
 
     @property
     def names(self) -> list[str]:
@@ -133,6 +137,7 @@ class OwnClips:
             ClipError: there is no such clip.
         """
         remove_clip(name)
+        self._bin.tidy()
         self._say(f"{name} is in the bin")
 
     def learned(self, stage: str) -> None:
@@ -170,6 +175,12 @@ class OwnClips:
         yield CommandMethod(f"{root}/trim", "sff", "cut a clip: name, from, to, in s", self.trim, choices=self._choices)
         yield CommandMethod(f"{root}/rename", "ss", "call a clip otherwise", self.rename, choices=self._choices)
         yield CommandMethod(f"{root}/remove", "s", "move a clip to the bin", self.remove, choices=self._choices)
+
+        yield from self._bin.methods(root)
+
+    def _later(self, work: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # closed meanwhile: the next session does it
+            self._work.submit(work)
 
     def _choices(self) -> list[str]:
         return self.names
@@ -221,6 +232,7 @@ class OwnClips:
         playing = [address for address in clip_addresses(self._controller.parameters) if self._plays(address, clip)]
         keep_clip(cut, instead=clip)
         discard(clip)
+        self._bin.tidy()
         with suppress(ParameterError):  # another preset has come since
             self._controller.set_many({address: str(cut.file) for address in playing})
 

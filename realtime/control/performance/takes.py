@@ -19,18 +19,19 @@ from pathlib import Path
 from gramophone.models.parameters import Value
 from gramophone.presets import Preset
 from gramophone.presets.atomic import atomic_write
+from gramophone.presets.bin import Bin
 from gramophone.presets.clips import data_folder
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.osc.address_space import ROOT, AddressSpace
 from gramophone.realtime.control.osc.method import OscMethod
 from gramophone.realtime.control.osc.parameter_methods import ReadOnlyMethod
+from gramophone.realtime.control.performance.bin_methods import WatchedBin
 from gramophone.realtime.control.performance.commands import CommandMethod
 from gramophone.realtime.control.performance.take_render import render_take
 from gramophone.realtime.files import AudioReader, SoundFileError
 from gramophone.realtime.system.child_call import ChildCallError, call_in_child
 
 INPUT, OUTPUT, FACTS, RENDER = "input.wav", "output.wav", "take.json", "render-"
-BIN = "bin"
 _NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}(-\d+)?")
 _SOUND = re.compile(r"(input|output|render-[a-z0-9][a-z0-9-]{0,63})\.wav")
 _LOOK_S = 0.5
@@ -62,6 +63,11 @@ def takes_folder() -> Path:
     return data_folder() / "takes"
 
 
+def take_bin() -> Bin:
+    """Return the bin to which removed takes go."""
+    return Bin(takes_folder() / "bin")
+
+
 def takes() -> list[Take]:
     """Return the takes, the newest first."""
     found = (_read(folder) for folder in takes_folder().glob("*") if _NAME.fullmatch(folder.name))
@@ -86,8 +92,10 @@ class Takes:
         self._lock, self._rendering = threading.Lock(), threading.Lock()
         self._stopped: threading.Event | None = None
         self._recording: threading.Thread | None = None
+        self._bin = WatchedBin(take_bin, self._spawn, space.changed)
         space.add(self._methods())
         controller.perform({"record": self._switch})
+        self._bin.tidy()
 
     def remove(self, name: str) -> None:
         """Move a take to the bin beside the others.
@@ -96,12 +104,11 @@ class Takes:
             TakeError: there is no such take, or it cannot be moved.
         """
         _demanded(name)
-        bin_folder = takes_folder() / BIN
         try:
-            bin_folder.mkdir(exist_ok=True)
-            (takes_folder() / name).replace(bin_folder / name)
+            take_bin().put(takes_folder() / name)
         except OSError as error:
             raise TakeError(f"take {name}: cannot be moved to the bin: {error.strerror}") from None
+        self._bin.tidy()
         self._say(f"{name} is in the bin")
 
     def render(self, name: str, preset: str) -> None:
@@ -130,6 +137,7 @@ class Takes:
         yield CommandMethod(
             f"{root}/render", "ss", "render a take with another preset: take, preset", self.render, choices=_names
         )
+        yield from self._bin.methods(root)
 
     def _switch(self, on: Value) -> None:
         with self._lock:

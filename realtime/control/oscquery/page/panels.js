@@ -24,6 +24,19 @@ export function progressLine(path, connection, watches, changed = () => {}) {
   return line;
 }
 
+/** Return a line that shows what is in the bin of `section`, with a button that empties it; no line while that is nothing. */
+export function binLine(section, connection, watches) {
+  const text = element("span");
+  const line = element("p", { class: "bin hint" }, text, carefulButton("Empty the bin", () => connection.send(connection.node(`${section}/empty-bin`).FULL_PATH)));
+  const show = (words) => {
+    text.textContent = words;
+    line.hidden = !words;
+  };
+  show(...connection.values(`${section}/bin`));
+  watches.add(connection.node(`${section}/bin`).FULL_PATH, show);
+  return line;
+}
+
 /** Return a button that does something. */
 export function button(label, act, attributes = {}) {
   const made = element("button", { type: "button", ...attributes }, label);

@@ -2,7 +2,7 @@
 
 import { withToken } from "./connection.js";
 import { element, words } from "./elements.js";
-import { button, carefulButton, keptRows, progressLine, select, useStyle } from "./panels.js";
+import { binLine, button, carefulButton, keptRows, progressLine, select, useStyle } from "./panels.js";
 
 const SECONDS = ["10", "20", "30"];
 const WIDTH = 480;
@@ -33,11 +33,12 @@ export function mount(panel, connection) {
   const list = element("ul", { class: "sounds", "aria-label": "Your sounds" });
   const show = keptRows(list, row, "No sounds of your own yet.");
   const line = element("div");
+  const bin = element("div");
   panel.replaceChildren(
     element("h2", {}, "Sound like this"),
     element("p", { class: "hint" }, "Any sound file, up to 100 MB; its first minute is kept. A style takes 3 seconds or more, a speaker 5 to 30 of one voice."),
     element("div", { class: "bring" }, drop, element("div", { class: "from-input" }, record, secondsField), purposes),
-    line, list);
+    line, list, bin);
 
   connection.onTree(() => {
     watches.clear();
@@ -47,6 +48,7 @@ export function mount(panel, connection) {
       ? select("What it is for", [...takers, ["", "only keep it"]], purpose, (path) => { purpose = path; })[0]
       : element("p", { class: "hint" }, "No stage of this preset takes a clip: sounds are kept for others."));
     line.replaceChildren(progressLine("sounds/status", connection, watches, showStatus));
+    bin.replaceChildren(binLine("sounds", connection, watches));
     showStatus(...connection.values("sounds/status"));
     refresh();
   });

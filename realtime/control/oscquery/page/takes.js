@@ -3,7 +3,7 @@
 import { withToken } from "./connection.js";
 import { element } from "./elements.js";
 import { learnable } from "./learn.js";
-import { button, carefulButton, keptRows, progressLine, select, useStyle } from "./panels.js";
+import { binLine, button, carefulButton, keptRows, progressLine, select, useStyle } from "./panels.js";
 
 /** Fill the panel. */
 export function mount(panel, connection) {
@@ -12,6 +12,7 @@ export function mount(panel, connection) {
   const list = element("ul", { class: "takes", "aria-label": "Takes" });
   const show = keptRows(list, row, "No takes yet.");
   const line = element("div");
+  const bin = element("div");
   const record = button("Record", () => {
     const on = record.getAttribute("aria-pressed") !== "true";
     connection.send(connection.node("record").FULL_PATH, on);
@@ -20,7 +21,7 @@ export function mount(panel, connection) {
   panel.replaceChildren(
     element("h2", {}, "Record"),
     element("p", { class: "hint" }, "A take holds what comes in and what goes out, so it can be rendered again with another preset."),
-    action, line, list);
+    action, line, list, bin);
 
   connection.onTree(() => {
     watches.clear();
@@ -29,6 +30,7 @@ export function mount(panel, connection) {
     showState(connection.values("record")[0]);
     watches.add(connection.node("record").FULL_PATH, showState);
     line.replaceChildren(progressLine("takes/status", connection, watches));
+    bin.replaceChildren(binLine("takes", connection, watches));
     refresh();
   });
 

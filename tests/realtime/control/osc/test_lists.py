@@ -8,7 +8,7 @@ from support.osc import Setup
 from gramophone.presets import load, save_own
 from gramophone.realtime.control.osc.dispatcher import Dispatcher
 from gramophone.realtime.control.osc.library import Library
-from gramophone.realtime.control.osc.lists import FAVOURITES, SET_LIST, PresetLists, lists_file
+from gramophone.realtime.control.osc.lists import FAVOURITES, SET_LIST, lists_file
 from gramophone.realtime.control.performance.actions import Performance
 from gramophone.realtime.osc.packet import decode, encode
 
@@ -76,7 +76,7 @@ def test_what_is_no_preset_is_refused(setup, text):
 def test_a_file_that_was_broken_by_others_is_no_end(text):
     lists_file().parent.mkdir(parents=True)
     lists_file().write_text(text)
-    assert PresetLists()[SET_LIST] == (("hall",) if "hall" in text else ())
+    assert Library().lists[SET_LIST] == (("hall",) if "hall" in text else ())
 
 
 def test_a_disk_that_refuses_is_reported(setup, own):

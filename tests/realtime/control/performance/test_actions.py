@@ -7,7 +7,7 @@ from support.dispatcher import DispatcherSetup
 from support.osc import make_preset
 
 from gramophone.models.parameters import ParameterError
-from gramophone.presets import load, names
+from gramophone.presets import PresetError, load, names
 from gramophone.realtime.control.morph import chain_of
 from gramophone.realtime.control.oscquery.tree import node_at
 from gramophone.realtime.control.performance.actions import Performance, TapTempo
@@ -15,6 +15,12 @@ from gramophone.realtime.midi.decoder import Control, Moved
 from gramophone.realtime.osc.arguments import RefusedError
 from gramophone.realtime.parameter_table import values_of
 from gramophone.realtime.switches import ACTIONS, SWITCHES
+
+
+@pytest.fixture(autouse=True)
+def own(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    return tmp_path / "gramophone"
 
 
 class Played(DispatcherSetup):
@@ -89,6 +95,55 @@ def test_snapshots_come_back_with_their_preset_and_every_value(played):
     assert values_of(played.controller.preset) == values_of(kept)
     with pytest.raises(RefusedError, match="nothing is stored"):
         played.press("snapshot-4")
+
+
+def test_snapshots_are_there_in_the_next_session_with_every_value(own):
+    first = Played()
+    first.controller.set("style.strength", 0.31)
+    first.press("store-3")
+    kept = first.controller.preset
+    first.controller.change("robot")
+    first.press("store-8")
+    first.press("store-8")
+    first.space.close()
+    assert sorted(path.name for path in (own / "snapshots").iterdir()) == ["3-hall.toml", "8-robot.toml"]
+
+    second = Played(load("stack"))
+    assert [*second.space.library.snapshots] == ["snapshot-3", "snapshot-8"]
+    second.press("snapshot-3")
+    assert (second.controller.name, values_of(second.controller.preset)) == ("hall", values_of(kept))
+    second.controller.set("style.strength", 0.71)
+    second.press("store-4")
+    second.send("/gramophone/morph", "snapshot-3", "snapshot-4", 0.5)
+    second.advance()
+    assert second.controller.get("style.strength") == pytest.approx(0.51)
+    second.controller.change("wide")
+    second.press("store-3")
+    second.space.close()
+    assert sorted(path.name for path in (own / "snapshots").iterdir()) == ["3-wide.toml", "4-hall.toml", "8-robot.toml"]
+
+
+def test_a_snapshot_file_that_was_broken_is_refused_and_what_plays_goes_on(own):
+    (own / "snapshots").mkdir(parents=True)
+    (own / "snapshots" / "2-hall.toml").write_text("no preset")
+    (own / "snapshots" / "9-hall.toml").write_text("no number of ours")
+    played = Played()
+    assert [*played.space.library.snapshots] == ["snapshot-2"]
+    with pytest.raises(PresetError, match=r"2-hall\.toml"):
+        played.press("snapshot-2")
+    assert played.controller.name == "hall"
+    played.press("store-2")
+    played.press("snapshot-2")
+
+
+def test_a_disk_that_keeps_no_snapshot_is_reported(own):
+    own.mkdir(parents=True)
+    (own / "snapshots").write_text("a file in the way")
+    played = Played()
+    played.press("store-1")
+    played.space.close()
+    assert "not kept for the next session" in played.space.notices.read()[1]
+    played.press("snapshot-1")
 
 
 def test_the_morph_goes_between_snapshots_before_anything_was_chosen(played):

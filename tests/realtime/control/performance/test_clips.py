@@ -8,10 +8,11 @@ from functools import partial
 import httpx
 import numpy as np
 import pytest
+from support.jack_server import until
 from support.osc import Setup
 
 from gramophone.presets import CLIPS, Preset, StageSettings, load, read, save
-from gramophone.presets.clips import BIN, ClipError, clips_folder, own_clips
+from gramophone.presets.clips import ClipError, clip_bin, clips_folder, own_clips
 from gramophone.realtime.control.oscquery import oscquery_server, uploads
 from gramophone.realtime.control.oscquery.tree import node_at
 from gramophone.realtime.control.oscquery.uploads import clip_routes
@@ -190,7 +191,7 @@ def test_a_clip_is_cut_and_what_plays_it_plays_the_cut(sounds, web):
     cut = own_clips()["ann"]
     assert cut.seconds == pytest.approx(7.0, abs=0.6)
     assert sounds.controller.get("style.clip") == str(cut.file)
-    assert (clips_folder() / BIN / whole.file.name).is_file()
+    assert (clip_bin().folder / whole.file.name).is_file()
     with pytest.raises(ClipError, match="expected a stretch"):
         sounds.clips.trim("ann", 3.0, 100.0)
     sounds.clips.remove("ann")
@@ -291,3 +292,13 @@ def test_another_program_reads_the_clip_to_the_same_samples(web):
     ).stdout
     sound, _ = read_sound(file)
     np.testing.assert_allclose(np.frombuffer(raw, "<f4").reshape(-1, len(sound)).T, sound, atol=2**-23)
+
+
+def test_what_the_bin_holds_is_shown_and_emptied_on_request(sounds, web):
+    web.post("/ui/sounds", params={"name": "ann"}, content=VOICE)
+    sounds.clips.remove("ann")
+    until(lambda: node_at(sounds.space, "/gramophone/sounds/bin")["VALUE"][0].startswith("1 in the bin ("))
+    assert "30 days" in node_at(sounds.space, "/gramophone/sounds/bin")["VALUE"][0]
+    sounds.space.find("/gramophone/sounds/empty-bin")[0].write(())
+    until(lambda: node_at(sounds.space, "/gramophone/sounds/bin")["VALUE"] == [""])
+    assert not any(clip_bin().folder.iterdir())

@@ -13,7 +13,7 @@ from support.osc import Setup, make_preset
 from gramophone.presets import Preset, StageSettings, load
 from gramophone.realtime.control.oscquery import oscquery_server
 from gramophone.realtime.control.oscquery.uploads import take_routes
-from gramophone.realtime.control.performance.takes import BIN, TakeError, Takes, sound_of, takes, takes_folder
+from gramophone.realtime.control.performance.takes import TakeError, Takes, sound_of, take_bin, takes, takes_folder
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.files import AudioWriter, read
 from gramophone.realtime.live.record import RecordError, record_take
@@ -122,7 +122,7 @@ def test_takes_are_listed_fetched_in_parts_downloaded_and_put_into_the_bin(recor
         recorder.remove(take.name)
         assert web.get("/ui/takes").json() == []
         assert web.get(path).status_code == 404
-    assert (takes_folder() / BIN / take.name / "output.wav").is_file()
+    assert (take_bin().folder / take.name / "output.wav").is_file()
     for name in (take.name, "../..", "bin", ""):
         with pytest.raises(TakeError, match="expected one of"):
             recorder.remove(name)
