@@ -21,7 +21,7 @@ from gramophone.realtime.parameter_table import (
 )
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
 from gramophone.realtime.stage_registry import make_stage
-from gramophone.realtime.stage_restart import Make, RestartingStage
+from gramophone.realtime.stage_restart import WHOLE, Make, RestartingStage
 
 _BYPASS, _MIX = COMMON
 
@@ -36,6 +36,7 @@ class Slot:
         self._dry = DelayLine(form.channels, self.link.delay)
         self._bypass, self._mix = bool(values["bypass"]), float(values["mix"])
         self._wetness = Fade(self._target(), round(_MIX.smoothing_ms * form.rate / 1000))
+        self._is_wet = self._is_wet_alone()
 
     def set(self, key: str, value: Value) -> None:
         """Set bypass, mix or one of the stage's parameters, checked by the caller, from the next block on."""
@@ -46,6 +47,7 @@ class Slot:
         else:
             self.link.set(key, value)
         self._wetness.set(self._target())
+        self._is_wet = self._is_wet_alone()
 
     @property
     def stage(self) -> Stage:
@@ -54,25 +56,24 @@ class Slot:
 
     def process(self, block: Audio) -> Audio:
         """Return the stage's output mixed with the aligned input: `(channels, frames)` in and out."""
-        start = time.perf_counter_ns()
         output, share = self.link.process(block)
         if self.link.delay:
             self._dry.write(block)
-        is_whole = share.ndim == 0
-        if not is_whole or not self._is_wet():
-            dry = self._dry.read(block.shape[1]) if self.link.delay else block
-            if not is_whole:
-                output = crossfade(dry, output, share)
-            output = crossfade(dry, output, self._wetness.next(block.shape[1]))
-        self.timings.add(time.perf_counter_ns() - start)
+        if share is WHOLE and self._is_wet:
+            return output
+        dry = self._dry.read(block.shape[1]) if self.link.delay else block
+        if share is not WHOLE:
+            output = crossfade(dry, output, share)
+        output = crossfade(dry, output, self._wetness.next(block.shape[1]))
+        self._is_wet = self._is_wet_alone()
         return output
 
     def held(self) -> dict[tuple[str, str], Value]:
         """Return what the stage holds beside its parameters, by the stage's name and key."""
         return {(self.name, key): value for key, value in self.link.snapshot().items()}
 
-    def _is_wet(self) -> bool:
-        """Whether the output is the wet sound alone."""
+    def _is_wet_alone(self) -> bool:
+        """Return whether the output is the wet sound alone."""
         return self._wetness.target == 1.0 and not self._wetness.left
 
     def _target(self) -> float:
@@ -161,8 +162,12 @@ class Chain:
 
     def process(self, block: Audio) -> Audio:
         """Pass `block`, `(channels, frames)`, through every stage; never writes `block`."""
-        for slot in self:
+        before = time.perf_counter_ns()
+        for slot in self.slots.values():
             block = slot.process(block)
+            now = time.perf_counter_ns()
+            slot.timings.add(now - before)
+            before = now
         return block
 
     def close(self) -> None:

@@ -19,14 +19,16 @@ from gramophone.models.parameters import Parameter, Value, lookup
 from gramophone.presets import Preset, PresetError, load
 from gramophone.realtime.chain import Chain
 from gramophone.realtime.dsp.delay_line import DelayLine
-from gramophone.realtime.dsp.input_guard import InputGuard
+from gramophone.realtime.dsp.input_guard import LOUDEST_INPUT, InputGuard
 from gramophone.realtime.dsp.meters import Level, Meter, Timings
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
+from gramophone.realtime.kernels.levels import bits_of, level_meter
 from gramophone.realtime.parameter_table import overridden
 from gramophone.realtime.stage import Audio, Format
 
 _CHANGE_MS = 50.0
 _RENDER_BLOCK = 4096
+_LOUDEST_BITS = bits_of(LOUDEST_INPUT)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Engine:
         self._leaving: _Leaving | None = None
         self._pending: deque[tuple[Chain, str, Value]] = deque()
         self._input, self._output, self._timings = Meter(), Meter(), Timings()
-        self._guard = InputGuard()
+        self._guard, self._measure = InputGuard(), level_meter()
         self._spent_ns = self._played = 0
 
     @classmethod
@@ -165,16 +167,21 @@ class Engine:
     def process(self, block: Audio) -> Audio:
         """Return the sound of `block`, `(channels, frames)`, `delay` samples late. Never writes `block`."""
         start = time.perf_counter_ns()
-        self._apply_pending()
-        block = self._guard.process(block)
-        self._input.add(block)
+        if self._pending:
+            self._apply_pending()
+        bits, energy = self._measure(block)
+        if bits > _LOUDEST_BITS:
+            block = self._guard.process(block)
+            bits, energy = self._measure(block)
+        self._input.add(bits, energy, block.size)
         leaving = self._leaving
         output = self._chain.process(block)
         if leaving:
             output = leaving.fade(block, output)
             if leaving.done and self._leaving is leaving:
                 self._leaving = None
-        self._output.add(output)
+        bits, energy = self._measure(output)
+        self._output.add(bits, energy, output.size)
         elapsed = time.perf_counter_ns() - start
         self._timings.add(elapsed)
         self._spent_ns += elapsed

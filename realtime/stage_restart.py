@@ -16,10 +16,14 @@ import numpy as np
 
 from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.smoothing import Amount, Fade
+from gramophone.realtime.kernels.levels import bits_of, level_meter
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
 
 LOUDEST = 1e6
 """+120 dBFS: above what any chain makes of an input of at most +48 dBFS."""
+WHOLE = np.float32(1)
+"""The share of a stage that plays as it should."""
+_LOUDEST_BITS = bits_of(LOUDEST)
 REST_S = 0.5
 """How long the input passes after the first failure of a stage; twice as long after each further one, up to 64 s."""
 _MOST_DOUBLINGS = 7
@@ -51,6 +55,8 @@ class RestartingStage:
         self._trouble = ""
         self._quiet = 0
         self._share = Fade(1.0, round(_FADE_MS * form.rate / 1000))
+        self._is_whole = True
+        self._measure = level_meter()
 
     @property
     def status(self) -> str:
@@ -90,11 +96,14 @@ class RestartingStage:
         return {} if self._rest else self.stage.snapshot()
 
     def process(self, block: Audio) -> tuple[Audio, Amount]:
-        """Return the stage's output for `block`, `(channels, frames)`, and its share, 0 where the input is to pass."""
-        if not self._rest and not self._quiet and not self._share.left:
+        """Return the stage's output for `block`, `(channels, frames)`, and its share, 0 where the input is to pass.
+
+        The share is `WHOLE` itself where that is one throughout.
+        """
+        if self._is_whole:
             output = self.stage.process(block)
-            if _is_sane(output):
-                return output, np.float32(1)
+            if self._measure(output)[0] <= _LOUDEST_BITS:
+                return output, WHOLE
             return self._from_failure(block, output)
         return self._in_parts(block, 0, [], [])
 
@@ -125,7 +134,7 @@ class RestartingStage:
                 continue
             size = min(self._quiet or frames, frames - start)
             output = self.stage.process(block[:, start : start + size])
-            good = size if _is_sane(output) else _first_bad(output)
+            good = size if self._measure(output)[0] <= _LOUDEST_BITS else _first_bad(output)
             parts.append(output[:, :good])
             if self._quiet:
                 shares.append(np.zeros(good, np.float32))
@@ -136,6 +145,7 @@ class RestartingStage:
             start += good
             if good < size:
                 self._fail()
+        self._is_whole = not (self._rest or self._quiet or self._share.left)
         return np.concatenate(parts, axis=1), np.concatenate(shares)
 
     def _fail(self) -> None:
@@ -144,6 +154,7 @@ class RestartingStage:
         self.failures += 1
         self._taken_before += self.stage.taken
         self._rest, self._quiet = round(seconds * self._rate), 0
+        self._is_whole = False
         self._unset.clear()
         values = dict(self._values)
         self._maker = threading.Thread(target=self._remake, args=(self.stage, values), name="restart", daemon=True)
@@ -176,14 +187,6 @@ class RestartingStage:
         for key, value in self._unset.items():
             self.stage.set(key, value)
         self._quiet, self._share = self.delay, Fade(0.0, self._share.samples)
-
-
-def _is_sane(sound: Audio) -> bool:
-    """Return whether every sample is finite and within `LOUDEST`; one product is enough where nothing is wrong."""
-    flat = sound.ravel()
-    with np.errstate(over="ignore", invalid="ignore"):  # that it overflows is what is asked
-        energy = float(np.dot(flat, flat))
-    return energy <= LOUDEST**2 or (math.isfinite(energy) and _first_bad(sound) == sound.shape[1])
 
 
 def _first_bad(sound: Audio) -> int:

@@ -38,10 +38,14 @@ class DelayLine:
         if frames + self._longest > self._ring.shape[1]:
             self._grow(frames)
         size = self._ring.shape[1]
-        first = min(frames, size - self._next)
-        self._ring[:, self._next : self._next + first] = block[:, :first]
-        self._ring[:, : frames - first] = block[:, first:]
-        self._next = (self._next + frames) % size
+        end = self._next + frames
+        if end <= size:
+            self._ring[:, self._next : end] = block
+        else:
+            first = size - self._next
+            self._ring[:, self._next :] = block[:, :first]
+            self._ring[:, : frames - first] = block[:, first:]
+        self._next = end % size
 
     def read(self, frames: int, delay: int | None = None) -> Audio:
         """Return the samples that end `delay` before the newest, `(channels, frames)`, in an array of their own.

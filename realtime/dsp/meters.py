@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from gramophone.realtime.stage import Audio
+from gramophone.realtime.kernels.levels import amplitude_of
 
 _KEPT = 1024
 SILENCE_DB = -120.0
@@ -47,28 +47,20 @@ class Meter:
     """The level of a signal since the last reading."""
 
     def __init__(self) -> None:
-        self._peak = self._energy = 0.0
-        self._count = 0
+        self._bits, self._energy, self._count = 0, 0.0, 0
 
-    def add(self, block: Audio) -> bool:
-        """Include a block, `(channels, frames)`; return True, and leave it out, if it may hold NaN or infinity."""
-        if block.size:
-            flat = block.ravel()
-            energy = float(np.dot(flat, flat))
-            if not math.isfinite(energy):
-                return True
-            # argmax and argmin run in C at once; max and min go through Python code that costs more than they do.
-            self._peak = max(self._peak, float(flat[flat.argmax()]), -float(flat[flat.argmin()]))
-            self._energy += energy
-            self._count += flat.size
-        return False
+    def add(self, bits: int, energy: float, count: int) -> None:
+        """Include `count` samples, all finite; `kernels.levels` gives the highest one's bits and the energy."""
+        if bits > self._bits:
+            self._bits = bits
+        self._energy += energy
+        self._count += count
 
     def read(self) -> Level:
         """Return the level since the last reading, and reset."""
         mean = self._energy / self._count if self._count else 0.0
-        level = Level(_decibels(self._peak), _decibels(math.sqrt(mean)))
-        self._peak = self._energy = 0.0
-        self._count = 0
+        level = Level(_decibels(amplitude_of(self._bits)), _decibels(math.sqrt(mean)))
+        self._bits, self._energy, self._count = 0, 0.0, 0
         return level
 
 

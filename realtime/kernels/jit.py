@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -54,11 +54,18 @@ class _CompiledCache(FunctionCache):  # type: ignore[misc]
             super().save_overload(sig, data)
 
 
-def jit(function: Callable[..., Any], forceinline: bool = True, reassociate: bool = False) -> Callable[..., Any]:
+def jit(
+    function: Callable[..., Any],
+    forceinline: bool = True,
+    reassociate: bool = False,
+    signatures: Sequence[Sequence[Any]] = (),
+) -> Callable[..., Any]:
     """Return `function`, defined at the top level of a module, compiled to machine code that releases the GIL.
 
     Multiplications and additions may be contracted (fused). Sums are computed in the order in which they are written,
     unless `reassociate` lets the compiler reorder them. `forceinline` inlines the function into every caller.
+    With `signatures`, numba types of the arguments, it is compiled for those at once and takes no others: a call with
+    another type raises TypeError rather than compile on the audio thread.
     """
     options: dict[str, Any] = {
         "nogil": True,
@@ -71,6 +78,9 @@ def jit(function: Callable[..., Any], forceinline: bool = True, reassociate: boo
         with suppress(RuntimeError):  # numba finds no folder that can be written: nothing is cached
             # numba has no public way to pass a cache of one's own
             compiled._cache = _CompiledCache(function)  # type: ignore[attr-defined]
+        for signature in signatures:
+            compiled.compile(tuple(signature))
+        compiled.disable_compile(bool(signatures))
     return compiled  # type: ignore[no-any-return]
 
 
