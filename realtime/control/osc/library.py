@@ -26,7 +26,7 @@ class _Read(NamedTuple):
 class Library:
     """All presets, `extra` ones (such as the one that play began with), the bundled clips, and the user's own.
 
-    `report` may be set, and gets a sentence where lists or snapshots cannot be written. Only `close` waits for the disk.
+    `report` may be set, and gets a sentence where lists or snapshots cannot be written. Only `close` waits for that.
     """
 
     def __init__(self, extra: Iterable[Preset] = ()) -> None:
