@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from platformdirs import user_config_path
 
-from gramophone.offline.commands.dpf import DpfError, extend
+from gramophone.offline.commands.dpf import DpfError, describe, extend
 from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.bridge.preset_numbers import numbered_presets, numbers_file
 
@@ -23,7 +22,6 @@ _DPF = Path("/usr/share/dpf")
 _SOURCES = Path(__file__).parents[2] / "realtime" / "bridge" / "native"
 _FOLDERS = {"VST3": (".vst3", "vst3"), "LV2": (".lv2", "lv2"), "CLAP": (".clap", "clap")}
 """The folder below the user's home that hosts search, and the ending of the plug-in, by format."""
-_OFFLINE_PORT = 'lv2:symbol "offline" ;\n'
 
 
 class BridgeError(RuntimeError):
@@ -101,11 +99,11 @@ def build(folder: Path, dpf: Path) -> Path:
     shutil.copytree(dpf, folder / "dpf")
     try:
         extend(folder / "dpf")
+        _run(["make", "-C", str(folder / "dpf" / "utils" / "lv2-ttl-generator")])
+        for name, channels in NAMES.items():
+            _build(folder, name, channels)
     except DpfError as error:
         raise BridgeError(str(error)) from None
-    _run(["make", "-C", str(folder / "dpf" / "utils" / "lv2-ttl-generator")])
-    for name, channels in NAMES.items():
-        _build(folder, name, channels)
     return folder / "out"
 
 
@@ -116,16 +114,7 @@ def _build(folder: Path, name: str, channels: int) -> None:
     _run(["make", "-C", str(folder / "native"), *(f"{key}={value}" for key, value in settings.items()), "--jobs=2"])
     bundle = out / f"{name}.lv2"
     _run([str(dpf / "utils" / "lv2_ttl_generator"), f"./{name}_dsp.so"], bundle)
-    _designate_freewheeling(bundle / f"{name}_dsp.ttl")
-
-
-def _designate_freewheeling(path: Path) -> None:
-    """Let LV2 hosts set the port `offline` when they run without regard to time."""
-    text = path.read_text("utf-8")
-    if text.count(_OFFLINE_PORT) != 1:
-        raise BridgeError(f"{path.name}: no port `offline`; the build is not the one that was expected")
-    designated = _OFFLINE_PORT + "        lv2:designation lv2:freeWheeling ;\n"
-    path.write_text(re.sub(re.escape(_OFFLINE_PORT), designated, text), "utf-8")
+    describe(bundle / f"{name}_dsp.ttl")
 
 
 def _run(command: list[str], folder: Path | None = None) -> None:

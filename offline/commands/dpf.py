@@ -1,11 +1,16 @@
 """What the plug-in needs of DPF (DISTRHO Plugin Framework, 1.6) that it does not do: added to a copy before the build.
 
 VST3 hosts state whether they bounce, set values before they activate, and get a changed latency; CLAP hosts state
-whether they bounce, take a state in pieces, and are refused other ids; both show a parameter's value as text.
+whether they bounce, take a state in pieces, and are refused other ids; both show a parameter's value as text. LV2 hosts
+need no features, may leave the event ports open, and are asked to change the port that is meant.
+
+Code is added before or behind a passage of DPF, which is found by its text and must occur once: DPF has no hooks, line
+numbers change with its versions, and a passage that is no longer there stops the build in place of a wrong plug-in.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,6 +104,72 @@ _CLAP = (
         before="    if (std::strcmp(id, DISTRHO_PLUGIN_CLAP_ID) != 0)\n        return nullptr;\n\n",
     ),
 )
+_LV2 = (
+    _Addition(
+        "    if (options == nullptr)\n    {\n",
+        before="    static const LV2_Options_Option noOptions[] = {{ LV2_OPTIONS_INSTANCE, 0, 0, 0, 0, nullptr }};\n"
+        "    if (options == nullptr)\n        options = noOptions;\n\n",
+    ),
+    _Addition(
+        "    if (uridMap == nullptr)\n    {\n",
+        before="    // where the host has no numbers for URIs, nobody else sees ours\n"
+        "    static const LV2_URID_Map ownMap = { nullptr, [](LV2_URID_Map_Handle, const char* const uri) -> LV2_URID {\n"
+        "        return gramophoneNumber(uri);\n    }};\n"
+        "    if (uridMap == nullptr)\n        uridMap = &ownMap;\n\n",
+    ),
+    _Addition(
+        "    if (worker == nullptr)\n    {\n",
+        before="    // work is only scheduled for states that a host changes by events: of ours there is none\n"
+        "    static const LV2_Worker_Schedule noWorker = { nullptr,\n"
+        "        [](LV2_Worker_Schedule_Handle, uint32_t, const void*) { return LV2_WORKER_ERR_UNKNOWN; } };\n"
+        "    if (worker == nullptr)\n        worker = &noWorker;\n\n",
+    ),
+    _Addition(
+        "    void lv2_run(const uint32_t sampleCount)\n    {\n",
+        behind="        if (fPortEventsIn == nullptr)\n            fPortEventsIn = &fOpenEventsIn;\n"
+        "        if (fEventsOutData.port == nullptr)\n            fEventsOutData.port = &fOpenEventsOut;\n\n",
+    ),
+    _Addition(
+        "    const bool fUsingNominal; // if false use maxBlockLength\n",
+        behind="    LV2_Atom_Sequence fOpenEventsIn {}, fOpenEventsOut {}; // where a host connects none\n",
+    ),
+    _Addition(
+        "        return fCtrlInPortChangeReq->request_change(fCtrlInPortChangeReq->handle, index, value);\n",
+        before="        // hosts count ports, not parameters; the port of a bypass has the opposite meaning\n"
+        "        const uint32_t port = index + DISTRHO_PLUGIN_NUM_INPUTS + DISTRHO_PLUGIN_NUM_OUTPUTS\n"
+        "            + DISTRHO_LV2_USE_EVENTS_IN + DISTRHO_LV2_USE_EVENTS_OUT + DISTRHO_PLUGIN_WANT_LATENCY;\n"
+        "        const bool opposite = fPlugin.getParameterDesignation(index) == kParameterDesignationBypass;\n"
+        "        if (port != index)\n"
+        "            return fCtrlInPortChangeReq->request_change(fCtrlInPortChangeReq->handle, port,\n"
+        "                                                        opposite ? 1.0f - value : value);\n",
+    ),
+)
+_DESCRIPTION = {
+    r"(?s)lv2:extensionData opts:interface ,\n(.*?state#interface>).*?;": r"lv2:extensionData opts:interface ,\n\1 ;",
+    r"lv2:optionalFeature ": "lv2:optionalFeature opts:options , <http://lv2plug.in/ns/ext/urid#map> ,\n        ",
+    r"(?s)    lv2:requiredFeature .*?;\n\n": "",
+    r'lv2:symbol "lv2_events_in" ;': r"\g<0> lv2:portProperty lv2:connectionOptional ;",
+    r'lv2:symbol "lv2_events_out" ;': r"\g<0> lv2:portProperty lv2:connectionOptional ;",
+    r'lv2:symbol "offline" ;': r"\g<0> lv2:designation lv2:freeWheeling ;",
+    r" ,\s*<http://kxstudio.sf.net/ns/lv2ext/props#NonAutomatable>": "",  # a word that is in no specification
+    r'(?s)    mod:brand .*?mod:label "[^"]*" ;\n\n': "",
+}
+"""What is changed in an LV2 bundle's description, by regular expressions that match once: no feature is required, the
+event ports may stay open, hosts set `offline` when they run without regard to time, other vendors' words are gone."""
+
+
+def describe(description: Path) -> None:
+    """Change the description of an LV2 bundle as the additions to DPF allow.
+
+    Raises:
+        DpfError: it is not as it was expected.
+    """
+    text = description.read_text("utf-8")
+    for passage, instead in _DESCRIPTION.items():
+        text, found = re.subn(passage, instead, text)
+        if found != 1:
+            raise DpfError(f"{description.name}: expected once, found {found} times: {passage}")
+    description.write_text(text, "utf-8")
 
 
 def extend(dpf: Path) -> None:
@@ -107,7 +178,7 @@ def extend(dpf: Path) -> None:
     Raises:
         DpfError: it is another version, in which a passage is missing.
     """
-    for name, additions in (("VST3", _VST3), ("CLAP", _CLAP)):
+    for name, additions in (("VST3", _VST3), ("CLAP", _CLAP), ("LV2", _LV2)):
         path = dpf / "distrho" / "src" / f"DistrhoPlugin{name}.cpp"
         text = path.read_text("utf-8")
         for passage, before, behind in additions:

@@ -79,6 +79,10 @@ class BlockRing:
         taken = Taken(self._sound[slot, :, : self._frames[slot]].copy(), int(self._delays[slot]))
         return taken if self._numbers[slot] == number else None
 
+    def pass_over(self, number: int) -> None:
+        """Let readers know that no block up to `number` comes any more."""
+        self._newest[0] = number
+
     def adopt(self) -> None:
         """Let `close` give the memory back, in place of the process that made it."""
         self._memory.adopt()

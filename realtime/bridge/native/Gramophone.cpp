@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <map>
 
 START_NAMESPACE_DISTRHO
 
@@ -171,4 +172,12 @@ void gramophoneSetOffline(void* plugin, bool offline)
 std::string gramophoneText(void* plugin, uint32_t index, double value)
 {
     return static_cast<DISTRHO_NAMESPACE::GramophonePlugin*>(plugin)->text(index, value);
+}
+
+uint32_t gramophoneNumber(const char* uri)
+{
+    static std::mutex lock;
+    static std::map<std::string, uint32_t> numbers;
+    const std::lock_guard<std::mutex> one(lock);
+    return numbers.emplace(uri, numbers.size() + 1).first->second;
 }

@@ -22,17 +22,16 @@ Bridge::Bridge(uint32_t channels) : link(channels), fChannels(channels)
 void Bridge::setBlock(uint32_t frames)
 {
     fBlock = std::min(std::max(frames, 1u), kLongestBlock);
-    for (auto* spare : {&fWet[0], &fWet[1], &fDelayed})
+    for (auto* spare : {&fNow[0], &fNow[1], &fDelayed, &fDelays})
         spare->assign(fBlock, 0.0f);
     follow(fBlock, 0, false);
 }
 
 void Bridge::activate(double rate, bool offline)
 {
-    for (DelayLine& line : fDry)
-        line.clear();
-    fTime = 0;
-    fFirst = fNumber;
+    for (DelayLine* line : {&fDry[0], &fDry[1], &fWet[0], &fWet[1], &fStated})
+        line->clear();
+    fBack = fNumber;
     fShare = 0.0f;
     link.setOffline(offline);
     link.setFormat(rate, fBlock);
@@ -54,7 +53,7 @@ void Bridge::play(const float* const* in, float* const* out, uint32_t frames, bo
 {
     link.setOffline(offline);
     if (offline) {
-        if (fTime == 0)
+        if (fDry[0].end() == 0)
             link.begin();
         waitForEngine(offline);
     }
@@ -74,11 +73,11 @@ void Bridge::playPart(const float* const* in, float* const* out, uint32_t frames
     const bool there = exchange(in, frames, offline);
     const bool bypassed = link.parameter(kBypass) >= 0.5f;
     const float target = there && !bypassed ? std::min(std::max(link.parameter(kMix), 0.0f), 1.0f) : 0.0f;
-    const float before = offline && fTime == frames ? target : fShare;  // a bounce begins as it goes on
+    const float before = offline && fDry[0].end() == frames ? target : fShare;  // a bounce begins as it goes on
     const float step = (target - before) / static_cast<float>(frames);
     for (uint32_t channel = 0; channel < fChannels; ++channel) {
         float* dry = fDelayed.data();
-        const float* wet = fWet[channel].data();
+        const float* wet = fNow[channel].data();
         fDry[channel].read(dry, frames, latency());
         if (!there)
             fade(dry, frames, fLast[channel]);
@@ -102,7 +101,7 @@ void Bridge::fade(float* dry, uint32_t frames, float last) const
         dry[i] += step * (1.0f - static_cast<float>(i) / static_cast<float>(frames));
 }
 
-/* Send a block and fetch what is due now; false where it is not there. */
+/* Send a block, and have what is due now in `fNow`; false where it is not there. */
 bool Bridge::exchange(const float* const* in, uint32_t frames, bool offline)
 {
     const EngineLink::Access memory {link};
@@ -111,16 +110,15 @@ bool Bridge::exchange(const float* const* in, uint32_t frames, bool offline)
         fReady = ready;
         follow(ready.blocks * fBlock, ready.delay, offline);
     }
-    const bool sent = memory && send(*memory.operator->(), in, frames);
-    fTime += frames;
-    uint32_t delay = fDelay;
-    // in a bounce the engine is never ahead of the host: what that sets is for the next block, not for one that still waits
-    if (!sent || (offline && !await(memory->output, fNumber - 1)) || !fetch(memory->output, frames, delay))
+    if (!memory || !send(*memory.operator->(), in, frames)) {
+        lose(fDry[0].end() - fStated.end());
+        fBack = fNumber;
         return false;
-    if (delay == fDelay)
-        return true;
-    follow(fReady.blocks * fBlock, delay, offline);
-    return fetch(memory->output, frames, delay);
+    }
+    if (offline)  // the engine is never ahead of the host: what that sets is for the next block, not for one that still waits
+        await(memory->output, fNumber - 1);
+    collect(memory->output);
+    return due(frames, offline);
 }
 
 bool Bridge::send(EngineLink::Memory& memory, const float* const* in, uint32_t frames)
@@ -129,7 +127,8 @@ bool Bridge::send(EngineLink::Memory& memory, const float* const* in, uint32_t f
         return false;
     if (memory.generation != fGeneration) {
         fGeneration = memory.generation;
-        fNumber = fFirst = 0;
+        fNumber = fBack = 0;
+        lose(fDry[0].end() - frames - fStated.end());  // it was sent to another engine
     }
     memory.input.write(fNumber, in, frames);
     fLengths[fNumber % kKept] = frames;
@@ -138,43 +137,59 @@ bool Bridge::send(EngineLink::Memory& memory, const float* const* in, uint32_t f
     return true;
 }
 
-/* Copy the engine's samples of the time `fAhead` before now out of the blocks that they came back in. */
-bool Bridge::fetch(const Ring& ring, uint32_t frames, uint32_t& delay)
+/* While the host bounces: wait until a block has come back, or never will. */
+void Bridge::await(const Ring& ring, int64_t number)
 {
-    const int64_t due = static_cast<int64_t>(fTime) - frames - fAhead;
-    int64_t number = fNumber, begin = static_cast<int64_t>(fTime);
-    while (begin > due && number > fFirst && number > fNumber - kKept)
-        begin -= fLengths[--number % kKept];
-    uint32_t done = 0;
-    if (begin > due) {
-        if (begin != 0)
-            return false;  // it was sent before there was this engine
-        done = static_cast<uint32_t>(std::min<int64_t>(-due, frames));
-        for (auto& wet : fWet)
-            std::fill_n(wet.begin(), done, 0.0f);  // it is silent before the beginning
-    }
-    for (; done < frames; ++number) {
-        const uint32_t length = fLengths[number % kKept], first = static_cast<uint32_t>(due + done - begin);
-        const uint32_t now = std::min(frames - done, length - first);
-        float* to[2] {fWet[0].data() + done, fWet[1].data() + done};
-        if (!ring.read(number, length, first, to, now, delay))
-            return false;
-        done += now;
-        begin += length;
-    }
-    return true;
+    for (uint32_t waited = 0; waited < kBounceS * 1e6 && link.alive() && !ring.passed(number); waited += 20)
+        usleep(20);
 }
 
-/* While the host bounces: wait until a block is there; false if it never will be. */
-bool Bridge::await(const Ring& ring, int64_t number)
+/* Take what has come back, in its order, without a gap. */
+void Bridge::collect(const Ring& ring)
 {
-    for (uint32_t waited = 0; waited < kBounceS * 1e6 && link.alive(); waited += 20) {
-        const bool passed = ring.newest() > number;  // asked first: the engine may write both blocks between two questions
-        if (ring.has(number) || passed)
-            return ring.has(number);
-        usleep(20);
+    float* to[2] {fNow[0].data(), fNow[1].data()};
+    for (; fBack < fNumber; ++fBack) {
+        const uint32_t frames = fLengths[fBack % kKept];
+        const bool lost = ring.passed(fBack) || fNumber - fBack >= kKept;  // if it is not there: asked first, it may just come
+        uint32_t delay = 0;
+        if (ring.read(fBack, frames, to, delay)) {
+            for (uint32_t channel = 0; channel < fChannels; ++channel)
+                fWet[channel].write(to[channel], frames);
+            fStated.fill(static_cast<float>(delay + 1), frames);
+        } else if (lost) {
+            lose(frames);
+        } else {
+            return;
+        }
     }
-    return false;
+}
+
+/* So many samples do not come back any more. */
+void Bridge::lose(uint64_t frames)
+{
+    for (DelayLine& line : fWet)
+        line.fill(0.0f, frames);
+    fStated.fill(-1.0f, frames);
+}
+
+/* Have the engine's samples that were sent `fAhead` samples ago in `fNow`; false if any is not there. */
+bool Bridge::due(uint32_t frames, bool offline)
+{
+    const uint64_t missing = fDry[0].end() - fStated.end();
+    for (int tries = 0; tries < 2; ++tries) {
+        if (fAhead < missing)
+            return false;
+        fStated.read(fDelays.data(), frames, fAhead - missing);
+        if (std::any_of(fDelays.begin(), fDelays.begin() + frames, [](float stated) { return stated < 0.0f; }))
+            return false;
+        const uint32_t delay = fDelays[frames - 1] > 0.0f ? static_cast<uint32_t>(fDelays[frames - 1]) - 1 : fDelay;
+        if (delay == fDelay)
+            break;
+        follow(fReady.blocks * fBlock, delay, offline);
+    }
+    for (uint32_t channel = 0; channel < fChannels; ++channel)
+        fWet[channel].read(fNow[channel].data(), frames, fAhead - missing);
+    return true;
 }
 
 /* Set how late the sound is from now on. A bounce stays as late as its host was told, since that compensates what it heard first;

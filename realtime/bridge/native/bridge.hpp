@@ -34,22 +34,26 @@ private:
     bool waitForEngine(bool offline);
     bool exchange(const float* const* in, uint32_t frames, bool offline);
     bool send(EngineLink::Memory& memory, const float* const* in, uint32_t frames);
-    bool fetch(const Ring& ring, uint32_t frames, uint32_t& delay);
-    bool await(const Ring& ring, int64_t number);
+    void await(const Ring& ring, int64_t number);
+    void collect(const Ring& ring);
+    void lose(uint64_t frames);
+    bool due(uint32_t frames, bool offline);
     void follow(uint32_t ahead, uint32_t delay, bool keepsLatency);
     void fade(float* dry, uint32_t frames, float last) const;
 
     static constexpr int64_t kKept = 1024;
 
     const uint32_t fChannels;
-    std::array<DelayLine, 2> fDry;
-    std::vector<float> fWet[2], fDelayed;
+    std::array<DelayLine, 2> fDry, fWet;      // what was sent to the engine, and what has come back
+    DelayLine fStated;                        // of each sample that came back: one more than the latency of what it went through,
+                                              // negative where it was lost; 0 before the beginning
+    std::vector<float> fNow[2], fDelayed, fDelays;
     std::array<uint32_t, kKept> fLengths {};  // of the blocks that were sent last, by number
     uint32_t fBlock = 1;
     uint32_t fAhead = 0, fDelay = 0;          // what was sent so many samples ago is due; the latency of the chain
     Ready fReady {0, 0};                      // what the engine reported when `fAhead` was set
-    uint64_t fTime = 0, fGeneration = 0;      // samples since the beginning; of the memory
-    int64_t fNumber = 0, fFirst = 0;          // of the next block, and of the first since the beginning or in this memory
+    uint64_t fGeneration = 0;                 // of the memory
+    int64_t fNumber = 0, fBack = 0;           // of the next block to send, and of the next to come back
     float fShare = 0.0f, fLast[2] {};         // of the engine's sound at the end of the last block, and that block's last samples
     bool fPatient[2] {true, true};            // whether to wait for an engine, live and offline: once in vain is enough
 };

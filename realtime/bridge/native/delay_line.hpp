@@ -1,4 +1,4 @@
-/* The last samples of the dry sound, read at any delay: what plays while the engine is away, and below a mix of less than one. */
+/* The last samples of a signal, read at any delay. */
 #pragma once
 
 #include <algorithm>
@@ -13,23 +13,34 @@ public:
 
     DelayLine() : fPast(kSize, 0.0f) {}
 
+    /* Begin after zeros. */
     void clear()
     {
         std::fill(fPast.begin(), fPast.end(), 0.0f);
         fEnd = 0;
     }
 
-    void write(const float* block, uint32_t frames)
+    /* How many samples were written since the beginning. */
+    uint64_t end() const { return fEnd; }
+
+    void write(const float* block, uint64_t frames)
     {
-        for (uint32_t i = 0; i < frames; ++i)
+        for (uint64_t i = 0; i < frames; ++i)
             fPast[(fEnd + i) & (kSize - 1)] = block[i];
         fEnd += frames;
     }
 
-    /* The `frames` samples that end `delay` samples before the newest. */
-    void read(float* block, uint32_t frames, uint32_t delay) const
+    void fill(float value, uint64_t frames)
     {
-        const uint64_t begin = fEnd - frames - std::min(delay, kSize - frames);
+        for (uint64_t i = frames - std::min<uint64_t>(frames, kSize); i < frames; ++i)
+            fPast[(fEnd + i) & (kSize - 1)] = value;
+        fEnd += frames;
+    }
+
+    /* The `frames` samples that end `delay` samples before the newest. */
+    void read(float* block, uint32_t frames, uint64_t delay) const
+    {
+        const uint64_t begin = fEnd - frames - std::min<uint64_t>(delay, kSize - frames);
         for (uint32_t i = 0; i < frames; ++i)
             block[i] = fPast[(begin + i) & (kSize - 1)];
     }

@@ -10,3 +10,6 @@ void gramophoneSetOffline(void* plugin, bool offline);
 
 /* A parameter's value as text; empty: as DPF writes numbers. */
 std::string gramophoneText(void* plugin, uint32_t index, double value);
+
+/* The number that stands for a URI, the same for one URI, from 1 on. */
+uint32_t gramophoneNumber(const char* uri);

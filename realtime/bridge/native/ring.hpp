@@ -59,26 +59,23 @@ public:
         __atomic_store_n(at(fLayout.newest, 0), number, __ATOMIC_RELEASE);
     }
 
-    /* The number of the block written last; a later one than is waited for means that this never comes. */
-    int64_t newest() const { return __atomic_load_n(at(fLayout.newest, 0), __ATOMIC_ACQUIRE); }
+    /* Whether block `number`, or a later one, has been written. */
+    bool passed(int64_t number) const { return __atomic_load_n(at(fLayout.newest, 0), __ATOMIC_ACQUIRE) >= number; }
 
-    /* Whether block `number` is there. */
+    /* Whether block `number` is there. If it is not, although it was passed, it never will be. */
     bool has(int64_t number) const
     {
         return __atomic_load_n(at(fLayout.numbers, static_cast<uint32_t>(number % fLayout.slots)), __ATOMIC_ACQUIRE) == number;
     }
 
-    /* Copy `frames` samples of block `number` from its sample `first` on, and its latency; false if it is not (or no longer) there,
-       or is not `length` frames long. */
-    bool read(int64_t number, uint32_t length, uint32_t first, float* const* channels, uint32_t frames, uint32_t& delay) const
+    /* Copy block `number`, and its latency; false if it is not (or no longer) there, or is not `frames` long. */
+    bool read(int64_t number, uint32_t frames, float* const* channels, uint32_t& delay) const
     {
-        if (!has(number) || length > fLayout.longest || first + frames > length)
-            return false;
         const uint32_t slot = static_cast<uint32_t>(number % fLayout.slots);
-        if (*at(fLayout.frames, slot) != length)
+        if (!has(number) || frames > fLayout.longest || *at(fLayout.frames, slot) != frames)
             return false;
         for (uint32_t channel = 0; channel < fLayout.channels; ++channel)
-            std::memcpy(channels[channel], sound(slot, channel) + first, frames * sizeof(float));
+            std::memcpy(channels[channel], sound(slot, channel), frames * sizeof(float));
         const int64_t stated = *at(fLayout.delays, slot);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
         if (!has(number) || stated < 0 || stated > kLongestDelay)

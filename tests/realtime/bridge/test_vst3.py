@@ -5,11 +5,10 @@ import sys
 
 import numpy as np
 import pytest
+from support.bridge import RATE, noise, rendered
 
 from gramophone.presets import load, names
-from gramophone.realtime.engine import Engine
 
-RATE = 44_100
 pytestmark = pytest.mark.peer
 
 PEDALBOARD = """
@@ -68,16 +67,6 @@ def host(tmp_path, installed):
         return [np.load(tmp_path / f"out-{number}.npy") for number in range(len(jobs))], done.stderr
 
     return play
-
-
-def noise(seconds, channels=2, rate=RATE):
-    generator = np.random.default_rng(1)
-    return (0.1 * generator.standard_normal((channels, round(seconds * rate)))).astype(np.float32)
-
-
-def rendered(preset, sound, *settings, rate=RATE):
-    """Return what `gramophone render --set ...` gives."""
-    return Engine.load(preset, rate=rate, channels=len(sound), settings=settings).render(sound)
 
 
 def job(block=512, rate=RATE, sound="in", **more):
