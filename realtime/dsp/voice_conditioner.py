@@ -4,6 +4,8 @@ A high-pass of fourth order, then a downward expander. The expander's threshold 
 lowest level of recent windows that are steady and not voiced. Sung and played notes are as steady as noise, so how
 a window repeats decides (normalised autocorrelation, Talkin 1995): noise does not, mains hum does at its own period
 and just as well after 0.1 s, which is a multiple of the period at 50 and at 60 Hz, and what else repeats is a voice.
+Long fricatives are steady and not voiced too, but noise of the room never stops, and they do: the floor is never far
+above the softest moment of the last seconds (minimum statistics, Martin 2001).
 
 Levels are of the high-passed signal with the lows further attenuated, as speech differs from hum by what lies above.
 All steps are counted in samples, so the result does not depend on block sizes; nothing is delayed.
@@ -40,7 +42,12 @@ _MARGIN_DB, _SURELY_DB, _SLOPE = 6.0, 3.0, 5.0
 """The threshold above the floor, what is surely a voice above the threshold, and dB of gain per dB below it."""
 _FULLY_DB = 6.0
 """The depth from which on only the high-passed signal is returned; below it, part of the input."""
-_STEADY_DB, _FALL_DB = 6.0, 3.0
+_STEADY_DB = 6.0
+_RECENT = 20
+"""Windows whose softest slot bounds the floor: 2 s, in which hardly any speech goes without a pause or a closure."""
+_ABOVE_SOFTEST_DB = 6.5
+"""By how much the level of steady noise exceeds its softest slot: 3.8 dB as it rises faster than it falls, and the
+spread of 100 slots of one noise (0.4 dB for white noise, 2.6 for brown)."""
 _VOICED, _AS_WELL = 0.45, 0.95
 _PITCH_HZ = (70.0, 800.0)
 _MAINS_S = (1 / 50, 1 / 60, 0.1)
@@ -74,9 +81,10 @@ class ConditionerState(NamedTuple):
 
     `one_poles`: emphasis, low-pass (twice) and power. `gains`: in dB as the step before set it, and linear at the start
     and end of this step. `counts`: input samples of an analysed one, analysed samples of a step, steps of a slot, slots
-    of a window, steps to hold, remembered windows. `slots`: mean levels in dB; the last entry is the sum of the slot
-    that runs. `floor`: in dB. `remembered`: levels of steady windows. `past`: the analysed samples of three windows.
-    `repetition`: work space, an entry for each lag.
+    of a window, steps to hold, remembered windows, windows. `slots`: mean levels in dB; the last entry is the sum of
+    the slot that runs. `powers`: of this slot, summed, and of the softest slot of this window. `floor`: in dB.
+    `remembered`: levels of steady windows. `softest`: the softest slot of each recent window in dB. `past`: the
+    analysed samples of three windows. `repetition`: work space, an entry for each lag.
     """
 
     filters: Doubles
@@ -84,8 +92,10 @@ class ConditionerState(NamedTuple):
     gains: Doubles
     counts: NDArray[np.int64]
     slots: Doubles
+    powers: Doubles
     floor: Doubles
     remembered: Doubles
+    softest: Doubles
     past: Floats
     repetition: Doubles
 
@@ -151,10 +161,12 @@ def _initial_state(plan: ConditionerPlan) -> ConditionerState:
         filters=np.zeros((2, 2)),
         one_poles=np.zeros(4),
         gains=np.array([0.0, 1.0, 1.0]),
-        counts=np.zeros(6, np.int64),
+        counts=np.zeros(7, np.int64),
         slots=np.zeros(_SLOTS + 1),
+        powers=np.array([0.0, math.inf]),
         floor=np.array([_SILENT_DB]),
         remembered=remembered,
+        softest=np.full(_RECENT, math.inf),
         past=zeros(3 * plan.window),
         repetition=np.zeros(len(plan.lags)),
     )
@@ -176,6 +188,7 @@ def _condition(plan: ConditionerPlan, state: ConditionerState, block: Floats, de
         poles[0] += plan.emphasis * (y - poles[0])
         power = (y - poles[0]) ** 2
         poles[3] += (plan.attack if power > poles[3] else plan.release) * (power - poles[3])
+        state.powers[0] += power
         poles[1] += plan.lowpass * (y - poles[1])
         poles[2] += plan.lowpass * (poles[1] - poles[2])
         counts[0] += 1
@@ -218,6 +231,8 @@ def _move_gain(plan: ConditionerPlan, state: ConditionerState, depth_db: float) 
     counts[2] += 1
     if counts[2] == plan.slot:
         state.slots[counts[3]] = state.slots[_SLOTS] / plan.slot
+        state.powers[1] = min(state.powers[1], state.powers[0] / (plan.slot * _GRID * plan.decimation))
+        state.powers[0] = 0.0
         counts[2], state.slots[_SLOTS] = 0, 0.0
         counts[3] += 1
         if counts[3] == _SLOTS:
@@ -227,17 +242,19 @@ def _move_gain(plan: ConditionerPlan, state: ConditionerState, depth_db: float) 
 
 @_compiled
 def _track_floor(plan: ConditionerPlan, state: ConditionerState) -> None:
-    """Remember a window that is noise or hum; the floor is the lowest of those, or lower at once."""
+    """Remember a window that is noise or hum; the floor is the lowest of those, or lower where it was softer since."""
     softest, loudest, mean = state.slots[0], state.slots[0], 0.0
     for slot in range(_SLOTS):
         softest, loudest = min(softest, state.slots[slot]), max(loudest, state.slots[slot])
         mean += state.slots[slot] / _SLOTS
+    state.softest[state.counts[6] % _RECENT] = 10 * math.log10(state.powers[1] + 1e-12)
+    state.powers[1] = math.inf
+    state.counts[6] += 1
     if loudest - softest < _STEADY_DB and not _is_voiced(plan, state):
         state.remembered[state.counts[5] % _REMEMBERED] = mean
         state.counts[5] += 1
-        state.floor[0] = min(max(state.remembered.min(), _SILENT_DB), _LOUDEST_FLOOR_DB)
-    if softest < state.floor[0] - _FALL_DB:
-        state.floor[0] = max(softest, _SILENT_DB)
+    lowest = min(state.remembered.min(), state.softest.min() + _ABOVE_SOFTEST_DB)
+    state.floor[0] = min(max(lowest, _SILENT_DB), _LOUDEST_FLOOR_DB)
     for i in range(2 * plan.window):
         state.past[i] = state.past[i + plan.window]
 

@@ -25,6 +25,12 @@ def note(hz, t=T):
     return sum(np.sin(2 * np.pi * hz * k * t + k) / k for k in range(1, 6) if hz * k < 6000)
 
 
+def fading(sound):
+    """The sound with 10 ms of fade at either end."""
+    ends = np.minimum(np.arange(len(sound)), np.arange(len(sound))[::-1])
+    return sound * np.clip(ends / (0.01 * RATE), 0, 1)
+
+
 def at(sound, db):
     return (sound / np.sqrt(np.square(sound).mean()) * 10 ** (db / 20)).astype(np.float32)
 
@@ -130,3 +136,22 @@ def test_a_louder_room_is_learnt_and_a_quieter_one_too():
     assert -46 < playing.floor_db < -38
     playing.process(sound[2 * len(T) :], DEPTH)
     assert -68 <= playing.floor_db < -61
+
+
+@pytest.mark.parametrize("noise_db", [-90, -60])
+@pytest.mark.parametrize("fricative_db", [-30, -38, -45])
+def test_long_fricatives_are_no_noise_of_the_room_from_the_first_word_on(fricative_db, noise_db):
+    """Syllables of a fricative, a vowel and a closure, spoken from the first sample on without a pause."""
+    hiss = sosfilt(butter(2, (3000, 8000), "band", fs=RATE, output="sos"), np.tile(WHITE, 2))
+    vowel = fading(at(note(140, T[: RATE // 5]), -24))
+    parts = []
+    for start in range(0, 12 * RATE // 4, RATE // 4):
+        parts += [fading(at(hiss[start : start + RATE // 4], fricative_db)), vowel, np.zeros(7 * RATE // 100)]
+    speech = np.concatenate(parts)
+    speech = (speech + at(np.random.default_rng(2).normal(size=len(speech)), noise_db)).astype(np.float32)
+    playing = VoiceConditioner(RATE)
+    out = np.concatenate([playing.process(piece, DEPTH) for piece in np.array_split(speech, 600)])
+    frames = [slice(start, start + RATE // 20) for start in range(0, len(speech) - RATE // 20, RATE // 20)]
+    gains = [level_db(out[frame]) - level_db(speech[frame]) for frame in frames if level_db(speech[frame]) > -50]
+    assert min(gains) > -2
+    assert playing.floor_db < noise_db + 12 if noise_db > -68 else playing.floor_db == -68
