@@ -141,16 +141,19 @@ def evaluate_voice(
     ] = 1.0,
     part: Annotated[
         list[str] | None,
-        typer.Option(metavar="PART", help="resynthesis, conversion, instruments, one_shot or probe; all if not given."),
+        typer.Option(
+            metavar="PART",
+            help="resynthesis, conversion, instruments, one_shot, probe, gate; all but gate if not given.",
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
     """Evaluate resynthesis and conversion by a voice: quality, word error rate, pitch, speaker similarity."""
-    from gramophone.offline.evaluate.voice import PARTS, VoiceRequest, run
+    from gramophone.offline.evaluate.voice import PARTS, USUAL_PARTS, VoiceRequest, run
 
     for name in part or ():
         demand_choice(name, PARTS, "--part")
-    run(model, data or [], VoiceRequest(phrases, unseen or [], likeness, character, part or PARTS), json=json)
+    run(model, data or [], VoiceRequest(phrases, unseen or [], likeness, character, part or USUAL_PARTS), json=json)
 
 
 @evaluate.command("voice-peer")

@@ -1,8 +1,9 @@
 """`gramophone evaluate voice`: how well a voice resynthesises and converts, by models that it was not trained with.
 
-Four questions, all on held-out recordings. Resynthesis: quality, word error rate and speaker similarity. Conversion:
+Five questions, all on held-out recordings. Resynthesis: quality, word error rate and speaker similarity. Conversion:
 over all pairs of people, whether the result is nearer to the target than to the source, in tune, and intelligible.
-Latents: the accuracy of a speaker classifier on them. One-shot: conversion to speakers known by 20 seconds alone.
+Latents: the accuracy of a speaker classifier on them. One-shot: conversion to speakers known by 20 seconds alone. Gate:
+what it costs English speech, and how far it lowers noises (part `gate`, only where it is asked for).
 """
 
 from __future__ import annotations
@@ -19,15 +20,18 @@ from gramophone.offline.data.corpora import VOICES
 from gramophone.offline.data.corpus import gather
 from gramophone.offline.data.phone_transcripts import language_of
 from gramophone.offline.evaluate.base import Outcome, Target, outcomes, report
+from gramophone.offline.evaluate.recordings import model_path
 from gramophone.offline.evaluate.speaker_probe import Probed, probed
 from gramophone.offline.evaluate.voice_cases import VoiceCases, VoiceScore, references
+from gramophone.offline.evaluate.voice_gate import gate_noises, gate_speech, print_gate
 from gramophone.offline.judges.speaker import ReferenceSpeakers
 from gramophone.offline.train.voice.resynthesis import clip
 from gramophone.realtime.stages.latent.target_speaker import enrol
 
 _CLIP_S = 20.0
 _LANGUAGES = {name: language_of(name).partition("-")[0] for name in VOICES}
-PARTS = ("resynthesis", "conversion", "instruments", "one_shot", "probe")
+PARTS = ("resynthesis", "conversion", "instruments", "one_shot", "probe", "gate")
+USUAL_PARTS = PARTS[:-1]
 TARGETS = (
     Target("resynthesis.quality_lost", 0.15, "at most", "MOS"),
     Target("resynthesis.word_errors_added", 0.10, "at most"),
@@ -76,7 +80,7 @@ class VoiceRequest:
     unseen: Sequence[str] = ()
     likeness: float = 0.0
     character: float = 1.0
-    parts: Sequence[str] = PARTS
+    parts: Sequence[str] = USUAL_PARTS
 
 
 def run(model: Path, data: Sequence[str], request: VoiceRequest, *, json: bool) -> None:
@@ -88,14 +92,19 @@ def run(model: Path, data: Sequence[str], request: VoiceRequest, *, json: bool) 
         CheckpointError: the file is no voice.
         DataError: there are no held-out recordings of its speakers.
     """
-    found = evaluate(model, data, request)
+    gate = (gate_speech(model_path(model)), gate_noises(model_path(model))) if "gate" in request.parts else None
+    others = [part for part in request.parts if part != "gate"]
+    found = evaluate(model, data, request) if others else VoiceReport(None, None, None, None, None)
 
     def show() -> None:
         print_scores(found, ("resynthesis", "conversion", "instruments", "one_shot"))
         if found.probe:
             print("probe: " + "  ".join(f"{key} {value:.1%}" for key, value in asdict(found.probe).items()))
+        if gate:
+            print_gate(*gate)
 
-    report(asdict(found), found.outcomes(), json=json, show=show)
+    gated = {"gate": {"speech": asdict(gate[0]), "noises": gate[1]}} if gate else {}
+    report(asdict(found) | gated, found.outcomes(), json=json, show=show)
 
 
 def print_scores(found: Any, parts: Sequence[str]) -> None:
