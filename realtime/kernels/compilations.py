@@ -1,15 +1,16 @@
-"""The functions that numba compiles, as they begin, in any thread."""
+"""The functions that numba compiles, as they begin, in any thread.
+
+numba itself is not loaded here: `kernels.jit` passes on what it compiles, once something is to be compiled at all.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, Self
-
-from numba.core import event
+from typing import Self
 
 
-class Compilations(event.Listener):  # type: ignore[misc]
+class Compilations:
     """Counts the functions that numba compiles while the `with` block runs, and calls `report` with the name of each.
 
     Code that is kept from an earlier start is not compiled and not counted.
@@ -21,17 +22,23 @@ class Compilations(event.Listener):  # type: ignore[misc]
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        event.register("numba:compile", self)
+        _watching.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        event.unregister("numba:compile", self)
+        _watching.remove(self)
 
-    def on_start(self, event: Any) -> None:
-        """Name the function."""
+    def note(self, function: str) -> None:
+        """Count a function that is compiled now, and report its name."""
         with self._lock:
             self.count += 1
-        self._report(event.data["dispatcher"].py_func.__name__.strip("_").replace("_", " "))
+        self._report(function)
 
-    def on_end(self, event: Any) -> None:
-        """Do nothing: the next function is named when it starts."""
+
+_watching: list[Compilations] = []
+
+
+def note_compilation(function: str) -> None:
+    """Let all who watch know that a function of this name is compiled now."""
+    for each in tuple(_watching):
+        each.note(function)

@@ -11,10 +11,12 @@ from types import ModuleType
 from typing import Any
 
 from numba import config, njit
+from numba.core import event
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.dispatcher import Dispatcher
 from numba.core.extending import _Intrinsic
 
+from gramophone.realtime.kernels.compilations import note_compilation
 from gramophone.realtime.system.cache_folder import cache_folder
 
 
@@ -73,6 +75,7 @@ def jit(
         "error_model": "numpy",
         "forceinline": forceinline,
     }
+    report_compilations()
     compiled: Any = njit(**options)(function)
     if isinstance(compiled, Dispatcher):  # not so under NUMBA_DISABLE_JIT
         with suppress(RuntimeError):  # numba finds no folder that can be written: nothing is cached
@@ -82,6 +85,20 @@ def jit(
             compiled.compile(tuple(signature))
         compiled.disable_compile(bool(signatures))
     return compiled  # type: ignore[no-any-return]
+
+
+@cache
+def report_compilations() -> None:
+    """Pass on to `Compilations` what numba compiles from now on."""
+    event.register("numba:compile", _Listener())
+
+
+class _Listener(event.Listener):  # type: ignore[misc]
+    def on_start(self, event: Any) -> None:
+        note_compilation(event.data["dispatcher"].py_func.__name__.strip("_").replace("_", " "))
+
+    def on_end(self, event: Any) -> None:
+        """Do nothing: the next function is named when it starts."""
 
 
 def _sources(namespace: Mapping[str, Any]) -> set[Path]:

@@ -77,7 +77,8 @@ class LineView(QuietView):
 
     def show(self, report: dict[str, Any], controller: Controller) -> None:
         """Print the figures that matter most."""
-        print(f"{report['time_s']:8.1f} s  {_levels(report)}  {_figures(report)}", flush=True)
+        line = f"{report['time_s']:8.1f} s  {_levels(report)}  {_figures(report)}  {report['status']}"
+        print(line.rstrip(), flush=True)
 
 
 class TerminalView:
@@ -97,6 +98,7 @@ class TerminalView:
             _meters(report),
             Text(_figures(report)),
             Text(f"preset {controller.preset.title!r}{self._reached()}"),
+            *[Text(report["status"], style="yellow")] * bool(report["status"]),
             _parameters(controller, report["left_out"]),
         )
         self._draw()

@@ -69,6 +69,13 @@ class Complaint:
 
 
 @dataclass(frozen=True)
+class Compiling:
+    """From a worker: code is compiled for this machine, for so many more seconds; None: it is done."""
+
+    left_s: int | None
+
+
+@dataclass(frozen=True)
 class Refused:
     """From a worker: the preset of this generation cannot be played; that of generation `playing` plays on."""
 

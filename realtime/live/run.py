@@ -99,9 +99,11 @@ def run_live(
             recording.callback(session.end)  # so that the recorder gets the last events
             if found:
                 session.restart()  # a recording begins from silence, or it could not be replayed
-        session.wait_until_playing()
-        session.remember(controller.preset)
-        _watch(session, controller, view, signals.stopped, live_run.duration_s)
+        showing = _Showing(session, controller, view, signals.stopped)
+        if showing.until(lambda: session.playing):
+            session.remember(controller.preset)
+            end = time.monotonic() + (math.inf if live_run.duration_s is None else live_run.duration_s)
+            showing.until(lambda: time.monotonic() >= end, end)
 
 
 def _take_over(live_run: LiveRun, view: ConsoleView) -> TakenOver | None:
@@ -130,19 +132,27 @@ def _report_recording(recorder: Recorder, view: ConsoleView) -> None:
         view.show_news(f"the device's rate has changed; the recording goes on in {', '.join(map(str, others))}")
 
 
-def _watch(
-    session: Session, controller: Controller, view: ConsoleView, stopped: threading.Event, duration_s: float | None
-) -> None:
-    """Show figures until the end, and keep what another controller needs to know if this one is killed."""
-    began = time.monotonic()
-    end = began + duration_s if duration_s is not None else math.inf
-    show_at = began + view.interval_s
-    while (now := time.monotonic()) < end and not stopped.wait(max(min(show_at, end, now + _KEEP_S) - now, 0)):
-        session.check()
-        session.remember(controller.preset)
-        if time.monotonic() >= show_at:
-            show_at += view.interval_s
-            view.show({"time_s": round(time.monotonic() - began, 3), **session.report()}, controller)
+class _Showing:
+    """Shows figures, and keeps what another controller needs to know if this one is killed."""
+
+    def __init__(self, session: Session, controller: Controller, view: ConsoleView, stopped: threading.Event) -> None:
+        self._session, self._controller, self._view, self._stopped = session, controller, view, stopped
+        self._began = time.monotonic()
+        self._show_at = self._began + view.interval_s
+
+    def until(self, reached: Callable[[], bool], end: float = math.inf) -> bool:
+        """Go on until something is reached, at `end` by the clock for sure; return False when it was stopped before."""
+        while not reached():
+            now = time.monotonic()
+            if self._stopped.wait(max(min(self._show_at, end, now + _KEEP_S) - now, 0)):
+                return False
+            self._session.check()
+            if self._session.playing:
+                self._session.remember(self._controller.preset)
+            if (now := time.monotonic()) >= self._show_at:
+                self._show_at += self._view.interval_s
+                self._view.show({"time_s": round(now - self._began, 3), **self._session.report()}, self._controller)
+        return True
 
 
 class _Signals:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -19,10 +18,10 @@ from gramophone.models.parameters import Value
 from gramophone.presets import Preset
 from gramophone.realtime.dsp.channel_matrix import Route
 from gramophone.realtime.live.handover import Handover, Processes, SessionFiles, TakenOver
-from gramophone.realtime.live.held_questions import HeldQuestions
 from gramophone.realtime.live.messages import (
     Ask,
     AudioSettings,
+    Compiling,
     Event,
     Held,
     LeftOut,
@@ -40,6 +39,7 @@ from gramophone.realtime.live.shared_state import INPUTS, OUTPUTS, SWITCH_PLACES
 from gramophone.realtime.live.status import budget_blocks, meters, report
 from gramophone.realtime.live.supervisor import ATTACHED, Supervisor
 from gramophone.realtime.live.worker_process import StandbyWorker, start_standby_worker
+from gramophone.realtime.live.worker_reports import Announcements, HeldQuestions
 from gramophone.realtime.stage import Format
 from gramophone.realtime.switches import SWITCHES
 from gramophone.realtime.system.wakeup import Wake
@@ -51,10 +51,10 @@ class Session:
     """The processes that play; the controller's `Sink`. Any thread may call it, and but for `snapshot` no call waits.
 
     Its first worker is `standby`, where one was started before. With `files` another control process can take over what
-    plays when this one has gone; `found` is what this one takes over, and plays without `start`. Three callbacks, to be
+    plays when this one has gone; `found` is what this one takes over, and plays without `start`. Four callbacks, to be
     set before `start`, are called in a thread of the session's own: `on_event` with what happened to the player and
-    when, `on_news` with a sentence for people, `on_refused` when a preset cannot be played and the one before,
-    `preset`, plays on.
+    when, `on_news` with a sentence for people, `on_status` when what is announced has changed, `on_refused` when a
+    preset cannot be played and the one before, `preset`, plays on.
     """
 
     def __init__(
@@ -72,10 +72,11 @@ class Session:
         self.on_event: Callable[[Event], None] = _ignore
         self.on_news: Callable[[str], None] = _ignore
         self.on_refused: Callable[[Preset], None] = _ignore
+        self.on_status: Callable[[], None] = lambda: None
         self.device_name = ""
         self._remembered: Preset | None = None
         self._questions = HeldQuestions()
-        self._left_out = LeftOut({}, {})
+        self.announcements = Announcements(lambda news: self._processes.later(lambda: self.on_news(news)))
         self._generations = PresetGenerations(self._shared.parameters)
         asked: Mapping[int, Route | None] = {INPUTS: settings.inputs, OUTPUTS: settings.outputs}
         if found:
@@ -277,8 +278,9 @@ class Session:
             **report(self._shared.status, self.audio.spare),
             "playing": self.playing,
             "restarts": self.restarts,
-            "left_out": dict(self._left_out.why),
-            "failures": dict(self._left_out.failures),
+            "status": self.announcements.status,
+            "left_out": dict(self.announcements.left_out.why),
+            "failures": dict(self.announcements.left_out.failures),
         }
 
     def meters(self) -> dict[str, float]:
@@ -342,10 +344,14 @@ class Session:
             case Held():
                 self._questions.answer(message)
             case LeftOut():
-                self._report_failures(message)
+                self.announcements.take_left_out(message)
+            case Compiling():
+                self.announcements.take_compiling(message, self.playing)
+                self._processes.later(lambda: self.on_status())
             case Resumed(generation, _):
                 self._resume(generation)
             case Refused():
+                self.announcements.compiling_s = None
                 self._processes.later(lambda: self.on_news(message.why))
                 if self._generations.go_back(message) and (playing := self._generations.preset):
                     self.keep()
@@ -353,7 +359,8 @@ class Session:
 
     def died(self) -> None:
         """Take note that the worker has died: no question will be answered."""
-        self._left_out = LeftOut({}, {})
+        self.announcements.forget()
+        self._processes.later(lambda: self.on_status())
         self._questions.give_up()
 
     def report_news(self, news: str) -> None:
@@ -373,14 +380,6 @@ class Session:
             self.change(preset)
         for text in self._generations.texts():
             self._processes.send(text)
-
-    def _report_failures(self, left_out: LeftOut) -> None:
-        """Keep which stages are left out; say the first time that one fails, as the figures count the others."""
-        first = [name for name in left_out.failures if name not in self._left_out.failures]
-        self._left_out = left_out
-        for name in first:
-            news = f"stage {name!r} played what is no sound (not finite, or above +120 dBFS) and is made again"
-            self._processes.later(partial(self.on_news, news))
 
     def _number(self, address: str, value: Value) -> float:
         """Return what the memory holds for a value; a text is sent ahead under a number."""

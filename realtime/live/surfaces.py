@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +25,7 @@ from gramophone.realtime.live.supervisor import ATTACHED
 
 if TYPE_CHECKING:  # they take time to load, and may not be used
     from gramophone.realtime.control.osc import AddressSpace
+    from gramophone.realtime.control.osc.method import OscMethod
     from gramophone.realtime.control.oscquery.app import MoreRoutes
     from gramophone.realtime.control.oscquery.server import OscQueryServer
     from gramophone.realtime.control.performance.clips import OwnClips
@@ -35,6 +36,9 @@ _FOLDERS = re.compile(r"/(?:[^/\n:'\"]+/)+")
 """What the network is not shown: where files lie."""
 
 ShowNews = Callable[[str], None]
+ShowSurface = Callable[[str, Callable[[], str]], None]
+_REACHED = {"page": "the address of the control page", "OSC": "the UDP port", "MIDI": "the inputs that are open"}
+_CLOSED = "closed"
 
 
 class SurfaceView(Protocol):
@@ -99,10 +103,17 @@ class Surfaces:
             space.notices.publish("the preset cannot be played; the terminal says why")
             show_news(str(error))
 
+        def show_surface(name: str, where: Callable[[], str]) -> None:
+            reached[name] = where
+            space.changed()
+            if view:
+                view.show_surface(name, where)
+
         def tap(ring: BlockRing) -> Callable[[], bytes]:
             return SpectrumTap(ring, shared.status).levels
 
         shared = session.shared
+        reached: dict[str, Callable[[], str]] = {}
         controller_map = controller_map or ControllerMap(controller)
         saver = PresetSaver(controller, session.snapshot, publish)
         space = AddressSpace(
@@ -120,18 +131,19 @@ class Surfaces:
         devices = None if session.audio.choice == ATTACHED else Devices(SessionRig(session), space)
         _follow(session, clips, devices)
         History(controller)
-        session.on_refused = go_back
+        space.add(_session_methods(session, reached))
+        session.on_refused, session.on_status = go_back, space.changed
         controller.listen_failures(report_failure)
         for part in (controller_map, space, saver, clips, takes):
             yield closing(part)
         if self.osc_port is not None:
             yield osc_server(space, self.osc_port, self.host, self.allow)
-            if view:
-                view.show_surface("OSC", lambda: f"port {self.osc_port}")
+            show_surface("OSC", lambda: f"port {self.osc_port}")
         if self.http_port is not None:
-            yield self._page(space, self.http_port, show_news, view, [partial(clip_routes, clips), take_routes])
+            more: list[MoreRoutes] = [partial(clip_routes, clips), take_routes]
+            yield self._page(space, self.http_port, show_news, show_surface, view, more)
         if self.midi is not None:
-            yield _midi(controller_map, self.midi, show_news, view, devices)
+            yield _midi(controller_map, self.midi, show_news, show_surface, space, devices)
         if self.tempo:
             yield following(controller_map, self.tempo)
 
@@ -141,6 +153,7 @@ class Surfaces:
         space: AddressSpace,
         port: int,
         show_news: ShowNews,
+        show_surface: ShowSurface,
         view: SurfaceView | None,
         more: Sequence[MoreRoutes],
     ) -> Iterator[OscQueryServer]:
@@ -150,16 +163,44 @@ class Surfaces:
         with oscquery_server(space, port, self.osc_port or 0, self.host, token=self.token, more=more) as server:
             if server.token:
                 show_news(f"control page for other machines: {server.url}")
-            if view:
-                view.show_surface("page", lambda: server.url)
-                if server.token:
-                    view.show_code(server.url)
+            show_surface("page", lambda: server.url)
+            if view and server.token:
+                view.show_code(server.url)
             yield server
 
 
 def midi_inputs(names: Sequence[str] | None) -> tuple[str, ...] | None:
     """Return `Surfaces.midi` for the names given on the command line; the one name `none` closes MIDI."""
     return None if names and list(names) == ["none"] else tuple(names or ())
+
+
+def _session_methods(session: Session, reached: Mapping[str, Callable[[], str]]) -> Iterator[OscMethod]:
+    """Yield what shows where the session is reached, and what has to be done before the chosen preset plays."""
+    from gramophone.realtime.control.osc.address_space import ROOT
+    from gramophone.realtime.control.osc.parameter_methods import ReadOnlyMethod
+
+    def where(name: str) -> tuple[str]:
+        return (_without_token(reached[name]() if name in reached else _CLOSED),)
+
+    announcements, root = session.announcements, f"{ROOT}/session"
+    for name, description in _REACHED.items():
+        yield ReadOnlyMethod(f"{root}/{name.lower()}", "s", description, partial(where, name))
+    yield ReadOnlyMethod(
+        f"{root}/status", "s", "what is done before the preset plays; empty: it plays", lambda: (announcements.status,)
+    )
+    left_s = ReadOnlyMethod(
+        f"{root}/compiling",
+        "i",
+        "seconds until the code for this machine is compiled; -1: nothing is compiled",
+        lambda: (-1 if announcements.compiling_s is None else announcements.compiling_s,),
+    )
+    left_s.unit = "s"
+    yield left_s
+
+
+def _without_token(address: str) -> str:
+    """Return an address as any peer of OSC may read it: the token is for HTTP."""
+    return address.partition("?")[0]
 
 
 def _follow(session: Session, clips: OwnClips, devices: Devices | None) -> None:
@@ -184,15 +225,16 @@ def _midi(
     controller_map: ControllerMap,
     names: tuple[str, ...],
     show_news: ShowNews,
-    view: SurfaceView | None,
+    show_surface: ShowSurface,
+    space: AddressSpace,
     devices: Devices | None,
 ) -> Iterator[None]:
     """Let MIDI controllers play; a machine without MIDI plays on without, unless a device was asked for by name."""
     with ExitStack() as stack:
         try:
             controls = stack.enter_context(midi_controls(controller_map, names or None))
-            if view:
-                view.show_surface("MIDI", lambda: ", ".join(controls.inputs) or "no device")
+            controls.on_change = space.choices_changed
+            show_surface("MIDI", lambda: ", ".join(controls.inputs) or "no device")
             if devices:
                 devices.serve_midi(controls, names or None)
         except MidiError as error:

@@ -22,8 +22,10 @@ from gramophone.models.parameters import Value
 from gramophone.presets import Preset, PresetError
 from gramophone.realtime.chain import Chain
 from gramophone.realtime.engine import EngineReport
+from gramophone.realtime.live.compile_countdown import CompileCountdown
 from gramophone.realtime.live.messages import (
     Ask,
+    Compiling,
     Complaint,
     Event,
     Held,
@@ -266,7 +268,8 @@ class Worker:
             for order in newest.values():
                 try:
                     self._making_hop_s = longest_hop_s(order.preset)
-                    chain = self._player.prepare(order.preset)
+                    with CompileCountdown(lambda left_s: self._messages.put(Compiling(left_s))):
+                        chain = self._player.prepare(order.preset)
                 except PresetError as error:
                     playing = self._entering[-1][0].generation if self._entering else self._generation
                     self._messages.put(Refused(str(error), order.generation, playing))

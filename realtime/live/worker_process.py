@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import gc
 import os
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from gramophone.realtime.live.messages import Complaint, Failed, Play, Resumed, Warm
+from gramophone.realtime.live.messages import Compiling, Failed, Play, Resumed, Warm
 from gramophone.realtime.system.control_link import ControlLink, end_on_sigterm, send_descriptor
 from gramophone.realtime.system.process_handle import ChildProcess
 from gramophone.realtime.system.realtime_priority import HELPERS, belong_to_parent, real_time, share_heap
 from gramophone.realtime.system.wakeup import Wake, make_wake
 
-_COMPILED = ("latent", "wavenet")
-"""Kinds of stages that are compiled for the machine."""
 _LONGER_S = 10.0
 """How much longer a worker waits for a controller than the audio process, which fades the sound out."""
 
@@ -74,6 +71,7 @@ def run_worker(wake: Wake, control: Connection) -> None:
 
 def _play(wake: Wake, order: Play, control: Connection) -> None:
     from gramophone.presets import PresetError
+    from gramophone.realtime.live.compile_countdown import CompileCountdown
     from gramophone.realtime.live.player import Player
     from gramophone.realtime.live.status import ENDED, ENDING
     from gramophone.realtime.live.worker import Worker
@@ -101,18 +99,9 @@ def _play(wake: Wake, order: Play, control: Connection) -> None:
     try:
         while current:
             real_time(HELPERS)  # the device plays already
-            with _compile_news(current, link):
+            with CompileCountdown(lambda left_s: link.send(Compiling(left_s))):
                 player = Player(current.preset, current.form, warm_up=current.warm_up)
             playing[:] = [Worker(wake, player, current, link)]
             current = playing[0].run()
     except (PresetError, StageError) as error:
         link.send(Failed(str(error)))
-
-
-def _compile_news(order: Play, link: ControlLink) -> AbstractContextManager[object]:
-    """Return what reports the compiling of a chain; nothing where no stage compiles, as numba takes time to load."""
-    if not any(stage.kind in _COMPILED for stage in order.preset.stages):
-        return nullcontext()
-    from gramophone.realtime.live.compile_news import CompileNews
-
-    return CompileNews(lambda news: link.send(Complaint(news)))

@@ -48,6 +48,8 @@ class MidiControls:
 
     def __init__(self, controller_map: ControllerMap, names: Sequence[str] | None, backend: str | None) -> None:
         self.controller_map = controller_map
+        self.on_change: Callable[[], None] = lambda: None
+        """Called, in the thread of the ports, when inputs have come or gone."""
         self._names = names
         self._backend = backend
         self._inputs: tuple[str, ...] = ()
@@ -97,7 +99,7 @@ class MidiControls:
             if self._has_chosen or now >= next_scan:
                 self._has_chosen, ports.names = False, self._chosen
                 self._try(ports.scan)
-                self._inputs, self._present = ports.inputs, ports.present
+                self._note(ports)
                 next_scan = now + _SCAN_S
             if now >= next_end:
                 self._try(ports.end_sysex)
@@ -109,6 +111,11 @@ class MidiControls:
                 next_show = now + _SHOW_S
             time.sleep(_COLLECT_S if now - last_came < _STILL_S else _IDLE_S)
         ports.close()
+
+    def _note(self, ports: _Ports) -> None:
+        before, self._inputs, self._present = (self._inputs, self._present), ports.inputs, ports.present
+        if before != (self._inputs, self._present):
+            self.on_change()
 
     def _try(self, work: Callable[[], object]) -> object:
         try:

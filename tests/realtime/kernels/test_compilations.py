@@ -3,6 +3,7 @@
 import numba
 
 from gramophone.realtime.kernels.compilations import Compilations
+from gramophone.realtime.kernels.jit import report_compilations
 
 
 def test_functions_that_are_compiled_are_counted_and_named():
@@ -10,6 +11,7 @@ def test_functions_that_are_compiled_are_counted_and_named():
         return 2 * x
 
     told = []
+    report_compilations()
     with Compilations(told.append) as compilations:
         numba.njit(doubled)(3)
         numba.njit(doubled)(3.0)

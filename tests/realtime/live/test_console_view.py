@@ -18,7 +18,7 @@ URL = "http://192.168.178.123:9001/ui?token=kV3zq0Yb1x-Qw_7hN2mR8sT5uLpE4aJd"
 _LEVEL = {"peak_db": -3.0, "rms_db": -20.0}
 REPORT = {
     "device": "jack", "rate": 48_000, "block": 256, "latency_samples": 512, "latency_ms": 10.67, "load": 0.1,
-    "underruns": 0, "xruns": 0, "playing": True, "left_out": {}, "input": _LEVEL, "output": _LEVEL,
+    "underruns": 0, "xruns": 0, "playing": True, "status": "", "left_out": {}, "input": _LEVEL, "output": _LEVEL,
 }  # fmt: skip
 
 
@@ -72,3 +72,14 @@ def test_preset_page_port_and_midi_devices_are_shown_as_they_are_now(console):
         inputs.append("nanoKONTROL2")
         view.show(REPORT, controller)
     assert "MIDI nanoKONTROL2" in drawn(console)
+
+
+def test_what_is_compiled_is_shown_while_it_is_and_no_longer(console):
+    controller = Controller(complete(load("default")), None)
+    words = "compiling the voice for this machine, you hear yourself dry, about 12 s left"
+    with TerminalView(console) as view:
+        view.show(REPORT | {"playing": False, "status": words}, controller)
+        assert words in drawn(console)
+        console.file.truncate(0)
+        view.show(REPORT, controller)
+        assert "compiling" not in drawn(console)

@@ -17,6 +17,7 @@ export function mount(panel, connection) {
     panel.replaceChildren(
       ...(has ? [sound(), delay()] : []),
       ...(connection.node("device/midi") ? [midi()] : []),
+      ...(connection.node("session") ? [reached()] : []),
       element("section", { class: "card" },
         element("h2", {}, "Inputs and outputs"),
         element("p", { class: "hint" }, "For each channel, counted from 1: 1,2 is straight, 1,1 one input on both, 1+2,0 a sum and none."),
@@ -53,6 +54,13 @@ export function mount(panel, connection) {
   function midi() {
     return element("section", { class: "card" }, element("h2", {}, "MIDI"),
       choice("midi", "Inputs that are open", (value) => ({ all: "all of them", none: "none" })[value] ?? value));
+  }
+
+  function reached() {
+    const rows = [["page", "This page"], ["osc", "OSC"], ["midi", "MIDI inputs"]];
+    return element("section", { class: "card" }, element("h2", {}, "Where it is reached"),
+      element("table", { class: "parts" }, element("tbody", {}, ...rows.map(([name, words]) =>
+        element("tr", {}, element("th", { scope: "row" }, words), text(`session/${name}`, "td"))))));
   }
 
   // Every action and switch, with its key and the control that has learned it.

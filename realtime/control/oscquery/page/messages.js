@@ -29,9 +29,19 @@ export function onNews(listen) { listeners.add(listen); }
 export function messages(connection) {
   const watches = connection.watches();
   let newest; // the number of the message shown last
-  connection.onTree(({ news }) => {
+  let doing = ""; // what is done before the preset plays, such as compiling it
+  const showStatus = (text) => {
+    if (text) showMessage(text);
+    else if (doing) dropStayingMessage();
+    doing = text;
+  };
+  connection.onTree(({ news, session }) => {
     newest ??= news.VALUE?.[0] ?? 0;
     watches.clear();
+    if (session) {
+      showStatus(connection.values("session/status")[0] ?? "");
+      watches.add(session.CONTENTS.status.FULL_PATH, showStatus);
+    }
     watches.add(news.FULL_PATH, (number, text) => {
       if (number === newest) return;
       newest = number;

@@ -15,6 +15,7 @@ from gramophone.presets.clips import own_clips
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.performance.takes import takes
 from gramophone.realtime.files import read
+from gramophone.realtime.live.messages import Compiling
 from gramophone.realtime.live.session import Session, SessionSettings
 from gramophone.realtime.live.surfaces import Surfaces
 from gramophone.realtime.parameter_table import complete
@@ -179,3 +180,27 @@ def test_nothing_is_wider_than_the_screen_or_too_small_for_a_finger(page, tmp_pa
         assert small == [], section
         if folder := os.environ.get("GRAMOPHONE_PICTURES"):
             shutil.copy(tmp_path / f"{section}-{width}.png", folder)
+
+
+def test_where_it_is_reached_and_what_is_compiled_are_shown_as_they_are(live, page):
+    """The countdown stays above every section while the worker compiles, and goes with the last message."""
+    session = live.session
+
+    def report(left_s):
+        with session._lock:
+            session.received(Compiling(left_s))
+        session._processes._changed.set()
+
+    words = "compiling the voice for this machine, what plays goes on, about 12 s left"
+    report(12)
+    message = "document.querySelector('#message')"
+    page.wait_for(f"!{message}.hidden && {message}.textContent === {json.dumps(words)}")
+    report(0)
+    page.wait_for(f"{message}.textContent.endsWith('a moment longer')")
+    report(None)
+    page.wait_for(f"{message}.hidden")
+    page.tell("location.hash = '#devices'")
+    page.wait_for(f"document.querySelector('#devices').textContent.includes({json.dumps(live.url)})")
+    page.wait_for(
+        "[...document.querySelectorAll('#devices td')].filter((each) => each.textContent === 'closed').length === 2"
+    )
