@@ -67,13 +67,8 @@ class ClosedFormStage:
         self.clips = {name: clip_of(training_of(unseen, name), seconds) for name in UNSEEN}
         references = {name: references_of(unseen, name) for name in UNSEEN}
         references |= {name: references_of(known, name) for name in (_ENGLISH, *_OTHERS)}
-        for name in flite.VOICES:
-            said = [sentence.sound for sentence in flite.sentences(name)]
-            references[name], self.clips[name] = said[:_REFERENCES], clip_of(said[_REFERENCES:], seconds)
-        for folder in (cache_folder() / "crowd-unseen" / name for name in crowd.UNSEEN):
-            if folder.is_dir():
-                said = [levelled(load_sound(path, RATE)) for path in sorted(folder.glob("*.wav"))]
-                references[folder.name], self.clips[folder.name] = said[::2], clip_of(said[1::2], seconds)
+        for name, said, others in synthetic_targets():
+            references[name], self.clips[name] = said, clip_of(others, seconds)
         self.judge = ReferenceSpeakers(references, RATE)
         self.phrases = {name: list(self._phrases(known, name, phrases)) for name in (_ENGLISH, *_OTHERS)}
         self.targets = {name: self._enrolled(parts) for name, parts in self.clips.items()}
@@ -156,6 +151,17 @@ def references_of(corpus: Corpus, name: str) -> list[Sound]:
     """Return a speaker's longest recordings that are held out, which judges know them by."""
     own = [r for r in corpus.held_out if r.speaker == name]
     return [sound(recording) for recording in sorted(own, key=lambda one: -one.heard.audible)[:_REFERENCES]]
+
+
+def synthetic_targets() -> Iterator[tuple[str, list[Sound], list[Sound]]]:
+    """Yield flite's voices and those of Kokoro's that are left out, with recordings to judge by and others to enrol."""
+    for name in flite.VOICES:
+        said = [sentence.sound for sentence in flite.sentences(name)]
+        yield name, said[:_REFERENCES], said[_REFERENCES:]
+    for folder in (cache_folder() / "crowd-unseen" / name for name in crowd.UNSEEN):
+        if folder.is_dir():
+            said = [levelled(load_sound(path, RATE)) for path in sorted(folder.glob("*.wav"))]
+            yield folder.name, said[::2], said[1::2]
 
 
 def clip_of(sounds: Sequence[Sound], seconds: float) -> list[Sound]:

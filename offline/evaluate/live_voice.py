@@ -21,14 +21,12 @@ import numpy as np
 from gramophone.models.checkpoint import card_of, kind_of, load
 from gramophone.models.nets.anyone import Anyone
 from gramophone.models.parameters import Value
-from gramophone.offline.data import crowd, flite
 from gramophone.offline.data.corpora import JUDGES, UNSEEN
-from gramophone.offline.data.corpora import load as load_sound
 from gramophone.offline.data.corpus import gather, sound
-from gramophone.offline.data.mono_audio import RATE, Sound, levelled
+from gramophone.offline.data.mono_audio import RATE, Sound
 from gramophone.offline.data.recording import spread_evenly
 from gramophone.offline.evaluate.conversion_groups import ScoredConversion, grouped
-from gramophone.offline.evaluate.enrolment import clip_of, references_of, training_of
+from gramophone.offline.evaluate.enrolment import clip_of, references_of, synthetic_targets, training_of
 from gramophone.offline.judges.speaker import ReferenceSpeakers
 from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
 from gramophone.realtime.dsp.pitch.tracker import pitch_contour
@@ -38,12 +36,11 @@ from gramophone.realtime.stages.latent.parameters import parameters_of as latent
 from gramophone.realtime.stages.voice.converter import VoiceConverter
 from gramophone.realtime.stages.voice.parameters import parameters_of
 from gramophone.realtime.stages.voice.target import enrolled_target
-from gramophone.realtime.system.cache_folder import cache_folder
 
 _PEOPLE = (*UNSEEN, *JUDGES)
 _ENGLISH, _OTHERS = "english", ("french", "italian", "moscow", "big-fish")
 _SPOKEN_BEFORE_S = 10.0
-_REFERENCES, _PHRASES = 20, 10
+_PHRASES = 10
 _JUDGED_BY = 12
 """Recordings that a judge knows a speaker by."""
 _SHORTEST_S, _LONGEST_S = 2.0, 6.0
@@ -69,13 +66,8 @@ class LiveCases:
         self.clips = {name: clip_of(training_of(unseen, name), seconds) for name in _PEOPLE}
         references = {name: references_of(unseen, name) for name in _PEOPLE}
         references |= {name: references_of(known, name) for name in (_ENGLISH, *_OTHERS)}
-        for name in flite.VOICES:
-            said = [sentence.sound for sentence in flite.sentences(name)]
-            references[name], self.clips[name] = said[:_REFERENCES], clip_of(said[_REFERENCES:], seconds)
-        for folder in (cache_folder() / "crowd-unseen" / name for name in crowd.UNSEEN):
-            if folder.is_dir():
-                said = [levelled(load_sound(path, RATE)) for path in sorted(folder.glob("*.wav"))]
-                references[folder.name], self.clips[folder.name] = said[::2], clip_of(said[1::2], seconds)
+        for name, said, others in synthetic_targets():
+            references[name], self.clips[name] = said, clip_of(others, seconds)
         self.clips = {name: clip for name, clip in self.clips.items() if not targets or name in targets}
         wanted = {*self.clips, _ENGLISH, *_OTHERS}
         self.judge = ReferenceSpeakers(

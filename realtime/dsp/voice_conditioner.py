@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter
 
+from gramophone.realtime.dsp.pitch.kernel import filtered
 from gramophone.realtime.dsp.smoothing import Amount
 from gramophone.realtime.kernels.arrays import Doubles, Floats, zeros
 from gramophone.realtime.kernels.jit import jit
@@ -181,7 +182,7 @@ def _condition(plan: ConditionerPlan, state: ConditionerState, block: Floats, de
     counts, gains, poles = state.counts, state.gains, state.one_poles
     step = _GRID * plan.decimation
     for i in range(len(block)):
-        y = _high_passed(plan.sections, state.filters, block[i])
+        y = filtered(plan.sections, state.filters, float(block[i]))
         done = counts[1] * plan.decimation + counts[0] + 1
         share = min(depth[i] / _FULLY_DB, 1.0)
         out[i] = block[i] + share * (y * (gains[1] + (gains[2] - gains[1]) * done / step) - block[i])
@@ -200,18 +201,6 @@ def _condition(plan: ConditionerPlan, state: ConditionerState, block: Floats, de
             if counts[1] == _GRID:
                 counts[1] = 0
                 _move_gain(plan, state, depth[i])
-
-
-@_compiled
-def _high_passed(sections: Doubles, filters: Doubles, x: float) -> float:
-    """Filter a sample by second-order sections, transposed direct form II."""
-    y = float(x)
-    for s in range(len(sections)):
-        x0 = y
-        y = sections[s, 0] * x0 + filters[s, 0]
-        filters[s, 0] = sections[s, 1] * x0 - sections[s, 4] * y + filters[s, 1]
-        filters[s, 1] = sections[s, 2] * x0 - sections[s, 5] * y
-    return y
 
 
 @_compiled

@@ -125,10 +125,14 @@ _jit = partial(jit, forceinline=False, reassociate=True)
 
 @_jit
 def track(plan: TrackerPlan, model: PitchModel, state: TrackerState, block: Floats, found: Floats) -> int:
-    """Analyse a block, `(samples,)`; write pitch in Hz and voicing of completed frames to `found`; return how many."""
+    """Analyse a block, `(samples,)`; write pitch in Hz and voicing of completed frames to `found`; return how many.
+
+    Samples that are not finite count as 0.
+    """
     made = 0
     for i in range(len(block)):
-        state.past[plan.frame + state.counts[0]] = _filtered(plan.sections, state.filters, block[i])
+        x = min(max(float(block[i]), -_CLIP), _CLIP) if math.isfinite(block[i]) else 0.0
+        state.past[plan.frame + state.counts[0]] = filtered(plan.sections, state.filters, x)
         state.counts[0] += 1
         if state.counts[0] == plan.hop:
             for at in range(plan.frame):
@@ -143,9 +147,9 @@ def track(plan: TrackerPlan, model: PitchModel, state: TrackerState, block: Floa
 
 
 @_jit
-def _filtered(sections: Doubles, filters: Doubles, x: float) -> float:
-    """Filter a sample by second-order sections, transposed direct form II; NaN and infinity count as 0."""
-    y = min(max(float(x), -_CLIP), _CLIP) if math.isfinite(x) else 0.0
+def filtered(sections: Doubles, filters: Doubles, x: float) -> float:
+    """Filter a sample by second-order sections `(S, 6)` with memories `(S, 2)`, transposed direct form II."""
+    y = x
     for s in range(len(sections)):
         x0 = y
         y = sections[s, 0] * x0 + filters[s, 0]

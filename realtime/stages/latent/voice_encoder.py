@@ -48,10 +48,10 @@ class VoiceEncoderWeights(NamedTuple):
     out_bias: Floats
 
 
-class VoiceEncoderState(NamedTuple):
+class EncoderState(NamedTuple):
     """State: `levels` `(2,)`, the loudest level lately and a count of frames; running moments; the layers' past.
 
-    `path`, `inner` and `latents` are work space.
+    `path`, `inner` and `output` are work space.
     """
 
     levels: Floats
@@ -61,7 +61,7 @@ class VoiceEncoderState(NamedTuple):
     units: layers.LayerState
     path: Floats
     inner: Floats
-    latents: Floats
+    output: Floats
 
 
 class LiveVoiceEncoder:
@@ -70,7 +70,7 @@ class LiveVoiceEncoder:
     def __init__(self, encoder: VoiceEncoder) -> None:
         self._features = LiveVoiceFeatures(encoder.features)
         self._weights = _weights_of(encoder)
-        self._state = _initial_state_of(self._weights, encoder)
+        self._state = initial_state_of(self._weights, encoder.normalisation)
         self._frame = 0
         self._prepared = False
         self._compile(encoder)
@@ -81,20 +81,20 @@ class LiveVoiceEncoder:
         self.prepare()
         _encode(self._weights, self._state, self._frame, frame)
         self._frame, self._prepared = self._frame + 1, False
-        latents: Floats = self._state.latents[0].copy()
+        latents: Floats = self._state.output[0].copy()
         return latents
 
     def prepare(self) -> None:
         """Add up what past frames contribute to the next; `encode` does so itself if this was not called."""
         if not self._prepared:
-            _prepare(self._weights, self._state, self._frame)
+            add_past(self._weights, self._state, self._frame)
             self._prepared = True
 
     def _compile(self, encoder: VoiceEncoder) -> None:
         """Compile the kernels before the first block, and reset the state."""
         self.encode(np.zeros(encoder.hop, np.float32))
         self._features = LiveVoiceFeatures(encoder.features)
-        self._state = _initial_state_of(self._weights, encoder)
+        self._state = initial_state_of(self._weights, encoder.normalisation)
         self._frame, self._prepared = 0, False
 
 
@@ -128,13 +128,13 @@ def statistics_of(normalisation: features_module.SpeakerNormalisation) -> Speake
     )
 
 
-def _initial_state_of(weights: VoiceEncoderWeights, encoder: VoiceEncoder) -> VoiceEncoderState:
-    """Return the state of silence."""
-    no_frames = torch.zeros(1, encoder.normalisation.channels, 0)
-    loudest, frames, moments = encoder.normalisation.initial_state(no_frames)
+def initial_state_of(weights: Any, normalisation: features_module.SpeakerNormalisation) -> EncoderState:
+    """Return the state of silence, by weights with the layers `entry` and `units`, `mixes` and `out_bias`."""
+    no_frames = torch.zeros(1, normalisation.channels, 0)
+    loudest, frames, moments = normalisation.initial_state(no_frames)
     means, squares = moments[0, :, 0].chunk(2)
     width = weights.mixes.shape[1]
-    return VoiceEncoderState(
+    return EncoderState(
         levels=np.array([loudest.item(), frames.item()], np.float32),
         means=packed(means),
         squares=packed(squares),
@@ -142,20 +142,20 @@ def _initial_state_of(weights: VoiceEncoderWeights, encoder: VoiceEncoder) -> Vo
         units=layers.initial_state(weights.units),
         path=zeros(1, width),
         inner=zeros(1, width),
-        latents=zeros(1, len(weights.out_bias)),
+        output=zeros(1, len(weights.out_bias)),
     )
 
 
 @compiled
-def _prepare(weights: VoiceEncoderWeights, state: VoiceEncoderState, now: int) -> None:
+def add_past(weights: Any, state: EncoderState, now: int) -> None:
     """Add up what frames before frame `now` contribute to it."""
     layers.add_past(weights.entry, state.entry, now)
     layers.add_past(weights.units, state.units, now)
 
 
 @compiled
-def _encode(weights: VoiceEncoderWeights, state: VoiceEncoderState, now: int, frame: Floats) -> None:
-    """Compute the latents of frame `now`, given its features, into `state.latents`."""
+def _encode(weights: VoiceEncoderWeights, state: EncoderState, now: int, frame: Floats) -> None:
+    """Compute the latents of frame `now`, given its features, into `state.output`."""
     width = weights.mixes.shape[1]
     place = layers.slot_of(weights.entry, 0, now)
     normalise(weights.statistics, state.levels, state.means, state.squares, frame, state.entry.past, place)
@@ -171,9 +171,9 @@ def _encode(weights: VoiceEncoderWeights, state: VoiceEncoderState, now: int, fr
             state.inner[0, i] = layers.leaky_relu(state.units.sums[unit, i])
             state.path[0, i] += weights.mix_bias[unit, i]
         multiply(state.path, 0, state.inner, 0, weights.mixes, unit)
-    for i in range(state.latents.shape[1]):
-        state.latents[0, i] = weights.out_bias[i]
-    multiply(state.latents, 0, state.path, 0, weights.out, 0)
+    for i in range(state.output.shape[1]):
+        state.output[0, i] = weights.out_bias[i]
+    multiply(state.output, 0, state.path, 0, weights.out, 0)
 
 
 @compiled

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -112,17 +112,14 @@ def plan_of(extractor: LogMel) -> LogMelPlan:
     length = extractor.spectra.length
     if length & (length - 1):
         raise StageError(f"windows of {length} samples: expected a power of two")
-    order = np.zeros(1, np.int64)
-    while len(order) < length:
-        order = np.concatenate((2 * order, 2 * order + 1))
-    angles = 2 * np.pi * np.arange(length // 2) / length
+    order, twiddles = transform_constants(length)
     weights = packed(extractor.mel.weights.t()[None])
     return LogMelPlan(
         hop=extractor.hop,
         floor=extractor.mel.floor,
         window=packed(extractor.spectra.window),
         order=order,
-        twiddles=np.stack([np.cos(angles), -np.sin(angles)]).astype(np.float32),
+        twiddles=twiddles.astype(np.float32),
         weights=weights,
         spectrum=zeros(2, length),
         power=zeros(1, weights.shape[1]),
@@ -154,23 +151,43 @@ def _log_powers(bands: LogMelPlan, past: Floats, start: int, frame: Floats, firs
 
 @compiled
 def _transform(bands: LogMelPlan, past: Floats, start: int) -> None:
-    """Put the spectrum of a window into `bands.spectrum`, real and imaginary parts (Cooley and Tukey 1965)."""
+    """Put the spectrum of a window into `bands.spectrum`, real and imaginary parts."""
     real, imaginary = bands.spectrum[0], bands.spectrum[1]
     length = len(bands.window)
     for i in range(length):
         at = bands.order[i]
         real[i], imaginary[i] = past[start + at] * bands.window[at], np.float32(0)
+    transform(bands.spectrum, bands.twiddles)
+
+
+@compiled
+def transform(spectrum: NDArray[Any], twiddles: NDArray[Any]) -> None:
+    """Transform real and imaginary parts `(2, N)`, in bit-reversed order, in place (Cooley and Tukey 1965).
+
+    `N` is a power of two; `twiddles` `(2, N / 2)` are the real and imaginary parts of `exp(-2 pi i n / N)`.
+    """
+    real, imaginary = spectrum[0], spectrum[1]
+    length = spectrum.shape[1]
     half = 1
     while half < length:
         for left in range(0, length, 2 * half):
             for i in range(left, left + half):
                 twiddle = (i - left) * (length // (2 * half))
-                cosine, sine = bands.twiddles[0, twiddle], bands.twiddles[1, twiddle]
+                cosine, sine = twiddles[0, twiddle], twiddles[1, twiddle]
                 x = cosine * real[i + half] - sine * imaginary[i + half]
                 y = cosine * imaginary[i + half] + sine * real[i + half]
                 real[i + half], imaginary[i + half] = real[i] - x, imaginary[i] - y
                 real[i], imaginary[i] = real[i] + x, imaginary[i] + y
         half *= 2
+
+
+def transform_constants(length: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the bit-reversed order `(length,)` and the `twiddles` for `transform`; `length` is a power of two."""
+    order = np.zeros(1, np.int64)
+    while len(order) < length:
+        order = np.concatenate((2 * order, 2 * order + 1))
+    angles = 2 * np.pi * np.arange(length // 2) / length
+    return order, np.stack([np.cos(angles), -np.sin(angles)])
 
 
 class LiveLoudness:

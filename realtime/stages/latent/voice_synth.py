@@ -141,17 +141,24 @@ def _add_tone(
         state.amplitudes[1, k] = 0.0
         if hz > 0:
             state.amplitudes[1, k] = level * _envelope_at(envelope, 0, plan.points, hz * (k + 1), plan, colour)
-    if start > 0:
-        rotate(plan, state, start, end)
-        for k in range(plan.harmonics):
-            if min(start, end) * (k + 1) >= plan.rate / 2:
-                break
-            add_harmonic(plan, state, k, _F(start), _F(end), output)
+    add_harmonics(plan, state, start, end, output)
     state.pitch[0] = hz
 
 
 @compiled
-def rotate(plan: SynthPlan, state: SynthState, start: float, end: float) -> None:
+def add_harmonics(plan: SynthPlan, state: SynthState, start: float, end: float, output: Floats) -> None:
+    """Add the harmonics of a pitch that glides from `start` to `end` Hz, with the amplitudes in `state`; 0 Hz: none."""
+    if start <= 0:
+        return
+    _rotate(plan, state, start, end)
+    for k in range(plan.harmonics):
+        if min(start, end) * (k + 1) >= plan.rate / 2:
+            break
+        _add_harmonic(plan, state, k, _F(start), _F(end), output)
+
+
+@compiled
+def _rotate(plan: SynthPlan, state: SynthState, start: float, end: float) -> None:
     """Write the phasor of the first harmonic to rows 0 and 1 of `sines`, and the phasor of 0 Hz to rows 2 and 3."""
     for t in range(plan.hop):
         ramp = (t + 1) / plan.hop
@@ -164,7 +171,7 @@ def rotate(plan: SynthPlan, state: SynthState, start: float, end: float) -> None
 
 
 @compiled
-def add_harmonic(plan: SynthPlan, state: SynthState, k: int, start: Any, end: Any, output: Floats) -> None:
+def _add_harmonic(plan: SynthPlan, state: SynthState, k: int, start: Any, end: Any, output: Floats) -> None:
     """Rotate `sines` on to harmonic `k + 1` and add it; it fades out near half the sample rate."""
     sines, amplitudes = state.sines, state.amplitudes
     first, slope = amplitudes[0, k], amplitudes[1, k] - amplitudes[0, k]

@@ -12,10 +12,17 @@ import numpy as np
 import torch
 
 from gramophone.models.nets.content import LEVEL_CENTRE, LEVEL_LEAST, LEVEL_SCALE, ContentEncoder
-from gramophone.realtime.kernels.arrays import Floats, packed, zeros
+from gramophone.realtime.kernels.arrays import Floats, packed
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stages.latent import voice_layers as layers
-from gramophone.realtime.stages.latent.voice_encoder import SpeakerStatistics, normalise, statistics_of
+from gramophone.realtime.stages.latent.voice_encoder import (
+    EncoderState,
+    SpeakerStatistics,
+    add_past,
+    initial_state_of,
+    normalise,
+    statistics_of,
+)
 from gramophone.realtime.stages.latent.voice_features import LiveVoiceFeatures
 from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
 
@@ -39,22 +46,6 @@ class ContentWeights(NamedTuple):
     out_bias: Floats
 
 
-class ContentState(NamedTuple):
-    """State: `levels` `(2,)`, the loudest level lately and a count of frames; running moments; the layers' past.
-
-    `path`, `inner` and `content` are work space.
-    """
-
-    levels: Floats
-    means: Floats
-    squares: Floats
-    entry: layers.LayerState
-    units: layers.LayerState
-    path: Floats
-    inner: Floats
-    content: Floats
-
-
 class LiveContentEncoder:
     """Encodes hops `(hop,)` to content `(D,)`, `delay` frames late: its `ahead`, or with `quick` its `early`."""
 
@@ -63,11 +54,11 @@ class LiveContentEncoder:
         self.delay = shape.early if quick else shape.ahead
         self._features = LiveVoiceFeatures(encoder.features)
         self._weights = _weights_of(encoder, slice(shape.content, None) if quick else slice(shape.content))
-        self._state = _initial_state_of(self._weights, encoder)
+        self._state = initial_state_of(self._weights, encoder.normalisation)
         self._frame, self._prepared = 0, False
         self.encode(np.zeros(encoder.hop, np.float32))  # compiled now, not in the first block
         self._features = LiveVoiceFeatures(encoder.features)
-        self._state = _initial_state_of(self._weights, encoder)
+        self._state = initial_state_of(self._weights, encoder.normalisation)
         self._frame, self._prepared = 0, False
 
     def encode(self, sound: Floats) -> Floats:
@@ -76,13 +67,13 @@ class LiveContentEncoder:
         self.prepare()
         _encode(self._weights, self._state, self._frame, frame)
         self._frame, self._prepared = self._frame + 1, False
-        content: Floats = self._state.content[0].copy()
+        content: Floats = self._state.output[0].copy()
         return content
 
     def prepare(self) -> None:
         """Add up what past frames contribute to the next; `encode` does so itself if this was not called."""
         if not self._prepared:
-            _prepare(self._weights, self._state, self._frame)
+            add_past(self._weights, self._state, self._frame)
             self._prepared = True
 
 
@@ -101,33 +92,9 @@ def _weights_of(encoder: ContentEncoder, said: slice) -> ContentWeights:
     )
 
 
-def _initial_state_of(weights: ContentWeights, encoder: ContentEncoder) -> ContentState:
-    no_frames = torch.zeros(1, encoder.normalisation.channels, 0)
-    loudest, frames, moments = encoder.normalisation.initial_state(no_frames)
-    means, squares = moments[0, :, 0].chunk(2)
-    width = weights.mixes.shape[1]
-    return ContentState(
-        levels=np.array([loudest.item(), frames.item()], np.float32),
-        means=packed(means),
-        squares=packed(squares),
-        entry=layers.initial_state(weights.entry),
-        units=layers.initial_state(weights.units),
-        path=zeros(1, width),
-        inner=zeros(1, width),
-        content=zeros(1, len(weights.out_bias)),
-    )
-
-
 @compiled
-def _prepare(weights: ContentWeights, state: ContentState, now: int) -> None:
-    """Add up what frames before frame `now` contribute to it."""
-    layers.add_past(weights.entry, state.entry, now)
-    layers.add_past(weights.units, state.units, now)
-
-
-@compiled
-def _encode(weights: ContentWeights, state: ContentState, now: int, frame: Floats) -> None:
-    """Compute the content of frame `now`, given its features, into `state.content`."""
+def _encode(weights: ContentWeights, state: EncoderState, now: int, frame: Floats) -> None:
+    """Compute the content of frame `now`, given its features, into `state.output`."""
     width = weights.mixes.shape[1]
     place = layers.slot_of(weights.entry, 0, now)
     below = normalise(weights.statistics, state.levels, state.means, state.squares, frame, state.entry.past, place)
@@ -144,9 +111,9 @@ def _encode(weights: ContentWeights, state: ContentState, now: int, frame: Float
             state.inner[0, i] = _gelu(state.units.sums[unit, i])
             state.path[0, i] += weights.mix_bias[unit, i]
         multiply(state.path, 0, state.inner, 0, weights.mixes, unit)
-    for i in range(state.content.shape[1]):
-        state.content[0, i] = weights.out_bias[i]
-    multiply(state.content, 0, state.path, 0, weights.out, 0)
+    for i in range(state.output.shape[1]):
+        state.output[0, i] = weights.out_bias[i]
+    multiply(state.output, 0, state.path, 0, weights.out, 0)
 
 
 @jit

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gramophone.models.nets.speech_envelope import DEFAULT_HZ, FFT, POINTS, point_weights
 from gramophone.realtime.kernels.arrays import Doubles, Floats, packed, zeros
+from gramophone.realtime.stages.latent.voice_features import transform, transform_constants
 from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
 
 _PERIODS, _LIFTER, _LEAST_POWER = 3.0, -0.15, 1e-12
@@ -53,15 +54,12 @@ class LiveEnvelope:
 
 def plan_of(rate: int) -> EnvelopePlan:
     """Return the constants for sound at `rate` Hz."""
-    order = np.zeros(1, np.int64)
-    while len(order) < FFT:
-        order = np.concatenate((2 * order, 2 * order + 1))
-    angles = 2 * np.pi * np.arange(FFT // 2) / FFT
+    order, twiddles = transform_constants(FFT)
     bins = FFT // 2 + 1
     return EnvelopePlan(
         rate=float(rate),
         order=order,
-        twiddles=np.stack([np.cos(angles), -np.sin(angles)]),
+        twiddles=twiddles,
         points=packed(point_weights(rate)[None]),
         spectrum=np.zeros((2, FFT)),
         window=np.zeros(FFT),
@@ -81,7 +79,7 @@ def _measure(plan: EnvelopePlan, past: Doubles, ahead: int, pitch: float) -> Any
     hz = 0.5 * _PERIODS * plan.rate / half
     centre = len(past) - max(ahead, int(half) + 1)
     _window(plan, past, centre, half)
-    _transform(plan)
+    transform(plan.spectrum, plan.twiddles)
     bins = len(plan.power)
     for i in range(bins):
         plan.power[i] = plan.spectrum[0, i] ** 2 + plan.spectrum[1, i] ** 2
@@ -121,23 +119,6 @@ def _window(plan: EnvelopePlan, past: Doubles, centre: int, half: float) -> None
 
 
 @compiled
-def _transform(plan: EnvelopePlan) -> None:
-    """Transform what lies in bit-reversed order in `plan.spectrum` in place (Cooley and Tukey 1965)."""
-    real, imaginary = plan.spectrum[0], plan.spectrum[1]
-    half = 1
-    while half < FFT:
-        for left in range(0, FFT, 2 * half):
-            for i in range(left, left + half):
-                twiddle = (i - left) * (FFT // (2 * half))
-                cosine, sine = plan.twiddles[0, twiddle], plan.twiddles[1, twiddle]
-                x = cosine * real[i + half] - sine * imaginary[i + half]
-                y = cosine * imaginary[i + half] + sine * real[i + half]
-                real[i + half], imaginary[i + half] = real[i] - x, imaginary[i] - y
-                real[i], imaginary[i] = real[i] + x, imaginary[i] + y
-        half *= 2
-
-
-@compiled
 def _smooth(plan: EnvelopePlan, width: float) -> Any:
     """Replace the power by its mean over `width` Hz around each bin; return the mean over all bins."""
     bins = len(plan.power)
@@ -163,7 +144,7 @@ def _without_harmonics(plan: EnvelopePlan, hz: float) -> None:
         at = plan.order[i]
         at = at if at < bins else FFT - at
         plan.spectrum[0, i], plan.spectrum[1, i] = math.log(max(plan.power[at], _LEAST_POWER)), 0.0
-    _transform(plan)
+    transform(plan.spectrum, plan.twiddles)
     for i in range(FFT):
         plan.window[i] = plan.spectrum[0, i] / FFT
     for i in range(FFT):
@@ -172,7 +153,7 @@ def _without_harmonics(plan: EnvelopePlan, hz: float) -> None:
         sinc = math.sin(math.pi * turns) / (math.pi * turns) if turns > 0 else 1.0
         lifter = sinc * (1 - 2 * _LIFTER + 2 * _LIFTER * math.cos(2 * math.pi * turns))
         plan.spectrum[0, i], plan.spectrum[1, i] = plan.window[at] * lifter, 0.0
-    _transform(plan)
+    transform(plan.spectrum, plan.twiddles)
     for i in range(bins):
         plan.logarithm[0, i] = plan.spectrum[0, i]
 

@@ -19,10 +19,9 @@ from gramophone.realtime.stages.latent.voice_layers import compiled
 from gramophone.realtime.stages.latent.voice_synth import (
     SynthPlan,
     SynthState,
-    add_harmonic,
+    add_harmonics,
     initial_state_of,
     mel,
-    rotate,
 )
 
 _F = np.float32
@@ -138,12 +137,7 @@ def _add_tone(
         if 0 < partial < plan.rate / 2:
             tonal = math.sqrt(max(1 - _noisiness(plan, breath, partial) ** 2, 0.0) * voicing)
             state.amplitudes[1, k] = math.sqrt(2 * hz) * level * tonal * _amplitude(plan, envelope, partial, colour)
-    if start > 0:
-        rotate(plan, state, start, end)
-        for k in range(plan.harmonics):
-            if min(start, end) * (k + 1) >= plan.rate / 2:
-                break
-            add_harmonic(plan, state, k, _F(start), _F(end), output)
+    add_harmonics(plan, state, start, end, output)
     state.pitch[0] = hz
 
 
