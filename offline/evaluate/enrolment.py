@@ -67,8 +67,8 @@ class ClosedFormStage:
         self.clips = {name: clip_of(training_of(unseen, name), seconds) for name in UNSEEN}
         references = {name: references_of(unseen, name) for name in UNSEEN}
         references |= {name: references_of(known, name) for name in (_ENGLISH, *_OTHERS)}
-        for name, said, others in synthetic_targets():
-            references[name], self.clips[name] = said, clip_of(others, seconds)
+        for name, said, rest in synthetic_targets():
+            references[name], self.clips[name] = said, clip_of(rest, seconds)
         self.judge = ReferenceSpeakers(references, RATE)
         self.phrases = {name: list(self._phrases(known, name, phrases)) for name in (_ENGLISH, *_OTHERS)}
         self.targets = {name: self._enrolled(parts) for name, parts in self.clips.items()}

@@ -66,8 +66,8 @@ class LiveCases:
         self.clips = {name: clip_of(training_of(unseen, name), seconds) for name in _PEOPLE}
         references = {name: references_of(unseen, name) for name in _PEOPLE}
         references |= {name: references_of(known, name) for name in (_ENGLISH, *_OTHERS)}
-        for name, said, others in synthetic_targets():
-            references[name], self.clips[name] = said, clip_of(others, seconds)
+        for name, said, rest in synthetic_targets():
+            references[name], self.clips[name] = said, clip_of(rest, seconds)
         self.clips = {name: clip for name, clip in self.clips.items() if not targets or name in targets}
         wanted = {*self.clips, _ENGLISH, *_OTHERS}
         self.judge = ReferenceSpeakers(
