@@ -109,6 +109,8 @@ class ParameterMemory:
         self._generations, self._counts, self._newest, self._seals, self._switches, self._values = (
             memory.array(name) for name in ("generations", "counts", "newest", "seals", "switches", "values")
         )
+        self._editions: memoryview[int] = memory.numbers("newest")
+        """The numbers of the newest editions, as Python numbers: every block looks at one of them."""
 
     def _change(self, generation: int, changes: Mapping[int, float]) -> None:
         bank = generation % _BANKS
@@ -131,7 +133,7 @@ class ParameterMemory:
         """Return the newest edition and its values; None if it is `seen`, not whole yet, or the generation is gone."""
         bank = generation % _BANKS
         for _ in range(_READS):
-            edition = int(self._newest[bank])
+            edition = self._editions[bank]
             if edition == seen or self._generations[bank] != generation:
                 return None
             slot = edition % _EDITIONS

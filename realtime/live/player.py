@@ -42,6 +42,8 @@ class Player:
         self._wetness = self._fade(1.0, _SWITCH_MS)
         self._loudness = self._fade(1.0, _SWITCH_MS)
         self._on: set[str] = set()
+        self._is_wet = True
+        """Whether the output is the chain's sound as it is, with no fade under way."""
         silence = np.zeros((form.channels, _WARM_UP_BLOCK), np.float32)
         for _ in range(round(_WARM_UP_S * form.rate / _WARM_UP_BLOCK) if warm_up else 0):
             self._engine.process(silence)
@@ -83,6 +85,7 @@ class Player:
         """Fade over to another chain."""
         self._engine.enter(chain)
         self._dry.move(chain.delay)
+        self._is_wet = False
 
     def switch(self, name: str, on: bool) -> None:
         """Fade to the output of one of `SWITCHES`, or back. A momentary one stays on until `refresh`."""
@@ -90,6 +93,7 @@ class Player:
         outputs = {SWITCHES[name].output for name in self._on}
         self._loudness.set(0.0 if "silence" in outputs else 1.0)
         self._wetness.set(0.0 if "input" in outputs else 1.0)
+        self._is_wet = False
 
     def refresh(self, chain: Chain | None) -> None:
         """End the momentary switches, with a chain that has processed nothing yet; with None, with that which plays."""
@@ -101,8 +105,15 @@ class Player:
     def process(self, block: Audio) -> Audio:
         """Return the sound of `block`, `(channels, frames)`, `delay` samples late."""
         wet = self._engine.process(block)
-        output = crossfade(self._dry.process(block), wet, self._wetness.next(block.shape[1]))
-        loudness = self._loudness.next(block.shape[1])
+        self._dry.write(block)
+        if self._is_wet:
+            return wet
+        frames = block.shape[1]
+        output = crossfade(self._dry.read(frames), wet, self._wetness.next(frames))
+        loudness = self._loudness.next(frames)
+        self._is_wet = self._dry.is_still and all(
+            fade.target == 1.0 and not fade.left for fade in (self._wetness, self._loudness)
+        )
         return output if loudness.ndim == 0 and loudness == 1 else output * loudness
 
     def close(self) -> None:
@@ -128,10 +139,17 @@ class _AlignedDry:
         self._share = Fade(0.0, self._samples)
         self._share.set(1.0)
 
-    def process(self, block: Audio) -> Audio:
-        """Return the dry sound in step with the chain's sound for `block`."""
-        frames = block.shape[1]
+    @property
+    def is_still(self) -> bool:
+        """Whether no fade to another latency is under way."""
+        return not self._share.left
+
+    def write(self, block: Audio) -> None:
+        """Append `block`, `(channels, frames)`."""
         self._history.write(block)
+
+    def read(self, frames: int) -> Audio:
+        """Return the dry sound in step with the chain's sound for the block written last, of `frames`."""
         new = self._history.read(frames, self._after)
         if not self._share.left:
             return new

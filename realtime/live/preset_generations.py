@@ -170,6 +170,8 @@ class ParameterReader:
         What was set at once is returned at once. A momentary switch that was set is true.
         """
         changes = self._reader.changes(self._are_readable)
+        if not changes:
+            return []
         self._switches = self._reader.known[-len(SWITCHES) :]
         self._drop_overtaken_texts()
         return [(self._places[place][0], self._value(place, value)) for place, value in changes]

@@ -8,6 +8,7 @@ the next is expected, and latency cannot grow.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gramophone.realtime.dsp.channel_matrix import one_to_one, route_matrix
 from gramophone.realtime.live.parameter_memory import ParameterMemory
@@ -19,8 +20,7 @@ from gramophone.realtime.system.shared_memory import SharedArrays, remove_orphan
 _WITHDRAWN = -1
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """A block out of the ring, an array of its own `(channels, frames)`, and the latency of what it went through."""
 
     sound: Audio
@@ -48,8 +48,8 @@ class BlockRing:
                 }
             )
         )
-        self._numbers[:] = _WITHDRAWN
-        self._newest[0] = _WITHDRAWN
+        for name in ("numbers", "newest"):
+            self._memory.array(name)[:] = _WITHDRAWN
 
     @property
     def memory(self) -> SharedArrays:
@@ -76,7 +76,7 @@ class BlockRing:
         slot = number % self.slots
         if number < 0 or self._numbers[slot] != number:
             return None
-        taken = Taken(self._sound[slot, :, : self._frames[slot]].copy(), int(self._delays[slot]))
+        taken = Taken(self._sound[slot, :, : self._frames[slot]].copy(), self._delays[slot])
         return taken if self._numbers[slot] == number else None
 
     def pass_over(self, number: int) -> None:
@@ -100,8 +100,9 @@ class BlockRing:
 
     def _bind(self, memory: SharedArrays) -> None:
         self._memory = memory
-        self._newest, self._numbers, self._frames, self._delays, self._sound = (
-            memory.array(name) for name in ("newest", "numbers", "frames", "delays", "sound")
+        self._sound = memory.array("sound")
+        self._newest, self._numbers, self._frames, self._delays = (
+            memory.numbers(name) for name in ("newest", "numbers", "frames", "delays")
         )
 
 

@@ -67,7 +67,7 @@ class Status:
 
     def __getitem__(self, name: str) -> float:
         """Return the newest value."""
-        return float(self._values[_PLACES[name]])
+        return self._values[_PLACES[name]]
 
     def __setitem__(self, name: str, value: float) -> None:
         """Write a value; only the process that the field belongs to may."""
@@ -86,7 +86,7 @@ class Status:
 
     def __setstate__(self, memory: SharedArrays) -> None:
         self._memory = memory
-        self._values = memory.array("values")
+        self._values: memoryview[float] = memory.numbers("values")
 
 
 _COUNTS = ("blocks", "underruns", "xruns", "errors", "non_finite", "limited")

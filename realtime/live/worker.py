@@ -88,6 +88,9 @@ class Worker:
         self._next: Play | None = None
         self._number = shared.inputs.newest + 1
         self._ready_at = 0
+        self._hop_s = 0.0
+        self._watched: Chain | None = None
+        self._taken: dict[str, int] = {}
         self._making_hop_s = 0.0
         self._preset = order.preset
         self.left_out = LeftOut({}, {})
@@ -108,7 +111,7 @@ class Worker:
         for helper in helpers:
             helper.start()
         self._shared.status["real_time"] = real_time(SOUND)
-        self._shared.status["hop_s"] = self._player.engine.chain.hop_s
+        self._shared.status["hop_s"] = self._hop_s = self._player.engine.chain.hop_s
         self._number = self._shared.inputs.newest + 1
         self._shared.outputs.pass_over(self._number - 1)  # what a worker before left unplayed
         logging.getLogger("gramophone").addHandler(_LogSender(self._messages))
@@ -134,14 +137,15 @@ class Worker:
             if self._shared.status["rate"] not in (self._rate, 0):
                 return played  # the device has come back at another rate: another worker will be made for it
             taken = inputs.read(self._number)
-            patience = min(ceil(_PATIENCE_S * self._rate / taken.sound.shape[1]), inputs.slots // 2) if taken else 0
-            if taken is None or inputs.newest - self._number > patience:
+            behind = inputs.newest - self._number
+            if taken is None or (behind and behind > self._most_behind(taken.sound.shape[1])):
                 self._number = inputs.newest  # what lies between would come too late
                 continue
             self._apply_changes()
-            outputs.write(self._number, self._play(taken.sound), self._player.delay)
+            sound, delay = self._play(taken.sound), self._player.delay
+            outputs.write(self._number, sound, delay)
             self._shared.status["done"] = self._number
-            self._shared.status["delay"] = self._player.delay
+            self._shared.status["delay"] = delay
             self._number += 1
             played = True
         return played
@@ -149,12 +153,20 @@ class Worker:
     def _play(self, block: Audio) -> Audio:
         """Return the player's sound; send as events what its stages took over from the background to make it."""
         chain = self._player.engine.chain
-        before = chain.taken
+        if chain is not self._watched:
+            self._watched, self._taken = chain, chain.taken
         sound = self._player.process(block)
-        for name, number in chain.taken.items():
-            if number != before[name]:
-                self._send_event("take", name, number)
+        taken = chain.taken
+        if taken != self._taken:
+            for name, number in taken.items():
+                if number != self._taken[name]:
+                    self._send_event("take", name, number)
+            self._taken = taken
         return sound
+
+    def _most_behind(self, frames: int) -> int:
+        """Return how many blocks of `frames` the worker may be behind and still catch up."""
+        return min(ceil(_PATIENCE_S * self._rate / frames), self._shared.inputs.slots // 2)
 
     def _apply_changes(self) -> None:
         """Set what has changed since the last block, and go over to a chain that has been made."""
@@ -178,13 +190,15 @@ class Worker:
         Making a chain takes time from the one that plays. `_ready_at` is when the callback surely leaves the new time:
         two blocks until it has read the status, and its fade.
         """
-        status, playing = self._shared.status, self._player.engine.chain
-        leaving_s = status["hop_s"] if self._player.changing else 0.0
+        leaving_s = self._hop_s if self._player.changing else 0.0
         entering_s = self._entering[0][1].hop_s if self._entering else 0.0
-        hop_s = max(playing.hop_s, leaving_s, entering_s, self._making_hop_s)
-        if hop_s > status["hop_s"]:
+        hop_s = max(self._player.engine.chain.hop_s, leaving_s, entering_s, self._making_hop_s)
+        if hop_s == self._hop_s:
+            return
+        status = self._shared.status
+        if hop_s > self._hop_s:
             self._ready_at = self._shared.inputs.newest + 2 + ceil(MOVE_SAMPLES / max(status["block"], 1))
-        status["hop_s"] = hop_s
+        status["hop_s"] = self._hop_s = hop_s
 
     def _answer(self) -> None:
         """Ask one more stage now that no block waits; where no device asks for blocks, the next follows at once."""

@@ -18,7 +18,7 @@ from math import prod
 from mmap import mmap
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ Fields = Mapping[str, tuple[str, tuple[int, ...]]]
 _PREFIX = "gramophone.shared"
 """Not `gramophone`: version 0.1, if it is installed too, removes what begins so when its maker is no more."""
 _FOLDER = Path("/dev/shm")
+_FORMATS: Mapping[str, Literal["q", "d"]] = {"int64": "q", "float64": "d"}
 _ALIGNMENT = 64
 """Arrays start on cache lines of their own, so that writers in two processes do not slow each other down."""
 
@@ -54,6 +55,15 @@ class SharedArrays:
         """Return the array called `name`; every call gives the same memory."""
         kind, shape = self._fields[name]
         return np.ndarray(shape, kind, self._segment.buf, self.offset(name))
+
+    def numbers(self, name: str) -> memoryview[Any]:
+        """Return the one-dimensional int64 or float64 array called `name` as a view.
+
+        It gives Python numbers at a fifth of the time that NumPy takes for a scalar.
+        """
+        kind, shape = self._fields[name]
+        start = self.offset(name)
+        return memoryview(cast(bytearray, self._segment.buf))[start : start + prod(shape) * 8].cast(_FORMATS[kind])
 
     def offset(self, name: str) -> int:
         """Return where the array called `name` begins, in bytes."""
