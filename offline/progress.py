@@ -56,6 +56,12 @@ class RenderProgress(Bar):
         """Seconds of sound done for each second passed."""
         return self._done / max(time.monotonic() - self._start, 1e-9)
 
+    @property
+    def summary(self) -> str:
+        """What has been done, and how quickly, in words."""
+        took = time.monotonic() - self._start
+        return f"{self._done:.0f} s of sound in {took:.1f} s, {self.speed:.1f} times real time"
+
     def __call__(self, seconds: float) -> None:
         """Add `seconds` of sound done."""
         self._done += seconds

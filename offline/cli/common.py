@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 if TYPE_CHECKING:
+    from gramophone.offline.cluster.choice import EngineChoice
     from gramophone.presets import Preset
 
 
@@ -27,6 +28,13 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="STAGE.PARAM=VALUE", help="Set a parameter; may be repeated.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="Where models run: auto, cpu, cuda or mps.")]
+EngineOption = Annotated[str, typer.Option(metavar="local|ray", help="What does the work: this machine, or a cluster.")]
+AddressOption = Annotated[
+    str, typer.Option(metavar="HOST:PORT", help="With --engine ray: a cluster's address; else one of this machine.")
+]
+GpusOption = Annotated[
+    float, typer.Option(min=0.0, metavar="G", help="With --engine ray: how much of a GPU each call takes, such as 0.5.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -88,6 +96,20 @@ def checked_preset(name: str, settings: list[str] | None, option: str = "--prese
     except PresetError as error:
         raise typer.BadParameter(str(error), param_hint="--set" if settings else option) from None
     return complete(changed)
+
+
+def engine_choice(engine: str, address: str, jobs: int | None, gpus: float) -> EngineChoice:
+    """Return what runs the calls.
+
+    Raises:
+        BadParameter: there is no such engine, or an option goes with another one.
+    """
+    from gramophone.offline.cluster.choice import ENGINES, EngineChoice
+
+    demand_choice(engine, ENGINES, "--engine")
+    if engine == "local" and (address or gpus):
+        raise typer.BadParameter("goes with --engine ray", param_hint="--address" if address else "--gpus")
+    return EngineChoice(engine, address, jobs or 0, gpus)
 
 
 def demand_sound_file(out: Path) -> None:

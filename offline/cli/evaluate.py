@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from gramophone.offline.cli.common import CommandGroup, JsonOption, demand_choice
+from gramophone.offline.cli.common import (
+    AddressOption,
+    CommandGroup,
+    EngineOption,
+    JsonOption,
+    demand_choice,
+    engine_choice,
+)
 
 _SETS = ("test", "dev")
 evaluate = CommandGroup(
@@ -19,13 +26,15 @@ evaluate = CommandGroup(
 def evaluate_style(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for table and picture.")] = Path("out/evaluate"),
     pairs: Annotated[str, typer.Option(help="Which recordings: test, or dev to tune on.")] = "test",
+    engine: EngineOption = "local",
+    address: AddressOption = "",
     json: JsonOption = False,
 ) -> None:
     """Evaluate the live style stage on pairs of real recordings, which are fetched as Debian packages."""
     from gramophone.offline.evaluate.style import run
 
     demand_choice(pairs, _SETS, "--pairs")
-    run(out, json=json, which=pairs)
+    run(out, json=json, which=pairs, engine=engine_choice(engine, address, None, 0.0))
 
 
 @evaluate.command("mosaic")
@@ -183,13 +192,16 @@ def evaluate_match(
     evaluations: Annotated[int | None, typer.Option(min=1, help="End after so many trials, if that is sooner.")] = None,
     settings: Annotated[int, typer.Option(min=1, help="How many hidden settings.")] = 20,
     jobs: Annotated[int, typer.Option(min=0, help="Trials at a time; 0 is one for each core.")] = 0,
+    engine: EngineOption = "local",
+    address: AddressOption = "",
     json: JsonOption = False,
 ) -> None:
     """Hide chains of effects behind held-out voices and let `match` find their settings."""
     from gramophone.offline.evaluate.match import run
     from gramophone.offline.match.search import Budget
 
-    run(out, Budget(minutes * 60, evaluations or float("inf")), settings, jobs, json=json)
+    choice = engine_choice(engine, address, None, 0.0)
+    run(out, Budget(minutes * 60, evaluations or float("inf")), settings, jobs, json=json, engine=choice)
 
 
 @evaluate.command("stylise")
@@ -204,6 +216,8 @@ def evaluate_stylise(
     ] = "",
     seconds: Annotated[float, typer.Option(min=1.0, max=10.0, metavar="S", help="How much of each content.")] = 4.0,
     steps: Annotated[int, typer.Option(min=0, help="Slow methods: how many; 0 is the method's own.")] = 0,
+    engine: EngineOption = "local",
+    address: AddressOption = "",
     json: JsonOption = False,
 ) -> None:
     """Evaluate every method of style transfer on the same pairs of real recordings."""
@@ -214,7 +228,8 @@ def evaluate_stylise(
     for name in methods or ():
         demand_choice(name, known, "--method")
     demand_choice(pairs, _SETS, "--pairs")
-    run(out, methods or known, StyliseTrial(seconds, steps, tagger), pairs, json=json)
+    choice = engine_choice(engine, address, None, 0.0)
+    run(out, methods or known, StyliseTrial(seconds, steps, tagger), pairs, json=json, engine=choice)
 
 
 @evaluate.command("descent")

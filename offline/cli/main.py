@@ -16,6 +16,7 @@ from gramophone.offline.cli.common import CommandGroup, DeviceOption, JsonOption
 from gramophone.offline.cli.evaluate import evaluate
 from gramophone.offline.cli.layout import layout
 from gramophone.offline.cli.render_play import play, render
+from gramophone.offline.cli.tag import tag
 from gramophone.offline.console import print_json, say, wrote
 from gramophone.offline.extras import explained
 
@@ -49,6 +50,7 @@ app = CommandGroup(
 )
 app.command()(render)
 app.command()(play)
+app.command()(tag)
 app.command()(layout)
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(bridge, name="bridge")
@@ -252,29 +254,6 @@ def generate(
     request = GenerateRequest(seconds, speaker, seed, temperature, nucleus, like, choose_device(device))
     done = sing(model, out, request)
     print_json(done) if json else wrote(out)
-
-
-@app.command()
-def tag(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sound files.")],
-    model: Annotated[
-        str, typer.Option(metavar="M", help="A tagger: one that comes with Gramophone, or a file.")
-    ] = "tagger",
-    tags: Annotated[
-        list[str] | None, typer.Option("--tag", metavar="T", help="Show this tag; may be repeated.")
-    ] = None,
-    top: Annotated[int, typer.Option(min=1, help="Without --tag: how many of the likeliest tags to show.")] = 5,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of bars.")] = False,
-    device: DeviceOption = "auto",
-    json: JsonOption = False,
-) -> None:
-    """Find the instruments, genres and moods in sound files."""
-    from gramophone.offline.commands.tag import run
-    from gramophone.realtime.kernels.executor import choose_device
-
-    form = "json" if json else "csv" if csv else "bars"
-    if not run(files, model, tags or (), top, form, choose_device(device)):
-        raise typer.Exit(1)
 
 
 @app.command()

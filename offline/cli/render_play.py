@@ -9,25 +9,39 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gramophone.offline.cli.common import (
+    AddressOption,
     DeviceOption,
+    EngineOption,
+    GpusOption,
     JsonOption,
     PresetOption,
     SetOption,
     checked_preset,
     demand_sound_file,
+    engine_choice,
 )
 from gramophone.offline.console import print_json, say, wrote
 
 if TYPE_CHECKING:
+    from gramophone.offline.render import Manifest, RenderRequest
     from gramophone.realtime.dsp.channel_matrix import Route
 
 
 def render(
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Sound files, folders or patterns.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")],
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder for the results, or its URL.")],
     preset: PresetOption = "default",
     settings: SetOption = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Files rendered in parallel.")] = 1,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Files rendered in parallel; 1, with --engine ray one a core.")
+    ] = None,
+    engine: EngineOption = "local",
+    address: AddressOption = "",
+    gpus: GpusOption = 0.0,
+    manifest: Annotated[
+        str,
+        typer.Option(metavar="FILE", help="List of what was done, to go on by; with --engine ray DIR/manifest.jsonl."),
+    ] = "",
     block: Annotated[int, typer.Option(min=1, help="Frames per block.")] = 4096,
     device: DeviceOption = "auto",
     keep_format: Annotated[bool, typer.Option("--format", help="Write the input's own format, not WAV.")] = False,
@@ -44,17 +58,23 @@ def render(
     """Render files through a preset; each result has its input's length, rate and channels, aligned to the sample."""
     from gramophone.offline.progress import RenderProgress
     from gramophone.offline.render import RenderRequest, announced_seconds, find_inputs, plan, render_all
+    from gramophone.offline.urls import parse_place
 
+    choice = engine_choice(engine, address, jobs, gpus or float(engine == "ray" and device == "cuda"))
     request = RenderRequest(
         checked_preset(preset, settings), block, device, picture, _checked_tail(tail), allow_missing
     )
-    found = find_inputs(inputs, out)
-    work = plan(found.files, out, request, suffix=None if keep_format else ".wav", overwrite=overwrite)
+    folder = parse_place(out)
+    kept = _manifest(manifest or (f"{out.rstrip('/')}/{_MANIFEST}" if engine == "ray" else ""), request)
+    found = find_inputs(inputs, folder)
+    suffix = None if keep_format else ".wav"
+    work = plan(found.files, folder, request, suffix=suffix, overwrite=overwrite, manifest=kept)
     work.failed.update(found.failed)
-    _make_folder(out)
+    if isinstance(folder, Path):
+        _make_folder(folder)
     shown = sys.stderr.isatty() and not json
     with RenderProgress(json, announced_seconds(work) if shown else 0.0) as progress:
-        outcome = render_all(work, request, jobs, progress)
+        outcome = render_all(work, request, jobs or int(engine == "local"), progress, engine=choice, manifest=kept)
     if json:
         print_json(
             {
@@ -64,19 +84,31 @@ def render(
                 "warnings": {str(path): why for path, why in outcome.warnings.items()},
                 "aside": {str(path): why for path, why in found.aside.items()},
                 "seconds": outcome.seconds,
+                "times_real_time": round(progress.speed, 2),
             }
         )
     else:
-        wrote(*outcome.rendered)
+        wrote(*map(str, outcome.rendered))
     for path, why in found.aside.items():
         say(f"left aside: {path}: {why}")
     for path, why in outcome.warnings.items():
         say(f"warning: {path}: {why}")
     for path, why in outcome.failed.items():
         say(f"error: {why if str(path) in why else f'{path}: {why}'}")
-    say(f"{len(outcome.rendered)} rendered, {len(outcome.skipped)} there already, {len(outcome.failed)} failed")
+    counts = f"{len(outcome.rendered)} rendered, {len(outcome.skipped)} there already, {len(outcome.failed)} failed"
+    say(f"{counts}; {progress.summary}" if outcome.rendered else counts)
     if outcome.failed:
         raise typer.Exit(1)
+
+
+_MANIFEST = "manifest.jsonl"
+
+
+def _manifest(text: str, request: RenderRequest) -> Manifest | None:
+    from gramophone.offline.render import open_manifest
+    from gramophone.offline.urls import parse_place
+
+    return open_manifest(parse_place(text), request) if text else None
 
 
 def _checked_tail(text: str) -> str:

@@ -9,7 +9,8 @@ import csv
 import json as json_format
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +22,8 @@ from rich.table import Table
 
 from gramophone.models.checkpoint import load
 from gramophone.models.nets.tagger import RATE, Tagger
+from gramophone.offline.cluster.calls import LostCall
+from gramophone.offline.cluster.choice import EngineChoice, caller
 from gramophone.offline.data.audibility import NothingToHearError
 from gramophone.offline.data.mono_audio import Sound, resampled
 from gramophone.presets.models import model_file
@@ -45,25 +48,64 @@ class Tagged:
     tags: Mapping[str, float]
 
 
-def run(files: Sequence[Path], model: str, wanted: Sequence[str], top: int, form: str, device: str) -> bool:
+def run(
+    files: Sequence[Path],
+    model: str,
+    wanted: Sequence[str],
+    top: int,
+    form: str,
+    device: str,
+    engine: EngineChoice | None = None,
+) -> bool:
     """Print the `top` tags of files, or the `wanted` ones, as `bars`, `json` or `csv`; return whether all were read.
 
     Raises:
         PresetError, CheckpointError, TagError: the model or a tag is not known.
+        ClusterError: the `engine` is a cluster that cannot be used.
     """
-    tagger = load_tagger(model, device)
-    unknown = [tag for tag in wanted if tag not in tagger.shape.tags]
+    known = load_tagger(model, device).shape.tags
+    unknown = [tag for tag in wanted if tag not in known]
     if unknown:
-        raise TagError(f"no tag {', '.join(map(repr, unknown))}; {model} has {', '.join(tagger.shape.tags)}")
-    done, failed = [], {}
-    for file in files:
-        try:
-            done.append(_chosen(tag_file(tagger, file), wanted, top))
-        except (SoundFileError, NothingToHearError) as error:
-            failed[str(file)] = str(error)
-            print(f"error: {error}", file=sys.stderr)
-    _PRINT[form](done, failed)
+        raise TagError(f"no tag {', '.join(map(repr, unknown))}; {model} has {', '.join(known)}")
+    found: dict[Path, Tagged] = {}
+    failed = {}
+    with caller(engine or EngineChoice()) as calls:
+        absolute = {file.absolute(): file for file in files}
+        for path, result in calls.results(TagCall(_found_everywhere(model), device), list(absolute)):
+            file = absolute[path]
+            if isinstance(result, Tagged):
+                found[file] = replace(_chosen(result, wanted, top), file=str(file))
+                continue
+            why = f"{file}: {result.why}" if isinstance(result, LostCall) else result
+            failed[str(file)] = why
+            print(f"error: {why}", file=sys.stderr)
+    _PRINT[form]([found[file] for file in files if file in found], failed)
     return not failed
+
+
+@dataclass(frozen=True)
+class TagCall:
+    """Tags a file; returns why where it cannot. The tagger is loaded once in each process."""
+
+    model: str
+    device: str
+
+    def __call__(self, file: Path) -> Tagged | str:
+        """Return all tags of a file, or why it has none."""
+        try:
+            return tag_file(_loaded(self.model, self.device), file)
+        except (SoundFileError, NothingToHearError) as error:
+            return str(error)
+
+
+@cache
+def _loaded(model: str, device: str) -> Tagger:
+    return load_tagger(model, device)
+
+
+def _found_everywhere(model: str) -> str:
+    """Return a model's name, or its path as other processes understand it."""
+    return str(Path(model).absolute()) if Path(model).is_file() else model
 
 
 def load_tagger(model: str, device: str = "cpu") -> Tagger:

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from gramophone.offline.cluster.calls import kept
+from gramophone.offline.cluster.choice import EngineChoice, caller
 from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import RATE, Sound
 from gramophone.offline.evaluate.base import Column, Outcome, Target, outcomes, print_rows, report, write_json
@@ -79,23 +81,49 @@ class MatchCase:
         return (self.dry - self.matched) / (self.dry - self.truth)
 
 
-def run(out: Path, budget: Budget, settings: int = 20, jobs: int = 0, *, json: bool = False) -> None:
+def run(
+    out: Path,
+    budget: Budget,
+    settings: int = 20,
+    jobs: int = 0,
+    *,
+    json: bool = False,
+    engine: EngineChoice | None = None,
+) -> None:
     """Match `settings` hidden chains in both conditions; print, and write JSON to `out`, where a next call goes on.
 
+    On a cluster, each search has one core, and many run at a time.
+
     Raises:
+        ClusterError: the `engine` is a cluster that cannot be used.
         CorporaError: the recordings cannot be had.
     """
     corpora.fetch(dict.fromkeys(voice.package for voice in corpora.VOICES.values()))
     out.mkdir(parents=True, exist_ok=True)
     file = out / "match.json"
     cases = _kept(file)
-    for same_seconds in (True, False):
-        for seed in range(settings):
-            if any((case.seed, case.same_seconds) == (seed, same_seconds) for case in cases):
-                continue
-            cases.append(_solve(seed, same_seconds, budget, jobs, quiet=json))
+    choice = engine or EngineChoice()
+    solve = _SearchCall(budget, jobs if choice.name == "local" else 1, json or choice.name != "local")
+    done = {(case.same_seconds, case.seed) for case in cases}
+    items = [(same, seed) for same in (True, False) for seed in range(settings) if (same, seed) not in done]
+    with caller(choice) as calls:
+        for item, case in calls.results(solve, items):
+            cases.append(kept(item, case))
             write_json(file, _as_dict(cases))
     report(_as_dict(cases), _outcomes(cases), json=json, show=lambda: _show(cases), files=[file])
+
+
+@dataclass(frozen=True)
+class _SearchCall:
+    """Searches for the hidden settings of a seed, in one of the two conditions."""
+
+    budget: Budget
+    jobs: int
+    quiet: bool
+
+    def __call__(self, item: tuple[bool, int]) -> MatchCase:
+        same_seconds, seed = item
+        return _solve(seed, same_seconds, self.budget, self.jobs, quiet=self.quiet)
 
 
 def _solve(seed: int, same_seconds: bool, budget: Budget, jobs: int, *, quiet: bool) -> MatchCase:

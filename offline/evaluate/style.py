@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from gramophone.offline.cluster.calls import Caller, kept
+from gramophone.offline.cluster.choice import EngineChoice, caller
 from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import Sound
 from gramophone.offline.evaluate.base import (
@@ -44,6 +46,7 @@ Process = Callable[[Audio, int, Path], Audio]
 """Content `(channels, frames)`, rate in Hz and style file -> the restyled content, of the same shape and aligned."""
 
 _BANDS = (8, 16, 32, 64, 128)
+_DEFAULT = "default"
 _REFERENCE = "mean spectrum"
 """The setting with which the stage only matches mean spectra, for comparison."""
 
@@ -148,17 +151,19 @@ _COLUMNS = (
 )
 
 
-def run(out: Path, *, json: bool = False, which: str = "test") -> None:
+def run(out: Path, *, json: bool = False, which: str = "test", engine: EngineChoice | None = None) -> None:
     """Evaluate the style stage at its defaults and over band resolutions; print, and write JSON and picture to `out`.
 
     Raises:
         MissingLibraryError: the extra `evaluate` is not installed.
         CorporaError: the recordings cannot be had.
         PackageError: the judges' weights cannot be had.
+        ClusterError: the `engine` is a cluster that cannot be used.
     """
     need(*_LIBRARIES)
     corpora.fetch()
-    found = evaluate(which, quiet=json)
+    with caller(engine or EngineChoice()) as calls:
+        found = evaluate(which, calls, quiet=json)
     out.mkdir(parents=True, exist_ok=True)
     files = out / "style.json", out / "style.png"
     reached = found.summary.outcomes(len(found.pairs))
@@ -167,31 +172,53 @@ def run(out: Path, *, json: bool = False, which: str = "test") -> None:
     report(found.as_dict(), reached, json=json, show=found.show, files=files)
 
 
-def evaluate(which: str, *, quiet: bool) -> Evaluation:
+def evaluate(which: str, calls: Caller, *, quiet: bool) -> Evaluation:
     """Return the evaluation on the pairs of `dev` or `test`; takes ten minutes on two cores."""
-    settings: dict[str, Mapping[str, Scalar]] = {_REFERENCE: {"tilt": 0.0}}
+    settings: dict[str, Mapping[str, Scalar]] = {_DEFAULT: {}, _REFERENCE: {"tilt": 0.0}}
     settings |= {f"{bands} bands": {"detail": float(bands)} for bands in _BANDS}
     pairs = list(load_pairs(which))
-    juries = [Jury(pair.content, pair.style, RATE, speech=pair.speech) for pair in pairs]
-    seconds = sum(len(pair.content) for pair in pairs) / RATE
-    with RenderProgress(quiet, total=seconds * (len(settings) + 1)) as progress:
-        outputs = [restyle(live_style(), pair.content, pair.style) for pair in pairs]
-        verdicts = [jury.judge(output) for jury, output in zip(juries, outputs, strict=True)]
-        summary = summarise(
-            verdicts,
-            second=second_opinion(pairs, outputs),
-            itself=own_closeness(pairs, juries),
-            words=count_words(live_style(), load_readings(which)),
-        )
-        progress(seconds)
-        frontier = {}
-        for name, values in settings.items():
-            frontier[name] = [
-                jury.judge(restyle(live_style(values), pair.content, pair.style))
-                for pair, jury in zip(pairs, juries, strict=True)
-            ]
-            progress(seconds)
-    return Evaluation(which, tuple(pair.name for pair in pairs), verdicts, summary, frontier)
+    judged: dict[int, _Judged] = {}
+    seconds = [len(pair.content) / RATE for pair in pairs]
+    with RenderProgress(quiet, total=len(settings) * sum(seconds)) as progress:
+        for number, result in calls.results(_PairCall(tuple(pairs), settings), range(len(pairs))):
+            judged[number] = kept(pairs[number].name, result)
+            progress(len(settings) * seconds[number])
+    by_setting = {name: [judged[number].verdicts[name] for number in range(len(pairs))] for name in settings}
+    verdicts = by_setting.pop(_DEFAULT)
+    summary = summarise(
+        verdicts,
+        second=second_opinion(pairs, [judged[number].output for number in range(len(pairs))]),
+        itself=float(np.median([judged[number].closeness_of_style for number in range(len(pairs))])),
+        words=count_words(live_style(), load_readings(which)),
+    )
+    return Evaluation(which, tuple(pair.name for pair in pairs), verdicts, summary, by_setting)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A pair's verdicts by setting, the closeness of another excerpt of its style, and the output by default."""
+
+    verdicts: dict[str, Verdict]
+    closeness_of_style: float
+    output: Sound
+
+
+@dataclass(frozen=True)
+class _PairCall:
+    """Restyles and judges the pair of a number by every setting."""
+
+    pairs: tuple[Pair, ...]
+    settings: Mapping[str, Mapping[str, Scalar]]
+
+    def __call__(self, number: int) -> _Judged:
+        pair = self.pairs[number]
+        jury = Jury(pair.content, pair.style, RATE, speech=pair.speech)
+        outputs = {
+            name: restyle(live_style(values), pair.content, pair.style) for name, values in self.settings.items()
+        }
+        verdicts = {name: jury.judge(output) for name, output in outputs.items()}
+        style = float(np.mean(list(jury.closeness(pair.more_style).values())))
+        return _Judged(verdicts, style, outputs[_DEFAULT])
 
 
 def live_style(values: Mapping[str, Scalar] | None = None) -> Process:
@@ -227,12 +254,6 @@ def second_opinion(pairs: Sequence[Pair], outputs: Sequence[Sound]) -> float:
             ]
         )
     )
-
-
-def own_closeness(pairs: Sequence[Pair], juries: Sequence[Jury]) -> float:
-    """Return the median closeness of another excerpt of each style recording to the first."""
-    found = [list(jury.closeness(pair.more_style).values()) for pair, jury in zip(pairs, juries, strict=True)]
-    return float(np.median(np.mean(found, axis=1)))
 
 
 def count_words(process: Process, readings: Iterable[Reading]) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import json as json_format
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from gramophone.offline.cluster.calls import kept
+from gramophone.offline.cluster.choice import EngineChoice, caller
 from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import Sound, frame_levels, levelled
 from gramophone.offline.evaluate.base import Column, by_group, print_rows, report, write_json
@@ -93,7 +95,15 @@ class StyliseTrial:
     tagger: str = ""
 
 
-def run(out: Path, methods: Sequence[str], trial: StyliseTrial, which: str = "test", *, json: bool = False) -> None:
+def run(
+    out: Path,
+    methods: Sequence[str],
+    trial: StyliseTrial,
+    which: str = "test",
+    *,
+    json: bool = False,
+    engine: EngineChoice | None = None,
+) -> None:
     """Evaluate `methods` on the pairs of `which`; print, write JSON and picture to `out`, where a next call goes on.
 
     Raises:
@@ -101,6 +111,7 @@ def run(out: Path, methods: Sequence[str], trial: StyliseTrial, which: str = "te
         CheckpointError, PresetError: there is no such tagger.
         CorporaError: the recordings cannot be had.
         PackageError: the judges' weights cannot be had.
+        ClusterError: the `engine` is a cluster that cannot be used.
     """
     need("matplotlib", *_LIBRARIES)
     corpora.fetch()
@@ -108,10 +119,12 @@ def run(out: Path, methods: Sequence[str], trial: StyliseTrial, which: str = "te
     out.mkdir(parents=True, exist_ok=True)
     file = out / f"stylise-{which}.json"
     rows = _kept(file)
-    for pair in load_pairs(which):
-        done = {row.method for row in rows if row.pair == pair.name and _is_of(row, trial)}
-        for row in _evaluated(_short(pair, trial.seconds), [name for name in methods if name not in done], trial):
-            rows.append(row)
+    pairs = {pair.name: _short(pair, trial.seconds) for pair in load_pairs(which)}
+    done = {(row.pair, row.method) for row in rows if _is_of(row, trial)}
+    items = [(pair, method) for pair in pairs for method in methods if (pair, method) not in done]
+    with caller(engine or EngineChoice()) as calls:
+        for item, row in calls.results(_TrialCall(pairs, trial), items):
+            rows.append(kept(item, row))
             write_json(file, _as_dict(rows))
     rows = [row for row in rows if row.method in methods and _is_of(row, trial)]
     draw(rows, file.with_suffix(".png"))
@@ -136,17 +149,22 @@ def noise_floor(content: Sound, sound: Sound) -> float:
     return float(max(10 * np.log10(np.mean((levels[quiet] / loudness) ** 2) + 1e-12), _SILENCE_DB))
 
 
-def _evaluated(pair: Pair, methods: Sequence[str], trial: StyliseTrial) -> Iterator[StyliseRow]:
-    if not methods:
-        return
-    jury = Jury(pair.content, pair.style, RATE, speech=pair.speech)
-    second = Jury(pair.content, pair.style, RATE, speech=False, taggers=SECOND_OPINION)
-    for method in methods:
+@dataclass(frozen=True)
+class _TrialCall:
+    """Evaluates a method on the pair of a name."""
+
+    pairs: Mapping[str, Pair]
+    trial: StyliseTrial
+
+    def __call__(self, item: tuple[str, str]) -> StyliseRow:
+        name, method = item
+        pair, trial = self.pairs[name], self.trial
         start = time.process_time()
         output = stylised(method, pair.content, pair.style, trial)
         cost = (time.process_time() - start) / trial.seconds
-        verdict = jury.judge(output)
-        yield StyliseRow(
+        verdict = Jury(pair.content, pair.style, RATE, speech=pair.speech).judge(output)
+        second = Jury(pair.content, pair.style, RATE, speech=False, taggers=SECOND_OPINION)
+        return StyliseRow(
             pair=pair.name,
             kind=_kind(pair),
             method=method,

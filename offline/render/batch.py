@@ -1,61 +1,143 @@
-"""Many files at once, in worker processes: what happens to one costs no other."""
+"""Many files at once, in processes of this machine or of a cluster: what happens to one costs no other."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from gramophone.offline.cluster.calls import InTurn, LostCall
+from gramophone.offline.cluster.choice import EngineChoice, caller
 from gramophone.offline.extras import need
+from gramophone.offline.render.attempt import RenderCall
+from gramophone.offline.render.manifest import Manifest
 from gramophone.offline.render.plan import RenderPlan
 from gramophone.offline.render.render_file import Rendered, RenderRequest, Tick
+from gramophone.offline.render.staging import Staging
 from gramophone.offline.render.worker import RenderWorker
+from gramophone.offline.urls import Place, Url, UrlError, private, size_of
+
+Pairs = list[tuple[Place, Place]]
+"""Sources and targets."""
 
 
 @dataclass
 class RenderOutcome:
     """What became of the inputs. `warnings` are about files that were rendered all the same."""
 
-    rendered: list[Path] = field(default_factory=list)
-    skipped: list[Path] = field(default_factory=list)
-    failed: dict[Path, str] = field(default_factory=dict)
-    warnings: dict[Path, str] = field(default_factory=dict)
+    rendered: list[Place] = field(default_factory=list)
+    skipped: list[Place] = field(default_factory=list)
+    failed: dict[Place, str] = field(default_factory=dict)
+    warnings: dict[Place, str] = field(default_factory=dict)
     seconds: float = 0.0
     """Sound rendered."""
 
+    def add(self, source: Place, target: Place, result: Rendered | str) -> None:
+        """Add what became of one input."""
+        if isinstance(result, str):
+            self.failed[source] = result
+            return
+        self.rendered.append(target)
+        self.seconds += result.seconds
+        if result.remarks:
+            self.warnings[source] = "; ".join(result.remarks)
 
-def render_all(work: RenderPlan, request: RenderRequest, jobs: int, tick: Tick) -> RenderOutcome:
-    """Render every file of `work` with `jobs` processes; what fails is named in the outcome and the others go on.
 
-    KeyboardInterrupt ends the workers and leaves no part of a file behind.
+def render_all(
+    work: RenderPlan,
+    request: RenderRequest,
+    jobs: int,
+    tick: Tick,
+    *,
+    engine: EngineChoice | None = None,
+    manifest: Manifest | None = None,
+) -> RenderOutcome:
+    """Render every file of `work`; what fails is named in the outcome and the others go on.
+
+    `jobs` processes of this machine do it, or the `engine`. What a cluster makes, and what goes to a URL, is made in a
+    hidden folder and moved into its place here, once. The `manifest` gets a line for each file. KeyboardInterrupt ends
+    the workers and leaves no part of a file behind.
 
     Raises:
-        MissingLibraryError: pictures are wanted, and matplotlib is not installed.
+        MissingLibraryError: pictures are wanted, and matplotlib is not installed; or Ray or fsspec is not.
+        ClusterError: there is no such cluster, or it has lost all its machines.
     """
     if request.picture:
         need("matplotlib")
     outcome = RenderOutcome(skipped=list(work.done), failed=dict(work.failed))
-    for source, target, result in _results(work, request, jobs, tick):
-        if isinstance(result, str):
-            outcome.failed[source] = result
-        else:
-            outcome.rendered.append(target)
-            outcome.seconds += result.seconds
-            if result.remarks:
-                outcome.warnings[source] = "; ".join(result.remarks)
+    for source, target, result in _results(work, request, replace(engine or EngineChoice(), jobs=jobs), tick):
+        outcome.add(source, target, result)
+        if manifest:
+            manifest.add(source, target, result)
+    if manifest:
+        manifest.close()
     return outcome
 
 
 def _results(
-    work: RenderPlan, request: RenderRequest, jobs: int, tick: Tick
-) -> Iterator[tuple[Path, Path, Rendered | str]]:
+    work: RenderPlan, request: RenderRequest, choice: EngineChoice, tick: Tick
+) -> Iterator[tuple[Place, Place, Rendered | str]]:
     """Yield each pair with what it became, or why it failed, in the order in which they are done."""
     # The longest first, so that no worker is left alone with a long file at the end.
-    waiting = deque(sorted(work.render, key=lambda pair: -_size(pair[0])) if jobs > 1 else work.render)
+    pairs = sorted(work.render, key=lambda pair: -_size(pair[0])) if choice.jobs != 1 else list(work.render)
+    if not pairs:
+        return
+    if choice.name == "local" and all(isinstance(target, Path) for _, target in pairs):
+        yield from _by_processes(pairs, request, choice.jobs, tick)
+        return
+    with Staging() as staging:
+        places = {(source, staging.staged(number, target)): target for number, (source, target) in enumerate(pairs)}
+        staged = list(places)
+        by_engine = (
+            _by_processes(staged, request, choice.jobs, tick)
+            if choice.name == "local"
+            else _by_cluster(staged, request, choice, tick)
+        )
+        for source, made, result in by_engine:
+            target = places[source, made]
+            if isinstance(result, Rendered):
+                try:
+                    staging.publish(made, target)
+                except (OSError, UrlError) as error:
+                    result = f"{target}: cannot be written: {error}"
+            yield source, target, result
+
+
+def _by_cluster(
+    pairs: Pairs, request: RenderRequest, choice: EngineChoice, tick: Tick
+) -> Iterator[tuple[Place, Place, Rendered | str]]:
+    private_url = private(place for pair in pairs for place in pair)
+    if private_url:
+        raise UrlError(f"{private_url}: {private_url.scheme}:// is of one process, which others do not see")
+    absolute = [(_absolute(source), _absolute(target)) for source, target in pairs]
+    given = dict(zip(absolute, pairs, strict=True))
+    with caller(choice) as cluster:
+        for pair, result in cluster.results(RenderCall.carrying(request), absolute):
+            if isinstance(result, Rendered):
+                tick(result.seconds)
+            yield *given[pair], result.why if isinstance(result, LostCall) else result
+
+
+def _absolute(place: Place) -> Place:
+    """Return a path as other processes understand it."""
+    return place.absolute() if isinstance(place, Path) else place
+
+
+def _by_processes(
+    pairs: Pairs, request: RenderRequest, jobs: int, tick: Tick
+) -> Iterator[tuple[Place, Place, Rendered | str]]:
+    if private(place for pair in pairs for place in pair):
+        call = RenderCall(request)
+        for pair, result in InTurn().results(call, pairs):
+            assert not isinstance(result, LostCall)
+            yield *pair, result
+        return
+    waiting = deque(pairs)
     idle: list[RenderWorker] = []
-    busy: dict[RenderWorker, tuple[Path, Path]] = {}
+    busy: dict[RenderWorker, tuple[Place, Place]] = {}
     try:
         while waiting or busy:
             while waiting and len(busy) < jobs:
@@ -76,8 +158,9 @@ def _results(
             worker.end()
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
+def _size(place: Place) -> int:
+    if isinstance(place, Url):
         return 0
+    with suppress(OSError):
+        return size_of(place)
+    return 0

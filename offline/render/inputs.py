@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gramophone.offline.render.provenance import encoded_name, read_provenance
+from gramophone.offline.urls import Place, Url, UrlError, listed, parse_place
 from gramophone.realtime.files import EXTENSIONS
 from gramophone.realtime.live.replay import is_recording, segments_of
 
@@ -23,28 +24,35 @@ _APPLE_FOLDER = "__MACOSX"
 class Inputs:
     """Files to render; names in vain, with why; and files left aside, with what they are."""
 
-    files: list[Path] = field(default_factory=list)
-    failed: dict[Path, str] = field(default_factory=dict)
-    aside: dict[Path, str] = field(default_factory=dict)
+    files: list[Place] = field(default_factory=list)
+    failed: dict[Place, str] = field(default_factory=dict)
+    aside: dict[Place, str] = field(default_factory=dict)
 
 
-def find_inputs(names: Iterable[str], out: Path | None = None) -> Inputs:
-    """Return the sound files that `names` (files, folders, patterns) stand for, each once.
+def find_inputs(names: Iterable[str], out: Place | None = None) -> Inputs:
+    """Return the sound files that `names` (files, folders, patterns, and URLs of these) stand for, each once.
 
     A file named outright is taken whatever its ending. Folders are searched to the bottom by ending; a folder that
     `gramophone play --record` made is one input, to be played again. In what is searched, results of other files in it
     and everything in `out`, the folder for the results, are no inputs, nor is what macOS keeps beside files.
     """
-    inputs, searched = Inputs(), _Search(out)
+    inputs, searched = Inputs(), _Search(out if isinstance(out, Path) else None)
     found: dict[str, Path] = {}
+    remote: dict[Place, None] = {}
     for name in names:
-        path = Path(name)
+        path = parse_place(name)
         try:
+            if isinstance(path, Url):
+                remote |= dict.fromkeys(_by_url(path, out))
+                continue
             if path.exists() and not (path.is_dir() and not is_recording(path)):
                 for each in segments_of(path) if path.is_dir() else [_itself(path)]:
                     found.setdefault(os.path.realpath(each), each)
                 continue
-            files = list(searched.folder(path) if path.is_dir() else searched.pattern(name))
+            files = list(searched.folder(path) if path.is_dir() else searched.pattern(str(path)))
+        except UrlError as error:
+            inputs.failed[path] = str(error)
+            continue
         except (OSError, ValueError) as error:
             inputs.failed[path] = getattr(error, "strerror", None) or str(error)
             continue
@@ -55,8 +63,24 @@ def find_inputs(names: Iterable[str], out: Path | None = None) -> Inputs:
     inputs.failed |= searched.failed
     results = _results_of_others(found.values(), searched.found)
     inputs.aside = searched.aside | results
-    inputs.files = [file for file in found.values() if file not in results]
+    inputs.files = [*(file for file in found.values() if file not in results), *remote]
     return inputs
+
+
+def _by_url(url: Url, out: Place | None) -> list[Url]:
+    """Return the sound files that a URL stands for, without those in the folder for the results.
+
+    Raises:
+        UrlError: there are none, or they cannot be listed.
+    """
+    found = listed(url)
+    if found == [url]:
+        return found
+    own = f"{str(out).rstrip('/')}/"
+    sounds = [file for file in found if file.suffix.lower() in EXTENSIONS and not str(file).startswith(own)]
+    if not sounds:
+        raise UrlError(f"{url}: no sound file there; expected a file, folder or pattern of {', '.join(EXTENSIONS)}")
+    return sounds
 
 
 class _Search:
@@ -64,8 +88,8 @@ class _Search:
 
     def __init__(self, out: Path | None) -> None:
         self._out = os.path.realpath(out) if out else None
-        self.failed: dict[Path, str] = {}
-        self.aside: dict[Path, str] = {}
+        self.failed: dict[Place, str] = {}
+        self.aside: dict[Place, str] = {}
         self.found: set[Path] = set()
 
     def folder(self, root: Path) -> Iterator[Path]:
@@ -120,12 +144,12 @@ class _Search:
         self.failed[Path(error.filename)] = f"cannot be searched: {error.strerror}"
 
 
-def _results_of_others(files: Iterable[Path], searched: set[Path]) -> dict[Path, str]:
+def _results_of_others(files: Iterable[Path], searched: set[Path]) -> dict[Place, str]:
     """Return the searched files that are marked as results of others among `files`: those of the same stem."""
     stems: dict[str, list[Path]] = defaultdict(list)
     for file in files:
         stems[file.stem].append(file)
-    results: dict[Path, str] = {}
+    results: dict[Place, str] = {}
     for group in stems.values():
         for file in group if len(group) > 1 else []:
             with suppress(OSError):

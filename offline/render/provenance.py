@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote_from_bytes
 
 from gramophone.models.parameters import Value
+from gramophone.offline.urls import Place, opened
 from gramophone.presets import Preset
 from gramophone.realtime.files.reader import open_regular
 from gramophone.realtime.live.replay import is_recording
@@ -44,54 +45,71 @@ class Provenance:
         return " and ".join(text for key, text in kinds if getattr(self, key) != getattr(wanted, key))
 
 
-def provenance(source: Path, preset: Preset, tail: str) -> Provenance:
+def provenance(source: Place, preset: Preset, tail: str) -> Provenance:
     """Return what a render of `source` is to be marked with.
 
     Raises:
-        OSError: the input cannot be read.
+        OSError, UrlError: the input cannot be read.
     """
+    return Provenance(version("gramophone"), settings_digest(preset, tail), digest_of(source), encoded_name(source))
+
+
+def settings_digest(preset: Preset, tail: str) -> str:
+    """Return a digest of a chain, its values and the files that these name, and of the tail."""
     stages = [(stage.name, stage.kind, _plain(stage.values)) for stage in preset.stages]
-    settings = json.dumps([stages, tail], sort_keys=True, default=str).encode("utf-8", "surrogatepass")
-    return Provenance(version("gramophone"), _digest(settings), digest_of(source), encoded_name(source))
+    return _digest(json.dumps([stages, tail], sort_keys=True, default=str).encode("utf-8", "surrogatepass"))
 
 
-def digest_of(source: Path) -> str:
+def digest_of(source: Place) -> str:
     """Return a digest of a file's bytes, or of all the files of a recording."""
-    files = sorted(path for path in source.iterdir() if path.is_file()) if is_recording(source) else [source]
+    files: list[Place] = [source]
+    if isinstance(source, Path) and is_recording(source):
+        files = sorted(path for path in source.iterdir() if path.is_file())
     total = hashlib.blake2b(digest_size=8)
-    for path in files:
-        with open_regular(path) as file:
+    for each in files:
+        with open_regular(each) if isinstance(each, Path) else opened(each) as file:
             while block := file.read(1 << 20):
                 total.update(block)
     return total.hexdigest()
 
 
-def encoded_name(path: Path) -> str:
+def encoded_name(path: Place) -> str:
     """Return a file's name in the letters of a URL."""
     return quote_from_bytes(os.fsencode(path.name), safe="")
 
 
-def read_provenance(path: Path) -> Provenance | None:
+def read_provenance(path: Place) -> Provenance | None:
     """Return what a result is marked with; None if gramophone did not make it.
 
     Raises:
-        OSError: it cannot be read.
+        OSError, UrlError: it cannot be read.
     """
-    with path.open("rb") as file:
+    with path.open("rb") if isinstance(path, Path) else opened(path) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         content = file.read(_HEAD_BYTES)
         file.seek(max(size - _END_BYTES, 0))
         found = _MARK.search(content) or _MARK.search(file.read())
-    return Provenance(*(part.decode("ascii", "replace") for part in found.groups())) if found else None
+    return _parsed(found) if found else None
+
+
+def parse_mark(text: str) -> Provenance | None:
+    """Return what a mark says; None if it is none."""
+    found = _MARK.search(text.encode("utf-8", "replace"))
+    return _parsed(found) if found else None
+
+
+def _parsed(found: re.Match[bytes]) -> Provenance:
+    return Provenance(*(part.decode("ascii", "replace") for part in found.groups()))
 
 
 def _plain(values: Mapping[str, Value]) -> dict[str, object]:
     """Return values for comparison: a file counts by what is in it, not by where it lies."""
-    return {key: _file_digest(value) if isinstance(value, str) and value else value for key, value in values.items()}
+    return {key: file_digest(value) if isinstance(value, str) and value else value for key, value in values.items()}
 
 
-def _file_digest(text: str) -> str:
+def file_digest(text: str) -> str:
+    """Return a digest of the file that a text names; the text itself if there is none."""
     try:
         known = Path(text).stat() if Path(text).is_file() else None
     except (OSError, ValueError):

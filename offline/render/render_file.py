@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,10 +52,12 @@ class RenderRequest:
 
 @dataclass(frozen=True)
 class Rendered:
-    """One file done: seconds of sound, and what is to be known about it."""
+    """One file done: seconds of sound, what is to be known about it, how it is marked, and the seconds that it took."""
 
     seconds: float
     remarks: tuple[str, ...] = ()
+    made: str = ""
+    took_s: float = 0.0
 
 
 def render_file(source: Path, target: Path, request: RenderRequest, tick: Tick) -> Rendered:
@@ -67,10 +70,15 @@ def render_file(source: Path, target: Path, request: RenderRequest, tick: Tick) 
         PresetError: the preset does not fit this file's format.
         RenderError: a stage was left out, or the file's rate is beyond what stages are made for; no output is left.
     """
+    began = time.monotonic()
     made = str(provenance(source, request.preset, request.tail))
-    if source.is_dir():
-        return _replay(source, target, made, tick)
+    done = (
+        _replay(source, target, made, tick) if source.is_dir() else _through_chain(source, target, request, made, tick)
+    )
+    return replace(done, made=made, took_s=time.monotonic() - began)
 
+
+def _through_chain(source: Path, target: Path, request: RenderRequest, made: str, tick: Tick) -> Rendered:
     from gramophone.realtime.engine import Engine
 
     with AudioReader(source) as reader:

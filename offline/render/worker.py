@@ -9,9 +9,10 @@ import sys
 import threading
 import time
 from multiprocessing.connection import Connection
-from pathlib import Path
 
-from gramophone.offline.render.render_file import Rendered, RenderRequest, render_file
+from gramophone.offline.render.attempt import attempt
+from gramophone.offline.render.render_file import Rendered, RenderRequest
+from gramophone.offline.urls import Place
 from gramophone.presets.atomic import remove_parts
 
 _PRELOADED = [
@@ -45,7 +46,7 @@ class RenderWorker:
         """Whether it can render another file."""
         return not self.connection.closed
 
-    def start(self, source: Path, target: Path) -> None:
+    def start(self, source: Place, target: Place) -> None:
         """Have it render a file."""
         try:
             self.connection.send((source, target))
@@ -102,12 +103,7 @@ def _render_all(connection: Connection, request: RenderRequest) -> None:
             source, target = connection.recv()
         except EOFError:
             return
-        try:
-            result: Rendered | str = render_file(source, target, request, progress.add)
-        except Exception as error:  # one bad file must not cost the others
-            result = str(error) or type(error).__name__
-            if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] != "gramophone":
-                result = f"{type(error).__name__}: {result}"
+        result = attempt(source, target, request, progress.add)
         progress.send()
         connection.send(result)
 

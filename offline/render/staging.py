@@ -1,0 +1,106 @@
+"""A hidden folder beside the results, from which each is moved into its place once and whole.
+
+Whatever a lost process leaves half done stays in there, and goes with it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from gramophone.offline.urls import Place, Url, listed, remove, rename
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_PREFIX = ".gramophone-"
+
+
+class Staging:
+    """Folders for results that are not in their places yet. For a `with` block, at whose end they are removed."""
+
+    def __init__(self) -> None:
+        self._name = f"{_PREFIX}{secrets.token_hex(4)}"
+        self._locks: dict[Path, BinaryIO] = {}
+        self._folders: dict[Place, Place] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for folder in self._folders.values():
+            if isinstance(folder, Path):
+                shutil.rmtree(folder, ignore_errors=True)
+            else:
+                remove(folder)
+        for lock in self._locks.values():
+            lock.close()
+
+    def staged(self, number: int, target: Place) -> Place:
+        """Return where to write result `number`, which `publish` moves to `target`.
+
+        Raises:
+            OSError: the folder cannot be made.
+        """
+        folder = self._folders.get(target.parent) or self._made(target.parent)
+        own = folder / str(number)
+        if isinstance(own, Path):
+            own.mkdir()
+        return own / target.name
+
+    def publish(self, staged: Place, target: Place) -> None:
+        """Move a result, and what was made beside it, into its place.
+
+        Raises:
+            OSError, UrlError: it cannot be moved.
+        """
+        if isinstance(staged, Path) and isinstance(target, Path):
+            for file in staged.parent.iterdir():
+                if not file.name.startswith("."):  # what an attempt left half done
+                    file.replace(target.parent / file.name)
+            shutil.rmtree(staged.parent, ignore_errors=True)
+            return
+        assert isinstance(staged, Url)
+        assert isinstance(target, Url)
+        for url in listed(staged.parent):
+            rename(url, target.parent / url.name)
+
+    def _made(self, parent: Place) -> Place:
+        """Make the folder, and remove those that runs which were killed have left."""
+        folder = parent / self._name
+        self._folders[parent] = folder
+        if isinstance(folder, Path):
+            assert isinstance(parent, Path)
+            new = parent / f".new{self._name}"
+            new.mkdir()
+            if lock := _locked(new):
+                self._locks[folder] = lock
+            new.rename(folder)  # locked when another run sees it first
+            for other in parent.glob(f"{_PREFIX}*"):
+                if other != folder and (lock := _locked(other)):
+                    shutil.rmtree(other, ignore_errors=True)
+                    lock.close()
+        return folder
+
+
+def _locked(folder: Path) -> BinaryIO | None:
+    """Return the open lock of a folder, which its run holds while it lives; None if another does, or it has none."""
+    if fcntl is None:
+        return None
+    try:
+        lock = (folder / ".lock").open("ab")
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return None
+    return lock
