@@ -110,15 +110,15 @@ class LogMelImage(nn.Module):
 
     def levels(self, sound: Tensor) -> Tensor:
         """Return the log power in nats of every band, `(B, bands, n)`."""
-        spectra = torch.stft(sound, _WINDOW, _HOP, window=self.window, center=False, return_complex=True)
-        found: Tensor = self.mel(spectra.transpose(1, 2)).transpose(1, 2)
+        spectra = torch.fft.rfft(sound.unfold(1, _WINDOW, _HOP) * self.window)
+        found: Tensor = self.mel(spectra).transpose(1, 2)
         return found
 
     def image(self, levels: Tensor) -> Tensor:
         """Return levels as an image."""
         below = (levels - levels.amax((1, 2), keepdim=True))[:, None]
-        # a soft floor, so that a descent finds its way out of silence
-        return 1 + torch.logaddexp(below, below.new_full((), -_RANGE)) / _RANGE
+        # a soft floor, the log of the sum with -80 dB, so that a descent finds its way out of silence
+        return F.softplus(below + _RANGE) / _RANGE
 
 
 class ResidualBlock(nn.Module):

@@ -237,7 +237,8 @@ class VoiceDecoder(Streaming):
         """
         octaves, voicing, loudness = prosody.chunk(PROSODY, 1)
         strong, noisy = envelopes[:, : self.shape.points], envelopes[:, self.shape.points :]
-        hz = MIDDLE_HZ * (octaves * _OCTAVE).exp() * (voicing > _VOICED)
+        # In double: the last digit of a pitch, which other libraries round otherwise, adds up in the phase.
+        hz = (MIDDLE_HZ * (octaves.double() * _OCTAVE).exp()).to(octaves) * (voicing > _VOICED)
         tone, harmonics = self.harmonics.step(self._strengths(strong, hz, voicing, colour), state[1:4], hz)
         breath, noise = self.noise.step(self._magnitudes(noisy, colour), state[4:])
         gain, kept = self._gain(loudness, state[0])

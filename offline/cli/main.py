@@ -15,6 +15,7 @@ from gramophone.offline.cli.bridge import bridge
 from gramophone.offline.cli.common import CommandGroup, DeviceOption, JsonOption, SetOption, demand_sound_file
 from gramophone.offline.cli.evaluate import evaluate
 from gramophone.offline.cli.layout import layout
+from gramophone.offline.cli.models import export, models
 from gramophone.offline.cli.render_play import play, render
 from gramophone.offline.cli.tag import tag
 from gramophone.offline.console import print_json, say, wrote
@@ -52,8 +53,10 @@ app.command()(render)
 app.command()(play)
 app.command()(tag)
 app.command()(layout)
+app.command()(export)
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(bridge, name="bridge")
+app.add_typer(models, name="models")
 app.add_typer(
     typer.Typer(cls=_TrainGroup),
     name="train",
@@ -305,29 +308,6 @@ def enrol(
         say(words)
     wrote(Path(kept.path))
     say(f"use it as --set voice.target={kept.name}")
-
-
-@app.command()
-def models(
-    name: Annotated[
-        str | None, typer.Argument(help="Show this model: one that comes with Gramophone, or a file.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write sounds and a picture of the effect of its latents.")
-    ] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Let this TorchScript file (.ts), which is a program, run from now on.")
-    ] = False,
-    json: JsonOption = False,
-) -> None:
-    """List the models that come with Gramophone, or show one with its data and scores."""
-    from gramophone.offline.commands.models import describe_model, describe_models, trust_model
-
-    if trust:
-        if not name or not name.endswith(".ts"):
-            raise typer.BadParameter("expected the path of a .ts file before it", param_hint="--trust")
-        trust_model(name)
-    describe_model(name, out, json=json) if name else describe_models(json=json)
 
 
 @app.command()

@@ -29,6 +29,8 @@ Block = NDArray[np.float32]
 
 Kind = Literal["auto", "eager", "onnx", "graph"]
 
+_ERRORS_ONLY = 3
+"""ONNX Runtime's level of logging; it warns of each state that has a default."""
 _TOLERANCE = 1e-4
 """Largest difference allowed between the export's output and the eager one's, of full scale or a higher peak."""
 
@@ -219,54 +221,24 @@ class GraphExecutor(Executor):
         return graph.replay
 
 
-class OnnxExecutor(Executor):
-    """ONNX Runtime on one CPU thread, on bound buffers; two sets of states alternate as input and output.
+class OnnxStep:
+    """An exported step (`onnx_export`) in ONNX Runtime, on one CPU thread and on bound buffers, with its state.
 
-    The exported model is stored in the folder `cache` (by default in the user's cache folder) once its output has been
-    compared with the module's.
+    `examples` are a block and the controls, of which only shapes and types count; `silence` is the initial state. Two
+    sets of states alternate as input and output.
 
     Raises:
-        ExecutorError: ONNX Runtime is missing, the module cannot be exported, or the export computes something else.
+        ExecutorError: ONNX Runtime is missing. What it cannot read raises errors of its own.
     """
 
-    def __init__(self, module: Streaming, examples: Sequence[NDArray[Any]], cache: Path | None = None) -> None:
+    def __init__(self, model: bytes, examples: Sequence[NDArray[Any]], silence: Sequence[NDArray[Any]]) -> None:
         self._runtime = _onnx_runtime()
-        super().__init__(module, examples)
-        with torch.inference_mode():
-            self._silence = [tensor.numpy() for tensor in module.initial_state(torch.tensor(examples[0]))]
+        self._silence = silence
         self._inputs = [np.array(example, order="C") for example in examples]
-        self._states = [[tensor.copy() for tensor in self._silence] for _ in range(2)]
-        path = (cache or cache_folder("onnx")) / f"{fingerprint(module, examples)}.onnx"
-        try:
-            self._load(path.read_bytes())
-        except Exception:  # no such file, or one that this runtime cannot read; its errors have no common class
-            self._export(module, examples, path)
-
-    def reset(self) -> None:
-        """Return to the initial state, silence."""
-        for state, silence in zip(self._states[0], self._silence, strict=True):
-            state[...] = silence
-        self._turns = cycle(self._bindings)
-
-    def _run(self, inputs: Sequence[NDArray[Any]]) -> Block:
-        for buffer, value in zip(self._inputs, inputs, strict=True):
-            buffer[...] = value
-        self._session.run_with_iobinding(next(self._turns))
-        return self._output.copy()
-
-    def _export(self, module: Streaming, examples: Sequence[NDArray[Any]], path: Path) -> None:
-        try:
-            model = export(module, examples)
-            self._load(model)
-        except Exception as error:
-            raise ExecutorError(str(error)) from error
-        self._compare(EagerExecutor(module, examples))
-        store(path, model)
-
-    def _load(self, model: bytes) -> None:
-        """Start a session and bind every buffer once: from the first states to the second, and back."""
+        self._states = [[state.copy() for state in silence] for _ in range(2)]
         options = self._runtime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = _ERRORS_ONLY
         # Decaying tails would otherwise become denormal numbers, at which the processor is a hundred times slower.
         options.add_session_config_entry("session.set_denormal_as_zero", "1")
         self._session = self._runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -275,11 +247,25 @@ class OnnxExecutor(Executor):
         self._bindings = [self._bind(first, second), self._bind(second, first)]
         self.reset()
 
+    def reset(self) -> None:
+        """Return to the initial state, silence."""
+        for state, silence in zip(self._states[0], self._silence, strict=True):
+            state[...] = silence
+        self._turns = cycle(self._bindings)
+
+    def __call__(self, inputs: Sequence[NDArray[Any]]) -> Block:
+        """Return the output of one step, in a new array."""
+        for buffer, value in zip(self._inputs, inputs, strict=True):
+            buffer[...] = value
+        self._session.run_with_iobinding(next(self._turns))
+        return self._output.copy()
+
     def _bind(self, old: list[NDArray[Any]], new: list[NDArray[Any]]) -> Any:
         binding = self._session.io_binding()
         sources = {f"in{i}": value for i, value in enumerate(self._inputs)}
         sources |= {f"old{i}": value for i, value in enumerate(old)}
-        for entry in self._session.get_inputs():  # inputs that the module does not use are missing
+        # Inputs that the module does not use are missing; those of a state may have a default.
+        for entry in (*self._session.get_inputs(), *self._session.get_overridable_initializers()):
             binding.bind_ortvalue_input(entry.name, self._shared(sources[entry.name]))
         binding.bind_ortvalue_output("out", self._shared(self._output))
         for i, value in enumerate(new):
@@ -290,14 +276,53 @@ class OnnxExecutor(Executor):
         """Return a value on the array's own memory; the caller keeps the array alive."""
         return self._runtime.OrtValue.ortvalue_from_numpy(array)
 
-    def _compare(self, reference: EagerExecutor) -> None:
+
+class OnnxExecutor(Executor):
+    """ONNX Runtime on one CPU thread.
+
+    The exported model is stored in the folder `cache` (by default in the user's cache folder) once its output has been
+    compared with the module's.
+
+    Raises:
+        ExecutorError: ONNX Runtime is missing, the module cannot be exported, or the export computes something else.
+    """
+
+    def __init__(self, module: Streaming, examples: Sequence[NDArray[Any]], cache: Path | None = None) -> None:
+        _onnx_runtime()
+        super().__init__(module, examples)
+        with torch.inference_mode():
+            silence = [tensor.numpy() for tensor in module.initial_state(torch.tensor(examples[0]))]
+        path = (cache or cache_folder("onnx")) / f"{fingerprint(module, examples)}.onnx"
+        try:
+            self._step = OnnxStep(path.read_bytes(), examples, silence)
+        except Exception:  # no such file, or one that this runtime cannot read; its errors have no common class
+            self._export(module, examples, silence, path)
+
+    def reset(self) -> None:
+        """Return to the initial state, silence."""
+        self._step.reset()
+
+    def _run(self, inputs: Sequence[NDArray[Any]]) -> Block:
+        return self._step(inputs)
+
+    def _export(
+        self, module: Streaming, examples: Sequence[NDArray[Any]], silence: Sequence[NDArray[Any]], path: Path
+    ) -> None:
+        try:
+            model = export(module, examples)
+            self._step = OnnxStep(model, examples, silence)
+        except Exception as error:
+            raise ExecutorError(str(error)) from error
+        self._compare(EagerExecutor(module, examples), examples)
+        store(path, model)
+
+    def _compare(self, reference: EagerExecutor, examples: Sequence[NDArray[Any]]) -> None:
         """Compare both on noise: a trace freezes as constants whatever the module computed in Python."""
         noise = np.random.default_rng(0)
-        controls = [value.copy() for value in self._inputs[1:]]
         for _ in range(3):
-            x = noise.uniform(-1, 1, self._inputs[0].shape).astype(np.float32)
-            truth = reference(x, *controls)
-            error = np.abs(self(x, *controls) - truth).max()
+            x = noise.uniform(-1, 1, examples[0].shape).astype(np.float32)
+            truth = reference(x, *examples[1:])
+            error = np.abs(self(x, *examples[1:]) - truth).max()
             if not error <= _TOLERANCE * max(1.0, np.abs(truth).max()):
                 raise ExecutorError(f"its ONNX export is off by {error:.2g}")
         self.reset()

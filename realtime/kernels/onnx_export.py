@@ -2,16 +2,22 @@
 
 The model's inputs are `in0` (the block), `in1`... (the controls) and `old0`... (the state); its outputs are `out` and
 `new0`... (the next state).
+
+The Fourier transform of real frames is exported as two matrix products, by cosines and by sines, whose results lie side
+by side on a last axis of two: what takes the real or the imaginary part of a spectrum finds it there. Complex numbers
+can be inside a step, but be neither its output nor its state.
 """
 
 from __future__ import annotations
 
 import hashlib
 import inspect
+import math
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,14 +27,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gramophone import models
-from gramophone.models.layers.streaming import Streaming
+from gramophone.models.layers.streaming import State, Streaming
 from gramophone.presets.atomic import atomic_write
 
 _OPSET = 17
 
 
 class ExportError(RuntimeError):
-    """A module cannot be exported to ONNX, or the exporter is missing; the message says which."""
+    """A model cannot be exported, or the file does not do what the model does; the message says which and why."""
 
 
 def export(module: Streaming, examples: Sequence[NDArray[Any]]) -> bytes:
@@ -45,8 +51,10 @@ def export(module: Streaming, examples: Sequence[NDArray[Any]]) -> bytes:
         file = Path(folder) / "step.onnx"
         state = module.initial_state(inputs[0])
         try:
+            _demand_real(module.step(inputs[0], state, *inputs[1:]))
+            _name_the_fourier_transform()
             torch.onnx.export(
-                _FlatStep(module, len(inputs)),
+                _FlatStep(module, len(inputs)).eval(),  # else all would be in training after it
                 (*inputs, *state),
                 file,
                 input_names=_numbered("in", inputs) + _numbered("old", state),
@@ -99,6 +107,46 @@ class _FlatStep(nn.Module):
         x, *controls = tensors[: self.inputs]
         y, state = self.module.step(x, tensors[self.inputs :], *controls)
         return (y, *state)
+
+
+def _demand_real(results: tuple[Tensor, State]) -> None:
+    """Check that a step returns real numbers only.
+
+    Raises:
+        ValueError: its output or its state is complex.
+    """
+    y, state = results
+    if any(tensor.is_complex() for tensor in (y, *state)):
+        raise ValueError("its output or its state is complex, which ONNX is not")
+
+
+def _name_the_fourier_transform() -> None:
+    """Tell torch's exporter what the transform of real frames, and the parts of spectra, are in ONNX."""
+    symbolics: dict[str, Callable[..., Any]] = {"fft_rfft": _rfft, "real": partial(_part, 0), "imag": partial(_part, 1)}
+    for name, symbolic in symbolics.items():
+        torch.onnx.register_custom_op_symbolic(f"aten::{name}", symbolic, _OPSET)  # type: ignore[attr-defined]
+
+
+def _rfft(graph: Any, frames: Any, size: Any, dim: Any, norm: Any) -> Any:
+    """Return `(..., N // 2 + 1, 2)` for frames `(..., N)`: the products with cosines and with sines."""
+    from torch.onnx import symbolic_helper
+
+    length = symbolic_helper._get_tensor_dim_size(frames, -1)
+    if length is None or not all(symbolic_helper._is_none(given) for given in (size, norm)):
+        raise ValueError("a Fourier transform of another length or norm than its frames'")
+    turns = torch.arange(length, dtype=torch.float64)[:, None] * torch.arange(length // 2 + 1) % length
+    radians = turns * (2 * math.pi / length)
+    last = graph.op("Constant", value_t=torch.tensor([-1]))
+    parts = [
+        graph.op("Unsqueeze", graph.op("MatMul", frames, graph.op("Constant", value_t=matrix.float())), last)
+        for matrix in (radians.cos(), -radians.sin())
+    ]
+    return graph.op("Concat", *parts, axis_i=-1)
+
+
+def _part(index: int, graph: Any, spectra: Any) -> Any:
+    """Return the real (0) or the imaginary (1) part of spectra as `_rfft` returns them."""
+    return graph.op("Gather", spectra, graph.op("Constant", value_t=torch.tensor(index)), axis_i=-1)
 
 
 def _numbered(name: str, tensors: Sequence[Tensor]) -> list[str]:

@@ -51,7 +51,7 @@ CASES = [
 
 
 def test_every_command_is_walked():
-    assert {("render",), ("tag",), ("models",), ("evaluate", "voice"), ("bridge", "install")} <= set(COMMANDS)
+    assert {("render",), ("tag",), ("models", "info"), ("evaluate", "voice"), ("bridge", "install")} <= set(COMMANDS)
     assert {("train", kind) for kind in KINDS} <= set(COMMANDS)
     assert len(CASES) > 60
 
