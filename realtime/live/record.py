@@ -5,6 +5,8 @@ at its start; `events.jsonl`, a line for everything that happened to the player,
 Nothing else decides what a player plays (`player.py`). Where no worker was there to play, `output.wav` is silent and
 an event `gap` says so; the dry sound that was played then is in `input.wav`.
 
+`Recording` writes in a process of its own, which finishes the files when the control process has gone, however it went.
+
 A file has one rate. Where a device goes away and comes back at another, the recording goes on in a segment, a folder in
 the folder (`take/take-segment-2`) that is a recording by itself.
 """
@@ -12,21 +14,25 @@ the folder (`take/take-segment-2`) that is a recording by itself.
 from __future__ import annotations
 
 import json
+import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from gramophone.presets import Preset, save
 from gramophone.presets.atomic import atomic_write
-from gramophone.realtime.files import AudioWriter
+from gramophone.realtime.files import AudioWriter, SoundFileError
 from gramophone.realtime.live.messages import Event
 from gramophone.realtime.live.shared_state import SharedState, Taken
 from gramophone.realtime.stage import Format
+from gramophone.realtime.system.process_handle import ChildProcess, Stop
+from gramophone.realtime.system.realtime_priority import belong_to_parent
 
 INPUT, OUTPUT, PRESET, EVENTS = "input.wav", "output.wav", "preset.toml", "events.jsonl"
 _LOOK_S = 0.02
@@ -38,26 +44,6 @@ class RecordError(RuntimeError):
     """A recording cannot be made or played again; the message names the folder and what is wrong."""
 
 
-class TakenFrom(Protocol):
-    """What a take is recorded from: a session."""
-
-    @property
-    def preset(self) -> Preset | None:
-        """The preset that plays."""
-
-    @property
-    def playing(self) -> bool:
-        """Whether anything does."""
-
-    @property
-    def format(self) -> Format:
-        """The rate and channels."""
-
-    @property
-    def shared(self) -> SharedState:
-        """The memory with the sound."""
-
-
 class Recorder:
     """Writes what a session plays into `folder`: events from the beginning, and sound while `writing`.
 
@@ -66,14 +52,15 @@ class Recorder:
     """
 
     def __init__(self, folder: Path, shared: SharedState) -> None:
-        if (folder / EVENTS).exists():
-            raise RecordError(f"{folder}: holds a recording already; choose another folder")
-        _make(folder)
+        _demand_free(folder)
         self._folder, self._shared = folder, shared
         self._events: list[Event] = []
         self._segments: list[_Segment] = []
         self._next: int | None = None
         self._ended = threading.Event()
+        self._error: SoundFileError | None = None
+        self.catches_up = True
+        """Whether the end waits for the last blocks; not where events of theirs may be missing."""
 
     @property
     def trouble(self) -> str:
@@ -112,6 +99,8 @@ class Recorder:
             finally:
                 self._ended.set()
                 thread.join()
+                if self._error:
+                    raise self._error
                 if not self._starts():
                     raise RecordError(f"{self._folder}: nothing was played, so nothing is recorded")
                 for segment in self._segments:
@@ -132,9 +121,13 @@ class Recorder:
 
     def _follow(self) -> None:
         """Write blocks as the worker finishes them."""
-        while not self._ended.wait(_LOOK_S):
-            self._catch_up()
-        self._catch_up()
+        try:
+            while not self._ended.wait(_LOOK_S):
+                self._catch_up()
+            if self.catches_up:
+                self._catch_up()
+        except SoundFileError as error:  # the disk is full
+            self._error = error
 
     def _catch_up(self) -> None:
         if self._next is None:
@@ -254,27 +247,112 @@ class _Segment:
         return 0
 
 
-@contextmanager
-def record_take(session: TakenFrom, show_news: Callable[[str], None], folder: Path) -> Iterator[None]:
-    """Record what a session plays into `folder` while the context lasts, from the next block on.
+@dataclass(frozen=True)
+class _Begin:
+    """To the recorder's process: write from now on, as `Recorder.writing`."""
 
-    Its chain plays already, so that sound and preset are kept and no events: a take is not replayed. `show_news` is
-    called with what it lacks, if anything.
+    form: Format
+    duration_s: float | None
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """From the recorder's process: the files are there; the folders of the segments, and what they lack."""
+
+    folders: list[Path]
+    trouble: str
+
+
+class Recording:
+    """A `Recorder` in a process of its own. If this process is killed, that one finishes the files.
+
+    What is not `replayable` is written without its events.
 
     Raises:
-        RecordError, SoundFileError: it cannot be recorded.
+        RecordError: the folder cannot be made, or holds a recording.
     """
-    preset = session.preset
-    if not session.playing or not preset:
-        raise RecordError("nothing plays")
-    recorder = Recorder(folder, session.shared)
-    recorder.take(Event(int(session.shared.status["done"]) + 1, "start", value=preset))
-    with recorder.writing(session.format):
-        yield
-    for each in recorder.folders:
-        (each / EVENTS).unlink()
-    if recorder.trouble:
-        show_news(recorder.trouble)
+
+    def __init__(self, folder: Path, shared: SharedState, *, replayable: bool = True) -> None:
+        _demand_free(folder)
+        self.trouble = ""
+        self.folders = [folder]
+        self._process = ChildProcess("gramophone recorder", run_recorder, folder, shared, replayable)
+
+    def take(self, event: Event) -> None:
+        """Note an event; the first start begins the recording."""
+        self._process.send(event)
+
+    def wait_until_ready(self) -> None:
+        """Return once the process can write.
+
+        Raises:
+            RecordError: it cannot be started.
+        """
+        self._answer()
+
+    @contextmanager
+    def writing(self, form: Format, duration_s: float | None = None) -> Iterator[None]:
+        """Write while the `with` block lasts, and the events at its end; raises as `Recorder.writing`."""
+        self._process.send(_Begin(form, duration_s))
+        try:
+            yield
+        finally:
+            self._process.send(Stop())
+            finished = self._answer()
+            assert isinstance(finished, _Finished)
+            self.folders, self.trouble = finished.folders, finished.trouble
+
+    def _answer(self) -> object:
+        try:
+            answer = self._process.connection.recv()
+        except (EOFError, OSError):
+            raise RecordError(f"{self.folders[0]}: the process that records has died") from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def run_recorder(folder: Path, shared: SharedState, replayable: bool, control: Connection) -> None:
+    """Record what is sent over `control`, until `Stop`, SIGTERM, or until nobody is there any more to send it."""
+    belong_to_parent(outlives=lambda: True)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: control.close())
+    finished: object = None
+    with suppress(OSError, EOFError):  # the control process has gone
+        try:
+            recorder = Recorder(folder, shared)
+            control.send(None)
+            _record(recorder, control)
+            for each in [] if replayable else recorder.folders:
+                (each / EVENTS).unlink()
+            finished = _Finished(recorder.folders, recorder.trouble)
+        except (RecordError, SoundFileError) as error:
+            finished = error
+        control.send(finished)
+
+
+def _record(recorder: Recorder, control: Connection) -> None:
+    with ExitStack() as writing:
+        while True:
+            try:
+                message = control.recv()
+            except (EOFError, OSError):
+                recorder.catches_up = False
+                return
+            match message:
+                case Event():
+                    recorder.take(message)
+                case _Begin(form, duration_s):
+                    writing.enter_context(recorder.writing(form, duration_s))
+                case Stop():
+                    return
+
+
+def _demand_free(folder: Path) -> None:
+    if (folder / EVENTS).exists():
+        raise RecordError(f"{folder}: holds a recording already; choose another folder")
+    _make(folder)
 
 
 def _make(folder: Path) -> None:

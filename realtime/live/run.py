@@ -17,7 +17,7 @@ from gramophone.presets import Preset
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.live.devices.backend import AudioError
 from gramophone.realtime.live.handover import TakenOver, end_orphans, new_files, take_over
-from gramophone.realtime.live.record import Recorder
+from gramophone.realtime.live.record import Recording
 from gramophone.realtime.live.session import Session
 from gramophone.realtime.live.session_settings import SessionSettings
 from gramophone.realtime.live.worker_process import StandbyWorker
@@ -81,7 +81,7 @@ def run_live(
         files = None if found else new_files()
         session = stack.enter_context(Session(live_run.settings, standby, files, found))
         recording, surfaces = stack.enter_context(ExitStack()), stack.enter_context(ExitStack())
-        recorder = Recorder(live_run.record, session.shared) if live_run.record else None
+        recorder = Recording(live_run.record, session.shared) if live_run.record else None
         session.on_event = recorder.take if recorder else session.on_event
         session.on_news = view.show_news
         preset = session.preset if found else find_preset()
@@ -94,6 +94,7 @@ def run_live(
             surfaces.enter_context(control)
         session.wait_until_open()
         if recorder:
+            recorder.wait_until_ready()
             recording.callback(_report_recording, recorder, view)
             recording.enter_context(recorder.writing(session.format, live_run.duration_s))
             recording.callback(session.end)  # so that the recorder gets the last events
@@ -124,7 +125,7 @@ def _take_over(live_run: LiveRun, view: ConsoleView) -> TakenOver | None:
     return found
 
 
-def _report_recording(recorder: Recorder, view: ConsoleView) -> None:
+def _report_recording(recorder: Recording, view: ConsoleView) -> None:
     """Show what a recording lacks, and of which segments it is."""
     if recorder.trouble:
         view.show_news(recorder.trouble)
@@ -137,8 +138,8 @@ class _Showing:
 
     def __init__(self, session: Session, controller: Controller, view: ConsoleView, stopped: threading.Event) -> None:
         self._session, self._controller, self._view, self._stopped = session, controller, view, stopped
-        self._began = time.monotonic()
-        self._show_at = self._began + view.interval_s
+        self._show_at = time.monotonic() + view.interval_s
+        self._began: float | None = None
 
     def until(self, reached: Callable[[], bool], end: float = math.inf) -> bool:
         """Go on until something is reached, at `end` by the clock for sure; return False when it was stopped before."""
@@ -148,10 +149,12 @@ class _Showing:
                 return False
             self._session.check()
             if self._session.playing:
+                self._began = self._began or time.monotonic()
                 self._session.remember(self._controller.preset)
             if (now := time.monotonic()) >= self._show_at:
                 self._show_at += self._view.interval_s
-                self._view.show({"time_s": round(now - self._began, 3), **self._session.report()}, self._controller)
+                time_s = round(now - self._began, 3) if self._began else 0.0
+                self._view.show({"time_s": time_s, **self._session.report()}, self._controller)
         return True
 
 

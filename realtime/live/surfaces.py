@@ -15,8 +15,7 @@ from gramophone.realtime.control.midi import MidiError, midi_controls
 from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.control.midi.tempo_sources import following
 from gramophone.realtime.control.preset_saver import PresetSaver
-from gramophone.realtime.live.capture import capture_input
-from gramophone.realtime.live.record import record_take
+from gramophone.realtime.live.capture import capture_input, record_take
 from gramophone.realtime.live.rig import SessionRig
 from gramophone.realtime.live.session import Session
 from gramophone.realtime.live.shared_state import BlockRing

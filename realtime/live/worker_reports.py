@@ -1,7 +1,7 @@
 """What the worker reports to the session.
 
-In answer to questions: what the stages that play hold beside their parameters, such as the program of a plug-in. Unasked:
-which stages are left out, and what is compiled.
+In answer to questions: what the stages that play hold beside their parameters, such as the program of a plug-in.
+Unasked: which stages are left out, and what is compiled.
 """
 
 from __future__ import annotations
@@ -61,9 +61,8 @@ class Announcements:
         """What is compiled, in words; empty where nothing is."""
         if self.compiling_s is None:
             return ""
-        heard = "what plays goes on" if self._plays else "you hear yourself dry"
         time_left = f"about {self.compiling_s} s left" if self.compiling_s else "a moment longer"
-        return f"compiling the voice for this machine, {heard}, {time_left}"
+        return f"compiling the voice for this machine, {self._heard}, {time_left}"
 
     def take_left_out(self, left_out: LeftOut) -> None:
         """Keep which stages are left out; say the first time that one fails, as the figures count the others."""
@@ -75,8 +74,14 @@ class Announcements:
     def take_compiling(self, compiling: Compiling, plays: bool) -> None:
         """Keep how long compiling takes, while a chain `plays` or none does; say when it begins and when it is done."""
         begins, self.compiling_s, self._plays = self.compiling_s is None, compiling.left_s, plays
-        if begins or compiling.left_s is None:
-            self._say(self.status or "the voice is on")
+        if compiling.left_s is None:
+            self._say("the voice is on")
+        elif begins:
+            self._say(f"compiling the voice for this machine takes about {compiling.left_s} s; {self._heard} meanwhile")
+
+    @property
+    def _heard(self) -> str:
+        return "what plays goes on" if self._plays else "you hear yourself dry"
 
     def forget(self) -> None:
         """Take note that the worker has died."""

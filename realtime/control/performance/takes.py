@@ -13,11 +13,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from gramophone.models.parameters import Value
-from gramophone.presets import Preset
+from gramophone.presets import Preset, PresetError, read
 from gramophone.presets.atomic import atomic_write
 from gramophone.presets.bin import Bin
 from gramophone.presets.clips import data_folder
@@ -31,7 +31,7 @@ from gramophone.realtime.control.performance.take_render import render_take
 from gramophone.realtime.files import AudioReader, SoundFileError
 from gramophone.realtime.system.child_call import ChildCallError, call_in_child
 
-INPUT, OUTPUT, FACTS, RENDER = "input.wav", "output.wav", "take.json", "render-"
+INPUT, OUTPUT, PRESET, FACTS, RENDER = "input.wav", "output.wav", "preset.toml", "take.json", "render-"
 _NAME = re.compile(r"\d{4}-\d\d-\d\d-\d{6}(-\d+)?")
 _SOUND = re.compile(r"(input|output|render-[a-z0-9][a-z0-9-]{0,63})\.wav")
 _LOOK_S = 0.5
@@ -165,11 +165,9 @@ class Takes:
 
     def _kept(self, folder: Path) -> Take:
         """Write down what is known of a take that is complete."""
-        try:
-            with AudioReader(folder / OUTPUT) as reader:
-                take = Take(folder.name, self._controller.name, round(reader.frames / reader.rate, 2), reader.rate)
-        except SoundFileError:
-            raise TakeError("nothing was played") from None
+        take = _of_files(folder, self._controller.name)
+        if not take:
+            raise TakeError("nothing was played")
         with atomic_write(folder / FACTS) as part:
             part.write_text(json.dumps(asdict(take)), "utf-8")
         return take
@@ -223,11 +221,25 @@ def _demanded(name: str) -> Take:
 
 
 def _read(folder: Path) -> Take | None:
+    take: Take | None
     try:
         facts = json.loads((folder / FACTS).read_text("utf-8"))
-        sounds = sorted(path.name for path in folder.glob("*.wav") if _SOUND.fullmatch(path.name))
-        return Take(folder.name, str(facts["preset"]), float(facts["seconds"]), int(facts["rate"]), tuple(sounds))
+        take = Take(folder.name, str(facts["preset"]), float(facts["seconds"]), int(facts["rate"]))
+    except FileNotFoundError:  # it was recorded when the control process was killed, or is being recorded
+        take = _of_files(folder)
     except (OSError, ValueError, KeyError, TypeError):
+        take = None
+    sounds = sorted(path.name for path in folder.glob("*.wav") if _SOUND.fullmatch(path.name))
+    return replace(take, sounds=tuple(sounds)) if take else None
+
+
+def _of_files(folder: Path, preset: str = "") -> Take | None:
+    """Return what the files of a take say of it; None where they are not complete. Without `preset` its own name."""
+    try:
+        with AudioReader(folder / OUTPUT) as reader:
+            seconds = round(reader.frames / reader.rate, 2)
+            return Take(folder.name, preset or read(folder / PRESET).title, seconds, reader.rate)
+    except (SoundFileError, PresetError):
         return None
 
 

@@ -140,6 +140,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="gr") as short, ExitStack() as stack:
         monkeypatch.setenv("XDG_RUNTIME_DIR", short)
         monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
         stack.callback(stop, start_server(SERVER, real_time=True))
         yield Path(short) / "gramophone"
 
@@ -228,6 +229,52 @@ def test_a_recording_of_what_was_taken_over_can_be_replayed(place: Path, tmp_pat
     output = read(tmp_path / "take" / OUTPUT)[0]
     assert output.shape[1] > 24_000
     np.testing.assert_array_equal(np.concatenate(list(replayed(tmp_path / "take")), axis=1), output)
+
+
+def test_a_recording_in_progress_is_whole_when_the_controller_is_killed(place: Path, tmp_path: Path) -> None:
+    """Nobody takes over: the process that records finishes the files, and what is in them can be replayed."""
+    from gramophone.realtime.files import read
+    from gramophone.realtime.live.record import EVENTS, INPUT, OUTPUT
+    from gramophone.realtime.live.replay import replayed
+
+    take = tmp_path / "take"
+    first = Play(tmp_path, "--record", str(take))
+    since = first.wait()
+    with peer_of(OSC_PORT) as peer:
+        peer.send(encode("/gramophone/level/gain", (-12.0,)))
+    next(report for report in first.reports if report["time_s"] > since["time_s"] + 1)
+    assert not (take / OUTPUT).exists()
+    first.kill()
+    until((take / OUTPUT).exists)
+    until((take / INPUT).exists)
+    output, rate = read(take / OUTPUT)
+    assert output.shape[1] > rate
+    np.testing.assert_array_equal(np.concatenate(list(replayed(take)), axis=1), output)
+    assert '"level.gain", "value": -12.0' in (take / EVENTS).read_text()
+    assert not list(take.glob(".*"))
+    second = Play(tmp_path, "--attach")
+    second.wait()
+    second.end()
+
+
+def test_a_take_in_progress_is_listed_after_the_controller_was_killed(place: Path, tmp_path: Path) -> None:
+    first = Play(tmp_path)
+    first.wait()
+    takes = tmp_path / "data" / "gramophone" / "takes"
+    with peer_of(OSC_PORT) as peer:
+        peer.send(encode("/gramophone/record", (True,)))
+        since = first.wait()["time_s"]
+        until(lambda: list(takes.glob("*/.*.part")))
+        next(report for report in first.reports if report["time_s"] > since + 1)
+    first.kill()
+    until(lambda: list(takes.glob("*/output.wav")) and list(takes.glob("*/input.wav")))
+    second = Play(tmp_path, "--attach")
+    second.wait()
+    listed = httpx.get(f"http://127.0.0.1:{HTTP_PORT}/gramophone/takes/remove?RANGE", trust_env=False).json()
+    name = next(takes.iterdir()).name
+    assert listed["RANGE"][0]["VALS"] == [name]
+    assert sorted(path.name for path in (takes / name).iterdir()) == ["input.wav", "output.wav", "preset.toml"]
+    second.end()
 
 
 @pytest.mark.parametrize("way", ["signal", "another", "late"])

@@ -16,7 +16,8 @@ from gramophone.realtime.control.oscquery.uploads import take_routes
 from gramophone.realtime.control.performance.takes import TakeError, Takes, sound_of, take_bin, takes, takes_folder
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.files import AudioWriter, read
-from gramophone.realtime.live.record import RecordError, record_take
+from gramophone.realtime.live.capture import record_take
+from gramophone.realtime.live.record import RecordError
 from gramophone.realtime.live.shared_state import SharedState
 from gramophone.realtime.osc.arguments import RefusedError
 from gramophone.realtime.parameter_table import complete
