@@ -42,6 +42,11 @@ name = "level"
 kind = "gain"
 gain = -6.0
 
+[[midi]]
+knob = "level.gain"
+control = "cc"
+number = 21
+
 [[macros]]
 name = "Loud"
 targets = [{ parameter = "level.gain", low = -24.0, high = 0.0 }]
@@ -66,6 +71,16 @@ np.save(sys.argv[2], np.array(played))
 print(len(missed))
 """
 """Plays noise into gramophone, and keeps what comes out."""
+
+
+BOX = """
+import mido, sys
+with mido.Backend("mido.backends.rtmidi/UNIX_JACK").open_output("knobs", virtual=True, client_name="box") as port:
+    print("there", flush=True)
+    for line in sys.stdin:
+        port.send(mido.Message("control_change", control=21, value=int(line)))
+"""
+"""A MIDI controller with one knob, which is turned by a line with its position."""
 
 
 def until(reached: Callable[[], object]) -> None:
@@ -98,16 +113,8 @@ class Play:
         preset.write_text(PRESET)
         code.write_text(IMPATIENT)
         command = [sys.executable, "-m", "gramophone.offline", "play", "--audio", f"jack:{SERVER}", "--json", *options]
-        surfaces = [
-            "--osc-port",
-            str(OSC_PORT),
-            "--http-port",
-            str(HTTP_PORT),
-            "--midi",
-            "none",
-            "--preset",
-            str(preset),
-        ]
+        surfaces = ["--osc-port", str(OSC_PORT), "--http-port", str(HTTP_PORT), "--preset", str(preset)]
+        surfaces += [] if "--midi" in options else ["--midi", "none"]
         self.process = subprocess.Popen(
             [sys.executable, str(code), SERVER, str(preset)] if "impatient" in options else [*command, *surfaces],
             env={**os.environ, "JACK_DEFAULT_SERVER": SERVER, "OMP_NUM_THREADS": "1"},
@@ -115,11 +122,14 @@ class Play:
             stderr=subprocess.PIPE,
             text=True,
         )
-        self.reports = map(json.loads, self.process.stdout or ())
+        self.reports = map(json.loads, iter(self.process.stdout.readline, "") if self.process.stdout else ())
 
     def wait(self) -> dict[str, object]:
         """Return the first report of a sound that plays."""
-        return next(report for report in self.reports if report["playing"] and report["rate"])
+        for report in self.reports:
+            if report["playing"] and report["rate"]:
+                return report
+        raise AssertionError(self.process.communicate()[1])
 
     def kill(self) -> None:
         """Kill the control process, and no other."""
@@ -212,6 +222,43 @@ def test_no_block_is_lost_when_the_controller_is_killed_and_another_has_all_valu
     # one fades to the dry sound, and the next back.
     late_ones = report["underruns"] - late_before
     assert settled.sum() <= 3 * late_ones + 4 * missed + len(settled) // 100
+
+
+def test_a_midi_controller_turns_the_knobs_of_what_was_taken_over(place: Path, tmp_path: Path) -> None:
+    pytest.importorskip("rtmidi", reason="needs python-rtmidi: pip install python-rtmidi")
+    with ExitStack() as stack:
+        box = stack.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-c", BOX],
+                env={**os.environ, "JACK_DEFAULT_SERVER": SERVER},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+        stack.callback(box.kill)
+        assert box.stdin
+        assert box.stdout
+        assert box.stdout.readline() == "there\n"
+        play = Play(tmp_path, "--midi", "box")
+        for position, is_killed in ((127, False), (0, True), (127, True)):
+            play.wait()
+            if is_killed:
+                play.kill()
+                until(lambda: len(ids(place)) == 2)
+                play = Play(tmp_path, "--attach", "--midi", "box")
+                play.wait()
+
+            def is_turned(position: int = position) -> bool:
+                """Turn the knob, which the controller may have connected to by now, and ask for the parameter."""
+                print(position, file=box.stdin, flush=True)
+                peer.send(encode("/gramophone/n/level/gain"))
+                return bool(peer.receive().arguments == (position / 127,))
+
+            with peer_of(OSC_PORT) as peer:
+                until(is_turned)
+        until(lambda: kept(place).stage("level").values["gain"] == 30.0)
+        play.end()
 
 
 def test_a_recording_of_what_was_taken_over_can_be_replayed(place: Path, tmp_path: Path) -> None:
