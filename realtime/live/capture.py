@@ -13,7 +13,7 @@ import numpy as np
 from gramophone.presets import Preset
 from gramophone.presets.clips import ClipError
 from gramophone.realtime.live.messages import Event
-from gramophone.realtime.live.record import RecordError, Recording
+from gramophone.realtime.live.record import RecordError, RecordingProcess
 from gramophone.realtime.live.shared_state import SharedState
 from gramophone.realtime.stage import Audio, Format
 
@@ -88,7 +88,7 @@ def record_take(session: TakenFrom, show_news: Callable[[str], None], folder: Pa
         raise RecordError("nothing plays")
     status, inputs = session.shared.status, session.shared.inputs
     first = int(status["done"]) + 1
-    recording = Recording(folder, session.shared, replayable=False)
+    recording = RecordingProcess(folder, session.shared, replayable=False)
     recording.wait_until_ready()
     # In short blocks the rings may not reach back to where it began.
     recording.take(Event(max(first, inputs.newest - inputs.slots // 2), "start", value=preset))

@@ -5,7 +5,8 @@ at its start; `events.jsonl`, a line for everything that happened to the player,
 Nothing else decides what a player plays (`player.py`). Where no worker was there to play, `output.wav` is silent and
 an event `gap` says so; the dry sound that was played then is in `input.wav`.
 
-`Recording` writes in a process of its own, which finishes the files when the control process has gone, however it went.
+`RecordingProcess` writes in a process of its own, which finishes the files when the control process has gone, however
+it went.
 
 A file has one rate. Where a device goes away and comes back at another, the recording goes on in a segment, a folder in
 the folder (`take/take-segment-2`) that is a recording by itself.
@@ -263,7 +264,7 @@ class _Finished:
     trouble: str
 
 
-class Recording:
+class RecordingProcess:
     """A `Recorder` in a process of its own. If this process is killed, that one finishes the files.
 
     What is not `replayable` is written without its events.
@@ -313,7 +314,7 @@ class Recording:
 
 
 def run_recorder(folder: Path, shared: SharedState, replayable: bool, control: Connection) -> None:
-    """Record what is sent over `control`, until `Stop`, SIGTERM, or until nobody is there any more to send it."""
+    """Record what is sent over `control`, until `Stop`, SIGTERM, or until no one is there any more to send it."""
     belong_to_parent(outlives=lambda: True)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)

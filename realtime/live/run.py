@@ -17,7 +17,7 @@ from gramophone.presets import Preset
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.live.devices.backend import AudioError
 from gramophone.realtime.live.handover import TakenOver, end_orphans, new_files, take_over
-from gramophone.realtime.live.record import Recording
+from gramophone.realtime.live.record import RecordingProcess
 from gramophone.realtime.live.session import Session
 from gramophone.realtime.live.session_settings import SessionSettings
 from gramophone.realtime.live.worker_process import StandbyWorker
@@ -81,7 +81,7 @@ def run_live(
         files = None if found else new_files()
         session = stack.enter_context(Session(live_run.settings, standby, files, found))
         recording, surfaces = stack.enter_context(ExitStack()), stack.enter_context(ExitStack())
-        recorder = Recording(live_run.record, session.shared) if live_run.record else None
+        recorder = RecordingProcess(live_run.record, session.shared) if live_run.record else None
         session.on_event = recorder.take if recorder else session.on_event
         session.on_news = view.show_news
         preset = session.preset if found else find_preset()
@@ -125,7 +125,7 @@ def _take_over(live_run: LiveRun, view: ConsoleView) -> TakenOver | None:
     return found
 
 
-def _report_recording(recorder: Recording, view: ConsoleView) -> None:
+def _report_recording(recorder: RecordingProcess, view: ConsoleView) -> None:
     """Show what a recording lacks, and of which segments it is."""
     if recorder.trouble:
         view.show_news(recorder.trouble)

