@@ -1,6 +1,6 @@
 """The user's own clips while it plays: uploaded, recorded from the input, cut, named, learned by a stage, removed.
 
-What takes time happens in threads of its own; how it goes is `status`, a sentence, and `share`, how much of it is done.
+What takes time happens in threads of its own; how it goes is shown by `progress`.
 """
 
 from __future__ import annotations
@@ -32,11 +32,10 @@ from gramophone.presets.clips import (
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.osc.address_space import ROOT, AddressSpace
 from gramophone.realtime.control.osc.method import OscMethod
-from gramophone.realtime.control.osc.parameter_methods import ReadOnlyMethod
 from gramophone.realtime.control.performance.actions import clip_addresses
 from gramophone.realtime.control.performance.bin_methods import WatchedBin
 from gramophone.realtime.control.performance.clip_import import import_clip
-from gramophone.realtime.control.performance.commands import CommandMethod
+from gramophone.realtime.control.performance.commands import CommandMethod, ProgressMethod
 from gramophone.realtime.files import AudioWriter, SoundFileError
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.system.child_call import ChildCallError, call_in_child
@@ -44,7 +43,6 @@ from gramophone.realtime.system.child_call import ChildCallError, call_in_child
 LONGEST_RECORDING_S = 60.0
 _USUAL_RECORDING_S = 20.0
 _IMPORT_S = 60.0
-NO_SHARE = -1.0
 
 Capture = Callable[[float, threading.Event, Callable[[float], None]], tuple[Audio, int]]
 """Returns the input of so many seconds, or until the event is set, with its rate; calls back with the seconds done."""
@@ -57,7 +55,7 @@ class OwnClips:
     """
 
     def __init__(self, controller: Controller, space: AddressSpace, capture: Capture | None = None) -> None:
-        self.status, self.share = "", NO_SHARE
+        self.progress = ProgressMethod(f"{ROOT}/sounds/status", "clips", space)
         self._controller, self._space, self._capture = controller, space, capture
         self._work = ThreadPoolExecutor(2, "clips")
         self._work.submit(lambda: None)  # so that its threads are not those of a caller with real-time priority
@@ -103,7 +101,7 @@ class OwnClips:
         if self._stopped:
             raise ClipError("a clip is being recorded already")
         self._stopped = threading.Event()
-        self._show(f"recording {name}", 0.0)
+        self.progress.show(f"recording {name}", 0.0)
         self._work.submit(self._record, name, seconds, self._stopped)
 
     def stop(self) -> None:
@@ -128,7 +126,7 @@ class OwnClips:
         Raises:
             ClipError: there is no such clip, or no name can be made of `wanted`.
         """
-        self._say(f"{name} is called {rename_clip(name, wanted).name}")
+        self.progress.end(f"{name} is called {rename_clip(name, wanted).name}")
 
     def remove(self, name: str) -> None:
         """Move a clip to the bin.
@@ -138,12 +136,12 @@ class OwnClips:
         """
         remove_clip(name)
         self._bin.tidy()
-        self._say(f"{name} is in the bin")
+        self.progress.end(f"{name} is in the bin")
 
     def learned(self, stage: str) -> None:
         """Take note that a stage has begun to play what it has made of its clips."""
         if name := self._learning.pop(stage, ""):
-            self._show(f"{stage} plays {name}", 1.0)
+            self.progress.show(f"{stage} plays {name}", 1.0)
 
     def remarked(self, text: str) -> bool:
         """Take note of a sentence of a stage; return whether it is about a clip that is being learned."""
@@ -152,7 +150,7 @@ class OwnClips:
             file = clip.file.name if clip else name
             if file in text:
                 remark = text[text.index(file) + len(file) :].lstrip(": ")
-                self._say(f"{stage}: {name}: {remark}")
+                self.progress.end(f"{stage}: {name}: {remark}")
                 return True
         return False
 
@@ -165,9 +163,7 @@ class OwnClips:
     def _methods(self) -> Iterator[OscMethod]:
         """Yield the OSC methods below `/gramophone/sounds`."""
         root = f"{ROOT}/sounds"
-        yield ReadOnlyMethod(
-            f"{root}/status", "sf", "what is done with clips now, and how much of it", lambda: (self.status, self.share)
-        )
+        yield self.progress
         yield CommandMethod(
             f"{root}/record", "sf", "record the input as a clip: name, and seconds (20)", self.record, least=0
         )
@@ -187,29 +183,29 @@ class OwnClips:
 
     def _add(self, part: Path, name: str, start_s: float, end_s: float | None) -> OwnClip:
         try:
-            self._show(f"reading {name}")
+            self.progress.show(f"reading {name}")
             clip = keep_clip(call_in_child(import_clip, part, clip_name(name), start_s, end_s, timeout_s=_IMPORT_S))
         except (ValueError, ChildCallError) as error:
-            self._say(f"{name}: {error}")
+            self.progress.end(f"{name}: {error}")
             raise ClipError(str(error)) from None
         finally:
             with suppress(OSError):
                 part.unlink()
-        self._say(f"{clip.name}: {clip.seconds:.1f} s" + "".join(f"; {warning}" for warning in clip.warnings))
+        self.progress.end(f"{clip.name}: {clip.seconds:.1f} s" + "".join(f"; {warning}" for warning in clip.warnings))
         return clip
 
     def _record(self, name: str, seconds: float, stopped: threading.Event) -> None:
         assert self._capture
         try:
             sound, rate = self._capture(
-                seconds, stopped, lambda done: self._show(f"recording {name}", min(done / seconds, 1.0))
+                seconds, stopped, lambda done: self.progress.show(f"recording {name}", min(done / seconds, 1.0))
             )
             clips_folder().mkdir(parents=True, exist_ok=True)
             part = clips_folder() / f".{token_hex(4)}.wav"
             with AudioWriter(part, rate, len(sound)) as out:
                 out.write(sound)
         except (ValueError, OSError, SoundFileError) as error:
-            self._say(f"{name} is not recorded: {error}")
+            self.progress.end(f"{name} is not recorded: {error}")
             return
         finally:
             self._stopped = None
@@ -218,14 +214,14 @@ class OwnClips:
 
     def _trim(self, clip: OwnClip, start_s: float, end_s: float) -> None:
         try:
-            self._show(f"cutting {clip.name}")
+            self.progress.show(f"cutting {clip.name}")
             cut = call_in_child(import_clip, clip.file, clip.name, start_s, end_s, timeout_s=_IMPORT_S)
             if cut.key != clip.key:
                 self._replace(clip, cut)
         except (ValueError, ChildCallError) as error:
-            self._say(f"{clip.name}: {error}")
+            self.progress.end(f"{clip.name}: {error}")
             return
-        self._say(f"{clip.name}: {cut.seconds:.1f} s" + "".join(f"; {warning}" for warning in cut.warnings))
+        self.progress.end(f"{clip.name}: {cut.seconds:.1f} s" + "".join(f"; {warning}" for warning in cut.warnings))
 
     def _replace(self, clip: OwnClip, cut: OwnClip) -> None:
         """Put a clip in the place of another, in what plays too."""
@@ -243,14 +239,4 @@ class OwnClips:
         if isinstance(value, str) and value and address in clip_addresses(self._controller.parameters):
             stage = address.partition(".")[0]
             self._learning[stage] = shown_name(value)
-            self._show(f"{stage} is learning {self._learning[stage]}")
-
-    def _show(self, status: str, share: float = NO_SHARE) -> None:
-        self.status, self.share = status, share
-        self._space.changed()
-
-    def _say(self, status: str) -> None:
-        """Show how something has ended, after which there may be other clips than before."""
-        self._space.choices_changed()
-        self._show(status, 1.0)
-        self._space.notices.publish(status)
+            self.progress.show(f"{stage} is learning {self._learning[stage]}")

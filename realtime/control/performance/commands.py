@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gramophone.realtime.control.osc.address_space import AddressSpace
 from gramophone.realtime.control.osc.method import OscMethod, Ranges
+from gramophone.realtime.control.osc.parameter_methods import ReadOnlyMethod
 from gramophone.realtime.osc import arguments
 from gramophone.realtime.osc.arguments import RefusedError
 from gramophone.realtime.osc.packet import Message
 
+NO_SHARE = -1.0
 _READERS: dict[str, Callable[[Message], Any]] = {
     "s": arguments.text,
     "f": arguments.number,
@@ -100,3 +103,24 @@ class TextMethod(OscMethod):
     def read(self) -> tuple[str, ...]:
         """Return what is chosen."""
         return (self._now(),)
+
+
+class ProgressMethod(ReadOnlyMethod):
+    """What is done with things of a kind now, in words, and how much of it: 0 to 1, -1 where that is not known."""
+
+    def __init__(self, path: str, things: str, space: AddressSpace) -> None:
+        super().__init__(
+            path, "sf", f"what is done with {things} now, and how much of it", lambda: (self.status, self.share)
+        )
+        self.status, self.share, self._space = "", NO_SHARE, space
+
+    def show(self, status: str, share: float = NO_SHARE) -> None:
+        """Show what is done."""
+        self.status, self.share = status, share
+        self._space.changed()
+
+    def end(self, status: str) -> None:
+        """Show how something has ended, after which there may be other things than before, and publish it as news."""
+        self._space.choices_changed()
+        self.show(status, 1.0)
+        self._space.notices.publish(status)

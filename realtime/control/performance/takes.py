@@ -24,9 +24,8 @@ from gramophone.presets.clips import data_folder
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.osc.address_space import ROOT, AddressSpace
 from gramophone.realtime.control.osc.method import OscMethod
-from gramophone.realtime.control.osc.parameter_methods import ReadOnlyMethod
 from gramophone.realtime.control.performance.bin_methods import WatchedBin
-from gramophone.realtime.control.performance.commands import CommandMethod
+from gramophone.realtime.control.performance.commands import CommandMethod, ProgressMethod
 from gramophone.realtime.control.performance.take_render import render_take
 from gramophone.realtime.files import AudioReader, SoundFileError
 from gramophone.realtime.system.child_call import ChildCallError, call_in_child
@@ -37,7 +36,6 @@ _SOUND = re.compile(r"(input|output|render-[a-z0-9][a-z0-9-]{0,63})\.wav")
 _LOOK_S = 0.5
 _SILENT_S = 300.0
 """So long a render may show no progress: a preset may have to compile first."""
-NO_SHARE = -1.0
 
 StartRecording = Callable[[Path], AbstractContextManager[None]]
 """Records what is played into a folder while its context lasts."""
@@ -87,7 +85,7 @@ class Takes:
     """
 
     def __init__(self, controller: Controller, space: AddressSpace, start: StartRecording) -> None:
-        self.status, self.share = "", NO_SHARE
+        self.progress = ProgressMethod(f"{ROOT}/takes/status", "takes", space)
         self._controller, self._space, self._start = controller, space, start
         self._lock, self._rendering = threading.Lock(), threading.Lock()
         self._stopped: threading.Event | None = None
@@ -109,7 +107,7 @@ class Takes:
         except OSError as error:
             raise TakeError(f"take {name}: cannot be moved to the bin: {error.strerror}") from None
         self._bin.tidy()
-        self._say(f"{name} is in the bin")
+        self.progress.end(f"{name} is in the bin")
 
     def render(self, name: str, preset: str) -> None:
         """Render the input of a take with a preset of the library, in a process behind everything that plays.
@@ -130,9 +128,7 @@ class Takes:
 
     def _methods(self) -> Iterator[OscMethod]:
         root = f"{ROOT}/takes"
-        yield ReadOnlyMethod(
-            f"{root}/status", "sf", "what is done with takes now, and how much of it", lambda: (self.status, self.share)
-        )
+        yield self.progress
         yield CommandMethod(f"{root}/remove", "s", "move a take to the bin", self.remove, choices=_names)
         yield CommandMethod(
             f"{root}/render", "ss", "render a take with another preset: take, preset", self.render, choices=_names
@@ -152,13 +148,13 @@ class Takes:
             folder = _new_folder()
             began = time.monotonic()
             with self._start(folder):
-                self._show("recording")
+                self.progress.show("recording")
                 while not stopped.wait(_LOOK_S):
-                    self._show(f"recording {_clock(time.monotonic() - began)}")
+                    self.progress.show(f"recording {_clock(time.monotonic() - began)}")
             take = self._kept(folder)
-            self._say(f"recorded {take.name}, {_clock(take.seconds)}")
+            self.progress.end(f"recorded {take.name}, {_clock(take.seconds)}")
         except (OSError, ValueError, RuntimeError) as error:
-            self._say(f"not recorded: {str(error).replace(str(takes_folder()), 'takes')}")
+            self.progress.end(f"not recorded: {str(error).replace(str(takes_folder()), 'takes')}")
         finally:
             self._stopped = None
             self._controller.show("record", False)
@@ -176,7 +172,7 @@ class Takes:
         what = f"{take.name} with {preset.name}"
         source, target = (takes_folder() / take.name / file for file in (INPUT, f"{RENDER}{preset.name}.wav"))
         with self._rendering:
-            self._show(f"rendering {what}", 0.0)
+            self.progress.show(f"rendering {what}", 0.0)
             try:
                 call_in_child(
                     render_take,
@@ -185,27 +181,17 @@ class Takes:
                     preset,
                     timeout_s=_SILENT_S,
                     most_bytes=None,
-                    progress=lambda share: self._show(f"rendering {what}", share),
+                    progress=lambda share: self.progress.show(f"rendering {what}", share),
                 )
             except (ValueError, ChildCallError) as error:
-                self._say(f"{what}: {str(error).replace(str(takes_folder()), 'takes')}")
+                self.progress.end(f"{what}: {str(error).replace(str(takes_folder()), 'takes')}")
             else:
-                self._say(f"rendered {what}")
+                self.progress.end(f"rendered {what}")
 
     def _spawn(self, work: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=work, name="takes", daemon=True)
         thread.start()
         return thread
-
-    def _show(self, status: str, share: float = NO_SHARE) -> None:
-        self.status, self.share = status, share
-        self._space.changed()
-
-    def _say(self, status: str) -> None:
-        """Show how something has ended, after which there may be other takes than before."""
-        self._space.choices_changed()
-        self._show(status, 1.0)
-        self._space.notices.publish(status)
 
 
 def _names() -> list[str]:

@@ -85,9 +85,9 @@ def test_an_uploaded_clip_is_that_sound_and_is_called_by_name_everywhere(sounds,
     assert "ann-s-voice" in node["RANGE"][0]["VALS"]
     sounds.controller.set("style.clip", sounds.space.library.clip("ann-s-voice"))
     assert node_at(sounds.space, "/gramophone/style/clip")["VALUE"] == ["ann-s-voice"]
-    assert sounds.clips.status == "style is learning ann-s-voice"
+    assert sounds.clips.progress.status == "style is learning ann-s-voice"
     sounds.clips.learned("style")
-    assert sounds.clips.status == "style plays ann-s-voice"
+    assert sounds.clips.progress.status == "style plays ann-s-voice"
     by_set = overridden(complete(load("hall")), ["style.clip=ann-s-voice"])
     assert complete(by_set).stage("style").values["clip"] == str(own_clips()["ann-s-voice"].file)
 
@@ -206,7 +206,7 @@ def test_a_remark_of_a_stage_is_passed_on_with_the_name_of_the_clip(sounds, web,
     sounds.controller.set("style.clip", str(file))
     assert not sounds.clips.remarked("style: something else")
     assert sounds.clips.remarked(f"style: clip: {file}: no sound in it; it stays as it was")
-    assert sounds.clips.status == "style: ann: no sound in it; it stays as it was"
+    assert sounds.clips.progress.status == "style: ann: no sound in it; it stays as it was"
 
 
 def test_the_input_is_recorded_as_it_came_until_it_is_stopped():

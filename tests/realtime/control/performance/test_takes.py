@@ -65,10 +65,10 @@ def recorded(session):
     recorder = Takes(setup.controller, setup.space, partial(record_take, session, print))
     session.play(10)
     setup.controller.set("record", True)
-    until(lambda: recorder.status.startswith("recording"))
+    until(lambda: recorder.progress.status.startswith("recording"))
     played = np.concatenate([session.play(100) for _ in range(4)], axis=1)
     setup.controller.set("record", False)
-    until(lambda: recorder.status.startswith("recorded"))
+    until(lambda: recorder.progress.status.startswith("recorded"))
     yield setup, recorder, played
     recorder.close()
 
@@ -94,7 +94,7 @@ def test_a_take_is_rendered_with_another_preset_as_the_engine_does(recorded, ses
     with pytest.raises(RefusedError):
         recorder.render(take.name, "no-such-preset")
     recorder.render(take.name, "snapshot-1")
-    until(lambda: recorder.status.startswith("rendered"), 60)
+    until(lambda: recorder.progress.status.startswith("rendered"), 60)
     (again,) = takes()
     assert again.sounds == ("input.wav", "output.wav", "render-other.wav")
     engine = Engine(other, RATE, 2, "cpu")
@@ -150,9 +150,9 @@ def test_where_nothing_plays_or_the_disk_fails_the_switch_goes_off_and_says_why(
     recorder = Takes(setup.controller, setup.space, fails)
     for _ in range(2):
         setup.controller.set("record", True)
-        until(lambda: "no space left" in recorder.status and setup.controller.get("record") is False)
-        assert str(takes_folder()) not in recorder.status
-        recorder.status = ""
+        until(lambda: "no space left" in recorder.progress.status and setup.controller.get("record") is False)
+        assert str(takes_folder()) not in recorder.progress.status
+        recorder.progress.status = ""
     assert takes() == []
     session.playing = False
     with pytest.raises(RecordError, match="nothing plays"), record_take(session, print, takes_folder() / "x"):
@@ -163,7 +163,7 @@ def test_a_session_that_ends_keeps_the_take_that_was_being_recorded(session):
     setup = Setup(session.preset, surfaces=True)
     recorder = Takes(setup.controller, setup.space, partial(record_take, session, print))
     setup.controller.set("record", True)
-    until(lambda: recorder.status.startswith("recording"))
+    until(lambda: recorder.progress.status.startswith("recording"))
     session.play(50)
     recorder.close()
     assert [take.seconds for take in takes()] == [round(50 * BLOCK / RATE, 2)]
