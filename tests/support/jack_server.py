@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -33,6 +34,23 @@ def start_server(name, real_time=False):
 def stop(server):
     server.terminate()
     server.wait(20)
+
+
+@contextmanager
+def own_server(name, data):
+    """A server that JACK clients of the `with` block use by default, with a folder for the user's data."""
+    if not shutil.which("jackd") or not shutil.which("jack_wait"):
+        pytest.skip("needs jackd: apt install jackd2")
+    pytest.importorskip("jack", reason="needs JACK-Client: pip install JACK-Client")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("JACK_DEFAULT_SERVER", name)
+        environment.setenv("JACK_NO_START_SERVER", "1")
+        environment.setenv("XDG_DATA_HOME", str(data))
+        running = start_server(name)
+        try:
+            yield running
+        finally:
+            stop(running)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,10 @@
 """Devices on a real JACK server, chosen over OSC while it plays: that one plays, or the one before does."""
 
 import os
-import shutil
 from contextlib import ExitStack
 
 import pytest
-from support.jack_server import start_server, stop, until
+from support.jack_server import own_server, start_server, stop, until
 from support.osc import peer_of
 
 from gramophone.presets import Preset, StageSettings
@@ -43,15 +42,8 @@ class Rigged:
 
 @pytest.fixture(scope="module")
 def rigged(tmp_path_factory):
-    if not shutil.which("jackd") or not shutil.which("jack_wait"):
-        pytest.skip("needs jackd: apt install jackd2")
-    pytest.importorskip("jack", reason="needs JACK-Client: pip install JACK-Client")
     with ExitStack() as stack:
-        environment = stack.enter_context(pytest.MonkeyPatch.context())
-        environment.setenv("JACK_DEFAULT_SERVER", SERVER)
-        environment.setenv("JACK_NO_START_SERVER", "1")
-        environment.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
-        stack.callback(stop, start_server(SERVER))
+        stack.enter_context(own_server(SERVER, tmp_path_factory.mktemp("data")))
         session = stack.enter_context(Session(SessionSettings("jack")))
         said = []
         session.on_news = said.append

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 from support.browser import BROWSER, opened
-from support.jack_server import start_server, stop, until
+from support.jack_server import own_server, until
 
 from gramophone.presets import CLIPS, load
 from gramophone.presets.clips import own_clips
@@ -38,15 +38,8 @@ class Live:
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory):
-    if not shutil.which("jackd") or not shutil.which("jack_wait"):
-        pytest.skip("needs jackd: apt install jackd2")
-    pytest.importorskip("jack", reason="needs JACK-Client: pip install JACK-Client")
     with ExitStack() as stack:
-        environment = stack.enter_context(pytest.MonkeyPatch.context())
-        environment.setenv("JACK_DEFAULT_SERVER", SERVER)
-        environment.setenv("JACK_NO_START_SERVER", "1")
-        environment.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
-        stack.callback(stop, start_server(SERVER))
+        stack.enter_context(own_server(SERVER, tmp_path_factory.mktemp("data")))
         session = stack.enter_context(Session(SessionSettings("jack", recorded=True)))
         preset = complete(load("hall"))
         session.start(preset)
