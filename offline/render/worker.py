@@ -136,5 +136,7 @@ def _end_with_parent() -> None:
         return
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
+    # There is no event to wait for: where the signal ends the process, this thread goes with it. If it is still there
+    # after the grace, the main thread is within a computation that Python cannot interrupt.
     time.sleep(_GRACE_S)
-    os._exit(1)  # what it computes cannot be interrupted
+    os._exit(1)
