@@ -40,9 +40,8 @@ def serve(listener: socket.socket, path: Path) -> None:
                     path.unlink(missing_ok=True)
                     break  # who asked finds no server and starts another
                 children.add(_fork(connection, listener))
-    while children:
-        children = {child for child in children if os.waitpid(child, os.WNOHANG)[0] == 0}
-        time.sleep(_LOOK_S)
+    for child in children:
+        os.waitpid(child, 0)
 
 
 def _load() -> None:
