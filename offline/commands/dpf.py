@@ -58,7 +58,11 @@ _VST3 = (
     ),
     _Addition(
         "        if (fLastKnownLatency != latency)\n        {\n            fLastKnownLatency = latency;\n",
-        behind="            fCachedParameterValues[kVst3InternalParameterLatency] = latency;\n",
+        behind="            fCachedParameterValues[kVst3InternalParameterLatency] = latency;\n"
+        "            // a host should pass the parameter on to the controller: Ardour does not\n"
+        "            if (fComponentHandler != nullptr)\n"
+        "                v3_cpp_obj(fComponentHandler)->restart_component(fComponentHandler,\n"
+        "                                                                 V3_RESTART_LATENCY_CHANGED);\n",
     ),
 )
 _CLAP = (
@@ -113,8 +117,8 @@ _LV2 = (
     _Addition(
         "    if (uridMap == nullptr)\n    {\n",
         before="    // where the host has no numbers for URIs, nobody else sees ours\n"
-        "    static const LV2_URID_Map ownMap = { nullptr, [](LV2_URID_Map_Handle, const char* const uri) -> LV2_URID {\n"
-        "        return gramophoneNumber(uri);\n    }};\n"
+        "    static const LV2_URID_Map ownMap = { nullptr,\n"
+        "        [](LV2_URID_Map_Handle, const char* const uri) -> LV2_URID { return gramophoneNumber(uri); } };\n"
         "    if (uridMap == nullptr)\n        uridMap = &ownMap;\n\n",
     ),
     _Addition(

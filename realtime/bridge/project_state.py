@@ -1,7 +1,8 @@
 """What a host's project holds of one instance: the preset, copies of the clips that it names, what the controls do.
 
-It is a JSON text with the preset as TOML. Files that Gramophone ships are named; the user's own are named by hash, and
-the text holds a copy of them, so that the project plays on another machine.
+It is a JSON document with the preset as TOML, packed into letters, digits, `+`, `/` and `=`: hosts keep a text in
+formats of their own, of which Turtle as Ardour reads it loses backslashes. Files that Gramophone ships are named; the
+user's own are named by hash, and the text holds a copy of them, so that the project plays on another machine.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import base64
 import hashlib
 import json
 import tempfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any
 from gramophone.models.parameters import Value
 from gramophone.presets import CLIPS, Preset, PresetError, parse, save
 from gramophone.presets.atomic import atomic_write
+from gramophone.realtime.bridge.protocol import LARGEST_PAYLOAD
 from gramophone.realtime.parameter_table import complete, concise
 from gramophone.realtime.system.cache_folder import cache_folder
 
@@ -62,7 +65,8 @@ def to_text(state: ProjectState) -> str:
         save(preset, path)
         toml = path.read_text("utf-8")
     document = {"version": VERSION, "name": preset.name, "preset": toml, "files": files}
-    return json.dumps(document | {"number": state.number, "free": list(state.free)})
+    whole = json.dumps(document | {"number": state.number, "free": list(state.free)})
+    return base64.b64encode(zlib.compress(whole.encode("utf-8"))).decode("ascii")
 
 
 def from_text(text: str) -> ProjectState:
@@ -72,12 +76,12 @@ def from_text(text: str) -> ProjectState:
         PresetError: the text is no state, or its preset cannot be played.
     """
     try:
-        document = json.loads(text)
+        document = json.loads(_unpacked(text))
         version, name, toml, files = (document[key] for key in ("version", "name", "preset", "files"))
         number, free = int(document["number"]), tuple(map(str, document["free"]))
         preset = parse(toml, Path(f"{name}.toml"))
         where = {token: _found(token, file) for token, file in files.items()}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, zlib.error) as error:
         raise PresetError(f"the project's state is none of Gramophone's: {error}") from None
     if version != VERSION:
         raise PresetError(f"the project's state has version {version}; expected {VERSION}")
@@ -87,6 +91,15 @@ def from_text(text: str) -> ProjectState:
         return str(where[value] or "") if isinstance(value, str) and value in where else value
 
     return ProjectState(complete(_with_files(replace(preset, path=None), found)), number, free, missing)
+
+
+def _unpacked(text: str) -> bytes:
+    """Return the document that a text holds, which is not longer than it may be."""
+    unpacker = zlib.decompressobj()
+    document = unpacker.decompress(base64.b64decode(text, validate=True), LARGEST_PAYLOAD)
+    if not unpacker.eof:
+        raise ValueError(f"it is cut off, or longer than {LARGEST_PAYLOAD} bytes")
+    return document
 
 
 def _with_files(preset: Preset, change: Callable[[Value], Value]) -> Preset:

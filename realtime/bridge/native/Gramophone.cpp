@@ -121,7 +121,7 @@ protected:
         const TimePosition& time = getTimePosition();
         if (time.bbt.valid)
             fBridge.link.setTransport(time.bbt.beatsPerMinute, time.playing);
-        fBridge.play(inputs, outputs, frames, fOffline);
+        fBridge.play(inputs, outputs, frames, fOffline, time.bbt.valid && !time.playing);
         setLatency(fBridge.latency());
         const uint32_t moved = fBridge.link.takeMoved();
         for (uint32_t index = 0; moved != 0 && index < kParameters; ++index)

@@ -33,6 +33,7 @@ void Bridge::activate(double rate, bool offline)
         line->clear();
     fBack = fNumber;
     fShare = 0.0f;
+    fBounces = false;
     link.setOffline(offline);
     link.setFormat(rate, fBlock);
     const bool set = waitForEngine(offline);
@@ -49,14 +50,15 @@ bool Bridge::waitForEngine(bool offline)
     return patient;
 }
 
-void Bridge::play(const float* const* in, float* const* out, uint32_t frames, bool offline)
+void Bridge::play(const float* const* in, float* const* out, uint32_t frames, bool offline, bool standing)
 {
     link.setOffline(offline);
     if (offline) {
-        if (fDry[0].end() == 0)
+        if (beginsBounce(in, frames, standing))
             link.begin();
         waitForEngine(offline);
     }
+    fBounces = offline;
     for (uint32_t done = 0; done < frames;) {  // a host may send more than it announced
         const uint32_t now = std::min(frames - done, fBlock);
         const float* from[2] {in[0] + done, in[fChannels - 1] + done};
@@ -64,6 +66,18 @@ void Bridge::play(const float* const* in, float* const* out, uint32_t frames, bo
         playPart(from, to, now, offline);
         done += now;
     }
+}
+
+/* Whether a bounce begins with this block. One that is asked for while the host's transport stands begins with the first sound: Ardour
+   plays a second of silence before, and some more after its transport has started. */
+bool Bridge::beginsBounce(const float* const* in, uint32_t frames, bool standing)
+{
+    bool silent = true;
+    for (uint32_t channel = 0; channel < fChannels; ++channel)
+        silent = silent && std::all_of(in[channel], in[channel] + frames, [](float sample) { return sample == 0.0f; });
+    const bool begins = !fBounces || (fWaits && !silent);
+    fWaits = silent && (begins ? standing : fWaits);
+    return begins;
 }
 
 void Bridge::playPart(const float* const* in, float* const* out, uint32_t frames, bool offline)

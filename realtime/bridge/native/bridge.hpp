@@ -21,8 +21,8 @@ public:
     /* Begin after silence at `rate` Hz, with an engine if one comes in time. */
     void activate(double rate, bool offline);
 
-    /* Play a block of any length; `in` and `out` may be the same places. */
-    void play(const float* const* in, float* const* out, uint32_t frames, bool offline);
+    /* Play a block of any length; `in` and `out` may be the same places. `standing`: the host says that its transport stands. */
+    void play(const float* const* in, float* const* out, uint32_t frames, bool offline, bool standing = false);
 
     /* How late the sound is, in samples. */
     uint32_t latency() const { return fAhead + fDelay; }
@@ -32,6 +32,7 @@ public:
 private:
     void playPart(const float* const* in, float* const* out, uint32_t frames, bool offline);
     bool waitForEngine(bool offline);
+    bool beginsBounce(const float* const* in, uint32_t frames, bool standing);
     bool exchange(const float* const* in, uint32_t frames, bool offline);
     bool send(EngineLink::Memory& memory, const float* const* in, uint32_t frames);
     void await(const Ring& ring, int64_t number);
@@ -55,6 +56,7 @@ private:
     uint64_t fGeneration = 0;                 // of the memory
     int64_t fNumber = 0, fBack = 0;           // of the next block to send, and of the next to come back
     float fShare = 0.0f, fLast[2] {};         // of the engine's sound at the end of the last block, and that block's last samples
+    bool fBounces = false, fWaits = false;    // whether the last block was part of a bounce, which waits for its first sound
     bool fPatient[2] {true, true};            // whether to wait for an engine, live and offline: once in vain is enough
 };
 

@@ -26,6 +26,7 @@ class Installed:
 
     folder: Path
     environment: dict[str, str]
+    engine: tuple[str, ...] = ENGINE
 
     def use(self, command: tuple[str, ...]) -> None:
         """Let the plug-in start its engine by these words."""
