@@ -68,6 +68,11 @@ class Slot:
         self._is_wet = self._is_wet_alone()
         return output
 
+    def read_reduction_db(self) -> float:
+        """Return by how much the stage has turned its input down since the last call; 0 while it is not in the mix."""
+        reduction_db = self.stage.read_reduction_db()
+        return reduction_db if self._target() and not self.link.status else 0.0
+
     def held(self) -> dict[tuple[str, str], Value]:
         """Return what the stage holds beside its parameters, by the stage's name and key."""
         return {(self.name, key): value for key, value in self.link.snapshot().items()}
@@ -133,6 +138,10 @@ class Chain:
     def taken(self) -> dict[str, int]:
         """The number of the change that each stage has last taken over from the background."""
         return {slot.name: slot.link.taken for slot in self}
+
+    def read_reductions_db(self) -> list[float]:
+        """Return what each stage that `reduces` has turned down since the last call, in dB, in the chain's order."""
+        return [slot.read_reduction_db() for slot in self if slot.stage.reduces]
 
     def hold(self) -> None:
         """From now on, let stages take over from the background only what `take` names."""

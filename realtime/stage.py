@@ -54,11 +54,13 @@ class Stage(ABC):
     `parameters` is the stage's part of the parameter table, and `hop_s` its hop, where they are the same for all stages
     of a class (else `keys` returns them). Values are targets: a stage moves towards a new number over the parameter's
     `smoothing_ms`, at positions that depend on the count of samples only, never on how the sound was cut into blocks.
-    `delay` is the latency in samples, constant for the stage's life.
+    `delay` is the latency in samples, constant for the stage's life. A stage that `reduces` turns sounds down, as a
+    compressor, a gate or a noise filter does, and reports by how much.
     """
 
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     hop_s: ClassVar[float] = 0.0
+    reduces: ClassVar[bool] = False
     delay: int = 0
     taken: int = 0
 
@@ -86,6 +88,10 @@ class Stage(ABC):
     def status(self) -> str:
         """Why the stage has been left out of the sound, for people; empty while it plays."""
         return ""
+
+    def read_reduction_db(self) -> float:
+        """Return by how much it has turned its input down since the last call, in dB, 0 or less; any thread may."""
+        return 0.0
 
     def snapshot(self) -> Mapping[str, Value]:
         """Return the settings that make this stage again as it is, where its parameters are not enough.

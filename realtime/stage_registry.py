@@ -65,6 +65,15 @@ def usual_parameters(kind: str) -> tuple[Parameter, ...]:
     return _stage_class(kind).parameters
 
 
+def reduces(kind: str) -> bool:
+    """Return whether stages of this kind report by how much they turn sounds down.
+
+    Raises:
+        KindError: there is no such kind.
+    """
+    return EFFECTS[kind].passes_db is not None if kind in EFFECTS else _stage_class(kind).reduces
+
+
 def make_stage(kind: str, form: Format, values: Mapping[str, Value]) -> Stage:
     """Return a stage of this kind for audio of this format.
 

@@ -79,6 +79,7 @@ _PERFORMED = (
     *(Action(f"store-{n}", f"keep what plays as snapshot {n}", f"Shift+{n}") for n in range(1, SNAPSHOTS + 1)),
     Action("ab", "compare: A (off), or B (on), which keeps what was set while it was on", "a", "toggle"),
     Action("morph", "move along the way chosen last; before that, from snapshot 1 to snapshot 2", kind="fader"),
+    Action("audition", "play a clip in place of the input, to try presets with", "c", "toggle"),
     Action("tap", "tap the tempo: each press is a quarter note", "t"),
     Action("undo", "take back the last change", "Ctrl+z"),
     Action("redo", "do again what was taken back", "Ctrl+y"),

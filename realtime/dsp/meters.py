@@ -1,4 +1,4 @@
-"""Meters: processing times of a stage and levels of a signal, as plain numbers."""
+"""Meters: processing times of a stage, levels of a signal and its reduction, as plain numbers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from gramophone.realtime.kernels.levels import amplitude_of
+from gramophone.realtime.dsp.delay_line import DelayLine
+from gramophone.realtime.kernels.levels import amplitude_of, level_meter
+from gramophone.realtime.stage import Audio
 
 _KEPT = 1024
 SILENCE_DB = -120.0
+_INAUDIBLE = 1e-9
+"""The energy below which a signal counts as silence: less than one sample at -90 dBFS."""
+_DEEPEST_DB = -60.0
 
 
 class Timings:
@@ -58,10 +63,39 @@ class Meter:
 
     def read(self) -> Level:
         """Return the level since the last reading, and reset."""
-        mean = self._energy / self._count if self._count else 0.0
-        level = Level(_decibels(amplitude_of(self._bits)), _decibels(math.sqrt(mean)))
+        level = level_of(amplitude_of(self._bits), self._energy, self._count)
         self._bits, self._energy, self._count = 0, 0.0, 0
         return level
+
+
+def level_of(peak: float, energy: float, count: int) -> Level:
+    """Return the level of `count` samples with this highest magnitude and sum of squares."""
+    return Level(_decibels(peak), _decibels(math.sqrt(energy / count if count else 0.0)))
+
+
+class ReductionMeter:
+    """By how much a process turns a signal of so many channels down; its output is `delay` samples late."""
+
+    def __init__(self, channels: int, delay: int = 0) -> None:
+        self._line, self._measure = DelayLine(channels, delay), level_meter()
+        self._before = self._after = 0.0
+
+    def add(self, block: Audio, output: Audio) -> None:
+        """Include a block and what became of it, `(channels, frames)` both."""
+        self._before += self._measure(self._line.process(block))[1]
+        self._after += self._measure(output)[1]
+
+    def read(self, passes_db: float = 0.0) -> float:
+        """Return the level of the output relative to the input since the last reading, in dB, 0 or less, and reset.
+
+        `passes_db` is the gain of what the process does not turn down. 0 stands for silence too, -60 for all below it.
+        """
+        before, after = self._before, self._after
+        self._before = self._after = 0.0
+        if not math.isfinite(before + after) or before < _INAUDIBLE:
+            return 0.0
+        gain_db = 10 * math.log10(max(after / before, 1e-30)) - passes_db
+        return max(min(gain_db, 0.0), _DEEPEST_DB)
 
 
 def _decibels(amplitude: float) -> float:

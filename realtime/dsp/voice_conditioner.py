@@ -123,6 +123,11 @@ class VoiceConditioner:
         return conditioned
 
     @property
+    def gain_db(self) -> float:
+        """The gain of the expander now, in dB, 0 or less."""
+        return float(self._state.gains[0])
+
+    @property
     def floor_db(self) -> float:
         """The tracked noise floor in dB below full scale."""
         return float(self._state.floor[0])

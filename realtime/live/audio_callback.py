@@ -15,6 +15,7 @@ from gramophone.realtime.dsp.channel_matrix import ChannelMatrix, Matrix
 from gramophone.realtime.dsp.delay_line import LONGEST_DELAY, DelayLine
 from gramophone.realtime.dsp.input_guard import InputGuard
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
+from gramophone.realtime.live.audition import AuditionPlayer
 from gramophone.realtime.live.loopback import LoopbackProbe
 from gramophone.realtime.live.parameter_memory import ParameterMemory
 from gramophone.realtime.live.shared_state import INPUTS, OUTPUTS, SWITCH_PLACES, SharedState
@@ -47,6 +48,7 @@ class AudioCallback:
         self._missed = self._status["underruns"]
         self._guard = InputGuard()
         self._probe = LoopbackProbe(self._status)
+        self._audition = AuditionPlayer(shared.audition)
         self._before = self._status["non_finite"], self._status["limited"]
         self._frames = self._budget = self._former_budget = 0
         self._move = Fade(1.0, MOVE_SAMPLES)
@@ -63,7 +65,8 @@ class AudioCallback:
         try:
             safe = self._made_harmless(block)
             measures = self._probe.measures
-            output = self._process(self._source.process(np.zeros_like(safe) if measures else safe))
+            source = self._source.process(np.zeros_like(safe) if measures else safe)
+            output = self._process(self._audition.process(source))
             self._last = output[:, -1:]
             output = self._target.process(output)
             output = self._probe.process(safe, output) if measures else output

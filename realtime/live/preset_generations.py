@@ -20,7 +20,9 @@ from gramophone.presets import Preset
 from gramophone.realtime.live.messages import Refused, Text
 from gramophone.realtime.live.parameter_memory import Changes, ParameterMemory
 from gramophone.realtime.live.shared_state import SWITCH_PLACES
+from gramophone.realtime.live.status import REDUCTIONS, Status
 from gramophone.realtime.parameter_table import chain_parameters, values_of, with_values
+from gramophone.realtime.stage_registry import reduces
 from gramophone.realtime.switches import SWITCHES
 
 Place = tuple[str, type]
@@ -64,6 +66,14 @@ class KeptGenerations:
     now: PresetGeneration
     by_number: Mapping[int, PresetGeneration]
     last_text: int
+
+
+def reductions(status: Status, now: PresetGeneration) -> dict[str, float]:
+    """Return by how much the stages of `now` turn sounds down, in dB, as meters; 0 while it does not play yet."""
+    names = [stage.name for stage in now.preset.stages if reduces(stage.kind)]
+    plays = status["reduced_generation"] == now.number
+    shown = zip(names, REDUCTIONS, strict=False)
+    return {f"reduction.{name}_db": round(status[field], 1) if plays else 0.0 for name, field in shown}
 
 
 class PresetGenerations:

@@ -32,7 +32,7 @@ from gramophone.realtime.live.messages import (
     Resumed,
     Text,
 )
-from gramophone.realtime.live.preset_generations import PresetGenerations
+from gramophone.realtime.live.preset_generations import PresetGenerations, reductions
 from gramophone.realtime.live.session_routes import SessionRoutes
 from gramophone.realtime.live.session_settings import SessionSettings
 from gramophone.realtime.live.shared_state import INPUTS, OUTPUTS, SWITCH_PLACES, SharedState
@@ -284,8 +284,9 @@ class Session:
         }
 
     def meters(self) -> dict[str, float]:
-        """Return meters by name: levels in dB, load (1 is all of the time), underruns, latency in samples."""
-        return meters(self._shared.status, self.audio.spare)
+        """Return meters by name: levels and reductions in dB, load (1 is all of the time), underruns, latency."""
+        now = self._generations.now
+        return meters(self._shared.status, self.audio.spare) | (reductions(self._shared.status, now) if now else {})
 
     def end(self) -> None:
         """End all processes; the shared memory can still be read."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gramophone.realtime.dsp.channel_matrix import one_to_one, route_matrix
+from gramophone.realtime.live.audition import Audition
 from gramophone.realtime.live.parameter_memory import ParameterMemory
 from gramophone.realtime.live.status import Status
 from gramophone.realtime.stage import Audio
@@ -121,13 +122,14 @@ INPUTS, OUTPUTS = range(2)
 
 @dataclass(frozen=True)
 class SharedState:
-    """Sound both ways, parameters and switches, routes, figures."""
+    """Sound both ways, parameters and switches, routes, figures, and a clip in place of the input."""
 
     inputs: BlockRing
     outputs: BlockRing
     parameters: ParameterMemory
     routes: ParameterMemory
     status: Status
+    audition: Audition
 
     @classmethod
     def new(cls, channels: int, sockets: int | None = None, *, recorded: bool = False) -> SharedState:
@@ -149,6 +151,7 @@ class SharedState:
             ParameterMemory(_PARAMETERS, len(SWITCHES)),
             routes,
             status,
+            Audition(),
         )
 
     def open_at(self, rate: int, block: int) -> None:
@@ -167,5 +170,5 @@ class SharedState:
             part.close()
 
     @property
-    def _parts(self) -> tuple[BlockRing | ParameterMemory | Status, ...]:
-        return self.inputs, self.outputs, self.parameters, self.routes, self.status
+    def _parts(self) -> tuple[BlockRing | ParameterMemory | Status | Audition, ...]:
+        return self.inputs, self.outputs, self.parameters, self.routes, self.status, self.audition

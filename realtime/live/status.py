@@ -19,6 +19,9 @@ from gramophone.realtime.system.shared_memory import SharedArrays
 PACKETS = ("received", "lost", "late", "reordered", "duplicate", "concealed", "refused")
 """What became of the packets of a device that is a network; see `osc.jitter.Arrivals`."""
 
+REDUCTIONS = tuple(f"reduction_{number}" for number in range(1, 9))
+"""Of so many stages the reduction is shown."""
+
 _FIELDS = (
     # the audio process
     "rate",  # Hz; 0 while there is no device
@@ -49,6 +52,8 @@ _FIELDS = (
     "in_rms_db",
     "out_peak_db",
     "out_rms_db",
+    *REDUCTIONS,  # in dB, of the stages that turn sounds down, in the order of the chain
+    "reduced_generation",  # the preset generation whose stages they are
 )
 _PLACES = {name: place for place, name in enumerate(_FIELDS)}
 

@@ -16,10 +16,10 @@ from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.control.midi.tempo_sources import following
 from gramophone.realtime.control.preset_saver import PresetSaver
 from gramophone.realtime.live.capture import capture_input, record_take
+from gramophone.realtime.live.pictures import LevelTap, SpectrumTap
 from gramophone.realtime.live.rig import SessionRig
 from gramophone.realtime.live.session import Session
 from gramophone.realtime.live.shared_state import BlockRing
-from gramophone.realtime.live.spectrum import SpectrumTap
 from gramophone.realtime.live.supervisor import ATTACHED
 
 if TYPE_CHECKING:  # they take time to load, and may not be used
@@ -85,6 +85,7 @@ class Surfaces:
         from gramophone.realtime.control.osc import AddressSpace, ErrorLog, osc_server
         from gramophone.realtime.control.oscquery.uploads import clip_routes, take_routes
         from gramophone.realtime.control.performance.actions import Performance
+        from gramophone.realtime.control.performance.audition_clip import AuditionClip
         from gramophone.realtime.control.performance.clips import OwnClips
         from gramophone.realtime.control.performance.devices import Devices
         from gramophone.realtime.control.performance.history import History
@@ -111,13 +112,22 @@ class Surfaces:
         def tap(ring: BlockRing) -> Callable[[], bytes]:
             return SpectrumTap(ring, shared.status).levels
 
+        def rate() -> int:
+            return int(shared.status["rate"])
+
+        def levels() -> dict[str, float]:
+            sides = {"input": inputs.level().as_dict(), "output": outputs.level().as_dict()}
+            newest = {f"{side}.{name}": level for side, both in sides.items() for name, level in both.items()}
+            return session.meters() | newest
+
         shared = session.shared
         reached: dict[str, Callable[[], str]] = {}
+        inputs, outputs = LevelTap(shared.inputs, shared.status), LevelTap(shared.outputs, shared.status)
         controller_map = controller_map or ControllerMap(controller)
         saver = PresetSaver(controller, session.snapshot, publish)
         space = AddressSpace(
             controller,
-            session.meters,
+            levels,
             errors=ErrorLog(show_news),
             controller_map=controller_map,
             saver=saver,
@@ -127,6 +137,9 @@ class Surfaces:
         Performance(controller, space.library, space.morpher, controller_map)
         clips = OwnClips(controller, space, partial(capture_input, session.shared))
         takes = Takes(controller, space, partial(record_take, session, show_news))
+        auditions = (
+            [] if session.audio.choice == ATTACHED else [AuditionClip(controller, space, shared.audition.put, rate)]
+        )
         devices = None if session.audio.choice == ATTACHED else Devices(SessionRig(session), space)
         _follow(session, clips, devices)
         History(controller)
@@ -135,6 +148,8 @@ class Surfaces:
         controller.listen_failures(report_failure)
         for part in (controller_map, space, saver, clips, takes):
             yield closing(part)
+        for audition in auditions:
+            yield closing(audition)
         if self.osc_port is not None:
             yield osc_server(space, self.osc_port, self.host, self.allow)
             show_surface("OSC", lambda: f"port {self.osc_port}")

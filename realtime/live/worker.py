@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from math import ceil
 from queue import SimpleQueue
 
@@ -37,7 +38,7 @@ from gramophone.realtime.live.messages import (
 )
 from gramophone.realtime.live.player import Player
 from gramophone.realtime.live.preset_generations import ParameterReader, numbers_of, places_of
-from gramophone.realtime.live.status import MOVE_SAMPLES
+from gramophone.realtime.live.status import MOVE_SAMPLES, REDUCTIONS
 from gramophone.realtime.parameter_table import longest_hop_s
 from gramophone.realtime.stage import Audio, StageError
 from gramophone.realtime.switches import SWITCHES
@@ -48,7 +49,7 @@ from gramophone.realtime.system.wakeup import Wake
 
 _PATIENCE_S = 0.1
 """So far behind the worker still catches up block by block; further, and it goes on with the newest."""
-_REPORT_S = 0.25
+_REPORT_S, _REDUCTIONS_S = 0.25, 0.05
 
 
 @dataclass(frozen=True)
@@ -299,15 +300,23 @@ class Worker:
 
     def _report(self) -> None:
         """Write figures to the status now and then, and send word when stages are left out or made again."""
-        ended = False
-        while not ended:
-            report = self._player.engine.report()
-            self._write_figures(report)
-            now = LeftOut(report.left_out, report.failures)
-            if now != self.left_out:
-                self.left_out = now
-                self._messages.put(now)
-            ended = self._stopped.wait(_REPORT_S)
+        for tick in count():
+            self._write_reductions()
+            if tick % round(_REPORT_S / _REDUCTIONS_S) == 0:
+                report = self._player.engine.report()
+                self._write_figures(report)
+                now = LeftOut(report.left_out, report.failures)
+                if now != self.left_out:
+                    self.left_out = now
+                    self._messages.put(now)
+            if self._stopped.wait(_REDUCTIONS_S):
+                return
+
+    def _write_reductions(self) -> None:
+        status, generation = self._shared.status, self._generation
+        for name, reduction_db in zip(REDUCTIONS, self._player.engine.chain.read_reductions_db(), strict=False):
+            status[name] = reduction_db
+        status["reduced_generation"] = generation
 
     def _write_figures(self, report: EngineReport) -> None:
         status = self._shared.status

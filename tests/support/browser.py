@@ -3,10 +3,13 @@
 import base64
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
+import pytest
 from websockets.sync.client import connect
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -50,12 +53,31 @@ class Page:
         for kind, where in (("mousePressed", y), ("mouseMoved", y - up), ("mouseReleased", y - up)):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=where, button="left", buttons=1, clickCount=1)
 
+    def violations(self):
+        """Return what axe-core finds wrong in the page as it is: rule and element."""
+        if not self.tell("'axe' in window"):
+            self.tell(axe_source() + "; 0")
+        run = "axe.run(document, { resultTypes: ['violations'] })"
+        return self.tell(f"{run}.then(r => r.violations.map(v => [v.id, v.nodes[0].html, v.nodes[0].failureSummary]))")
+
     def picture(self, path, width, height):
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
         time.sleep(0.3)  # let it be drawn; nothing is asserted about it
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+
+
+def axe_source():
+    """Return the source of axe-core; skip the test where it is not installed."""
+    places = [os.environ.get("NODE_PATH", "")]
+    if shutil.which("npm"):
+        places.append(subprocess.run(["npm", "root", "-g"], capture_output=True, text=True).stdout.strip())
+    files = [Path(place) / "axe-core" / "axe.min.js" for place in places if place]
+    found = next((file for file in files if file.is_file()), None)
+    if not found:
+        pytest.skip("needs axe-core: npm install -g axe-core")
+    return found.read_text("utf-8")
 
 
 @contextlib.contextmanager

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from gramophone.presets import CLIPS, Preset, PresetError, is_own, names, path_of, read
 from gramophone.presets.clips import clip_called, own_clips, shown_name
-from gramophone.realtime.control.osc.lists import SET_LIST, PresetLists
-from gramophone.realtime.control.osc.snapshots import Snapshots
+from gramophone.realtime.control.osc.lists import SET_LIST, PresetLists, Snapshots
 from gramophone.realtime.osc.arguments import RefusedError
 
 FIRST_WAY = ("snapshot-1", "snapshot-2")

@@ -156,7 +156,7 @@ class MeterMethod(ReadOnlyMethod):
 
 
 Spectra = Mapping[str, Callable[[], bytes]]
-"""For each side, `input` and `output`, its spectrum of now: see `live.spectrum`."""
+"""For each side, `input` and `output`, its spectrum of now: see `live.pictures`."""
 
 
 class SpectrumMethod(ReadOnlyMethod):

@@ -33,9 +33,8 @@ from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.osc.address_space import ROOT, AddressSpace
 from gramophone.realtime.control.osc.method import OscMethod
 from gramophone.realtime.control.performance.actions import clip_addresses
-from gramophone.realtime.control.performance.bin_methods import WatchedBin
 from gramophone.realtime.control.performance.clip_import import import_clip
-from gramophone.realtime.control.performance.commands import CommandMethod, ProgressMethod
+from gramophone.realtime.control.performance.commands import CommandMethod, ProgressMethod, WatchedBin
 from gramophone.realtime.files import AudioWriter, SoundFileError
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.system.child_call import ChildCallError, call_in_child

@@ -24,8 +24,7 @@ from gramophone.presets.clips import data_folder
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.osc.address_space import ROOT, AddressSpace
 from gramophone.realtime.control.osc.method import OscMethod
-from gramophone.realtime.control.performance.bin_methods import WatchedBin
-from gramophone.realtime.control.performance.commands import CommandMethod, ProgressMethod
+from gramophone.realtime.control.performance.commands import CommandMethod, ProgressMethod, WatchedBin
 from gramophone.realtime.control.performance.take_render import render_take
 from gramophone.realtime.files import AudioReader, SoundFileError
 from gramophone.realtime.system.child_call import ChildCallError, call_in_child

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gramophone.models.parameters import Parameter, Value
+from gramophone.realtime.dsp.meters import ReductionMeter
 from gramophone.realtime.dsp.smoothing import Ramps
 from gramophone.realtime.stage import Audio, Format, Stage
 from gramophone.realtime.stages.denoise.deep_filter import DELAY, HOP, RATE, UNLIMITED_DB, DeepFilter, DeepFilterError
@@ -35,6 +36,7 @@ class DenoiseStage(Stage):
     kind = "denoise"
     parameters = (REDUCTION,)
     hop_s = HOP / RATE
+    reduces = True
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         from gramophone.realtime.dsp.rate_adapter import RateAdapter
@@ -49,6 +51,7 @@ class DenoiseStage(Stage):
             _LOG.warning("denoise: %s", error)
             return
         self._ramps = Ramps((REDUCTION,), values, RATE, HOP)
+        self._reduction = ReductionMeter(1, DELAY)
         self._mono_sum = MonoSum(form.rate, form.channels)
         self._rate_adapter = RateAdapter(form.rate, RATE, HOP, DELAY)
         self.delay = self._rate_adapter.delay
@@ -64,6 +67,10 @@ class DenoiseStage(Stage):
             return block
         output = self._rate_adapter.process(self._mono_sum.process(block), self._begin)
         return np.broadcast_to(output, block.shape).copy()
+
+    def read_reduction_db(self) -> float:
+        """Return by how much the sound is softer than its noisy input since the last call, in dB, 0 or less."""
+        return self._reduction.read() if self._filter else 0.0
 
     @property
     def status(self) -> str:
@@ -81,4 +88,5 @@ class DenoiseStage(Stage):
         for _start, _stop, values in self._ramps.segments(HOP):
             self._filter.limit(float(values[REDUCTION.name]))
         output = self._filter.process(hop)
+        self._reduction.add(hop[None], output[None])
         return lambda: output

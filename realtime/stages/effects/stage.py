@@ -23,6 +23,7 @@ from typing import ClassVar
 import numpy as np
 
 from gramophone.models.parameters import Value
+from gramophone.realtime.dsp.meters import ReductionMeter
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
 from gramophone.realtime.stages.background import Background, BackgroundStage
@@ -137,6 +138,7 @@ class EffectStage(Stage):
         self._incoming: EffectPlugin | None = None
         self._warm_up = 0
         self._fade = Fade(1.0, 1)
+        self._reduction = ReductionMeter(form.channels, self.delay) if self.effect.passes_db else None
 
     def set(self, name: str, value: Value) -> None:
         """Set a target, effective from the next block on.
@@ -157,6 +159,17 @@ class EffectStage(Stage):
 
     def process(self, block: Audio) -> Audio:
         """Return the effect of `block`, `(channels, frames)` both, `delay` samples later."""
+        output = self._process(block)
+        if self._reduction:
+            self._reduction.add(block, output)
+        return output
+
+    def read_reduction_db(self) -> float:
+        """Return by how much it has turned its input down since the last call, in dB, 0 or less."""
+        passes_db = self.effect.passes_db
+        return self._reduction.read(passes_db(self._targets)) if self._reduction and passes_db else 0.0
+
+    def _process(self, block: Audio) -> Audio:
         frames = block.shape[1]
         pieces = []
         start = 0
@@ -273,5 +286,11 @@ def effect_stage(kind: str) -> type[Stage]:
         raise StageError(f"{kind}: no such effect, expected one of {', '.join(EFFECTS)}")
     effect = EFFECTS[kind]
     base = DelayStage if effect.plugin == "Echo" else LoadedStage if effect.change == "load" else EffectStage
-    body = {"kind": kind, "effect": effect, "parameters": effect.parameters, "__doc__": effect.description}
+    body = {
+        "kind": kind,
+        "effect": effect,
+        "parameters": effect.parameters,
+        "reduces": effect.passes_db is not None,
+        "__doc__": effect.description,
+    }
     return type(f"{effect.plugin}Stage", (base,), body)

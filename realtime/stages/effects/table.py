@@ -52,7 +52,8 @@ class EffectSpec:
     blocks are cut. `hop`: the only block size that it is fed, in samples; 1: any. `slack`: samples by which its latency
     can still grow after the first silence, from its values and the rate in Hz. `slowest`: the values with the longest
     latency, which then holds for all values. `makeup_db`: gain applied after it. `constants`: further constructor
-    arguments, from the rate in Hz.
+    arguments, from the rate in Hz. `passes_db`: of an effect that turns sounds down, the gain in dB of those that it
+    does not, from its values; None for other effects.
     """
 
     plugin: str
@@ -67,6 +68,7 @@ class EffectSpec:
     slowest: Mapping[str, Value] = field(default_factory=dict)
     makeup_db: float = 0.0
     constants: Callable[[int], dict[str, object]] = lambda rate: {}
+    passes_db: Callable[[Mapping[str, Any]], float] | None = None
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -192,6 +194,7 @@ EFFECTS: Mapping[str, EffectSpec] = {
             _attack(5.0),
             _release(100.0),
         ),
+        passes_db=lambda values: 0.0,
     ),
     "limiter": EffectSpec(
         "Limiter",
@@ -200,11 +203,13 @@ EFFECTS: Mapping[str, EffectSpec] = {
             _knob("threshold", "threshold_db", -10.0, (-40, 0), "level that becomes full scale", "dB"),
             _release(100.0),
         ),
+        passes_db=lambda values: 3.75 - float(values["threshold"]),  # of JUCE's
     ),
     "brickwall": EffectSpec(
         "BrickwallLimiter",
         "lets no peak above the ceiling, by looking 5 ms ahead",
         (_knob("ceiling", "ceiling_db", -1.0, (-24, 0), "highest level let out", "dB"), _release(100.0)),
+        passes_db=lambda values: 0.0,
     ),
     "noise-gate": EffectSpec(
         "NoiseGate",
@@ -215,6 +220,7 @@ EFFECTS: Mapping[str, EffectSpec] = {
             _attack(1.0),
             _release(100.0),
         ),
+        passes_db=lambda values: 0.0,
     ),
     "reverb": EffectSpec(
         "Reverb",

@@ -53,6 +53,7 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
     """
 
     kind = "latent"
+    reduces = True
 
     @classmethod
     def keys(cls, values: Mapping[str, Value], folder: Path | None) -> Keys:
@@ -133,6 +134,10 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         if not self._worked:
             self._codec.prepare()
         return np.repeat(output[None], len(block), axis=0)
+
+    def read_reduction_db(self) -> float:
+        """Return by how much its gate turns the input down now, in dB, 0 or less."""
+        return self._conditioner.gain_db
 
     def snapshot(self) -> Mapping[str, Value]:
         """Return the stored latents and the target speaker, each as text."""

@@ -53,6 +53,7 @@ class VoiceStage(BackgroundStage["Found"]):
     """
 
     kind = "voice"
+    reduces = True
 
     @classmethod
     def keys(cls, values: Mapping[str, Value], folder: Path | None) -> Keys:
@@ -123,6 +124,10 @@ class VoiceStage(BackgroundStage["Found"]):
         if not self._worked:
             self._converter.prepare()
         return np.repeat(output[None], len(block), axis=0)
+
+    def read_reduction_db(self) -> float:
+        """Return by how much its gate turns the input down now, in dB, 0 or less."""
+        return self._conditioner.gain_db
 
     def snapshot(self) -> Mapping[str, Value]:
         """Return the target's voice as text, so that a preset does without the clip."""

@@ -1,5 +1,6 @@
 // The preset browser: search, tags, favourites, the set list of a gig.
 
+import { auditionRow, auditions } from "./audition.js";
 import { $, element } from "./elements.js";
 
 const LISTS = { favourites: "Favourites", setlist: "Set list", own: "Mine" };
@@ -12,10 +13,11 @@ export function browser(connection) {
   let chosen = ""; // a tag, or one of LISTS
   const search = element("input", { type: "search", placeholder: "Search", "aria-label": "search presets", autocomplete: "off", spellcheck: "false" });
   const tags = element("div", { class: "tags", role: "group", "aria-label": "Show" });
+  const audition = element("div");
   const list = element("ul", { class: "presets", "aria-label": "Presets" });
   const count = element("p", { class: "hint", role: "status" });
   const close = element("button", { type: "button" }, "Close");
-  dialog.append(element("div", { class: "top" }, search, close), tags, count, list);
+  dialog.append(element("div", { class: "top" }, search, close), audition, tags, count, list);
   close.onclick = () => dialog.close();
   dialog.addEventListener("click", ({ target }) => { if (target === dialog) dialog.close(); });
   search.oninput = () => { wanted = search.value.trim().toLowerCase(); draw(); };
@@ -35,6 +37,7 @@ export function browser(connection) {
   const watches = connection.watches();
   connection.onTree((tree) => {
     watches.clear();
+    audition.replaceChildren(auditionRow(connection, watches));
     for (const name of ["preset", "favourites", "setlist"]) watches.add(tree[name].FULL_PATH, () => { if (dialog.open) draw(); });
     if (dialog.open) load();
   });
@@ -80,9 +83,12 @@ export function browser(connection) {
   function row(preset) {
     const playing = connection.values("preset")[0] === preset.name;
     const load = element("button", { class: "load", type: "button", "aria-current": playing, "data-focus": `load ${preset.name}` },
-      element("strong", {}, preset.title), element("span", {}, preset.description),
+      element("strong", {}, preset.title), element("span", {}, preset.description.replaceAll("`", "")),
       element("small", {}, [...new Set([preset.name, ...preset.tags, ...(preset.own ? ["mine"] : [])])].join(" · ")));
-    load.onclick = () => { connection.send(connection.node("preset").FULL_PATH, preset.name); dialog.close(); };
+    load.onclick = () => {
+      connection.send(connection.node("preset").FULL_PATH, preset.name);
+      if (!auditions(connection)) dialog.close(); // while a clip plays, one preset after the other is tried
+    };
     return element("li", { class: playing ? "playing" : "" }, load, member("favourites", preset, "★", "favourite"), member("setlist", preset, "+", "in the set list"),
       ...(chosen === "setlist" ? [move(preset, -1, "↑", "earlier"), move(preset, 1, "↓", "later")] : []));
   }

@@ -4,7 +4,10 @@ import { element, words } from "./elements.js";
 import { learnable } from "./learn.js";
 import { button, select, useStyle } from "./panels.js";
 
+const ACTIONS = { ab: "A / B", tap: "tap tempo" };
 const PARTS = [["block", "collecting a block"], ["work", "the time to work on it"], ["stages", "the stages' own"], ["device", "the device's buffer"]];
+
+const called = (action) => ACTIONS[action] ?? words(action.replace(/^store-/, "keep snapshot "));
 
 /** Fill the panel. */
 export function mount(panel, connection) {
@@ -67,14 +70,14 @@ export function mount(panel, connection) {
   function actions() {
     const rows = Object.entries(connection.tree)
       .filter(([name, node]) => node.TYPE && connection.node(`midi/control/${name}`))
-      .map(([name, node]) => element("tr", {},
-        element("th", { scope: "row", title: node.DESCRIPTION }, words(name)),
-        element("td", {}, ...(node.TAGS ?? []).map((tag) => element("kbd", {}, tag.replace("key ", "")))),
-        element("td", {}, learnable(name, connection, watches))));
+      .map(([name, node]) => element("li", { title: node.DESCRIPTION },
+        element("span", {}, called(name)),
+        ...(node.TAGS ?? []).map((tag) => element("kbd", {}, tag.replace("key ", ""))),
+        learnable(name, connection, watches)));
     return element("section", { class: "card actions" },
       element("h2", {}, "Keys and MIDI"),
       element("p", { class: "hint" }, "The keys of this page, and the MIDI control of each action: press learn, then move it."),
-      element("table", { class: "parts" }, element("tbody", {}, ...rows)));
+      element("ul", {}, ...rows));
   }
 
   function choice(name, label, words = (value) => value) {

@@ -1,6 +1,7 @@
 // Elements of the page, and how values are written.
 
 const SVG = new Set(["svg", "path", "line", "circle", "g", "rect"]);
+const SHORT = { semitones: "st", cents: "ct", "dB/octave": "dB/oct" };
 const UNITS = { "time.hz": "Hz", "time.ms": "ms", "time.second": "s", "gain.db-raw": "dB" };
 
 export const $ = (id) => document.getElementById(id);
@@ -18,7 +19,7 @@ export function element(tag, attributes = {}, ...children) {
 
 /** Return an address or name as words. */
 export function words(name) {
-  return name.replace(/[-_/]/g, " ");
+  return name.replace(/[-_/]/g, " ").replace(/([a-z]{3,})(\d)/g, "$1 $2");
 }
 
 /** Return the unit of a node as people write it; "" where it has none. */
@@ -26,6 +27,9 @@ export function unitOf(node) {
   const unit = node.UNIT?.[0] ?? "";
   return UNITS[unit] ?? unit;
 }
+
+/** Return a unit as short as it is written below a knob. */
+export function shortUnit(unit) { return SHORT[unit] ?? unit; }
 
 /** Return a number with its unit, in as many digits as one can hear. */
 export function amount(value, unit) {

@@ -1,7 +1,7 @@
 // A knob: a mouse turns it upwards and downwards, a finger sideways only, since up and down it scrolls the page.
 
 import { clamp, draggable, keyable } from "./drag.js";
-import { amount, element, unitOf, words } from "./elements.js";
+import { amount, element, shortUnit, unitOf, words } from "./elements.js";
 import { typeable } from "./typed_value.js";
 
 const TURN_PX = 180; // of a drag for the whole of a knob
@@ -14,8 +14,8 @@ function arc(from, to) {
   return `M ${point(from)} A 27 27 0 ${(to - from) * 270 > 180 ? 1 : 0} 1 ${point(to)}`;
 }
 
-/** Return a knob for a parameter's node and the node of its normalised value, kept by `watches`; `text` writes a value. */
-export function knob(name, node, position, connection, watches, text = (actual) => amount(actual, unitOf(node))) {
+/** Return a knob for a parameter's node and the node of its normalised value, kept by `watches`; `text` writes a value, null as it is. */
+export function knob(name, node, position, connection, watches, text = null) {
   const [low, high] = [node.RANGE[0].MIN, node.RANGE[0].MAX];
   const origin = low < 0 && high > 0 ? -low / (high - low) : 0;
   const value = element("path", { class: "value" });
@@ -31,8 +31,8 @@ export function knob(name, node, position, connection, watches, text = (actual) 
     dial.setAttribute("aria-valuenow", at.toFixed(3));
   };
   const showValue = (actual) => {
-    output.textContent = text(actual);
-    dial.setAttribute("aria-valuetext", output.textContent);
+    output.textContent = text ? text(actual) : amount(actual, shortUnit(unitOf(node)));
+    dial.setAttribute("aria-valuetext", text ? output.textContent : amount(actual, unitOf(node)));
     made.classList.toggle("modified", isModified(node, actual));
   };
   const turn = (where) => { draw(where); connection.send(position.FULL_PATH, at); };

@@ -28,7 +28,7 @@ export function meters(panel, connection) {
     panel.replaceChildren(
       element("div", { class: "levels" },
         ...["input", "output"].filter((side) => nodes.has(`${side}/peak_db`)).map((side) => level(side, nodes, watches)),
-        ...reductions.map(([name, node]) => reduction(name, node, watches))),
+        ...(reductions.length ? [element("div", { class: "reductions" }, ...reductions.map(([name, node]) => reduction(name, node, watches)))] : [])),
       element("div", { class: "figures" },
         ...figures(nodes, watches),
         ...[...nodes].filter(([name]) => ![...BIG, ...COUNTS, "load", "latency_ms", "latency_samples"].includes(name) && !name.startsWith("reduction/"))
@@ -75,18 +75,18 @@ function level(side, nodes, watches) {
   return element("div", { class: "level" }, element("span", {}, side === "input" ? "In" : "Out"), bar, output, clip);
 }
 
-// How much a stage turns down, from the right.
+// How much a stage turns down, from the right: the gain reduction of a compressor, a limiter, a gate, a noise filter.
 function reduction(name, node, watches) {
   const fill = element("i", { class: "reduction" });
   const output = element("output");
   const stage = words(name.split("/")[1]).replace(/ db$/, "");
   const show = (db) => {
     fill.style.setProperty("--at", 1 - Math.min(Math.max(-db / 24, 0), 1));
-    output.textContent = db.toFixed(1);
+    output.textContent = `${db.toFixed(1)} dB`;
   };
   watches.add(node.FULL_PATH, show);
   show(node.VALUE?.[0] ?? 0);
-  return element("div", { class: "level small", title: `gain reduction of ${stage}` }, element("span", {}, `GR ${stage}`), element("div", { class: "bar" }, fill), output);
+  return element("div", { title: `gain reduction: by how much ${stage} turns its input down` }, element("span", {}, stage), element("div", { class: "bar" }, fill), output);
 }
 
 function figures(nodes, watches) {

@@ -1,5 +1,6 @@
 // The control page: an instrument built from the OSCQuery tree, one module for each part.
 
+import { auditionOffer } from "./audition.js";
 import { browser } from "./browser.js";
 import { connection } from "./connection.js";
 import { $ } from "./elements.js";
@@ -24,6 +25,7 @@ presetBar(connection, browser(connection));
 macros($("macros"), connection);
 pad($("pad"), connection);
 meters($("meters"), connection);
+auditionOffer($("offer"), connection);
 snapshots($("recall"), connection);
 picture($("picture"), connection);
 stages($("edit"), connection);

@@ -31,7 +31,7 @@ export function mount(panel, connection) {
     else connection.send(address("record"), "recording", Number(seconds.value));
   }, { class: "switch record", "aria-pressed": "false" });
   const list = element("ul", { class: "sounds", "aria-label": "Your sounds" });
-  const show = keptRows(list, row, "No sounds of your own yet.");
+  const show = keptRows(list, row, "No sounds of your own yet: what you drop, choose or record is listed here.");
   const line = element("div");
   const bin = element("div");
   panel.replaceChildren(

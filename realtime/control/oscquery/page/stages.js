@@ -8,6 +8,7 @@ import { learnable } from "./learn.js";
 import { reorderable } from "./reorder.js";
 
 const STORE = "gramophone-folded"; // names of stages that are folded, and of groups that are open
+const MANY = 3; // groups of knobs
 const GROUPS = ["", "voice", "pitch", "style", "colour", "gate", "blend", "chance", "statistics", "latents"];
 
 /** Keep a card for each stage of what plays in `panel`. */
@@ -95,7 +96,7 @@ export function stages(panel, connection) {
     const off = toggle(element("button", { class: "switch", type: "button", "aria-label": `${words(name)}: bypass` }, "bypass"), bypass, connection, watches);
     const fold = element("button", { class: "fold", type: "button", "aria-expanded": !kept.has(name) }, words(name));
     const body = element("div", { class: "body" }, ...groups(name, { ...own, mix }, (key, node) => control(key, node, positions[key], chip(key), connection, watches)));
-    const made = element("li", { class: "stage", "data-stage": name },
+    const made = element("li", { class: body.children.length > MANY ? "stage large" : "stage", "data-stage": name },
       element("h2", {}, ...(commands ? [grip(name, place, names.length)] : []), fold, element("span", { class: "action" }, off, chip("bypass")), ...(commands ? [menu(name, place, names, commands)] : [])), body);
     const show = (folded) => {
       fold.setAttribute("aria-expanded", !folded);

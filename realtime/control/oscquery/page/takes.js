@@ -10,7 +10,7 @@ export function mount(panel, connection) {
   useStyle();
   const watches = connection.watches();
   const list = element("ul", { class: "takes", "aria-label": "Takes" });
-  const show = keptRows(list, row, "No takes yet.");
+  const show = keptRows(list, row, "No takes yet: press Record, or the key r, play, and press it again.");
   const line = element("div");
   const bin = element("div");
   const record = button("Record", () => {

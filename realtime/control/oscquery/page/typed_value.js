@@ -1,6 +1,6 @@
 // Values that are typed: a press on a knob's value, or Enter on the knob, opens a field for it; units may be left out.
 
-import { element, unitOf } from "./elements.js";
+import { element, shortUnit, unitOf } from "./elements.js";
 
 
 /** Return the number that a text means in `unit`: 1.2k is 1200, 0.5 s is 500 where the unit is ms; NaN if none. */
@@ -8,7 +8,7 @@ export function parse(text, unit) {
   const [, digits, kilo, written] = /^\s*([-+]?(?:\d+[.,]?\d*|[.,]\d+))\s*(k?)\s*(.*?)\s*$/i.exec(text) ?? [];
   if (digits === undefined) return NaN;
   const number = Number(digits.replace(",", ".")) * (kilo ? 1000 : 1);
-  if (!written || written.toLowerCase() === unit.toLowerCase()) return number;
+  if (!written || [unit, shortUnit(unit)].some((known) => written.toLowerCase() === known.toLowerCase())) return number;
   if (unit === "ms" && written === "s") return number * 1000;
   if (unit === "s" && written === "ms") return number / 1000;
   return NaN;

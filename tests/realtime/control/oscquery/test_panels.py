@@ -160,6 +160,21 @@ def test_the_delay_is_chosen_and_shown(live, page):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_axe_finds_no_violation_in_any_of_the_six_views(page, width, scheme):
+    page.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600)
+    page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    for view in ("play", "edit", "sounds", "record", "devices"):
+        click(page, f"a[href='#{view}']")
+        page.wait_for(f"!document.getElementById('{view}').hidden && document.getElementById('{view}').children.length")
+        assert page.violations() == [], view
+        assert page.tell("document.documentElement.scrollWidth <= innerWidth"), view
+    click(page, "#preset")
+    page.wait_for("document.querySelectorAll('#browser .load').length > 20")
+    assert page.violations() == [], "browser"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_is_wider_than_the_screen_or_too_small_for_a_finger(page, tmp_path, width):
     for section in ("sounds", "record", "devices"):
         click(page, f"a[href='#{section}']")

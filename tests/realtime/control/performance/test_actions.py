@@ -43,7 +43,7 @@ def played():
 
 def test_one_row_is_an_address_a_node_a_control_and_a_key(played):
     rows = {name: row for name, row in ACTIONS.items() if name in played.controller.actions} | SWITCHES
-    assert set(ACTIONS) - set(rows) == {"record", "undo", "redo"}, "which others perform"
+    assert set(ACTIONS) - set(rows) == {"record", "undo", "redo", "audition"}, "which others perform"
     for name, row in rows.items():
         node = node_at(played.space, f"/gramophone/{name}")
         assert node["DESCRIPTION"], name

@@ -1,15 +1,19 @@
-"""Spectra of a live session for people's eyes: levels in bands that are equal intervals wide, as bytes.
+"""What a live session sounds like, for people's eyes: spectra, in bands that are equal intervals wide, and levels.
 
-They are computed from shared memory by whoever looks at them, and the audio thread does nothing.
+Both are computed from shared memory by whoever looks at them, and the audio thread does nothing.
 """
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gramophone.realtime.dsp.meters import Level, level_of
 from gramophone.realtime.live.shared_state import BlockRing
 from gramophone.realtime.live.status import Status
 
@@ -76,3 +80,59 @@ class SpectrumTap:
             if missing <= 0:
                 return np.concatenate(blocks[::-1])[-WINDOW:]
         return None
+
+
+PEAK_S, RMS_S = 0.1, 0.3
+"""How much sound a peak and a mean are of: who asks ten times a second misses no peak, and a mean moves like a VU."""
+
+
+class _Measured(NamedTuple):
+    """A block: its frames, highest magnitude, sum of squares, and how many samples of all channels these are of."""
+
+    frames: int
+    peak: float
+    energy: float
+    samples: int
+
+
+class LevelTap:
+    """The level of the newest sound in a ring of blocks. Any thread may call."""
+
+    def __init__(self, ring: BlockRing, status: Status) -> None:
+        self._ring, self._status = ring, status
+        self._lock = threading.Lock()
+        self._number = -1
+        self._blocks: deque[_Measured] = deque()
+
+    def level(self) -> Level:
+        """Return the peak of the last `PEAK_S` and the mean of the last `RMS_S`; that of silence without a device."""
+        with self._lock:
+            rate = int(self._status["rate"])
+            if not rate:
+                return Level()
+            self._take(RMS_S * rate)
+            return Level(self._newest(PEAK_S * rate).peak_db, self._newest(RMS_S * rate).rms_db)
+
+    def _take(self, longest: float) -> None:
+        """Measure the blocks that are new, as far as they are still there, and forget those that are too old."""
+        newest = self._ring.newest
+        for number in range(max(self._number + 1, newest - self._ring.slots // 2), newest + 1):
+            if taken := self._ring.read(number):
+                flat = taken.sound.ravel()
+                peak, energy = float(np.abs(flat).max(initial=0.0)), float(np.dot(flat, flat))
+                self._blocks.append(_Measured(taken.sound.shape[1], peak, energy, flat.size))
+        self._number = newest
+        kept = sum(block.frames for block in self._blocks)
+        while len(self._blocks) > 1 and kept - self._blocks[0].frames >= longest:
+            kept -= self._blocks.popleft().frames
+
+    def _newest(self, samples: float) -> Level:
+        """Return the level of the newest blocks that hold so many samples, of one block at least."""
+        peak = energy = 0.0
+        count = 0
+        for block in reversed(self._blocks):
+            if samples <= 0:
+                break
+            peak, energy, count = max(peak, block.peak), energy + block.energy, count + block.samples
+            samples -= block.frames
+        return level_of(peak, energy, count)

@@ -1,10 +1,22 @@
-"""The spectrum for eyes: a tone is where it belongs and as bright as it is loud, at any rate and in any blocks."""
+"""Pictures: a tone is where it belongs and as bright as it is loud, and levels are those of the newest sound."""
 
 import numpy as np
 import pytest
 
+from gramophone.realtime.dsp.meters import Level
+from gramophone.realtime.live.pictures import (
+    BANDS,
+    FLOOR_DB,
+    HIGHEST_HZ,
+    LOWEST_HZ,
+    PEAK_S,
+    RMS_S,
+    WINDOW,
+    LevelTap,
+    SpectrumTap,
+    band_levels,
+)
 from gramophone.realtime.live.shared_state import BlockRing
-from gramophone.realtime.live.spectrum import BANDS, FLOOR_DB, HIGHEST_HZ, LOWEST_HZ, WINDOW, SpectrumTap, band_levels
 from gramophone.realtime.live.status import Status
 
 
@@ -45,5 +57,42 @@ def test_the_tap_takes_the_newest_sound_whatever_the_block(frames):
         if end >= WINDOW:
             latest = sound[:, end - WINDOW : end].mean(axis=0)
             assert tap.levels() == band_levels(latest, 48_000).tobytes()
+    ring.close()
+    status.close()
+
+
+@pytest.mark.parametrize("frames", [64, 256, 1000, 4096])
+@pytest.mark.parametrize("every", [1, 7])
+def test_peak_and_mean_are_those_of_the_newest_sound(frames, every):
+    ring, status = BlockRing(2, 128, 4096), Status()
+    tap = LevelTap(ring, status)
+    assert tap.level() == Level()
+    status["rate"] = 48_000
+    sound = np.random.default_rng(1).normal(0, 0.05, (2, 60 * 1024)).astype(np.float32)
+    sound[:, 20_000] = 0.9
+    for number in range(sound.shape[1] // frames):
+        ring.write(number, sound[:, number * frames : (number + 1) * frames])
+        if number % every:
+            continue
+        level, end = tap.level(), (number + 1) * frames
+        peak, mean = (
+            sound[:, max(end - frames * int(np.ceil(seconds * 48_000 / frames)), 0) : end]
+            for seconds in (PEAK_S, RMS_S)
+        )
+        assert level.peak_db == pytest.approx(20 * np.log10(np.abs(peak).max()), abs=1e-3)
+        assert level.rms_db == pytest.approx(10 * np.log10((mean.astype(float) ** 2).mean()), abs=1e-3)
+    status["rate"] = 0
+    assert tap.level() == Level()
+    ring.close()
+    status.close()
+
+
+def test_who_has_not_looked_for_long_sees_what_is_left():
+    ring, status = BlockRing(1, 16, 64), Status()
+    status["rate"] = 48_000
+    tap = LevelTap(ring, status)
+    for number in range(1000):
+        ring.write(number, np.full((1, 64), 0.5, np.float32))
+    assert tap.level().peak_db == pytest.approx(20 * np.log10(0.5), abs=1e-3)
     ring.close()
     status.close()
