@@ -31,8 +31,6 @@ _HOPS = 4
 _ANALYSIS = 2
 """The analysis window in synthesis windows: it reaches further into the past, so it costs no latency."""
 _NOISE_S = 3.0
-_NOISE_STRIDE = 113
-"""Frames between the places in the loop of noise where channels read: far enough to have nothing in common."""
 _TONAL = (0.45, 0.75)
 """Flatness, relative to that of noise, up to which a band is a tone, and from which it is noise."""
 
@@ -84,10 +82,12 @@ class StyleBands(nn.Module):
         self.register_buffer("analysis", torch.cat([mel.weights, guard.weights, total]).t().contiguous())
         self.register_buffer("weights", mel.weights.t().contiguous())
         self.register_buffer("hats", mel.hats)
-        self.loop = round(self.frames(_NOISE_S))
         self.register_buffer("noise", self._make_noise())
         power = self.noise.abs().square()
-        self.register_buffer("noise_flatness", self.flatness(power, power @ self.weights).mean(0))
+        flatness = self.flatness(power, power @ self.weights)
+        # The first second counts twice, as it did when judges chose the constants of the gains.
+        twice = flatness[: math.ceil(self.frames(1.0))]
+        self.register_buffer("noise_flatness", torch.cat([flatness, twice]).mean(0))
 
     def frames(self, seconds: float) -> float:
         """Return how many frames, a fraction perhaps, make `seconds`."""
@@ -126,21 +126,13 @@ class StyleBands(nn.Module):
         blur = (-0.5 * ((index[:, None] - index) / 2).square()).exp()
         return (blur / blur.sum(1, keepdim=True)) @ likeness
 
-    def hiss(self, start: int, frames: int, channels: int) -> Tensor:
-        """Return spectra of noise, `(C, n, F)`, of unit mean power, from frame `start` on, others for each channel.
-
-        At most as many frames as a second has.
-        """
-        starts = [(start + _NOISE_STRIDE * channel) % self.loop for channel in range(channels)]
-        return torch.stack([self.noise[at : at + frames] for at in starts])
-
     def _make_noise(self) -> Tensor:
-        """Return spectra of a loop of white noise and of its first second once more, complex `(N, F)`, mean power 1."""
-        loop = torch.randn(self.loop * self.hop, generator=torch.Generator().manual_seed(0))
+        """Return spectra of a loop of white noise, complex `(N, F)`, mean power 1."""
+        count = round(self.frames(_NOISE_S))
+        loop = torch.randn(count * self.hop, generator=torch.Generator().manual_seed(0))
         spectra, _ = self.stft(torch.cat([loop[-self.window :], loop])[None, None])
-        frames: Tensor = spectra[0, 0, -self.loop :]
-        again = frames[: math.ceil(self.frames(1.0))]
-        return torch.cat([frames, again]) / frames.abs().square().mean().sqrt()
+        frames: Tensor = spectra[0, 0, -count:]
+        return frames / frames.abs().square().mean().sqrt()
 
 
 def powers(spectra: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ from gramophone.realtime.dsp.fifo import Fifo
 from gramophone.realtime.dsp.smoothing import Ramps
 from gramophone.realtime.kernels.arrays import packed, zeros
 from gramophone.realtime.stage import Audio, Format
+from gramophone.realtime.stages.frame_spectra import Complex, FrameOverlap, FrameSpectra, advance
 from gramophone.realtime.stages.mosaic.clips import MosaicClips, read_grain
-from gramophone.realtime.stages.mosaic.frames import Complex, FrameOverlap, FrameSpectra, advance
 from gramophone.realtime.stages.mosaic.matching import GRAINS, Choice, Dictionary, match, no_grains, work_space
 from gramophone.realtime.stages.mosaic.parameters import KNOBS
 from gramophone.realtime.stages.mosaic.shaping import Amounts, join, level, look

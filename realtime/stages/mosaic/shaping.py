@@ -17,7 +17,7 @@ from gramophone.models.style.mosaic import LEVEL_BANDS
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stage import Audio
-from gramophone.realtime.stages.mosaic.frames import Complex
+from gramophone.realtime.stages.frame_spectra import Complex
 from gramophone.realtime.stages.mosaic.state import Memory, Shape, fast, filtered, powers, total
 
 compiled = partial(jit, forceinline=False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gramophone.models.style.mosaic import LEVEL_BANDS, Filters, MosaicLayout
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
 from gramophone.realtime.kernels.jit import jit
-from gramophone.realtime.stages.mosaic.frames import Complex
+from gramophone.realtime.stages.frame_spectra import Complex
 
 Whole = NDArray[np.int64]
 fast = partial(jit, forceinline=False, reassociate=True)

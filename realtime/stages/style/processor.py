@@ -7,7 +7,7 @@ fixed frames, so the result does not depend on block sizes or on the machine's s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -18,13 +18,15 @@ from torch import Tensor
 from gramophone.models.parameters import Value
 from gramophone.models.style.content_statistics import Aim, ContentStatistics, decay_per_frame
 from gramophone.models.style.speech_detector import BANDS
-from gramophone.models.style.style import Style, StyleBands, blended, powers
+from gramophone.models.style.style import Style, StyleBands, blended
 from gramophone.realtime.dsp.fifo import Fifo
 from gramophone.realtime.dsp.resampler import read_clip
-from gramophone.realtime.dsp.smoothing import Amount, Fade
+from gramophone.realtime.dsp.smoothing import Fade
+from gramophone.realtime.kernels.arrays import packed, zeros
 from gramophone.realtime.stage import Audio, Format
 from gramophone.realtime.stages.background import lower_priority
-from gramophone.realtime.stages.style.gains import GainChange, GainTarget, MapArrays, StyleControl
+from gramophone.realtime.stages.frame_spectra import FrameOverlap, FrameSpectra, advance
+from gramophone.realtime.stages.style.gains import GainChange, GainMap, plan_of, restyle, state_of
 
 _PERIOD_S = 0.16
 _SMOOTHED_S = {"strength": 0.05, "fill": 0.05, "gain": 0.05}
@@ -73,12 +75,12 @@ class StyleProcessor:
         self._fifo = Fifo(form.channels, bands.hop)
         self.delay = bands.overlap_add.delay + self._fifo.delay
         self._period = max(round(bands.frames(_PERIOD_S)), 1)
-        identity = MapArrays.of(Aim.at_rest(bands.bands))
-        self._target = GainTarget(identity, identity)
-        self._control = StyleControl(bands, form.channels)
-        quiet = torch.zeros(1, form.channels, 0)
-        self._past = bands.stft.initial_state(quiet)
-        self._pending = bands.overlap_add.initial_state(quiet)
+        identity = GainMap.of(Aim.at_rest(bands.bands))
+        self._maps = identity, identity
+        self._plan = plan_of(bands)
+        self._past = zeros(form.channels, bands.window)
+        self._spectra = FrameSpectra(packed(bands.stft.window), form.channels)
+        self._overlap = FrameOverlap(packed(bands.overlap_add.window), bands.window, form.channels)
         self._observations = np.zeros((self._period, bands.bands + BANDS + 1), np.float32)
         self._count = 0
         self._statistics = ContentStatistics.new(bands)
@@ -87,12 +89,20 @@ class StyleProcessor:
         self._fades = {
             name: Fade(float(values[name]), round(bands.frames(seconds))) for name, seconds in _SMOOTHED_S.items()
         }
+        self._fade = decay_per_frame(bands, float(values["adaptation"]))
+        quiet = zeros(form.channels, bands.hop)
+        for hops in (1, 2):  # so that everything is compiled now and not in the first block
+            self._state = state_of(bands, form.channels)
+            self._step(quiet, 0, zeros(form.channels, hops * bands.hop)[:, : bands.hop])
+        self._state = state_of(bands, form.channels)
 
     def set(self, name: str, value: Value) -> None:
         """Set a parameter, except those that need the clips to be analysed again."""
         self._values[name] = value
         if name in self._fades:
             self._fades[name].set(float(value))
+        if name == "adaptation":
+            self._fade = decay_per_frame(self._bands, float(value))
 
     def fits(self, clips: StyleClips) -> bool:
         """Return whether the styles of `clips` are in this band layout."""
@@ -110,66 +120,44 @@ class StyleProcessor:
         """End the background thread."""
         self._worker.shutdown(wait=True, cancel_futures=True)
 
-    @torch.inference_mode()
     def _restyle(self, sound: Audio) -> Audio:
-        """Process whole hops, `(channels, k * hop)`, the spectra of one period at a time."""
-        x = torch.from_numpy(sound)[None]
-        pieces = []
-        while x.shape[2]:
+        """Process whole hops, `(channels, k * hop)`."""
+        output = np.empty(sound.shape, np.float32)
+        hop = self._bands.hop
+        for start in range(0, sound.shape[1], hop):
             into = self._count % self._period
             if not into:
                 self._renew_map()
-            frames = min(x.shape[2] // self._bands.hop, self._period - into)
-            samples = frames * self._bands.hop
-            pieces.append(self._step(x[:, :, :samples], into, frames))
-            self._count += frames
-            x = x[:, :, samples:]
-        return (pieces[0] if len(pieces) == 1 else torch.cat(pieces, 2))[0].numpy()
+            self._step(sound[:, start : start + hop], into, output[:, start : start + hop])
+            self._count += 1
+        return output
 
-    def _step(self, x: Tensor, into: int, frames: int) -> Tensor:
-        spectra, self._past = self._bands.stft.step(x, self._past)
-        power = powers(spectra).numpy()
-        gains, fill = np.empty((2, *power.shape[1:]), np.float32)
-        shares = np.empty((len(power), frames), np.float32)
-        for i, controls in enumerate(self._controls_per_frame(frames)):
-            part = self._control.restyle(power[:, i], self._target, (into + i + 1) / self._period, controls)
-            gains[i], fill[i], shares[:, i] = part.gains, part.fill, part.shares
-            observations = self._observations[into + i]
-            observations[: self._bands.bands], observations[self._bands.bands : -1], observations[-1] = (
-                part.frame,
-                part.speech_powers,
-                part.loud,
-            )
-        filling = torch.from_numpy(fill * shares[:, :, None])
-        hiss = self._bands.hiss(self._count, frames, x.shape[1])
-        spectra = spectra * torch.from_numpy(gains) + hiss * filling
-        y, self._pending = self._bands.overlap_add.step(spectra, self._pending)
-        return y
+    def _step(self, hop: Audio, into: int, output: Audio) -> None:
+        """Process one hop, `into` frames after the beginning of a period."""
+        advance(self._past, np.ascontiguousarray(hop))
+        spectra = self._spectra.look(self._past).view(np.float32)
+        position = (into + 1) / self._period
+        observation = self._observations[into]
+        restyle(self._plan, self._state, spectra, observation, self._maps, position, self._changes(), self._count)
+        self._overlap.add(self._spectra.values, output)
 
-    def _controls_per_frame(self, frames: int) -> Iterator[GainChange]:
-        """Yield the parameters in each of the next frames."""
-        fade = decay_per_frame(self._bands, float(self._values["adaptation"]))
-        moves = (_each(self._fades[name].next(frames), frames) for name in ("strength", "fill", "gain"))
-        for strength, fill, gain_db in zip(*moves, strict=True):
-            yield GainChange(strength, fill, 10 ** (gain_db / 20), fade)
+    def _changes(self) -> GainChange:
+        """Return the parameters in the next frame."""
+        strength, fill, gain_db = (float(np.asarray(fade.next(1)).item()) for fade in self._fades.values())
+        return GainChange(strength, fill, 10 ** (gain_db / 20), self._fade)
 
     def _renew_map(self) -> None:
         """At the end of a period, fade to the map that was started at its beginning, and start the next."""
-        next_map = self._target.after
+        next_map = self._maps[1]
         if self._job:
             self._statistics, aim = self._job.result()
-            next_map = MapArrays.of(aim)
-        self._target = GainTarget(self._target.after, next_map)
+            next_map = GainMap.of(aim)
+        self._maps = self._maps[1], next_map
         kept = 0 if self._values["freeze"] or not self._count else None
         observations = torch.from_numpy(self._observations[:kept].copy())
         self._job = self._worker.submit(
             _update_statistics, self._statistics, observations, self._clips, dict(self._values)
         )
-
-
-def _each(amount: Amount, frames: int) -> list[float]:
-    """Return a gain for each frame."""
-    return [float(value) for value in np.broadcast_to(amount, frames)]
 
 
 @torch.inference_mode()
