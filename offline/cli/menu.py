@@ -40,7 +40,7 @@ def offer(run: Run) -> None:
 
 def _play() -> list[str]:
     preset = _ask_preset()
-    print("The control page will be at http://localhost:9001/ui; wear headphones; Ctrl-C ends it.")
+    print("The control page will be at http://localhost:9001/ui; wear headphones; q ends it.")
     return ["play", "--preset", preset]
 
 

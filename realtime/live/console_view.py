@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
+import select
+import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
@@ -21,6 +25,7 @@ from gramophone.realtime.control.controller import Controller
 _FLOOR_DB = -60.0
 _METER_WIDTH = 40
 _NEWS_KEPT = 4
+_LOOK_S = 0.2
 _HALVES = "\N{UPPER HALF BLOCK}"
 _QUIET_ZONE = 4
 """Modules of margin around a QR code, as ISO/IEC 18004 asks."""
@@ -82,7 +87,10 @@ class LineView(QuietView):
 
 
 class TerminalView:
-    """Draws meters, figures, parameters and the last news in place, while the `with` block lasts."""
+    """Draws meters, figures, parameters and the last news in place, while the `with` block lasts.
+
+    The key `q` does what Ctrl-C does, where keys come from a terminal.
+    """
 
     interval_s = 0.1
 
@@ -91,6 +99,7 @@ class TerminalView:
         self._surfaces: dict[str, Callable[[], str]] = {}
         self._drawn: RenderableType = Text("opening the device …")
         self._live = Live(self._drawn, console=console, auto_refresh=False, transient=True)
+        self._keys = _Keys({"q": lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)})
 
     def show(self, report: dict[str, Any], controller: Controller) -> None:
         """Draw the figures and the values of the parameters."""
@@ -122,7 +131,9 @@ class TerminalView:
     def __enter__(self) -> Self:
         # A signal may come while it starts, where no `with` block ends it yet: then at the end of the program.
         atexit.register(_show_cursor)
+        atexit.register(self._keys.close)
         self._live.start(refresh=True)
+        self._keys.open()
         return self
 
     def __exit__(
@@ -130,6 +141,8 @@ class TerminalView:
     ) -> None:
         with suppress(OSError):  # the terminal has been closed
             self._live.stop()
+        self._keys.close()
+        atexit.unregister(self._keys.close)
         atexit.unregister(_show_cursor)
         for news in self._news:
             print(news, file=sys.stderr)
@@ -141,6 +154,54 @@ class TerminalView:
 def _show_cursor() -> None:
     with suppress(OSError):  # the terminal has been closed
         Console().show_cursor()  # one of its own: half of what the other has written may wait in it
+
+
+class _Keys:
+    """Calls an action for each of some keys, from `open` to `close`, and lets the terminal echo none meanwhile.
+
+    Only where standard input is a terminal, and this process in its foreground: one in the background would be stopped.
+    """
+
+    def __init__(self, actions: Mapping[str, Callable[[], None]]) -> None:
+        self._actions = actions
+        self._before: list[Any] | None = None
+        self._closed = threading.Event()
+
+    def open(self) -> None:
+        """Read keys from now on, in a thread."""
+        with suppress(ImportError, OSError, ValueError):  # no terminal, or Windows
+            import termios
+            import tty
+
+            if self._in_foreground():
+                self._before = termios.tcgetattr(sys.stdin.fileno())
+                tty.setcbreak(sys.stdin.fileno())
+                threading.Thread(target=self._read, name="keys", daemon=True).start()
+
+    def close(self) -> None:
+        """Give the terminal its modes back; may be called again."""
+        self._closed.set()
+        if self._before:
+            import termios
+
+            with suppress(OSError, ValueError, termios.error):  # the terminal has been closed
+                if self._in_foreground():
+                    termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, self._before)
+
+    def _read(self) -> None:
+        with suppress(OSError, ValueError):
+            while not self._closed.is_set():
+                ready = select.select([sys.stdin], [], [], _LOOK_S)[0]
+                if not ready or not self._in_foreground():
+                    self._closed.wait(0.0 if not ready else _LOOK_S)
+                elif not (keys := os.read(sys.stdin.fileno(), 64)):
+                    return
+                else:
+                    for key in keys.decode(errors="ignore"):
+                        self._actions.get(key, lambda: None)()
+
+    def _in_foreground(self) -> bool:
+        return os.isatty(sys.stdin.fileno()) and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
 
 
 def _levels(report: dict[str, Any]) -> str:
