@@ -18,13 +18,14 @@ from multiprocessing.connection import Connection
 from gramophone.models.parameters import ParameterError, Value
 from gramophone.presets import DEFAULT, PresetError, load
 from gramophone.realtime.bridge.host_parameters import PRESET, HostParameters
-from gramophone.realtime.bridge.link import BridgeLink, Order
+from gramophone.realtime.bridge.link import BridgeLink
 from gramophone.realtime.bridge.preset_numbers import preset_of
 from gramophone.realtime.bridge.project_state import ProjectState, from_text, to_text
 from gramophone.realtime.bridge.protocol import (
     PAGE,
     Begin,
     HostFormat,
+    Order,
     ParameterChange,
     ProtocolError,
     RingPlace,

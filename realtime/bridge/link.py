@@ -7,25 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 
-from gramophone.realtime.bridge.protocol import (
-    Begin,
-    FrameType,
-    HostFormat,
-    ParameterChange,
-    ProtocolError,
-    RingPlace,
-    Sync,
-    Transport,
-    done,
-    hello,
-    label,
-    ready,
-    receive,
-    send,
-)
-
-Order = HostFormat | ParameterChange | Transport | Begin | Sync | str
-"""A request of the plug-in; a text is the state that the project holds."""
+from gramophone.realtime.bridge import protocol
+from gramophone.realtime.bridge.protocol import FrameType, Order, ParameterChange, RingPlace
 
 
 class BridgeLink:
@@ -38,7 +21,9 @@ class BridgeLink:
     def greet(self, inputs: tuple[RingPlace, int], outputs: tuple[RingPlace, int], wake: int) -> None:
         """Send the hello: both rings with their memory's descriptors, and the descriptor that wakes the engine."""
         with self._lock:
-            send(self._socket, FrameType.HELLO, hello(inputs[0], outputs[0]), (inputs[1], outputs[1], wake))
+            protocol.send(
+                self._socket, FrameType.HELLO, protocol.hello(inputs[0], outputs[0]), (inputs[1], outputs[1], wake)
+            )
 
     def orders(self) -> Iterator[Order]:
         """Yield the plug-in's requests until it disconnects. Frames of unknown types are left out.
@@ -47,30 +32,17 @@ class BridgeLink:
             ProtocolError: it does not keep to the protocol.
         """
         while (frame := self._receive()) is not None:
-            kind, payload = frame
-            if kind == FrameType.FORMAT:
-                yield HostFormat.unpack(payload)
-            elif kind == FrameType.PARAMETER:
-                yield ParameterChange.unpack(payload)
-            elif kind == FrameType.TRANSPORT:
-                yield Transport.unpack(payload)
-            elif kind == FrameType.BEGIN:
-                yield Begin()
-            elif kind == FrameType.DONE:
-                yield Sync.unpack(payload)
-            elif kind == FrameType.STATE:
-                try:
-                    yield payload.decode("utf-8")
-                except UnicodeDecodeError as error:
-                    raise ProtocolError(f"state: {error}: expected UTF-8") from None
+            order = protocol.order(*frame)
+            if order is not None:
+                yield order
 
     def announce(self, delay: int, blocks: int) -> None:
         """Report that the engine plays: its chain's latency `delay` in samples, and its time in blocks."""
-        self._send(FrameType.READY, ready(delay, blocks))
+        self._send(FrameType.READY, protocol.ready(delay, blocks))
 
     def confirm(self, sequence: int) -> None:
         """Report that all changes up to `sequence` are in effect from the next block on."""
-        self._send(FrameType.DONE, done(sequence))
+        self._send(FrameType.DONE, protocol.done(sequence))
 
     def set_parameter(self, index: int, value: float) -> None:
         """Send the host a parameter's value."""
@@ -78,7 +50,7 @@ class BridgeLink:
 
     def name_parameter(self, index: int, text: str) -> None:
         """Send the host what a parameter stands for; an empty text where it stands for nothing."""
-        self._send(FrameType.LABEL, label(index, text))
+        self._send(FrameType.LABEL, protocol.label(index, text))
 
     def keep(self, state: str) -> None:
         """Send the host the state that its project stores."""
@@ -96,10 +68,10 @@ class BridgeLink:
 
     def _receive(self) -> tuple[int, bytes] | None:
         try:
-            return receive(self._socket)
+            return protocol.receive(self._socket)
         except OSError:
             return None
 
     def _send(self, kind: FrameType, payload: bytes) -> None:
         with suppress(OSError), self._lock:  # where it has gone `orders` ends, and with it the engine
-            send(self._socket, kind, payload)
+            protocol.send(self._socket, kind, payload)

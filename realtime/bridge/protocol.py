@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -136,6 +136,36 @@ class Sync:
             ProtocolError: it is none.
         """
         return Sync(*_unpacked(_DONE, payload, "a sequence number"))
+
+
+Order = HostFormat | ParameterChange | Transport | Begin | Sync | str
+"""A request of the plug-in; a text is the state that the project holds."""
+
+
+def order(kind: int, payload: bytes) -> Order | None:
+    """Return the request in a frame of the plug-in; None where its type is unknown, a later addition.
+
+    Raises:
+        ProtocolError: the payload is none of its type.
+    """
+    return _ORDERS[kind](payload) if kind in _ORDERS else None
+
+
+def _text(payload: bytes) -> str:
+    try:
+        return payload.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ProtocolError(f"state: {error}: expected UTF-8") from None
+
+
+_ORDERS: dict[int, Callable[[bytes], Order]] = {
+    FrameType.FORMAT: HostFormat.unpack,
+    FrameType.PARAMETER: ParameterChange.unpack,
+    FrameType.TRANSPORT: Transport.unpack,
+    FrameType.BEGIN: lambda _: Begin(),
+    FrameType.DONE: Sync.unpack,
+    FrameType.STATE: _text,
+}
 
 
 @dataclass(frozen=True)

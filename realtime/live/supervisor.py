@@ -24,8 +24,9 @@ ATTACHED = "bridge"
 _LOOK_S = 0.2
 HANGING_S = 6.0
 """So long a worker may play nothing: longer than a stage waits for a plug-in before it names it."""
-_SETTLED_S = 2.0
-"""When a standby worker is started: not while the first one needs the machine to itself."""
+_SETTLED_S, _SETTLED_ATTACHED_S = 2.0, 20.0
+"""When a standby worker is started: not while the first one needs the machine to itself. A plug-in must have had sound
+for so long before: a host may insert many at once, and remove them again."""
 _LONG_LIFE_S = 10.0
 _RETIREMENT_S = 1.0
 """How long a worker that is no longer needed may take to end."""
@@ -318,7 +319,7 @@ class Supervisor:
         self._mend_audio()
         if self._standby and not self._standby.alive:
             self._standby = None
-        if not self._standby and self._played_for(_SETTLED_S):
+        if not self._standby and self._settled():
             self._standby = spawn_worker(self._wake)
         if self._worker and not self._worker.alive:
             self._replace_dead_worker()
@@ -363,6 +364,13 @@ class Supervisor:
 
     def _played_for(self, seconds: float) -> bool:
         return self._started_at is not None and time.monotonic() - self._started_at > seconds
+
+    def _settled(self) -> bool:
+        if self.audio.choice != ATTACHED:
+            return self._played_for(_SETTLED_S)
+        status = self._shared.status
+        had = self._shared.inputs.newest * status["block"]
+        return self.format is not None and had > _SETTLED_ATTACHED_S * self.format.rate and self.playing
 
     def _hangs(self) -> bool:
         """Whether the worker has not played for seconds what there was to play."""

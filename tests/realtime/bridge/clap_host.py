@@ -2,6 +2,7 @@
 
 import ctypes as c
 import functools
+import struct
 
 import numpy as np
 
@@ -123,25 +124,36 @@ class ClapHost:
         self.parameters.flush(*lists)
         self._events.clear()
 
-    def process(self, sound, in_place=False):
-        """Return the sound of one block, `(channels, frames)`; `sound` stays as it is unless played in place."""
+    def process(self, sound, in_place=False, tempo=None):
+        """Return the sound of one block, `(channels, frames)`; `sound` stays as it is unless played in place.
+
+        With a `tempo`, in quarter notes a minute, the transport runs.
+        """
         sound = np.ascontiguousarray(sound, np.float32)
         result = sound if in_place else np.full_like(sound, np.nan)
         inputs, outputs = self._buffer(sound), self._buffer(result)
         events, out_events = self._event_lists()
-        block = _Process(-1, sound.shape[1], None, c.addressof(inputs), c.addressof(outputs), 1, 1, events, out_events)
+        transport = self._transport(tempo) if tempo else None
+        block = _Process(-1, sound.shape[1], transport, c.addressof(inputs), c.addressof(outputs), 1, 1)
+        block.events, block.out_events = events, out_events
         assert self.plugin.process(c.addressof(block)) == 1
         self._events.clear()
         return result
 
-    def play(self, sound, rate, block, offline=True):
-        """Return a whole sound in blocks, in line: latency is taken off its beginning."""
+    def play(self, sound, rate, block, offline=True, tempo=None, between=lambda _number: None):
+        """Return a whole sound in blocks, in line: latency is taken off its beginning.
+
+        `between` is called before each block with its number.
+        """
         self.render.set(int(offline))
         assert self.plugin.activate(rate, 1, block)
         assert self.plugin.start()
         late = self.latency()
         padded = np.pad(sound, ((0, 0), (0, late)))
-        parts = [self.process(padded[:, at : at + block]) for at in range(0, padded.shape[1], block)]
+        parts = []
+        for at in range(0, padded.shape[1], block):
+            between(at // block)
+            parts.append(self.process(padded[:, at : at + block], tempo=tempo))
         self.plugin.stop()
         self.plugin.deactivate()
         return np.concatenate(parts, axis=1)[:, late:]
@@ -197,6 +209,13 @@ class ClapHost:
         host = (POINTER * 11)(*fields, *[c.cast(nothing, POINTER)] * 3)
         self._kept += [nothing, table, extension, words, host]
         return c.addressof(host)
+
+    def _transport(self, tempo):
+        """Return an event that says: beat 0 of bar 0 in 4/4, playing at `tempo`."""
+        flags = 1 | 2 | 8 | 16  # tempo, beats, time signature, playing
+        event = struct.pack("<IIHHIIxxxxqqddqqqqqiHH", 104, 0, 0, 9, 0, flags, 0, 0, tempo, 0.0, 0, 0, 0, 0, 0, 0, 4, 4)
+        self._kept_transport = c.create_string_buffer(event, 112)
+        return c.addressof(self._kept_transport)
 
     def _buffer(self, sound):
         rows = (POINTER * len(sound))(*(row.ctypes.data for row in sound))

@@ -13,6 +13,7 @@ from gramophone.realtime.engine import Engine
 
 pytestmark = [
     pytest.mark.peer,
+    pytest.mark.slow,
     pytest.mark.skipif(not shutil.which("ardour7-lua"), reason="needs Ardour 7 (Debian: apt install ardour)"),
 ]
 BLOCK = 1024  # of Ardour without a sound card

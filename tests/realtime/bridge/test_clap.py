@@ -7,7 +7,7 @@ import pytest
 
 pytestmark = pytest.mark.peer
 PRELUDE = """
-import os, sys, time
+import os, signal, subprocess, sys, time
 import numpy as np
 sys.path.insert(0, sys.argv[2])
 from clap_host import ClapHost
@@ -17,10 +17,37 @@ from gramophone.realtime.engine import Engine
 def noise(seconds, rate=44100, channels=2):
     return (0.1 * np.random.default_rng(1).standard_normal((channels, round(seconds * rate)))).astype(np.float32)
 
+def processes():
+    # of the engine that serves the page, and of its worker, when they are there
+    while not host.text(17, 0).startswith("http"):
+        time.sleep(0.01)
+    port = host.text(17, 0).rpartition(":")[2].partition("/")[0]
+    listening = subprocess.run(["ss", "-ltnp"], capture_output=True, text=True).stdout.splitlines()
+    lines = [line for line in listening if f":{port} " in line and "pid=" in line]
+    engine = int(lines[0].split("pid=")[1].split(",")[0])
+    children = open(f"/proc/{engine}/task/{engine}/children").read().split()
+    names = {child: open(f"/proc/{child}/cmdline").read() for child in children}
+    return engine, [int(child) for child, name in names.items() if "resource_tracker" not in name][0]
+
 def number(preset):
     return float(1 + names().index(preset))
 
 host = ClapHost(sys.argv[1])
+"""
+
+_ECHOES = """
+title = "Echoes in time"
+description = "An echo every eighth."
+
+[[stages]]
+name = "echo"
+kind = "delay"
+wet = 0.5
+
+[[midi]]
+knob = "echo.time"
+control = "clock"
+beats = 0.5
 """
 
 
@@ -30,7 +57,8 @@ def clap(installed):
 
     def run(program, timeout=180.0):
         command = [sys.executable, "-c", PRELUDE + program, str(installed.folder / "Gramophone.clap")]
-        return installed.run([*command, str(Path(__file__).parent)], timeout).stdout
+        done = installed.run([*command, str(Path(__file__).parent)], timeout)
+        return done.stdout + done.stderr
 
     return run
 
@@ -66,6 +94,7 @@ assert not host.factory.create(host._host(), b"no.such.plug-in")
     assert started == set(Path(installed.environment["XDG_RUNTIME_DIR"]).rglob("*.sock"))
 
 
+@pytest.mark.slow
 def test_a_bounce_is_what_render_gives_in_place_and_out_of_place_at_odd_rates(clap):
     clap("""
 def blocks(in_place):
@@ -128,7 +157,6 @@ assert np.abs(one - two).max() <= 1e-6
 
 def test_killed_engines_leave_the_sound_dry_and_in_line_and_come_back(clap):
     clap("""
-import signal, subprocess
 host.set(2, number("choir")); host.flush()
 host.render.set(0)
 assert host.plugin.activate(48000, 1, 256) and host.plugin.start()
@@ -141,10 +169,7 @@ for _ in range(2000):
     time.sleep(0.01)
 port = host.text(17, 0).rpartition(":")[2].partition("/")[0]
 late = host.latency()
-listening = subprocess.run(["ss", "-ltnp"], capture_output=True, text=True).stdout.splitlines()
-owners = [line.split("pid=")[1].split(",")[0] for line in listening if f":{port} " in line and "pid=" in line]
-assert owners, "the engine that serves the page"
-os.kill(int(owners[0]), signal.SIGKILL)
+os.kill(processes()[0], signal.SIGKILL)
 dry = []
 for _ in range(60):
     out = host.process(part)
@@ -158,6 +183,68 @@ for _ in range(3000):
         break
     time.sleep(0.01)
 assert f":{port}/" not in host.text(17, 0), "another engine has come"
+""")
+
+
+@pytest.mark.parametrize("victim", [0, 1], ids=["engine", "worker"])
+def test_a_bounce_whose_process_is_killed_ends_in_line_and_the_log_says_so(clap, installed, victim):
+    """Blocks are the engine's or the dry ones, none is late or missing; when it has come back they are the engine's."""
+    done = clap(
+        """
+sound = noise(2.0)
+host.set(2, number("telephone")); host.flush()
+host.play(sound[:, :4410], 44100, 441)
+
+def kill(block):
+    if block == 50:
+        os.kill(processes()[VICTIM], signal.SIGKILL)
+
+whole = host.play(sound, 44100, 441)
+played = host.play(sound, 44100, 441, between=kill)
+blocks = lambda found: np.abs(found[:, :87759]).reshape(2, -1, 441).max((0, 2))
+wet = blocks(played - whole) < 1e-4
+assert wet[:40].all() and not wet[40:].all(), wet
+assert np.isfinite(played).all()
+for at in range(60 * 441, 80000, 4410):
+    likeness = [played[0, at:at + 4410] @ whole[0, at + shift:at + shift + 4410] for shift in range(-20, 21)]
+    assert np.argmax(likeness) == 20, ("in line afterwards", at, likeness)
+""".replace("VICTIM", str(victim))
+    )
+    assert ("engine is gone" if victim == 0 else "worker has died") in done
+
+
+def test_the_hosts_tempo_is_that_of_knobs_which_follow_the_clock(clap):
+    clap(
+        """
+from pathlib import Path
+from gramophone.presets.library import own_folder
+own_folder().mkdir(parents=True)
+(own_folder() / "echoes.toml").write_text(TOML)
+assert "echoes" in names()
+sound = np.zeros((2, 44100), np.float32)
+sound[:, 0] = 0.5
+for tempo in (90.0, 141.0):
+    other = ClapHost(sys.argv[1])
+    other.set(2, number("echoes")); other.flush()
+    played = other.play(sound, 44100, 512, tempo=tempo)
+    beat = f"echo.time={30e3 / tempo}"
+    expected = Engine.load("echoes", rate=44100, channels=2, settings=[beat]).render(sound)
+    assert np.abs(played - expected).max() <= 1e-6, tempo
+    first = np.nonzero(np.abs(played[0, 100:]) > 0.05)[0][0] + 100
+    assert abs(first - 44100 * 30 / tempo) <= 2, (tempo, first)
+    other.close()
+""".replace("TOML", repr(_ECHOES))
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [88_200, 96_000, 176_400, 192_000])
+def test_a_bounce_at_high_rates_is_what_render_gives(clap, rate):
+    clap(f"""
+sound = noise(0.3, {rate})
+host.set(2, number("choir")); host.flush()
+played = host.play(sound, {rate}, 4096)
+assert np.abs(played - Engine.load("choir", rate={rate}, channels=2).render(sound)).max() <= 1e-6
 """)
 
 
@@ -182,7 +269,7 @@ for cycle in range(200):
 time.sleep(1)
 after = used()
 assert after[0] - before[0] < 16384, (before, after)
-assert after[1] <= before[1] + 2 and after[2] <= before[2] + 1, (before, after)
+assert after[1] <= before[1] + 2 and after[2] <= before[2] + 1 and after[3] <= before[3], (before, after)
 """,
         timeout=400.0,
     )

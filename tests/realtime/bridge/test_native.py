@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
 NATIVE = Path(__file__).parents[3] / "realtime" / "bridge" / "native"
 PARTS = ("bridge.cpp", "engine_link.cpp", "engine_process.cpp", "frame_socket.cpp")
 

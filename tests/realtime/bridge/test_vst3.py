@@ -73,6 +73,7 @@ def job(block=512, rate=RATE, sound="in", **more):
     return {"block": block, "rate": rate, "sound": sound, **more}
 
 
+@pytest.mark.slow
 def test_a_bounce_is_what_render_gives_at_any_block_length(host):
     """One instance after the other, of presets with three latencies: default, a style, a model of its own."""
     sound = noise(1.0)
