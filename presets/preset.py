@@ -28,7 +28,7 @@ from __future__ import annotations
 import codecs
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -106,6 +106,12 @@ class Preset:
             replace(stage, values=changed[stage.name]) if stage.name in changed else stage for stage in self.stages
         )
         return replace(self, stages=tuple(stages), macros=tuple(macros))
+
+    def mapped(self, change: Callable[[Scalar], Scalar]) -> Preset:
+        """Return the preset with each value of its stages changed."""
+        return self.with_values(
+            {(stage.name, key): change(value) for stage in self.stages for key, value in stage.values.items()}
+        )
 
     @property
     def where(self) -> str:

@@ -6,7 +6,7 @@ A stage is made from a `Format` and its settings, so that everything it allocate
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -113,3 +113,13 @@ class Stage(ABC):
 
     def close(self) -> None:  # noqa: B027 - most stages hold nothing to free
         """Free threads and handles."""
+
+
+def refuse_setting(name: str, settings: Collection[str]) -> None:
+    """Check that what is set while a stage plays is none of its settings.
+
+    Raises:
+        StageError: it is one.
+    """
+    if name in settings:
+        raise StageError(f"{name} is a setting of the stage: it changes with the preset, not while it plays")

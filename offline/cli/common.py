@@ -22,7 +22,9 @@ def _preset_names() -> list[str]:
 
 PresetOption = Annotated[
     str,
-    typer.Option("--preset", metavar="P", help="Preset by name, or a .toml file.", autocompletion=_preset_names),
+    typer.Option(
+        "--preset", metavar="P", help="Preset by name, or a .toml or .gramophone file.", autocompletion=_preset_names
+    ),
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="STAGE.PARAM=VALUE", help="Set a parameter; may be repeated.")
@@ -35,9 +37,11 @@ AddressOption = Annotated[
 GpusOption = Annotated[
     float, typer.Option(min=0.0, metavar="G", help="With --engine ray: how much of a GPU each call takes, such as 0.5.")
 ]
+AgreeOption = Annotated[bool, typer.Option("--agree", help="Agree to the licences that are shown.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
-
+PACK_SUFFIX = ".gramophone"
+"""Of a preset with its clips and models as one file."""
 _NONE_BY_EMPTY = {"phones"}
 """Options of which an empty text is a value, none, although it is not their default."""
 
@@ -77,8 +81,10 @@ class CommandGroup(typer.Typer):
         return super().command(name, cls=CheckedCommand, **settings)
 
 
-def checked_preset(name: str, settings: list[str] | None, option: str = "--preset") -> Preset:
-    """Return a preset by name or path, complete with all its values, those of `settings` included.
+def checked_preset(name: str, settings: list[str] | None, option: str = "--preset", *, agreed: bool = False) -> Preset:
+    """Return a preset by name or path, or that of a pack, complete with all its values, those of `settings` included.
+
+    `agreed`: the licences of a pack's models are agreed to on the command line.
 
     Raises:
         BadParameter: there is no such preset, or a setting does not fit it.
@@ -87,10 +93,15 @@ def checked_preset(name: str, settings: list[str] | None, option: str = "--prese
     from gramophone.presets import PresetError, load, names
     from gramophone.realtime.parameter_table import complete, overridden
 
-    if not name.endswith(".toml") and name not in names():
-        hint = ", ".join(names())
-        raise typer.BadParameter(f"no preset {name!r}; expected a .toml file or one of {hint}", param_hint=option)
-    preset = load(name)
+    if name.endswith(PACK_SUFFIX):
+        from gramophone.offline.commands.pack import open_pack
+
+        preset = open_pack(Path(name), agreed=agreed)
+    elif name.endswith(".toml") or name in names():
+        preset = load(name)
+    else:
+        hint = f"a .toml or {PACK_SUFFIX} file or one of {', '.join(names())}"
+        raise typer.BadParameter(f"no preset {name!r}; expected {hint}", param_hint=option)
     try:
         changed = overridden(preset, [_rooted(setting) for setting in settings or []])
     except PresetError as error:

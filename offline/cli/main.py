@@ -15,7 +15,7 @@ from gramophone.offline.cli.bridge import bridge
 from gramophone.offline.cli.common import CommandGroup, DeviceOption, JsonOption, SetOption, demand_sound_file
 from gramophone.offline.cli.evaluate import evaluate
 from gramophone.offline.cli.layout import layout
-from gramophone.offline.cli.models import export, models
+from gramophone.offline.cli.models import export, models, pack
 from gramophone.offline.cli.render_play import play, render
 from gramophone.offline.cli.tag import tag
 from gramophone.offline.console import print_json, say, wrote
@@ -54,6 +54,7 @@ app.command()(play)
 app.command()(tag)
 app.command()(layout)
 app.command()(export)
+app.command()(pack)
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(bridge, name="bridge")
 app.add_typer(models, name="models")

@@ -8,7 +8,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gramophone.offline.cli.common import CommandGroup, JsonOption, demand_choice
+from gramophone.offline.cli.common import (
+    PACK_SUFFIX,
+    AgreeOption,
+    CommandGroup,
+    JsonOption,
+    SetOption,
+    checked_preset,
+    demand_choice,
+)
+from gramophone.offline.console import print_json, say, wrote
 
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A model by name, or a file.")]
 
@@ -60,6 +69,34 @@ def info(
     describe_model(name, out, json=json)
 
 
+@models.command()
+def add(
+    source: Annotated[str, typer.Argument(metavar="FILE|DIR|URL", help="A model, a folder of models, or an address.")],
+    name: Annotated[str, typer.Option(metavar="N", help="The model's name; else that of its file.")] = "",
+    sha256: Annotated[str, typer.Option("--sha256", metavar="HEX", help="What the file's SHA-256 must be.")] = "",
+    agree: AgreeOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Add models by name, for any preset; the licence is shown, and has to be agreed to, once."""
+    from gramophone.offline.commands.library import add_models
+
+    kept = add_models(source, name, sha256, agreed=agree)
+    if json:
+        print_json({"added": [{"name": each.name, "file": str(each.file), "sha256": each.sha256} for each in kept]})
+        return
+    for each in kept:
+        wrote(each.file)
+        say(f'use it in a preset as model = "{each.name}"')
+
+
+@models.command()
+def remove(name: ModelArgument) -> None:
+    """Remove a model that was added; it stays in the bin for a while."""
+    from gramophone.offline.commands.library import remove as removed
+
+    say(f"moved {removed(name).file} to the bin")
+
+
 def export(
     model: ModelArgument,
     to: Annotated[str, typer.Option("--to", metavar="onnx|nn~", help="ONNX, or TorchScript for nn~.")],
@@ -74,3 +111,23 @@ def export(
     if out.suffix != FORMATS[to] or out.is_dir():
         raise typer.BadParameter(f"{out}: expected a file of {FORMATS[to]}", param_hint="--out")
     run(model, to, out, part, json=json)
+
+
+def pack(
+    preset: Annotated[str, typer.Argument(metavar="PRESET", help="A preset by name, or a .toml file.")],
+    out: Annotated[Path, typer.Option(metavar="F", help="The file to write, which ends in .gramophone.")],
+    settings: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write a preset with its clips and models as one file, which others open with play FILE.gramophone."""
+    from gramophone.offline.commands.pack import write_pack
+
+    if out.suffix != PACK_SUFFIX or out.is_dir():
+        raise typer.BadParameter(f"{out}: expected a file of {PACK_SUFFIX}", param_hint="--out")
+    packed = write_pack(checked_preset(preset, settings, "PRESET"), out)
+    if json:
+        print_json({"out": str(out), "files": [vars(file) for file in packed]})
+        return
+    wrote(out)
+    for file in packed:
+        say(f"  {file.name}: {file.size / 1e6:.1f} MB, licence: {file.licence or 'not said: yours to know'}")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gramophone.offline.cli.common import (
+    PACK_SUFFIX,
     AddressOption,
+    AgreeOption,
     DeviceOption,
     EngineOption,
     GpusOption,
@@ -53,6 +56,7 @@ def render(
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Render without a stage that cannot play.")
     ] = False,
+    agree: AgreeOption = False,
     json: JsonOption = False,
 ) -> None:
     """Render files through a preset; each result has its input's length, rate and channels, aligned to the sample."""
@@ -62,7 +66,7 @@ def render(
 
     choice = engine_choice(engine, address, jobs, gpus or float(engine == "ray" and device == "cuda"))
     request = RenderRequest(
-        checked_preset(preset, settings), block, device, picture, _checked_tail(tail), allow_missing
+        checked_preset(preset, settings, agreed=agree), block, device, picture, _checked_tail(tail), allow_missing
     )
     folder = parse_place(out)
     kept = _manifest(manifest or (f"{out.rstrip('/')}/{_MANIFEST}" if engine == "ray" else ""), request)
@@ -133,7 +137,9 @@ def _make_folder(out: Path) -> None:
 
 def play(
     context: typer.Context,
-    source: Annotated[Path | None, typer.Argument(metavar="[INPUT]", help="With --audio file: what to play.")] = None,
+    source: Annotated[
+        Path | None, typer.Argument(metavar="[INPUT]", help="A file to play; or a preset's pack.")
+    ] = None,
     preset: PresetOption = "default",
     settings: SetOption = None,
     audio: Annotated[
@@ -189,10 +195,14 @@ def play(
         ),
     ] = None,
     device: DeviceOption = "auto",
+    agree: AgreeOption = False,
     json: JsonOption = False,
     quiet: Annotated[bool, typer.Option(help="Show nothing.")] = False,
 ) -> None:
     """Play live through a preset: the microphone, JACK, or a file, which repeats until --duration is full."""
+    if source and source.suffix == PACK_SUFFIX:
+        preset, source = str(source), None
+    chosen = partial(checked_preset, preset, settings, agreed=agree)
     if audio == "file" or (audio == "auto" and (source or out)):
         if inputs or outputs or sockets:
             raise typer.BadParameter("a file has no inputs and outputs to choose from", param_hint="--inputs")
@@ -204,9 +214,7 @@ def play(
             demand_sound_file(out)
         if context.obj:
             context.obj.close()
-        _play_file(
-            checked_preset(preset, settings), source, out, block or 256, duration, device, json=json, quiet=quiet
-        )
+        _play_file(chosen(), source, out, block or 256, duration, device, json=json, quiet=quiet)
         return
     if source or out:
         raise typer.BadParameter("INPUT and --out go with --audio file", param_hint="--audio")
@@ -236,7 +244,7 @@ def play(
     with _view(json=json, quiet=quiet) as view:
         run_live(
             live_run,
-            lambda: checked_preset(preset, settings),
+            chosen,
             view,
             lambda controller, session: surfaces.on(controller, session, view.show_news, view=view),
             context.obj,

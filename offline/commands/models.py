@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from gramophone.models.checkpoint import Card, card_of, kind_of
+from gramophone.models.checkpoint import Card, CheckpointError, card_of, kind_of
+from gramophone.offline.commands.library import licence_of
 from gramophone.offline.console import add_row, new_table, print_json, print_table, wrote
 from gramophone.presets import CLIPS
+from gramophone.presets.hashed_files import sha256_of
+from gramophone.presets.model_library import own_models
 from gramophone.presets.models import model_file, model_names
 
 _CLIP = CLIPS / "voice.flac"
@@ -16,9 +19,13 @@ _CLIP_S = 2.0
 
 
 def describe_models(*, json: bool) -> None:
-    """Print name, kind, rate, speakers, training data and licence of the models that come with Gramophone."""
-    found = {name: model_file(name) for name in model_names()}
-    cards = {name: (kind_of(path), card_of(path)) for name, path in found.items()}
+    """Print name, kind, rate, speakers, training data and licence of the models that are here.
+
+    Those of the library follow those that come with Gramophone; one that cannot be read is listed with the reason.
+    """
+    files = {name: model_file(name) for name in model_names()}
+    files |= {name: own.file for name, own in own_models().items() if name not in files}
+    cards = {name: _header_or_reason(path) for name, path in files.items()}
     if json:
         print_json([{"name": name, "kind": kind, **asdict(card)} for name, (kind, card) in cards.items()])
         return
@@ -41,10 +48,12 @@ def describe_model(name: str, out: Path | None, *, json: bool) -> None:
     path = model_file(name)
     kind, card = _header(path)
     written = _traversal(path, out) if out and kind == "vlae" and card.latents else []
+    own = own_models().get(name)
+    where = {"file": str(path), "sha256": sha256_of(path), "source": own.source if own else ""}
     if json:
-        print_json({"name": name, "kind": kind, **asdict(card), "written": [str(file) for file in written]})
+        print_json({"name": name, "kind": kind, **asdict(card), **where, "written": [str(file) for file in written]})
     else:
-        _show(name, kind, card)
+        _show(name, kind, card, where)
         wrote(*written)
 
 
@@ -62,17 +71,31 @@ def trust_model(name: str) -> None:
 
 def _header(path: Path) -> tuple[str, Card]:
     """Return kind and card of a model file, without running anything that it holds."""
-    if path.suffix != ".ts":
-        return kind_of(path), card_of(path)
-    from gramophone.realtime.stages.latent.torchscript import KIND, trusted
+    if path.suffix == ".nam":
+        from gramophone.realtime.stages.nam.capture import read_capture
 
-    return KIND, trusted(path).card()
+        return "nam", Card(read_capture(path).rate, licence=licence_of(path))
+    if path.suffix == ".ts":
+        from gramophone.realtime.stages.latent.torchscript import KIND, trusted
+
+        return KIND, trusted(path).card()
+    return kind_of(path), card_of(path)
 
 
-def _show(name: str, kind: str, card: Card) -> None:
+def _header_or_reason(path: Path) -> tuple[str, Card]:
+    """Return kind and card of a model file; of one that cannot be read, or is not trusted, the reason as its kind."""
+    from gramophone.realtime.stage import StageError
+
+    try:
+        return _header(path)
+    except (CheckpointError, StageError) as error:
+        return str(error).partition(": ")[2], Card(0)
+
+
+def _show(name: str, kind: str, card: Card, where: Mapping[str, str]) -> None:
     facts = new_table("", "", title=name)
     facts.show_header = False
-    for key, value in _facts(kind, card).items():
+    for key, value in {**_facts(kind, card), **where}.items():
         if value:
             add_row(facts, key, value)
     print_table(facts)

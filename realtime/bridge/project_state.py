@@ -8,18 +8,17 @@ user's own are named by hash, and the text holds a copy of them, so that the pro
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import tempfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gramophone.models.parameters import Value
 from gramophone.presets import CLIPS, Preset, PresetError, parse, save
-from gramophone.presets.atomic import atomic_write
+from gramophone.presets.hashed_files import HashedFiles, token_of
 from gramophone.realtime.bridge.protocol import LARGEST_PAYLOAD
 from gramophone.realtime.parameter_table import complete, concise
 from gramophone.realtime.system.cache_folder import cache_folder
@@ -27,7 +26,6 @@ from gramophone.realtime.system.cache_folder import cache_folder
 VERSION = 1
 MOST_COPIED_BYTES = 8 << 20
 """Of all copies in a state together; files beyond that are named by hash alone."""
-_HASHED = "sha256-"
 
 
 @dataclass(frozen=True)
@@ -55,11 +53,11 @@ def to_text(state: ProjectState) -> str:
         if path.resolve().is_relative_to(shipped):
             return str(path.resolve().relative_to(shipped))
         room = MOST_COPIED_BYTES - sum(len(file.get("data", "")) * 3 // 4 for file in files.values())
-        token, file = _hashed(path, room)
+        token, file = _copied(path, room)
         files[token] = file
         return token
 
-    preset = _with_files(replace(concise(state.preset), path=None), named)
+    preset = replace(concise(state.preset), path=None).mapped(named)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.toml"
         save(preset, path)
@@ -90,7 +88,7 @@ def from_text(text: str) -> ProjectState:
     def found(value: Value) -> Value:
         return str(where[value] or "") if isinstance(value, str) and value in where else value
 
-    return ProjectState(complete(_with_files(replace(preset, path=None), found)), number, free, missing)
+    return ProjectState(complete(replace(preset, path=None).mapped(found)), number, free, missing)
 
 
 def _unpacked(text: str) -> bytes:
@@ -102,32 +100,16 @@ def _unpacked(text: str) -> bytes:
     return document
 
 
-def _with_files(preset: Preset, change: Callable[[Value], Value]) -> Preset:
-    """Return the preset with each value of its stages changed."""
-    return preset.with_values(
-        {(stage.name, key): change(value) for stage in preset.stages for key, value in stage.values.items()}
-    )
-
-
-def _hashed(path: Path, room: int) -> tuple[str, dict[str, str]]:
+def _copied(path: Path, room: int) -> tuple[str, dict[str, str]]:
     """Return a file's name by hash, and what the state holds of it: a copy if that has at most `room` bytes."""
     data = path.read_bytes()
-    token = f"{_HASHED}{hashlib.sha256(data).hexdigest()}{path.suffix}"
     copy = {"data": base64.b64encode(data).decode("ascii")} if len(data) <= room else {}
-    return token, {"path": str(path)} | copy
+    return token_of(path), {"path": str(path)} | copy
 
 
 def _found(token: str, file: Mapping[str, Any]) -> Path | None:
     """Return where the file of that hash is now: where it was, or its copy, written if need be."""
-    wanted = token.removeprefix(_HASHED).partition(".")[0]
-    copy = cache_folder() / "project-files" / Path(token).name
-    for path in (Path(file["path"]), copy):
-        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == wanted:
-            return path
-    data = base64.b64decode(file.get("data", ""), validate=True)
-    if hashlib.sha256(data).hexdigest() != wanted:
-        return None
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(copy) as part:
-        part.write_bytes(data)
-    return copy
+    kept = HashedFiles(cache_folder() / "project-files")
+    return kept.found(token, Path(file["path"])) or kept.keep(
+        token, [base64.b64decode(file.get("data", ""), validate=True)]
+    )

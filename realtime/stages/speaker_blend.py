@@ -1,6 +1,7 @@
-"""What stages with a model have in common: blending up to four of its speakers, and the key `model`.
+"""What stages with a model have in common: blending up to four of its speakers, and the keys `model` and `source`.
 
-The key is the name of a model that comes with Gramophone, or a path.
+`model` is the name of a model that comes with Gramophone or of the user's library, or a path; `source` is where it can
+be had by those who lack it.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from numpy.typing import NDArray
 
 from gramophone.models.parameters import Parameter, Value, grouped
 from gramophone.presets.checks import PresetError
+from gramophone.presets.model_library import MODEL_SUFFIXES
 from gramophone.presets.models import model_file
 from gramophone.realtime.stage import StageError
 
+MODEL_SETTINGS = ("model", "source")
+"""Keys of stages with a model that cannot be set while they play."""
 
-def model_path(model: str, folder: Path | None = None) -> Path:
-    """Return the file of a model; a relative path is relative to `folder`.
+
+def model_path(model: str, folder: Path | None = None, source: str = "") -> Path:
+    """Return the file of a model; a relative path is relative to `folder`. `source` is where it can be had.
 
     Raises:
         StageError: the name is empty, or there is no such model.
@@ -26,9 +31,25 @@ def model_path(model: str, folder: Path | None = None) -> Path:
     if not model:
         raise StageError("key 'model' is missing: the name or the path of a model")
     try:
-        return model_file(model, folder)
+        return model_file(model, folder, source)
     except PresetError as error:
         raise StageError(str(error)) from None
+
+
+def model_of(values: Mapping[str, Value], folder: Path | None = None) -> Path:
+    """Return the file of the model that a stage's `values` name.
+
+    Raises:
+        StageError: as `model_path`.
+    """
+    return model_path(str(values.get("model", "")), folder, str(values.get("source", "")))
+
+
+def model_settings(values: Mapping[str, Value], path: Path) -> dict[str, str]:
+    """Return the settings that say which model it is: `model`, by name or as the absolute `path`, and any `source`."""
+    model = str(values.get("model", ""))
+    settings = {"model": str(path) if model.endswith(MODEL_SUFFIXES) else model}
+    return settings | ({"source": str(values["source"])} if "source" in values else {})
 
 
 def speaker_knobs(names: Sequence[str]) -> tuple[Parameter, ...]:

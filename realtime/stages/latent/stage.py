@@ -25,15 +25,14 @@ import numpy as np
 
 from gramophone.models.checkpoint import numbers_of
 from gramophone.models.parameters import Value
-from gramophone.presets.models import SUFFIXES
 from gramophone.realtime.dsp.smoothing import Fade, Ramps
-from gramophone.realtime.stage import Audio, Format, Keys, StageError
+from gramophone.realtime.stage import Audio, Format, Keys, StageError, refuse_setting
 from gramophone.realtime.stages.background import Background, BackgroundStage
 from gramophone.realtime.stages.latent.codec import Codec, Frame, LatentModel
 from gramophone.realtime.stages.latent.mono_sum import MonoSum
 from gramophone.realtime.stages.latent.parameters import AIR, GATE, MOMENTS, latent_names, parameters_of
 from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, ZeroShotCodec
-from gramophone.realtime.stages.speaker_blend import model_path, speaker_weights
+from gramophone.realtime.stages.speaker_blend import MODEL_SETTINGS, model_of, model_settings, speaker_weights
 
 if TYPE_CHECKING:
     from gramophone.realtime.dsp.rate_adapter import Finish
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _CLIPS = ("clip", "clip2", "guest")
-_SETTINGS = ("model", "stored", "met")
+_SETTINGS = (*MODEL_SETTINGS, "stored", "met")
 
 
 class LatentStage(BackgroundStage["ReferenceClips"]):
@@ -62,10 +61,9 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         Raises:
             StageError: there is no such model, it is of another kind, or saved latents or speakers do not fit it.
         """
-        name = str(values.get("model", ""))
-        model = LatentModel.of(model_path(name, folder))
+        model = LatentModel.of(model_of(values, folder))
         _stored(values, model)
-        settings = {"model": str(model.path) if name.endswith(SUFFIXES) else name}
+        settings = model_settings(values, model.path)
         _saved_target(values, model)
         settings |= {name: str(values[name]) for name in ("stored", "met") if name in values}
         return Keys(
@@ -79,7 +77,7 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         from gramophone.realtime.dsp.voice_conditioner import VoiceConditioner
         from gramophone.realtime.stages.latent.latent_transform import LatentTransform, SpeakerMoments
 
-        model = LatentModel.of(model_path(str(values.get("model", ""))))
+        model = LatentModel.of(model_of(values))
         knobs = parameters_of(model.kind, model.card, model.latents)
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in knobs}
         self._speakers = model.card.speakers
@@ -113,8 +111,7 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         Raises:
             StageError: `name` is not a parameter but a setting of the stage.
         """
-        if name in _SETTINGS:
-            raise StageError(f"{name} is a setting of the stage: it changes with the preset, not while it plays")
+        refuse_setting(name, _SETTINGS)
         self._values[name] = value
         if name in self._fades:
             self._fades[name].set(float(value))

@@ -15,14 +15,13 @@ from __future__ import annotations
 import json
 import zipfile
 from dataclasses import asdict, dataclass
-from functools import lru_cache
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
 from gramophone.models.checkpoint import Card
 from gramophone.presets.atomic import atomic_write
 from gramophone.presets.clips import data_folder
+from gramophone.presets.hashed_files import sha256_of
 from gramophone.realtime.stage import StageError
 from gramophone.realtime.system.child_call import ChildCallError, call_in_child
 
@@ -60,7 +59,7 @@ def trust(path: Path) -> TorchScriptModel:
     """
     from gramophone.realtime.stages.latent.torchscript_trial import tried
 
-    _demand_archive(path)
+    demand_archive(path)
     try:
         found = TorchScriptModel(**call_in_child(tried, str(path), timeout_s=_TRIAL_S, most_bytes=None))
     except ChildCallError as error:
@@ -80,7 +79,7 @@ def trusted(path: Path) -> TorchScriptModel:
     Raises:
         StageError: it has not been, or has changed since; the message says how to.
     """
-    _demand_archive(path)
+    demand_archive(path)
     try:
         kept: dict[str, Any] = json.loads(_record(path).read_text("utf-8"))
         return TorchScriptModel(**kept)
@@ -91,7 +90,12 @@ def trusted(path: Path) -> TorchScriptModel:
         ) from None
 
 
-def _demand_archive(path: Path) -> None:
+def demand_archive(path: Path) -> None:
+    """Check that a file can be TorchScript; it is not run for that.
+
+    Raises:
+        StageError: it is no zip archive, or cannot be read.
+    """
     try:
         if not zipfile.is_zipfile(path):
             raise StageError(f"{path}: not a TorchScript file (which is a zip archive)")
@@ -102,14 +106,6 @@ def _demand_archive(path: Path) -> None:
 def _record(path: Path) -> Path:
     """Return where what is known of a file is kept."""
     try:
-        found = path.stat()
-        return data_folder() / "trusted" / f"{_hash(path, found.st_mtime_ns, found.st_size)}.json"
+        return data_folder() / "trusted" / f"{sha256_of(path)}.json"
     except OSError as error:
         raise StageError(f"{path}: {error.strerror}") from None
-
-
-@lru_cache(maxsize=16)
-def _hash(path: Path, changed_ns: int, size: int) -> str:
-    """Return the SHA-256 of a file's contents as they are at this time and size."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.delay_line import DelayLine
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
-from gramophone.realtime.stage import Audio, Format, Keys, StageError
+from gramophone.realtime.stage import Audio, Format, Keys, StageError, refuse_setting
 from gramophone.realtime.stages.background import Background, BackgroundStage
 from gramophone.realtime.stages.mosaic.parameters import CLIP_KNOBS, KNOBS, WINDOWS
 
@@ -76,8 +76,7 @@ class MosaicStage(BackgroundStage["MosaicClips"]):
         Raises:
             StageError: `name` is a setting of the stage.
         """
-        if name == "window":
-            raise StageError("window is a setting of the stage: it changes with the preset, not while it plays")
+        refuse_setting(name, ("window",))
         self._values[name] = value
         if name in _ANALYSED:
             self.background.submit(partial(self._analyse, dict(self._values)))

@@ -3,7 +3,7 @@
 [[stages]]
 name = "amp"
 kind = "nam"
-model = "my-amp.nam"       # a path, seen from the preset's folder
+model = "my-amp.nam"       # a path, seen from the preset's folder, or a model of the library by name
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import numpy as np
 
 from gramophone.models.parameters import Parameter, Value
 from gramophone.realtime.dsp.smoothing import Fade
-from gramophone.realtime.stage import Audio, Format, Keys, Stage, StageError
+from gramophone.realtime.stage import Audio, Format, Keys, Stage, StageError, refuse_setting
+from gramophone.realtime.stages.speaker_blend import MODEL_SETTINGS, model_of, model_settings
 
 if TYPE_CHECKING:
     from gramophone.realtime.dsp.rate_adapter import Finish, RateAdapter
@@ -49,19 +50,19 @@ class NamStage(Stage):
 
     @classmethod
     def keys(cls, values: Mapping[str, Value], folder: Path | None) -> Keys:
-        """Return the parameters, and the setting `model` as an absolute path.
+        """Return the parameters, and the settings.
 
         Raises:
             StageError: there is no such file, or it is no capture that can be played.
         """
-        path = _path(values, folder)
+        path = model_of(values, folder)
         _read(path)
-        return Keys(_PARAMETERS, {"model": str(path)})
+        return Keys(_PARAMETERS, model_settings(values, path))
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         from gramophone.realtime.dsp.rate_adapter import RateAdapter
 
-        capture = _read(_path(values, None))
+        capture = _read(model_of(values))
         self._loudness_db = capture.loudness_db
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in _PARAMETERS}
         samples = round(_FADE_S * form.rate)
@@ -79,8 +80,7 @@ class NamStage(Stage):
         Raises:
             StageError: `name` is not a parameter but a setting of the stage.
         """
-        if name == "model":
-            raise StageError("model is a setting of the stage: it changes with the preset, not while it plays")
+        refuse_setting(name, MODEL_SETTINGS)
         self._values[name] = value
         self._input.set(self._gain("input"))
         self._output.set(self._output_gain())
@@ -114,13 +114,6 @@ class NamStage(Stage):
         if self._values["normalise"] and self._loudness_db is not None:
             gain *= 10 ** ((_LOUDNESS_DB - self._loudness_db) / 20)
         return float(gain)
-
-
-def _path(values: Mapping[str, Value], folder: Path | None) -> Path:
-    model = str(values.get("model", ""))
-    if not model:
-        raise StageError("key 'model' is missing: the path of a .nam file")
-    return (folder or Path()).absolute() / Path(model).expanduser()
 
 
 def _read(path: Path) -> Capture:

@@ -21,10 +21,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gramophone.models.parameters import Parameter, Value, grouped
-from gramophone.presets.models import SUFFIX
 from gramophone.realtime.dsp.smoothing import Fade, Ramps
-from gramophone.realtime.stage import Audio, Format, Keys, Stage, StageError
-from gramophone.realtime.stages.speaker_blend import model_path, speaker_knobs, speaker_weights
+from gramophone.realtime.stage import Audio, Format, Keys, Stage, StageError, refuse_setting
+from gramophone.realtime.stages.speaker_blend import (
+    MODEL_SETTINGS,
+    model_of,
+    model_settings,
+    speaker_knobs,
+    speaker_weights,
+)
 
 if TYPE_CHECKING:
     from gramophone.models.checkpoint import Card
@@ -109,21 +114,20 @@ class WaveNetStage(Stage):
         """
         from gramophone.models.checkpoint import CheckpointError, card_of, kind_of
 
-        model = str(values.get("model", ""))
-        path = model_path(model, folder)
+        path = model_of(values, folder)
         try:
             if kind_of(path) != "wavenet":
                 raise StageError(f"{path}: a {kind_of(path)} model; expected wavenet")
             knobs = _knobs(card_of(path))
         except CheckpointError as error:
             raise StageError(str(error)) from None
-        return Keys(knobs, {"model": str(path) if model.endswith(SUFFIX) else model})
+        return Keys(knobs, model_settings(values, path))
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         from gramophone.realtime.dsp.resampler import Resampler
         from gramophone.realtime.stages.wavenet.sampler import Sampler
 
-        model, card = _loaded(model_path(str(values.get("model", ""))))
+        model, card = _loaded(model_of(values))
         self._speakers = _Speakers(model, card)
         knobs = _knobs(card)
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in knobs}
@@ -144,8 +148,7 @@ class WaveNetStage(Stage):
         Raises:
             StageError: `name` is not a parameter but a setting of the stage.
         """
-        if name == "model":
-            raise StageError("model is a setting of the stage: it changes with the preset, not while it plays")
+        refuse_setting(name, MODEL_SETTINGS)
         self._values[name] = value
         if name == "level":
             self._level.set(self._gain())

@@ -91,7 +91,7 @@ def test_what_cannot_be_played_is_named(tmp_path, file, said):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(StageError, match=r"gone\.nam: No such file"):
+    with pytest.raises(StageError, match=r"gone\.nam: no such model file"):
         NamStage(Format(48_000, 1), {"model": str(tmp_path / "gone.nam")})
     with pytest.raises(StageError, match="'model' is missing"):
         NamStage(Format(48_000, 1), {})
