@@ -89,6 +89,8 @@ def parse(program, arguments):
     context = program.make_context("gramophone", list(arguments))
     while isinstance(context.command, click.Group) or hasattr(context.command, "resolve_command"):
         rest = [*getattr(context, "_protected_args", ()), *context.args]
+        if not rest and context.command.invoke_without_command:
+            return
         name, command, rest = context.command.resolve_command(context, rest)
         context = command.make_context(name, rest, parent=context)
 
