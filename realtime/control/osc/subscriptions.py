@@ -40,7 +40,10 @@ class _Subscription(Generic[P]):
 
 
 class Subscriptions(Generic[P]):
-    """The subscribed peers. Each receives the values that differ from those it received or set last, and all meters."""
+    """The subscribed peers. Each receives the values that differ from those it received or set last, and all meters.
+
+    Who subscribes to values and to normalised ones gets the meters with the former only.
+    """
 
     def __init__(self, space: AddressSpace) -> None:
         self._space = space
@@ -99,7 +102,8 @@ class Subscriptions(Generic[P]):
                 each.next_at = max(each.next_at + each.period_s, now)
                 if meters is None and view != "page":
                     meters = [encode(path, (float(level),)) for path, level in self._space.meters().items()]
-                levels = meters if meters and view != "page" else []
+                is_sent_values = view == "normalised" and (target, "values") in self._all
+                levels = meters if meters and view != "page" and not is_sent_values else []
                 yield from ((target, packet) for packet in (*self._changed(each, view), *levels))
 
     def _changed(self, each: _Subscription[P], view: View) -> Iterator[bytes]:

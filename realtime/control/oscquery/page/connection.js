@@ -7,7 +7,8 @@ import { decode, encode } from "./osc.js";
 
 export const ROOT = "/gramophone";
 const TOKEN = new URLSearchParams(location.search).get("token");
-const RATE_HZ = 30;
+const RATE_HZ = 60; // values and meters a second: as often as a screen shows them
+const FRAME_MS = 16;
 const RENEW_MS = 20000;
 const RETRY_MS = 1000;
 const UNDER_WAY_MS = 500; // so long what was set may still be on its way to the server
@@ -41,6 +42,7 @@ class Connection {
   #nodes = new Map(); // address -> node, with the newest values
   #watchers = new Map(); // address -> those who show its values
   #waiting = new Map(); // address -> packet to be sent with the next frame: a drag sends 60 a second, not 1000
+  #flushedAt = 0;
   #listened = new Set(); // addresses whose values come only to those who listen
   #treeListeners = new Set();
   #stateListeners = new Set();
@@ -72,7 +74,10 @@ class Connection {
 
   /** Set what is at an address, or call it if it is a command; of several values within a frame the newest goes. */
   send(address, ...values) {
-    if (!this.#waiting.size) requestAnimationFrame(() => this.#flush());
+    if (!this.#waiting.size) { // a press goes at once, and what follows within a frame with the next
+      if (performance.now() - this.#flushedAt > FRAME_MS) queueMicrotask(() => this.#flush());
+      else requestAnimationFrame(() => this.#flush());
+    }
     this.#waiting.set(address, encode(address, ...values));
     const node = this.#nodes.get(address);
     const last = this.#sent.get(address);
@@ -142,6 +147,7 @@ class Connection {
   }
 
   #flush() {
+    this.#flushedAt = performance.now();
     if (this.#socket?.readyState === WebSocket.OPEN) for (const packet of this.#waiting.values()) this.#socket.send(packet);
     this.#waiting.clear();
   }

@@ -322,6 +322,16 @@ def test_subscribers_receive_everything_once_then_what_changes():
     assert setup.replies(0.2)["/gramophone/throat/time"][0] == pytest.approx(9.1)
 
 
+def test_who_subscribes_to_both_gets_each_meter_once():
+    setup = DispatcherSetup(meters=lambda: {"load": 0.5})
+    setup.send("/gramophone/subscribe", 10)
+    setup.send("/gramophone/n/subscribe", 10)
+    packets = [message.address for _, message in setup.advance()]
+    assert packets.count("/gramophone/meters/load") == 1
+    assert "/gramophone/n/hall/room" in packets
+    assert "/gramophone/hall/room" in packets
+
+
 def test_positions_can_be_subscribed_to():
     setup = DispatcherSetup()
     setup.send("/gramophone/n/subscribe")
