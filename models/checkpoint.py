@@ -1,6 +1,13 @@
 """Checkpoints: a model's weights, hyperparameters and metadata in one `.safetensors` file; never pickle.
 
 The header holds the kind, the hyperparameters (the model's shape, a frozen dataclass) and the card. Loading is by kind.
+
+A package brings a kind of its own by an entry point of the group `gramophone.models`: its name is the kind, its object
+the model's class, which takes one argument, its shape, has it as `shape`, and the class of it as `Shape`. In the
+package's `pyproject.toml`:
+
+    [project.entry-points."gramophone.models"]
+    echo = "my_echo:Echo"
 """
 
 from __future__ import annotations
@@ -8,8 +15,9 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from functools import lru_cache
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from functools import cache, lru_cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +27,8 @@ if TYPE_CHECKING:  # a card is read where torch is too slow to come by: by whoev
     from torch import nn
 
 VERSION = 1
+GROUP = "gramophone.models"
+"""The group of entry points by which other packages bring kinds of models."""
 _HEADERS_KEPT = 64
 _KINDS = {
     "wavenet": ("gramophone.models.nets.wavenet", "WaveNet", "WaveNetShape"),
@@ -88,10 +98,9 @@ def load(path: Path, kind: str = "") -> tuple[nn.Module, Card]:
     found, card = kind_of(path), card_of(path)
     if kind and found != kind:
         raise CheckpointError(f"{path}: a {found} model; expected {kind}")
-    module, name, _ = _KINDS[found]
     shape = shape_of(path)
     try:
-        model: nn.Module = getattr(importlib.import_module(module), name)(shape)
+        model: nn.Module = _classes(found)[0](shape)
         model.load_state_dict(load_file(path))
     except (TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path}: its weights do not fit its shape ({error})") from None
@@ -114,9 +123,8 @@ def shape_of(path: Path) -> Any:
         CheckpointError: as `load`.
     """
     header = _header(path)
-    module, _, name = _KINDS[header["kind"]]
     try:
-        return _made(getattr(importlib.import_module(module), name), json.loads(header["shape"]))
+        return _made(_classes(header["kind"])[1], json.loads(header["shape"]))
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: a shape that cannot be read ({error})") from None
 
@@ -170,16 +178,58 @@ def _read_header(path: Path, _written_ns: int, _size: int) -> Mapping[str, str]:
         raise CheckpointError(f"{path}: a safetensors file, but not one of Gramophone's")
     if header["gramophone"] != str(VERSION):
         raise CheckpointError(f"{path}: version {header['gramophone']} of the format; expected {VERSION}")
-    if header["kind"] not in _KINDS:
-        raise CheckpointError(f"{path}: a model of kind {header['kind']!r}; expected one of {', '.join(_KINDS)}")
+    if header["kind"] not in kinds():
+        raise CheckpointError(
+            f"{path}: a model of kind {header['kind']!r}; expected one of {', '.join(kinds())}, "
+            "or the package that brings this kind"
+        )
     return header
 
 
+def kinds() -> list[str]:
+    """Return every kind of model by name, those of other packages last."""
+    return [*_KINDS, *package_kinds()]
+
+
+@cache
+def package_kinds() -> dict[str, EntryPoint]:
+    """Return the kinds that other packages bring, by name; none of them takes the place of one of ours."""
+    return {point.name: point for point in entry_points(group=GROUP) if point.name not in _KINDS}
+
+
+def _classes(kind: str) -> tuple[Any, Any]:
+    """Return the classes of a kind: of the model and of its shape.
+
+    Raises:
+        CheckpointError: those of another package cannot be loaded, or are none.
+    """
+    if kind in _KINDS:
+        module, name, shape = _KINDS[kind]
+        found = importlib.import_module(module)
+        return getattr(found, name), getattr(found, shape)
+    point = package_kinds()[kind]
+    where = f"kind {kind!r} of {point.dist.name if point.dist else 'a package'} ({point.value})"
+    try:
+        model = point.load()
+    except Exception as error:  # another package may fail in any way
+        raise CheckpointError(f"{where} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not isinstance(model, type) or not is_dataclass(getattr(model, "Shape", None)):
+        raise CheckpointError(f"{where}: {model!r}: expected a class with a dataclass as its Shape")
+    return model, model.Shape  # type: ignore[attr-defined]
+
+
 def _kind_of(model: nn.Module) -> str:
+    own = type(model).__module__, type(model).__name__
     for kind, (module, name, _) in _KINDS.items():
-        if (type(model).__module__, type(model).__name__) == (module, name):
+        if own == (module, name):
             return kind
-    raise CheckpointError(f"{type(model).__name__} is no kind of model that can be saved; expected {', '.join(_KINDS)}")
+    for kind, point in package_kinds().items():
+        if (point.module, point.attr) == own:
+            return kind
+    raise CheckpointError(
+        f"{type(model).__name__} is no kind of model that can be saved; expected {', '.join(kinds())} "
+        f"(a kind of one's own is an entry point of the group {GROUP})"
+    )
 
 
 def _made(shape: type[Any], values: dict[str, Any]) -> Any:

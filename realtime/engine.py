@@ -3,6 +3,7 @@
 engine = Engine.load("default", rate=48_000)
 styled = engine.render(voice)                      # a whole array, in line with the input to the sample
 for block in engine.stream(blocks): ...            # or block by block, `engine.delay` samples late
+wet = engine(dry, rate)                            # or as a pedalboard's effect, at whatever rate the sound has
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gramophone.models.parameters import Parameter, Value, lookup
 from gramophone.presets import Preset, PresetError, load
@@ -164,8 +167,36 @@ class Engine:
             raise PresetError(f"order {', '.join(names)}: expected each of {', '.join(stages)} once")
         self.change(replace(self.preset, stages=tuple(stages[name] for name in names)))
 
-    def process(self, block: Audio) -> Audio:
-        """Return the sound of `block`, `(channels, frames)`, `delay` samples late. Never writes `block`."""
+    def __call__(self, audio: NDArray[np.floating[Any]], rate: float, reset: bool = True) -> Audio:
+        """Return the sound of a whole array, as an effect of pedalboard does, in line with it and of its shape.
+
+        `audio` is `(channels, frames)` or `(frames,)`, at `rate` Hz; where rate or channels differ from the engine's,
+        it changes to them. Without `reset` the sound goes on from the last call, `delay` samples late, as by `process`.
+
+        Raises:
+            ValueError: the array has another form, or is not of floating-point numbers.
+        """
+        if not reset:
+            return self.process(audio, rate)
+        sound = self._in_form(audio, rate)
+        return self.render(sound).reshape(audio.shape)
+
+    def process(self, block: NDArray[np.floating[Any]], rate: float | None = None, reset: bool = False) -> Audio:
+        """Return the sound of `block`, `(channels, frames)`, `delay` samples late. Never writes `block`.
+
+        With a `rate` in Hz the block may be `(frames,)` too, and the engine changes to its rate and channels, from
+        silence; with `reset` it begins from silence in any case.
+
+        Raises:
+            ValueError: with a rate, the block has another form, or is not of floating-point numbers.
+        """
+        if rate is not None:
+            return self._through(self._in_form(block, rate, reset=reset)).reshape(block.shape)
+        if reset:
+            self.reset()
+        return self._through(block)
+
+    def _through(self, block: Audio) -> Audio:
         start = time.perf_counter_ns()
         if self._pending:
             self._apply_pending()
@@ -249,6 +280,30 @@ class Engine:
         self._chain.close()
         if self._leaving:
             self._leaving.close()
+
+    def _in_form(self, audio: NDArray[np.floating[Any]], rate: float, *, reset: bool = False) -> Audio:
+        """Return audio as `(channels, frames)`, float32, once the engine plays at its rate and channels.
+
+        Raises:
+            ValueError: the array has another form, or is not of floating-point numbers.
+        """
+        if audio.ndim not in (1, 2) or not np.issubdtype(audio.dtype, np.floating):
+            raise ValueError(
+                f"audio of shape {audio.shape} and type {audio.dtype}: "
+                "expected floating-point numbers, (channels, frames) or (frames,)"
+            )
+        if rate != round(rate):
+            raise ValueError(f"a rate of {rate} Hz: expected a whole number")
+        sound = np.atleast_2d(audio).astype(np.float32, copy=False)
+        form = replace(self._form, rate=round(rate), channels=sound.shape[0])
+        if form != self._form:
+            self._apply_pending()
+            chain = Chain(self.preset, form)
+            self._form = form
+            self.restart(chain)
+        elif reset:
+            self.reset()
+        return sound
 
     def _apply_pending(self) -> None:
         """Hand what `set` took to the chain that it was checked for; one that has left needs it no more."""

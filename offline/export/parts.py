@@ -13,7 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gramophone.models.checkpoint import Card, kind_of, load
+from gramophone.models.checkpoint import Card, kind_of, load, package_kinds
 from gramophone.models.layers.mulaw import LEVELS
 from gramophone.models.layers.streaming import State, Streaming
 from gramophone.models.nets.content import ContentEncoder
@@ -23,6 +23,7 @@ from gramophone.models.nets.vlae import VLAE
 from gramophone.models.nets.voice import COLOUR, PROSODY, Voice
 from gramophone.models.nets.wavenet import WaveNet
 from gramophone.realtime.kernels.onnx_export import ExportError
+from gramophone.realtime.stages.latent.streaming_codec import PackageModel
 
 _TAGS_EVERY = 8192
 """Samples from one answer of a tagger to the next."""
@@ -101,6 +102,9 @@ def parts_of(path: Path) -> tuple[list[StreamPart], Card]:
         ExportError: no part of such a model streams.
     """
     kind = kind_of(path)
+    if kind in package_kinds():
+        model, card = load(path)
+        return _of_package(cast("PackageModel", model.requires_grad_(False)), card), card
     if kind not in _PARTS:
         raise ExportError(f"{path}: no part of a model of kind {kind} streams; expected one of {', '.join(_PARTS)}")
     model, card = load(path)
@@ -249,6 +253,16 @@ def _of_content(model: nn.Module, card: Card) -> list[StreamPart]:
     """Return the content encoder; of `anyone` too, whose maps are no network."""
     encoder = model if isinstance(model, ContentEncoder) else cast(ContentEncoder, model.encoder)
     return [StreamPart("encoder", encoder, (_sound_of(encoder.hop),), encoder.shape.rate, encoder.hop)]
+
+
+def _of_package(model: PackageModel, card: Card) -> list[StreamPart]:
+    latents = Signal("latents", model.shape.latents, 1, gaussian)
+    return [
+        StreamPart(
+            "encoder", Means(model.encoder, model.shape.latents).eval(), (_sound_of(card.hop),), card.rate, card.hop
+        ),
+        StreamPart("decoder", model.decoder, (latents,), card.rate, card.hop),
+    ]
 
 
 def _of_tagger(model: Tagger, card: Card) -> list[StreamPart]:

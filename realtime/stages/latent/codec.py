@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gramophone.models.checkpoint import Card, CheckpointError, card_of, kind_of, load, numbers_of
+from gramophone.models.checkpoint import (
+    Card,
+    CheckpointError,
+    card_of,
+    kind_of,
+    load,
+    numbers_of,
+    package_kinds,
+)
 from gramophone.models.parameters import Value
 from gramophone.realtime.stage import StageError
 from gramophone.realtime.stages.latent.torchscript import KIND, trusted
@@ -22,6 +30,8 @@ _CODECS = {
     "voice": "gramophone.realtime.stages.latent.voice_codec:VoiceCodec",
 }
 """The codec class for each kind of latent model; it is constructed with the model, its card and the device."""
+_OF_PACKAGES = "gramophone.realtime.stages.latent.streaming_codec:StreamingCodec"
+"""That of the kinds that other packages bring."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,7 @@ class LatentModel:
             return LatentModel(path, KIND, found.latents, found.card())
         try:
             kind = kind_of(path)
-            if kind not in _CODECS:
+            if kind not in _CODECS and kind not in package_kinds():
                 raise StageError(f"{path}: a {kind} model; expected {' or '.join(sorted(_CODECS.keys() - {KIND}))}")
             shape, card = numbers_of(path), card_of(path)
         except CheckpointError as error:
@@ -105,7 +115,7 @@ class LatentModel:
         if not isinstance(latents, int) or latents < 1:
             raise StageError(f"{path}: a model without latents; expected one that has latents")
         _require_same(path, "rate", card.rate, shape.get("rate"))
-        _require_same(path, "number of speakers", len(card.speakers), shape.get("speakers"))
+        _require_same(path, "number of speakers", len(card.speakers), shape.get("speakers", 0))
         _require_same(path, "number of latents", len(card.latents) or latents, latents)
         return LatentModel(path, kind, latents, card)
 
@@ -122,7 +132,7 @@ class LatentModel:
             except CheckpointError as error:
                 raise StageError(str(error)) from None
             _require_same(self.path, "hop", self.card.hop, network.shape.hop)
-        module, _, name = _CODECS[self.kind].partition(":")
+        module, _, name = _CODECS.get(self.kind, _OF_PACKAGES).partition(":")
         codec: Codec = getattr(importlib.import_module(module), name)(network, self.card, device)
         return codec
 

@@ -116,7 +116,7 @@ def parameters_of(kind: str, card: Card, latents: int) -> tuple[Parameter, ...]:
     if kind == "torchscript":  # any sound: what is no voice is not lowered
         style = tuple(replace(knob, default=0.0) if knob is GATE else knob for knob in _STYLE)
         return *style, *dimensions, *attribute_knobs(card.notes["attributes"]).values()
-    return *speaker_knobs(card.speakers), *similarity, *_STYLE, *dimensions, *_BY_KIND[kind]
+    return *speaker_knobs(card.speakers), *similarity, *_STYLE, *dimensions, *_BY_KIND.get(kind, ())
 
 
 def attribute_knobs(attributes: Mapping[str, float | bool]) -> dict[str, Parameter]:
