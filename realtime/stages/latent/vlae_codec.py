@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import cast
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,9 +16,11 @@ from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.smoothing import crossfade
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.kernels.executor import make
+from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stages.latent.codec import Frame, Series
 from gramophone.realtime.stages.latent.encoder import FrameEncoder, executor_encoder
 from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
+from gramophone.realtime.stages.latent.vlae_encoder import LiveVlaeEncoder, fits
 from gramophone.realtime.stages.wavenet.sampler import Sampler
 
 _RISE = 100.0
@@ -35,14 +37,15 @@ class VLAECodec:
     def __init__(self, model: VLAE, card: Card, device: str) -> None:
         shape = model.shape
         self.rate, self.hop, self.delay = shape.rate, shape.hop, model.delay
-        features, network = _split_encoder(model.encoder)
-        encode_hop = executor_encoder(features, network, shape.hop, shape.latents, device)
+        self._live = LiveVlaeEncoder(model) if fits(shape) else None
+        encode_hop = self._live.encode if self._live else _slow_encoder(model, device)
         self._encoder = FrameEncoder(model.encoder, encode_hop, shape.hop, model.encoder.delay, shape.latents)
         self._controls = [np.zeros((1, shape.speakers), np.float32)] if shape.speakers else []
         self._conditions = make(
             model.wavenet.conditions, channels=shape.latents, block=1, controls=self._controls, device=device
         )
-        self._deemphasis = make(model.decoder.deemphasis, channels=1, block=shape.hop, device=device)
+        self._deemphasis = np.zeros(1, np.float32), np.float32(model.decoder.deemphasis.amount)
+        _deemphasise(np.zeros(shape.hop, np.float32), *self._deemphasis)  # compiled now
         self._limit = LoudnessMatch(shape.hop, shape.hop / shape.rate, _RISE, (0.0, 1.0))
         self._seed = 0
         Sampler(model.wavenet, device=device).generate(  # compiled now, not in the first block
@@ -59,7 +62,9 @@ class VLAECodec:
         return self._encoder.encode_clip(sound)
 
     def prepare(self) -> None:
-        """Do nothing: each sample depends on the one before."""
+        """Add up what the encoder's past contributes to the next hop; each sample drawn depends on the one before."""
+        if self._live:
+            self._live.prepare()
 
     def synthesise(self, frame: Frame, speakers: Floats, values: Mapping[str, Value]) -> Floats:
         """Draw the next hop, `(hop,)`."""
@@ -70,14 +75,24 @@ class VLAECodec:
         conditions = self._conditions(frame.latents[None, :, None], *controls)
         distribution = float(values["temperature"]), float(values["nucleus"])
         drawn = self._sampler.generate(self.hop, conditions, *distribution)
-        output: Floats = self._deemphasis(drawn[None])[0, 0]
+        output = drawn[0]
+        _deemphasise(output, *self._deemphasis)
         limited = self._limit.process(output, frame.power)
         held = max(float(values[name]) for name in _HOLDING) if values["gate"] else 1.0
         return crossfade(limited, output, np.float32(held))
 
 
-def _split_encoder(encoder: Sequential) -> tuple[Sequential, Sequential]:
-    """Return the encoder's features (spectra and their delay) and its network, from the first convolution on."""
-    layers = [cast(Streaming, layer) for layer in encoder.layers]
+@jit
+def _deemphasise(sound: Floats, last: Floats, amount: Any) -> None:
+    """Lower the treble of a chunk `(T,)` in place (`Deemphasis`); `last` `(1,)` is the sample before."""
+    for i in range(len(sound)):
+        last[0] = sound[i] + amount * last[0]
+        sound[i] = last[0]
+
+
+def _slow_encoder(model: VLAE, device: str) -> Callable[[Floats], Floats]:
+    """Return what encodes a hop of a model whose windows the kernels do not take: torch, then an executor."""
+    layers = [cast(Streaming, layer) for layer in model.encoder.layers]
     first = next(i for i, layer in enumerate(layers) if isinstance(layer, CausalConv1d))
-    return Sequential(*layers[:first]), Sequential(*layers[first:])
+    features, network = Sequential(*layers[:first]), Sequential(*layers[first:])
+    return executor_encoder(features, network, model.shape.hop, model.shape.latents, device)

@@ -162,15 +162,7 @@ def _encode(weights: VoiceEncoderWeights, state: EncoderState, now: int, frame: 
     layers.add_newest(weights.entry, state.entry, 0, now)
     for i in range(width):
         state.path[0, i] = state.entry.sums[0, i]
-    for unit in range(len(weights.mixes)):
-        place = layers.slot_of(weights.units, unit, now)
-        for i in range(width):
-            state.units.past[place, i] = layers.leaky_relu(state.path[0, i])
-        layers.add_newest(weights.units, state.units, unit, now)
-        for i in range(width):
-            state.inner[0, i] = layers.leaky_relu(state.units.sums[unit, i])
-            state.path[0, i] += weights.mix_bias[unit, i]
-        multiply(state.path, 0, state.inner, 0, weights.mixes, unit)
+    layers.add_units(weights.units, state.units, weights.mixes, weights.mix_bias, state.path, state.inner, now)
     for i in range(state.output.shape[1]):
         state.output[0, i] = weights.out_bias[i]
     multiply(state.output, 0, state.path, 0, weights.out, 0)

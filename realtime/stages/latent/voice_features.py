@@ -130,14 +130,14 @@ def plan_of(extractor: LogMel) -> LogMelPlan:
 @compiled
 def _extract(coarse: LogMelPlan, fine: LogMelPlan, parts: int, past: Floats, frame: Floats) -> None:
     """Write the bands of the window that ends with `past`, then the fine bands of each part of the hop."""
-    _log_powers(coarse, past, len(past) - len(coarse.window), frame, 0)
+    log_powers(coarse, past, len(past) - len(coarse.window), frame, 0)
     for part in range(parts):
         start = len(past) - len(fine.window) - (parts - 1 - part) * fine.hop
-        _log_powers(fine, past, start, frame, coarse.level.shape[1] + part * fine.level.shape[1])
+        log_powers(fine, past, start, frame, coarse.level.shape[1] + part * fine.level.shape[1])
 
 
 @compiled
-def _log_powers(bands: LogMelPlan, past: Floats, start: int, frame: Floats, first: int) -> None:
+def log_powers(bands: LogMelPlan, past: Floats, start: int, frame: Floats, first: int) -> None:
     """Write the log powers of the bands of the window that begins at `start`, from `first` on."""
     _transform(bands, past, start)
     for i in range(bands.power.shape[1]):

@@ -93,3 +93,22 @@ def add_newest(layers: Layers, state: LayerState, layer: int, now: int) -> None:
 def leaky_relu(x: Any) -> Any:
     """Return `LeakyReLU(0.2)` of `x`."""
     return x if x > 0 else np.float32(0.2) * x
+
+
+@compiled
+def add_units(
+    units: Layers, state: LayerState, mixes: Floats, mix_bias: Floats, path: Floats, inner: Floats, now: int
+) -> None:
+    """Pass `path` `(1, W)` through residual units: a layer of `units`, and `mixes` `(U, W, W)` of one tap, each.
+
+    `inner` `(1, W)` is work space.
+    """
+    for unit in range(len(mixes)):
+        place = slot_of(units, unit, now)
+        for i in range(path.shape[1]):
+            state.past[place, i] = leaky_relu(path[0, i])
+        add_newest(units, state, unit, now)
+        for i in range(path.shape[1]):
+            inner[0, i] = leaky_relu(state.sums[unit, i])
+            path[0, i] += mix_bias[unit, i]
+        multiply(path, 0, inner, 0, mixes, unit)

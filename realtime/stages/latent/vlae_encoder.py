@@ -1,0 +1,185 @@
+"""A VLAE's encoder on one core, hop by hop: log-mel frames to the latents' means, by numba kernels."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+
+from gramophone.models.layers.composition import Sequential
+from gramophone.models.layers.vocoder_features import LogMel
+from gramophone.models.nets.vlae import VLAE, VLAEShape
+from gramophone.realtime.kernels.arrays import Floats, packed, zeros
+from gramophone.realtime.stages.latent import voice_layers as layers
+from gramophone.realtime.stages.latent.voice_features import LogMelPlan, log_powers, plan_of
+from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
+
+
+class VlaeEncoderWeights(NamedTuple):
+    """`entry`, features to width `W`; `U` units of width `W`, with `mixes` `(U, W, W)`; what folds frames; `out`.
+
+    `late` is by how many frames each window is delayed. `folds` `(2, stride * W, W)` are the frames of the hop before
+    and of this one.
+    """
+
+    late: tuple[int, ...]
+    entry: layers.Layers
+    units: layers.Layers
+    mixes: Floats
+    mix_bias: Floats
+    folds: Floats
+    fold_bias: Floats
+    out: Floats
+    out_bias: Floats
+
+
+class VlaeEncoderState(NamedTuple):
+    """The newest sound `(T,)`; the last frames `(frames, windows * bands)`; the layers' past; two hops of frames.
+
+    `path`, `inner`, `folded` and `output` are work space.
+    """
+
+    sound: Floats
+    frames: Floats
+    entry: layers.LayerState
+    units: layers.LayerState
+    hops: Floats
+    path: Floats
+    inner: Floats
+    folded: Floats
+    output: Floats
+
+
+def fits(shape: VLAEShape) -> bool:
+    """Return whether the windows of a model are powers of two, as the kernels' Fourier transform needs."""
+    return not any(window & (window - 1) for window in (shape.mel_window, shape.pitch_window))
+
+
+class LiveVlaeEncoder:
+    """Encodes hops `(hop,)` to the means of their latents, `(latents,)`, `encoder.delay` frames late.
+
+    Raises:
+        StageError: a window is not a power of two.
+    """
+
+    def __init__(self, model: VLAE) -> None:
+        first, *_ = parts = list(cast(Any, model.encoder).layers)
+        branches = [part.layers[0] if isinstance(part, Sequential) else part for part in cast(Any, first).layers]
+        extractors = [cast(LogMel, branch) for branch in branches]
+        self._plans = tuple(map(plan_of, extractors))
+        late = first.delay + cast(Any, parts[1]).delay
+        self._weights = _weights_of(model, tuple(late - extractor.delay for extractor in extractors))
+        self._prepared = False
+        self._frame = 0
+        self._state = self._silence(model)
+        self.encode(np.zeros(model.shape.hop, np.float32))  # compiled now, not in the first block
+        self._state, self._frame = self._silence(model), 0
+
+    def encode(self, sound: Floats) -> Floats:
+        """Return the latents of the next hop."""
+        hop = self._plans[0].hop
+        for start in range(0, len(sound), hop):
+            self.prepare()
+            part = sound[start : start + hop]
+            _encode_frame(self._plans, self._weights, self._state, self._frame, part, start // hop)
+            self._frame, self._prepared = self._frame + 1, False
+        _fold(self._weights, self._state)
+        latents: Floats = self._state.output[0].copy()
+        return latents
+
+    def prepare(self) -> None:
+        """Add up what past frames contribute to the next; `encode` does so itself if this was not called."""
+        if not self._prepared:
+            _add_past(self._weights, self._state, self._frame)
+            self._prepared = True
+
+    def _silence(self, model: VLAE) -> VlaeEncoderState:
+        shape, weights = model.shape, self._weights
+        return VlaeEncoderState(
+            sound=zeros(max(len(plan.window) for plan in self._plans)),
+            frames=zeros(max(weights.late) + 1, weights.entry.taps.shape[1]),
+            entry=layers.initial_state(weights.entry),
+            units=layers.initial_state(weights.units),
+            hops=zeros(2, shape.stride * shape.width),
+            path=zeros(1, shape.width),
+            inner=zeros(1, shape.width),
+            folded=zeros(1, shape.width),
+            output=zeros(1, shape.latents),
+        )
+
+
+def _weights_of(model: VLAE, late: tuple[int, ...]) -> VlaeEncoderWeights:
+    parts: list[Any] = list(cast(Any, model.encoder).layers)
+    _, _, entry, *units, fold, out = parts
+    bodies = [unit.layers[1].layers for unit in units]
+    latents = model.shape.latents
+    return VlaeEncoderWeights(
+        late=late,
+        entry=layers.layers_of([entry]),
+        units=layers.layers_of([body[1] for body in bodies]),
+        mixes=packed(torch.cat([body[3].weight for body in bodies])),
+        mix_bias=packed(torch.stack([body[3].bias for body in bodies])),
+        folds=packed(fold.weight),
+        fold_bias=packed(fold.bias),
+        out=packed(out.weight[:, :, :latents]),
+        out_bias=packed(out.bias[:latents]),
+    )
+
+
+@compiled
+def _add_past(weights: VlaeEncoderWeights, state: VlaeEncoderState, now: int) -> None:
+    """Add up what frames before frame `now` contribute to it."""
+    layers.add_past(weights.entry, state.entry, now)
+    layers.add_past(weights.units, state.units, now)
+
+
+@compiled
+def _encode_frame(
+    plans: tuple[LogMelPlan, ...],
+    weights: VlaeEncoderWeights,
+    state: VlaeEncoderState,
+    now: int,
+    sound: Floats,
+    part: int,
+) -> None:
+    """Pass frame `now`, whose hop of sound is `sound`, through the units, and put it into its part of this hop."""
+    _advance(state.sound, sound)
+    bands = plans[0].level.shape[1]
+    ring, place = len(state.frames), layers.slot_of(weights.entry, 0, now)
+    for window, plan in enumerate(plans):
+        log_powers(plan, state.sound, len(state.sound) - len(plan.window), state.frames[now % ring], window * bands)
+        late = (now - weights.late[window]) % ring
+        for i in range(window * bands, (window + 1) * bands):
+            state.entry.past[place, i] = state.frames[late, i]
+    layers.add_newest(weights.entry, state.entry, 0, now)
+    width = weights.mixes.shape[1]
+    for i in range(width):
+        state.path[0, i] = state.entry.sums[0, i]
+    layers.add_units(weights.units, state.units, weights.mixes, weights.mix_bias, state.path, state.inner, now)
+    for i in range(width):
+        state.hops[1, part * width + i] = state.path[0, i]
+
+
+@compiled
+def _fold(weights: VlaeEncoderWeights, state: VlaeEncoderState) -> None:
+    """Compute the latents of this hop from its frames and those of the hop before, into `state.output`."""
+    for i in range(state.folded.shape[1]):
+        state.folded[0, i] = weights.fold_bias[i]
+    for hop in range(2):
+        multiply(state.folded, 0, state.hops, hop, weights.folds, hop)
+    for i in range(state.hops.shape[1]):
+        state.hops[0, i] = state.hops[1, i]
+    for i in range(state.output.shape[1]):
+        state.output[0, i] = weights.out_bias[i]
+    multiply(state.output, 0, state.folded, 0, weights.out, 0)
+
+
+@compiled
+def _advance(past: Floats, sound: Floats) -> None:
+    """Move `past` on by a hop, whose sound is its newest."""
+    kept = len(past) - len(sound)
+    for i in range(kept):
+        past[i] = past[i + len(sound)]
+    for i in range(len(sound)):
+        past[kept + i] = sound[i]
