@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gramophone.offline.data import corpora, instruments, spoken
 from gramophone.offline.data.recording import DataError, Found
-from gramophone.realtime.files import EXTENSIONS
+from gramophone.realtime.files import READABLE_ENDINGS
 
 _VCTK_SOUNDS = ("wav48_silence_trimmed", "wav48")
 _VCTK_MICROPHONE = "_mic1"
@@ -57,7 +57,7 @@ def find(place: str, layout: str = "auto") -> DataSource:
     layout = _guess(folder) if layout == "auto" else layout
     found = tuple(sorted(_LAYOUTS[layout](folder), key=lambda item: item.name))
     if not found:
-        raise DataError(f"{place}: no sound files in the layout {layout!r}; expected {', '.join(EXTENSIONS)}")
+        raise DataError(f"{place}: no sound files in the layout {layout!r}; expected {', '.join(READABLE_ENDINGS)}")
     return DataSource(place, layout, _VCTK_LICENCE if layout == "vctk" else _UNKNOWN_LICENCE, found)
 
 
@@ -127,7 +127,7 @@ def _sounds(folder: Path) -> Iterator[Path]:
 
 
 def _is_sound(path: Path) -> bool:
-    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
+    return path.suffix.lower() in READABLE_ENDINGS and not path.name.startswith(".") and path.is_file()
 
 
 def _text_beside(path: Path) -> str:

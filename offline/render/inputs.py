@@ -12,12 +12,13 @@ from pathlib import Path
 
 from gramophone.offline.render.provenance import encoded_name, read_provenance
 from gramophone.offline.urls import Place, Url, UrlError, listed, parse_place
-from gramophone.realtime.files import EXTENSIONS
+from gramophone.realtime.files import OTHER_ENDINGS, READABLE_ENDINGS
 from gramophone.realtime.live.replay import is_recording, segments_of
 
 _APPLE_DOUBLE = b"\x00\x05\x16\x07"
 """How the files begin that macOS lays beside others, as `._name`, on disks and in archives that are not its own."""
 _APPLE_FOLDER = "__MACOSX"
+_NO_SOUND = f"no sound file there; expected a file, folder or pattern of {', '.join(READABLE_ENDINGS)}"
 
 
 @dataclass
@@ -57,7 +58,7 @@ def find_inputs(names: Iterable[str], out: Place | None = None) -> Inputs:
             inputs.failed[path] = getattr(error, "strerror", None) or str(error)
             continue
         if not files and path not in searched.failed:
-            inputs.failed[path] = f"no sound file there; expected a file, folder or pattern of {', '.join(EXTENSIONS)}"
+            inputs.failed[path] = _NO_SOUND
         for file in files:
             found.setdefault(os.path.realpath(file), file)
     inputs.failed |= searched.failed
@@ -77,9 +78,9 @@ def _by_url(url: Url, out: Place | None) -> list[Url]:
     if found == [url]:
         return found
     own = f"{str(out).rstrip('/')}/"
-    sounds = [file for file in found if file.suffix.lower() in EXTENSIONS and not str(file).startswith(own)]
+    sounds = [file for file in found if file.suffix.lower() in READABLE_ENDINGS and not str(file).startswith(own)]
     if not sounds:
-        raise UrlError(f"{url}: no sound file there; expected a file, folder or pattern of {', '.join(EXTENSIONS)}")
+        raise UrlError(f"{url}: {_NO_SOUND}")
     return sounds
 
 
@@ -108,8 +109,11 @@ class _Search:
                 folders.remove(name)
             folders.sort()
             for name in sorted(files):
-                if Path(name).suffix.lower() in EXTENSIONS:
+                ending = Path(name).suffix.lower()
+                if ending in READABLE_ENDINGS:
                     yield from self._take(here / name)
+                elif ending in OTHER_ENDINGS and not self._is_apple_double(here / name):
+                    self.aside[here / name] = f"{ending} is not read; `ffmpeg -i IN OUT.wav` converts it"
 
     def pattern(self, name: str) -> Iterator[Path]:
         """Yield what a pattern matches; the part of it that is there as it stands is no pattern."""
@@ -128,11 +132,14 @@ class _Search:
                 yield from self._take(match)
 
     def _take(self, file: Path) -> Iterator[Path]:
-        if file.name.startswith("._") and _begins_with(file, _APPLE_DOUBLE):
+        if self._is_apple_double(file):
             self.aside[file] = "what macOS keeps beside a file, no sound"
         else:
             self.found.add(file)
             yield file
+
+    def _is_apple_double(self, file: Path) -> bool:
+        return file.name.startswith("._") and _begins_with(file, _APPLE_DOUBLE)
 
     def _is_out(self, real: str, root: Path) -> bool:
         """Whether a path lies in the folder for the results, which lies in what is searched."""

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from gramophone.realtime.files.metadata import Metadata
-from gramophone.realtime.files.reader import AudioReader, read
+from gramophone.realtime.files.reader import OTHER_ENDINGS, READABLE_ENDINGS, AudioReader, read
 from gramophone.realtime.files.segments import SoundFileError
 from gramophone.realtime.files.writer import EXTENSIONS, FORMATS, AudioWriter
 
-__all__ = ["EXTENSIONS", "FORMATS", "AudioReader", "AudioWriter", "Metadata", "SoundFileError", "read"]
+__all__ = [
+    "EXTENSIONS",
+    "FORMATS",
+    "OTHER_ENDINGS",
+    "READABLE_ENDINGS",
+    "AudioReader",
+    "AudioWriter",
+    "Metadata",
+    "SoundFileError",
+    "read",
+]

@@ -23,6 +23,17 @@ from gramophone.realtime.files.segments import Link, Segments, SoundFileError, r
 from gramophone.realtime.stage import Audio
 
 READABLE = ("WAV", "AIFF", "FLAC", "Ogg (Vorbis, Opus)", "MP3", "RF64", "W64", "CAF", "AU", "NIST")
+"""What can be read, by its bytes and whatever its name's ending."""
+READABLE_ENDINGS = (
+    ".wav", ".wave", ".bwf", ".rf64", ".w64", ".aiff", ".aif", ".aifc", ".flac", ".ogg", ".oga", ".opus", ".mp3",
+    ".caf", ".au", ".snd", ".nist", ".sph",
+)  # fmt: skip
+"""The endings of names by which such files are found in a folder."""
+OTHER_ENDINGS = (
+    ".m4a", ".m4b", ".aac", ".mp4", ".mp2", ".mka", ".webm", ".weba", ".wma", ".asf", ".wv", ".ape", ".tta", ".tak",
+    ".ac3", ".eac3", ".dts", ".dsf", ".dff", ".mpc", ".amr", ".voc", ".ra",
+)  # fmt: skip
+"""The endings of sound files that cannot be read, which are named where they lie among others."""
 
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 

@@ -103,6 +103,23 @@ def test_strange_files_are_named_and_the_others_done(sounds, tmp_path):
     assert done == sorted([*(f"{stem}.wav".encode() for stem in "abcde"), b"caf\xe9 [1].wav", longest.encode()])
 
 
+def test_a_folder_loses_no_sound_by_its_ending(tmp_path):
+    """What can be read is rendered whatever it is called; what cannot is named, and nothing else of the folder is."""
+    folder, sound = tmp_path / "in", np.zeros((100, 1), np.float32)
+    folder.mkdir()
+    kinds = {".opus": ("OGG", "OPUS"), ".oga": ("OGG", "VORBIS"), ".au": ("AU", "PCM_16"), ".caf": ("CAF", "PCM_24")}
+    kinds |= {".W64": ("W64", "FLOAT"), ".aifc": ("AIFF", "FLOAT"), ".rf64": ("RF64", "PCM_16"), ".wave": ("WAV", "PCM_U8")}
+    for number, (ending, (form, subtype)) in enumerate(kinds.items()):
+        soundfile.write(folder / f"s{number}{ending}", sound, 48_000, format=form, subtype=subtype)
+    for name in ("song.m4a", "film.MP4", "old.wma", "cover.jpg", "notes.txt", "._song.m4a"):
+        (folder / name).write_bytes(b"\0\5\x16\7" if name.startswith("._") else bytes(100))
+    result = gramophone("render", folder, "--out", tmp_path / "out", *QUIET, "--json")
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout.splitlines()[0])
+    assert len(said["rendered"]) == len(kinds)
+    assert {path.rpartition("/")[2] for path in said["aside"]} == {"song.m4a", "film.MP4", "old.wma"}
+
+
 def test_a_pattern_in_a_folder_with_brackets_in_its_name(sounds, tmp_path):
     sounds.rename(tmp_path / "takes [1]")
     result = gramophone("render", tmp_path / "takes [1]" / "*.wav", "--out", tmp_path / "out", *QUIET)
