@@ -4,9 +4,16 @@ import { element } from "./elements.js";
 
 const STYLE = "/ui/panels.css";
 
-/** Let the page have the panels' style sheet, once. */
+let styled = null;
+
+/** Let the page have the panels' style sheet, once; return the promise that it is there. */
 export function useStyle() {
-  if (!document.querySelector(`link[href="${STYLE}"]`)) document.head.append(element("link", { rel: "stylesheet", href: STYLE }));
+  styled ??= new Promise((done) => {
+    const link = element("link", { rel: "stylesheet", href: STYLE });
+    link.onload = link.onerror = done;
+    document.head.append(link);
+  });
+  return styled;
 }
 
 /** Return a line that shows what the server does, at a path with a text and a share (-1: none), and how far it is. */

@@ -59,6 +59,7 @@ export function mount(panel, connection) {
   drop.addEventListener("drop", (event) => { event.preventDefault(); for (const each of event.dataTransfer.files) upload(each); });
 
   function showStatus(text = "") {
+    line.hidden = [...panel.querySelectorAll("[role=alert]")].some((alert) => alert.textContent.includes(text)); // said there
     const records = text.startsWith("recording ");
     if (text.includes("is not recorded")) waits = false;
     record.setAttribute("aria-pressed", records);
@@ -78,7 +79,13 @@ export function mount(panel, connection) {
       use(JSON.parse(request.responseText).name);
       return refresh();
     };
-    const fail = (why) => { bar.remove(); row.setAttribute("role", "alert"); said.textContent = `${sound.name}: ${why}`; row.append(button("OK", () => row.remove())); };
+    const fail = (why) => {
+      bar.remove();
+      row.setAttribute("role", "alert");
+      said.textContent = `${sound.name}: ${why}`;
+      row.append(button("OK", () => row.remove()));
+      showStatus(...connection.values("sounds/status"));
+    };
     request.onerror = () => fail("the connection broke; try again");
     request.open("POST", withToken(`/ui/sounds?name=${encodeURIComponent(plain(sound.name))}`));
     request.send(sound);
@@ -130,7 +137,7 @@ export function mount(panel, connection) {
       element("div", { class: "row" },
         button("Use", () => use(clip.name), { class: "use", "aria-label": `use ${clip.name}` }), cut,
         carefulButton("Remove", () => connection.send(address("remove"), clip.name), { "aria-label": `remove ${clip.name}` })));
-    requestAnimationFrame(shape); // once it is on the page, whose colours it takes
+    useStyle().then(() => requestAnimationFrame(shape)); // once it is on the page, whose colours it takes
     return made;
   }
 }

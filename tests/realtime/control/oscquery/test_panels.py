@@ -174,6 +174,35 @@ def test_axe_finds_no_violation_in_any_of_the_six_views(page, width, scheme):
     assert page.violations() == [], "browser"
 
 
+FOCUSED = """(() => {
+  const e = document.activeElement;
+  const again = seen.has(e);
+  seen.add(e);
+  return { again, body: e === document.body, html: e.outerHTML.slice(0, 120),
+    marked: getComputedStyle(e).outlineStyle !== 'none' && e.getBoundingClientRect().width > 0 };
+})()"""
+UNREACHED = """[...document.querySelectorAll('button, select, input, a, summary, [tabindex="0"]')]
+  .filter(e => e.checkVisibility() && !e.closest('details:not([open]) > :not(summary)'))
+  .filter(e => !e.disabled && e.tabIndex >= 0 && !seen.has(e)).map(e => e.outerHTML.slice(0, 120))"""
+
+
+@pytest.mark.parametrize("view", ["play", "edit", "sounds", "record", "devices"])
+def test_the_tab_key_reaches_every_control_and_shows_where_it_is(page, view):
+    page.call("Emulation.setDeviceMetricsOverride", width=1440, height=900, deviceScaleFactor=1, mobile=False)
+    click(page, f"a[href='#{view}']")
+    page.wait_for(f"!document.getElementById('{view}').hidden && document.getElementById('{view}').children.length")
+    page.wait_for("!document.getElementById('offer').hidden")  # a clip, since nothing comes in
+    page.tell("window.seen = new Set(); document.activeElement.blur(); 0")
+    for _ in range(400):
+        for kind in ("keyDown", "keyUp"):
+            page.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
+        focused = page.tell(FOCUSED)
+        if focused["again"] and not focused["body"]:
+            break
+        assert focused["marked"] or focused["body"], focused["html"]
+    assert page.tell(UNREACHED) == []
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_is_wider_than_the_screen_or_too_small_for_a_finger(page, tmp_path, width):
     for section in ("sounds", "record", "devices"):
