@@ -23,8 +23,9 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Within ten minutes on two cores; writes docs/figures/bench.md, its picture and its ratios.
 bench: .venv/installed-dev
-	$(BIN)/python -m gramophone.offline.bench
+	$(BIN)/python -m gramophone.offline.bench --keep
 
 # The documentation as a site, in out/site; a broken link or a page that cannot be made is an error.
 docs: .venv/installed-dev

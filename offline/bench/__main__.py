@@ -1,56 +1,45 @@
-"""`make bench`: measure the project's figures, print them beside their targets and keep them as JSON.
+"""`make bench`: measure us beside our peers, and what a live block costs; print the figures and keep them as JSON.
 
-`python -m gramophone.offline.bench endurance --minutes 10 --block 128` and `... set --hours 4` take as long as
-asked, and so run only when they are named.
+`--keep` writes the table of peers to `docs/figures`. Other parts run when they are named, some as long as they are
+asked to: `python -m gramophone.offline.bench endurance --minutes 10 --block 128`, `... set --hours 4`, `... gpu`.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import importlib
-import importlib.metadata
 import json
-import os
-import platform
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from gramophone.offline.bench.machine import describe
 
-def describe() -> dict[str, str | int]:
-    """Return the date, processor, cores and versions."""
-    return {
-        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "processor": _processor(),
-        "cores": os.cpu_count() or 0,
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in ("torch", "numpy", "onnxruntime", "pedalboard")},
-    }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-_PARTS = ("decoder", "captures", "live", "wavenet", "latent", "descent", "training", "start", "batch")
-_LONG = {"endurance": ("minutes", "blocks", "chains"), "set": ("hours", "preset")}
-"""Parts that run only when named, and the options that they take."""
+_PARTS = ("peers", "live", "latent", "wavenet")
+"""What runs when no part is named: within ten minutes on two cores."""
+_NAMED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("decoder", "captures", "descent", "training", "start", "batch"), ()),
+    "cluster": ("files",),
+    "endurance": ("minutes", "blocks", "chains"),
+    "gpu": ("minutes",),
+    "scale": ("keep",),
+    "set": ("hours", "preset"),
+    "peers": ("only", "keep"),
+}
+"""Parts with options, and those that run only when they are named."""
+_MINUTES = {"endurance": 10.0, "gpu": 4.0}
 
 
 def main() -> None:
-    """Run the parts asked for (all but the long ones, if none is named)."""
+    """Run the parts asked for, or those of `make bench` if none is named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*_PARTS, *_LONG, []], help="what to measure")
+    parser.add_argument("parts", nargs="*", choices=[*sorted({*_PARTS, *_NAMED}), []], help="what to measure")
     parser.add_argument("--out", type=Path, default=Path("bench.json"), help="where to keep the figures")
-    parser.add_argument("--minutes", type=float, default=10.0, help="endurance: how long each case plays")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="peers: these rows")
+    parser.add_argument("--keep", action="store_true", help="peers, scale: write the page in docs/figures")
+    parser.add_argument("--files", type=int, default=200, help="cluster: how many")
+    parser.add_argument("--minutes", type=float, help="endurance (10): how long each case plays; gpu (4): all of it")
     parser.add_argument("--block", dest="blocks", type=int, nargs="+", default=[128, 256], help="endurance: frames")
     parser.add_argument("--chain", dest="chains", nargs="+", default=["default", "light", "wavenet"], help="endurance")
     parser.add_argument("--hours", type=float, default=4.0, help="set: how much sound is played")
@@ -59,7 +48,10 @@ def main() -> None:
     figures: dict[str, object] = {"machine": describe()}
     for part in options.parts or _PARTS:
         measure = importlib.import_module(f"gramophone.offline.bench.{part}").measure
-        figures[part] = measure(**{name: getattr(options, name) for name in _LONG.get(part, ())})
+        given = {name: getattr(options, name) for name in _NAMED.get(part, ())}
+        if "minutes" in given:
+            given["minutes"] = options.minutes or _MINUTES[part]
+        figures[part] = measure(**given)
         _show(part, figures[part])
         options.out.write_text(json.dumps(figures, indent=1) + "\n")
     _show("machine", figures["machine"])

@@ -13,7 +13,7 @@ import numpy as np
 
 from gramophone.offline.bench.timing import LONG_CHAIN
 from gramophone.offline.render import RenderPlan, RenderRequest, render_all, render_file
-from gramophone.presets import CLIPS, load
+from gramophone.presets import CLIPS, Preset, load
 from gramophone.realtime.chain import Chain
 from gramophone.realtime.files import AudioReader, AudioWriter, read
 from gramophone.realtime.stage import Format
@@ -40,7 +40,8 @@ def measure() -> dict[str, object]:
         return {**_against_bare_loop(Path(folder)), **_jobs(Path(folder)), **_hour(Path(folder))}
 
 
-def _sound(path: Path, seconds: int) -> Path:
+def sound_file(path: Path, seconds: int) -> Path:
+    """Write a voice, again and again, 48 kHz stereo, and return its path."""
     import soxr
 
     voice, rate = read(CLIPS / "voice.flac")
@@ -52,19 +53,14 @@ def _sound(path: Path, seconds: int) -> Path:
 
 
 def _against_bare_loop(folder: Path, rounds: int = 5) -> dict[str, object]:
-    source, preset = _sound(folder / "minute.wav", 60), load(LONG_CHAIN)
+    source, preset = sound_file(folder / "minute.wav", 60), load(LONG_CHAIN)
     times: dict[str, list[float]] = {"render": [], "bare": []}
     for _ in range(rounds):
         start = time.perf_counter()
         render_file(source, folder / "result.wav", RenderRequest(preset, _BLOCK), lambda seconds: None)
         times["render"].append(time.perf_counter() - start)
         start = time.perf_counter()
-        chain = Chain(preset, Format(_RATE, 2, "auto"))
-        with AudioReader(source) as reader:
-            for block in reader.blocks(_BLOCK):
-                for slot in chain:
-                    block = slot.stage.process(block)
-        chain.close()
+        bare_loop(source, preset)
         times["bare"].append(time.perf_counter() - start)
     medians = {name: float(np.median(seconds)) for name, seconds in times.items()}
     return {
@@ -74,8 +70,18 @@ def _against_bare_loop(folder: Path, rounds: int = 5) -> dict[str, object]:
     }
 
 
+def bare_loop(source: Path, preset: Preset) -> None:
+    """Pass a file's blocks through a preset's stages, without anything else that rendering does."""
+    chain = Chain(preset, Format(_RATE, 2, "auto"))
+    with AudioReader(source) as reader:
+        for block in reader.blocks(_BLOCK):
+            for slot in chain:
+                block = slot.stage.process(block)
+    chain.close()
+
+
 def _jobs(folder: Path, files: int = 6, seconds: int = 300) -> dict[str, object]:
-    sources = [_sound(folder / f"file{i}.wav", seconds) for i in range(files)]
+    sources = [sound_file(folder / f"file{i}.wav", seconds) for i in range(files)]
     request = RenderRequest(load(LONG_CHAIN), _BLOCK)
     took = {}
     for jobs in (1, 2):
@@ -95,7 +101,7 @@ def _jobs(folder: Path, files: int = 6, seconds: int = 300) -> dict[str, object]
 
 
 def _hour(folder: Path) -> dict[str, object]:
-    source = _sound(folder / "hour.wav", 3600)
+    source = sound_file(folder / "hour.wav", 3600)
     command = [sys.executable, "-c", _HOUR, str(source), str(folder / "hour-result.wav")]
     start = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=True)

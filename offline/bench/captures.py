@@ -40,7 +40,7 @@ def _compare(folder: Path, name: str) -> dict[str, object]:
     from nam.models._from_nam import init_from_nam
 
     torch.manual_seed(0)
-    _model(name).export(folder, basename=name)  # type: ignore[operator]
+    random_capture(name).export(folder, basename=name)  # type: ignore[operator]
     path = folder / f"{name}.nam"
     reference = init_from_nam(json.loads(path.read_text())).eval()
     sound = np.random.default_rng(1).normal(0, 0.1, (1, 10 * _RATE)).astype(np.float32)
@@ -68,7 +68,8 @@ def _difference(
     return float(np.abs(stage.process(sound)[0] - expected).max() / np.abs(expected).max())
 
 
-def _model(name: str) -> torch.nn.Module:
+def random_capture(name: str) -> torch.nn.Module:
+    """Return a model of Neural Amp Modeler's own of a size in `_WIDTHS`, or `lstm`, with random weights."""
     from nam.models.recurrent import LSTM
     from nam.models.wavenet import WaveNet
 

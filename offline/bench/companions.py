@@ -6,6 +6,7 @@ noise to measure by how many samples what comes back is late.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from multiprocessing.connection import Connection
@@ -62,6 +63,7 @@ class BurstSource:
         self._playing = self._music
         self._at = 0
         self._heard: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=_COMPARED)
+        self._is_full = threading.Event()
         self._client.set_process_callback(self._play)
         self._client.activate()
         self._connect("out", "gramophone:in_1")
@@ -76,8 +78,8 @@ class BurstSource:
         try:
             while time.monotonic() < deadline:
                 self._heard.clear()
-                while len(self._heard) < _COMPARED and time.monotonic() < deadline:
-                    time.sleep(0.01)
+                self._is_full.clear()
+                self._is_full.wait(max(deadline - time.monotonic(), 0))
                 lags = {self._lag(at, block) for at, block in list(self._heard)}
                 if len(lags) == 1 and lags != {-1}:
                     return lags.pop()
@@ -98,6 +100,8 @@ class BurstSource:
         playing = self._playing
         self._target.get_array()[:] = playing[(self._at + np.arange(frames)) % len(playing)]
         self._heard.append((self._at, self._source.get_array().copy()))
+        if len(self._heard) == _COMPARED:
+            self._is_full.set()
         self._at += frames
 
 

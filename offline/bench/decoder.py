@@ -110,7 +110,8 @@ class _Sum(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y, same = self.branches(x)
-        return cast(Tensor, same + y)
+        summed: Tensor = same + y
+        return summed
 
 
 def _twin(layer: nn.Module) -> nn.Module:

@@ -31,8 +31,8 @@ _RATE, _MODEL_RATE = 48_000, 16_000
 _STALLS_MS = (1, 5, 50)
 _STALLS = 3
 _PATIENCE_S = 30.0
-_SWITCH_S = 0.3
-"""What a switch to the dry sound and back takes, and more."""
+_BETWEEN_S = 0.3
+"""From one stall to the next, more than a switch to the dry sound and back takes."""
 
 
 def measure(minutes: float, blocks: Sequence[int], chains: Sequence[str]) -> dict[str, object]:
@@ -90,7 +90,7 @@ def endure(preset: Preset, block: int, seconds: float) -> dict[str, Any]:
         case = _Case(session, stack, server)
         start = case.latency()
         before, load_before = case.figures(), os.getloadavg()[0]
-        time.sleep(seconds)
+        time.sleep(seconds)  # it plays: what happens in that time is what is measured
         after, load_after = case.figures(), os.getloadavg()[0]
         lost = {name: after[name] - before[name] for name in after}
         report = session.report()
@@ -134,19 +134,17 @@ class _Case:
     def latency(self) -> int:
         """Return the latency of the dry, aligned sound, in samples; -1 where it is not steady."""
         self._session.set_many({"bypass": True})
-        time.sleep(_SWITCH_S)
-        found = int(_ask(self._source, "latency"))
+        found = int(_ask(self._source, "latency"))  # which waits until it is steady, and so until the fade is over
         self._session.set_many({"bypass": False})
-        time.sleep(_SWITCH_S)
         return found
 
     def latency_after_stalls(self, process: int, ms: int) -> int:
         """Stop a process for `ms`, some times, and return the latency afterwards."""
         for _ in range(_STALLS):
             os.kill(process, signal.SIGSTOP)
-            time.sleep(ms / 1000)
+            time.sleep(ms / 1000)  # the stall itself
             os.kill(process, signal.SIGCONT)
-            time.sleep(_SWITCH_S)
+            time.sleep(_BETWEEN_S)  # sound between the stalls: each is one of its own
         return self.latency()
 
 

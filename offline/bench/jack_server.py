@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _PATIENCE_S = 20.0
 _LOOK_S = 0.05
@@ -49,7 +49,8 @@ def _answers(server: subprocess.Popen[bytes], name: str) -> bool:
         try:
             jack.Client(f"looking-{os.getpid()}", no_start_server=True, servername=name).close()
         except jack.JackOpenError:
-            time.sleep(_LOOK_S)
+            with suppress(subprocess.TimeoutExpired):  # JACK tells nobody that it takes clients
+                server.wait(_LOOK_S)
         else:
             return True
     return False

@@ -56,11 +56,11 @@ def measure() -> dict[str, object]:
 
 
 def _all() -> Iterator[tuple[str, dict[str, object]]]:
-    with _stage(_vlae(), _AT_WORK) as stage:
+    with latent_stage(_vlae(), _AT_WORK) as stage:
         noise = np.random.default_rng(0).normal(0, 0.1, (2, 256)).astype(np.float32)
         yield "vlae, 256:", _figures(stage, noise)
     for block in (128, 256):
-        with _stage(_voice(), {**_AT_WORK, **_SUNG}) as stage:
+        with latent_stage(random_voice(), {**_AT_WORK, **_SUNG}) as stage:
             cycles = _TONE_HZ / _RATE * np.arange(block)
             tone = (0.2 * (cycles % 1) - 0.1).astype(np.float32)
             yield f"voice, {block}:", _figures(stage, np.stack([tone, tone]))
@@ -102,21 +102,22 @@ def _vlae() -> VLAE:
     return VLAE(VLAEShape(speakers=4, pitch_window=1024, told=2, emphasis=0.85))
 
 
-def _voice() -> Voice:
+def random_voice() -> Voice:
     """Return a model of the usual shape, four speakers."""
     torch.manual_seed(0)
     return Voice(VoiceShape(speakers=4))
 
 
 @contextmanager
-def _stage(model: VLAE | Voice, values: Mapping[str, Value]) -> Iterator[LatentStage]:
+def latent_stage(model: VLAE | Voice, values: Mapping[str, Value], channels: int = 2) -> Iterator[LatentStage]:
+    """Give a latent stage at 48 kHz with a model and values of its parameters, for a `with` block."""
     model = model.eval().requires_grad_(False)
     shape = model.shape
     card = Card(shape.rate, shape.hop, model.delay, speakers=("a", "b", "c", "d"))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
         save(path, model, card)
-        stage = LatentStage(Format(_RATE, 2), {**values, "model": str(path)})
+        stage = LatentStage(Format(_RATE, channels), {**values, "model": str(path)})
     try:
         yield stage
     finally:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -152,11 +153,10 @@ class _Probe:
 
 
 def _still_runs(play: subprocess.Popen[bytes]) -> None:
-    """Pause for a moment.
+    """Wait a moment, in which blocks come: JACK has no message for ports of others that Python could wait for.
 
     Raises:
         RuntimeError: the program has ended.
     """
-    time.sleep(_LOOK_S)
-    if play.poll() is not None:
-        raise RuntimeError(f"gramophone play ended with exit code {play.returncode}")
+    with suppress(subprocess.TimeoutExpired):
+        raise RuntimeError(f"gramophone play ended with exit code {play.wait(_LOOK_S)}")

@@ -17,6 +17,7 @@ from gramophone.offline.cli.evaluate import evaluate
 from gramophone.offline.cli.layout import layout
 from gramophone.offline.cli.models import export, models, pack
 from gramophone.offline.cli.render_play import play, render
+from gramophone.offline.cli.shards import shards
 from gramophone.offline.cli.tag import tag
 from gramophone.offline.console import print_json, say, wrote
 from gramophone.offline.extras import explained
@@ -52,6 +53,7 @@ app = CommandGroup(
 app.command()(render)
 app.command()(play)
 app.command()(tag)
+app.command()(shards)
 app.command()(layout)
 app.command()(export)
 app.command()(pack)

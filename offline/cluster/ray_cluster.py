@@ -123,7 +123,7 @@ class RayCluster:
         slots = self._slots()
         if slots:
             self._barren_since = None
-            return self._jobs or _AHEAD * slots
+            return self._jobs if 0 < self._jobs < slots else _AHEAD * slots
         now = time.monotonic()
         self._barren_since = now if self._barren_since is None else self._barren_since
         if now - self._barren_since > _BARREN_S:

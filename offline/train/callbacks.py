@@ -92,7 +92,10 @@ class LogLosses(Callback):
         is_late = not self._told or self._clock() - self._told_s >= _REPORT_S
         if not is_line and not is_late:
             return
-        line = self._line(trainer, module, {"bits": float(torch.stack(self._losses).mean())})
+        mean = torch.stack(self._losses).mean()
+        if is_line and trainer.world_size > 1:  # the same steps in each process; reports between are of one alone
+            mean = trainer.strategy.reduce(mean, reduce_op="mean")
+        line = self._line(trainer, module, {"bits": float(mean)})
         if is_line:
             self._losses.clear()
             self._write(trainer, line)

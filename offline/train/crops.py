@@ -135,9 +135,10 @@ class TrainingCrops(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         """Return this process' share of a step's crops."""
         first = (step * self._processes + self._rank) * self._batch
-        return stacked([self._drawn(number) for number in range(first, first + self._batch)])
+        return stacked([self.drawn(number) for number in range(first, first + self._batch)])
 
-    def _drawn(self, number: int) -> Batch:
+    def drawn(self, number: int) -> Batch:
+        """Return the crop of a number, as a batch of one."""
         chance = np.random.Generator(np.random.Philox(key=self._seed, counter=[0, 0, 0, number]))
         speaker = chance.integers(len(self._by_speaker))
         ends = self._ends[speaker]

@@ -68,8 +68,11 @@ class Training(LightningModule):
         return min(max(share, self.spent_s / 60 / self.plan.minutes) if self.plan.minutes else share, 1.0)
 
     def on_train_batch_start(self, batch: Batch, index: int) -> None:
-        """Seed by the number of the step, so that a resumed run draws the same random numbers."""
-        torch.manual_seed(self.plan.seed << 32 | self.global_step)
+        """Seed by the number of the step, so that a resumed run draws the same random numbers.
+
+        Each process draws others: the noise of one must not come again in the next.
+        """
+        torch.manual_seed(self.plan.seed << 32 ^ self.global_rank << 24 | self.global_step)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return the loss of a step.

@@ -9,7 +9,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 
 from gramophone.models.checkpoint import Card, save
 from gramophone.offline.data.corpus import Corpus, gather
+from gramophone.offline.data.shards import PREFIX, gathered_shards
 from gramophone.offline.data.text import unknown_words
 from gramophone.offline.train.callbacks import Clock, LogLosses, SaveState, WriteModel
 from gramophone.offline.train.log_lines import show
@@ -30,6 +31,8 @@ from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.kernels.executor import choose_device
 from gramophone.realtime.stages.wavenet.sampler import Sampler
 
+_TORCHRUN = "TORCHELASTIC_RUN_ID"
+"""What torchrun sets in the environment of each process that it starts."""
 _RENDEZVOUS = frozenset({"MASTER_ADDR", "SLURM_NTASKS"})
 """Environment variables of which one tells processes where to meet."""
 
@@ -52,6 +55,21 @@ class Machine:
 
     def __post_init__(self) -> None:
         choose_device(self.device)
+
+
+def launched(machine: Machine) -> Machine:
+    """Return the processes that `torchrun` has started, where it has; else the machine as it is.
+
+    Raises:
+        TrainingError: the command asks for others besides.
+    """
+    if _TORCHRUN not in os.environ:
+        return machine
+    devices, processes = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
+    if (machine.devices, machine.nodes) not in ((1, 1), (devices, processes // devices)):
+        asked = f"--devices {machine.devices} --nodes {machine.nodes}"
+        raise TrainingError(f"{asked}: torchrun has started {processes} processes; leave both out")
+    return replace(machine, devices=devices, nodes=processes // devices)
 
 
 def train_wavenet(plan: WaveNetPlan, folder: RunFolder, machine: Machine, sample_s: float, tell: Tell = show) -> None:
@@ -114,7 +132,10 @@ def gathered(plan: TrainingPlan, folder: RunFolder, tell: Tell) -> Corpus:
         DataError, TrainingError: as `train_wavenet`.
     """
     tell({"words": f"reading the recordings of {', '.join(plan.data)}"})
-    corpus = gather(plan.data, plan.rate, speakers=plan.speakers, layout=plan.layout)
+    if any(place.startswith(PREFIX) for place in plan.data):
+        corpus: Corpus = gathered_shards(plan.data, plan.rate, plan.speakers)
+    else:
+        corpus = gather(plan.data, plan.rate, speakers=plan.speakers, layout=plan.layout)
     folder.begin(plan, corpus.fingerprint)
     with atomic_write(folder.data) as part:
         part.write_text(json.dumps(corpus.as_dict(), indent=1), "utf-8")
@@ -149,6 +170,7 @@ def fit(
     from lightning.pytorch import Trainer
 
     plan = training.plan
+    machine = launched(machine)
     if plan.minutes and machine.devices * machine.nodes > 1:
         raise TrainingError("--minutes: the clocks of several processes differ; expected --steps alone")
     if machine.nodes > 1 and not _RENDEZVOUS.intersection(os.environ):
@@ -171,6 +193,7 @@ def fit(
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
+        sync_batchnorm=machine.device != "cpu" and torch.cuda.is_available(),  # torch has it for GPUs alone
         callbacks=[SaveState(folder, clock), log, WriteModel(write)],
         logger=False,
         enable_checkpointing=False,

@@ -24,13 +24,14 @@ from gramophone.models.nets.vae import closed_kl, gaussian, kl_per_dimension
 from gramophone.models.nets.vlae import VLAE, arrange
 from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.data.descriptors import kept_descriptors
-from gramophone.offline.train.crops import Batch, Cutter, Series, TrainingCrops, ValidationBatch
+from gramophone.offline.train.crops import Batch, Cutter, Series, ValidationBatch
 from gramophone.offline.train.latent_names import explained
 from gramophone.offline.train.module import Training
 from gramophone.offline.train.plans import VLAEPlan
 from gramophone.offline.train.run import Machine, Tell, fit, gathered
 from gramophone.offline.train.run_folder import RunFolder
 from gramophone.offline.train.samples import write_sounds
+from gramophone.offline.train.shard_crops import training_crops
 from gramophone.offline.train.vlae_resynthesis import encoded, resynthesised
 from gramophone.offline.train.wavenet import VALIDATION_CROPS, bits_along
 from gramophone.realtime.stage import Audio
@@ -97,7 +98,7 @@ class VLAETraining(Training):
 
     def crops(self, rank: int, processes: int) -> Dataset[Batch]:
         """Return crops of the recordings that may be trained on."""
-        return TrainingCrops(self._corpus.training, self._cutter, self.plan.batch, self.plan.seed, rank, processes)
+        return training_crops(self._corpus, self._cutter, self.plan.batch, self.plan.seed, rank, processes)
 
     def validation_batches(self) -> ValidationBatch:
         """Return crops of the held-out recordings, a batch per speaker."""

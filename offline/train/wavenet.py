@@ -16,10 +16,11 @@ from gramophone.offline.data.corpus import Corpus
 from gramophone.offline.data.recording import Recording
 from gramophone.offline.data.text import text_encoder
 from gramophone.offline.train.conditions import local_series, text_vectors
-from gramophone.offline.train.crops import Batch, Cutter, TrainingCrops, ValidationBatch, stacked
+from gramophone.offline.train.crops import Batch, Cutter, ValidationBatch, stacked
 from gramophone.offline.train.module import Training
 from gramophone.offline.train.plan import TrainingError
 from gramophone.offline.train.plans import WaveNetPlan
+from gramophone.offline.train.shard_crops import training_crops
 
 VALIDATION_CROPS = 24
 """Held-out crops per speaker."""
@@ -78,7 +79,7 @@ class WaveNetTraining(Training):
 
     def crops(self, rank: int, processes: int) -> Dataset[Batch]:
         """Return crops of the recordings that may be trained on."""
-        return TrainingCrops(self._corpus.training, self._cutter, self.plan.batch, self.plan.seed, rank, processes)
+        return training_crops(self._corpus, self._cutter, self.plan.batch, self.plan.seed, rank, processes)
 
     def validation_batches(self) -> ValidationBatch:
         """Return crops of the held-out recordings, a batch per speaker."""

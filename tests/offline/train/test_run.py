@@ -133,6 +133,37 @@ def test_two_processes_with_half_the_crops_each_learn_the_same(home, tmp_path):
         torch.testing.assert_close(found[name], expected[name], rtol=0, atol=1e-5)
 
 
+def curve(out):
+    """The training and held-out losses by step, with the floats of each line in one list."""
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [(line["step"], *([line["bits"]] if "bits" in line else line["held_out"].values())) for line in lines]
+
+
+@pytest.mark.slow
+def test_two_processes_of_torchrun_give_the_loss_curve_of_one_with_the_doubled_batch(home, tmp_path):
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
+    options = {"out": shared, "size": "tiny", "steps": 150, "every": 75, "crop": 64, "batch": 2, "peak": 1e-3}
+    options |= {"precision": "32-true", "device": "cpu", "samples": 0}
+    launch = ["torch.distributed.run", "--nproc-per-node=2", "--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0"]
+    command = [sys.executable, "-m", *launch, str(home / "command.py"), "train", "wavenet", str(home / "voices")]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, env=environment)
+    train(plan(home, steps=150, every=75, batch=4, peak=1e-3, warmup=WaveNetPlan.warmup), alone)
+    assert [line[0] for line in curve(shared)] == [50, 75, 100, 150, 150]
+    for expected, found in zip(curve(alone), curve(shared), strict=True):
+        assert found == pytest.approx(expected, abs=1e-3)
+    options["out"] = tmp_path / "refused"
+    refused = subprocess.run(
+        [*command[:-9], *(f"--{n}={v}" for n, v in options.items()), "--devices=3"],
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert "torchrun has started 2 processes; leave both out" in refused.stderr
+
+
 def test_the_card_names_the_data_and_the_scores(home, tmp_path):
     lines = train(plan(home, steps=8), tmp_path)
     net, card = load(tmp_path / "model.safetensors", "wavenet")
