@@ -108,3 +108,17 @@ def test_no_two_public_classes_share_a_name():
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(str(path.relative_to(ROOT)))
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_the_control_page_uses_the_fields_words():
+    """In its names, comments and texts; a parameter keeps the name that presets have for it."""
+    page = ROOT / "realtime" / "control" / "oscquery" / "page"
+    retired = re.compile(r"\b(" + "|".join(RETIRED) + r")s?\b", re.IGNORECASE)
+    found = []
+    for path in sorted(page.iterdir()):
+        if path.suffix in (".js", ".html", ".css"):
+            for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+                plain = " ".join(_words(line)) + " " + line
+                if retired.search(plain) or any(re.search(phrase, line) for phrase in PHRASES):
+                    found.append(f"{path.name}:{number}: {line.strip()[:80]}")
+    assert found == []

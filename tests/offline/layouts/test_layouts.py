@@ -120,3 +120,26 @@ def test_reapers_patterns_are_flags_and_addresses_that_play(name, tmp_path):
 def test_a_file_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(LayoutError, match="missing"):
         write_layout("reaper", complete(load("hall")), tmp_path / "missing" / "x.ReaperOSC", "h", 1)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_library_of_others_reads_every_control_of_the_touchosc_layout(name, tmp_path):
+    tosclib = pytest.importorskip("tosclib", reason="needs tosclib: pip install tosclib")
+
+    def below(control):
+        yield control
+        for child in control.children:
+            yield from below(tosclib.ElementTOSC(child))
+
+    root = tosclib.load(str(written("touchosc", name, tmp_path)))
+    controls = list(below(tosclib.ElementTOSC(root[0])))
+    ours = list(root.iter("node"))
+    assert [control.node for control in controls] == ours
+    for control in controls:
+        assert control.getPropertyValue("name").text
+        x, y, width, height = (float(control.getPropertyParam("frame", side).text) for side in "xywh")
+        assert min(x, y) >= 0
+        assert min(width, height) > 0
+    labels = {c.getValueParam("text", "default").text for c in controls if c.isControlType(tosclib.ControlType.LABEL)}
+    assert {macro.name for macro in load(name).macros} <= labels

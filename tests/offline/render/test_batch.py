@@ -108,7 +108,12 @@ def test_a_folder_loses_no_sound_by_its_ending(tmp_path):
     folder, sound = tmp_path / "in", np.zeros((100, 1), np.float32)
     folder.mkdir()
     kinds = {".opus": ("OGG", "OPUS"), ".oga": ("OGG", "VORBIS"), ".au": ("AU", "PCM_16"), ".caf": ("CAF", "PCM_24")}
-    kinds |= {".W64": ("W64", "FLOAT"), ".aifc": ("AIFF", "FLOAT"), ".rf64": ("RF64", "PCM_16"), ".wave": ("WAV", "PCM_U8")}
+    kinds |= {
+        ".W64": ("W64", "FLOAT"),
+        ".aifc": ("AIFF", "FLOAT"),
+        ".rf64": ("RF64", "PCM_16"),
+        ".wave": ("WAV", "PCM_U8"),
+    }
     for number, (ending, (form, subtype)) in enumerate(kinds.items()):
         soundfile.write(folder / f"s{number}{ending}", sound, 48_000, format=form, subtype=subtype)
     for name in ("song.m4a", "film.MP4", "old.wma", "cover.jpg", "notes.txt", "._song.m4a"):

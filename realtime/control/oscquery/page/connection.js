@@ -109,7 +109,7 @@ class Connection {
     const answer = await this.request(ROOT);
     if (!answer.ok) {
       this.#failure = await answer.text();
-      this.#tellState(false);
+      this.#notifyState(false);
       return;
     }
     const { CONTENTS: tree } = await answer.json();
@@ -160,7 +160,7 @@ class Connection {
     socket.onopen = async () => {
       if (this.#stale) await this.#load();
       if (this.#stale) return;
-      this.#tellState(true);
+      this.#notifyState(true);
       subscribe();
       for (const address of this.#listened) this.#command("LISTEN", address);
       renewal = setInterval(subscribe, RENEW_MS);
@@ -168,7 +168,7 @@ class Connection {
     socket.onclose = () => {
       clearInterval(renewal);
       this.#stale = true;
-      this.#tellState(false);
+      this.#notifyState(false);
       setTimeout(() => this.#connect(), RETRY_MS);
     };
     socket.onmessage = ({ data }) => this.#receive(data);
@@ -194,7 +194,7 @@ class Connection {
     for (const show of this.#watchers.get(address) ?? []) show(...values);
   }
 
-  #tellState(is) { for (const show of this.#stateListeners) show(is, this.#failure); }
+  #notifyState(is) { for (const show of this.#stateListeners) show(is, this.#failure); }
 }
 
 export const connection = new Connection();

@@ -1,4 +1,4 @@
-// What the header has at hand in every section: switches, lock, theme, and the menu of the rest.
+// What the header offers in every section: switches, lock, theme, and the menu of the rest.
 
 import { withToken } from "./connection.js";
 import { toggle } from "./controls.js";
