@@ -13,7 +13,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor, nn
 
-from gramophone.models.nets.content import ContentEncoder, ContentShape, content_of
+from gramophone.models.layers.composition import Sequential
+from gramophone.models.nets.content import ContentEncoder, ContentShape, causal_trunk, content_of
 from gramophone.models.nets.enrolment import Enrolment, Speech, Usual, enrolled, speaker_map, variance_gains
 from gramophone.models.nets.speech_envelope import POINTS, speech_envelopes
 
@@ -28,11 +29,14 @@ class AnyoneShape(ContentShape):
     """A content encoder's shape, and the map's: `context` frames, relative to each, that an envelope follows.
 
     `shrinkages` are those that every voice has a map for, most first; `voices` the number of known ones.
+    The residual network is of `residual_width`, or there is none.
     """
 
     context: tuple[int, ...] = (-9, -6, -3, 0)
     shrinkages: tuple[float, ...] = (1e4, 1e3, 1e2)
     voices: int = 0
+    residual_width: int = 0
+    residual_dilations: tuple[int, ...] = (1, 2, 4, 8)
 
     @property
     def encoder(self) -> ContentShape:
@@ -43,6 +47,11 @@ class AnyoneShape(ContentShape):
     def inputs(self) -> int:
         """Inputs of the map: content around a frame, whether it is voiced, and 1."""
         return len(self.context) * self.content + 2
+
+    @property
+    def residual_inputs(self) -> int:
+        """Inputs of the residual network (`residual_inputs`)."""
+        return self.content + 2 + POINTS + self.envelope
 
     @property
     def envelope(self) -> int:
@@ -65,7 +74,11 @@ class VoiceMap:
 
 
 class Anyone(nn.Module):
-    """The encoder, the statistics of its content, the universal map, and the known voices."""
+    """The encoder, the statistics of its content, the universal map, the residual network, and the known voices.
+
+    A map is linear and hears four frames; `residual`, `(B, residual_inputs, n)` -> `(B, envelope, n)`, adds what a
+    network that learnt of many speakers knows besides, whoever the target is.
+    """
 
     content_moments: Tensor
     envelope_moments: Tensor
@@ -81,6 +94,10 @@ class Anyone(nn.Module):
         self.encoder = ContentEncoder(shape.encoder)
         self.register_buffer("content_moments", torch.stack([torch.zeros(shape.content), torch.ones(shape.content)]))
         self.register_buffer("envelope_moments", torch.stack([torch.zeros(shape.envelope), torch.ones(shape.envelope)]))
+        self.residual: Sequential | None = None
+        if shape.residual_width:
+            widths = shape.residual_inputs, shape.residual_width, shape.residual_dilations, shape.envelope
+            self.residual = causal_trunk(*widths)
         self.register_buffer("universal", torch.zeros(shape.inputs, shape.envelope))
         self.register_buffer("voice_octaves", torch.zeros(shape.voices, 2))
         self.register_buffer("voice_means", torch.zeros(shape.voices, shape.envelope))
@@ -129,6 +146,21 @@ class Anyone(nn.Module):
     def speech(self, sound: Tensor, hz: Tensor) -> Speech:
         """Return what is measured in a clip `(T,)` whose pitch is known, `(T / hop,)`, 0 where nothing is voiced."""
         return speech_of(self.encoder, sound, hz)
+
+
+def residual_inputs(content: Tensor, voiced: Tensor, level: Tensor, detail: Tensor, mapped: Tensor) -> Tensor:
+    """Return what the residual network takes, `(..., n, residual_inputs)`.
+
+    Normalised `content` `(..., n, D)`; `voiced` `(..., n)`, 0 or 1; `level` `(..., n)`, nats below the loudest of late;
+    the source's `detail` `(..., n, POINTS)`, by how many spreads its envelope differs from what the universal map makes
+    of the content; the target's envelope by its own map, normalised, `mapped` `(..., n, E)`.
+    """
+    return torch.cat([content, voiced[..., None], scaled_level(level)[..., None], detail, mapped], -1)
+
+
+def scaled_level(level: Tensor) -> Tensor:
+    """Return a level in nats below the loudest of late as the residual network takes it, -3 to 0.5."""
+    return (level / 2 + 0.5).clamp_min(-3.0)
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ distinguishes phones by itself, and hardly speakers once the speaker's mean and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -56,12 +57,7 @@ class ContentEncoder(Streaming):
         self.hop, self.delay = shape.hop, shape.ahead
         self.features = VoiceFeatures(shape.rate, shape.hop, shape.bands)
         self.normalisation = SpeakerNormalisation(shape.bands, FINE * FINE_BANDS)
-        self.trunk = Sequential(
-            CausalConv1d(self.channels, shape.width, 3),
-            Pointwise(nn.GELU()),
-            *(Residual(_unit(shape.width, dilation)) for dilation in shape.dilations),
-            CausalConv1d(shape.width, 2 * shape.content, 1),
-        )
+        self.trunk = causal_trunk(self.channels, shape.width, shape.dilations, 2 * shape.content)
 
     @property
     def channels(self) -> int:
@@ -142,6 +138,16 @@ def content_of(encoder: ContentEncoder, sound: Tensor) -> Tensor:
     both, _ = encoder(padded, encoder.state_with(padded, *moments.known()))
     content: Tensor = both[0, : encoder.shape.content, encoder.delay :].t()
     return content
+
+
+def causal_trunk(inputs: int, width: int, dilations: Sequence[int], outputs: int) -> Sequential:
+    """Return a network `(B, inputs, n)` -> `(B, outputs, n)`, delay 0: residual units of `width`, one a dilation."""
+    return Sequential(
+        CausalConv1d(inputs, width, 3),
+        Pointwise(nn.GELU()),
+        *(Residual(_unit(width, dilation)) for dilation in dilations),
+        CausalConv1d(width, outputs, 1),
+    )
 
 
 def _unit(width: int, dilation: int) -> Sequential:

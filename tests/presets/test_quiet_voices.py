@@ -14,7 +14,7 @@ T = np.arange(2 * RATE) / RATE
 HUM = sum(np.sin(2 * np.pi * 50 * k * T) / k for k in (1, 2, 3, 5))
 WHITE = np.random.default_rng(0).normal(0, 1, len(T))
 BREATH = np.convolve(WHITE, np.hanning(48), "same") * np.sin(np.pi * T) ** 2
-PRESETS = [name for name in names() if any(stage.kind == "latent" for stage in load(name).stages)]
+PRESETS = [name for name in names() if any(stage.kind in ("latent", "voice") for stage in load(name).stages)]
 
 
 def level_db(sound):
@@ -35,7 +35,7 @@ def change_db(name, sound):
 
 
 def test_all_voices_are_here():
-    assert {"default", "quick", "someone-else", "four-of-us"} <= set(PRESETS)
+    assert {"default", "quick", "anyone", "someone-else", "four-of-us"} <= set(PRESETS)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -6,7 +6,7 @@ import torch
 from gramophone.models.checkpoint import Card, save
 from gramophone.models.nets.anyone import Anyone, AnyoneShape, VoiceMap
 
-SHAPE = AnyoneShape(width=16, dilations=(1, 2), content=6, voices=2)
+SHAPE = AnyoneShape(width=16, dilations=(1, 2), content=6, voices=2, residual_width=16, residual_dilations=(1, 2))
 KNOWN = ("anna", "bob")
 IDENTITY = "0123"
 

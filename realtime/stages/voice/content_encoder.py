@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from gramophone.models.layers.composition import Sequential
 from gramophone.models.nets.content import LEVEL_CENTRE, LEVEL_LEAST, LEVEL_SCALE, ContentEncoder
 from gramophone.realtime.kernels.arrays import Floats, packed
 from gramophone.realtime.kernels.jit import jit
@@ -30,20 +31,25 @@ _F = np.float32
 _ROOT_HALF = math.sqrt(0.5)
 
 
-class ContentWeights(NamedTuple):
-    """The normalisation's constants and those of the level; `entry`, frames to width `W`; `U` units of width `W`.
+class TrunkWeights(NamedTuple):
+    """A network of `causal_trunk`: `entry`, frames to width `W`; `U` units of width `W`.
 
-    `mixes` `(U, W, W)` and `out` `(1, W, D)` have a bias each. `level` are centre, scale and least value.
+    `mixes` `(U, W, W)` and `out` `(1, W, D)` have a bias each.
     """
 
-    statistics: SpeakerStatistics
-    level: Floats
     entry: layers.Layers
     units: layers.Layers
     mixes: Floats
     mix_bias: Floats
     out: Floats
     out_bias: Floats
+
+
+class NormalisationWeights(NamedTuple):
+    """The normalisation's constants, and of the level: centre, scale and least value."""
+
+    statistics: SpeakerStatistics
+    level: Floats
 
 
 class LiveContentEncoder:
@@ -53,7 +59,9 @@ class LiveContentEncoder:
         shape = encoder.shape
         self.delay = shape.early if quick else shape.ahead
         self._features = LiveVoiceFeatures(encoder.features)
-        self._weights = _weights_of(encoder, slice(shape.content, None) if quick else slice(shape.content))
+        said = slice(shape.content, None) if quick else slice(shape.content)
+        self._normalisation = _normalisation_of(encoder)
+        self._weights = trunk_weights(encoder.trunk, said)
         self._state = initial_state_of(self._weights, encoder.normalisation)
         self._frame, self._prepared = 0, False
         self.encode(np.zeros(encoder.hop, np.float32))  # compiled now, not in the first block
@@ -65,7 +73,7 @@ class LiveContentEncoder:
         """Return the content of the next frame."""
         frame = self._features.extract(sound)
         self.prepare()
-        _encode(self._weights, self._state, self._frame, frame)
+        _encode(self._normalisation, self._weights, self._state, self._frame, frame)
         self._frame, self._prepared = self._frame + 1, False
         content: Floats = self._state.output[0].copy()
         return content
@@ -77,12 +85,16 @@ class LiveContentEncoder:
             self._prepared = True
 
 
-def _weights_of(encoder: ContentEncoder, said: slice) -> ContentWeights:
-    parts: list[Any] = list(encoder.trunk.layers)
+def _normalisation_of(encoder: ContentEncoder) -> NormalisationWeights:
+    level = np.array([LEVEL_CENTRE, LEVEL_SCALE, LEVEL_LEAST], np.float32)
+    return NormalisationWeights(statistics_of(encoder.normalisation), level)
+
+
+def trunk_weights(trunk: Sequential, said: slice = slice(None)) -> TrunkWeights:
+    """Return the weights of a network of `causal_trunk`; of its outputs those in `said`."""
+    parts: list[Any] = list(trunk.layers)
     bodies = [part.layers[1].layers for part in parts[2:-1]]
-    return ContentWeights(
-        statistics=statistics_of(encoder.normalisation),
-        level=np.array([LEVEL_CENTRE, LEVEL_SCALE, LEVEL_LEAST], np.float32),
+    return TrunkWeights(
         entry=layers.layers_of([parts[0]]),
         units=layers.layers_of([body[0] for body in bodies]),
         mixes=packed(torch.cat([body[2].weight for body in bodies])),
@@ -93,12 +105,20 @@ def _weights_of(encoder: ContentEncoder, said: slice) -> ContentWeights:
 
 
 @compiled
-def _encode(weights: ContentWeights, state: EncoderState, now: int, frame: Floats) -> None:
+def _encode(
+    normalisation: NormalisationWeights, weights: TrunkWeights, state: EncoderState, now: int, frame: Floats
+) -> None:
     """Compute the content of frame `now`, given its features, into `state.output`."""
+    place, past, level = layers.slot_of(weights.entry, 0, now), state.entry.past, normalisation.level
+    below = normalise(normalisation.statistics, state.levels, state.means, state.squares, frame, past, place)
+    past[place, len(frame)] = max((below - level[0]) / level[1], level[2])
+    run_trunk(weights, state, now)
+
+
+@compiled
+def run_trunk(weights: Any, state: Any, now: int) -> None:
+    """Compute a network of `causal_trunk` for frame `now`, whose inputs are in the past of `entry`, into the output."""
     width = weights.mixes.shape[1]
-    place = layers.slot_of(weights.entry, 0, now)
-    below = normalise(weights.statistics, state.levels, state.means, state.squares, frame, state.entry.past, place)
-    state.entry.past[place, len(frame)] = max((below - weights.level[0]) / weights.level[1], weights.level[2])
     layers.add_newest(weights.entry, state.entry, 0, now)
     for i in range(width):
         state.path[0, i] = _gelu(state.entry.sums[0, i])

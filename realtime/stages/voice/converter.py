@@ -26,7 +26,8 @@ from gramophone.realtime.stages.latent.voice_codec import adjust_voicing, tracke
 from gramophone.realtime.stages.voice.content_encoder import LiveContentEncoder
 from gramophone.realtime.stages.voice.envelope_analysis import LiveEnvelope
 from gramophone.realtime.stages.voice.envelope_synth import EnvelopeSynth
-from gramophone.realtime.stages.voice.voices import VoiceTable
+from gramophone.realtime.stages.voice.residual import LiveResidual
+from gramophone.realtime.stages.voice.voices import MixedVoice, VoiceTable
 
 _DEFERRAL_S = 128 / 48_000
 """One block of 128 frames at 48 kHz: synthesis may wait for the block after analysis."""
@@ -43,11 +44,12 @@ _NATS_PER_DB = math.log(10) / 20
 class AnalysedHop(NamedTuple):
     """The analysis of one hop: the map's inputs `(K,)`, the detail `(POINTS,)` in spreads, prosody, and its power.
 
-    `octaves` are above `MIDDLE_HZ`, `voicing` is 0 to 1.
+    `octaves` are above `MIDDLE_HZ`, `voicing` is 0 to 1, `level` in nats below the loudest of late.
     """
 
     inputs: Floats
     detail: Floats
+    level: float
     octaves: float
     voicing: float
     rms: float
@@ -77,6 +79,7 @@ class VoiceConverter:
         self._universal: Floats = model.universal.numpy()[:, :POINTS].copy()
         self._loudest = math.log(_FAINTEST)
         self.voices = VoiceTable(model)
+        self._residual = LiveResidual(model.residual, shape.content) if model.residual else None
         self._pitch_transform = PitchTransform(shape.hop / shape.rate, self.voices.octaves)
         self._synth = EnvelopeSynth(shape.rate, shape.hop, POINTS)
         self._loudness_match = LoudnessMatch(shape.hop, shape.hop / shape.rate)
@@ -91,26 +94,28 @@ class VoiceConverter:
         (hz,), (voicing,) = self._pitch.process(sound)
         points, rms = self._envelope.measure(sound, float(hz) if voicing >= VOICED else 0.0)
         self._powers.append(float(sound @ sound) / len(sound))
-        counts = self._is_speech(rms)
+        level = self._level(rms)
+        counts = rms > _FAINTEST and level > -_AUDIBLE
         self._recent[:-1] = self._recent[1:]
         self._recent[-1] = self._content.normalised(content, counts)
         around = self._recent[self._context].ravel()
         inputs = np.concatenate([around, np.array([voicing >= VOICED, 1.0], np.float32)])
         shape = self._usual.normalised(points - points.mean(), counts)
         detail: Floats = np.clip(shape - inputs @ self._universal, -_MOST, _MOST).astype(np.float32)
-        return AnalysedHop(inputs, detail, math.log2(hz / MIDDLE_HZ), float(voicing), rms, self._powers.popleft())
+        return AnalysedHop(
+            inputs, detail, level, math.log2(hz / MIDDLE_HZ), float(voicing), rms, self._powers.popleft()
+        )
 
     def prepare(self) -> None:
         """Add up what the past contributes to the next frame; called in a block that completes no hop."""
         self._encoder.prepare()
+        if self._residual:
+            self._residual.prepare()
 
     def synthesise(self, heard: AnalysedHop, weights: Floats, values: Mapping[str, Value]) -> Floats:
         """Return the next hop of sound by `weights` over the voices, 1 in sum, and the stage's parameters."""
         voice = self.voices.mixed(weights, float(values["likeness"]), float(values["character"]))
-        share = float(values["detail"])
-        unvoiced = 1 - heard.voicing
-        envelope: Floats = voice.mean + heard.inputs @ voice.map
-        envelope[:POINTS] += np.float32(share + (1 - share) * unvoiced) * voice.spread[:POINTS] * heard.detail
+        envelope = self._envelope_of(heard, voice, float(values["detail"]))
         octaves = self._pitch_transform.transform(heard.octaves, heard.voicing, weights, values)
         voicing = adjust_voicing(heard.voicing, float(values["voicing"]))
         rms = min(heard.rms, _LOUDEST) if heard.rms > _FAINTEST else 0.0
@@ -118,11 +123,28 @@ class VoiceConverter:
         matched: Floats = self._loudness_match.process(output, heard.power)
         return matched
 
-    def _is_speech(self, rms: float) -> bool:
-        """Return whether a frame is loud enough to count, compared with the loudest of late."""
+    def _envelope_of(self, heard: AnalysedHop, voice: MixedVoice, detail: float) -> Floats:
+        """Return the envelope `(E,)` of a frame as a voice: by its map, and what the source's own detail says besides.
+
+        A residual network adds the detail by what it has learnt of it, else all of it where nothing is voiced.
+        """
+        deviation = heard.inputs @ voice.map
+        if self._residual:
+            share = np.float32(detail if heard.voicing >= VOICED else 1.0)
+            deviation += voice.spread * self._residual.next(
+                heard.inputs, heard.level, share * heard.detail, deviation / voice.spread
+            )
+        else:
+            share = np.float32(detail + (1 - detail) * (1 - heard.voicing))
+            deviation[:POINTS] += share * voice.spread[:POINTS] * heard.detail
+        envelope: Floats = voice.mean + deviation
+        return envelope
+
+    def _level(self, rms: float) -> float:
+        """Return the level of a frame below the loudest of late, in nats, 0 or less."""
         level = math.log(max(rms, _FAINTEST / 10))
         self._loudest = max(self._loudest - _DECAY, level, math.log(_FAINTEST))
-        return rms > _FAINTEST and level > self._loudest - _AUDIBLE
+        return level - self._loudest
 
 
 class RunningMoments:

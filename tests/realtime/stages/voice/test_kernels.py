@@ -7,11 +7,13 @@ from support.anyone import SHAPE, made
 from support.stage import noise
 from support.voice import sung
 
+from gramophone.models.nets.anyone import residual_inputs
 from gramophone.models.nets.envelope_decoder import EnvelopeDecoder, EnvelopeDecoderShape
 from gramophone.models.nets.speech_envelope import POINTS, speech_envelopes
 from gramophone.realtime.stages.voice.content_encoder import LiveContentEncoder
 from gramophone.realtime.stages.voice.envelope_analysis import LiveEnvelope
 from gramophone.realtime.stages.voice.envelope_synth import EnvelopeSynth
+from gramophone.realtime.stages.voice.residual import LiveResidual
 
 RATE, HOP = SHAPE.rate, SHAPE.hop
 SOUND = (sung(1.0)[0] + 0.02 * noise(RATE)[0]).astype(np.float32)
@@ -60,3 +62,19 @@ def test_an_envelope_says_nothing_of_single_harmonics():
         found.append(speech_envelopes(torch.from_numpy(tone), torch.full((RATE // HOP,), hz), RATE, HOP)[20:-20, 4:40])
     slopes = [(one - one.mean(1, keepdim=True)).mean(0) for one in found]
     assert (slopes[0] - slopes[1]).abs().max() < 0.6
+
+
+def test_the_residual_is_the_networks():
+    model = made()
+    random, frames = np.random.default_rng(0), 40
+    inputs = random.normal(size=(frames, SHAPE.inputs)).astype(np.float32)
+    inputs[:, -2] = random.integers(0, 2, frames)
+    level = -random.uniform(0, 12, frames).astype(np.float32)
+    detail = random.normal(size=(frames, POINTS)).astype(np.float32)
+    mapped = random.normal(size=(frames, SHAPE.envelope)).astype(np.float32)
+    content = inputs[:, -2 - SHAPE.content : -2]
+    parts = (torch.from_numpy(part) for part in (content, inputs[:, -2].copy(), level, detail, mapped))
+    whole = model.residual(residual_inputs(*parts).T[None])[0][0].T
+    live = LiveResidual(model.residual, SHAPE.content)
+    heard = [live.next(inputs[n], float(level[n]), detail[n], mapped[n]) for n in range(frames)]
+    np.testing.assert_allclose(np.stack(heard), whole.numpy(), atol=1e-5)

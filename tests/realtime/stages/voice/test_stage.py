@@ -1,11 +1,14 @@
 """The voice stage: in line with its input, the same however it is cut, never broken, and anybody's voice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.anyone import IDENTITY, SHAPE, anyone, card, made, voice  # noqa: F401 - a fixture
 from support.stage import play
 from support.voice import BAD, sung
 
+from gramophone.models.checkpoint import save
 from gramophone.presets.checks import PresetError
 from gramophone.presets.preset import Preset
 from gramophone.presets.voices import voice_file
@@ -31,6 +34,15 @@ def test_any_blocks_give_what_one_gives(anyone, quick):
     assert np.abs(whole).max() > 0.01
     for sizes in ([128], [1, 7, 500, 64], [333]):
         np.testing.assert_array_equal(play(stage(anyone, quick=quick, range="free"), sound, sizes), whole)
+
+
+def test_a_model_without_the_residual_network_plays_by_its_maps_alone(tmp_path):
+    plain = replace(SHAPE, residual_width=0)
+    save(tmp_path / "plain.safetensors", made(plain), card(plain))
+    sound = sung(1.0, 150.0)
+    heard = play(stage(str(tmp_path / "plain.safetensors")), sound, [128])
+    assert 0.01 < np.abs(heard).max() < 1
+    assert np.abs(heard - play(stage(str(tmp_path / "plain.safetensors"), detail=1.0), sound, [128])).max() > 0.01
 
 
 def test_it_is_late_by_less_than_40_ms_and_quickly_by_less_than_20(anyone):

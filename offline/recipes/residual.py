@@ -1,0 +1,214 @@
+"""The residual network of anybody's voice: `python -m gramophone.offline.recipes.residual MODEL OUT`.
+
+`MODEL` is what `offline.recipes.anyone` makes. The network learns from envelopes alone, not from sound: by the squared
+error to what the target said, and by the content that a frozen network, learnt first, reads in the envelopes: it is to
+be that of what the target said (cycle consistency), so that words are kept. Speakers are real people and Kokoro's crowd
+(`--crowd`); three people and two groups of the crowd are left out, and what explains most of them is kept.
+Nothing of the people that conversions are judged by is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from gramophone.models.checkpoint import load, save
+from gramophone.models.layers.composition import Sequential
+from gramophone.models.nets.anyone import Anyone
+from gramophone.models.nets.content import causal_trunk
+from gramophone.offline.data import corpora, crowd
+from gramophone.offline.data.corpora import load as load_sound
+from gramophone.offline.data.corpus import gather, sound
+from gramophone.offline.data.mono_audio import RATE, Sound, levelled
+from gramophone.offline.data.recording import DataError, spread_evenly
+from gramophone.offline.train.allocator import keep_freed_memory
+from gramophone.offline.train.envelope_pairs import PairBatch, Pairs, PairSpeaker, measured_speaker
+
+_WIDTH = 128
+_SECONDS, _RECORDINGS, _LEAST_S = 150.0, 200, 0.25
+_LEFT_OUT, _GROUPS_LEFT_OUT = ("french", "stamps-el", "small-fish"), 2
+_BATCH, _FRAMES, _LEAD = 16, 128, 24
+"""Pairs a step, frames of each, and how many at the beginning do not count, for they have no past."""
+_PEAK, _WARM, _DECAY, _AVERAGE = 2e-3, 100, 0.02, 0.995
+_CYCLE = 0.3
+_READER_WIDTH, _READER_DILATIONS, _READER_NOISE = 96, (1, 2, 4), 0.2
+_JUDGED_EVERY = 50
+_SEED = 1
+
+
+def main() -> None:
+    """Train, and write the model with the network."""
+    parser = argparse.ArgumentParser(description="Train the residual network of anybody's voice.")
+    parser.add_argument("model", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--minutes", type=float, default=0.7, help="core-minutes of training")
+    parser.add_argument("--crowd", type=int, default=40, help="how many of Kokoro's speakers")
+    parser.add_argument("--speakers", type=Path, help="a file that keeps what is measured of the speakers")
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    torch.manual_seed(_SEED)
+    loaded, card = load(arguments.model, "anyone")
+    plain = cast(Anyone, loaded)
+    aligned, people = _speakers(plain, arguments.crowd, arguments.speakers)
+    learnt = Pairs(
+        plain, aligned[_GROUPS_LEFT_OUT:], [own for name, own in people.items() if name not in _LEFT_OUT], _SEED
+    )
+    others = Pairs(plain, aligned[:_GROUPS_LEFT_OUT], [own for name, own in people.items() if name in _LEFT_OUT], _SEED)
+    unheard = others.batch(48, 192, plain=True)
+    reader = trained_reader(learnt, plain, arguments.minutes / 3)
+    network = trained(learnt, plain, reader, unheard, arguments.minutes)
+    data = (*card.data, f"{crowd.PACKAGE} (residual network, {arguments.crowd} speakers): {crowd.LICENCE}")
+    save(arguments.out, with_residual(plain, network), replace(card, data=data))
+
+
+def with_residual(plain: Anyone, network: Sequential) -> Anyone:
+    """Return a model with a residual network, in half precision."""
+    model = Anyone(replace(plain.shape, residual_width=_WIDTH))
+    model.load_state_dict(plain.state_dict(), strict=False)
+    assert model.residual is not None
+    model.residual.load_state_dict(network.state_dict())
+    model.residual.half()  # loaded as single precision again
+    model.encoder.trunk.half()
+    return model.eval()
+
+
+def _speakers(
+    model: Anyone, size: int, kept: Path | None
+) -> tuple[list[list[PairSpeaker]], dict[str, list[PairSpeaker]]]:
+    """Return groups of aligned speakers, and people with their copies; measured once if `kept` names a file."""
+    if kept and kept.exists():
+        found: tuple[list[list[PairSpeaker]], dict[str, list[PairSpeaker]]] = torch.load(kept, weights_only=False)
+        return found
+    groups = defaultdict(list)
+    for folder in crowd.crowd(size):
+        paths = sorted(folder.glob("*.wav"))
+        sounds = [levelled(load_sound(path, RATE)) for path in paths]
+        same = tuple(path.name for path in paths), tuple(len(one) for one in sounds)
+        groups[same] += measured_speaker(model, sounds, aligned=True)
+    aligned = [group for group in groups.values() if len(group) > 1]
+    people = {name: measured_speaker(model, sounds, aligned=False) for name, sounds in _recorded()}
+    print(f"{len(aligned)} groups of aligned speakers, {len(people)} people", flush=True)
+    if kept:
+        torch.save((aligned, people), kept)
+    return aligned, people
+
+
+def _recorded() -> Iterator[tuple[str, list[Sound]]]:
+    """Yield people's names and recordings that are not held out; those with too little are left out."""
+    for name in (*corpora.PEOPLE, *corpora.FURTHER):
+        try:
+            corpus = gather([f"voice:{name}"], RATE)
+        except DataError:
+            continue
+        own = [recording for recording in corpus.training if recording.heard.audible >= _LEAST_S * RATE]
+        found, left = [], _SECONDS * RATE
+        for recording in spread_evenly(own, _RECORDINGS):
+            if left > 0:
+                found.append(sound(recording))
+                left -= len(found[-1])
+        yield name, found
+
+
+def trained_reader(pairs: Pairs, model: Anyone, minutes: float) -> Sequential:
+    """Return a frozen network from envelopes and voicing `(B, E + 1, n)` to content `(B, D, n)`."""
+    shape = model.shape
+    reader = causal_trunk(shape.envelope + 1, _READER_WIDTH, _READER_DILATIONS, shape.content)
+
+    def loss() -> Tensor:
+        batch = pairs.batch(_BATCH, _FRAMES)
+        noisy = batch.wanted + _READER_NOISE * torch.randn_like(batch.wanted)
+        error = read(reader, noisy, batch, model) - batch.inputs[..., : shape.content]
+        return _mean(error.square().mean(2), batch.weights)
+
+    _descend(reader, minutes, loss, lambda step: None)
+    return reader.requires_grad_(False)
+
+
+def read(reader: Sequential, envelopes: Tensor, batch: PairBatch, model: Anyone) -> Tensor:
+    """Return the content that is read in envelopes `(B, n, E)` of a batch, `(B, n, D)`."""
+    voiced = batch.inputs[..., model.shape.content : model.shape.content + 1]
+    with torch.autocast("cpu", torch.bfloat16):  # twice as quick, where the processor has such products
+        content: Tensor = reader(torch.cat([envelopes, voiced], 2).transpose(1, 2))[0]
+    return content.transpose(1, 2).float()
+
+
+def trained(pairs: Pairs, model: Anyone, reader: Sequential, unheard: PairBatch, minutes: float) -> Sequential:
+    """Return the residual network whose averaged weights explain most of the pairs left out (early stopping)."""
+    shape = model.shape
+    network = causal_trunk(shape.residual_inputs, _WIDTH, shape.residual_dilations, shape.envelope)
+    averaged, best, most = copy.deepcopy(network), network, -math.inf
+    print(f"left out: {explained(unheard.mapped, unheard):.3f} by the map", flush=True)
+
+    def loss() -> Tensor:
+        batch = pairs.batch(_BATCH, _FRAMES)
+        said = converted(network, batch)
+        with torch.no_grad():
+            wanted = read(reader, batch.wanted, batch, model)
+        cycle = (read(reader, said, batch, model) - wanted).square().mean(2)
+        return _mean((said - batch.wanted).square().mean(2) + _CYCLE * cycle, batch.weights)
+
+    @torch.no_grad()
+    def after(step: int) -> None:
+        nonlocal best, most
+        for slow, quick in zip(averaged.parameters(), network.parameters(), strict=True):
+            slow.lerp_(quick, 1 - min(_AVERAGE, step / (step + 10)))
+        if step % _JUDGED_EVERY == 0:
+            found = explained(converted(averaged, unheard), unheard)
+            print(f"step {step}, left out: {found:.3f}", flush=True)
+            if found > most:
+                best, most = copy.deepcopy(averaged), found
+
+    _descend(network, minutes, loss, after)
+    return best
+
+
+def _descend(network: Sequential, minutes: float, loss_of: Callable[[], Tensor], after: Callable[[int], None]) -> None:
+    """Take steps for so many core-minutes; the learning rate falls to nothing over the second half."""
+    optimiser = torch.optim.AdamW(network.parameters(), _PEAK, betas=(0.9, 0.98), weight_decay=_DECAY)
+    begun, step = time.process_time(), 0
+    while (done := (time.process_time() - begun) / (60 * minutes)) < 1:
+        step += 1
+        for group in optimiser.param_groups:
+            group["lr"] = _PEAK * min(1.0, step / _WARM, 2 * (1 - done))
+        loss = loss_of()
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        after(step)
+
+
+def converted(network: Sequential, batch: PairBatch) -> Tensor:
+    """Return the envelopes that map and network together give, `(B, n, E)`."""
+    with torch.autocast("cpu", torch.bfloat16):
+        residual: Tensor = network(batch.inputs.transpose(1, 2))[0]
+    return batch.mapped + residual.transpose(1, 2).float()
+
+
+def explained(envelopes: Tensor, batch: PairBatch) -> float:
+    """Return the share of the variance of audible frames that envelopes `(B, n, E)` explain."""
+    weights = (batch.weights == 1).float()
+    weights[:, :_LEAD] = 0
+    mean = (batch.wanted * weights[..., None]).sum((0, 1)) / weights.sum()
+    left = ((batch.wanted - envelopes).square() * weights[..., None]).sum()
+    return 1 - float(left / ((batch.wanted - mean).square() * weights[..., None]).sum())
+
+
+def _mean(errors: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted mean of errors `(B, n)`, without the first frames."""
+    return (errors * weights)[:, _LEAD:].sum() / weights[:, _LEAD:].sum()
+
+
+if __name__ == "__main__":
+    main()

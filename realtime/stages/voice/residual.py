@@ -1,0 +1,81 @@
+"""The residual network on one core, frame by frame: what is added to the envelopes that the target's map gives.
+
+The same as `models.nets.anyone.Anyone.residual` computes in torch.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gramophone.models.layers.composition import Sequential
+from gramophone.realtime.kernels.arrays import Floats, zeros
+from gramophone.realtime.stages.latent import voice_layers as layers
+from gramophone.realtime.stages.latent.voice_encoder import add_past
+from gramophone.realtime.stages.latent.voice_layers import compiled
+from gramophone.realtime.stages.voice.content_encoder import TrunkWeights, run_trunk, trunk_weights
+
+_LEAST_LEVEL = np.float32(-3.0)
+
+
+class ResidualState(NamedTuple):
+    """The layers' past; `path`, `inner` and `output` are work space."""
+
+    entry: layers.LayerState
+    units: layers.LayerState
+    path: Floats
+    inner: Floats
+    output: Floats
+
+
+class LiveResidual:
+    """Residuals `(E,)`, in the target's spreads, of frames one after the other, without delay."""
+
+    def __init__(self, network: Sequential, content: int) -> None:
+        self._content = content
+        self._weights = trunk_weights(network)
+        self._state = _initial_state(self._weights)
+        _compute(self._weights, self._state, 0, np.zeros(self._weights.entry.taps.shape[1], np.float32))
+        self._state = _initial_state(self._weights)
+        self._frame, self._prepared = 0, False
+
+    def next(self, inputs: Floats, level: float, detail: Floats, mapped: Floats) -> Floats:
+        """Return the residual of the next frame, by the map's inputs `(K,)` and what `residual_inputs` takes besides.
+
+        `level` in nats, `detail` `(POINTS,)` and `mapped` `(E,)` in spreads.
+        """
+        self.prepare()
+        scaled = max(np.float32(level / 2 + 0.5), _LEAST_LEVEL)
+        content = inputs[-self._content - 2 : -2]
+        frame = np.concatenate([content, inputs[-2:-1], [scaled], detail, mapped], dtype=np.float32)
+        _compute(self._weights, self._state, self._frame, frame)
+        self._frame, self._prepared = self._frame + 1, False
+        residual: Floats = self._state.output[0].copy()
+        return residual
+
+    def prepare(self) -> None:
+        """Add up what past frames contribute to the next; `next` does so itself if this was not called."""
+        if not self._prepared:
+            add_past(self._weights, self._state, self._frame)
+            self._prepared = True
+
+
+def _initial_state(weights: TrunkWeights) -> ResidualState:
+    width = weights.mixes.shape[1]
+    return ResidualState(
+        layers.initial_state(weights.entry),
+        layers.initial_state(weights.units),
+        path=zeros(1, width),
+        inner=zeros(1, width),
+        output=zeros(1, len(weights.out_bias)),
+    )
+
+
+@compiled
+def _compute(weights: TrunkWeights, state: ResidualState, now: int, inputs: Floats) -> None:
+    """Compute the residual of frame `now` into `state.output`."""
+    place = layers.slot_of(weights.entry, 0, now)
+    for i in range(len(inputs)):
+        state.entry.past[place, i] = inputs[i]
+    run_trunk(weights, state, now)
