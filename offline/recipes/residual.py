@@ -90,7 +90,7 @@ def _speakers(
     if kept and kept.exists():
         found: tuple[list[list[PairSpeaker]], dict[str, list[PairSpeaker]]] = torch.load(kept, weights_only=False)
         return found
-    groups = defaultdict(list)
+    groups: defaultdict[object, list[PairSpeaker]] = defaultdict(list)
     for folder in crowd.crowd(size):
         paths = sorted(folder.glob("*.wav"))
         sounds = [levelled(load_sound(path, RATE)) for path in paths]
@@ -183,7 +183,7 @@ def _descend(network: Sequential, minutes: float, loss_of: Callable[[], Tensor],
             group["lr"] = _PEAK * min(1.0, step / _WARM, 2 * (1 - done))
         loss = loss_of()
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         after(step)

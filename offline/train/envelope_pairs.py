@@ -187,7 +187,7 @@ class Pairs:
         """Draw a source and a target, and the clip that each is known by."""
         draw = self._chance
         if aligned:
-            group = self._aligned[draw.integers(len(self._aligned))]
+            group = self._aligned[int(draw.integers(len(self._aligned)))]
             source, target = (group[index] for index in draw.choice(len(group), 2, replace=False))
             number = int(draw.integers(min(len(source.clips), len(target.clips))))
             return source, target, source.clips[number], target.clips[number]
