@@ -18,8 +18,8 @@ from gramophone.realtime.bridge.preset_numbers import numbered_presets, numbers_
 
 NAMES = {"Gramophone": 2, "GramophoneMono": 1}
 """The channels of each plug-in by its file name."""
-_DPF = Path("/usr/share/dpf")
-_SOURCES = Path(__file__).parents[2] / "realtime" / "bridge" / "native"
+DPF = Path("/usr/share/dpf")
+SOURCES = Path(__file__).parents[2] / "realtime" / "bridge" / "native"
 _FOLDERS = {"VST3": (".vst3", "vst3"), "LV2": (".lv2", "lv2"), "CLAP": (".clap", "clap")}
 """The folder below the user's home that hosts search, and the ending of the plug-in, by format."""
 
@@ -62,7 +62,7 @@ def install(dpf: Path | None = None) -> list[InstalledBridge]:
     """
     numbered_presets()  # the plug-in shows their names
     with tempfile.TemporaryDirectory(prefix="gramophone-bridge-") as folder:
-        built = build(Path(folder), dpf or Path(os.environ.get("DPF_PATH", _DPF)))
+        built = build(Path(folder), dpf or Path(os.environ.get("DPF_PATH", DPF)))
         for place in status():
             _replace(built / place.path.name, place.path)
     command_file().parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ def build(folder: Path, dpf: Path) -> Path:
             raise BridgeError(f"{program} is missing, the plug-in is compiled here: apt install build-essential")
     if not (dpf / "Makefile.plugins.mk").exists():
         raise BridgeError(f"{dpf}: no DISTRHO Plugin Framework; on Debian: apt install dpf-source, or set DPF_PATH")
-    shutil.copytree(_SOURCES, folder / "native")
+    shutil.copytree(SOURCES, folder / "native")
     shutil.copytree(dpf, folder / "dpf")
     try:
         extend(folder / "dpf")
