@@ -17,6 +17,7 @@ import pytest
 import soundfile
 
 from gramophone.offline import extras
+from gramophone.offline.commands.dpf import DPF
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -167,7 +168,7 @@ def test_a_wheel_in_a_fresh_environment_renders_a_file(tmp_path):
     source = tmp_path / "source"  # a build leaves its parts where it runs
     for room in ROOMS:
         shutil.copytree(ROOT / room, source / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(source)], check=True)
@@ -202,3 +203,20 @@ def test_a_wheel_in_a_fresh_environment_renders_a_file(tmp_path):
     sound, rate = soundfile.read(tmp_path / "out" / "in.wav", dtype="float32")
     assert (sound.shape, rate) == (noise.shape, 48_000)
     assert np.abs(sound).max() > 0.01
+    if shutil.which("c++") and DPF.exists():
+        _installs_the_plug_in_without_a_compiler(python, tmp_path)
+
+
+def _installs_the_plug_in_without_a_compiler(python, folder):
+    """What the wheel holds was built as it was made; the description is written by the installing user."""
+    environment = {"PATH": "/nowhere", "HOME": str(folder / "home"), "XDG_CONFIG_HOME": str(folder / "config")}
+    own = folder / "config" / "gramophone" / "presets" / "my-own.toml"
+    own.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "presets" / "factory" / "hall.toml", own)
+    command = [str(python), "-m", "gramophone.offline", "bridge", "install"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    bundle = folder / "home" / ".lv2" / "Gramophone.lv2"
+    assert '"my-own"' in (bundle / "Gramophone_dsp.ttl").read_text()
+    assert {path.name for path in (folder / "home").glob(".[cv]*/*")} >= {"Gramophone.vst3", "GramophoneMono.clap"}
+    assert (folder / "config" / "gramophone" / "bridge.command").read_text().startswith(str(python))

@@ -20,7 +20,7 @@ import numpy as np
 
 from gramophone.offline.bench.companions import Bare
 from gramophone.offline.bench.jack_server import ServerError, jack_server
-from gramophone.offline.commands.bridge import DPF, SOURCES, build
+from gramophone.offline.commands.dpf import DPF, SOURCES, build, describe
 from gramophone.presets import CLIPS, names
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.files import read
@@ -48,6 +48,7 @@ def measure() -> dict[str, object]:
             cold, warm = _play(driver), _play(driver)
             (place / "build").mkdir()
             built = build(place / "build", Path(os.environ.get("DPF_PATH", DPF)))
+            describe(built)
             return {
                 "own_cost_us": _cost(warm) | _load(),
                 "latency_samples": _latency(warm),

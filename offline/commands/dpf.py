@@ -1,4 +1,4 @@
-"""What the plug-in needs of DPF (DISTRHO Plugin Framework, 1.6) that it does not do: added to a copy before the build.
+"""The build of the plug-in with DPF (DISTRHO Plugin Framework, 1.6), and what that does not do: added to a copy before.
 
 VST3 hosts state whether they bounce, set values before they activate, and get a changed latency; CLAP hosts state
 whether they bounce, take a state in pieces, and are refused other ids; both show a parameter's value as text. LV2 hosts
@@ -6,19 +6,28 @@ need no features, may leave the event ports open, and are asked to change the po
 
 Code is added before or behind a passage of DPF, which is found by its text and must occur once: DPF has no hooks, line
 numbers change with its versions, and a passage that is no longer there stops the build in place of a wrong plug-in.
+
+This file needs nothing but Python: `setup.py` reads it to put built plug-ins into a wheel.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
+NAMES = {"Gramophone": 2, "GramophoneMono": 1}
+"""The channels of each plug-in by its file name."""
+DPF = Path("/usr/share/dpf")
+SOURCES = Path(__file__).resolve().parents[2] / "realtime" / "bridge" / "native"
 _INCLUDE = '#include "hooks.hpp"\n'
+_GENERATOR = "lv2_ttl_generator"
 
 
-class DpfError(RuntimeError):
-    """The framework is not as it was expected; the message says what was looked for."""
+class BridgeError(RuntimeError):
+    """The plug-in cannot be built or installed; the message says what is missing and where to get it."""
 
 
 class _Addition(NamedTuple):
@@ -162,25 +171,72 @@ _DESCRIPTION = {
 event ports may stay open, hosts set `offline` when they run without regard to time, other vendors' words are gone."""
 
 
-def describe(description: Path) -> None:
-    """Change the description of an LV2 bundle as the additions to DPF allow.
+def missing(dpf: Path) -> str:
+    """Return what a build lacks here, and where to get it; empty if nothing."""
+    for program in ("make", "c++"):
+        if not shutil.which(program):
+            return f"{program} is missing, the plug-in is compiled here: apt install build-essential"
+    if not (dpf / "Makefile.plugins.mk").exists():
+        return f"{dpf}: no DISTRHO Plugin Framework; on Debian: apt install dpf-source, or set DPF_PATH"
+    return ""
+
+
+def build(folder: Path, dpf: Path) -> Path:
+    """Build all formats in an empty `folder`; return the folder below it that holds them, which `describe` completes.
 
     Raises:
-        DpfError: it is not as it was expected.
+        BridgeError: a compiler or DPF is missing, or the build fails.
     """
+    if lacks := missing(dpf):
+        raise BridgeError(lacks)
+    copy, out = folder / "dpf", folder / "out"
+    shutil.copytree(SOURCES, folder / "native")
+    shutil.copytree(dpf, copy)
+    extend(copy)
+    _run(["make", "-C", str(copy / "utils" / "lv2-ttl-generator")])
+    for name, channels in NAMES.items():
+        settings = {"DPF_PATH": copy, "DPF_TARGET_DIR": out, "DPF_BUILD_DIR": folder / f"objects-{channels}"}
+        words = [f"{key}={value}" for key, value in settings.items()]
+        _run(["make", "-C", str(folder / "native"), *words, f"NAME={name}", f"CHANNELS={channels}", "--jobs=2"])
+    shutil.copy2(copy / "utils" / _GENERATOR, out)
+    return out
+
+
+def describe(built: Path) -> None:
+    """Write the descriptions of the LV2 bundles in a folder, with the presets that this user has.
+
+    Raises:
+        BridgeError: they are not as they were expected.
+    """
+    (built / _GENERATOR).chmod(0o755)
+    for name in NAMES:
+        bundle = built / f"{name}.lv2"
+        _run([str(built / _GENERATOR), f"./{name}_dsp.so"], bundle)
+        _adapt(bundle / f"{name}_dsp.ttl")
+
+
+def _adapt(description: Path) -> None:
+    """Change a description as the additions to DPF allow."""
     text = description.read_text("utf-8")
     for passage, instead in _DESCRIPTION.items():
         text, found = re.subn(passage, instead, text)
         if found != 1:
-            raise DpfError(f"{description.name}: expected once, found {found} times: {passage}")
+            raise BridgeError(f"{description.name}: expected once, found {found} times: {passage}")
     description.write_text(text, "utf-8")
+
+
+def _run(command: list[str], folder: Path | None = None) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
+        raise BridgeError(f"the build failed at `{Path(command[0]).name}`:\n{last}")
 
 
 def extend(dpf: Path) -> None:
     """Add to a copy of DPF what the plug-in needs.
 
     Raises:
-        DpfError: it is another version, in which a passage is missing.
+        BridgeError: it is another version, in which a passage is missing.
     """
     for name, additions in (("VST3", _VST3), ("CLAP", _CLAP), ("LV2", _LV2)):
         path = dpf / "distrho" / "src" / f"DistrhoPlugin{name}.cpp"
@@ -188,7 +244,7 @@ def extend(dpf: Path) -> None:
         for passage, before, behind in additions:
             if text.count(passage) != 1:
                 line = passage.strip().splitlines()[0]
-                raise DpfError(f"{path.name}: expected once: {line}; DPF 1.6 (Debian bookworm) is known to do")
+                raise BridgeError(f"{path.name}: expected once: {line}; DPF 1.6 (Debian bookworm) is known to do")
             text = text.replace(passage, before + passage + behind)
         path.chmod(0o644)
         path.write_text(_INCLUDE + text, "utf-8")

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from gramophone.offline.commands.bridge import build
+from gramophone.offline.commands.dpf import DPF, build, describe
 from gramophone.offline.commands.dpf import __file__ as ADDITIONS
 from gramophone.presets import names
 
-DPF = Path("/usr/share/dpf")
 NATIVE = Path(__file__).parents[3] / "realtime" / "bridge" / "native"
 ENGINE = (sys.executable, "-m", "gramophone.realtime.bridge.engine_process")
 
@@ -54,7 +53,9 @@ def plugins():
     built = Path(tempfile.gettempdir()) / f"gramophone-bridge-{os.getuid()}-{digest}"
     if not built.exists():
         with tempfile.TemporaryDirectory(prefix="gramophone-build-", dir=built.parent) as folder:
-            build(Path(folder), DPF).rename(built)
+            folder = build(Path(folder), DPF)
+            describe(folder)
+            folder.rename(built)
     return built
 
 
