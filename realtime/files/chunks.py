@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from gramophone.realtime.files.segments import Link, Piece, SoundFileError
@@ -111,7 +111,7 @@ def survey_chunks(file: BinaryIO, start: int, size: int) -> tuple[Link, range | 
     if sound is None:
         return Link((range(start, size),)), None
     there = size - sound.start
-    if _announces(announced, form, file, start, size):
+    if _announces(announced, form, file, start, size, sound):
         if announced > there:
             raise missing_bytes(announced - there, announced)
         pieces, end = _with_magic(magic, start, size), sound.start + announced
@@ -168,16 +168,30 @@ def missing_bytes(missing: int, announced: int) -> SoundFileError:
     )
 
 
-def _announces(length: int, form: ChunkFormat, file: BinaryIO, start: int, size: int) -> bool:
+def _announces(length: int, form: ChunkFormat, file: BinaryIO, start: int, size: int, sound: Chunk) -> bool:
     """Whether a sound chunk's length is one, not what stands there because the writer could not know it."""
     if length > (8 if form is _FORM else 0):
         return not _is_open(length, struct.calcsize(form.length))
-    if form.length_includes_header or form.first == 8:
+    if form.length_includes_header:
         return length == 0
+    if length < 0 or not _is_followed_by_chunks(form, file, sound, size):
+        return False
+    if form.first == 8:
+        return True
     # An empty chunk in a container of the right size is empty; with a container of no size, neither was filled in.
     file.seek(start + 4)
     (container,) = struct.unpack(form.length, file.read(4))
     return container not in (0, 0xFFFFFFFF) and container + 8 >= size - start - 1
+
+
+def _is_followed_by_chunks(form: ChunkFormat, file: BinaryIO, sound: Chunk, size: int) -> bool:
+    """Whether what stands behind an empty sound chunk is other chunks, or nothing, to the end; not samples."""
+    end = sound.start + sound.length
+    for chunk in read_chunks(file, size, replace(form, first=0), end):
+        if not all(0x20 <= byte < 0x7F for byte in chunk.name) or chunk.length < 0:
+            return False
+        end = chunk.start + chunk.length + -chunk.length % form.align
+    return abs(end - size) <= form.align
 
 
 def _is_open(length: int, width: int) -> bool:

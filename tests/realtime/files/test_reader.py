@@ -221,6 +221,26 @@ def test_lengths_that_announce_nothing_are_those_of_the_file(tmp_path):
         assert read(tmp_path / "a.wav")[0].shape == sound.shape, hex(length)
 
 
+@pytest.mark.parametrize("container", ["WAV", "CAF"])
+def test_a_sound_chunk_of_no_length_is_empty_only_where_chunks_or_nothing_follow(tmp_path, container):
+    """As a recorder leaves it that ended before it wrote the length, though that of the container may be right."""
+    path, kind = tmp_path / "a", "<I" if container == "WAV" else ">q"
+    soundfile.write(path, sweep(0.1, channels=1).T, RATE, format=container, subtype="PCM_16")
+    whole = read(path)[0]
+    data = bytearray(path.read_bytes())
+    at = data.index(b"data") + 4
+    struct.pack_into(kind, data, at, 0)
+    path.write_bytes(data)
+    assert np.array_equal(read(path)[0], whole)
+    for behind in (b"", b"LIST" + struct.pack(kind, 4) + b"INFO"):
+        empty = bytearray(data[: at + struct.calcsize(kind)] + behind)
+        if container == "WAV":
+            struct.pack_into("<I", empty, 4, len(empty) - 8)
+        path.write_bytes(empty)
+        with pytest.raises(SoundFileError, match=r"no sound|not a sound file"):
+            AudioReader(path)
+
+
 @pytest.mark.parametrize("length", [0, 0xFFFFFFFF])
 def test_five_gigabytes_of_unknown_length_are_opened_at_once(tmp_path, length):
     """What follows a length that is none is no list of chunks, four bytes at a time."""
