@@ -10,14 +10,14 @@ import numpy as np
 
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
 from gramophone.realtime.stage import Audio
-from gramophone.realtime.system.shared_memory import SharedArrays
+from gramophone.realtime.system.shared_memory import SharedArrays, SharedPart
 
 LONGEST = 1 << 21
 """Samples of a clip at most: 43 s at 48 kHz, 11 s at 192 kHz."""
 _FADE_SAMPLES = 1024
 
 
-class Audition:
+class Audition(SharedPart):
     """The memory of the clip. Its number counts the changes; of two places for sound, the last bit names the one."""
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Audition:
     @property
     def number(self) -> int:
         """How often the clip has changed."""
-        return int(self._number[0])
+        return self._number[0]
 
     def put(self, sound: Audio) -> None:
         """Play a clip, `(frames,)`, round and round in place of the input; without frames, the input again.
@@ -48,23 +48,17 @@ class Audition:
     def get(self, number: int) -> Audio:
         """Return the sound of change `number`, `(frames,)`, if it is one of the last two; a view of the memory."""
         place = number % 2
-        frames: Audio = self._sound[place, : int(self._frames[place])]
+        frames: Audio = self._sound[place, : self._frames[place]]
         return frames
-
-    def adopt(self) -> None:
-        """Let `close` give the memory back, in place of the process that made it."""
-        self._memory.adopt()
-
-    def close(self) -> None:
-        """Give the memory back."""
-        self._memory.close()
 
     def __getstate__(self) -> SharedArrays:
         return self._memory
 
     def __setstate__(self, memory: SharedArrays) -> None:
         self._memory = memory
-        self._number, self._frames, self._sound = (memory.array(name) for name in ("number", "frames", "sound"))
+        self._number: memoryview[int] = memory.numbers("number")
+        self._frames: memoryview[int] = memory.numbers("frames")
+        self._sound = memory.array("sound")
 
 
 class AuditionPlayer:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.realtime.system.shared_memory import SharedArrays
+from gramophone.realtime.system.shared_memory import SharedArrays, SharedPart
 
 Changes = list[tuple[int, float]]
 """Place and newest value of every parameter that has changed."""
@@ -32,7 +32,7 @@ _READS = 8
 """How often a reader looks for a whole edition before it goes on with the values that it has."""
 
 
-class ParameterMemory:
+class ParameterMemory(SharedPart):
     """Values of at most `size` parameters for each of the last generations, and of `switches` common to all of them.
 
     One thread at a time writes, others read changes. Values are float64 numbers of any range.
@@ -88,14 +88,6 @@ class ParameterMemory:
     def reader(self, generation: int, values: Sequence[float] | NDArray[np.float64]) -> ParameterMemoryReader:
         """Return a reader of one generation that knows `values`, those of the switches after those of parameters."""
         return ParameterMemoryReader(self, generation, values)
-
-    def adopt(self) -> None:
-        """Let `close` give the memory back, in place of the process that made it."""
-        self._memory.adopt()
-
-    def close(self) -> None:
-        """Give the memory back."""
-        self._memory.close()
 
     def __getstate__(self) -> tuple[int, SharedArrays]:
         return self.size, self._memory

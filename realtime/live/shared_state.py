@@ -16,7 +16,7 @@ from gramophone.realtime.live.parameter_memory import ParameterMemory
 from gramophone.realtime.live.status import Status
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.switches import SWITCHES
-from gramophone.realtime.system.shared_memory import SharedArrays, remove_orphans
+from gramophone.realtime.system.shared_memory import SharedArrays, SharedPart, remove_orphans
 
 _WITHDRAWN = -1
 
@@ -28,7 +28,7 @@ class Taken(NamedTuple):
     delay: int
 
 
-class BlockRing:
+class BlockRing(SharedPart):
     """The last `slots` blocks of at most `longest` frames, by number.
 
     Writing is two-phase: the slot's number is withdrawn, the sound copied, the number published. A reader looks at
@@ -83,14 +83,6 @@ class BlockRing:
     def pass_over(self, number: int) -> None:
         """Let readers know that no block up to `number` comes any more."""
         self._newest[0] = number
-
-    def adopt(self) -> None:
-        """Let `close` give the memory back, in place of the process that made it."""
-        self._memory.adopt()
-
-    def close(self) -> None:
-        """Give the memory back."""
-        self._memory.close()
 
     def __getstate__(self) -> tuple[int, int, SharedArrays]:
         return self.slots, self.longest, self._memory
@@ -170,5 +162,5 @@ class SharedState:
             part.close()
 
     @property
-    def _parts(self) -> tuple[BlockRing | ParameterMemory | Status | Audition, ...]:
+    def _parts(self) -> tuple[SharedPart, ...]:
         return self.inputs, self.outputs, self.parameters, self.routes, self.status, self.audition

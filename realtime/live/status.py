@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 
 from gramophone.realtime.dsp.meters import SILENCE_DB
-from gramophone.realtime.system.shared_memory import SharedArrays
+from gramophone.realtime.system.shared_memory import SharedArrays, SharedPart
 
 PACKETS = ("received", "lost", "late", "reordered", "duplicate", "concealed", "refused")
 """What became of the packets of a device that is a network; see `osc.jitter.Arrivals`."""
@@ -61,7 +61,7 @@ _PLACES = {name: place for place, name in enumerate(_FIELDS)}
 ENDING, ENDED = 1.0, 2.0
 
 
-class Status:
+class Status(SharedPart):
     """Numbers by name, 0 at first; levels are those of silence, since nothing has been played yet."""
 
     def __init__(self) -> None:
@@ -77,14 +77,6 @@ class Status:
     def __setitem__(self, name: str, value: float) -> None:
         """Write a value; only the process that the field belongs to may."""
         self._values[_PLACES[name]] = value
-
-    def adopt(self) -> None:
-        """Let `close` give the memory back, in place of the process that made it."""
-        self._memory.adopt()
-
-    def close(self) -> None:
-        """Give the memory back."""
-        self._memory.close()
 
     def __getstate__(self) -> SharedArrays:
         return self._memory

@@ -97,6 +97,20 @@ class SharedArrays:
         return SharedArrays.attached, (self._segment.name, self._fields)
 
 
+class SharedPart:
+    """What lives in one piece of shared memory, `_memory`."""
+
+    _memory: SharedArrays
+
+    def adopt(self) -> None:
+        """Let `close` give the memory back, in place of the process that made it."""
+        self._memory.adopt()
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._memory.close()
+
+
 def remove_orphans() -> list[str]:
     """Remove the memory that processes of this program left behind when they were killed; return the names.
 
