@@ -1,6 +1,7 @@
 """The countdown while code is compiled for a machine, once, for some 20 s if it is a voice.
 
-How long it took is kept in the cache folder, so that the next countdown, after an update, is right for the machine.
+How long it took is kept in the cache folder for the kinds of stages that were compiled, so that the next countdown for
+such, after an update, is right for the machine.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from gramophone.presets import Preset
 from gramophone.realtime.kernels.compilations import Compilations
+from gramophone.realtime.live.messages import Compiling
 from gramophone.realtime.system.cache_folder import cache_folder
 
 _USUAL_S = 20.0
@@ -21,22 +24,28 @@ _USUAL_S = 20.0
 _SHORT_S, _BETWEEN_S = 1.0, 1.0
 """What takes less is not worth a word; so often the time left is reported."""
 _PART = 0.3
+_LONGEST_NAME = 200
+_VOICES = ("latent", "voice")
 
 
 class CompileCountdown:
-    """Watches what is compiled while the `with` block runs, and calls `report` with the whole seconds left.
+    """Watches what is compiled for a preset while the `with` block runs, and calls `report` with the seconds left.
 
-    0 when it takes longer than it did before, and None once at the end, unless the block fails. Nothing is reported of
-    what takes less than `short_s`. `report` is called from a thread of its own, and last from the one that leaves the
-    block.
+    They are 0 when it takes longer than it did before, and None once at the end, unless the block fails. Nothing is
+    reported of what takes less than `short_s`. `report` is called from a thread of its own, and last from the one that
+    leaves the block.
     """
 
-    def __init__(self, report: Callable[[int | None], None], short_s: float = _SHORT_S) -> None:
+    def __init__(self, preset: Preset, report: Callable[[Compiling], None], short_s: float = _SHORT_S) -> None:
+        kinds = sorted({stage.kind for stage in preset.stages})
         self._report, self._short_s = report, short_s
-        self._record = cache_folder("compile-seconds")
+        self._what = "the voice" if any(kind in _VOICES for kind in kinds) else "the preset"
+        self._record = cache_folder("compile-seconds", "-".join(kinds)[:_LONGEST_NAME])
         self._compilations = Compilations(self._begin)
         self._lock, self._done = threading.Lock(), threading.Event()
         self._began: float | None = None
+        self.compiled = False
+        """Whether anything was compiled."""
         self._counting = threading.Thread(target=self._count_down, name="compile-countdown", daemon=True)
 
     def __enter__(self) -> Self:
@@ -53,7 +62,7 @@ class CompileCountdown:
         self._counting.join()
         took_s = time.monotonic() - self._began
         if kind is None and took_s >= self._short_s:
-            self._report(None)
+            self._report(Compiling(None, self._what))
             self._keep(took_s)
 
     def _keep(self, took_s: float) -> None:
@@ -68,14 +77,14 @@ class CompileCountdown:
         with self._lock:
             if self._began is not None:
                 return
-            self._began = time.monotonic()
+            self._began, self.compiled = time.monotonic(), True
         self._counting.start()
 
     def _count_down(self) -> None:
         began, expected_s = time.monotonic(), _recorded_s(self._record)
         wait_s = self._short_s
         while not self._done.wait(wait_s):
-            self._report(max(round(expected_s - (time.monotonic() - began)), 0))
+            self._report(Compiling(max(round(expected_s - (time.monotonic() - began)), 0), self._what))
             wait_s = _BETWEEN_S
 
 

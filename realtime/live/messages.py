@@ -70,9 +70,10 @@ class Complaint:
 
 @dataclass(frozen=True)
 class Compiling:
-    """From a worker: code is compiled for this machine, for so many more seconds; None: it is done."""
+    """From a worker: code of `what` is compiled for this machine, for so many more seconds; None: it is done."""
 
     left_s: int | None
+    what: str
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from gramophone.realtime.engine import EngineReport
 from gramophone.realtime.live.compile_countdown import CompileCountdown
 from gramophone.realtime.live.messages import (
     Ask,
-    Compiling,
     Complaint,
     Event,
     Held,
@@ -283,7 +282,7 @@ class Worker:
             for order in newest.values():
                 try:
                     self._making_hop_s = longest_hop_s(order.preset)
-                    with CompileCountdown(lambda left_s: self._messages.put(Compiling(left_s))):
+                    with CompileCountdown(order.preset, self._messages.put) as countdown:
                         chain = self._player.prepare(order.preset)
                 except PresetError as error:
                     playing = self._entering[-1][0].generation if self._entering else self._generation
@@ -291,6 +290,8 @@ class Worker:
                 else:
                     (self._fresh if isinstance(order, _Refresh) else self._entering).append((order, chain))
                 self._making_hop_s = 0.0  # one that waits is asked itself
+                if countdown.compiled:
+                    gc.freeze()  # to look through what the compiler leaves would hold up the sound for a second
             gc.collect()
 
     def _send(self) -> None:

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from gramophone.realtime.live.messages import Compiling, Failed, Play, Resumed, Warm
+from gramophone.realtime.live.messages import Failed, Play, Resumed, Warm
 from gramophone.realtime.system.control_link import ControlLink, end_on_sigterm, send_descriptor
 from gramophone.realtime.system.process_handle import ChildProcess
 from gramophone.realtime.system.realtime_priority import HELPERS, belong_to_parent, real_time, share_heap
@@ -99,7 +99,7 @@ def _play(wake: Wake, order: Play, control: Connection) -> None:
     try:
         while current:
             real_time(HELPERS)  # the device plays already
-            with CompileCountdown(lambda left_s: link.send(Compiling(left_s))):
+            with CompileCountdown(current.preset, link.send):
                 player = Player(current.preset, current.form, warm_up=current.warm_up)
             playing[:] = [Worker(wake, player, current, link)]
             current = playing[0].run()

@@ -54,7 +54,7 @@ class Announcements:
         self.left_out = LeftOut({}, {})
         self.compiling_s: int | None = None
         """Seconds until the code for this machine is compiled, 0 for soon; None where nothing is compiled."""
-        self._say, self._plays = say, False
+        self._say, self._plays, self._what = say, False, ""
 
     @property
     def status(self) -> str:
@@ -62,7 +62,7 @@ class Announcements:
         if self.compiling_s is None:
             return ""
         time_left = f"about {self.compiling_s} s left" if self.compiling_s else "a moment longer"
-        return f"compiling the voice for this machine, {self._heard}, {time_left}"
+        return f"compiling {self._what} for this machine, {self._heard}, {time_left}"
 
     def take_left_out(self, left_out: LeftOut) -> None:
         """Keep which stages are left out; say the first time that one fails, as the figures count the others."""
@@ -74,10 +74,13 @@ class Announcements:
     def take_compiling(self, compiling: Compiling, plays: bool) -> None:
         """Keep how long compiling takes, while a chain `plays` or none does; say when it begins and when it is done."""
         begins, self.compiling_s, self._plays = self.compiling_s is None, compiling.left_s, plays
+        self._what = compiling.what
         if compiling.left_s is None:
-            self._say("the voice is on")
+            self._say(f"{self._what} is on")
         elif begins:
-            self._say(f"compiling the voice for this machine takes about {compiling.left_s} s; {self._heard} meanwhile")
+            self._say(
+                f"compiling {self._what} for this machine takes about {compiling.left_s} s; {self._heard} meanwhile"
+            )
 
     @property
     def _heard(self) -> str:

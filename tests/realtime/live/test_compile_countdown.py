@@ -3,28 +3,36 @@
 import numba
 import pytest
 
+from gramophone.presets import Preset, StageSettings
 from gramophone.realtime.kernels.jit import report_compilations
 from gramophone.realtime.live.compile_countdown import CompileCountdown
 from gramophone.realtime.live.messages import Compiling, LeftOut
 from gramophone.realtime.live.worker_reports import Announcements
+
+VOICE = Preset("sung", (StageSettings("a", "voice"), StageSettings("b", "gain"), StageSettings("c", "gain")))
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     report_compilations()
-    return tmp_path / "gramophone" / "compile-seconds"
+    return tmp_path / "gramophone" / "compile-seconds" / "gain-voice"
 
 
 def compile_something():
     return numba.njit(lambda x: [x + 1.0, x * 2.0])(1.0)
 
 
-def counted(short_s=0.0):
+def countdown(report, short_s=0.0, preset=VOICE):
+    return CompileCountdown(preset, report, short_s)
+
+
+def counted(short_s=0.0, preset=VOICE):
     reported = []
-    with CompileCountdown(reported.append, short_s):
+    with countdown(reported.append, short_s, preset) as watching:
         compile_something()
-    return reported
+    assert watching.compiled
+    return [each.left_s for each in reported]
 
 
 def test_the_time_left_comes_first_and_that_it_is_done_last(cache):
@@ -44,10 +52,17 @@ def test_the_countdown_begins_with_what_this_machine_took_before(cache, kept, le
 
 def test_nothing_is_reported_where_nothing_or_little_is_compiled(cache):
     reported = []
-    with CompileCountdown(reported.append, 0.0):
+    with countdown(reported.append) as watching:
         pass
+    assert not watching.compiled
     assert reported == counted(short_s=60.0) == []
     assert not cache.exists()
+
+
+def test_what_other_stages_took_says_nothing_of_these(cache):
+    counted(preset=Preset("dry", (StageSettings("a", "style"),)))
+    assert not cache.exists()
+    assert counted()[0] == 20
 
 
 def test_what_a_part_took_is_not_kept_for_the_whole(cache):
@@ -58,7 +73,7 @@ def test_what_a_part_took_is_not_kept_for_the_whole(cache):
 
 
 def compile_and_fail(reported):
-    with CompileCountdown(reported.append, 0.0):
+    with countdown(lambda each: reported.append(each.left_s)):
         compile_something()
         raise ZeroDivisionError
 
@@ -76,7 +91,7 @@ def test_compiling_is_said_once_with_the_time_left_and_so_is_its_end():
     announcements = Announcements(said.append)
     states = []
     for left_s in (12, 11, 0, None):
-        announcements.take_compiling(Compiling(left_s), plays=False)
+        announcements.take_compiling(Compiling(left_s, "the voice"), plays=False)
         states.append(announcements.status)
     compiling = "compiling the voice for this machine, you hear yourself dry, "
     assert states == [f"{compiling}about 12 s left", f"{compiling}about 11 s left", f"{compiling}a moment longer", ""]
@@ -86,8 +101,8 @@ def test_compiling_is_said_once_with_the_time_left_and_so_is_its_end():
 
 def test_a_preset_that_is_chosen_while_another_plays_does_not_let_one_hear_oneself_dry():
     announcements = Announcements(lambda _news: None)
-    announcements.take_compiling(Compiling(5), plays=True)
-    assert announcements.status == "compiling the voice for this machine, what plays goes on, about 5 s left"
+    announcements.take_compiling(Compiling(5, "the preset"), plays=True)
+    assert announcements.status == "compiling the preset for this machine, what plays goes on, about 5 s left"
     announcements.forget()
     assert announcements.status == ""
 

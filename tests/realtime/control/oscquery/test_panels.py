@@ -225,7 +225,7 @@ def test_where_it_is_reached_and_what_is_compiled_are_shown_as_they_are(live, pa
 
     def report(left_s):
         with session._lock:
-            session.received(Compiling(left_s))
+            session.received(Compiling(left_s, "the voice"))
         session._processes._changed.set()
 
     words = "compiling the voice for this machine, what plays goes on, about 12 s left"
