@@ -61,8 +61,8 @@ class Manifest:
 
     def holds(self, source: Place, target: Place) -> bool:
         """Return whether this version made `target` of `source` as it is now, with the same settings."""
-        line = self._lines.get(str(source))
-        if line is None or line.error or line.target != str(target):
+        line = self._lines.get(_named(source))
+        if line is None or line.error or line.target != _named(target):
             return False
         if (line.settings_hash, line.version) != (self._settings_hash, version("gramophone")):
             return False
@@ -80,8 +80,8 @@ class Manifest:
         made = parse_mark(result.made) if isinstance(result, Rendered) else None
         known = isinstance(result, Rendered)
         line = ManifestLine(
-            input=str(source),
-            target=str(target),
+            input=_named(source),
+            target=_named(target),
             stamp=stamp(source) if known else "",
             bytes=size_of(target) if known else 0,
             input_hash=made.input if made else "",
@@ -116,6 +116,11 @@ class Manifest:
         if self._sizes is None:
             self._sizes = sizes(target.parent)
         return self._sizes.get(str(target))
+
+
+def _named(place: Place) -> str:
+    """Return the name of a place that is the same from whatever folder a run is started."""
+    return str(place.absolute() if isinstance(place, Path) else place)
 
 
 def _read(at: Place) -> tuple[dict[str, ManifestLine], bool]:

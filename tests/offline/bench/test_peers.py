@@ -1,11 +1,14 @@
 """No ratio to a peer falls by a third below the one that `make bench` kept; table and picture hold every row."""
 
 import json
+import subprocess
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from gramophone.offline.bench.cluster import _timed
 from gramophone.offline.bench.contest import BenchRow, Contest, Duel, NotInstalledError, measured
 from gramophone.offline.bench.peers import DUELS, write
 
@@ -62,3 +65,14 @@ def test_table_picture_and_ratios_hold_every_row(tmp_path):
     assert "- `c`: c is not installed" in table
     assert json.loads((tmp_path / "bench.json").read_text())["rows"].keys() == {"a", "b"}
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads processor times from /proc")
+def test_processor_time_is_of_all_processes_below_this_one():
+    resource = pytest.importorskip("resource")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spin = "import time\nwhile time.process_time() < 0.5: pass"
+    _, found = _timed(lambda: subprocess.run([sys.executable, "-c", spin], check=True))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert found == pytest.approx(used, abs=0.15)

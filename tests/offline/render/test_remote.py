@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import fsspec
 import numpy as np
@@ -78,6 +79,16 @@ def test_a_manifest_goes_on_without_reading_and_sees_every_change(sounds, tmp_pa
         soundfile.write(sounds / "a.wav", np.zeros((100, 1)), 44100)
         assert not open_manifest(place, REQUEST).holds(sounds / "a.wav", out / "a.wav")
         (sounds / "a.wav").write_bytes(before)
+
+
+def test_a_manifest_knows_its_inputs_from_whatever_folder_a_run_is_started(sounds, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    render(["in/a.wav"], Path("out"), open_manifest(Path("out/manifest.jsonl"), REQUEST))
+    monkeypatch.chdir(sounds)
+    assert open_manifest(tmp_path / "out" / "manifest.jsonl", REQUEST).holds(
+        Path("a.wav"), Path("../out/a.wav").resolve()
+    )
 
 
 def test_a_manifest_that_was_cut_off_goes_on_and_another_file_is_refused(sounds, tmp_path):
