@@ -132,13 +132,16 @@ class _Tail:
 
     def trimmed(self, sound: Iterator[Audio], frames: int) -> Iterator[Audio]:
         """Yield blocks, those behind the first `frames` only until they stay quiet, if that is asked for."""
+        if not self._auto:
+            yield from sound
+            return
         held: list[Audio] = []
         done = 0
         for block in sound:
             done += block.shape[1]
             behind = min(max(done - frames, 0), block.shape[1])
             loud = np.flatnonzero(np.abs(block[:, block.shape[1] - behind :]).max(axis=0, initial=0) > _QUIET)
-            if not self._auto or not behind or loud.size:
+            if not behind or loud.size:
                 yield from held
                 held = []
                 yield block

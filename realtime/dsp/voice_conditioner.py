@@ -19,9 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter
 
-from gramophone.realtime.dsp.pitch.kernel import filtered
+from gramophone.realtime.dsp.pitch.kernel import butterworth, filtered
 from gramophone.realtime.dsp.smoothing import Amount
 from gramophone.realtime.kernels.arrays import Doubles, Floats, zeros
 from gramophone.realtime.kernels.jit import jit
@@ -141,7 +140,7 @@ def _plan_of(rate: int) -> ConditionerPlan:
     voice = np.arange(math.floor(analysed / _PITCH_HZ[1]) - 1, math.ceil(analysed / _PITCH_HZ[0]) + 2)
     mains = np.floor(analysed * np.array(_MAINS_S))
     return ConditionerPlan(
-        sections=np.ascontiguousarray(butter(4, _LOWEST_HZ, "high", fs=rate, output="sos")),
+        sections=butterworth(4, _LOWEST_HZ, "highpass", rate),
         emphasis=_share(1 / (2 * math.pi * _EMPHASIS_HZ), 1 / rate),
         lowpass=_share(1 / (2 * math.pi * _ANALYSED_HZ), 1 / rate),
         attack=_share(_ATTACK_S, 1 / rate),

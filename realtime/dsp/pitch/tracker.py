@@ -89,12 +89,8 @@ def _check(rate: int, hop: int, lowest: float, highest: float, ahead: int) -> No
 
 def plan_of(rate: int, hop: int, lowest: float, highest: float, ahead: int) -> kernel.TrackerPlan:
     """Return the sizes and filters of a tracker with these settings."""
-    from scipy.signal import butter
-
     low, high = _PASSED_HZ
-    sections = np.vstack(
-        [butter(2, low, "highpass", fs=rate, output="sos"), butter(2, high, "lowpass", fs=rate, output="sos")]
-    )
+    sections = np.vstack([kernel.butterworth(2, low, "highpass", rate), kernel.butterworth(2, high, "lowpass", rate)])
     shortest, longest = math.floor(rate / highest), math.ceil(rate / lowest)
     return kernel.TrackerPlan(
         shortest=shortest,
