@@ -40,7 +40,7 @@ class CompileCountdown:
         kinds = sorted({stage.kind for stage in preset.stages})
         self._report, self._short_s = report, short_s
         self._what = "the voice" if any(kind in _VOICES for kind in kinds) else "the preset"
-        self._record = cache_folder("compile-seconds", "-".join(kinds)[:_LONGEST_NAME])
+        self._record = cache_folder("compile-times", "-".join(kinds)[:_LONGEST_NAME])
         self._compilations = Compilations(self._begin)
         self._lock, self._done = threading.Lock(), threading.Event()
         self._began: float | None = None

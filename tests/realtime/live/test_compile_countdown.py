@@ -16,7 +16,7 @@ VOICE = Preset("sung", (StageSettings("a", "voice"), StageSettings("b", "gain"),
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     report_compilations()
-    return tmp_path / "gramophone" / "compile-seconds" / "gain-voice"
+    return tmp_path / "gramophone" / "compile-times" / "gain-voice"
 
 
 def compile_something():
