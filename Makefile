@@ -48,6 +48,9 @@ format: .venv/installed-dev
 	$(INSTALL) -e ".[dev]"
 	# References for other people's models, without their trainers' packages, which nothing here imports.
 	$(INSTALL) --no-deps neural-amp-modeler nn-tilde
+	# RAVE's own code, apart: its package brings one called `tests`; pinned here.
+	$(INSTALL) --no-deps --target .venv/rave acids-rave==2.3.1 gin-config==0.5.0 einops==0.8.2 absl-py==2.5.1 \
+		GPUtil==1.4.0 lmdb==3.0.0
 	touch $@
 
 # Pins what is installed here, without what torch brings for one vendor's GPUs.

@@ -35,6 +35,8 @@ PIP_NAMES = {
 }
 # Of these pip can install no extra (see `offline/extras.py`), or Debian has them.
 NO_EXTRA = {"resemblyzer", "webrtcvad", "torchcrepe", "pesto", "swift_f0", "nam", "nn_tilde"}
+APART = {"absl", "gin", "rave", "scripts"}
+"""RAVE's own code, which the Makefile puts into a folder of its own."""
 
 
 def _name(requirement):
@@ -81,7 +83,7 @@ def imports(folder, *, at_import=False):
         for node in _run_at_import(tree) if at_import else ast.walk(tree):
             for module in _modules(node):
                 top = module.partition(".")[0]
-                if top not in sys.stdlib_module_names and top not in {"gramophone", "support", *NO_EXTRA}:
+                if top not in sys.stdlib_module_names and top not in {"gramophone", "support", *NO_EXTRA, *APART}:
                     yield path.relative_to(ROOT), PIP_NAMES.get(top, top).lower()
 
 

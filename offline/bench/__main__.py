@@ -25,6 +25,7 @@ _NAMED: dict[str, tuple[str, ...]] = {
     "gpu": ("minutes",),
     "scale": ("keep",),
     "set": ("hours", "preset"),
+    "torchscript": ("model",),
     "peers": ("only", "keep"),
 }
 """Parts with options, and those that run only when they are named."""
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--chain", dest="chains", nargs="+", default=["default", "light", "wavenet"], help="endurance")
     parser.add_argument("--hours", type=float, default=4.0, help="set: how much sound is played")
     parser.add_argument("--preset", help="set: what it starts with, if not a light chain")
+    parser.add_argument("--model", help="torchscript: a file that has been trusted")
     options = parser.parse_args()
     figures: dict[str, object] = {"machine": describe()}
     for part in options.parts or _PARTS:

@@ -17,7 +17,7 @@ from gramophone.offline.cli.common import (
     checked_preset,
     demand_choice,
 )
-from gramophone.offline.console import print_json, say, wrote
+from gramophone.offline.console import add_row, new_table, print_json, print_table, say, wrote
 
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A model by name, or a file.")]
 
@@ -87,6 +87,25 @@ def add(
     for each in kept:
         wrote(each.file)
         say(f'use it in a preset as model = "{each.name}"')
+
+
+@models.command("learn-names")
+def learn_names(
+    model: Annotated[Path, typer.Argument(metavar="X.ts", help="A TorchScript file that has been trusted.")],
+    on: Annotated[Path, typer.Option("--on", metavar="DIR", help="Sounds of the kind that it will be fed.")],
+    json: JsonOption = False,
+) -> None:
+    """Measure what each latent of a TorchScript model is about, and keep the names for its knobs' descriptions."""
+    from gramophone.offline.commands.latent_names import learn_names as learn
+
+    found = learn(model, on, lambda words: None if json else say(words))
+    if json:
+        print_json({"latents": [vars(latent) for latent in found]})
+        return
+    table = new_table("latent", "R²", "spread", "raised by its spread, it changes that by")
+    for latent in found:
+        add_row(table, latent.name, f"{latent.r2:.2f}", f"{latent.spread:.2f}", f"{latent.effect:+.2f}")
+    print_table(table)
 
 
 @models.command()

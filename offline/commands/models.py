@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def _show(name: str, kind: str, card: Card, where: Mapping[str, str]) -> None:
         if value:
             add_row(facts, key, value)
     print_table(facts)
-    if card.latents:
+    if _latent_names(card):
         latents = new_table("latent", "R²", "spread")
         for row in _latents(card):
             add_row(latents, *row)
@@ -125,10 +125,15 @@ def _latents(card: Card) -> Iterator[tuple[str, str, str]]:
 
     Both figures are of held-out recordings; the share, R², is what earned the latent its name.
     """
-    unknown = [float("nan")] * len(card.latents)
+    names = _latent_names(card)
+    unknown = [float("nan")] * len(names)
     r2, spread = (card.notes.get(key, unknown) for key in ("r2", "spread"))
-    for name, share, deviation in zip(card.latents, r2, spread, strict=True):
+    for name, share, deviation in zip(names, r2, spread, strict=True):
         yield name, f"{share:.2f}", f"{deviation:.2f}"
+
+
+def _latent_names(card: Card) -> Sequence[str]:
+    return card.latents or card.notes.get("named", ())
 
 
 def _traversal(path: Path, out: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,8 @@ LEAST_R2 = 0.25
 """Below this a latent is not named after a descriptor."""
 _RECORDINGS = 24
 """Held-out recordings per speaker that are analysed."""
-_AUDIBLE_DB = -50.0
+AUDIBLE_DB = -50.0
+"""Loudness of a frame in dBFS above which it counts."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def explain(encode: Encode, arrange: Callable[[LatentOrder], None], corpus: Corp
     ]
     z = np.concatenate([frames for frames, _ in series]).astype(np.float64)
     values = np.concatenate([descriptors for _, descriptors in series])
-    audible = values[:, 0] > _AUDIBLE_DB
+    audible = values[:, 0] > AUDIBLE_DB
     found = correlations(z[audible], values[audible])
     best = np.abs(found).argmax(1)
     r2 = np.square(found[np.arange(len(found)), best])
@@ -79,7 +81,7 @@ def explain(encode: Encode, arrange: Callable[[LatentOrder], None], corpus: Corp
     )
 
 
-def correlations(z: Doubles, descriptors: NDArray[np.float32]) -> Doubles:
+def correlations(z: Doubles, descriptors: NDArray[np.floating[Any]]) -> Doubles:
     """Return the correlations of latents with descriptors where defined: `(n, D)`, `(n, 6)` -> `(D, 6)`."""
     columns = []
     for descriptor in descriptors.astype(np.float64).T:
@@ -98,7 +100,7 @@ def speakers_moments(encode: Encode, corpus: Corpus, hop: int) -> dict[str, dict
         for recording in some_of(corpus.training, speaker):
             z = encode(recording).t()
             loudness = kept_descriptors(recording, corpus.rate, hop)[:, 0]
-            frames.append(z[torch.from_numpy(loudness > _AUDIBLE_DB)])
+            frames.append(z[torch.from_numpy(loudness > AUDIBLE_DB)])
         style = moments(torch.cat(frames)).gaussian()
         found[speaker] = {"mean": style.mean.tolist(), "covariance": style.covariance.tolist()}
     return found

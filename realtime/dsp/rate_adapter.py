@@ -66,9 +66,12 @@ class RateAdapter:
         waiting = np.concatenate((self._waiting, samples))
         whole = len(waiting) - len(waiting) % self._hop
         size = self._hop if self._hop > 1 else max(whole, 1)
-        self._deferred = [begin(waiting[start : start + size]) for start in range(0, whole, size)]
+        for start in range(0, whole, size):
+            self._deferred.append(begin(waiting[start : start + size]))
+            if not self._deferral:  # hop after hop, whatever the blocks: a model may draw random numbers in both halves
+                self._finish(1)
         self._waiting = waiting[whole:]
-        while self._deferred and (not self._deferral or len(self._ready) < len(block)):
+        while self._deferred and len(self._ready) < len(block):
             self._finish(1)
         output, self._ready = self._ready[: len(block)], self._ready[len(block) :]
         return output + air * high_band if np.any(air) else output

@@ -109,7 +109,7 @@ _BY_KIND = {
 
 def parameters_of(kind: str, card: Card, latents: int) -> tuple[Parameter, ...]:
     """Return the parameters of a stage that plays a model of this kind, with its card and number of latents."""
-    descriptions = card.latents or latent_names(card, latents)
+    descriptions = card.latents or card.notes.get("named") or latent_names(card, latents)
     pairs = zip(latent_names(card, latents), descriptions, strict=True)
     dimensions = (knob for pair in pairs for knob in _dimension(*pair))
     similarity = (_SIMILARITY,) if MOMENTS in card.notes else ()
@@ -142,5 +142,5 @@ def latent_names(card: Card, latents: int) -> tuple[str, ...]:
 def _dimension(knob: str, description: str) -> tuple[Parameter, ...]:
     offset = Parameter(knob, 0.0, f"offset added to latent {description}", range=(-3, 3), smoothing_ms=50)
     scale = Parameter(knob + SCALE, 1.0, f"factor on latent {description}", range=(0, 2), smoothing_ms=50)
-    is_named = not re.fullmatch(r"z\d+", knob)
+    is_named = not re.fullmatch(r"z\d+", description)
     return *grouped("latents", offset, advanced=not is_named), *grouped("latents", scale, advanced=True)

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import json
 import zipfile
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from gramophone.realtime.stage import StageError
 from gramophone.realtime.system.child_call import ChildCallError, call_in_child
 
 KIND = "torchscript"
+NAMED = "named"
+"""The key of a card's notes under which it says what each latent is about."""
 _TRIAL_S = 60.0
 """How long a file may take to be loaded and tried."""
 
@@ -35,7 +38,8 @@ class TorchScriptModel:
     """What a trusted file is like.
 
     `rate` in Hz; `hop` samples a frame; `latents` numbers a frame; `inputs` and `outputs` channels of sound; `delay` in
-    samples, as measured from its input to its output; `attributes` are its own settings with their values.
+    samples, as measured from its input to its output; `attributes` are its own settings with their values. `names` say
+    what each latent is about, where that has been measured; `notes` how well.
     """
 
     rate: int
@@ -45,10 +49,17 @@ class TorchScriptModel:
     outputs: int
     delay: int
     attributes: dict[str, float | bool]
+    names: tuple[str, ...] = ()
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     def card(self) -> Card:
-        """Return the card of a model of ours that is like it."""
-        return Card(self.rate, self.hop, self.delay, licence="its author's", notes={"attributes": self.attributes})
+        """Return the card of a model of ours that is like it.
+
+        The names describe its latents, and do not name their parameters: those are the same on machines that have not
+        measured them.
+        """
+        notes = {"attributes": self.attributes, NAMED: self.names, **self.notes}
+        return Card(self.rate, self.hop, self.delay, licence="its author's", notes=notes)
 
 
 def trust(path: Path) -> TorchScriptModel:
@@ -66,11 +77,24 @@ def trust(path: Path) -> TorchScriptModel:
         raise StageError(f"{path}: could not be tried: {error}") from None
     except ValueError as error:
         raise StageError(f"{path}: {error}") from None
+    _keep(path, found)
+    return found
+
+
+def name_latents(path: Path, names: Sequence[str], notes: Mapping[str, Any]) -> None:
+    """Keep what the latents of a trusted file are about, and how that was measured.
+
+    Raises:
+        StageError: it has not been trusted.
+    """
+    _keep(path, replace(trusted(path), names=tuple(names), notes=dict(notes)))
+
+
+def _keep(path: Path, found: TorchScriptModel) -> None:
     record = _record(path)
     record.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(record) as part:
         part.write_text(json.dumps(asdict(found)), "utf-8")
-    return found
 
 
 def trusted(path: Path) -> TorchScriptModel:
@@ -82,7 +106,7 @@ def trusted(path: Path) -> TorchScriptModel:
     demand_archive(path)
     try:
         kept: dict[str, Any] = json.loads(_record(path).read_text("utf-8"))
-        return TorchScriptModel(**kept)
+        return TorchScriptModel(**kept | {"names": tuple(kept.get("names", ()))})
     except (OSError, ValueError, TypeError):
         raise StageError(
             f"{path}: a TorchScript file is a program, and this one has not been trusted yet; "

@@ -40,13 +40,13 @@ class TorchScriptCodec:
         self._set: dict[str, Value] = {}
         warm = self._loaded()
         for _ in range(_WARM_UP):
-            _decode(warm, _encode(warm, np.zeros(self.hop, np.float32), model.inputs))
+            decode(warm, encode(warm, np.zeros(self.hop, np.float32), model.inputs))
         self._model = self._loaded()
 
     def analyse(self, sound: Floats) -> Frame:
         """Return the frame of the next hop, `(hop,)`."""
         try:
-            latents = _encode(self._model, sound, self._form.inputs)[:, 0]
+            latents = encode(self._model, sound, self._form.inputs)[:, 0]
         except Exception as error:
             latents = self._no_number("encode", error, self._form.latents)
         return Frame(latents, float(sound @ sound) / len(sound))
@@ -55,7 +55,7 @@ class TorchScriptCodec:
         """Return the frames of another sound `(T,)`, by a copy of the model that begins from silence."""
         sound = np.pad(sound, (0, -len(sound) % self.hop))
         model, hops = self._loaded(), sound.reshape(-1, self.hop)
-        latents = [_encode(model, hop, self._form.inputs)[:, 0] for hop in hops]
+        latents = [encode(model, hop, self._form.inputs)[:, 0] for hop in hops]
         shape = (len(hops), self._form.latents)
         return Series(np.array(latents, np.float32).reshape(shape), np.square(hops).mean(axis=1))
 
@@ -69,7 +69,7 @@ class TorchScriptCodec:
                 self._set[knob] = values[knob]
                 _set_attribute(self._model, name, self._form.attributes[name], values[knob])
         try:
-            return _decode(self._model, frame.latents[:, None])
+            return decode(self._model, frame.latents[:, None])
         except Exception as error:
             return self._no_number("decode", error, self.hop)
 
@@ -87,7 +87,7 @@ class TorchScriptCodec:
 
 
 @torch.inference_mode()
-def _encode(model: Any, sound: Floats, channels: int) -> Floats:
+def encode(model: Any, sound: Floats, channels: int) -> Floats:
     """Return the latents `(D, n)` of `(n * hop,)` samples."""
     x = torch.from_numpy(np.ascontiguousarray(sound))[None, None].expand(1, channels, -1)
     latents: Floats = model.encode(x)[0].float().numpy()
@@ -95,7 +95,7 @@ def _encode(model: Any, sound: Floats, channels: int) -> Floats:
 
 
 @torch.inference_mode()
-def _decode(model: Any, latents: Floats) -> Floats:
+def decode(model: Any, latents: Floats) -> Floats:
     """Return the sound `(n * hop,)` of latents `(D, n)`, the mean of the model's channels."""
     sound: Floats = model.decode(torch.from_numpy(np.ascontiguousarray(latents, np.float32))[None])[0].mean(0).numpy()
     return sound
