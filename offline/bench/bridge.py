@@ -32,7 +32,7 @@ _BOUNCE_S, _BOUNCES = 30.0, 5
 _XRUN_S, _SETTLES_S = 20.0, 20.0
 """How long xruns are counted, and the time before, until the engine surely plays."""
 _BARE_PLUGIN = "urn:ardour:a-comp#stereo"
-_CORE = ("bridge.cpp", "engine_link.cpp", "engine_process.cpp", "frame_socket.cpp")
+_CORE = ("bridge.cpp", "engine_link.cpp")
 
 
 def measure() -> dict[str, object]:

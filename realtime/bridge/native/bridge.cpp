@@ -68,15 +68,15 @@ void Bridge::play(const float* const* in, float* const* out, uint32_t frames, bo
     }
 }
 
-/* Whether a bounce begins with this block. One that is asked for while the host's transport stands begins with the first sound: Ardour
-   plays a second of silence before, and some more after its transport has started. */
+/* Whether a bounce begins with this block. One for which the host does not activate anew, and whose transport stands, begins with the
+   first sound: Ardour plays a second of silence before, and some more after its transport has started. */
 bool Bridge::beginsBounce(const float* const* in, uint32_t frames, bool standing)
 {
     bool silent = true;
     for (uint32_t channel = 0; channel < fChannels; ++channel)
         silent = silent && std::all_of(in[channel], in[channel] + frames, [](float sample) { return sample == 0.0f; });
     const bool begins = !fBounces || (fWaits && !silent);
-    fWaits = silent && (begins ? standing : fWaits);
+    fWaits = silent && (begins ? standing && fDry[0].end() > 0 : fWaits);
     return begins;
 }
 

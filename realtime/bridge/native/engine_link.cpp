@@ -116,11 +116,6 @@ void EngineLink::setOffline(bool offline)
         change(kFormatBit);
 }
 
-void EngineLink::begin()
-{
-    change(kBeginBit);
-}
-
 /* Let the thread send what has changed; return the number by which the engine will report that it is in effect. */
 uint64_t EngineLink::change(uint32_t bits)
 {
@@ -224,12 +219,9 @@ bool EngineLink::sendChanges()
 
 bool EngineLink::sendFormat()
 {
-    Format format {0.0, 0, fChannels, fOffline, 0};
-    {
-        const std::lock_guard<std::mutex> lock(fLock);
-        format.rate = fRate;
-        format.block = fBlock;
-    }
+    std::unique_lock<std::mutex> lock(fLock);
+    const Format format {fRate, fBlock, fChannels, fOffline, 0};
+    lock.unlock();
     return fSocket.send(kFormat, &format, sizeof(format));
 }
 
@@ -242,13 +234,10 @@ bool EngineLink::sendState()
 bool EngineLink::receive()
 {
     Frame frame;
-    const bool whole = fSocket.receive(frame);
-    if (whole && frame.type == kHello)
-        return takeHello(frame);
-    for (const int descriptor : frame.descriptors)
-        close(descriptor);
-    if (!whole)
+    if (!fSocket.receive(frame))
         return false;
+    if (frame.type == kHello)
+        return takeHello(frame);
     if (frame.type == kReady)
         takeReady(frame);
     else if (frame.type == kParameter)
@@ -258,24 +247,20 @@ bool EngineLink::receive()
     return true;
 }
 
-/* Map the memory that the engine offers; its descriptors are closed or kept, whatever they are. */
-bool EngineLink::takeHello(const Frame& frame)
+/* Map the memory that the engine offers. */
+bool EngineLink::takeHello(Frame& frame)
 {
     Hello hello {};
     const bool spoken = frame.read(hello) && frame.descriptors.size() == 3 && hello.magic == kMagic;
     if (!spoken || hello.version != kVersion) {
-        for (const int descriptor : frame.descriptors)
-            close(descriptor);
         giveUp(spoken ? "engine and plug-in speak other versions of the protocol: run `gramophone bridge install` again"
                       : "what answered is not an engine of Gramophone");
         return false;
     }
     const std::lock_guard<std::mutex> lock(fMemoryLock);
-    const bool input = fMemory.input.open(frame.descriptors[0], hello.input, fChannels);
-    const bool output = fMemory.output.open(frame.descriptors[1], hello.output, fChannels);
-    if (fMemory.wake >= 0)
-        close(fMemory.wake);
-    fMemory.wake = frame.descriptors[2];
+    const bool input = fMemory.input.open(frame.take(0), hello.input, fChannels);
+    const bool output = fMemory.output.open(frame.take(1), hello.output, fChannels);
+    fMemory.setWake(frame.take(2));
     ++fMemory.generation;
     if (!input || !output)
         giveUp("the engine's memory is not laid out as it says");
@@ -330,16 +315,11 @@ void EngineLink::endEngine()
 {
     fRunning = false;
     {
-        const std::lock_guard<std::mutex> lock(fLock);
+        const std::scoped_lock lock(fLock, fMemoryLock);
         fDone = 0;
-    }
-    {
-        const std::lock_guard<std::mutex> lock(fMemoryLock);
         fMemory.input.close();
         fMemory.output.close();
-        if (fMemory.wake >= 0)
-            close(fMemory.wake);
-        fMemory.wake = -1;
+        fMemory.setWake(-1);
     }
     fSocket.close();
     fProcess.end();

@@ -38,11 +38,18 @@ public:
     uint32_t takeMoved() { return fMoved.exchange(0); }  // a bit for each parameter that the engine has set since the last call
     void setTransport(double tempo, bool playing);
     void setOffline(bool offline);
-    void begin();
+    void begin() { change(kBeginBit); }
     Ready ready() const { return fReady; }
 
     /* The memory shared with the engine, while one runs. */
     struct Memory {
+        void setWake(int descriptor)
+        {
+            if (wake >= 0)
+                close(wake);
+            wake = descriptor;
+        }
+
         Ring input, output;
         int wake = -1;
         uint64_t generation = 0;
@@ -72,7 +79,7 @@ private:
     bool sendFormat();
     bool sendState();
     bool receive();
-    bool takeHello(const Frame& frame);
+    bool takeHello(Frame& frame);
     void takeReady(const Frame& frame);
     void takeParameter(const Frame& frame);
     void takeText(const Frame& frame);

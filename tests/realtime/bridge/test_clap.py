@@ -134,6 +134,21 @@ assert np.abs(other.play(sound, 44100, 512) - first).max() <= 1e-6
 """)
 
 
+def test_every_parameter_that_is_set_is_restored_in_another_instance(clap):
+    clap("""
+values = {0: 1.0, 1: 0.25, 2: number("default")} | {index: 0.05 * index for index in range(3, 11)}
+for index, value in values.items():
+    host.set(index, value)
+host.flush()
+host.play(noise(0.1), 44100, 512)
+other = ClapHost(sys.argv[1])
+assert other.load(host.save())
+other.play(noise(0.1), 44100, 512)
+for index, value in values.items():
+    assert abs(host.value(index) - value) < 1e-6 and abs(other.value(index) - value) < 1e-6, index
+""")
+
+
 def test_every_macro_is_automated_in_every_block_and_a_bounce_gives_the_same_each_time(clap):
     clap("""
 def automated():

@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 NATIVE = Path(__file__).parents[3] / "realtime" / "bridge" / "native"
-PARTS = ("bridge.cpp", "engine_link.cpp", "engine_process.cpp", "frame_socket.cpp")
+PARTS = ("bridge.cpp", "engine_link.cpp")
 
 FUZZER = """
 import os, random, socket, struct, sys, time

@@ -7,9 +7,33 @@ import numpy as np
 import pytest
 from support.bridge import RATE, noise, rendered
 
-from gramophone.presets import load, names
+from gramophone.presets import CLIPS, load, names
+from gramophone.realtime.files import read
 
 pytestmark = pytest.mark.peer
+
+TOGETHER = """
+import json, sys, threading
+import numpy as np
+import pedalboard
+
+plugin_path, folder, jobs = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+plugins = [pedalboard.load_plugin(plugin_path) for _ in jobs]
+for job, plugin in zip(jobs, plugins):
+    plugin.preset = job["settings"]["preset"]
+    plugin(np.zeros((2, job["rate"]), np.float32), job["rate"], buffer_size=job["block"])  # now it knows the latency
+
+def play(number):
+    job = jobs[number]
+    sound = np.load(f"{folder}/{job['sound']}.npy")
+    np.save(f"{folder}/out-{number}.npy", plugins[number](sound, job["rate"], buffer_size=job["block"]))
+
+threads = [threading.Thread(target=play, args=(number,)) for number in range(len(jobs))]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
 
 PEDALBOARD = """
 import json, sys
@@ -113,6 +137,27 @@ def test_rates_and_one_channel(host, rate):
     sound = noise(0.4, channels=1, rate=rate)
     played, _ = host([job(rate=rate, settings={"preset": "choir"})], {"in": sound}, plugin="GramophoneMono.vst3")
     np.testing.assert_allclose(played[0], rendered("choir", sound, rate=rate), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_half_a_minute_of_music_through_three_instances_at_once_is_what_render_gives(host):
+    music, rate = read(CLIPS / "organ.flac")
+    sound = np.tile(music[:1], (2, 1 + 30 * rate // music.shape[1]))[:, : 30 * rate]
+    presets = {"choir": 256, "wide": 4096, "old-record": 1000}
+    jobs = [job(block, rate, settings={"preset": name}) for name, block in presets.items()]
+    played, _ = host(jobs, {"in": sound}, script=TOGETHER)
+    for name, bounced in zip(presets, played, strict=True):
+        expected = rendered(name, sound, rate=rate)
+        np.testing.assert_allclose(bounced, expected, atol=2e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("script", [PEDALBOARD, DAWDREAMER], ids=["pedalboard", "dawdreamer"])
+def test_silence_at_the_beginning_is_part_of_a_bounce(host, script):
+    """A stage that looks back has had the silence, as with `render`; both hosts state that their transport stands."""
+    sound = np.pad(noise(0.4), ((0, 0), (5_000, 0)))
+    preset = {"preset": "choir"} if script is PEDALBOARD else {"Preset": (1 + names().index("choir")) / 127}
+    played, _ = host([job(settings=preset)], {"in": sound}, script=script)
+    np.testing.assert_allclose(played[0], rendered("choir", sound), atol=1e-6)
 
 
 def test_dawdreamer_sets_a_preset_before_it_renders_and_compensates_its_latency(host):
