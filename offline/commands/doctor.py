@@ -235,15 +235,28 @@ def _speed() -> str:
     engine = Engine.load(DEFAULT, _RATE)
     noise = np.random.default_rng(0).normal(0, 0.1, (2, _BLOCK)).astype(np.float32)
     engine.process(noise)  # what is compiled at first use is not what is measured
-    start = time.perf_counter()
     blocks = 400
+    started, worked = time.perf_counter(), time.thread_time()
     for _ in range(blocks):
         engine.process(noise)
-    speed = blocks * _BLOCK / _RATE / (time.perf_counter() - start)
+    sound_s = blocks * _BLOCK / _RATE
+    speed, by_clock = sound_s / (time.thread_time() - worked), sound_s / (time.perf_counter() - started)
     engine.close()
+    return speed_found(speed, by_clock)
+
+
+def speed_found(speed: float, by_clock: float) -> str:
+    """Return in words how many times real time the default preset runs, by processor time and by the clock.
+
+    Raises:
+        RuntimeError: this machine is too slow to play it live, even if it does nothing else.
+    """
     if speed < 1:
         raise RuntimeError(
             f"the default preset runs at {speed:.1f}x real time at block {_BLOCK}: too slow to play live; "
             "try `--preset quick` or a larger `--block`"
         )
-    return f"the default preset runs at {speed:.0f}x real time, 48 kHz stereo, block {_BLOCK}"
+    found = f"the default preset runs at {speed:.0f}x real time, 48 kHz stereo, block {_BLOCK}"
+    if by_clock < 0.5 * speed:
+        found += f"; {by_clock:.1f}x by the clock, as other programs use the processor now: end them before you play"
+    return found

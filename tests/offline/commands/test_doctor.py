@@ -23,6 +23,13 @@ def checks(*options):
     return done.exit_code, {row["name"]: row for row in json.loads(done.stdout)}
 
 
+def test_a_busy_machine_is_not_taken_for_a_slow_one():
+    assert doctor.speed_found(20.0, 19.0).endswith("20x real time, 48 kHz stereo, block 256")
+    assert "0.3x by the clock, as other programs use the processor" in doctor.speed_found(20.0, 0.3)
+    with pytest.raises(RuntimeError, match="0.8x real time at block 256: too slow"):
+        doctor.speed_found(0.8, 0.8)
+
+
 def test_everything_that_playing_takes_is_looked_at():
     code, found = checks()
     assert {"sound card", "jack", "midi", "plug-ins", "compiler", "caches", "presets", "formats", "torch"} <= set(found)
