@@ -77,12 +77,14 @@ class Anyone(nn.Module):
     """The encoder, the statistics of its content, the universal map, the residual network, and the known voices.
 
     A map is linear and hears four frames; `residual`, `(B, residual_inputs, n)` -> `(B, envelope, n)`, adds what a
-    network that learnt of many speakers knows besides, whoever the target is.
+    network that learnt of many speakers knows besides, whoever the target is. Like all regression it smooths: their sum
+    is multiplied by `residual_gains` `(envelope,)`, or it would vary less than the target does.
     """
 
     content_moments: Tensor
     envelope_moments: Tensor
     universal: Tensor
+    residual_gains: Tensor
     voice_octaves: Tensor
     voice_means: Tensor
     voice_spreads: Tensor
@@ -98,6 +100,7 @@ class Anyone(nn.Module):
         if shape.residual_width:
             widths = shape.residual_inputs, shape.residual_width, shape.residual_dilations, shape.envelope
             self.residual = causal_trunk(*widths)
+            self.register_buffer("residual_gains", torch.ones(shape.envelope))
         self.register_buffer("universal", torch.zeros(shape.inputs, shape.envelope))
         self.register_buffer("voice_octaves", torch.zeros(shape.voices, 2))
         self.register_buffer("voice_means", torch.zeros(shape.voices, shape.envelope))

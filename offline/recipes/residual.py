@@ -69,15 +69,17 @@ def main() -> None:
     reader = trained_reader(learnt, plain, arguments.minutes / 3)
     network = trained(learnt, plain, reader, unheard, arguments.minutes)
     data = (*card.data, f"{crowd.PACKAGE} (residual network, {arguments.crowd} speakers): {crowd.LICENCE}")
-    save(arguments.out, with_residual(plain, network), replace(card, data=data))
+    model = with_residual(plain, network, variance_gains(network, unheard))
+    save(arguments.out, model, replace(card, data=data))
 
 
-def with_residual(plain: Anyone, network: Sequential) -> Anyone:
-    """Return a model with a residual network, in half precision."""
+def with_residual(plain: Anyone, network: Sequential, gains: Tensor) -> Anyone:
+    """Return a model with a residual network, in half precision, and gains of its outputs `(E,)`."""
     model = Anyone(replace(plain.shape, residual_width=_WIDTH))
     model.load_state_dict(plain.state_dict(), strict=False)
     assert model.residual is not None
     model.residual.load_state_dict(network.state_dict())
+    model.residual_gains.copy_(gains)
     model.residual.half()  # loaded as single precision again
     model.encoder.trunk.half()
     return model.eval()
@@ -194,6 +196,15 @@ def converted(network: Sequential, batch: PairBatch) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16):
         residual: Tensor = network(batch.inputs.transpose(1, 2))[0]
     return batch.mapped + residual.transpose(1, 2).float()
+
+
+@torch.no_grad()
+def variance_gains(network: Sequential, batch: PairBatch) -> Tensor:
+    """Return what envelopes are multiplied by to vary in audible frames as what was said does, `(E,)`."""
+    envelopes = converted(network, batch)
+    heard = (batch.weights == 1) & (torch.arange(batch.weights.shape[1]) >= _LEAD)
+    gains: Tensor = batch.wanted[heard].std(0) / envelopes[heard].std(0)
+    return gains
 
 
 def explained(envelopes: Tensor, batch: PairBatch) -> float:

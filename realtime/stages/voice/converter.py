@@ -80,6 +80,7 @@ class VoiceConverter:
         self._loudest = math.log(_FAINTEST)
         self.voices = VoiceTable(model)
         self._residual = LiveResidual(model.residual, shape.content) if model.residual else None
+        self._gains: Floats = model.residual_gains.numpy() if model.residual else np.ones(shape.envelope, np.float32)
         self._pitch_transform = PitchTransform(shape.hop / shape.rate, self.voices.octaves)
         self._synth = EnvelopeSynth(shape.rate, shape.hop, POINTS)
         self._loudness_match = LoudnessMatch(shape.hop, shape.hop / shape.rate)
@@ -131,9 +132,9 @@ class VoiceConverter:
         deviation = heard.inputs @ voice.map
         if self._residual:
             share = np.float32(detail if heard.voicing >= VOICED else 1.0)
-            deviation += voice.spread * self._residual.next(
-                heard.inputs, heard.level, share * heard.detail, deviation / voice.spread
-            )
+            mapped = deviation / voice.spread
+            residual = self._residual.next(heard.inputs, heard.level, share * heard.detail, mapped)
+            deviation = voice.spread * self._gains * (mapped + residual)
         else:
             share = np.float32(detail + (1 - detail) * (1 - heard.voicing))
             deviation[:POINTS] += share * voice.spread[:POINTS] * heard.detail

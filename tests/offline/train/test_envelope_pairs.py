@@ -9,7 +9,8 @@ from support.voice import sung
 
 from gramophone.models.layers.mel import hz_to_mel
 from gramophone.models.nets.speech_envelope import POINTS
-from gramophone.offline.train.envelope_pairs import Pairs, levels_of, measured_speaker, moved_in_frequency
+from gramophone.offline.recipes.residual import converted, variance_gains
+from gramophone.offline.train.envelope_pairs import PairBatch, Pairs, levels_of, measured_speaker, moved_in_frequency
 
 RATE, HOP = SHAPE.rate, SHAPE.hop
 
@@ -68,3 +69,15 @@ def test_batches_have_both_kinds_and_the_maps_own_prediction_among_their_inputs(
     voiced, detail = batch.inputs[..., SHAPE.content], batch.inputs[..., SHAPE.content + 2 : -SHAPE.envelope]
     assert detail.shape[-1] == POINTS
     assert (detail[voiced == 1] == 0).all()
+
+
+def test_gains_give_the_variance_back_that_regression_takes():
+    model = made()
+    torch.manual_seed(0)
+    wanted, mapped = torch.randn(2, 60, SHAPE.envelope), torch.zeros(2, 60, SHAPE.envelope)
+    inputs, weights = torch.randn(2, 60, SHAPE.residual_inputs), torch.ones(2, 60)
+    batch = PairBatch(inputs, mapped, wanted, weights)
+    gains = variance_gains(model.residual, batch)
+    with torch.no_grad():
+        varied = (gains * converted(model.residual, batch))[:, 24:].flatten(0, 1).std(0)
+    torch.testing.assert_close(varied, wanted[:, 24:].flatten(0, 1).std(0), rtol=1e-3, atol=1e-3)
