@@ -24,7 +24,7 @@ from gramophone.models.checkpoint import Card, CheckpointError, card_of, kind_of
 from gramophone.models.parameters import Value
 from gramophone.presets.models import SUFFIX
 from gramophone.realtime.dsp.smoothing import Fade, Ramps
-from gramophone.realtime.stage import Audio, Format, Keys, StageError
+from gramophone.realtime.stage import Audio, Format, Keys, StageError, refuse_setting
 from gramophone.realtime.stages.background import Background, BackgroundStage
 from gramophone.realtime.stages.latent.mono_sum import MonoSum
 from gramophone.realtime.stages.latent.parameters import AIR, GATE
@@ -105,8 +105,7 @@ class VoiceStage(BackgroundStage["Found"]):
         Raises:
             StageError: `name` is not a parameter but a setting of the stage.
         """
-        if name in _SETTINGS:
-            raise StageError(f"{name} is a setting of the stage: it changes with the preset, not while it plays")
+        refuse_setting(name, _SETTINGS)
         self._values[name] = value
         if name == TARGET:
             self.background.submit(partial(_found, self._model, self._card, str(value), ""))
