@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from gramophone.realtime.kernels.arrays import Floats, zeros
 from gramophone.realtime.kernels.jit import jit as inlined
+from gramophone.realtime.kernels.jit import tanh
 from gramophone.realtime.kernels.matvec import add_product
 from gramophone.realtime.stages.wavenet.engines import WaveNetWeights
-from gramophone.realtime.stages.wavenet.kernel import KernelState, exponentiate, predict, tanh
+from gramophone.realtime.stages.wavenet.kernel import KernelState, exponentiate, predict
 
 Levels = NDArray[np.int64]
 Doubles = NDArray[np.float64]

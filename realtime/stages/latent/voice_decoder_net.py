@@ -9,6 +9,7 @@ import torch
 
 from gramophone.models.nets.voice import VoiceDecoderNetwork
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
+from gramophone.realtime.kernels.jit import tanh
 from gramophone.realtime.stages.latent.voice_layers import (
     Layers,
     LayerState,
@@ -20,7 +21,6 @@ from gramophone.realtime.stages.latent.voice_layers import (
     multiply,
     slot_of,
 )
-from gramophone.realtime.stages.wavenet.kernel import tanh
 
 _F = np.float32
 

@@ -12,8 +12,7 @@ from numba import float32
 
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.kernels.convolution import add_convolution
-from gramophone.realtime.kernels.jit import jit
-from gramophone.realtime.stages.wavenet.kernel import tanh
+from gramophone.realtime.kernels.jit import jit, tanh
 
 _ZERO, _HALF, _ONE = float32(0), float32(0.5), float32(1)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from gramophone.realtime.kernels.arrays import Floats, zeros
-from gramophone.realtime.kernels.jit import jit
+from gramophone.realtime.kernels.jit import jit, tanh
 from gramophone.realtime.kernels.matvec import add_product
 from gramophone.realtime.stages.nam.capture import LstmConfig
-from gramophone.realtime.stages.wavenet.kernel import tanh
 
 _HALF = np.float32(0.5)
 

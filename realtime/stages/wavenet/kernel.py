@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gramophone.models.nets.wavenet import WaveNet
 from gramophone.realtime.kernels.arrays import Floats, zeros
-from gramophone.realtime.kernels.jit import jit
+from gramophone.realtime.kernels.jit import jit, tanh
 from gramophone.realtime.kernels.matvec import add_product
 from gramophone.realtime.stages.wavenet import kernel
 from gramophone.realtime.stages.wavenet.engines import SamplerEngine, WaveNetWeights, silence_of, weights_of
@@ -128,23 +128,6 @@ def state_of(weights: WaveNetWeights, voices: int, silence: float) -> KernelStat
         mass=zeros(width),
         shares=zeros(width).view(np.int32),
     )
-
-
-@jit
-def tanh(x: Any) -> Any:
-    """Return tanh within 3e-7, as a ratio of polynomials on the range where float32 does not round it to 1."""
-    x = min(max(x, _F(-7.9)), _F(7.9))
-    s = x * x
-    p = s * _F(-2.76076847742355e-16) + _F(2.00018790482477e-13)
-    p = p * s + _F(-8.60467152213735e-11)
-    p = p * s + _F(5.12229709037114e-08)
-    p = p * s + _F(1.48572235717979e-05)
-    p = p * s + _F(6.37261928875436e-04)
-    p = p * s + _F(4.89352455891786e-03)
-    q = s * _F(1.19825839466702e-06) + _F(1.18534705686654e-04)
-    q = q * s + _F(2.26843463243900e-03)
-    q = q * s + _F(4.89352518554385e-03)
-    return x * p / q
 
 
 @jit
