@@ -7,6 +7,7 @@ own is therefore as small as Ray allows, so that a container's 64 MB of /dev/shm
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import time
@@ -29,6 +30,7 @@ _CRASHES, _NODES_LOST = 3, 20
 _AHEAD = 2
 """Calls handed to Ray for each that can run: none waits for this process, and few are handed out in vain."""
 _LOOK_S = 1.0
+"""How often to ask what the cluster has, which costs it more than a call does."""
 _CONNECT_S = 5.0
 _BARREN_S = 60.0
 """How long a cluster may have no machine that can take a call."""
@@ -58,6 +60,7 @@ class RayCluster:
             _connect(address, jobs)
         try:
             self._barren_since: float | None = None
+            self._counted, self._counted_s = 0, -math.inf
             if address and not self._slots():
                 raise ClusterError(f"{address}: {self._lacking()}; start one of its machines with what is missing")
             if not address and gpus and not self._slots():
@@ -120,11 +123,13 @@ class RayCluster:
         Raises:
             ClusterError: no machine has been able to take one for a minute.
         """
-        slots = self._slots()
+        now = time.monotonic()
+        if now - self._counted_s > _LOOK_S:
+            self._counted, self._counted_s = self._slots(), now
+        slots = self._counted
         if slots:
             self._barren_since = None
             return self._jobs if 0 < self._jobs < slots else _AHEAD * slots
-        now = time.monotonic()
         self._barren_since = now if self._barren_since is None else self._barren_since
         if now - self._barren_since > _BARREN_S:
             raise ClusterError(f"the cluster: {self._lacking()}; what is done is kept, and the same call goes on")

@@ -27,7 +27,7 @@ from gramophone.offline.train.conditions import local_series
 from gramophone.offline.train.log_lines import described
 from gramophone.offline.train.plan import TrainingError
 from gramophone.offline.train.plans import WaveNetPlan
-from gramophone.offline.train.run import Machine, fit, train_wavenet
+from gramophone.offline.train.run import Machine, fit, launched, train_wavenet
 from gramophone.offline.train.run_folder import RunFolder, begun_plan
 from gramophone.offline.train.wavenet import WaveNetTraining
 from gramophone.realtime.kernels.executor import DeviceError
@@ -139,29 +139,33 @@ def curve(out):
     return [(line["step"], *([line["bits"]] if "bits" in line else line["held_out"].values())) for line in lines]
 
 
+SMALL_VLAE = {"latents": 0, "layers": 3, "residual": 4, "skip": 4, "bands": 8, "hop": 16, "pitch-window": 0}
+SMALL_VLAE |= {"width": 8, "units": 1, "prior": 0, "guide": 0, "rate": RATE}
+"""Without latents: what is drawn at random differs from process to process."""
+
+
 @pytest.mark.slow
-def test_two_processes_of_torchrun_give_the_loss_curve_of_one_with_the_doubled_batch(home, tmp_path):
-    alone, shared = tmp_path / "alone", tmp_path / "shared"
-    options = {"out": shared, "size": "tiny", "steps": 150, "every": 75, "crop": 64, "batch": 2, "peak": 1e-3}
-    options |= {"precision": "32-true", "device": "cpu", "samples": 0}
-    launch = ["torch.distributed.run", "--nproc-per-node=2", "--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0"]
-    command = [sys.executable, "-m", *launch, str(home / "command.py"), "train", "wavenet", str(home / "voices")]
-    command += [f"--{name}={value}" for name, value in options.items()]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, check=True, env=environment)
-    train(plan(home, steps=150, every=75, batch=4, peak=1e-3, warmup=WaveNetPlan.warmup), alone)
-    assert [line[0] for line in curve(shared)] == [50, 75, 100, 150, 150]
-    for expected, found in zip(curve(alone), curve(shared), strict=True):
-        assert found == pytest.approx(expected, abs=1e-3)
-    options["out"] = tmp_path / "refused"
-    refused = subprocess.run(
-        [*command[:-9], *(f"--{n}={v}" for n, v in options.items()), "--devices=3"],
-        env=environment,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert "torchrun has started 2 processes; leave both out" in refused.stderr
+@pytest.mark.parametrize(("kind", "given"), [("wavenet", {"size": "tiny"}), ("vlae", SMALL_VLAE)])
+def test_two_processes_of_torchrun_give_the_loss_curve_of_one_with_the_doubled_batch(home, tmp_path, kind, given):
+    options = {**given, "steps": 100, "every": 100, "crop": 64, "peak": 1e-3, "precision": "32-true", "samples": 0}
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0"]
+    for name, batch, launcher in (("alone", 4, []), ("shared", 2, launch)):
+        command = [sys.executable, *launcher, str(home / "command.py"), "train", kind, str(home / "voices")]
+        run = {**options, "batch": batch, "out": tmp_path / name, "device": "cpu"}
+        command += [f"--{key}={value}" for key, value in run.items()]
+        subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    expected, found = curve(tmp_path / "alone"), curve(tmp_path / "shared")
+    assert [line[0] for line in found] == [50, 100, 100]
+    for one, other in zip(found, expected, strict=True):
+        assert one == pytest.approx(other, abs=1e-3)
+
+
+def test_processes_beside_those_of_torchrun_are_refused(monkeypatch):
+    for name, value in {"TORCHELASTIC_RUN_ID": "none", "LOCAL_WORLD_SIZE": "2", "WORLD_SIZE": "4"}.items():
+        monkeypatch.setenv(name, value)
+    assert launched(Machine("cpu")) == launched(Machine("cpu", 2, 2)) == Machine("cpu", 2, 2)
+    with pytest.raises(TrainingError, match=r"--devices 3 --nodes 1: torchrun has started 4 processes; leave both out"):
+        launched(Machine("cpu", 3))
 
 
 def test_the_card_names_the_data_and_the_scores(home, tmp_path):
