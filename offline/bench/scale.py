@@ -205,7 +205,8 @@ a stage's background thread does (the map of `style`, six times a second) is not
 
 A process that plays `hall` holds {memory["first"]:g} MiB, most of them libraries; each more session in the same process
 {memory["each_more"]:g} MiB. A live session has processes of its own, so a machine's memory bears one for about every
-{memory["first"]:g} MiB, and its cores as many as the last row says for each core.
+{memory["first"]:g} MiB, and a core, background threads included, about {int(batch["times_real_time_a_core"])} by the
+speed below.
 
 Files: `hall` renders at {batch["times_real_time_a_core"]:g} times real time a core, so ten thousand hours take
 {batch["core_hours"]:,} core hours ([the cost on a cluster](../cluster.md#what-ten-thousand-hours-cost)).
