@@ -34,6 +34,8 @@ _FRAMES = 1500
 _GATE = 10 ** (-50 / 10)
 """Power relative to the loudest frame; quieter frames are pauses, which nothing is made of."""
 _TINY = 1e-9
+_LEVEL_GATE = 1e-4
+_SPREADS = (0.3, 4.0)
 _COMPRESSION = 0.5
 """Exponent of magnitudes where frames are compared: weak partials count, too."""
 _BLUR_BANDS = 6.0
@@ -93,7 +95,8 @@ class Atoms:
 
     `spectra` `(A, B)` are magnitudes in notes' bands, rows that sum to 1; `ends` `(A,)` the samples that the frames end
     at; `amplitudes` `(A,)` the root of the frames' energy; `attacks` `(A,)` how much begins within the next tenth of a
-    second, 0 nothing to 1 as much as anywhere in the clip; `mean` `(B,)` the clip's mean magnitudes, sum 1.
+    second, 0 nothing to 1 as much as anywhere in the clip; `mean` `(B,)` the clip's mean magnitudes, sum 1; `spread`
+    `(LEVEL_BANDS,)` the standard deviations of its levels in nats.
     """
 
     spectra: Tensor
@@ -101,6 +104,7 @@ class Atoms:
     amplitudes: Tensor
     attacks: Tensor
     mean: Tensor
+    spread: Tensor
 
 
 def learn(layout: MosaicLayout, sound: Tensor) -> Atoms | None:
@@ -131,7 +135,28 @@ def learn(layout: MosaicLayout, sound: Tensor) -> Atoms | None:
         energy[chosen].sqrt(),
         _attacks(layout, bands, stride)[chosen],
         mean / mean.sum(),
+        _spread(layout, sound),
     )
+
+
+def _spread(layout: MosaicLayout, sound: Tensor) -> Tensor:
+    """Return the standard deviations of a sound's levels in nats, `(LEVEL_BANDS,)`; pauses are left out."""
+    span = len(layout.short)
+    padded = torch.nn.functional.pad(sound, (0, max(span - sound.shape[1], 0)))
+    stride = max(layout.hop, padded.shape[1] // (2 * _FRAMES))
+    frames = padded.unfold(1, span, stride)
+    levels = torch.cat(
+        [
+            torch.fft.rfft(part * layout.short).abs().square().mean(0) @ layout.short_levels.weights.t()
+            for part in torch.split(frames, _CHUNK, 1)
+        ]
+    )
+    whole = levels.sum(1)
+    levels = levels[whole > _LEVEL_GATE * whole.mean()]
+    if len(levels) < 2:
+        return torch.ones(LEVEL_BANDS)
+    relative = levels / levels.mean(0).clamp_min(_TINY)
+    return relative.clamp_min(_LEVEL_GATE).log().std(0).clamp(*_SPREADS)
 
 
 def _attacks(layout: MosaicLayout, bands: Tensor, stride: int) -> Tensor:

@@ -15,17 +15,17 @@ from torch import Tensor
 BANDS = 16
 RANGE_HZ = (100.0, 7000.0)
 
-_MEMORY_S = 4.0
-_SMOOTHING_S = 0.02
-_LAGS_S = (0.1, 0.25)
-_FLOOR = 1e-5
-_LOW_DB = (-6.0, -20.0)
-_WEIGHTS = (0.2934, 2.0524, 2.65, 0.1833, 0.392, -1.2661, -3.0019, 0.2316)
-_BIAS = -5.135
-_SHARPNESS = 2.0
-_SURELY = (0.4, 0.7)
+MEMORY_S = 4.0
+SMOOTHING_S = 0.02
+LAGS_S = (0.1, 0.25)
+FLOOR = 1e-5
+LOW_DB = (-6.0, -20.0)
+WEIGHTS = (0.2934, 2.0524, 2.65, 0.1833, 0.392, -1.2661, -3.0019, 0.2316)
+BIAS = -5.135
+SHARPNESS = 2.0
+SURELY = (0.4, 0.7)
 """Likelihoods that count as none and as full certainty."""
-_SILENCE = 1e-12
+SILENCE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class SpeechDetector:
     def new(frame_rate: float) -> SpeechDetector:
         """Return a detector before any input; it assumes speech at first."""
         wide = torch.float64
-        past = torch.full((math.ceil(max(_LAGS_S) * frame_rate),), 10 * math.log10(_FLOOR), dtype=wide)
+        past = torch.full((math.ceil(max(LAGS_S) * frame_rate),), 10 * math.log10(FLOOR), dtype=wide)
         sums = torch.zeros(2 * BANDS + 11, dtype=wide)
         return SpeechDetector(frame_rate, torch.zeros(BANDS, dtype=wide), 0.0, 0.0, sums, past, 0.0)
 
@@ -52,24 +52,24 @@ class SpeechDetector:
         """Return the detector once frames of mean power by band, `(n, BANDS)`, oldest first, have passed too."""
         if not len(powers):
             return self
-        hold = math.exp(-1 / (_SMOOTHING_S * self.frame_rate))
-        fade = math.exp(-1 / (_MEMORY_S * self.frame_rate))
+        hold = math.exp(-1 / (SMOOTHING_S * self.frame_rate))
+        fade = math.exp(-1 / (MEMORY_S * self.frame_rate))
         smoothed, level, weight = self.smoothed, self.level, self.weight
         series, levels = [], []
         for power in powers.double():
             smoothed = torch.lerp(power, smoothed, hold)
             level, weight = level * fade + float(smoothed.mean()), weight * fade + 1
             series.append(smoothed)
-            levels.append(level / weight + _SILENCE)
+            levels.append(level / weight + SILENCE)
         relative = torch.stack(series) / torch.tensor(levels, dtype=torch.float64)[:, None]
-        bands = 10 * (relative + _FLOOR).log10()
-        total = 10 * (relative.mean(1) + _FLOOR).log10()
+        bands = 10 * (relative + FLOOR).log10()
+        total = 10 * (relative.mean(1) + FLOOR).log10()
         known = torch.cat([self.past, total])
         start = len(self.past)
-        lags = [round(seconds * self.frame_rate) for seconds in _LAGS_S]
+        lags = [round(seconds * self.frame_rate) for seconds in LAGS_S]
         lagged = [known[start - lag : start - lag + len(total)] for lag in lags]
         low, high = bands[:, 2:8].mean(1), bands[:, 12:].mean(1)
-        quiet = [(total < limit).double() for limit in _LOW_DB]
+        quiet = [(total < limit).double() for limit in LOW_DB]
         products = [total * total, *(total * other for other in lagged), low * high, low, high, low * low, high * high]
         values = torch.cat([bands, bands.square(), torch.stack([*quiet, total, *products], 1)], 1)
         fades = fade ** torch.arange(len(values) - 1, -1, -1, dtype=torch.float64)
@@ -88,11 +88,11 @@ class SpeechDetector:
         """How sure it is that this is speech, 0 to 1; at first 1, for it is the less harmful error."""
         evidence = 0.0
         if self.weight:
-            evidence = sum(w * f for w, f in zip(_WEIGHTS, self._statistics(), strict=True)) + _BIAS
-        heard = min(self.seconds / _MEMORY_S, 1.0)
+            evidence = sum(w * f for w, f in zip(WEIGHTS, self._statistics(), strict=True)) + BIAS
+        heard = min(self.seconds / MEMORY_S, 1.0)
         caution = 3.0 * math.exp(-self.seconds)
-        score = min(max(_SHARPNESS * evidence * heard, -6.0), 6.0) + caution
-        none, full = _SURELY
+        score = min(max(SHARPNESS * evidence * heard, -6.0), 6.0) + caution
+        none, full = SURELY
         return min(max((1 / (1 + math.exp(-score)) - none) / (full - none), 0.0), 1.0)
 
     def _statistics(self) -> tuple[float, ...]:

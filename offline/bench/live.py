@@ -1,4 +1,4 @@
-"""Bench: what a live block costs at 48 kHz stereo, block 256: the style stage, and the engine around its stages."""
+"""Bench: what a live block costs at 48 kHz stereo, block 256: style and mosaic, and the engine around its stages."""
 
 from __future__ import annotations
 
@@ -19,21 +19,28 @@ _BLOCK_MS = 1000 * _BLOCK / _RATE
 
 
 def measure() -> dict[str, object]:
-    """Return the style stage's block times hot and cold, its share of the block, and the engine's own cost."""
-    preset = Preset("bench", (StageSettings("style", "style", {"clip": str(CLIPS / "choir.flac")}),))
-    style = Engine(preset, _RATE)
+    """Return the two stages' block times hot and cold, their shares of the block, and the engine's own cost."""
     feed = _Feed()
-    stage = next(iter(style._chain)).stage
-    hot_ms = hot({"style": lambda: stage.process(feed())}, _ROUNDS)["style"]
-    cold_ms = cold({"style": lambda: stage.process(feed())}, _ROUNDS)["style"]
-    style.close()
     return {
         "block_ms": round(_BLOCK_MS, 3),
-        "style_hot": quantiles(hot_ms),
-        "style_cold": quantiles(cold_ms),
-        "style_cold_p95_share": round(float(np.quantile(cold_ms, 0.95)) / _BLOCK_MS, 4),
+        **_stage("style", feed),
+        **_stage("mosaic", feed),
         "engine_overhead_cold": _overhead(feed),
         "learn_ms_per_minute_of_clip": _learning(),
+    }
+
+
+def _stage(kind: str, feed: _Feed) -> dict[str, object]:
+    """Return a stage's block times hot and cold, and its share of the block."""
+    engine = Engine(Preset("bench", (StageSettings(kind, kind, {"clip": str(CLIPS / "choir.flac")}),)), _RATE)
+    stage = next(iter(engine._chain)).stage
+    hot_ms = hot({kind: lambda: stage.process(feed())}, _ROUNDS)[kind]
+    cold_ms = cold({kind: lambda: stage.process(feed())}, _ROUNDS)[kind]
+    engine.close()
+    return {
+        f"{kind}_hot": quantiles(hot_ms),
+        f"{kind}_cold": quantiles(cold_ms),
+        f"{kind}_cold_p95_share": round(float(np.quantile(cold_ms, 0.95)) / _BLOCK_MS, 4),
     }
 
 

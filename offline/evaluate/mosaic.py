@@ -17,17 +17,14 @@ import numpy as np
 from gramophone.offline.data import corpora
 from gramophone.offline.data.mono_audio import Sound, frame_levels, heard
 from gramophone.offline.evaluate.base import Column, Target, by_group, print_rows, report, with_targets, write_json
-from gramophone.offline.evaluate.style import Process, count_words, live_style, restyle
+from gramophone.offline.evaluate.style import count_words, live_stage, live_style, restyle
 from gramophone.offline.evaluate.style_pairs import RATE, Pair, load_pairs, load_readings
 from gramophone.offline.evaluate.stylise import noise_floor
 from gramophone.offline.extras import need
 from gramophone.offline.judges.closeness import SECOND_OPINION, distance, perceive
 from gramophone.offline.judges.verdict import Jury
-from gramophone.presets import Preset, StageSettings
 from gramophone.presets.atomic import atomic_write
 from gramophone.presets.checks import Scalar
-from gramophone.realtime.engine import Engine
-from gramophone.realtime.stage import Audio
 
 PAIRS = "mosaic"
 _LIBRARIES = ("av", "matplotlib", "speechmos", "requests", "pocketsphinx")
@@ -36,7 +33,8 @@ SETTINGS: Mapping[str, Mapping[str, Scalar] | None] = {
     "style stage": None,
     "mosaic": {},
     "grain 0": {"grain": 0.0},
-    "texture 0.9": {"texture": 0.9, "onsets": 0.4},
+    "onsets 0.4": {"onsets": 0.4},
+    "dynamics 0.5, no guard": {"dynamics": 0.5, "guard": 0.0},
 }
 """The parameters of the mosaic stage by name; None is the style stage."""
 
@@ -107,7 +105,7 @@ def run(out: Path, *, json: bool = False) -> None:
     for pair in load_pairs(PAIRS):
         rows += _judged(pair)
         write_json(out / "mosaic.json", {"rows": [asdict(row) for row in rows]})
-    words = count_words(live_mosaic({}), load_readings("test"))
+    words = count_words(live_stage("mosaic", {}), load_readings("test"))
     found = {
         "machine": platform.platform(),
         "medians": _medians(rows, np.median),
@@ -121,27 +119,13 @@ def run(out: Path, *, json: bool = False) -> None:
     report(found, reached, json=json, show=lambda: _show(rows), files=(out / "mosaic.json", out / "mosaic.png"))
 
 
-def live_mosaic(values: Mapping[str, Scalar]) -> Process:
-    """Return the mosaic stage alone, with `values` of its parameters, as the engine plays it from silence."""
-
-    def process(content: Audio, rate: int, style: Path) -> Audio:
-        stage = StageSettings("mosaic", "mosaic", {**values, "clip": str(style)})
-        engine = Engine(Preset("evaluate", (stage,)), rate, len(content), device="cpu")
-        try:
-            return engine.render(content)
-        finally:
-            engine.close()
-
-    return process
-
-
 def _judged(pair: Pair) -> list[MosaicRow]:
     jury = Jury(pair.content, pair.style, RATE, speech=pair.speech)
     outside = _Distance(pair.style)
     far, floor = outside(pair.content), outside(pair.more_style)
     rows = []
     for name, values in SETTINGS.items():
-        output = restyle(live_style() if values is None else live_mosaic(values), pair.content, pair.style)
+        output = restyle(live_style() if values is None else live_stage("mosaic", values), pair.content, pair.style)
         verdict = jury.judge(output)
         rows.append(
             MosaicRow(

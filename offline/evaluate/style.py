@@ -223,9 +223,14 @@ class _PairCall:
 
 def live_style(values: Mapping[str, Scalar] | None = None) -> Process:
     """Return the live style stage alone, with `values` of its parameters, as the engine plays it from silence."""
+    return live_stage("style", values or {})
+
+
+def live_stage(kind: str, values: Mapping[str, Scalar]) -> Process:
+    """Return a stage of `kind` with a clip, alone, with `values` of its parameters, as the engine plays it."""
 
     def process(content: Audio, rate: int, style: Path) -> Audio:
-        stage = StageSettings("style", "style", {**(values or {}), "clip": str(style)})
+        stage = StageSettings(kind, kind, {**values, "clip": str(style)})
         engine = Engine(Preset("evaluate", (stage,)), rate, len(content), device="cpu")
         try:
             return engine.render(content)

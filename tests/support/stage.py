@@ -1,6 +1,11 @@
-"""Noise, and a stage run in blocks."""
+"""A voice, noise, and a stage run in blocks."""
+
+import functools
 
 import numpy as np
+
+from gramophone.presets import CLIPS
+from gramophone.realtime.files import read
 
 
 def play(playing, sound, sizes, turns=()):
@@ -13,6 +18,27 @@ def play(playing, sound, sizes, turns=()):
         pieces.append(playing.process(sound[:, start:stop]))
         start, i = stop, i + 1
     return np.concatenate(pieces, 1)
+
+
+def run(playing, audio, sizes=(1024,)):
+    """Play `audio` in blocks of `sizes`, round and round, and close the stage; the latency is trimmed."""
+    heard = play(playing, np.pad(audio, ((0, 0), (0, playing.delay))), sizes)
+    playing.close()
+    return heard[:, playing.delay :]
+
+
+def voice(seconds, channels=1, rate=48_000):
+    """The factory's voice, each channel half as loud as the one before."""
+    sound = _voice(rate)[: round(seconds * rate)]
+    return np.stack([sound * np.float32(0.5**c) for c in range(channels)])
+
+
+@functools.cache
+def _voice(rate):
+    import soxr
+
+    sound, own = read(CLIPS / "voice.flac")
+    return soxr.resample(sound[0], own, rate).astype(np.float32)
 
 
 def noise(frames, channels=1):

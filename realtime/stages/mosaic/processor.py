@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from gramophone.models.parameters import Value
-from gramophone.models.style.mosaic import MosaicLayout, blur
+from gramophone.models.style.mosaic import LEVEL_BANDS, MosaicLayout, blur
 from gramophone.realtime.dsp.fifo import Fifo
 from gramophone.realtime.dsp.smoothing import Ramps
 from gramophone.realtime.kernels.arrays import packed, zeros
@@ -21,6 +21,7 @@ from gramophone.realtime.stages.mosaic.clips import MosaicClips, read_grain
 from gramophone.realtime.stages.mosaic.matching import GRAINS, Choice, Dictionary, match, no_grains, work_space
 from gramophone.realtime.stages.mosaic.parameters import KNOBS
 from gramophone.realtime.stages.mosaic.shaping import Amounts, join, level, look
+from gramophone.realtime.stages.mosaic.speech import no_speech_yet
 from gramophone.realtime.stages.mosaic.state import memory_of, shape_of
 
 _FULL_GRAIN = 0.25
@@ -41,6 +42,7 @@ class MosaicProcessor:
         self._ramps = Ramps(KNOBS, values, form.rate, hop)
         self._shape = shape_of(layout, packed(blur(len(layout.notes.weights))))
         self._memory = memory_of(self._shape, form.channels)
+        self._speech = no_speech_yet(form.rate, len(layout.short), layout.hop)
         self._first = len(layout.window) - len(layout.dual)
         self._grains, self._work = no_grains(), work_space(len(layout.notes.weights))
         window, short, dual = (packed(each) for each in (layout.window, layout.short, layout.dual))
@@ -50,6 +52,7 @@ class MosaicProcessor:
         self._content_now, self._texture_now = FrameSpectra(short, channels), FrameSpectra(short, channels)
         self._overlap = FrameOverlap(dual, len(window), channels)
         self._target = zeros(len(layout.notes.weights))
+        self._spreads = zeros(LEVEL_BANDS)
         self._target_of: tuple[float, Dictionary] | None = None
 
     def set(self, name: str, value: Value) -> None:
@@ -82,7 +85,7 @@ class MosaicProcessor:
         self._overlap.add(spectra, output)
         if dictionary is not None:
             aligned = self._past[:, self._first : self._first + 3 * self._hop]
-            level(self._shape, self._memory, aligned, output, _amounts(values))
+            level(self._shape, self._memory, aligned, output, self._amounts(values))
 
     def _make(self, dictionary: Dictionary, spectra: Complex, values: Mapping[str, Value]) -> None:
         """Turn `spectra`, the content's, into those of the mosaic."""
@@ -90,9 +93,10 @@ class MosaicProcessor:
         if self._target_of is None or self._target_of[0] != second or self._target_of[1] is not dictionary:
             mean = (1 - second) * dictionary.means[0] + second * dictionary.means[1]
             np.matmul(self._shape.blur, mean, out=self._target)
+            self._spreads = (1 - second) * dictionary.spreads[0] + second * dictionary.spreads[1]
             self._target_of = second, dictionary
         short = self._content_now.look(self._past)
-        onset = look(self._shape, self._memory, spectra, short, self._target, frozen)
+        onset = look(self._shape, self._memory, self._speech, spectra, short, self._target, frozen)
         choice = self._choice(values, second, onset)
         match(dictionary, self._grains, self._work, self._memory.bands, choice, self._hop)
         self._read[:] = 0
@@ -101,7 +105,7 @@ class MosaicProcessor:
             if atom >= 0:
                 self._read_grain(dictionary, grain, atom)
         texture, texture_now = self._texture.look(self._read), self._texture_now.look(self._read)
-        join(self._shape, self._memory, spectra, texture, texture_now, _amounts(values))
+        join(self._shape, self._memory, spectra, texture, texture_now, self._spreads, self._amounts(values))
 
     def _read_grain(self, dictionary: Dictionary, grain: int, atom: int) -> None:
         amount = float(self._grains.amounts[grain]) / max(float(dictionary.amplitudes[atom]), 1e-9)
@@ -134,14 +138,16 @@ class MosaicProcessor:
             aligned=0.5 * float(values["onsets"]),
         )
 
-
-def _amounts(values: Mapping[str, Value]) -> Amounts:
-    texture, grain = float(values["texture"]), float(values["grain"])
-    return Amounts(
-        strength=float(values["strength"]),
-        grains=texture * min(grain / _FULL_GRAIN, 1.0),
-        fine=min(2 * texture, 1.0),
-        tuned=min(2 - 2 * texture, 1.0),
-        onsets=float(values["onsets"]),
-        gain=10 ** (float(values["gain"]) / 20),
-    )
+    def _amounts(self, values: Mapping[str, Value]) -> Amounts:
+        texture, grain, onsets = (float(values[name]) for name in ("texture", "grain", "onsets"))
+        exact = float(values["guard"]) * float(self._speech.level[3])
+        return Amounts(
+            strength=float(values["strength"]),
+            grains=texture * min(grain / _FULL_GRAIN, 1.0),
+            fine=min(2 * texture, 1.0),
+            tuned=1.0 if values["pitch"] == "follow" else min(2 - 2 * texture, 1.0),
+            onsets=onsets + (1 - onsets) * exact,
+            dynamics=float(values["dynamics"]) * (1 - exact),
+            exact=exact,
+            gain=10 ** (float(values["gain"]) / 20),
+        )

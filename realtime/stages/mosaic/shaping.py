@@ -1,8 +1,9 @@
 """How a frame of content and the grains found for it become one frame of sound.
 
 The tune is the content itself: its partials stay where they are, their envelope becomes that of the grains, and within
-it each partial is raised or lowered towards the grains' spectrum. The texture is the grains' own sound. Both follow the
-content's level, band by band, in frames as short as the latency allows, so that attacks and pauses stay where they are.
+it what is no partial is raised or lowered towards the grains' spectrum. The texture is the grains' own sound. Both have
+the same levels, band by band, in frames as short as the latency allows: the clip's spectrum, moved as the content's
+moves, so that attacks, words and pauses stay where they are.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.stages.frame_spectra import Complex
+from gramophone.realtime.stages.mosaic.speech import SpeechMemory, listen
 from gramophone.realtime.stages.mosaic.state import Memory, Shape, fast, filtered, powers, total
 
 compiled = partial(jit, forceinline=False)
@@ -29,14 +31,22 @@ _MOST_BOOST, _MOST_CUT = 16.0, 1e-4
 _MOST_FINE, _LEAST_FINE = 100.0, 1e-3
 """The same for a single bin, within its band."""
 _FINE_SETTLING = 0.5
+_PARTIAL = 0.6
+"""Slope by which a bin whose amplitude is above its band's mean counts as a partial: fully at 2.7 times the mean."""
+_LEAST_LEFT = 0.03
+"""Share of a band's power that the way to the other's partials is taken to leave at least."""
 _MOST_SWELL, _LEAST_SWELL = 30.0, 1e-5
 """Level of a band, relative to its slow mean."""
 _MOST_OVER = 0.9
-"""How far above the content's level, in powers of ten, the clip's own may lift the texture while the content sounds."""
+_FULL_OVER_FROM, _NONE_OVER_BELOW = -0.3, -1.5
+"""How far above the content's level, in powers of ten, the clip's own may lift the sound: at levels, in powers of ten
+relative to the usual, from the first on; below the second not at all."""
 _GATE = 1e-4
 """Power relative to the usual; what is quieter is no part of it."""
-_PAUSE_FROM, _PAUSE_OVER = 0.01, 1.4
+_PAUSE_FROM, _PAUSE_OVER = 0.03, 1.4
 """Power, of the mean of a second, below which the content pauses, and by which the output may exceed it there."""
+_LEAST_SPREAD = 0.1
+"""Variance of levels in nats; what spreads less is taken to spread so."""
 _MAKEUP = (0.25, 4.0)
 _EQUALISED = (0.01, 100.0)
 _ONSET = 0.6
@@ -49,7 +59,9 @@ class Amounts(NamedTuple):
     """The parameters in a frame.
 
     `strength`; `grains`, the texture's share of the power; `fine`, how far partials go to the grains' spectrum;
-    `tuned`, how far grains keep to the content's partials; `onsets`, how far levels follow it; `gain`, a factor.
+    `tuned`, how far grains keep to the content's partials; `onsets`, how far levels follow it;
+    `dynamics`, how far they spread as the clip's do; `exact`, how far they do
+    so in every band and frame, for words; `gain`, a factor.
     """
 
     strength: float
@@ -57,16 +69,22 @@ class Amounts(NamedTuple):
     fine: float
     tuned: float
     onsets: float
+    dynamics: float
+    exact: float
     gain: float
 
 
 @compiled
-def look(shape: Shape, memory: Memory, spectra: Complex, short: Complex, target: Floats, frozen: bool) -> bool:
+def look(
+    shape: Shape, memory: Memory, speech: SpeechMemory, spectra: Complex, short: Complex, target: Floats, frozen: bool
+) -> bool:
     """Measure a frame of content, spectra `(C, F)` and short ones; return whether something begins in it.
 
-    Its magnitudes in notes' bands, brought to the long-term spectrum `target` `(B,)`, of half octaves, stay in `bands`.
+    The `speech` detector takes the frame, too. The frame's magnitudes in notes' bands, brought to the long-term
+    spectrum `target` `(B,)`, of half octaves, stay in `bands`.
     """
     powers(short, memory.short)
+    listen(speech, memory.short)
     content = memory.content
     for band in range(LEVEL_BANDS):
         content[2, band] = content[0, band]
@@ -75,7 +93,7 @@ def look(shape: Shape, memory: Memory, spectra: Complex, short: Complex, target:
     for band in range(LEVEL_BANDS):
         content[0, band] += _F(_TINY)
         rise += max(math.log(content[0, band] / (content[2, band] + 0.01 * content[1, band] + _TINY)), 0.0)
-        content[1, band] = content[0, band] + (content[1, band] - content[0, band]) * _F(shape.hold_slow)
+        content[1, band] = content[0, band] + (content[1, band] - content[0, band]) * _F(shape.hold_usual)
     memory.sums[2] += _F(1)
     onset = rise > _ONSET * LEVEL_BANDS and memory.sums[2] >= shape.gap
     if onset:
@@ -112,13 +130,15 @@ def _equalise(shape: Shape, memory: Memory, target: Floats) -> None:
 
 
 @compiled
-def join(shape: Shape, memory: Memory, spectra: Complex, grains: Complex, short: Complex, amounts: Amounts) -> None:
+def join(
+    shape: Shape, memory: Memory, spectra: Complex, grains: Complex, short: Complex, spreads: Floats, amounts: Amounts
+) -> None:
     """Write the frame made of the content's `spectra` `(C, F)` and the `grains`' over the content's.
 
-    `short` `(C, F_short)` are the grains' short spectra.
+    `short` `(C, F_short)` are the grains' short spectra; `spreads` `(J,)` how the clip's levels spread, in nats.
     """
-    sound = _shape_levels(shape, memory, short, amounts)
-    _shape_partials(shape, memory, grains, amounts if sound else Amounts(0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+    sound = _shape_levels(shape, memory, short, spreads, amounts)
+    _shape_partials(shape, memory, grains, amounts if sound else Amounts(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
     strength = _F(amounts.strength)
     dry = _F(1) - strength
     texture = strength * _F(math.sqrt(amounts.grains)) if sound else _F(0)
@@ -169,7 +189,7 @@ def level(shape: Shape, memory: Memory, sound: Audio, output: Audio, amounts: Am
 
 
 @compiled
-def _shape_levels(shape: Shape, memory: Memory, short: Complex, amounts: Amounts) -> bool:
+def _shape_levels(shape: Shape, memory: Memory, short: Complex, spreads: Floats, amounts: Amounts) -> bool:
     """Write the gains of tune and texture by level band; return whether there are grains."""
     powers(short, memory.short)
     filtered(shape.short_levels, shape.short_spans, memory.short, memory.grains[0])
@@ -183,34 +203,69 @@ def _shape_levels(shape: Shape, memory: Memory, short: Complex, amounts: Amounts
         grains[0, band] += _F(_TINY)
         slow = grains[0, band] if fresh else grains[1, band]
         grains[1, band] = grains[0, band] + (slow - grains[0, band]) * hold
+    _gather_spread(shape, memory)
     slow_content, slow_grains, now = total(content[1]), total(grains[1]), total(content[0])
     wanted = _F(0)
     for band in range(LEVEL_BANDS):
         share = grains[1, band] / slow_grains * slow_content
-        memory.gains[0, band] = min(max(share / content[1, band], _F(_MOST_CUT)), _F(_MOST_BOOST))
-        swell = min(max(content[0, band] / content[1, band], _F(_LEAST_SWELL)), _F(_MOST_SWELL))
-        own = min(max(grains[0, band] / grains[1, band], _F(_LEAST_SWELL)), _F(_MOST_SWELL))
-        level = share * swell**amounts.onsets * own ** (1.0 - amounts.onsets)
-        memory.gains[1, band] = level
-        wanted += level
-    # The whole's level is the content's as far as onsets are; else the clip's own, gated by the content.
+        swell, own = _swell(content[0, band], content[1, band]), _swell(grains[0, band], grains[1, band])
+        bend = (spreads[band] / _spread(memory.spread, band)) ** amounts.dynamics
+        memory.gains[1, band] = share * swell ** (amounts.onsets * bend) * own ** (1.0 - amounts.onsets)
+        wanted += memory.gains[1, band]
+    factor = _overall(shape, memory, now, wanted, fresh, amounts.exact)
+    floor, floor_content = _F(1e-4) * total(grains[0]) / LEVEL_BANDS, _F(1e-4) * now / LEVEL_BANDS
+    for band in range(LEVEL_BANDS):
+        level = memory.gains[1, band] * factor
+        boost = level / (content[0, band] + floor_content)
+        memory.gains[0, band] = math.sqrt(min(max(boost, _F(_MOST_CUT)), _F(_MOST_BOOST)))
+        memory.gains[1, band] = math.sqrt(level / (grains[0, band] + floor))
+    return True
+
+
+@compiled
+def _swell(level: Any, usual: Any) -> Any:
+    return min(max(level / usual, _F(_LEAST_SWELL)), _F(_MOST_SWELL))
+
+
+@compiled
+def _gather_spread(shape: Shape, memory: Memory) -> None:
+    """Follow count, mean and mean square of the logarithms of the content's levels, pauses left out."""
+    if total(memory.content[0]) <= _F(_GATE) * memory.sums[7]:
+        return
+    for band in range(LEVEL_BANDS):
+        log = math.log(max(memory.content[0, band] / memory.content[1, band], _F(_GATE)))
+        for power in range(3):
+            memory.spread[power, band] = memory.spread[power, band] * _F(shape.hold_mean) + _F(log**power)
+
+
+@compiled
+def _spread(moments: Floats, band: int) -> Any:
+    """Return the standard deviation of the content's level in a band, in nats."""
+    count = max(moments[0, band], _F(1))
+    mean = moments[1, band] / count
+    return math.sqrt(max(moments[2, band] / count - mean * mean, _F(_LEAST_SPREAD)))
+
+
+@compiled
+def _overall(shape: Shape, memory: Memory, now: Any, wanted: Any, fresh: bool, exact: float) -> Any:
+    """Return the factor of all levels, whose sum is `wanted` where the content's is `now`.
+
+    In the mean the sums are equal; in a frame as far as `exact`. In its pauses the content's sum is the most.
+    """
     if fresh:
         memory.sums[5], memory.sums[6] = now, wanted
+    hold = _F(shape.hold_slow)
     memory.sums[5] = now + (memory.sums[5] - now) * hold
     memory.sums[6] = wanted + (memory.sums[6] - wanted) * hold
     usual = max(memory.sums[5] / max(memory.sums[6], _F(_TINY)), _F(_TINY))
-    exact = now / max(wanted, _F(_TINY))
-    factor = exact**amounts.onsets * usual ** (1.0 - amounts.onsets)
+    same = now / max(wanted, _F(_TINY))
     if now > _F(_GATE) * memory.sums[7]:
         memory.sums[7] = now + (memory.sums[7] - now) * _F(shape.hold_mean)
-    depth = math.log10(max(now / max(memory.sums[7], _F(_TINY)), 1e-6))  # 0 as usual, -4 in a pause 40 dB down
-    headroom = 10 ** (_MOST_OVER * min(max((depth + 4) / 2, 0.0), 1.0))
-    factor = min(max(min(factor, exact * headroom), _F(_LEAST_SWELL) * exact), _F(_MOST_SWELL))
-    floor = _F(1e-4) * total(grains[0]) / LEVEL_BANDS
-    for band in range(LEVEL_BANDS):
-        memory.gains[0, band] = math.sqrt(memory.gains[0, band])
-        memory.gains[1, band] = math.sqrt(memory.gains[1, band] * factor / (grains[0, band] + floor))
-    return True
+    depth = math.log10(max(now / max(memory.sums[7], _F(_TINY)), 1e-6))
+    open_ = min(max((depth - _NONE_OVER_BELOW) / (_FULL_OVER_FROM - _NONE_OVER_BELOW), 0.0), 1.0)
+    factor = same**exact * usual ** (1.0 - exact)
+    most = same * 10 ** (_MOST_OVER * open_)
+    return _F(min(max(min(factor, most), _LEAST_SWELL * same), _MOST_SWELL))
 
 
 @compiled
@@ -241,8 +296,28 @@ def _shape_partials(shape: Shape, memory: Memory, grains: Complex, amounts: Amou
         gain = math.sqrt(min(max(ratio, _F(_LEAST_FINE)), _F(_MOST_FINE)))
         back = 1.0 / max(gain, 1.0)
         memory.place[i] += (_F(1.0 + (back - 1.0) * amounts.tuned) - memory.place[i]) * _F(_FINE_SETTLING)
-        wanted = _F(1) + (gain - _F(1)) * _F(amounts.fine)
+        partial = min(max(_F(_PARTIAL) * (math.sqrt(memory.magnitude[i] / own) - _F(1)), _F(0)), _F(1))
+        wanted = _F(1) + (gain - _F(1)) * _F(amounts.fine) * (_F(1) - partial)
         memory.fine[i] += (wanted - memory.fine[i]) * _F(_FINE_SETTLING)
+    if amounts.exact > 0:
+        _give_back(shape, memory, amounts.exact)
+
+
+@compiled
+def _give_back(shape: Shape, memory: Memory, exact: float) -> None:
+    """Raise or lower the bands' gains by what `fine` and `place` took from their power, or added."""
+    for i in range(len(memory.fine)):
+        memory.magnitude[i] *= memory.fine[i] * memory.fine[i]
+        memory.texture[i] *= memory.place[i] * memory.place[i]
+    power = exact / 2
+    for levels, spectrum, gains in (
+        (memory.content, memory.magnitude, memory.gains[0]),
+        (memory.grains, memory.texture, memory.gains[1]),
+    ):
+        filtered(shape.levels, shape.level_spans, spectrum, levels[3])
+        for band in range(LEVEL_BANDS):
+            left = levels[3, band] / shape.widths[band] + _F(_LEAST_LEFT) * levels[2, band] + _F(_TINY)
+            gains[band] *= (levels[2, band] / left) ** power
 
 
 @compiled

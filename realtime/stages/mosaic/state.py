@@ -19,7 +19,7 @@ fast = partial(jit, forceinline=False, reassociate=True)
 """For sums: their order is free, but is the same in every call."""
 
 _F = np.float32
-_SLOW_S, _MEAN_S, _SHARES_S, _LEVEL_S, _ONSET_GAP_S = 0.25, 4.0, 0.1, 1.0, 0.06
+_SLOW_S, _USUAL_S, _MEAN_S, _SHARES_S, _LEVEL_S, _ONSET_GAP_S = 0.25, 3.0, 4.0, 0.1, 1.0, 0.06
 
 
 class Shape(NamedTuple):
@@ -40,6 +40,7 @@ class Shape(NamedTuple):
     share: Floats
     blur: Floats
     hold_slow: float
+    hold_usual: float
     hold_mean: float
     hold_shares: float
     hold_level: float
@@ -49,10 +50,11 @@ class Shape(NamedTuple):
 class Memory(NamedTuple):
     """State and work space.
 
-    `mean` `(B,)` of the content's magnitudes; `content` and `grains` `(3, J)`: levels now, slow means, envelopes of the
-    long frame; `gains` `(2, J)` of tune and texture; `magnitude`, `texture`, `fine`, `place` `(F,)`; `bands` `(B,)`;
-    `powers` and `shares` `(C,)`; `short` `(F_short,)`; `sums` `(8,)`: power in, power out, frames since a beginning,
-    the gain of the hop before, power of the frames, slow levels of content and texture, the content's usual level.
+    `mean` `(B,)` of the content's magnitudes; `content` and `grains` `(4, J)`: levels now, slow means, envelopes of the
+    long frame, what is left of those; `gains` `(2, J)` of tune and texture; `magnitude`, `texture`, `fine`, `place`
+    `(F,)`; `bands` `(B,)`; `powers` and `shares` `(C,)`; `short` `(F_short,)`; `spread` `(3, J)`: moments of the
+    content's levels; `sums` `(8,)`: power in, power out, frames since a beginning, the gain of the hop before, power of
+    the frames, slow levels of content and texture, the content's usual level.
     """
 
     mean: Floats
@@ -68,6 +70,7 @@ class Memory(NamedTuple):
     shares: Floats
     sums: Floats
     short: Floats
+    spread: Floats
 
 
 def shape_of(layout: MosaicLayout, blur: Floats) -> Shape:
@@ -77,8 +80,8 @@ def shape_of(layout: MosaicLayout, blur: Floats) -> Shape:
     bins = np.arange(levels.shape[1])
     # The largest of two weights may be the upper one's.
     below -= (below > 0) & (levels[np.maximum(below - 1, 0), bins] > 0) & (levels[below + 1, bins] <= 0)
-    slow, mean, shares, level = (
-        math.exp(-layout.hop / layout.rate / seconds) for seconds in (_SLOW_S, _MEAN_S, _SHARES_S, _LEVEL_S)
+    slow, usual, mean, shares, level = (
+        math.exp(-layout.hop / layout.rate / seconds) for seconds in (_SLOW_S, _USUAL_S, _MEAN_S, _SHARES_S, _LEVEL_S)
     )
     notes, note_spans = _filters(layout.notes)
     long, long_spans = _filters(layout.levels)
@@ -95,6 +98,7 @@ def shape_of(layout: MosaicLayout, blur: Floats) -> Shape:
         np.ascontiguousarray(levels[below + 1, bins]),
         blur,
         slow,
+        usual,
         mean,
         shares,
         level,
@@ -113,8 +117,8 @@ def memory_of(shape: Shape, channels: int) -> Memory:
     shares[:] = 1
     return Memory(
         zeros(bands),
-        zeros(3, LEVEL_BANDS),
-        zeros(3, LEVEL_BANDS),
+        zeros(4, LEVEL_BANDS),
+        zeros(4, LEVEL_BANDS),
         zeros(2, LEVEL_BANDS),
         zeros(bins),
         zeros(bins),
@@ -125,6 +129,7 @@ def memory_of(shape: Shape, channels: int) -> Memory:
         shares,
         sums,
         zeros(shape.short_levels.shape[1]),
+        zeros(3, LEVEL_BANDS),
     )
 
 

@@ -4,10 +4,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from support.stage import play
+from support.stage import play, run, voice
 
 from gramophone.presets import CLIPS
-from gramophone.realtime.files import AudioWriter, read
+from gramophone.realtime.files import AudioWriter
 from gramophone.realtime.stage import Format, StageError
 from gramophone.realtime.stage_registry import keys_of
 from gramophone.realtime.stages.mosaic.stage import MosaicStage
@@ -15,26 +15,11 @@ from gramophone.realtime.stages.mosaic.stage import MosaicStage
 pytestmark = pytest.mark.slow
 
 RATE = 48_000
-VOICE, VOICE_RATE = read(CLIPS / "voice.flac")
 CHOIR, DRUMS, CELLO = (str(CLIPS / f"{name}.flac") for name in ("choir", "drums", "cello"))
 
 
 def stage(rate=RATE, channels=1, clip=CHOIR, **values):
     return MosaicStage(Format(rate, channels), {"clip": clip, **values})
-
-
-def voice(seconds, channels=1, rate=RATE):
-    import soxr
-
-    sound = soxr.resample(VOICE[0], VOICE_RATE, rate)[: round(seconds * rate)].astype(np.float32)
-    return np.stack([sound * 0.5**c for c in range(channels)])
-
-
-def run(playing, audio, sizes=(1024,)):
-    """Play `audio` in blocks of `sizes`, round and round; the latency is trimmed."""
-    heard = play(playing, np.pad(audio, ((0, 0), (0, playing.delay))), sizes)
-    playing.close()
-    return heard[:, playing.delay :]
 
 
 def clip_of(folder, sound, name="clip.wav", rate=RATE):

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from support.stage import run, voice
 
 from gramophone.models.style.style import StyleBands
 from gramophone.presets import CLIPS
@@ -16,31 +17,11 @@ pytestmark = pytest.mark.slow
 
 
 RATE = 48_000
-VOICE, VOICE_RATE = read(CLIPS / "voice.flac")
 CHOIR, DRUMS = str(CLIPS / "choir.flac"), str(CLIPS / "drums.flac")
 
 
 def stage(rate=RATE, channels=1, clip=CHOIR, **values):
     return StyleStage(Format(rate, channels), {"clip": clip, **values})
-
-
-def voice(seconds, channels=1, rate=RATE):
-    import soxr
-
-    sound = soxr.resample(VOICE[0], VOICE_RATE, rate)[: round(seconds * rate)].astype(np.float32)
-    return np.stack([sound * 0.5**c for c in range(channels)])
-
-
-def run(playing, audio, sizes=(1024,)):
-    """Play `audio` in blocks of `sizes`, round and round; the latency is trimmed."""
-    padded = np.pad(audio, ((0, 0), (0, playing.delay)))
-    pieces, start, i = [], 0, 0
-    while start < padded.shape[1]:
-        pieces.append(playing.process(padded[:, start : start + sizes[i % len(sizes)]]))
-        start += sizes[i % len(sizes)]
-        i += 1
-    playing.close()
-    return np.concatenate(pieces, axis=1)[:, playing.delay :]
 
 
 def log_spectra(sound, rate=RATE, bands=20):
