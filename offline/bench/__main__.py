@@ -19,7 +19,7 @@ from gramophone.offline.bench.machine import describe
 _PARTS = ("peers", "live", "latent", "wavenet")
 """What runs when no part is named: within ten minutes on two cores."""
 _NAMED: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("decoder", "captures", "descent", "training", "start", "batch", "bridge"), ()),
+    **dict.fromkeys(("decoder", "captures", "descent", "training", "start", "batch", "bridge", "osc"), ()),
     "cluster": ("files",),
     "endurance": ("minutes", "blocks", "chains"),
     "gpu": ("minutes",),
