@@ -25,8 +25,8 @@ The same work is done by us and by the peer, in turn. The ratio is how many time
 turns, and the least and the greatest. Times are processor time of one thread; in `chain-dawdreamer` and `cluster`, of
 the clock. Live means block by block with the state kept. A peer marked *whole* cannot do that and has all of the sound
 at once.
-DawDreamer cannot stream: each of its renders begins from silence. RAVE's own package does not install beside this
-torch; the row `nn-tilde` is a model in the form of its exports."""
+DawDreamer cannot stream: each of its renders begins from silence. The row `nn-tilde` is a small model in the form of
+RAVE's exports, where what surrounds the model weighs most; one of RAVE's own is measured by `bench torchscript`."""
 
 
 def measure(only: Sequence[str] = (), keep: bool = False) -> dict[str, object]:
