@@ -19,6 +19,11 @@ _ROUNDS = 400
 _DILATIONS = [2**power for power in range(10)]
 _WIDTHS = {"standard": (16, 8), "lite": (12, 6), "nano": (4, 2)}
 """Channels of the two arrays of ten layers."""
+_PLACES = (
+    *("conv_pre", "conv_post", "input_mixin_pre", "input_mixin_post"),
+    *("activation_pre", "activation_post", "layer1x1_post"),
+)
+"""Places of the layers where `modulated` is modulated."""
 
 
 def measure() -> dict[str, object]:
@@ -31,7 +36,7 @@ def measure() -> dict[str, object]:
     torch.set_num_threads(1)
     try:
         with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-            return {name: _compare(Path(folder), name) for name in (*_WIDTHS, "lstm")}
+            return {name: _compare(Path(folder), name) for name in (*_WIDTHS, "modulated", "lstm")}
     finally:
         torch.set_num_threads(threads)
 
@@ -40,9 +45,12 @@ def _compare(folder: Path, name: str) -> dict[str, object]:
     from nam.models._from_nam import init_from_nam
 
     torch.manual_seed(0)
-    random_capture(name).export(folder, basename=name)  # type: ignore[operator]
+    model = random_capture(name)
+    model.export(folder, basename=name)  # type: ignore[operator]
     path = folder / f"{name}.nam"
-    reference = init_from_nam(json.loads(path.read_text())).eval()
+    file = json.loads(path.read_text())
+    # The reference's own reader leaves the network of a condition out.
+    reference = (model if "condition_dsp" in file["config"] else init_from_nam(file)).eval()
     sound = np.random.default_rng(1).normal(0, 0.1, (1, 10 * _RATE)).astype(np.float32)
     stage = NamStage(Format(_RATE, 1), {"model": str(path), "normalise": False})
     block = sound[:, :_BLOCK]
@@ -69,16 +77,24 @@ def _difference(
 
 
 def random_capture(name: str) -> torch.nn.Module:
-    """Return a model of Neural Amp Modeler's own of a size in `_WIDTHS`, or `lstm`, with random weights."""
+    """Return a model of Neural Amp Modeler's own, with random weights, of a size in `_WIDTHS`, `modulated` or `lstm`.
+
+    `modulated` is of the standard size, modulated at all places that it has by what a small network makes of the input.
+    """
     from nam.models.recurrent import LSTM
     from nam.models.wavenet import WaveNet
 
     if name == "lstm":
         model: torch.nn.Module = LSTM(hidden_size=16, num_layers=2, sample_rate=_RATE)
         return model
-    wide, narrow = _WIDTHS[name]
+    wide, narrow = _WIDTHS.get(name, _WIDTHS["standard"])
     arrays = [_array(1, wide, narrow, False), _array(wide, narrow, 1, True)]
-    config = {"layers_configs": arrays, "head": None, "head_scale": 0.02, "sample_rate": _RATE}
+    config: dict[str, object] = {"layers_configs": arrays, "head": None, "head_scale": 0.02, "sample_rate": _RATE}
+    if name == "modulated":
+        films = {f"{place}_film": {"active": True} for place in _PLACES}
+        arrays[:] = [array | {"condition_size": 2, "film_params": films} for array in arrays]
+        condition = {"layers_configs": [_array(1, 4, 2, True)], "head_scale": 0.5}
+        config["condition_dsp"] = {"name": "WaveNet", "config": condition}
     made: torch.nn.Module = WaveNet.init_from_config(config)
     return made
 

@@ -44,12 +44,16 @@ class LstmConfig:
 
 @dataclass(frozen=True)
 class Capture:
-    """A checked capture: its shape, the flat weights, the sample rate in Hz and the loudness in dB (None: not told)."""
+    """A checked capture: its shape, the flat weights, the sample rate in Hz and the loudness in dB (None: not told).
+
+    `condition` is the network whose output is the condition of a WaveNet, where that is not the input itself.
+    """
 
     config: WaveNetConfig | LstmConfig
     weights: Floats
     rate: int
     loudness_db: float | None
+    condition: Capture | None = None
 
 
 def read_capture(path: Path) -> Capture:
@@ -68,28 +72,64 @@ def read_capture(path: Path) -> Capture:
         return _capture(json.loads(path.read_bytes()))
     except OSError as error:
         raise StageError(f"{path}: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:  # of JSON, and of UTF-8
-        raise StageError(f"{path}: not a capture of Neural Amp Modeler (no JSON: {error})") from None
     except CaptureError as error:
         raise StageError(f"{path}: {error}") from None
+    except (ValueError, RecursionError) as error:  # of JSON, and of UTF-8
+        raise StageError(f"{path}: not a capture of Neural Amp Modeler (no JSON: {error})") from None
 
 
 def _capture(found: Any) -> Capture:
     file = Fields(found, "the file")
-    version = file.text("version")
-    if not version.startswith(tuple(f"{each}." for each in _VERSIONS)):
-        raise CaptureError(f"version {version[:20]!r}; expected {', '.join(_VERSIONS[:-1])} or {_VERSIONS[-1]}")
-    architecture = file.text("architecture")
-    if architecture not in _ARCHITECTURES:
-        raise CaptureError(f"architecture {architecture[:40]!r}; expected one of {', '.join(_ARCHITECTURES)}")
-    if architecture == "SlimmableContainer":
+    if _architecture(file, _ARCHITECTURES) == "SlimmableContainer":
         return _largest(file)
-    config = file.inner("config")
-    shape = wavenet_config(config) if architecture == "WaveNet" else _lstm_config(config)
     rate = file.number("sample_rate", _RATE, least=8_000, most=384_000)
     if rate != int(rate):
         raise CaptureError(f"sample_rate {rate:g}; expected whole Hz")
-    return Capture(shape, _weights(file.list("weights"), shape.weights), int(rate), _loudness(file.found))
+    return _network(file, 1, int(rate))
+
+
+def _architecture(file: Fields, expected: Sequence[str]) -> str:
+    version = file.text("version")
+    if not version.startswith(tuple(f"{each}." for each in _VERSIONS)):
+        raise CaptureError(
+            f"{file.path('version')} {version[:20]!r}; expected {', '.join(_VERSIONS[:-1])} or {_VERSIONS[-1]}"
+        )
+    architecture = file.text("architecture")
+    if architecture not in expected:
+        known = expected[0] if len(expected) == 1 else f"one of {', '.join(expected)}"
+        raise CaptureError(f"{file.path('architecture')} {architecture[:40]!r}; expected {known}")
+    return architecture
+
+
+def _network(file: Fields, outputs: int, rate: int) -> Capture:
+    """Return the network that `file` describes, a capture or the condition of one, with so many output channels."""
+    config = file.inner("config")
+    if file.text("architecture") == "LSTM":
+        shape: WaveNetConfig | LstmConfig = _lstm_config(config)
+        condition = None
+    else:
+        shape = wavenet_config(config)
+        if shape.outputs != outputs:
+            raise CaptureError(f"{file.path('config')}: {shape.outputs} output channels; expected {outputs}")
+        condition = _condition(config, shape.conditions, rate)
+    weights = _weights(file.list("weights"), shape.weights, file.path("weights"))
+    return Capture(shape, weights, rate, _loudness(file.found), condition)
+
+
+def _condition(config: Fields, channels: int, rate: int) -> Capture | None:
+    """Return the network that makes a WaveNet's condition of so many channels; None where that is the input."""
+    if config.found.get("condition_dsp") is None:
+        if channels != 1:
+            raise CaptureError(
+                f"condition_size {channels} without {config.path('condition_dsp')}; "
+                "expected 1: captures with knobs cannot be played"
+            )
+        return None
+    network = config.inner("condition_dsp")
+    _architecture(network, ("WaveNet",))
+    if (own := network.number("sample_rate", rate)) != rate:
+        raise CaptureError(f"{network.path('sample_rate')} {own:g}; expected {rate}, as the capture's own")
+    return _network(network, channels, rate)
 
 
 def _largest(file: Fields) -> Capture:
@@ -111,15 +151,15 @@ def _lstm_config(config: Fields) -> LstmConfig:
     return LstmConfig(config.whole("hidden_size", most=1024), config.whole("num_layers", 1, most=64))
 
 
-def _weights(found: Sequence[Any], expected: int) -> Floats:
+def _weights(found: Sequence[Any], expected: int, where: str) -> Floats:
     if len(found) != expected:
-        raise CaptureError(f"{len(found)} weights; its config needs {expected}")
+        raise CaptureError(f"{len(found)} {where}; its config needs {expected}")
     try:
         values = np.asarray(found, np.float64)
     except (TypeError, ValueError):
-        raise CaptureError("weights that are not numbers") from None
+        raise CaptureError(f"{where} that are not numbers") from None
     if values.ndim != 1 or not (np.abs(values) < np.finfo(np.float32).max).all():
-        raise CaptureError("weights that are not finite numbers")
+        raise CaptureError(f"{where} that are not finite numbers")
     weights = zeros(len(values))
     weights[:] = values
     return weights

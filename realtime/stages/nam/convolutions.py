@@ -121,7 +121,37 @@ def gate(values: Floats, rows: int, samples: int, blended: bool, first: Floats, 
     activate(values, 0, rows, samples, kinds[0], first)
     for row in range(rows):
         for t in range(samples):
-            share = values[rows + row, t]
-            values[row, t] *= share
-            if blended:
-                values[row, t] += (_ONE - share) * values[2 * rows + row, t]
+            # One product, one sum: of two products a compiler may fuse either with the sum, in a run's rest the other.
+            plain = values[2 * rows + row, t] if blended else _ZERO
+            values[row, t] = plain + values[rows + row, t] * (values[row, t] - plain)
+
+
+@_outlined
+def modulate(
+    values: Floats,
+    row: int,
+    column: int,
+    rows: int,
+    samples: int,
+    condition: Floats,
+    weights: Floats,
+    offset: int,
+    factors: int,
+    groups: int,
+    made: Floats,
+) -> None:
+    """Multiply `rows` channels of `values`, from `[row, column]` on, by factors made from the condition.
+
+    Where `factors` is 2, as many shifts are made too and added: feature-wise linear modulation (Perez et al. 2018).
+    `condition` `(conditions, run)`; weights from `offset` on are `(factors * rows, conditions / groups)`, then the
+    biases; `made` `(2 * rows or more, run)` is room for what they make.
+    """
+    outputs, conditions = factors * rows, len(condition)
+    fill(made, outputs, samples, weights, offset + outputs * (conditions // groups))
+    convolve(made, outputs, samples, condition, 0, 0, conditions, weights, offset, 1, 1, groups)
+    for i in range(rows):
+        for t in range(samples):
+            values[row + i, column + t] *= made[i, t]
+        if factors == 2:
+            for t in range(samples):
+                values[row + i, column + t] += made[rows + i, t]

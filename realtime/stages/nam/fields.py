@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 
@@ -25,7 +25,7 @@ class Fields:
 
     def inner(self, name: str) -> Fields:
         """Return the fields of an object."""
-        return Fields(self._value(name, None), self._path(name))
+        return Fields(self._value(name, None), self.path(name))
 
     def list(self, name: str) -> Sequence[Any]:
         """Return a list."""
@@ -50,7 +50,7 @@ class Fields:
 
     def whole(self, name: str, default: int | None = None, most: int = 4096) -> int:
         """Return a whole number from 1 to `most`."""
-        return whole(self._value(name, default), self._path(name), most)
+        return whole(self._value(name, default), self.path(name), most)
 
     def number(self, name: str, default: float | None = None, least: float = -1e9, most: float = 1e9) -> float:
         """Return a finite number from `least` to `most`."""
@@ -64,21 +64,32 @@ class Fields:
     def refuse(self, name: str, why: str) -> None:
         """Raise `CaptureError` if the field is there and stands for something: not null, false, zero or empty."""
         if self.found.get(name):
-            raise CaptureError(f"{self._path(name)}: {why}")
+            raise CaptureError(f"{self.path(name)}: {why}")
+
+    def only(self, names: Collection[str]) -> None:
+        """Raise `CaptureError` if a field of another name stands for something, so that no sound is played without it.
+
+        Null, false, zero and what is empty or not `active` stand for nothing.
+        """
+        for name, value in self.found.items():
+            is_off = not value or (isinstance(value, dict) and value.get("active") is False)
+            if name not in names and not is_off:
+                raise CaptureError(f"{self.path(name[:40])} is an unknown key; expected {', '.join(names)}")
 
     def _value(self, name: str, default: Any) -> Any:
         value = self.found.get(name)
         if value is None:
             value = default
         if value is None:
-            raise CaptureError(f"{self._path(name)} is missing")
+            raise CaptureError(f"{self.path(name)} is missing")
         return value
 
-    def _path(self, name: str) -> str:
+    def path(self, name: str) -> str:
+        """Return where a field is in the file, for messages."""
         return name if self._where == "the file" else f"{self._where}.{name}"
 
     def _unexpected(self, name: str, value: Any, expected: str) -> CaptureError:
-        return CaptureError(f"{self._path(name)} is {_shown(value)}; expected {expected}")
+        return CaptureError(f"{self.path(name)} is {_shown(value)}; expected {expected}")
 
 
 def whole(value: Any, where: str, most: int) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -139,4 +139,5 @@ def _player(capture: Capture) -> WaveNetPlayer | LstmPlayer:
 
     if isinstance(capture.config, LstmConfig):
         return LstmPlayer(capture.config, capture.weights)
-    return WaveNetPlayer(capture.config, capture.weights)
+    condition = cast("WaveNetPlayer", _player(capture.condition)) if capture.condition else None
+    return WaveNetPlayer(capture.config, capture.weights, condition)

@@ -9,13 +9,24 @@ from numpy.typing import NDArray
 
 from gramophone.realtime.kernels.arrays import Floats, zeros
 from gramophone.realtime.kernels.jit import jit
-from gramophone.realtime.stages.nam.convolutions import activate, convolve, fill, gate
-from gramophone.realtime.stages.nam.wavenet_config import ArrayShape, LayerArray, WaveNetConfig
+from gramophone.realtime.stages.nam.convolutions import activate, convolve, fill, gate, modulate
+from gramophone.realtime.stages.nam.wavenet_config import ArrayShape, Layer, LayerArray, WaveNetConfig
 
 _RUN = 256
 """Most samples that are computed at a time: the channels of a run stay in the first cache."""
 _SPARE = 8 * _RUN
 """Samples after which a ring's history is moved back to its start."""
+(
+    _CONV_PRE,
+    _CONV_POST,
+    _MIXIN_PRE,
+    _MIXIN_POST,
+    _ACTIVATION_PRE,
+    _ACTIVATION_POST,
+    _RESIDUAL,
+    _SKIP,
+) = range(8)
+"""Places where a layer can be modulated, in the order of the weights."""
 _PAGE = 1024
 """Floats after which addresses meet in the same set of the first cache: rows that far apart drive one another out."""
 
@@ -25,32 +36,44 @@ class _Work(NamedTuple):
 
     `past` `(layers * channels, history + spare)`: what entered each layer, layer after layer; `head_past`
     `(skip, head history + spare)`: what entered the head; `histories` `(2,)`: past samples that are needed of these
-    two, `places` `(2,)`: where the next samples go. Of the current run are `signal` `(channels, run)`, `middle`
-    `(3 * bottleneck, run)`, `residual` and `skips`. `table` `(layers, 5)`: taps, dilation, activation, gating and
-    second activation; `numbers` `(layers, 2, 4)`: those of the activations.
+    two, `places` `(2,)`: where the next samples go. Of the current run are `condition` `(conditions, run)`, which all
+    arrays share, `signal` `(channels, run)`, `middle` `(3 * bottleneck, run)`, `residual` and `skips`; `mixed`, `spare`
+    and `made` are room for modulation. `starts` `(layers + 1,)`: where in the array's weights each layer's begin, and
+    where the last ends; `table` `(layers, 5)`: taps, dilation, activation, gating and second activation; `numbers`
+    `(layers, 2, 4)`: those of the activations; `films` `(layers, 8, 3)`: where in the array's weights those of the
+    modulation are, factors and groups.
     """
 
     past: Floats
     head_past: Floats
     histories: NDArray[np.int64]
     places: NDArray[np.int64]
+    condition: Floats
     signal: Floats
     middle: Floats
     residual: Floats
     skips: Floats
+    mixed: Floats
+    spare: Floats
+    made: Floats
+    starts: NDArray[np.int64]
     table: NDArray[np.int64]
     numbers: Floats
+    films: NDArray[np.int64]
 
 
 class WaveNetPlayer:
     """One channel through a WaveNet capture; it begins in the state that endless silence leaves.
 
-    `weights` are the file's.
+    `weights` are the file's. `condition` is a player, in its first state, whose output is the condition of the layers;
+    without one that is the input.
     """
 
-    def __init__(self, config: WaveNetConfig, weights: Floats) -> None:
+    def __init__(self, config: WaveNetConfig, weights: Floats, condition: WaveNetPlayer | None = None) -> None:
         self._weights = weights
-        self._arrays = [_work(array) for array in config.arrays]
+        self._condition = condition
+        self._conditions = zeros(config.conditions, _RUN)
+        self._arrays = [_work(array, self._conditions) for array in config.arrays]
         self._shapes = [array.shape for array in config.arrays]
         self._offsets = np.cumsum([0, *(array.weights for array in config.arrays)])
         self._head = config.head
@@ -68,12 +91,14 @@ class WaveNetPlayer:
         output = np.empty(len(block), np.float32)
         for start in range(0, len(block), _RUN):
             run = block[start : start + _RUN]
-            output[start : start + len(run)] = self._run(run)
+            output[start : start + len(run)] = self._run(run)[0]
         return output
 
     def _run(self, run: Floats) -> Floats:
+        """Return the output for a run of samples, `(outputs, samples)`."""
         samples = len(run)
         self._inputs[0, :samples] = run
+        self._conditions[:, :samples] = self._condition._run(run) if self._condition else run
         signal, head = self._inputs, self._inputs
         for number, (shape, work) in enumerate(zip(self._shapes, self._arrays, strict=True)):
             output = self._outputs[number]
@@ -84,20 +109,17 @@ class WaveNetPlayer:
                 self._offsets[number],
                 samples,
                 signal,
-                self._inputs,
                 head,
                 number > 0,
                 output,
             )
             signal, head = work.signal, output
         gain = self._weights[-1]
-        if not self._head:
-            played: Floats = gain * head[0, :samples]
-            return played
-        return self._through_head(gain * head[:, :samples])
+        played: Floats = gain * head[:, :samples]
+        return self._through_head(played) if self._head else played
 
     def _through_head(self, values: Floats) -> Floats:
-        """Return the output of the layers behind the last array, `(samples,)`; `values` `(channels, samples)`."""
+        """Return the output of the layers behind the last array; it and `values` are `(channels, samples)`."""
         samples, offset = values.shape[1], int(self._offsets[-1])
         for layer, past, output in zip(self._head, self._head_pasts, self._head_buffers, strict=True):
             history = layer.kernel - 1
@@ -114,27 +136,40 @@ class WaveNetPlayer:
             )
             past[:, :history] = past[:, samples : samples + history].copy()
             values = output[:, :samples]
-        last: Floats = values[0]
-        return last
+        return values
 
 
-def _work(array: LayerArray) -> _Work:
+def _work(array: LayerArray, condition: Floats) -> _Work:
     shape, layers = array.shape, array.layers
     history, head_history = array.history, shape.head_kernel - 1
     table = [[each.kernel, each.dilation, each.activation.kind, each.gating, each.second.kind] for each in layers]
     numbers = [[each.activation.numbers, each.second.numbers] for each in layers]
+    starts = np.cumsum([shape.inputs * shape.channels, *map(array.layer_weights, layers)])
+    widest = max(width for each in layers for width in array.film_widths(each))
     return _Work(
         past=_ring(len(layers) * shape.channels, history),
         head_past=_ring(array.skip, head_history),
         histories=np.array([history, head_history], np.int64),
         places=np.array([history, head_history], np.int64),
+        condition=condition,
         signal=zeros(shape.channels, _RUN),
         middle=zeros(3 * shape.bottleneck, _RUN),
         residual=zeros(shape.channels, _RUN),
         skips=zeros(array.skip, _RUN),
+        mixed=zeros(shape.conditions, _RUN),
+        spare=zeros(widest, _RUN),
+        made=zeros(2 * widest, _RUN),
+        starts=np.array(starts, np.int64),
         table=np.array(table, np.int64),
         numbers=np.array(numbers, np.float32),
+        films=np.array([_films(array, each, start) for each, start in zip(layers, starts, strict=False)], np.int64),
     )
+
+
+def _films(array: LayerArray, layer: Layer, start: int) -> list[list[int]]:
+    """Return the rows of `_Work.films` for a layer whose weights begin at `start`."""
+    ends = start + array.convolution_weights(layer) + np.cumsum([0, *array.film_weights(layer)])
+    return [[int(at), film.factors, film.groups] for at, film in zip(ends, array.films, strict=False)]
 
 
 def _ring(rows: int, history: int) -> Floats:
@@ -162,24 +197,25 @@ def _run_array(
     offset: int,
     samples: int,
     source: Floats,
-    condition: Floats,
     head: Floats,
     has_head: bool,
     output: Floats,
 ) -> None:
     """Pass a run through all layers of an array: `work.signal` and `output` are then what comes out.
 
-    `source` `(inputs, run)`, `condition` `(1, run)`; `head` `(skip, run)` is what the array before gives to the head.
+    The array's weights begin at `offset`. `source` `(inputs, run)`; `head` `(skip, run)` is what the array before gives
+    to the head.
     """
     layers, skip = len(work.table), len(work.skips)
     work.signal[:] = 0
-    offset = convolve(work.signal, shape.channels, samples, source, 0, 0, shape.inputs, weights, offset, 1, 1, 1)
+    convolve(work.signal, shape.channels, samples, source, 0, 0, shape.inputs, weights, offset, 1, 1, 1)
     for row in range(skip):
         for t in range(samples):
             work.skips[row, t] = head[row, t] if has_head else np.float32(0)
     work.places[0] = _make_room(work.past, work.histories[0], work.places[0], samples)
     for layer in range(layers):
-        offset = _run_layer(shape, work, weights, offset, layer, samples, condition)
+        _run_layer(shape, work, weights, offset, layer, samples)
+    offset += work.starts[layers]
     work.places[0] += samples
     work.places[1] = _make_room(work.head_past, work.histories[1], work.places[1], samples)
     place = work.places[1]
@@ -195,70 +231,108 @@ def _run_array(
 
 
 @jit
-def _run_layer(
-    shape: ArrayShape, work: _Work, weights: Floats, offset: int, layer: int, samples: int, condition: Floats
-) -> int:
-    """Pass a run through one layer and return the offset behind its weights."""
+def _modulate(
+    work: _Work,
+    weights: Floats,
+    first: int,
+    layer: int,
+    place: int,
+    values: Floats,
+    row: int,
+    column: int,
+    rows: int,
+    samples: int,
+) -> None:
+    """Modulate `rows` channels of `values`, from `[row, column]` on, where the layer is modulated at that place."""
+    at, factors, groups = work.films[layer, place]
+    if factors:
+        modulate(values, row, column, rows, samples, work.condition, weights, first + at, factors, groups, work.made)
+
+
+@jit
+def _run_layer(shape: ArrayShape, work: _Work, weights: Floats, first: int, layer: int, samples: int) -> None:
+    """Pass a run through one layer of the array whose weights begin at `first`."""
     channels, bottleneck = shape.channels, shape.bottleneck
     taps, dilation, kind, gating, second = work.table[layer]
     middle = 2 * bottleneck if gating else bottleneck
-    row, place = layer * channels, work.places[0]
+    row, column = layer * channels, work.places[0]
     for i in range(channels):
         for t in range(samples):
-            work.past[row + i, place + t] = work.signal[i, t]
-    behind = offset + middle * (channels // shape.conv_groups) * taps
+            work.past[row + i, column + t] = work.signal[i, t]
+    _modulate(work, weights, first, layer, _CONV_PRE, work.past, row, column, channels, samples)
+    offset, groups = first + work.starts[layer], shape.conv_groups
+    behind = offset + middle * (channels // groups) * taps
     fill(work.middle, middle, samples, weights, behind)
-    groups = shape.conv_groups
-    convolve(work.middle, middle, samples, work.past, row, place, channels, weights, offset, taps, dilation, groups)
-    offset = convolve(
-        work.middle, middle, samples, condition, 0, 0, 1, weights, behind + middle, 1, 1, shape.mix_groups
-    )
+    convolve(work.middle, middle, samples, work.past, row, column, channels, weights, offset, taps, dilation, groups)
+    _modulate(work, weights, first, layer, _CONV_POST, work.middle, 0, 0, middle, samples)
+    offset = _add_condition(shape, work, weights, first, layer, behind + middle, middle, samples)
+    _modulate(work, weights, first, layer, _ACTIVATION_PRE, work.middle, 0, 0, middle, samples)
+    numbers = work.numbers[layer]
     if gating:
-        gate(
-            work.middle,
-            bottleneck,
-            samples,
-            gating == 2,
-            work.numbers[layer, 0],
-            (kind, second),
-            work.numbers[layer, 1],
-        )
+        gate(work.middle, bottleneck, samples, gating == 2, numbers[0], (kind, second), numbers[1])
     else:
-        activate(work.middle, 0, bottleneck, samples, kind, work.numbers[layer, 0])
-    offset = _add_residual(shape, work, weights, offset, samples)
-    end: int = _add_skip(shape, work, weights, offset, samples)
+        activate(work.middle, 0, bottleneck, samples, kind, numbers[0])
+    _modulate(work, weights, first, layer, _ACTIVATION_POST, work.middle, 0, 0, bottleneck, samples)
+    offset = _add_residual(shape, work, weights, first, layer, offset, samples)
+    _add_skip(shape, work, weights, first, layer, offset, samples)
+
+
+@jit
+def _add_condition(
+    shape: ArrayShape, work: _Work, weights: Floats, first: int, layer: int, offset: int, middle: int, samples: int
+) -> int:
+    """Add the convolution of the condition to `work.middle` and return the offset behind its weights."""
+    conditions, groups = shape.conditions, shape.mix_groups
+    source, target = work.condition, work.middle
+    if work.films[layer, _MIXIN_PRE, 1]:
+        source = work.mixed
+        source[:] = work.condition
+        _modulate(work, weights, first, layer, _MIXIN_PRE, source, 0, 0, conditions, samples)
+    if work.films[layer, _MIXIN_POST, 1]:
+        target = work.spare
+        target[:] = 0
+    end: int = convolve(target, middle, samples, source, 0, 0, conditions, weights, offset, 1, 1, groups)
+    if work.films[layer, _MIXIN_POST, 1]:
+        _modulate(work, weights, first, layer, _MIXIN_POST, target, 0, 0, middle, samples)
+        _add(work.middle, target, middle, samples)
     return end
 
 
 @jit
-def _add_residual(shape: ArrayShape, work: _Work, weights: Floats, offset: int, samples: int) -> int:
+def _add_residual(
+    shape: ArrayShape, work: _Work, weights: Floats, first: int, layer: int, offset: int, samples: int
+) -> int:
     channels, bottleneck, groups = shape.channels, shape.bottleneck, shape.layer1x1_groups
     source = work.middle
     if groups:
         behind = offset + channels * (bottleneck // groups)
         fill(work.residual, channels, samples, weights, behind)
         convolve(work.residual, channels, samples, work.middle, 0, 0, bottleneck, weights, offset, 1, 1, groups)
+        _modulate(work, weights, first, layer, _RESIDUAL, work.residual, 0, 0, channels, samples)
         source, offset = work.residual, behind + channels
-    for i in range(channels):
-        for t in range(samples):
-            work.signal[i, t] += source[i, t]
+    _add(work.signal, source, channels, samples)
     return offset
 
 
 @jit
-def _add_skip(shape: ArrayShape, work: _Work, weights: Floats, offset: int, samples: int) -> int:
+def _add_skip(
+    shape: ArrayShape, work: _Work, weights: Floats, first: int, layer: int, offset: int, samples: int
+) -> None:
     outputs, bottleneck, groups = shape.head1x1, shape.bottleneck, shape.head1x1_groups
-    if not outputs:
-        for i in range(bottleneck):
-            for t in range(samples):
-                work.skips[i, t] += work.middle[i, t]
-        return offset
-    behind = offset + outputs * (bottleneck // groups)
-    for o in range(outputs):
+    source = work.middle
+    if outputs:
+        source = work.spare
+        fill(source, outputs, samples, weights, offset + outputs * (bottleneck // groups))
+        convolve(source, outputs, samples, work.middle, 0, 0, bottleneck, weights, offset, 1, 1, groups)
+        _modulate(work, weights, first, layer, _SKIP, source, 0, 0, outputs, samples)
+    _add(work.skips, source, outputs or bottleneck, samples)
+
+
+@jit
+def _add(total: Floats, values: Floats, rows: int, samples: int) -> None:
+    for i in range(rows):
         for t in range(samples):
-            work.skips[o, t] += weights[behind + o]
-    convolve(work.skips, outputs, samples, work.middle, 0, 0, bottleneck, weights, offset, 1, 1, groups)
-    return behind + outputs
+            total[i, t] += values[i, t]
 
 
 @jit

@@ -1,7 +1,7 @@
 """The shape of a WaveNet capture: stacks of dilated convolutions, and how many weights each takes.
 
 Read are both forms of the file: that of version 0.5 (`head_size`, `kernel_size`, `gated`), and that of 0.6 and 0.7
-(`head`, `kernel_sizes`, `gating_mode`, `bottleneck`, convolutions in groups).
+(`head`, `kernel_sizes`, `gating_mode`, `bottleneck`, convolutions in groups, modulation by the condition).
 """
 
 from __future__ import annotations
@@ -32,7 +32,26 @@ _ACTIVATIONS: dict[str, dict[str, float]] = {
 }
 """Activations and the defaults of their numbers, as torch and the trainer have them."""
 _KINDS = {name: number for number, name in enumerate(_ACTIVATIONS)}
-_FILMS = ("conv", "input_mixin", "activation", "layer1x1", "head1x1")
+_FILMS = tuple(
+    f"{place}_film"
+    for place in (
+        "conv_pre",
+        "conv_post",
+        "input_mixin_pre",
+        "input_mixin_post",
+        "activation_pre",
+        "activation_post",
+        "layer1x1_post",
+        "head1x1_post",
+    )
+)
+"""Where a layer can be modulated, in the order of the weights."""
+_CONFIG_KEYS = ("layers", "head", "head_scale", "condition_dsp", "in_channels")
+_ARRAY_KEYS = (
+    *("input_size", "condition_size", "channels", "bottleneck", "dilations", "kernel_size", "kernel_sizes"),
+    *("activation", "gated", "gating_mode", "secondary_activation", "groups_input", "groups_input_mixin"),
+    *("head", "head_size", "head_bias", "head1x1", "layer1x1", "slimmable", *_FILMS),
+)
 
 
 class Activation(NamedTuple):
@@ -52,14 +71,22 @@ class Layer(NamedTuple):
     second: Activation
 
 
+class Film(NamedTuple):
+    """Modulation of channels by the condition: `factors` is 0 without, 1 for a factor each, 2 for a shift as well."""
+
+    factors: int
+    groups: int
+
+
 class ArrayShape(NamedTuple):
     """Numbers of channels and groups that all layers of an array have in common.
 
-    `head1x1` is the channels of the convolution in front of the head, 0 without; `layer1x1_groups` is 0 where the
-    residual path has no convolution.
+    `conditions` is the channels of the condition, `head1x1` those of the convolution in front of the head, 0 without;
+    `layer1x1_groups` is 0 where the residual path has no convolution.
     """
 
     inputs: int
+    conditions: int
     channels: int
     bottleneck: int
     conv_groups: int
@@ -74,10 +101,11 @@ class ArrayShape(NamedTuple):
 
 @dataclass(frozen=True)
 class LayerArray:
-    """Layers of one width, one after the other."""
+    """Layers of one width, one after the other; `films` is how all are modulated, a place of `_FILMS` each."""
 
     shape: ArrayShape
     layers: tuple[Layer, ...]
+    films: tuple[Film, ...]
 
     @property
     def skip(self) -> int:
@@ -90,10 +118,29 @@ class LayerArray:
         return max((layer.kernel - 1) * layer.dilation for layer in self.layers)
 
     def layer_weights(self, layer: Layer) -> int:
-        """Return how many weights one layer takes in the file: convolution, input, residual and head convolution."""
+        """Return how many weights one layer takes in the file: four convolutions, and their modulation."""
+        return self.convolution_weights(layer) + sum(self.film_weights(layer))
+
+    def film_widths(self, layer: Layer) -> tuple[int, ...]:
+        """Return how many channels a layer has at each place of `_FILMS`."""
         shape = self.shape
         middle = shape.bottleneck * (2 if layer.gating else 1)
-        taken = middle * (shape.channels // shape.conv_groups) * layer.kernel + middle + middle // shape.mix_groups
+        behind = (shape.bottleneck, shape.channels, shape.head1x1)
+        return shape.channels, middle, shape.conditions, middle, middle, *behind
+
+    def film_weights(self, layer: Layer) -> tuple[int, ...]:
+        """Return how many weights the modulation of a layer takes at each place of `_FILMS`."""
+        return tuple(
+            film.factors * width * (self.shape.conditions // film.groups + 1)
+            for film, width in zip(self.films, self.film_widths(layer), strict=True)
+        )
+
+    def convolution_weights(self, layer: Layer) -> int:
+        """Return how many weights a layer's convolutions take: dilated, of the condition, residual, of the head."""
+        shape = self.shape
+        middle = shape.bottleneck * (2 if layer.gating else 1)
+        taken = middle * ((shape.channels // shape.conv_groups) * layer.kernel + 1)
+        taken += middle * (shape.conditions // shape.mix_groups)
         if shape.layer1x1_groups:
             taken += shape.channels * (shape.bottleneck // shape.layer1x1_groups) + shape.channels
         if shape.head1x1:
@@ -125,6 +172,16 @@ class WaveNetConfig:
     head: tuple[HeadLayer, ...]
 
     @property
+    def conditions(self) -> int:
+        """Channels of the condition, one where that is the input itself."""
+        return self.arrays[0].shape.conditions
+
+    @property
+    def outputs(self) -> int:
+        """Channels of the output."""
+        return self.head[-1].outputs if self.head else self.arrays[-1].shape.head
+
+    @property
     def weights(self) -> int:
         """How many weights the file must hold; the last one is the gain of the head."""
         return (
@@ -135,7 +192,7 @@ class WaveNetConfig:
 
     @property
     def receptive_field(self) -> int:
-        """Samples of input that one sample of output depends on."""
+        """Samples of input and condition that one sample of output depends on."""
         layers = sum((layer.kernel - 1) * layer.dilation for array in self.arrays for layer in array.layers)
         heads = sum(array.shape.head_kernel - 1 for array in self.arrays) + sum(each.kernel - 1 for each in self.head)
         return 1 + layers + heads
@@ -147,33 +204,29 @@ def wavenet_config(config: Fields) -> WaveNetConfig:
     Raises:
         CaptureError: a field is missing, wrong, or describes what is not known here.
     """
-    config.refuse("condition_dsp", "captures with a network for their condition cannot be played")
-    arrays = tuple(
-        _array(Fields(each, f"config.layers[{number}]")) for number, each in enumerate(config.list("layers"))
-    )
+    config.only(_CONFIG_KEYS)
+    layers = config.path("layers")
+    arrays = tuple(_array(Fields(each, f"{layers}[{number}]")) for number, each in enumerate(config.list("layers")))
     if not arrays:
-        raise CaptureError("config.layers is empty")
+        raise CaptureError(f"{layers} is empty")
     if arrays[0].shape.inputs != 1:
-        raise CaptureError(f"config.layers[0].input_size {arrays[0].shape.inputs}; expected 1")
+        raise CaptureError(f"{layers}[0].input_size {arrays[0].shape.inputs}; expected 1")
     for number, (before, after) in enumerate(pairwise(arrays), 1):
+        if before.shape.conditions != after.shape.conditions:
+            raise CaptureError(
+                f"{layers}[{number}].condition_size {after.shape.conditions}; "
+                f"expected {before.shape.conditions}, as in the array before"
+            )
         if after.shape.inputs != before.shape.channels or after.skip != before.shape.head:
             raise CaptureError(
-                f"config.layers[{number}] takes {after.shape.inputs} channels and {after.skip} for the head; "
+                f"{layers}[{number}] takes {after.shape.inputs} channels and {after.skip} for the head; "
                 f"the array before has {before.shape.channels} and {before.shape.head}"
             )
-    head = _head(config, arrays[-1].shape.head)
-    if (outputs := head[-1].outputs if head else arrays[-1].shape.head) != 1:
-        raise CaptureError(f"config: {outputs} output channels; expected 1")
-    return WaveNetConfig(arrays, head)
+    return WaveNetConfig(arrays, _head(config, arrays[-1].shape.head))
 
 
 def _array(fields: Fields) -> LayerArray:
-    if (conditions := fields.whole("condition_size", 1)) != 1:
-        raise CaptureError(f"condition_size {conditions}; expected 1: captures with knobs cannot be played")
-    for name in _FILMS:
-        for place in ("pre", "post"):
-            if fields.found.get(f"{name}_{place}_film"):
-                fields.inner(f"{name}_{place}_film").refuse("active", "modulated layers cannot be played")
+    fields.only(_ARRAY_KEYS)
     channels = fields.whole("channels", most=1024)
     bottleneck = fields.whole("bottleneck", channels, most=1024)
     head1x1, head1x1_groups = _pointwise(fields, "head1x1", False)
@@ -183,6 +236,7 @@ def _array(fields: Fields) -> LayerArray:
     head, head_kernel, head_bias = _head_of_array(fields)
     shape = ArrayShape(
         fields.whole("input_size", most=1024),
+        fields.whole("condition_size", 1, most=1024),
         channels,
         bottleneck,
         fields.whole("groups_input", 1),
@@ -194,9 +248,19 @@ def _array(fields: Fields) -> LayerArray:
         head_kernel,
         int(head_bias),
     )
-    layers = _layers(fields)
-    _check_groups(shape, layers)
-    return LayerArray(shape, layers)
+    array = LayerArray(shape, _layers(fields), tuple(_film(fields, name) for name in _FILMS))
+    _check_groups(array, fields)
+    return array
+
+
+def _film(fields: Fields, name: str) -> Film:
+    if not fields.found.get(name):
+        return Film(0, 1)
+    inner = fields.inner(name)
+    if not inner.switch("active", False):
+        return Film(0, 1)
+    inner.only(("active", "shift", "groups"))
+    return Film(2 if inner.switch("shift", True) else 1, inner.whole("groups", 1))
 
 
 def _pointwise(fields: Fields, name: str, default: bool) -> tuple[int, int]:
@@ -206,6 +270,7 @@ def _pointwise(fields: Fields, name: str, default: bool) -> tuple[int, int]:
     inner = fields.inner(name)
     if not inner.switch("active", default):
         return 0, 0
+    inner.only(("active", "out_channels", "groups"))
     return inner.whole("out_channels", 1, most=1024), inner.whole("groups", 1)
 
 
@@ -213,6 +278,7 @@ def _head_of_array(fields: Fields) -> tuple[int, int, bool]:
     if fields.found.get("head") is None:
         return fields.whole("head_size", most=1024), 1, fields.switch("head_bias")
     inner = fields.inner("head")
+    inner.only(("out_channels", "kernel_size", "bias"))
     return inner.whole("out_channels", most=1024), inner.whole("kernel_size", 1, most=1024), inner.switch("bias")
 
 
@@ -264,29 +330,39 @@ def _activation(found: Any) -> Activation:
     return Activation(_KINDS[name], (first, second, third, fourth))
 
 
-def _check_groups(shape: ArrayShape, layers: Sequence[Layer]) -> None:
-    middles = {shape.bottleneck * (2 if layer.gating else 1) for layer in layers}
-    wrong = [
-        name
-        for name, groups, widths in (
-            ("groups_input", shape.conv_groups, {shape.channels, *middles}),
-            ("groups_input_mixin", shape.mix_groups, {1, *middles}),
-            ("layer1x1.groups", shape.layer1x1_groups, {shape.channels, shape.bottleneck}),
-            ("head1x1.groups", shape.head1x1_groups, {shape.head1x1, shape.bottleneck}),
-        )
-        if groups and any(width % groups for width in widths)
+def _check_groups(array: LayerArray, fields: Fields) -> None:
+    """Raise `CaptureError` if channels cannot be divided into groups, or there are none to modulate."""
+    shape = array.shape
+    widths = [array.film_widths(layer) for layer in array.layers]
+    middles = {each[1] for each in widths}
+    grouped = [
+        ("groups_input", shape.conv_groups, {shape.channels, *middles}),
+        ("groups_input_mixin", shape.mix_groups, {shape.conditions, *middles}),
+        ("layer1x1.groups", shape.layer1x1_groups, {shape.channels, shape.bottleneck}),
+        ("head1x1.groups", shape.head1x1_groups, {shape.head1x1, shape.bottleneck}),
     ]
-    if wrong:
-        raise CaptureError(f"{', '.join(wrong)}: the channels cannot be divided into so many groups")
+    for name, film, places in zip(_FILMS, array.films, zip(*widths, strict=True), strict=True):
+        convolution = name.removesuffix("_post_film")
+        if film.factors and not {"layer1x1": shape.layer1x1_groups, "head1x1": shape.head1x1}.get(convolution, 1):
+            raise CaptureError(f"{fields.path(name)} is active, but {convolution}, which it modulates, is not")
+        made = {film.factors * width for width in places}
+        grouped.append((f"{name}.groups", film.groups, {shape.conditions, *made}))
+    for name, groups, divided in grouped:
+        if groups and any(width % groups for width in divided):
+            raise CaptureError(
+                f"{fields.path(name)} {groups}; expected a number that divides "
+                f"{' and '.join(str(width) for width in sorted(divided))} channels"
+            )
 
 
 def _head(config: Fields, inputs: int) -> tuple[HeadLayer, ...]:
     if config.found.get("head") is None:
         return ()
     head = config.inner("head")
-    kernels = [whole(each, "config.head.kernel_sizes", 4096) for each in head.list("kernel_sizes")]
+    head.only(("channels", "activation", "out_channels", "kernel_sizes", "in_channels"))
+    kernels = [whole(each, head.path("kernel_sizes"), 4096) for each in head.list("kernel_sizes")]
     if not kernels:
-        raise CaptureError("config.head.kernel_sizes is empty")
+        raise CaptureError(f"{head.path('kernel_sizes')} is empty")
     widths = [inputs, *[head.whole("channels", most=1024)] * (len(kernels) - 1), head.whole("out_channels", most=1024)]
     activation = _activation(head.found.get("activation"))
     return tuple(

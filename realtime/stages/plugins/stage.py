@@ -19,7 +19,7 @@ import numpy as np
 
 from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.delay_line import DelayLine
-from gramophone.realtime.stage import Audio, Format, Keys, Stage
+from gramophone.realtime.stage import Audio, Format, Keys, Stage, refuse_setting
 from gramophone.realtime.stages.plugins import scan
 from gramophone.realtime.stages.plugins.child_main import PluginSource
 from gramophone.realtime.stages.plugins.description import SETTINGS, PluginError, PluginFailedError
@@ -83,10 +83,9 @@ class PluginStage(Stage):
         """Set a target, effective from the next block on.
 
         Raises:
-            PluginError: `name` is not a parameter but a setting of the stage.
+            StageError: `name` is not a parameter but a setting of the stage.
         """
-        if name in SETTINGS:
-            raise PluginError(f"{name} is a setting of the stage: it changes with the preset, not while it plays")
+        refuse_setting(name, SETTINGS)
         if self._host:
             self._host.set(name, value)
 

@@ -22,13 +22,12 @@ import numpy as np
 
 from gramophone.models.checkpoint import Card, CheckpointError, card_of, kind_of
 from gramophone.models.parameters import Value
-from gramophone.presets.models import SUFFIX
 from gramophone.realtime.dsp.smoothing import Fade, Ramps
 from gramophone.realtime.stage import Audio, Format, Keys, StageError, refuse_setting
 from gramophone.realtime.stages.background import Background, BackgroundStage
 from gramophone.realtime.stages.latent.mono_sum import MonoSum
 from gramophone.realtime.stages.latent.parameters import AIR, GATE
-from gramophone.realtime.stages.speaker_blend import model_path, speaker_weights
+from gramophone.realtime.stages.speaker_blend import MODEL_SETTINGS, model_of, model_settings, speaker_weights
 from gramophone.realtime.stages.voice.parameters import TARGET, parameters_of
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ Found = tuple["EnrolledTarget | None"]
 """The target, or that there is none."""
 _LOG = logging.getLogger(__name__)
 _KIND = "anyone"
-_SETTINGS = ("model", "quick", "kept")
+_SETTINGS = (*MODEL_SETTINGS, "quick", "kept")
 
 
 class VoiceStage(BackgroundStage["Found"]):
@@ -62,10 +61,10 @@ class VoiceStage(BackgroundStage["Found"]):
         Raises:
             StageError: there is no such model, it is of another kind, or a kept target does not fit it.
         """
-        name = str(values.get("model", _KIND))
-        path = model_path(name, folder)
+        values = {"model": _KIND, **values}
+        path = model_of(values, folder)
         card = _card(path)
-        settings: dict[str, Value] = {"model": str(path) if name.endswith(SUFFIX) else name}
+        settings: dict[str, Value] = {**model_settings(values, path)}
         settings |= {key: values[key] for key in ("quick", "kept") if key in values}
         return Keys(parameters_of(card), settings, hop_s=card.hop / card.rate)
 
@@ -74,7 +73,7 @@ class VoiceStage(BackgroundStage["Found"]):
         from gramophone.realtime.dsp.voice_conditioner import VoiceConditioner
         from gramophone.realtime.stages.voice.converter import VoiceConverter
 
-        path = model_path(str(values.get("model", _KIND)))
+        path = model_of({"model": _KIND, **values})
         self._card = _card(path)
         self._model = _loaded(path)
         knobs = parameters_of(self._card)

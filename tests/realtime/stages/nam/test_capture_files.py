@@ -23,6 +23,12 @@ LAYERS = {
 WAVENET = {"version": "0.5.4", "architecture": "WaveNet", "config": {"layers": [LAYERS], "head": None, "head_scale": 1}}
 WAVENET["weights"] = [0.1] * (2 + 2 * (8 + 2 + 2 + 4 + 2) + 3 + 1)
 
+CONDITIONED = {**WAVENET, "config": {**WAVENET["config"], "condition_dsp": WAVENET}}
+
+
+def film(**more):
+    return {"active": True, **more}
+
 
 def changed(file, **changes):
     """Return a copy with fields changed; `config__channels` is the field `channels` of `config`."""
@@ -42,7 +48,19 @@ def opened(tmp_path, text):
     return NamStage(Format(48_000, 1), {"model": str(path)})
 
 
-@pytest.mark.parametrize("file", [LSTM, WAVENET])
+INACTIVE = {"active": False, "shift": True, "groups": 1}
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        LSTM,
+        WAVENET,
+        CONDITIONED,
+        changed(WAVENET, config__condition_dsp=None, config__layers__0__head1x1_post_film=INACTIVE),
+        changed(WAVENET, config__layers__0__layer1x1_pre_film=INACTIVE, config__layers__0__note=None),
+    ],
+)
 def test_the_files_these_tests_change_do_play(tmp_path, file):
     opened(tmp_path, file)
 
@@ -74,10 +92,55 @@ def test_the_files_these_tests_change_do_play(tmp_path, file):
         (changed(WAVENET, config__layers__0__gating_mode="odd"), "gating_mode 'odd'"),
         (changed(WAVENET, config__layers__0__kernel_sizes=[3]), "1 kernel_sizes for 2 dilations"),
         (changed(WAVENET, config__layers__0__condition_size=4), "captures with knobs"),
-        (changed(WAVENET, config__layers__0__groups_input=3), "groups_input"),
-        (changed(WAVENET, config__layers__0__conv_pre_film={"active": True}), "modulated layers"),
-        (changed(WAVENET, config__layers__0__head_size=2), "2 output channels; expected 1"),
-        (changed(WAVENET, config__condition_dsp={"architecture": "WaveNet"}), "condition_dsp"),
+        (
+            changed(WAVENET, config__layers__0__groups_input=3),
+            "config.layers[0].groups_input 3; expected a number that divides 2 channels",
+        ),
+        (changed(WAVENET, config__layers__0__head_size=2), "config: 2 output channels; expected 1"),
+        (changed(WAVENET, weights=[0.1] * 40), "40 weights; its config needs 42"),
+        (changed(WAVENET, config__gain_db=3), "config.gain_db is an unknown key; expected layers, head"),
+        (changed(WAVENET, config__layers__0__pre_film=film()), "config.layers[0].pre_film is an unknown key"),
+        (changed(WAVENET, config__layers__0__layer1x1={"active": True, "bias": True}), "layer1x1.bias is an unknown"),
+        (changed(WAVENET, config__layers__0__conv_pre_film=film()), "42 weights; its config needs 58"),
+        (changed(WAVENET, config__layers__0__conv_pre_film=film(shift=False)), "42 weights; its config needs 50"),
+        (changed(WAVENET, config__layers__0__conv_pre_film=film(clip=1)), "conv_pre_film.clip is an unknown key"),
+        (changed(WAVENET, config__layers__0__conv_pre_film=film(shift=1)), "conv_pre_film.shift is 1; expected true"),
+        (changed(WAVENET, config__layers__0__conv_pre_film=True), "conv_pre_film is True; expected an object"),
+        (
+            changed(WAVENET, config__layers__0__conv_pre_film=film(groups=2)),
+            "conv_pre_film.groups 2; expected a number",
+        ),
+        (
+            changed(WAVENET, config__layers__0__head1x1_post_film=film()),
+            "config.layers[0].head1x1_post_film is active, but head1x1, which it modulates, is not",
+        ),
+        (changed(CONDITIONED, config__condition_dsp={}), "config.condition_dsp.version is missing"),
+        (changed(CONDITIONED, config__condition_dsp=[1]), "config.condition_dsp is [1]; expected an object"),
+        (
+            changed(CONDITIONED, config__condition_dsp=LSTM),
+            "config.condition_dsp.architecture 'LSTM'; expected WaveNet",
+        ),
+        (
+            changed(CONDITIONED, config__condition_dsp__version="1.0.0"),
+            "config.condition_dsp.version '1.0.0'; expected",
+        ),
+        (changed(CONDITIONED, config__condition_dsp__sample_rate=44_100), "sample_rate 44100; expected 48000"),
+        (
+            changed(CONDITIONED, config__condition_dsp__weights=[0.1]),
+            "1 config.condition_dsp.weights; its config needs 42",
+        ),
+        (
+            changed(CONDITIONED, config__layers__0__condition_size=2),
+            "config.condition_dsp.config: 1 output channels; expected 2",
+        ),
+        (
+            changed(CONDITIONED, config__condition_dsp__config__layers__0__channels=0),
+            "config.condition_dsp.config.layers[0].channels is 0",
+        ),
+        (
+            changed(WAVENET, config__layers=[LAYERS, {**LAYERS, "input_size": 2, "condition_size": 2}]),
+            "config.layers[1].condition_size 2; expected 1, as in the array before",
+        ),
         (
             {"version": "0.7.0", "architecture": "SlimmableContainer", "config": {"submodels": []}, "weights": []},
             "submodels is empty",
@@ -88,6 +151,7 @@ def test_what_cannot_be_played_is_named(tmp_path, file, said):
     with pytest.raises(StageError, match=r"amp\.nam: ") as refused:
         opened(tmp_path, file)
     assert said in str(refused.value)
+    assert ("no JSON" in str(refused.value)) is isinstance(file, bytes)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

@@ -100,6 +100,15 @@ def test_another_models_file_is_refused():
         keys_of("voice", {"model": "tagger"}, None)
 
 
+def test_a_preset_may_say_where_its_model_is_to_be_had(anyone):
+    found = {"model": anyone, "source": "https://there/any.safetensors"}
+    assert keys_of("voice", found, None).settings == found
+    with pytest.raises(StageError, match=r"get it: gramophone models add 'https://there/any\.safetensors' --name any"):
+        keys_of("voice", found | {"model": "any"}, None)
+    with pytest.raises(StageError, match="source is a setting of the stage"):
+        stage(anyone).set("source", "")
+
+
 def test_the_known_voices_are_choices(anyone):
     knobs = {knob.name: knob for knob in keys_of("voice", {"model": anyone}, None).knobs}
     assert knobs["speaker"].choices == ("anna", "bob")
