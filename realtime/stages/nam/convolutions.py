@@ -66,13 +66,16 @@ def _sigmoid(x: Any) -> Any:
 
 @_outlined
 def activate(values: Floats, first: int, rows: int, samples: int, kind: int, numbers: Floats) -> None:
-    """Apply an activation to rows `first` to `first + rows` of `values`; `kind` and `numbers` as in `Activation`."""
-    for row in range(first, first + rows):
-        _activate_row(values, row, samples, kind, numbers)
+    """Apply an activation to rows `first` to `first + rows` of `values`.
+
+    `kind` and `numbers` as in `Activation`, but with a slope for each row.
+    """
+    for row in range(rows):
+        _activate_row(values, first + row, samples, kind, numbers, numbers[row] if kind in (3, 4) else _ZERO)
 
 
 @jit
-def _activate_row(values: Floats, row: int, samples: int, kind: int, numbers: Floats) -> None:
+def _activate_row(values: Floats, row: int, samples: int, kind: int, numbers: Floats, slope: float) -> None:
     if kind == 0:  # Tanh
         for t in range(samples):
             values[row, t] = tanh(values[row, t])
@@ -85,7 +88,7 @@ def _activate_row(values: Floats, row: int, samples: int, kind: int, numbers: Fl
     elif kind in (3, 4):  # LeakyReLU, PReLU
         for t in range(samples):
             x = values[row, t]
-            values[row, t] = max(x, _ZERO) + numbers[0] * min(x, _ZERO)
+            values[row, t] = max(x, _ZERO) + slope * min(x, _ZERO)
     elif kind in (5, 6):  # Hardtanh, LeakyHardtanh: slopes 0 and 0 with the first
         low, high = numbers[0], numbers[1]
         for t in range(samples):

@@ -54,17 +54,7 @@ class Fields:
 
     def number(self, name: str, default: float | None = None, least: float = -1e9, most: float = 1e9) -> float:
         """Return a finite number from `least` to `most`."""
-        value = self._value(name, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise self._unexpected(name, value, "a number")
-        if not least <= value <= most:
-            raise self._unexpected(name, value, f"a number from {least:g} to {most:g}")
-        return float(value)
-
-    def refuse(self, name: str, why: str) -> None:
-        """Raise `CaptureError` if the field is there and stands for something: not null, false, zero or empty."""
-        if self.found.get(name):
-            raise CaptureError(f"{self.path(name)}: {why}")
+        return number(self._value(name, default), self.path(name), least, most)
 
     def only(self, names: Collection[str]) -> None:
         """Raise `CaptureError` if a field of another name stands for something, so that no sound is played without it.
@@ -101,6 +91,19 @@ def whole(value: Any, where: str, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise CaptureError(f"{where} is {_shown(value)}; expected a whole number from 1 to {most}")
     return value
+
+
+def number(value: Any, where: str, least: float = -1e9, most: float = 1e9) -> float:
+    """Return a finite number from `least` to `most`.
+
+    Raises:
+        CaptureError: it is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise CaptureError(f"{where} is {_shown(value)}; expected a number")
+    if not least <= value <= most:
+        raise CaptureError(f"{where} is {_shown(value)}; expected a number from {least:g} to {most:g}")
+    return float(value)
 
 
 def _shown(value: Any) -> str:

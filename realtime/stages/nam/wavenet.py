@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gramophone.realtime.kernels.arrays import Floats, zeros
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stages.nam.convolutions import activate, convolve, fill, gate, modulate
-from gramophone.realtime.stages.nam.wavenet_config import ArrayShape, Layer, LayerArray, WaveNetConfig
+from gramophone.realtime.stages.nam.wavenet_config import Activation, ArrayShape, Layer, LayerArray, WaveNetConfig
 
 _RUN = 256
 """Most samples that are computed at a time: the channels of a run stay in the first cache."""
@@ -40,8 +40,8 @@ class _Work(NamedTuple):
     arrays share, `signal` `(channels, run)`, `middle` `(3 * bottleneck, run)`, `residual` and `skips`; `mixed`, `spare`
     and `made` are room for modulation. `starts` `(layers + 1,)`: where in the array's weights each layer's begin, and
     where the last ends; `table` `(layers, 5)`: taps, dilation, activation, gating and second activation; `numbers`
-    `(layers, 2, 4)`: those of the activations; `films` `(layers, 8, 3)`: where in the array's weights those of the
-    modulation are, factors and groups.
+    `(layers, 2, channels or 4)`: those of the activations; `films` `(layers, 8, 3)`: where in the array's weights those
+    of the modulation are, factors and groups.
     """
 
     past: Floats
@@ -143,7 +143,7 @@ def _work(array: LayerArray, condition: Floats) -> _Work:
     shape, layers = array.shape, array.layers
     history, head_history = array.history, shape.head_kernel - 1
     table = [[each.kernel, each.dilation, each.activation.kind, each.gating, each.second.kind] for each in layers]
-    numbers = [[each.activation.numbers, each.second.numbers] for each in layers]
+    numbers = [[_numbers(each.activation, shape), _numbers(each.second, shape)] for each in layers]
     starts = np.cumsum([shape.inputs * shape.channels, *map(array.layer_weights, layers)])
     widest = max(width for each in layers for width in array.film_widths(each))
     return _Work(
@@ -164,6 +164,11 @@ def _work(array: LayerArray, condition: Floats) -> _Work:
         numbers=np.array(numbers, np.float32),
         films=np.array([_films(array, each, start) for each, start in zip(layers, starts, strict=False)], np.int64),
     )
+
+
+def _numbers(activation: Activation, shape: ArrayShape) -> NDArray[np.float64]:
+    """Return what an activation needs: four numbers, or a slope for each channel, where one may stand for all."""
+    return np.resize(np.array(activation.numbers), max(4, shape.bottleneck))
 
 
 def _films(array: LayerArray, layer: Layer, start: int) -> list[list[int]]:

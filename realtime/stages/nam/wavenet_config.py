@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from gramophone.realtime.stages.nam.fields import CaptureError, Fields, whole
+from gramophone.realtime.stages.nam.fields import CaptureError, Fields, number, whole
 
 _LONGEST = 2**20
 """Samples of the longest receptive field of a layer; a longer one is a broken file."""
@@ -55,10 +55,13 @@ _ARRAY_KEYS = (
 
 
 class Activation(NamedTuple):
-    """A function of each value: its number in `_ACTIVATIONS`, and up to four numbers that it needs."""
+    """A function of each value: its number in `_ACTIVATIONS`, and the numbers that it needs.
+
+    These are a slope for each channel or one for all, or else four, of which the last may not be needed.
+    """
 
     kind: int
-    numbers: tuple[float, float, float, float]
+    numbers: tuple[float, ...]
 
 
 class Layer(NamedTuple):
@@ -206,20 +209,20 @@ def wavenet_config(config: Fields) -> WaveNetConfig:
     """
     config.only(_CONFIG_KEYS)
     layers = config.path("layers")
-    arrays = tuple(_array(Fields(each, f"{layers}[{number}]")) for number, each in enumerate(config.list("layers")))
+    arrays = tuple(_array(Fields(each, f"{layers}[{place}]")) for place, each in enumerate(config.list("layers")))
     if not arrays:
         raise CaptureError(f"{layers} is empty")
     if arrays[0].shape.inputs != 1:
         raise CaptureError(f"{layers}[0].input_size {arrays[0].shape.inputs}; expected 1")
-    for number, (before, after) in enumerate(pairwise(arrays), 1):
+    for place, (before, after) in enumerate(pairwise(arrays), 1):
         if before.shape.conditions != after.shape.conditions:
             raise CaptureError(
-                f"{layers}[{number}].condition_size {after.shape.conditions}; "
+                f"{layers}[{place}].condition_size {after.shape.conditions}; "
                 f"expected {before.shape.conditions}, as in the array before"
             )
         if after.shape.inputs != before.shape.channels or after.skip != before.shape.head:
             raise CaptureError(
-                f"{layers}[{number}] takes {after.shape.inputs} channels and {after.skip} for the head; "
+                f"{layers}[{place}] takes {after.shape.inputs} channels and {after.skip} for the head; "
                 f"the array before has {before.shape.channels} and {before.shape.head}"
             )
     return WaveNetConfig(arrays, _head(config, arrays[-1].shape.head))
@@ -250,6 +253,9 @@ def _array(fields: Fields) -> LayerArray:
     )
     array = LayerArray(shape, _layers(fields), tuple(_film(fields, name) for name in _FILMS))
     _check_groups(array, fields)
+    for layer in array.layers:
+        _check_slopes(layer.activation, bottleneck, fields.path("activation"))
+        _check_slopes(layer.second, bottleneck, fields.path("secondary_activation"))
     return array
 
 
@@ -324,10 +330,16 @@ def _activation(found: Any) -> Activation:
     name = fields.text("type", str(fields.found.get("name", "")))
     if name not in _ACTIVATIONS:
         raise CaptureError(f"activation {name[:40]!r}; expected one of {', '.join(_ACTIVATIONS)}")
-    fields.refuse("negative_slopes", "a slope for each channel cannot be played")
+    if name == "PReLU" and fields.found.get("negative_slopes") is not None:
+        slopes = fields.list("negative_slopes")
+        return Activation(_KINDS[name], tuple(number(each, fields.path("negative_slopes")) for each in slopes))
     numbers = [fields.number(each, default) for each, default in _ACTIVATIONS[name].items()]
-    first, second, third, fourth = (*numbers, 0.0, 0.0, 0.0, 0.0)[:4]
-    return Activation(_KINDS[name], (first, second, third, fourth))
+    return Activation(_KINDS[name], tuple(numbers) if len(numbers) == 1 else (*numbers, 0.0, 0.0, 0.0, 0.0)[:4])
+
+
+def _check_slopes(activation: Activation, channels: int, where: str) -> None:
+    if activation.kind == _KINDS["PReLU"] and len(activation.numbers) not in (1, channels):
+        raise CaptureError(f"{where}: {len(activation.numbers)} negative_slopes; expected {channels}, one a channel")
 
 
 def _check_groups(array: LayerArray, fields: Fields) -> None:
@@ -365,6 +377,7 @@ def _head(config: Fields, inputs: int) -> tuple[HeadLayer, ...]:
         raise CaptureError(f"{head.path('kernel_sizes')} is empty")
     widths = [inputs, *[head.whole("channels", most=1024)] * (len(kernels) - 1), head.whole("out_channels", most=1024)]
     activation = _activation(head.found.get("activation"))
+    _check_slopes(activation, 1, head.path("activation"))
     return tuple(
         HeadLayer(before, after, kernel, activation)
         for (before, after), kernel in zip(pairwise(widths), kernels, strict=True)

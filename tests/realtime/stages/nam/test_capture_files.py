@@ -30,6 +30,10 @@ def film(**more):
     return {"active": True, **more}
 
 
+def slopes(*found):
+    return {"type": "PReLU", "negative_slopes": found}
+
+
 def changed(file, **changes):
     """Return a copy with fields changed; `config__channels` is the field `channels` of `config`."""
     copy = json.loads(json.dumps(file))
@@ -89,6 +93,12 @@ def test_the_files_these_tests_change_do_play(tmp_path, file):
         (changed(WAVENET, config__layers__0__dilations=[]), "0 dilations"),
         (changed(WAVENET, config__layers__0__dilations=[2**40, 1]), "dilations is"),
         (changed(WAVENET, config__layers__0__activation="Gelu"), "activation 'Gelu'; expected one of Tanh"),
+        (
+            changed(WAVENET, config__layers__0__activation=slopes(1, 1, 1)),
+            "3 negative_slopes; expected 2, one a channel",
+        ),
+        (changed(WAVENET, config__layers__0__activation=slopes()), "config.layers[0].activation: 0 negative_slopes"),
+        (changed(WAVENET, config__layers__0__activation=slopes(1, None)), "negative_slopes is None; expected a number"),
         (changed(WAVENET, config__layers__0__gating_mode="odd"), "gating_mode 'odd'"),
         (changed(WAVENET, config__layers__0__kernel_sizes=[3]), "1 kernel_sizes for 2 dilations"),
         (changed(WAVENET, config__layers__0__condition_size=4), "captures with knobs"),

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from nam.models._activations import PairBlend
 from nam.models._from_nam import init_from_nam
 from nam.models.recurrent import LSTM
 from nam.models.wavenet import WaveNet
@@ -57,6 +58,15 @@ def modulated(modulation, **more):
     return wavenet(layers, condition=network(array(1, 3, 2, True, dilations=[1, 30])))
 
 
+def gated_with_slopes():
+    """Return a capture whose gates act on an activation with a slope for each channel, which no configuration names."""
+    model = wavenet(array(1, 4, 1, True, activation=gated("PairBlend")))
+    for each in model.modules():
+        if isinstance(each, PairBlend):
+            each._primary = torch.nn.PReLU(4)
+    return model
+
+
 MODULATED = {
     **{place: partial(modulated, films(place)) for place in PLACES},
     "all-places": partial(modulated, films(*PLACES), activation=gated("PairBlend"), groups_input=2),
@@ -81,8 +91,7 @@ MODULATED = {
         ),
     ),
 }
-MODELS = {
-    **MODULATED,
+READ = {
     "standard": lambda: wavenet(array(1, 16, 8), array(16, 8, 1, True)),
     "lite": lambda: wavenet(
         array(1, 12, 6, dilations=DILATIONS[:7]), array(12, 6, 1, True, dilations=[*DILATIONS[7:], 1, 2])
@@ -110,17 +119,29 @@ MODELS = {
     "lstm": lambda: LSTM(hidden_size=16, num_layers=2, sample_rate=48_000),
     "small-lstm": lambda: LSTM(hidden_size=3, sample_rate=48_000),
 }
+"""What the reference reads from its own files."""
+MODELS = {
+    **READ,
+    **MODULATED,
+    "gated-slopes": gated_with_slopes,
+    "slopes": lambda: wavenet(
+        array(1, 6, 3, activation={"name": "PReLU", "num_parameters": 6}),
+        array(6, 3, 1, True, activation=[{"name": "PReLU"}, {"name": "PReLU", "num_parameters": 3}] * 5),
+    ),
+}
 
 
 def capture(folder, name):
     """Write a capture with random weights and return its file and the reference's model of it."""
     torch.manual_seed(0)
     model = MODELS[name]()
+    for slopes in (each.weight for each in model.modules() if isinstance(each, torch.nn.PReLU)):
+        torch.nn.init.uniform_(slopes)
     model.export(folder, basename=name)
     path = folder / f"{name}.nam"
     file = json.loads(path.read_text())
-    # The reference's own reader leaves the network of a condition out.
-    return path, (model if "condition_dsp" in file["config"] else init_from_nam(file)).eval()
+    # The reference's own reader leaves out the network of a condition, and the slopes of an activation.
+    return path, (init_from_nam(file) if name in READ else model).eval()
 
 
 def reference(model, sound):
