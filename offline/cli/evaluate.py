@@ -192,16 +192,29 @@ def evaluate_match(
     evaluations: Annotated[int | None, typer.Option(min=1, help="End after so many trials, if that is sooner.")] = None,
     settings: Annotated[int, typer.Option(min=1, help="How many hidden settings.")] = 20,
     jobs: Annotated[int, typer.Option(min=0, help="Trials at a time; 0 is one for each core.")] = 0,
+    presets: Annotated[
+        str, typer.Option(metavar="HALF", help="Judge the prior on presets' effects instead: test, or dev to tune on.")
+    ] = "",
+    prior: Annotated[
+        list[float] | None, typer.Option(min=0.0, metavar="W", help="With --presets: weights to compare with none.")
+    ] = None,
     engine: EngineOption = "local",
     address: AddressOption = "",
     json: JsonOption = False,
 ) -> None:
     """Hide chains of effects behind held-out voices and let `match` find their settings."""
-    from gramophone.offline.evaluate.match import run
+    from gramophone.offline.evaluate import match, match_prior
     from gramophone.offline.match.search import Budget
 
-    choice = engine_choice(engine, address, None, 0.0)
-    run(out, Budget(minutes * 60, evaluations or float("inf")), settings, jobs, json=json, engine=choice)
+    budget = Budget(minutes * 60, evaluations or float("inf"))
+    if presets:
+        if engine != "local":
+            raise typer.BadParameter("--presets runs on this machine only; expected local", param_hint="--engine")
+        match_prior.run(out, budget, presets, prior or (), jobs, json=json)
+        return
+    if prior:
+        raise typer.BadParameter("expected with --presets dev or test only", param_hint="--prior")
+    match.run(out, budget, settings, jobs, json=json, engine=engine_choice(engine, address, None, 0.0))
 
 
 @evaluate.command("stylise")

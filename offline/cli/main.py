@@ -198,7 +198,11 @@ def match(
     dry: Annotated[Path, typer.Argument(help="The sound as it was recorded.")],
     reference: Annotated[Path, typer.Argument(help="A sound that is processed the way it should be.")],
     chain: Annotated[
-        str, typer.Option(metavar="P", help="The preset whose parameters are searched, by name or as a .toml file.")
+        str,
+        typer.Option(
+            metavar="P",
+            help="The preset whose parameters are searched, by name or as a .toml file; auto tries several chains.",
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="PRESET.toml", help="Where to write the preset that was found.")],
     minutes: Annotated[float, typer.Option(min=0.01, help="How long to search.")] = 2.0,
@@ -206,6 +210,9 @@ def match(
     settings: SetOption = None,
     free: Annotated[list[str] | None, typer.Option(metavar="KNOBS", help="Search these too, as in '*.mix'.")] = None,
     fix: Annotated[list[str] | None, typer.Option(metavar="KNOBS", help="Leave these, as in 'room.*'.")] = None,
+    prior: Annotated[
+        float | None, typer.Option(min=0.0, metavar="W", help="How much the usual values of effects count; 0: nothing.")
+    ] = None,
     excerpt: Annotated[float, typer.Option(min=1.0, metavar="S", help="How much of DRY is used.")] = 8.0,
     jobs: Annotated[int, typer.Option(min=0, help="Trials at a time; 0 is one for each core.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
@@ -214,13 +221,18 @@ def match(
     """Search a chain's parameters until DRY sounds processed like REFERENCE; Ctrl-C keeps the best so far."""
     from gramophone.offline.cli.common import checked_preset
     from gramophone.offline.match.command import Options, run
+    from gramophone.offline.match.prior import USUAL_WEIGHT_DB
     from gramophone.offline.match.search import Budget
 
     if out.suffix != ".toml":
         raise typer.BadParameter(f"{out}: expected a name that ends in .toml", param_hint="--out")
     budget = Budget(minutes * 60, evaluations or float("inf"))
-    options = Options(free or (), fix or (), excerpt, jobs=jobs, seed=seed)
-    run(dry, reference, checked_preset(chain, settings, "--chain"), out, budget, options, json=json)
+    if chain == "auto" and (settings or free or fix):
+        raise typer.BadParameter("auto takes no --set, --free or --fix; expected a preset", param_hint="--chain")
+    weight = USUAL_WEIGHT_DB if prior is None else prior
+    options = Options(free or (), fix or (), excerpt, jobs=jobs, seed=seed, prior_db=weight)
+    preset = None if chain == "auto" else checked_preset(chain, settings, "--chain")
+    run(dry, reference, preset, out, budget, options, json=json)
 
 
 @app.command()

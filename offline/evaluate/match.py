@@ -36,7 +36,9 @@ from gramophone.realtime.stages.effects.table import EFFECTS
 TARGETS = (Target("reduction", 0.85),)
 """Of the median distance, where `match` gets the same seconds."""
 
-_SECONDS = 5.0
+EXCERPT_S = 5.0
+"""Of each sound."""
+
 _BETWEEN_S = 3.0
 _PAUSE_S = 0.25
 _SHORTEST_S = 0.8
@@ -129,12 +131,12 @@ class _SearchCall:
 def _solve(seed: int, same_seconds: bool, budget: Budget, jobs: int, *, quiet: bool) -> MatchCase:
     random = np.random.default_rng(seed)
     voice = list(corpora.VOICES)[seed % len(corpora.VOICES)]
-    dry, other = _excerpts(voice)
+    dry, other = excerpts(voice)
     hidden = _hidden(random, dry)
-    processed = _processed(hidden, dry if same_seconds else other)
+    processed = processed_by(hidden, dry if same_seconds else other)
     chain = complete(Preset("chain", tuple(StageSettings(stage.name, stage.kind) for stage in hidden.stages)))
     knobs = choose(chain)
-    task = make_task((dry[None], RATE), (processed[None], RATE), knobs, _SECONDS, _SECONDS)
+    task = make_task((dry[None], RATE), (processed[None], RATE), knobs, EXCERPT_S, EXCERPT_S)
     with LossProgress(f"{seed} {voice}", "dB", quiet) as progress:
         found = match(task, budget, jobs or os.cpu_count() or 1, progress, seed)
     return MatchCase(
@@ -146,7 +148,7 @@ def _solve(seed: int, same_seconds: bool, budget: Budget, jobs: int, *, quiet: b
         dry=overall(found.dry),
         start=overall(found.start),
         matched=overall(found.matched),
-        truth=_distance(_processed(hidden, dry), processed),
+        truth=style_distance(processed_by(hidden, dry), processed),
         evaluations=found.found.evaluations,
     )
 
@@ -168,14 +170,17 @@ def _hidden(random: np.random.Generator, dry: Sound) -> Preset:
 
 
 def _is_audible(hidden: Preset, dry: Sound) -> bool:
-    processed = _processed(hidden, dry)
+    processed = processed_by(hidden, dry)
     if not np.isfinite(processed).all() or np.sqrt(np.mean(processed**2)) < _QUIETEST:
         return False
-    without = (_processed(hidden.with_values({(stage.name, "bypass"): True}), dry) for stage in hidden.stages)
-    return _distance(dry, processed) > _CLEAR_DB and all(_distance(x, processed) > _AUDIBLE_DB for x in without)
+    without = (processed_by(hidden.with_values({(stage.name, "bypass"): True}), dry) for stage in hidden.stages)
+    return style_distance(dry, processed) > _CLEAR_DB and all(
+        style_distance(x, processed) > _AUDIBLE_DB for x in without
+    )
 
 
-def _processed(preset: Preset, sound: Sound) -> Sound:
+def processed_by(preset: Preset, sound: Sound) -> Sound:
+    """Return mono `sound` `(frames,)` at `RATE` through a complete preset."""
     engine = Engine(preset, RATE, 1, "cpu")
     try:
         return np.asarray(engine.render(sound[None])[0])
@@ -183,15 +188,16 @@ def _processed(preset: Preset, sound: Sound) -> Sound:
         engine.close()
 
 
-def _distance(sound: Sound, reference: Sound) -> float:
+def style_distance(sound: Sound, reference: Sound) -> float:
+    """Return how far the style of mono `sound` is from that of `reference`, both at `RATE`, in dB."""
     return ReferenceStyle(reference, RATE)(sound)
 
 
-def _excerpts(voice: str) -> tuple[Sound, Sound]:
-    """Return two excerpts of a voice's held-out recordings without overlap."""
-    needed = round((2 * _SECONDS + _BETWEEN_S) * RATE)
+def excerpts(voice: str) -> tuple[Sound, Sound]:
+    """Return two excerpts `(frames,)` of `EXCERPT_S` of a voice's held-out recordings, without overlap."""
+    needed = round((2 * EXCERPT_S + _BETWEEN_S) * RATE)
     joined = np.concatenate(list(_until(_speech(voice), needed)))
-    size = round(_SECONDS * RATE)
+    size = round(EXCERPT_S * RATE)
     return joined[:size], joined[needed - size : needed]
 
 

@@ -33,6 +33,12 @@ class SearchSpace:
         """How many values each parameter has: 0 for numbers, 2 for switches."""
         return [0 if knob.is_number else len(knob.choices) or 2 for knob in self.turned.values()]
 
+    @property
+    def kinds(self) -> list[tuple[str, str]]:
+        """The kind of stage and the name of each parameter."""
+        split = map(_split, self.turned)
+        return [(self.preset.stage(stage).kind, name) for stage, name in split]
+
     def at(self, positions: Sequence[float]) -> Preset:
         """Return the preset with these normalised values; numbers are rounded to four significant digits."""
         return self.preset.with_values(

@@ -45,7 +45,7 @@ def _draw_way(axis: Axes, found: Match) -> None:
     evaluations, distances = zip(*found.found.curve, (found.found.evaluations, found.found.distance), strict=True)
     axis.step(evaluations, distances, where="post", color=_LINE)
     axis.axhline(overall(found.dry), color="grey", linestyle=":", label="dry")
-    axis.set(yscale="log", title="the way there", xlabel="trials", ylabel="distance (dB)")
+    axis.set(yscale="log", title="the way there", xlabel="trials", ylabel="distance, with the prior (dB)")
     axis.legend()
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 Positions = NDArray[np.float64]
 Evaluate = Callable[[Sequence[Positions]], Sequence[float]]
-"""From places to their distances."""
+"""From places to their objective in dB: the distance, and what a prior adds."""
 
 Watch = Callable[[float, float], None]
 """Called with the share of the budget that is spent and the best distance so far."""
@@ -40,10 +40,14 @@ class Budget:
     seconds: float = float("inf")
     evaluations: float = float("inf")
 
+    def share(self, part: float) -> Budget:
+        """Return a part, 0 to 1, of this budget, of one evaluation at least."""
+        return Budget(self.seconds * part, max(self.evaluations * part, 1.0))
+
 
 @dataclass
 class SearchResult:
-    """What a search has found so far. `curve` holds the distance at each improvement, by the evaluations until then."""
+    """What a search has found so far. `distance`: the objective, `curve`: it at each improvement, by evaluations."""
 
     positions: Positions
     distance: float = float("inf")

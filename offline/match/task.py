@@ -7,6 +7,7 @@ import numpy as np
 from gramophone.offline.data.audibility import demand_sound
 from gramophone.offline.data.mono_audio import frame_levels
 from gramophone.offline.match.knobs import SearchSpace
+from gramophone.offline.match.prior import NO_PRIOR, Prior
 from gramophone.offline.match.trial import Task
 from gramophone.presets import Preset
 from gramophone.realtime.stage import Audio
@@ -16,7 +17,12 @@ LEVEL = "level"
 
 
 def make_task(
-    dry: tuple[Audio, int], reference: tuple[Audio, int], knobs: SearchSpace, excerpt_s: float, reference_s: float
+    dry: tuple[Audio, int],
+    reference: tuple[Audio, int],
+    knobs: SearchSpace,
+    excerpt_s: float,
+    reference_s: float,
+    prior: Prior = NO_PRIOR,
 ) -> Task:
     """Return the task of matching `dry` to `reference`, each audio and rate, of which the loudest excerpt is used.
 
@@ -25,7 +31,9 @@ def make_task(
     """
     for name, (audio, rate) in (("DRY", dry), ("REFERENCE", reference)):
         demand_sound(name, audio, rate)
-    return Task(_loudest(*dry, excerpt_s), dry[1], _loudest(*reference, reference_s).mean(axis=0), reference[1], knobs)
+    return Task(
+        _loudest(*dry, excerpt_s), dry[1], _loudest(*reference, reference_s).mean(axis=0), reference[1], knobs, prior
+    )
 
 
 def _loudest(audio: Audio, rate: int, seconds: float) -> Audio:

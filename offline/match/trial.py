@@ -9,6 +9,7 @@ import numpy as np
 
 from gramophone.offline.data.mono_audio import Sound, resampled
 from gramophone.offline.match.knobs import SearchSpace
+from gramophone.offline.match.prior import NO_PRIOR, Prior
 from gramophone.offline.match.style_distance import ReferenceStyle
 from gramophone.presets import Preset
 from gramophone.realtime.engine import Engine
@@ -38,6 +39,8 @@ class Task:
     reference: Sound
     reference_rate: int
     knobs: SearchSpace
+    prior: Prior = NO_PRIOR
+    """Without one, only the sound counts."""
 
 
 class Trial:
@@ -57,8 +60,9 @@ class Trial:
         self._keeps = any(stage.kind == _SLOW_TO_MAKE for stage in task.knobs.preset.stages)
 
     def __call__(self, positions: Sequence[float]) -> float:
-        """Return the distance in dB with the knobs at `positions`."""
-        return self.distance(self.render(self._task.knobs.at(positions)))
+        """Return the objective in dB of `positions`: the distance, and what the prior adds."""
+        task = self._task
+        return self.distance(self.render(task.knobs.at(positions))) + task.prior.cost(task.knobs, positions)
 
     def distance(self, audio: Audio) -> float:
         """Return how far a sound is from the reference, in dB."""
