@@ -35,7 +35,7 @@ def model_file(model: str, folder: Path | None = None, source: str = "") -> Path
         return found
     paths = f"a path that ends in {' or '.join(MODEL_SUFFIXES)} (train one: gramophone train --help)"
     known = ", ".join([*model_names(), *own_models()])
-    raise PresetError(f"no model {model[:80]!r}{_how_to(model, source)}; expected {paths}, or one of {known}")
+    raise PresetError(f"no model {model[:80]!r}; expected {paths}, or one of {known}{_how_to(model, source)}")
 
 
 def _how_to(name: str, source: str) -> str:
