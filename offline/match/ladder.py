@@ -71,18 +71,15 @@ def chain_of(effects: Sequence[str]) -> Preset:
     Raises:
         PresetError: there is no such effect.
     """
-    return complete(Preset("auto", tuple(StageSettings(kind, kind) for kind in effects)))
+    return complete(Preset("auto", tuple(StageSettings(kind, kind) for kind in effects), title="Matched"))
 
 
 def explanation(rungs: Sequence[Rung]) -> str:
-    """Return in words which chain was taken, and why; `rungs` has the best first."""
-    best, others = rungs[0], rungs[1:]
-    line = f"took {_figures(best)}"
-    if not others:
-        return f"{line}, the only chain that was searched"
-    rest = "; ".join(map(_figures, sorted(others, key=lambda rung: len(rung.chain))))
-    return f"{line}: the least with {STAGE_DB:g} dB added for each effect. Not {rest}"
+    """Return in lines of text which chain was taken, and why; `rungs` has the best first."""
+    why = f"the least, with the prior and {STAGE_DB:g} dB for each effect" if rungs[1:] else "the only one searched"
+    others = sorted(rungs[1:], key=lambda rung: len(rung.chain))
+    return "\n".join([f"took {_scored(rungs[0])}, {why}", *(f"not {_scored(rung)}" for rung in others)])
 
 
-def _figures(rung: Rung) -> str:
-    return f"{' > '.join(rung.chain)} ({rung.match.found.distance:.2f} dB, {rung.score:.2f} with its effects)"
+def _scored(rung: Rung) -> str:
+    return f"{' > '.join(rung.chain)}: {rung.score:.2f} dB"
