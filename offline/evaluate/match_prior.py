@@ -47,7 +47,7 @@ class PriorCase:
 
     `values`: the mean squared error of the normalised numbers that can be heard (`numbers` of them); `sound`: the
     distance in dB between the effects found and the hidden ones, on a dry sound that the search did not have; `dry`:
-    that of this sound without effects.
+    that of this sound without effects. `usual_values` and `usual_sound`: the same of the prior's means, unsearched.
     """
 
     preset: str
@@ -57,6 +57,8 @@ class PriorCase:
     values: float
     sound: float
     dry: float
+    usual_values: float
+    usual_sound: float
     evaluations: int
 
 
@@ -120,6 +122,12 @@ class _Hidden:
     audible: Sequence[bool]
     """Of each parameter that is searched, whether it is a number that can be heard."""
 
+    def errors_at(self, knobs: SearchSpace, positions: Sequence[float]) -> tuple[float, float]:
+        """Return the mean squared error of the audible numbers, and the distance in dB to the reference's sound."""
+        pairs = zip(positions, choose(self.effects).start, self.audible, strict=True)
+        squares = [(one - other) ** 2 for one, other, counts in pairs if counts]
+        return float(np.mean(squares)), style_distance(processed_by(knobs.at(positions), self.other), self.reference)
+
 
 def _hide(name: str, number: int) -> _Hidden | None:
     """Return a preset's hidden effects; None if they, or each value of theirs, cannot be heard on the voice."""
@@ -150,16 +158,20 @@ def _solve(hidden: _Hidden, weight: float, budget: Budget, jobs: int, *, quiet: 
     task = make_task(*sounds, knobs, EXCERPT_S, EXCERPT_S, prior)
     with LossProgress(f"{hidden.name} {weight:g}", "dB", quiet) as progress:
         found = match(task, budget, jobs or os.cpu_count() or 1, progress, hidden.number).found
-    positions = found.positions.tolist()
-    pairs = zip(positions, choose(hidden.effects).start, hidden.audible, strict=True)
+    usual = factory_prior(1.0, without=hidden.name).usual
+    means = [usual[of].mean if of in usual else start for of, start in zip(knobs.kinds, knobs.start, strict=True)]
+    values, sound = hidden.errors_at(knobs, found.positions.tolist())
+    usual_values, usual_sound = hidden.errors_at(knobs, means)
     return PriorCase(
         preset=hidden.name,
         voice=hidden.voice,
         weight_db=weight,
         numbers=sum(hidden.audible),
-        values=float(np.mean([(one - other) ** 2 for one, other, counts in pairs if counts])),
-        sound=style_distance(processed_by(knobs.at(positions), hidden.other), hidden.reference),
+        values=values,
+        sound=sound,
         dry=style_distance(hidden.other, hidden.reference),
+        usual_values=usual_values,
+        usual_sound=usual_sound,
         evaluations=found.evaluations,
     )
 
@@ -180,22 +192,29 @@ def _as_dict(cases: Sequence[PriorCase], weights: Sequence[float]) -> dict[str, 
 
 
 def _rows(cases: Sequence[PriorCase], weights: Sequence[float]) -> list[dict[str, Any]]:
-    """Return the figures of each weight over the presets that all weights have, changes as a share of those without."""
+    """Return the figures of each weight and of the usual values, over the presets that all weights have.
+
+    Ratios are to the figures without a prior.
+    """
     of = {weight: {case.preset: case for case in cases if case.weight_db == weight} for weight in weights}
     shared = sorted(set.intersection(*(set(by_name) for by_name in of.values())))
-    rows = []
-    for weight in weights:
-        row: dict[str, Any] = {"weight_db": weight}
-        for figure in ("values", "sound"):
-            now, before = ([getattr(of[w][name], figure) for name in shared] for w in (weight, 0.0))
-            row[figure] = bootstrap(now)
-            row[f"{figure}_ratio"] = bootstrap(now, before)
-        rows.append(row)
-    return rows
+    without = [of[0.0][name] for name in shared]
+    figures = {f"{weight:g}": [(of[weight][n].values, of[weight][n].sound) for n in shared] for weight in weights}
+    figures["usual values, no search"] = [(case.usual_values, case.usual_sound) for case in without]
+    return [
+        {
+            "weight_db": label,
+            "values": bootstrap([values for values, _ in pairs]),
+            "values_ratio": bootstrap([values for values, _ in pairs], [case.values for case in without]),
+            "sound": bootstrap([sound for _, sound in pairs]),
+            "sound_ratio": bootstrap([sound for _, sound in pairs], [case.sound for case in without]),
+        }
+        for label, pairs in figures.items()
+    ]
 
 
 _COLUMNS = (
-    Column("weight_db", "weight (dB)", "g"),
+    Column("weight_db", "weight (dB)"),
     Column("values", "squared error of values"),
     Column("values_ratio", "of that without"),
     Column("sound", "distance (dB), other seconds"),
