@@ -34,7 +34,6 @@ SETTINGS: Mapping[str, Mapping[str, Scalar] | None] = {
     "mosaic": {},
     "grain 0": {"grain": 0.0},
     "onsets 0.4": {"onsets": 0.4},
-    "dynamics 0.5, no guard": {"dynamics": 0.5, "guard": 0.0},
 }
 """The parameters of the mosaic stage by name; None is the style stage."""
 

@@ -60,7 +60,7 @@ PAIRS = {
         wesnoth/frantic@20            singularity/Inevitable@30
         singularity/Deprecation@40    wesnoth/legends_of_the_north@20
         wesnoth/underground@20        muldjord/internal_degeneration/song@30
-        wesnoth/vengeful@20           wesnoth/elf-land@10
+        wesnoth/vengeful@20           wesnoth/battle-epic@20
         singularity/Media Threat@30   wesnoth/northern_mountains@20
         muldjord/chaos_god/guitar@30  wesnoth/revelation@20
         sectoid/Feelings/guitar@30    singularity/Enemy Unknown@30

@@ -45,6 +45,8 @@ _GATE = 1e-4
 """Power relative to the usual; what is quieter is no part of it."""
 _PAUSE_FROM, _PAUSE_OVER = 0.03, 1.4
 """Power, of the mean of a second, below which the content pauses, and by which the output may exceed it there."""
+_LEAST_GAIN = 1e-8
+"""Of the gain after it; from there the gain rises before an attack, even in dB, so late as to leave the pause."""
 _LEAST_SPREAD = 0.1
 """Variance of levels in nats; what spreads less is taken to spread so."""
 _MAKEUP = (0.25, 4.0)
@@ -60,7 +62,7 @@ class Amounts(NamedTuple):
 
     `strength`; `grains`, the texture's share of the power; `fine`, how far partials go to the grains' spectrum;
     `tuned`, how far grains keep to the content's partials; `onsets`, how far levels follow it;
-    `dynamics`, how far they spread as the clip's do; `exact`, how far they do
+    `dynamics`, how far they spread as the clip's do, where those spread more; `exact`, how far they do
     so in every band and frame, for words; `gain`, a factor.
     """
 
@@ -180,11 +182,14 @@ def level(shape: Shape, memory: Memory, sound: Audio, output: Audio, amounts: Am
     if power_out * wanted * wanted >= allowed * _F(amounts.gain * amounts.gain):
         limit = _F(amounts.gain * math.sqrt(allowed / (power_out + _F(_TINY))))
         wanted += (min(wanted, limit) - wanted) * _F(amounts.strength)
-    before = memory.sums[3]
+    before = max(memory.sums[3], _F(_LEAST_GAIN) * wanted)
     step = (wanted - before) / hop
+    rise = (wanted / before) ** (1.0 / hop) if wanted > before else 1.0
     for channel in range(len(output)):
+        factor = 1.0 * before
         for i in range(hop):
-            output[channel, i] *= before + step * (i + 1)
+            factor *= rise
+            output[channel, i] *= factor if rise > 1.0 else before + step * (i + 1)
     memory.sums[3] = wanted
 
 
@@ -209,7 +214,7 @@ def _shape_levels(shape: Shape, memory: Memory, short: Complex, spreads: Floats,
     for band in range(LEVEL_BANDS):
         share = grains[1, band] / slow_grains * slow_content
         swell, own = _swell(content[0, band], content[1, band]), _swell(grains[0, band], grains[1, band])
-        bend = (spreads[band] / _spread(memory.spread, band)) ** amounts.dynamics
+        bend = max(spreads[band] / _spread(memory.spread, band), 1.0) ** amounts.dynamics
         memory.gains[1, band] = share * swell ** (amounts.onsets * bend) * own ** (1.0 - amounts.onsets)
         wanted += memory.gains[1, band]
     factor = _overall(shape, memory, now, wanted, fresh, amounts.exact)

@@ -92,6 +92,15 @@ def test_digital_silence_stays_silent_up_to_the_hop_before_an_attack(window):
     assert np.abs(heard[:, RATE + 256 : 2 * RATE - 512]).max() < 1e-6
 
 
+@pytest.mark.parametrize("clip", [DRUMS, CHOIR])
+def test_before_an_attack_out_of_silence_little_is_heard(clip):
+    """The 20 ms before it are 30 dB below the sound on both sides of the silence."""
+    audio = voice(4)
+    audio[:, RATE : 2 * RATE] = 0
+    heard = run(stage(clip=clip), audio)
+    assert loudness(heard[:, 2 * RATE - RATE // 50 : 2 * RATE]) - loudness(audio) <= -30
+
+
 def test_attacks_stay_where_they_are():
     """Bursts of noise at odd times: the output's energy rises within 10 ms of where the input's does."""
     rng = np.random.default_rng(1)
