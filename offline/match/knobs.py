@@ -13,7 +13,8 @@ from gramophone.realtime.parameter_table import COMMON, chain_parameters
 FEW = 4
 """Up to so many choices are tried out; knobs with more stay as the preset has them unless they are asked for."""
 
-_OWN_BUSINESS = {knob.name for knob in COMMON}
+_OWN_BUSINESS = {knob.name for knob in COMMON} | {"freeze"}
+"""Played, not set: a reverb that is frozen from the start never hears the sound."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class SearchSpace:
 def choose(preset: Preset, free: Sequence[str] = (), fixed: Sequence[str] = ()) -> SearchSpace:
     """Return the search space of a complete preset.
 
-    All numbers, switches and choices of at most four, but not `bypass` and `mix`, and nothing of a bypassed stage.
+    All numbers, switches and choices of at most four, but not `bypass`, `mix` or `freeze`; nothing of a bypassed stage.
     Patterns such as `room.*` or `*.mix` add parameters (`free`) or leave them as they are (`fixed`, which wins).
 
     Raises:

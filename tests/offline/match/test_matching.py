@@ -142,6 +142,11 @@ def test_the_one_hidden_knob_is_found():
 # Knobs
 
 
+def test_a_reverb_is_not_frozen_unless_asked_for():
+    assert "room.freeze" not in choose(complete(CHAIN)).turned
+    assert "room.freeze" in choose(complete(CHAIN), free=["room.freeze"]).turned
+
+
 def test_mix_bypass_files_and_many_choices_stay_unless_asked_for():
     stages = (StageSettings("filter", "ladder"), StageSettings("thing", "convolution", {"impulse": "voice.flac"}))
     chain = complete(Preset("chain", stages))
