@@ -193,9 +193,14 @@ def test_the_tab_key_reaches_every_control_and_shows_where_it_is(page, view):
     page.wait_for(f"!document.getElementById('{view}').hidden && document.getElementById('{view}').children.length")
     page.wait_for("!document.getElementById('offer').hidden")  # a clip, since nothing comes in
     page.tell("window.seen = new Set(); document.activeElement.blur(); 0")
+    page.tell(
+        "window.moves = 0; for (const e of ['focusin', 'focusout']) addEventListener(e, () => { moves += 1; }); 0"
+    )
     for _ in range(400):
+        before = page.tell("moves")
         for kind in ("keyDown", "keyUp"):
             page.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
+        page.wait_for(f"moves > {before}")  # a busy machine shows the new place later than it takes the key
         focused = page.tell(FOCUSED)
         if focused["again"] and not focused["body"]:
             break
