@@ -10,10 +10,12 @@ import pytest
 
 from gramophone.offline.bench.cluster import _timed
 from gramophone.offline.bench.contest import BenchRow, Contest, Duel, NotInstalledError, measured
+from gramophone.offline.bench.machine import describe
 from gramophone.offline.bench.peers import DUELS, write
 
 pytestmark = pytest.mark.slow
-KEPT = json.loads((Path(__file__).parents[3] / "docs" / "figures" / "bench.json").read_text())["rows"]
+_FILE = json.loads((Path(__file__).parents[3] / "docs" / "figures" / "bench.json").read_text())
+KEPT, KEPT_ON = _FILE["rows"], _FILE["machine"]["processor"]
 BY_CLOCK = {"cluster", "chain-dawdreamer"}
 """What other programs change too much for a test: `make bench` measures it."""
 
@@ -21,6 +23,8 @@ BY_CLOCK = {"cluster", "chain-dawdreamer"}
 @pytest.mark.parametrize("name", sorted(KEPT.keys() - BY_CLOCK))
 def test_no_ratio_falls_by_a_third(name):
     assert name in DUELS, f"{name}: a row that is measured no more; run make bench"
+    if describe()["processor"] != KEPT_ON:  # caches and vector units change some ratios twofold
+        pytest.skip(f"the ratios were kept on another processor, {KEPT_ON}")
     least = KEPT[name]["ratio"] * 2 / 3
     try:
         found = [measured(DUELS[name], runs=3).ratio]
