@@ -44,7 +44,7 @@ class _Memory:
 
     def change(self, preset: Preset) -> None:
         """Refuse: the bench changes no preset."""
-        raise NotImplementedError
+        raise AssertionError("no preset is changed here")
 
     def read_us(self, changed: int) -> float:
         """Return the median processor time in us in which the worker finds so many changes before a block."""

@@ -1,6 +1,6 @@
 """What a live session sounds like, for people's eyes: spectra, in bands that are equal intervals wide, and levels.
 
-Both are computed from shared memory by whoever looks at them, and the audio thread does nothing.
+Both are computed from shared memory by the process that shows them, and the audio thread does nothing.
 """
 
 from __future__ import annotations
