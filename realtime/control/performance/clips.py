@@ -139,8 +139,7 @@ class OwnClips:
 
     def learned(self, stage: str) -> None:
         """Take note that a stage has begun to play what it has made of its clips."""
-        if name := self._learning.pop(stage, ""):
-            self.progress.show(f"{stage} plays {name}", 1.0)
+        self._later(lambda: self._show_learned(stage))
 
     def remarked(self, text: str) -> bool:
         """Take note of a sentence of a stage; return whether it is about a clip that is being learned."""
@@ -176,6 +175,13 @@ class OwnClips:
     def _later(self, work: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # closed meanwhile: the next session does it
             self._work.submit(work)
+
+    def _show_learned(self, stage: str) -> None:
+        # The worker may have learned a clip before the controller has called its listeners with the value. Reading the
+        # controller waits until it has, which the thread that brings the worker's messages must not do.
+        _ = self._controller.preset
+        if name := self._learning.pop(stage, ""):
+            self.progress.show(f"{stage} plays {name}", 1.0)
 
     def _choices(self) -> list[str]:
         return self.names

@@ -87,9 +87,24 @@ def test_an_uploaded_clip_is_that_sound_and_is_called_by_name_everywhere(sounds,
     assert node_at(sounds.space, "/gramophone/style/clip")["VALUE"] == ["ann-s-voice"]
     assert sounds.clips.progress.status == "style is learning ann-s-voice"
     sounds.clips.learned("style")
-    assert sounds.clips.progress.status == "style plays ann-s-voice"
+    until(lambda: sounds.clips.progress.status == "style plays ann-s-voice")
     by_set = overridden(complete(load("hall")), ["style.clip=ann-s-voice"])
     assert complete(by_set).stage("style").values["clip"] == str(own_clips()["ann-s-voice"].file)
+
+
+def test_a_clip_that_is_learned_before_its_value_is_noted_is_shown_as_playing(sounds, web, monkeypatch):
+    """A worker can be quicker than the listeners of the controller that set the value."""
+    web.post("/ui/sounds", params={"name": "ann"}, content=VOICE)
+    sink = sounds.controller._sink
+    set_many = sink.set_many
+
+    def learn_at_once(changes):
+        set_many(changes)
+        sounds.clips.learned("style")
+
+    monkeypatch.setattr(sink, "set_many", learn_at_once)
+    sounds.controller.set("style.clip", sounds.space.library.clip("ann"))
+    until(lambda: sounds.clips.progress.status == "style plays ann")
 
 
 def test_a_preset_plays_its_clip_after_that_was_renamed_and_names_no_folder(sounds, web, tmp_path):
