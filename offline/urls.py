@@ -189,12 +189,7 @@ def store(source: Path, url: Url) -> None:
         UrlError: it cannot be written.
     """
     system, path = file_system(url)
-
-    def copy() -> None:
-        system.makedirs(posixpath.dirname(path), exist_ok=True)
-        system.put_file(str(source), path)
-
-    _patiently(copy, url, "written")
+    _put(url, lambda: system.put_file(str(source), path))
 
 
 def rename(source: Url, target: Url) -> None:
@@ -215,10 +210,15 @@ def write(url: Url, content: bytes) -> None:
         UrlError: it cannot be written.
     """
     system, path = file_system(url)
+    _put(url, lambda: system.pipe_file(path, content))
+
+
+def _put(url: Url, action: Callable[[], None]) -> None:
+    system, path = file_system(url)
 
     def put() -> None:
         system.makedirs(posixpath.dirname(path), exist_ok=True)
-        system.pipe_file(path, content)
+        action()
 
     _patiently(put, url, "written")
 

@@ -77,7 +77,7 @@ class Anyone(nn.Module):
     """The encoder, the statistics of its content, the universal map, the residual network, and the known voices.
 
     A map is linear and hears four frames; `residual`, `(B, residual_inputs, n)` -> `(B, envelope, n)`, adds what a
-    network that learnt of many speakers knows besides, whoever the target is. Like all regression it smooths: their sum
+    network that learnt of many speakers knows besides, for any target. Like all regression it smooths: their sum
     is multiplied by `residual_gains` `(envelope,)`, or it would vary less than the target does.
     """
 

@@ -163,9 +163,9 @@ def _xruns_with(built: Path, plugin: str, preset: str) -> int:
         bare = Bare(name)
         silent = subprocess.DEVNULL
         host = subprocess.Popen(words, env=os.environ | lv2, stdin=subprocess.PIPE, stdout=silent, stderr=silent)
-        time.sleep(_SETTLES_S)
+        time.sleep(_SETTLES_S)  # the start of host and engine is not what is measured
         before = bare.xruns
-        time.sleep(_XRUN_S)
+        time.sleep(_XRUN_S)  # it plays: the misses of that time are counted
         found = bare.xruns - before
         assert host.stdin
         host.stdin.close()

@@ -49,7 +49,7 @@ def _answers(server: subprocess.Popen[bytes], name: str) -> bool:
         try:
             jack.Client(f"looking-{os.getpid()}", no_start_server=True, servername=name).close()
         except jack.JackOpenError:
-            with suppress(subprocess.TimeoutExpired):  # JACK tells nobody that it takes clients
+            with suppress(subprocess.TimeoutExpired):  # JACK does not announce that it takes clients
                 server.wait(_LOOK_S)
         else:
             return True
