@@ -21,6 +21,7 @@ from gramophone.offline.cli.shards import shards
 from gramophone.offline.cli.tag import tag
 from gramophone.offline.console import print_json, say, wrote
 from gramophone.offline.extras import explained
+from gramophone.realtime.system.interrupts import interrupts
 
 if TYPE_CHECKING:
     from gramophone.realtime.live.worker_process import StandbyWorker
@@ -97,14 +98,11 @@ def main(ahead: StandbyWorker | None = None) -> None:
 
 def _end_as_on_interrupt() -> None:
     """Clean up when the terminal is closed or the process is asked to end, as on Ctrl-C."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP: so be it
-            signal.signal(number, interrupt)
+        # nohup ignores SIGHUP, and a shell SIGINT of what runs in the background: so be it.
+        if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, interrupts.raising(KeyboardInterrupt))
 
 
 def _print_version(wanted: bool) -> None:

@@ -14,6 +14,7 @@ from gramophone.offline.render.attempt import attempt
 from gramophone.offline.render.render_file import Rendered, RenderRequest
 from gramophone.offline.urls import Place
 from gramophone.presets.atomic import remove_parts
+from gramophone.realtime.system.interrupts import interrupts
 
 _PRELOADED = [
     "torch",
@@ -83,9 +84,10 @@ def _cause(code: int | None) -> str:
 def _work(connection: Connection, request: RenderRequest) -> None:
     """Render what comes through `connection` until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the workers
-    signal.signal(signal.SIGTERM, _end)
+    end = interrupts.raising(lambda: SystemExit(1))  # unwinds what is under way
+    signal.signal(signal.SIGTERM, end)
     if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, _end)
+        signal.signal(signal.SIGHUP, end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
@@ -123,10 +125,6 @@ class _Progress:
     def send(self) -> None:
         self._connection.send(float(self._seconds))
         self._seconds, self._sent = 0.0, time.monotonic()
-
-
-def _end(*_: object) -> None:
-    raise SystemExit(1)  # unwinds what is under way; `remove_parts` leaves nothing half done
 
 
 def _end_with_parent() -> None:

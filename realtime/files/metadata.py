@@ -16,6 +16,7 @@ import soundfile
 
 from gramophone.realtime.files.chunks import FORMATS, read_chunks
 from gramophone.realtime.files.segments import Segments
+from gramophone.realtime.system.interrupts import interrupts
 
 TAGS = {
     "title": (b"INAM", b"TIT2"),
@@ -128,7 +129,7 @@ def read_metadata(file: BinaryIO) -> Metadata:
 
 def _strings(file: BinaryIO, size: int) -> tuple[dict[str, str], int]:
     try:
-        with soundfile.SoundFile(Segments(file, [range(size)])) as sound:
+        with interrupts, soundfile.SoundFile(Segments(file, [range(size)])) as sound:
             return sound.copy_metadata(), sound.channels
     except (soundfile.LibsndfileError, TypeError, UnicodeDecodeError):
         return {}, 0

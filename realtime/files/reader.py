@@ -21,6 +21,7 @@ from gramophone.realtime.files.metadata import Metadata, read_metadata
 from gramophone.realtime.files.ogg import to_wav
 from gramophone.realtime.files.segments import Link, Segments, SoundFileError, reason
 from gramophone.realtime.stage import Audio
+from gramophone.realtime.system.interrupts import interrupts
 
 READABLE = ("WAV", "AIFF", "FLAC", "Ogg (Vorbis, Opus)", "MP3", "RF64", "W64", "CAF", "AU", "NIST")
 """What can be read, by its bytes and whatever its name's ending."""
@@ -241,7 +242,8 @@ class _Decoder:
         self._view = view
         self._skip = link.skip
         try:
-            self.sound = _Sequential(view)
+            with interrupts:
+                self.sound = _Sequential(view)
         except (soundfile.LibsndfileError, TypeError) as error:
             if view.error:
                 raise view.error from None
@@ -265,7 +267,8 @@ class _Decoder:
 
     def _read(self, block: np.ndarray) -> int:
         try:
-            count = len(self.sound.read(len(block), out=block))
+            with interrupts:
+                count = len(self.sound.read(len(block), out=block))
         except soundfile.LibsndfileError as error:
             raise SoundFileError(error.error_string) from None
         if self._view.error:

@@ -22,6 +22,7 @@ from gramophone.realtime.files.ogg import from_wav
 from gramophone.realtime.files.segments import OutputFile, SoundFileError, reason
 from gramophone.realtime.files.tagging import append_aiff_chunks, flac_blocks, id3_tag, insert_flac_blocks, riff_chunks
 from gramophone.realtime.stage import Audio
+from gramophone.realtime.system.interrupts import interrupts
 
 _LIMIT = 0xFFFFFFFF
 _FLOAT, _EXTENSIBLE = 3, 0xFFFE
@@ -145,7 +146,8 @@ class AudioWriter:
         except OSError as error:
             raise self._failure(error) from None
         try:
-            self._sound = self._start(rate, channels, subtype, frames)
+            with interrupts:
+                self._sound = self._start(rate, channels, subtype, frames)
         except (soundfile.LibsndfileError, ValueError, struct.error) as error:
             self._file.close()
             self._clear()
@@ -165,7 +167,8 @@ class AudioWriter:
         if self._format == "OGG":
             block = from_wav(block)
         try:
-            self._sound.write(block if self._format == "WAV" else block.T)
+            with interrupts:
+                self._sound.write(block if self._format == "WAV" else block.T)
         except (soundfile.LibsndfileError, OSError, AssertionError) as error:
             raise self._failure(error) from None
         if self._file.error:
@@ -178,7 +181,7 @@ class AudioWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            with suppress(soundfile.LibsndfileError):
+            with suppress(soundfile.LibsndfileError), interrupts:
                 self._sound.close()
             if kind is None:
                 self._finish()

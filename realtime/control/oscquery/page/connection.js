@@ -7,7 +7,7 @@ import { decode, encode } from "./osc.js";
 
 export const ROOT = "/gramophone";
 const TOKEN = new URLSearchParams(location.search).get("token");
-const RATE_HZ = 60; // values and meters a second: as often as a screen shows them
+const RATE_HZ = 75; // values and meters a second: more than a screen shows, so that no two of its 60 fall into one update
 const FRAME_MS = 16;
 const RENEW_MS = 20000;
 const RETRY_MS = 1000;
