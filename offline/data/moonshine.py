@@ -27,7 +27,7 @@ FIRST = 447
 PACKAGE, LICENCE = "moonshine-voice==0.0.48", "MIT"
 _WHEEL = "moonshine_voice-0.0.48-py3-none-manylinux_2_34_x86_64.whl"
 _SHA256 = "34e8a67c28e8f6045c2b3d66ad9ed88f6a53504ce280728b49203e1a187e6401"
-_ENCODER = "tiny-en/encoder_model.ort"
+_FOLDER, _ENCODER = "tiny-en", "encoder_model.ort"
 _BLOCK = 5
 _PEAK = 0.5
 _LONGEST_S = 15.0
@@ -68,16 +68,37 @@ class Moonshine:
 
 def _encoder() -> Path:
     """Return the path of the encoder as ONNX."""
-    folder = cache_folder() / "moonshine"
-    whole = folder / "encoder"
+    whole = _cache() / "encoder"
     if not whole.is_dir():
         with filled(whole) as part, tempfile.NamedTemporaryFile(suffix=".ort") as file:
-            with zipfile.ZipFile(from_pypi(PACKAGE, _WHEEL, _SHA256, folder)) as archive:
-                (name,) = (name for name in archive.namelist() if name.endswith(_ENCODER))
-                file.write(archive.read(name))
-                file.flush()
+            file.write(asset(_ENCODER))
+            file.flush()
             _session(file.name, str(part / "encoder.onnx"))
     return whole / "encoder.onnx"
+
+
+def asset(name: str) -> bytes:
+    """Return a file of the recogniser: `encoder_model.ort`, `decoder_model_merged.ort` or `tokenizer.bin`.
+
+    Raises:
+        PackageError: the wheel is not there and cannot be downloaded.
+    """
+    with zipfile.ZipFile(from_pypi(PACKAGE, _WHEEL, _SHA256, _cache())) as archive:
+        (inside,) = (inside for inside in archive.namelist() if inside.endswith(f"{_FOLDER}/{name}"))
+        return archive.read(inside)
+
+
+def session_of(name: str) -> Any:
+    """Return a session of ONNX Runtime, on one core, with one of the recogniser's networks by its file (`asset`)."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(asset(name), options, providers=["CPUExecutionProvider"])
+
+
+def _cache() -> Path:
+    return cache_folder() / "moonshine"
 
 
 def _session(model: bytes | str, rewritten: str = "") -> Any:

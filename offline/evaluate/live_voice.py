@@ -12,7 +12,7 @@ import copy
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,9 +26,9 @@ from gramophone.offline.data.corpus import gather, sound
 from gramophone.offline.data.mono_audio import RATE, Sound
 from gramophone.offline.data.recording import spread_evenly
 from gramophone.offline.evaluate.conversion_groups import ScoredConversion, grouped
+from gramophone.offline.evaluate.conversion_judges import ConversionJudges, JudgedPhrase, judged_phrase
 from gramophone.offline.evaluate.enrolment import clip_of, references_of, synthetic_targets, training_of
-from gramophone.offline.judges.speaker import ReferenceSpeakers
-from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
+from gramophone.offline.judges.moonshine import TEACHES
 from gramophone.realtime.dsp.pitch.tracker import pitch_contour
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stages.latent.codec import LatentModel
@@ -46,17 +46,6 @@ _JUDGED_BY = 12
 _SHORTEST_S, _LONGEST_S = 2.0, 6.0
 
 
-@dataclass(frozen=True)
-class LivePhrase:
-    """A held-out phrase: its speaker, sound, quality, text, and how many of its words are misheard as recorded."""
-
-    speaker: str
-    sound: Sound
-    quality: float
-    text: str
-    wrong: int
-
-
 class LiveCases:
     """Phrases, targets and judges, gathered once for any number of models."""
 
@@ -70,12 +59,10 @@ class LiveCases:
             references[name], self.clips[name] = said, clip_of(rest, seconds)
         self.clips = {name: clip for name, clip in self.clips.items() if not targets or name in targets}
         wanted = {*self.clips, _ENGLISH, *_OTHERS}
-        self.judge = ReferenceSpeakers(
-            {name: own[:_JUDGED_BY] for name, own in references.items() if name in wanted}, RATE
-        )
+        self.judges = ConversionJudges({name: own[:_JUDGED_BY] for name, own in references.items() if name in wanted})
         self.before = {name: clip_of(training_of(known, name), _SPOKEN_BEFORE_S) for name in (_ENGLISH, *_OTHERS)}
         self.octaves = {name: _octaves(parts) for name, parts in (self.clips | self.before).items()}
-        self._phrases: dict[tuple[str, int], LivePhrase] = {}
+        self._phrases: dict[tuple[str, int], JudgedPhrase] = {}
         self._recordings = {}
         for name in (_ENGLISH, *_OTHERS):
             own = [
@@ -88,7 +75,7 @@ class LiveCases:
             ]
             self._recordings[name] = spread_evenly(own, _PHRASES)
 
-    def pairs(self, english: int) -> Iterator[tuple[LivePhrase, str]]:
+    def pairs(self, english: int) -> Iterator[tuple[JudgedPhrase, str]]:
         """Yield phrases with whom they are converted to: so many English ones a target, one of each other source."""
         for number, target in enumerate(self.clips):
             for index in range(english):
@@ -96,34 +83,23 @@ class LiveCases:
             for name in _OTHERS:
                 yield self._phrase(name, number), target
 
-    def _phrase(self, name: str, number: int) -> LivePhrase:
+    def _phrase(self, name: str, number: int) -> JudgedPhrase:
         """Return a source's phrase, measured once."""
         key = name, number % len(self._recordings[name])
         if key not in self._phrases:
             recording = self._recordings[name][key[1]]
-            self._phrases[key] = _phrase(name, sound(recording), recording.found.text if name == _ENGLISH else "")
+            text = recording.found.text if name == _ENGLISH else ""
+            self._phrases[key] = judged_phrase(name, sound(recording), RATE, text)
         return self._phrases[key]
 
-    def judged(self, convert: Convert, english: int) -> Iterator[ScoredConversion]:
-        """Yield each conversion's figures."""
+    def judged(self, convert: Convert, english: int, *, moonshine: bool) -> Iterator[ScoredConversion]:
+        """Yield each conversion's figures; `moonshine` says whether that recogniser may judge the words."""
         for phrase, target in self.pairs(english):
-            said = convert(phrase, target)
-            likeness = self.judge.similarity(said)
-            wrong, words = word_errors(phrase.text, recognise(said, RATE)) if phrase.text else (0, 0)
-            yield ScoredConversion(
-                phrase.speaker,
-                target,
-                abs(self.octaves[target] - self.octaves[phrase.speaker]),
-                likeness[target],
-                self.judge.own[target],
-                likeness[phrase.speaker],
-                phrase.quality - speech_quality(said, RATE),
-                float(wrong - phrase.wrong) if words else float("nan"),
-                float(words) if words else float("nan"),
-            )
+            octaves = abs(self.octaves[target] - self.octaves[phrase.speaker])
+            yield self.judges.scored(phrase, target, octaves, convert(phrase, target), moonshine=moonshine)
 
 
-Convert = Callable[[LivePhrase, str], Sound]
+Convert = Callable[[JudgedPhrase, str], Sound]
 
 
 class LiveConversion:
@@ -139,7 +115,7 @@ class LiveConversion:
         self.enrolment_s = (time.process_time() - begun) / len(self._targets)
         self._accustomed = {name: self._made(parts) for name, parts in cases.before.items()}
 
-    def __call__(self, phrase: LivePhrase, target: str) -> Sound:
+    def __call__(self, phrase: JudgedPhrase, target: str) -> Sound:
         """Return a phrase as a target, of its length."""
         set_target, converter = copy.deepcopy(self._accustomed[phrase.speaker])
         set_target(converter, self._targets[target])
@@ -198,11 +174,6 @@ def _octaves(parts: Sequence[Sound]) -> float:
     return float(np.median(octaves[voicing >= 0.5])) if (voicing >= 0.5).any() else float("nan")
 
 
-def _phrase(name: str, samples: Sound, text: str) -> LivePhrase:
-    wrong = word_errors(text, recognise(samples, RATE))[0] if text else 0
-    return LivePhrase(name, samples, speech_quality(samples, RATE), text, wrong)
-
-
 def main() -> None:
     """Print each model's and setting's figures."""
     parser = argparse.ArgumentParser(description="Judge one-shot conversion as it is played.")
@@ -216,11 +187,12 @@ def main() -> None:
     arguments = parser.parse_args()
     cases, found = LiveCases(arguments.seconds, arguments.targets), {}
     for model in arguments.models:
-        convert = LiveConversion(cases, model, arguments.quick, {})
+        convert, kind = LiveConversion(cases, model, arguments.quick, {}), kind_of(model)
         print(f"{model}: enrolment of {arguments.seconds:g} s takes {convert.enrolment_s:.2f} s of a core")
         for setting in arguments.settings:
             values = {key: float(text) for key, text in (pair.split("=") for pair in setting.split(",") if pair)}
-            figures = grouped(list(cases.judged(convert.with_values(values), arguments.english)))
+            rows = cases.judged(convert.with_values(values), arguments.english, moonshine=kind not in TEACHES)
+            figures = grouped(list(rows))
             found[f"{model} {setting}".strip()] = {name: asdict(one) for name, one in figures.items()}
             print(f"{model} {setting}")
             for name, interval in figures.items():

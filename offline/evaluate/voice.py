@@ -20,11 +20,11 @@ from gramophone.offline.data.corpora import VOICES
 from gramophone.offline.data.corpus import gather
 from gramophone.offline.data.phone_transcripts import language_of
 from gramophone.offline.evaluate.base import Outcome, Target, outcomes, report
+from gramophone.offline.evaluate.conversion_judges import ConversionJudges
 from gramophone.offline.evaluate.recordings import model_path
 from gramophone.offline.evaluate.speaker_probe import Probed, probed
 from gramophone.offline.evaluate.voice_cases import VoiceCases, VoiceScore, references
 from gramophone.offline.evaluate.voice_gate import gate_noises, gate_speech, print_gate
-from gramophone.offline.judges.speaker import ReferenceSpeakers
 from gramophone.offline.train.voice.resynthesis import clip
 from gramophone.realtime.stages.latent.target_speaker import enrol
 
@@ -136,7 +136,7 @@ def one_shot(cases: VoiceCases, unseen: Sequence[str]) -> VoiceScore | None:
     corpus = gather(unseen, cases.corpus.rate)
     targets = {name: enrol(cases.voice, name, clip(corpus, name, _CLIP_S)) for name in corpus.speakers}
     known = {name: references(cases.corpus, name) for name in cases.people}
-    speakers = ReferenceSpeakers(known | {name: references(corpus, name) for name in corpus.speakers}, corpus.rate)
+    judges = ConversionJudges(known | {name: references(corpus, name) for name in corpus.speakers}, corpus.rate)
     return cases.score(
         (
             cases.conversion(
@@ -149,5 +149,5 @@ def one_shot(cases: VoiceCases, unseen: Sequence[str]) -> VoiceScore | None:
             for name, target in targets.items()
             for source in cases.people
         ),
-        speakers,
+        judges,
     )

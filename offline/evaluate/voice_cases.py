@@ -24,13 +24,17 @@ from gramophone.offline.data.corpus import Corpus, gather, sound
 from gramophone.offline.data.mono_audio import Sound, heard
 from gramophone.offline.data.recording import Recording, spread_evenly
 from gramophone.offline.evaluate.base import EvaluationError
-from gramophone.offline.evaluate.conversion_groups import ScoredConversion, grouped
+from gramophone.offline.evaluate.conversion_groups import Errors, ScoredConversion, grouped
+from gramophone.offline.evaluate.conversion_judges import (
+    RESEMBLYZER,
+    SPHINX,
+    ConversionJudges,
+    JudgedPhrase,
+    judged_phrase,
+)
 from gramophone.offline.evaluate.recordings import model_path
 from gramophone.offline.evaluate.vlae import styles_of
-from gramophone.offline.extras import need
 from gramophone.offline.judges.interval import Interval, bootstrap
-from gramophone.offline.judges.speaker import EMBEDDING_LIBRARIES, ReferenceSpeakers
-from gramophone.offline.judges.speech import recognise, speech_quality, word_errors
 from gramophone.offline.judges.taggers import load_tagger, patches
 from gramophone.offline.judges.weights import load_tags
 from gramophone.offline.train.pitch_cache import prosody
@@ -80,16 +84,12 @@ _ENGLISH, _MORE = "english", 4
 class EvaluatedPhrase:
     """A held-out recording, 6 s of it at most, as a voice analyses it.
 
-    `z` `(1, D, n)` are its latents, `prosody` `(1, 3, n)` octaves, voicing and loudness; `quality` is the score of
-    DNSMOS, `text` its words if known.
+    `z` `(1, D, n)` are its latents, `prosody` `(1, 3, n)` octaves, voicing and loudness.
     """
 
-    speaker: str
-    sound: Sound
+    judged: JudgedPhrase
     z: Tensor
     prosody: Tensor
-    quality: float
-    text: str
 
 
 @dataclass(frozen=True)
@@ -153,14 +153,13 @@ class VoiceCases:
         likeness: float = 0.0,
         character: float = 1.0,
     ) -> None:
-        need("speechmos", "pocketsphinx", *EMBEDDING_LIBRARIES)
         self.voice, self.card, self.corpus = opened(model, data)
         self.speakers = tuple(name for name in self.card.speakers if name in self.corpus.speakers)
         self.instruments = tuple(name for name in self.speakers if name in self.card.notes.get("instruments", ()))
         self.people = tuple(name for name in self.speakers if name not in self.instruments)
         self.phrases = {name: phrases_of(self.voice, self.corpus, name, phrases) for name in self.speakers}
         self.middles = {name: middle_of(own) for name, own in self.phrases.items()}
-        self.known = ReferenceSpeakers({name: references(self.corpus, name) for name in self.people}, self.corpus.rate)
+        self.known = ConversionJudges({name: references(self.corpus, name) for name in self.people}, self.corpus.rate)
         self._likeness, self._character = likeness, character
         self._mean_speaker = mean_speaker(self.voice.table.numpy(), self.card)
         self._usual = styles_of(self.card) if MOMENTS in self.card.notes else {}
@@ -174,11 +173,11 @@ class VoiceCases:
     ) -> Conversion:
         """Return a phrase to be converted: transposed to the target's median octave, latents to its Gaussian."""
         z = phrase.z
-        if usual and phrase.speaker in self._usual:
-            affine = transport(self._usual[phrase.speaker], usual).partly(self._likeness)
+        if usual and phrase.judged.speaker in self._usual:
+            affine = transport(self._usual[phrase.judged.speaker], usual).partly(self._likeness)
             z = affine(z.transpose(1, 2)).transpose(1, 2)
         who = torch.from_numpy(scale_character(vector.numpy(), self._mean_speaker, self._character))
-        return Conversion(phrase, z, target, who, middle - self.middles[phrase.speaker])
+        return Conversion(phrase, z, target, who, middle - self.middles[phrase.judged.speaker])
 
     def conversions(self, sources: Sequence[str], targets: Sequence[str]) -> Iterator[Conversion]:
         """Yield the conversion of one phrase of every source to every other target."""
@@ -198,10 +197,16 @@ class VoiceCases:
         """Return the sound of a conversion, `(T,)`."""
         return decoded(self.voice, conversion.z, conversion.vector, conversion.prosody)
 
-    def score(self, conversions: Iterable[Conversion], speakers: ReferenceSpeakers | None = None) -> VoiceScore | None:
+    def score(self, conversions: Iterable[Conversion], judges: ConversionJudges | None = None) -> VoiceScore | None:
         """Return the mean scores of conversions; None if there are none."""
-        cases = list(conversions)
-        rows = [self._scores(conversion, speakers or self.known) for conversion in cases]
+        cases, scored, rows = list(conversions), [], []
+        for conversion in cases:
+            said = self.decoded(conversion)
+            case = (judges or self.known).scored(
+                conversion.phrase.judged, conversion.target, abs(conversion.octaves), said, moonshine=True
+            )
+            scored.append(case)
+            rows.append(self._figures(conversion, case, said))
         if not rows:
             return None
         found = {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
@@ -220,27 +225,23 @@ class VoiceCases:
             float(wrong - wrong_was),
             float(np.nanmedian(found["cents"])),
             _mean(found["family"]),
-            grouped([_scored(one, row) for one, row in zip(cases, rows, strict=True) if _is_conversion(one)]),
+            grouped([case for one, case in zip(cases, scored, strict=True) if one.target not in FAMILIES]),
         )
 
-    def _scores(self, conversion: Conversion, speakers: ReferenceSpeakers) -> Mapping[str, float]:
-        phrase, target = conversion.phrase, conversion.target
-        result, rate = self.decoded(conversion), self.corpus.rate
-        similarity = speakers.similarity(result)
-        family = FAMILIES.get(target)
-        wrong, total = word_errors(phrase.text, recognise(result, rate)) if phrase.text else (0, 0)
-        wrong_was, _ = word_errors(phrase.text, recognise(phrase.sound, rate)) if phrase.text else (0, 0)
+    def _figures(self, conversion: Conversion, scored: ScoredConversion, said: Sound) -> Mapping[str, float]:
+        likeness, family = scored.likeness[RESEMBLYZER], FAMILIES.get(conversion.target)
+        words = scored.errors.get(SPHINX, Errors(0, 0, 0))
         return {
-            "quality": speech_quality(result, rate),
-            "quality_was": phrase.quality,
-            "similarity": similarity.get(target, float("nan")),
-            "own": speakers.own.get(target, float("nan")),
-            "source": similarity.get(phrase.speaker, float("nan")),
-            "cents": cents_off(conversion.prosody, pitch_contour(result, rate, self.voice.shape.hop)),
-            "wrong": wrong,
-            "wrong_was": wrong_was,
-            "total": total,
-            "family": float(family_of(result, rate) == family) if family else float("nan"),
+            "quality": scored.quality,
+            "quality_was": scored.recorded_quality,
+            "similarity": likeness.target,
+            "own": likeness.own,
+            "source": likeness.source,
+            "cents": cents_off(conversion.prosody, pitch_contour(said, self.corpus.rate, self.voice.shape.hop)),
+            "wrong": words.wrong,
+            "wrong_was": words.recorded,
+            "total": words.all,
+            "family": float(family_of(said, self.corpus.rate) == family) if family else float("nan"),
         }
 
 
@@ -285,7 +286,7 @@ def _phrase(voice: Voice, recording: Recording, text: str, heard: State) -> Eval
     samples = sound(recording, 0, round(_LONGEST_S * shape.rate))
     frames = -(-len(samples) // shape.hop)
     z, contour = analyse(voice, samples, prosody(recording, shape.rate, shape.hop)[:frames], heard)
-    return EvaluatedPhrase(recording.speaker, samples, z, contour, speech_quality(samples, shape.rate), text)
+    return EvaluatedPhrase(judged_phrase(recording.speaker, samples, shape.rate, text), z, contour)
 
 
 def references(corpus: Corpus, speaker: str) -> list[Sound]:
@@ -305,25 +306,6 @@ def cents_off(prosody: Tensor, found: Sound) -> float:
     octaves, voicing, _ = prosody[0, :, : len(found)].numpy()
     both = (voicing >= 0.5) & (found[:, 1] >= 0.5)
     return float(np.median(np.abs(found[both, 0] - octaves[both])) * 1200) if both.any() else float("nan")
-
-
-def _is_conversion(case: Conversion) -> bool:
-    """Return whether the target is another person than the source."""
-    return case.phrase.speaker != case.target and case.target not in FAMILIES
-
-
-def _scored(case: Conversion, row: Mapping[str, float]) -> ScoredConversion:
-    return ScoredConversion(
-        case.phrase.speaker,
-        case.target,
-        abs(case.octaves),
-        row["similarity"],
-        row["own"],
-        row["source"],
-        row["quality_was"] - row["quality"],
-        row["wrong"] - row["wrong_was"],
-        row["total"],
-    )
 
 
 def _mean(values: NDArray[np.float64]) -> float:

@@ -102,9 +102,10 @@ class PeerCases(VoiceCases):
     def decoded(self, conversion: Conversion) -> Sound:
         """Return the sound of a conversion by the peer, `(T,)`."""
         phrase, target = conversion.phrase, conversion.target
-        if target == phrase.speaker:
-            return self._peer.resynthesis(phrase.sound)
-        return self._peer.transported(phrase.sound, self._gaussians[phrase.speaker], self._gaussians[target])
+        source, samples = phrase.judged.speaker, phrase.judged.sound
+        if target == source:
+            return self._peer.resynthesis(samples)
+        return self._peer.transported(samples, self._gaussians[source], self._gaussians[target])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from gramophone.offline.data.mono_audio import Sound, heard
 
+SpeakerEncoder = Callable[[Sound, int], NDArray[np.float32]]
+"""What returns the embedding, a unit vector, of speech `(T,)` at a rate in Hz."""
 EMBEDDING_LIBRARIES = ("resemblyzer", "webrtcvad")
 """What must be installed for speaker embeddings."""
 
@@ -21,28 +23,42 @@ def speaker_embedding(speech: Sound, rate: int) -> NDArray[np.float32]:
 
 
 class ReferenceSpeakers:
-    """Speakers by the embeddings of some of their recordings, at one rate in Hz.
+    """Speakers by the embeddings of some of their recordings, at one rate in Hz, by an encoder: `speaker_embedding`.
 
     `own` is the cosine of a recording's embedding to the mean of the speaker's others, on average over the speaker's
     recordings: the similarity of a perfect conversion. It is NaN for a speaker with a single recording.
     """
 
-    def __init__(self, recordings: Mapping[str, Iterable[Sound]], rate: int) -> None:
-        self._rate = rate
-        embeddings = {name: np.stack([speaker_embedding(one, rate) for one in own]) for name, own in recordings.items()}
+    def __init__(
+        self, recordings: Mapping[str, Iterable[Sound]], rate: int, encoder: SpeakerEncoder | None = None
+    ) -> None:
+        self._rate, self._encoder = rate, encoder or speaker_embedding
+        embeddings = {name: np.stack([self._encoder(one, rate) for one in own]) for name, own in recordings.items()}
+        self._recorded = embeddings
         # Means are shorter the more a speaker's recordings differ: unless they are unit vectors, the steady are nearer.
         self._known = {name: _unit(own.sum(axis=0)) for name, own in embeddings.items()}
         self.own = {name: _cosine_to_others(own) for name, own in embeddings.items()}
 
     def similarity(self, speech: Sound) -> dict[str, float]:
         """Return the cosine between the embedding of speech and the mean of each speaker's, by speaker."""
-        found = speaker_embedding(speech, self._rate)
+        found = self._encoder(speech, self._rate)
         return {name: float(found @ known) for name, known in self._known.items()}
 
     def nearest(self, speech: Sound) -> str:
         """Return the speaker of the largest similarity."""
         similarity = self.similarity(speech)
         return max(similarity, key=lambda name: similarity[name])
+
+    def recognised(self, speaker: str, other: str) -> float:
+        """Return the share of a speaker's recordings that are nearer to the speaker's others than to another speaker.
+
+        It is NaN for a speaker with a single recording.
+        """
+        own = self._recorded[speaker]
+        if len(own) < 2:
+            return float("nan")
+        others = _unit(own.sum(axis=0) - own)
+        return float(np.mean(np.sum(own * others, axis=1) > own @ self._known[other]))
 
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:

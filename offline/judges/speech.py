@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -60,14 +61,19 @@ def recognise(speech: Sound, rate: int) -> str:
 
 
 def word_errors(reference: str, hypothesis: str) -> tuple[int, int]:
-    """Return how many words are wrong, missing or too many (Levenshtein), and how many there should be."""
-    expected, found = words(reference), words(hypothesis)
+    """Return how many words are wrong, missing or too many, and how many there should be."""
+    expected = words(reference)
+    return edits(expected, words(hypothesis)), len(expected)
+
+
+def edits(expected: Sequence[str], found: Sequence[str]) -> int:
+    """Return how many of a sequence are others, missing or too many in another (Levenshtein)."""
     costs = list(range(len(found) + 1))
-    for i, word in enumerate(expected, start=1):
+    for i, one in enumerate(expected, start=1):
         before, costs = costs, [i]
         for j, other in enumerate(found, start=1):
-            costs.append(min(before[j] + 1, costs[-1] + 1, before[j - 1] + (word != other)))
-    return costs[-1], len(expected)
+            costs.append(min(before[j] + 1, costs[-1] + 1, before[j - 1] + (one != other)))
+    return costs[-1]
 
 
 def words(text: str) -> list[str]:

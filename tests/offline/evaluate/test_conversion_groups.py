@@ -2,13 +2,14 @@
 
 import pytest
 
-from gramophone.offline.evaluate.conversion_groups import ScoredConversion, grouped
+from gramophone.offline.evaluate.conversion_groups import Errors, Likeness, ScoredConversion, grouped
 
 pytestmark = pytest.mark.slow
 
 
 def scored(source, target, octaves, likeness, kept=0.7):
-    return ScoredConversion(source, target, octaves, likeness, 0.8, kept, 0.2, 1.0, 4.0)
+    by = {"first": Likeness(likeness, kept, 0.8, 0.9), "second": Likeness(kept, likeness, 0.5, 1.0)}
+    return ScoredConversion(source, target, octaves, by, 3.0, 3.2, {"words": Errors(2, 1, 4)})
 
 
 def test_figures_are_of_the_pairs_of_each_group():
@@ -28,7 +29,10 @@ def test_figures_are_of_the_pairs_of_each_group():
     assert found["nearer, other sex"].n == 1
     assert found["nearer, same language"].n == 1
     assert found["nearer, other language"].n == 3
-    assert found["words added, all"].mean == pytest.approx(0.25)
+    assert found["nearer as recorded, all"].mean == pytest.approx(0.9)
+    assert found["nearer by second, all"].mean == pytest.approx(0.25)
+    assert found["errors added, words"].mean == pytest.approx(0.25)
+    assert found["errors as recorded, words"].mean == pytest.approx(0.25)
     assert found["quality lost, all"].mean == pytest.approx(0.2)
 
 

@@ -41,3 +41,11 @@ def test_own_is_a_recordings_mean_cosine_to_the_others():
         expected.append(one @ others / np.linalg.norm(others))
     assert known.own["one"] == pytest.approx(np.mean(expected), abs=1e-5)
     assert np.isnan(known.own["single"])
+
+
+@pytest.mark.usefixtures("voices")
+def test_a_recording_is_recognised_if_it_is_nearer_to_its_speakers_others():
+    here, there = np.eye(4)[0], np.eye(4)[1]
+    known = ReferenceSpeakers({"one": [here, here, there], "other": [there, there]}, 16_000)
+    assert known.recognised("one", "other") == pytest.approx(2 / 3)  # the third could be the other's
+    assert known.recognised("other", "one") == 1.0
