@@ -25,6 +25,7 @@ from gramophone.realtime.live.supervisor import ATTACHED
 if TYPE_CHECKING:  # they take time to load, and may not be used
     from gramophone.realtime.control.osc import AddressSpace
     from gramophone.realtime.control.osc.method import OscMethod
+    from gramophone.realtime.control.osc.server import OscServer
     from gramophone.realtime.control.oscquery.app import MoreRoutes
     from gramophone.realtime.control.oscquery.server import OscQueryServer
     from gramophone.realtime.control.performance.clips import OwnClips
@@ -82,7 +83,7 @@ class Surfaces:
             OSError: a port is taken, or the host is open to others without a list of those allowed.
             TempoError: a source of the tempo cannot be used.
         """
-        from gramophone.realtime.control.osc import AddressSpace, ErrorLog, osc_server
+        from gramophone.realtime.control.osc import AddressSpace, ErrorLog
         from gramophone.realtime.control.oscquery.uploads import clip_routes, take_routes
         from gramophone.realtime.control.performance.actions import Performance
         from gramophone.realtime.control.performance.audition_clip import AuditionClip
@@ -122,6 +123,7 @@ class Surfaces:
 
         shared = session.shared
         reached: dict[str, Callable[[], str]] = {}
+        osc_ports: list[int] = []
         inputs, outputs = LevelTap(shared.inputs, shared.status), LevelTap(shared.outputs, shared.status)
         controller_map = controller_map or ControllerMap(controller)
         saver = PresetSaver(controller, session.snapshot, publish)
@@ -151,21 +153,32 @@ class Surfaces:
         for audition in auditions:
             yield closing(audition)
         if self.osc_port is not None:
-            yield osc_server(space, self.osc_port, self.host, self.allow)
-            show_surface("OSC", lambda: f"port {self.osc_port}")
+            yield self._osc(space, self.osc_port, show_surface, osc_ports)
         if self.http_port is not None:
             more: list[MoreRoutes] = [partial(clip_routes, clips), take_routes]
-            yield self._page(space, self.http_port, show_news, show_surface, view, more)
+            osc_port = osc_ports[0] if osc_ports else 0
+            yield self._page(space, self.http_port, osc_port, show_news, show_surface, view, more)
         if self.midi is not None:
             yield _midi(controller_map, self.midi, show_news, show_surface, space, devices)
         if self.tempo:
             yield following(controller_map, self.tempo)
 
     @contextmanager
+    def _osc(self, space: AddressSpace, port: int, show_surface: ShowSurface, ports: list[int]) -> Iterator[OscServer]:
+        """Serve OSC; its port, which is another where 0 asks for a free one, is added to `ports`."""
+        from gramophone.realtime.control.osc import osc_server
+
+        with osc_server(space, port, self.host, self.allow) as server:
+            ports.append(server.port)
+            show_surface("OSC", lambda: f"port {server.port}")
+            yield server
+
+    @contextmanager
     def _page(
         self,
         space: AddressSpace,
         port: int,
+        osc_port: int,
         show_news: ShowNews,
         show_surface: ShowSurface,
         view: SurfaceView | None,
@@ -174,7 +187,7 @@ class Surfaces:
         """Serve OSCQuery and the page; where other machines reach it, show its address, with the token they need."""
         from gramophone.realtime.control.oscquery import oscquery_server
 
-        with oscquery_server(space, port, self.osc_port or 0, self.host, token=self.token, more=more) as server:
+        with oscquery_server(space, port, osc_port, self.host, token=self.token, more=more) as server:
             if server.token:
                 show_news(f"control page for other machines: {server.url}")
             show_surface("page", lambda: server.url)

@@ -59,6 +59,14 @@ def test_the_targets_of_a_macro_are_set_before_the_same_block_and_nothing_else_i
 
 
 @pytest.mark.peer
+def test_the_port_of_osc_is_shown_where_a_free_one_was_asked_for(play):
+    port, *_ = play
+    with peer_of(port) as peer:
+        peer.send(encode("/gramophone/session/osc"))
+        assert peer.receive_until("/gramophone/session/osc").arguments == (f"port {port}",)
+
+
+@pytest.mark.peer
 def test_a_bundle_is_heard_in_one_block_and_a_preset_that_cannot_be_played_leaves_no_trace(play, tmp_path):
     port, controller, events, said = play
     knobs = [address for address, knob in chain_parameters(controller.preset).items() if knob.is_number][:5]
