@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
 from gramophone.realtime.kernels.jit import jit
-from gramophone.realtime.kernels.matvec import add_product
+from gramophone.realtime.kernels.matvec import add_product_from_memory
 
 TAPS = 3
 compiled = partial(jit, forceinline=False)
@@ -60,8 +60,8 @@ def initial_state(layers: Layers) -> LayerState:
 
 @compiled
 def multiply(y: Floats, v: int, x: Floats, u: int, w: Floats, layer: int) -> None:
-    """Add `x[u] @ w[layer]` to `y[v]` (`kernels/matvec.py`)."""
-    add_product(y, v, x, u, w, layer)
+    """Add `x[u] @ w[layer]` to `y[v]` (`kernels/matvec.py`); a frame's weights have left the caches since the last."""
+    add_product_from_memory(y, v, x, u, w, layer)
 
 
 @compiled

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gramophone.models.nets.wavenet import WaveNet
 from gramophone.realtime.kernels.arrays import Floats, zeros
 from gramophone.realtime.kernels.jit import jit, tanh
-from gramophone.realtime.kernels.matvec import add_product
+from gramophone.realtime.kernels.matvec import add_product, add_products
 from gramophone.realtime.stages.wavenet import kernel
 from gramophone.realtime.stages.wavenet.engines import SamplerEngine, WaveNetWeights, silence_of, weights_of
 
@@ -81,6 +81,8 @@ Doubles = NDArray[np.float64]
 Shares = NDArray[np.int32]
 _BLOCK = 16
 """Levels whose probabilities are summed at a time."""
+_RUN = 16
+"""Samples for which the older taps of a layer are summed together, at most."""
 _WHOLE = 2**22
 """The largest share where shares are integers: 256 of them still fit 31 bits."""
 _F = np.float32
@@ -95,12 +97,14 @@ class KernelState(NamedTuple):
     """State of the voices, and work space; arrays aligned as in `WaveNetWeights`.
 
     `rings` `(V * N, R)`: past of each layer of each voice; `last` `(V,)`: the last symbols; `biases` `(V * L, 2R)`: the
-    gates' biases in the current frame; `sums` `(V, R + S)`: the residual path and the sum of the skip paths.
+    gates' biases in the current frame; `gates` `(V * L * _RUN, 2R)`: the gates' sums for the samples of a run; `sums`
+    `(V, R + S)`: the residual path and the sum of the skip paths.
     """
 
     rings: Floats
     last: Floats
     biases: Floats
+    gates: Floats
     sums: Floats
     both: Floats
     gated: Floats
@@ -109,6 +113,7 @@ class KernelState(NamedTuple):
     predicted: Floats
     mass: Floats
     shares: Shares
+    totals: Doubles
 
 
 def state_of(weights: WaveNetWeights, voices: int, silence: float) -> KernelState:
@@ -119,6 +124,7 @@ def state_of(weights: WaveNetWeights, voices: int, silence: float) -> KernelStat
         rings=zeros(voices * int(weights.dilations.sum()), residual),
         last=np.full(voices, silence, np.float32),
         biases=zeros(voices * layers, 2 * residual),
+        gates=zeros(voices * layers * _RUN, 2 * residual),
         sums=zeros(voices, exits),
         both=zeros(1, 2 * residual),
         gated=zeros(1, residual),
@@ -127,6 +133,7 @@ def state_of(weights: WaveNetWeights, voices: int, silence: float) -> KernelStat
         predicted=zeros(1, width),
         mass=zeros(width),
         shares=zeros(width).view(np.int32),
+        totals=np.zeros(-(-width // _BLOCK)),
     )
 
 
@@ -157,25 +164,48 @@ def _enter(weights: WaveNetWeights, state: KernelState, v: int) -> None:
 
 
 @jit
-def _advance(weights: WaveNetWeights, state: KernelState, now: int) -> None:
-    """Pass the voices' last symbols through all layers, into `state.sums`."""
+def _add_older(weights: WaveNetWeights, state: KernelState, layer: int, now: int, samples: int) -> None:
+    """Set a layer's rows of `gates` to its biases and what its older tap adds in the next `samples` samples.
+
+    They may be as many as the dilation: that old is what the tap reads.
+    """
+    layers, residual = len(weights.exits), weights.exits.shape[1]
+    past, dilation = len(state.rings) // len(state.last), weights.dilations[layer]
+    slot = now & (dilation - 1)
+    first = min(samples, dilation - slot)
+    for v in range(len(state.last)):
+        start, row = v * past + weights.starts[layer], (v * layers + layer) * _RUN
+        for j in range(samples):
+            for i in range(2 * residual):
+                state.gates[row + j, i] = state.biases[v * layers + layer, i]
+        add_products(state.gates, row, state.rings, start + slot, weights.older, layer, first)
+        add_products(state.gates, row + first, state.rings, start, weights.older, layer, samples - first)
+
+
+@jit
+def _advance(weights: WaveNetWeights, state: KernelState, now: int, done: int, left: int) -> None:
+    """Pass the voices' last symbols through all layers, into `state.sums`.
+
+    `done` samples of the frame have been drawn, and `left` are to be drawn, this one among them.
+    """
     layers, residual, exits = weights.exits.shape
     voices = len(state.last)
     past = len(state.rings) // voices
     for v in range(voices):
         _enter(weights, state, v)
     for layer in range(layers):
-        slot = weights.starts[layer] + (now & (weights.dilations[layer] - 1))
+        dilation = weights.dilations[layer]
+        run, slot = min(dilation, _RUN), weights.starts[layer] + (now & (dilation - 1))
+        if done & (run - 1) == 0:
+            _add_older(weights, state, layer, now, min(run, left))
         for v in range(voices):
-            for i in range(2 * residual):
-                state.both[0, i] = state.biases[v * layers + layer, i]
-            add_product(state.both, 0, state.rings, v * past + slot, weights.older, layer)
-            add_product(state.both, 0, state.sums, v, weights.newer, layer)
+            row = (v * layers + layer) * _RUN + (done & (run - 1))
+            add_product(state.gates, row, state.sums, v, weights.newer, layer)
             for i in range(residual):
                 state.rings[v * past + slot, i] = state.sums[v, i]
             for i in range(residual):
-                sigmoid = _F(0.5) + _F(0.5) * tanh(_F(0.5) * state.both[0, residual + i])
-                state.gated[0, i] = tanh(state.both[0, i]) * sigmoid
+                sigmoid = _F(0.5) + _F(0.5) * tanh(_F(0.5) * state.gates[row, residual + i])
+                state.gated[0, i] = tanh(state.gates[row, i]) * sigmoid
             for i in range(exits):
                 state.sums[v, i] += weights.exit_bias[layer, i]
             add_product(state.sums, v, state.gated, 0, weights.exits, layer)
@@ -275,10 +305,12 @@ def _choose(state: KernelState, n: int, uniform: float, temperature: float, nucl
         _keep_likeliest(state.mass, state.shares, n, nucleus)
     total = 0.0
     for start in range(0, n, _BLOCK):
-        total += _total(state.mass, start, min(start + _BLOCK, n))
+        block = _total(state.mass, start, min(start + _BLOCK, n))
+        state.totals[start // _BLOCK] = block
+        total += block
     reached, start = 0.0, 0
     while start + _BLOCK < n:
-        block = _total(state.mass, start, start + _BLOCK)
+        block = state.totals[start // _BLOCK]
         if reached + block > uniform * total:
             break
         reached += block
@@ -332,13 +364,14 @@ def generate(
     voices, forced = len(state.last), given.shape[1] > 0
     samples = given.shape[1] if forced else drawn.shape[1]
     frames = len(conditions) // voices
+    length = samples // frames
     for t in range(samples):
-        if t % (samples // frames) == 0:
-            _condition(weights, state, conditions, t // (samples // frames), frames)
+        if t % length == 0:
+            _condition(weights, state, conditions, t // length, frames)
         if forced:
             for v in range(voices):
                 state.last[v] = given[v, t]
-        _advance(weights, state, now + t)
+        _advance(weights, state, now + t, t % length, length - t % length)
         for v in range(voices):
             predict(weights, state, v)
             if forced:

@@ -5,12 +5,22 @@ import pytest
 
 from gramophone.realtime.kernels.arrays import zeros
 from gramophone.realtime.kernels.jit import jit
-from gramophone.realtime.kernels.matvec import add_product
+from gramophone.realtime.kernels.matvec import add_product, add_product_from_memory, add_products
 
 
 @jit
 def add(y, v, x, u, w, layer):
     add_product(y, v, x, u, w, layer)
+
+
+@jit
+def add_from_memory(y, v, x, u, w, layer):
+    add_product_from_memory(y, v, x, u, w, layer)
+
+
+@jit
+def add_rows(y, v, x, u, w, layer, rows):
+    add_products(y, v, x, u, w, layer, rows)
 
 
 def drawn(*shape, seed=0):
@@ -36,3 +46,17 @@ def test_a_sum_is_the_same_to_the_bit_wherever_it_lies():
     for o, one in enumerate(alone):
         add(one, 0, x, 0, np.ascontiguousarray(w[:, :, o : o + 1]), 0)
         assert one[0, 0] == y[0, o]
+
+
+@pytest.mark.parametrize("inputs", [0, 1, 33])
+@pytest.mark.parametrize("outputs", [1, 15, 48, 131, 320, 421])
+def test_from_memory_and_by_rows_the_sums_are_the_same_to_the_bit(inputs, outputs):
+    y, x, w = drawn(9, outputs), drawn(9, inputs + 2, seed=1), drawn(2, inputs, outputs, seed=2)
+    one_by_one, from_memory, by_rows = y.copy(), y.copy(), y.copy()
+    for row in range(1, 8):
+        add(one_by_one, row, x, row + 1, w, 1)
+        add_from_memory(from_memory, row, x, row + 1, w, 1)
+    add_rows(by_rows, 1, x, 2, w, 1, 7)
+    np.testing.assert_array_equal(from_memory, one_by_one)
+    np.testing.assert_array_equal(by_rows, one_by_one)
+    np.testing.assert_array_equal(by_rows[[0, 8]], y[[0, 8]])
