@@ -7,9 +7,12 @@ Powers are measured over windows by the count of samples, so the result does not
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
 from gramophone.realtime.stage import Audio
@@ -30,37 +33,62 @@ class MonoSum:
     """Blocks of `(channels, frames)` to their mono sum `(frames,)`; `rate` in Hz."""
 
     def __init__(self, rate: int, channels: int) -> None:
-        self._is_stereo = channels == 2
+        self._split = _compiled() if channels == 2 else None
         self._window = np.zeros((2, round(_WINDOW_S * rate)), np.float32)
-        self._filled = 0
+        self._counts = np.zeros(2, np.int64)
         self._powers = np.zeros(2)
         self._side_share = Fade(0.0, self._window.shape[1])
 
     def process(self, block: Audio) -> Floats:
         """Return the mono sum of a block."""
-        mid = block[0] if len(block) == 1 else np.asarray(block.mean(axis=0), np.float32)
-        if not self._is_stereo:
-            return mid
-        side = (block[0] - block[1]) * np.float32(0.5)
-        parts, start = [], 0
-        while start < len(mid):
-            stop = min(len(mid), start + self._window.shape[1] - self._filled)
+        if not self._split:
+            return block[0] if len(block) == 1 else np.asarray(block.mean(axis=0), np.float32)
+        # Copied in any case: to numba a read-only array is another type, which it does not take here.
+        sides = np.array(block, np.float32, order="C")
+        start = 0
+        while start < sides.shape[1]:
+            stop = self._split(sides, start, self._window, self._counts, self._powers)
             share = self._side_share.next(stop - start)
-            parts.append(crossfade(mid[start:stop], side[start:stop], share))
-            self._measure(mid[start:stop], side[start:stop])
+            sides[0, start:stop] = crossfade(sides[0, start:stop], sides[1, start:stop], share)
+            self._side_share.set(float(self._counts[1]))
             start = stop
-        return np.concatenate(parts) if parts else mid
+        mono: Floats = sides[0]
+        return mono
 
-    def _measure(self, mid: Floats, side: Floats) -> None:
-        """Fill the window; where it is full, choose what the sum is from the next sample on."""
-        filled = self._filled + len(mid)
-        self._window[0, self._filled : filled], self._window[1, self._filled : filled] = mid, side
-        self._filled = filled % self._window.shape[1]
-        if self._filled:
-            return
-        self._powers += _SHARE * (np.square(self._window, dtype=np.float64).mean(axis=1) - self._powers)
-        of_mid, of_side = self._powers
-        if of_side > max(_STRONGER * of_mid, _FAINTEST):
-            self._side_share.set(1.0)
-        elif of_mid > max(_STRONGER * of_side, _FAINTEST):
-            self._side_share.set(0.0)
+
+@cache
+def _compiled() -> Callable[..., int]:
+    from numba import types
+
+    from gramophone.realtime.kernels.jit import jit
+
+    floats, numbers, powers = (
+        types.Array(kind, size, "C") for kind, size in ((types.float32, 2), (types.int64, 1), (types.float64, 1))
+    )
+    return jit(_split, signatures=[(floats, types.int64, floats, numbers, powers)])
+
+
+def _split(block: Floats, start: int, window: Floats, counts: NDArray[np.int64], powers: NDArray[np.float64]) -> Any:
+    """Turn left and right, `(2, frames)`, into mid and side from `start` on; return where that ends.
+
+    It ends with the block, or where the choice changes. `window` `(2, samples)` is filled with both, as far as
+    `counts[0]` says; `counts[1]` is 1 where the side is chosen. `powers` are the running ones.
+    """
+    length = window.shape[1]
+    for i in range(start, block.shape[1]):
+        mid, side = (block[0, i] + block[1, i]) * np.float32(0.5), (block[0, i] - block[1, i]) * np.float32(0.5)
+        block[0, i], block[1, i] = mid, side
+        window[0, counts[0]], window[1, counts[0]] = mid, side
+        counts[0] += 1
+        if counts[0] == length:
+            counts[0] = 0
+            for which in range(2):
+                total = 0.0
+                for j in range(length):
+                    total += float(window[which, j]) ** 2
+                powers[which] += _SHARE * (total / length - powers[which])
+            other = powers[1 - counts[1]]
+            if other > max(_STRONGER * powers[counts[1]], _FAINTEST):
+                counts[1] = 1 - counts[1]
+                return i + 1
+    return block.shape[1]
