@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -61,7 +61,7 @@ class LiveCases:
         wanted = {*self.clips, _ENGLISH, *_OTHERS}
         self.judges = ConversionJudges({name: own[:_JUDGED_BY] for name, own in references.items() if name in wanted})
         self.before = {name: clip_of(training_of(known, name), _SPOKEN_BEFORE_S) for name in (_ENGLISH, *_OTHERS)}
-        self.octaves = {name: _octaves(parts) for name, parts in (self.clips | self.before).items()}
+        self.octaves = {name: median_octaves(parts) for name, parts in (self.clips | self.before).items()}
         self._phrases: dict[tuple[str, int], JudgedPhrase] = {}
         self._recordings = {}
         for name in (_ENGLISH, *_OTHERS):
@@ -99,27 +99,41 @@ class LiveCases:
             yield self.judges.scored(phrase, target, octaves, convert(phrase, target), moonshine=moonshine)
 
 
+class PlayedCases(Protocol):
+    """Recordings by name: clips of targets, and what sources have said before."""
+
+    clips: dict[str, list[Sound]]
+    before: dict[str, list[Sound]]
+
+
 Convert = Callable[[JudgedPhrase, str], Sound]
 
 
 class LiveConversion:
-    """The code that plays a model, for the targets of some cases; each source has spoken before."""
+    """The code that plays a model, for the targets of some cases and the model's own; each source has spoken before."""
 
-    def __init__(self, cases: LiveCases, path: Path, quick: bool, values: Mapping[str, Value]) -> None:
+    def __init__(self, cases: PlayedCases, path: Path, quick: bool, values: Mapping[str, Value]) -> None:
         self._clips = {name: np.concatenate(parts) for name, parts in cases.clips.items()}
-        self._make, enrol, knobs, speakers = _anyone(path, quick) if kind_of(path) == "anyone" else _voice(path)
+        self._make, enrol, knobs, self.speakers = _anyone(path, quick) if kind_of(path) == "anyone" else _voice(path)
         self._values = {knob.name: knob.default for knob in knobs} | {"range": "free"} | dict(values)
-        self._weights = np.eye(speakers + 1, dtype=np.float32)[-1]
         begun = time.process_time()
         self._targets = {name: enrol(clip) for name, clip in self._clips.items()}
-        self.enrolment_s = (time.process_time() - begun) / len(self._targets)
+        self.enrolment_s = (time.process_time() - begun) / max(len(self._targets), 1)
         self._accustomed = {name: self._made(parts) for name, parts in cases.before.items()}
+
+    def voice_weights(self, target: str) -> Floats:
+        """Return the weights of the known voices and, last, of a target by a clip, `(speakers + 1,)`."""
+        weights = np.zeros(len(self.speakers) + 1, np.float32)
+        weights[self.speakers.index(target) if target in self.speakers else -1] = 1
+        return weights
 
     def __call__(self, phrase: JudgedPhrase, target: str) -> Sound:
         """Return a phrase as a target, of its length."""
         set_target, converter = copy.deepcopy(self._accustomed[phrase.speaker])
-        set_target(converter, self._targets[target])
-        return self._hops(converter, np.pad(phrase.sound, (0, converter.delay)))[converter.delay :][: len(phrase.sound)]
+        if target in self._targets:
+            set_target(converter, self._targets[target])
+        said = self._hops(converter, np.pad(phrase.sound, (0, converter.delay)), self.voice_weights(target))
+        return said[converter.delay :][: len(phrase.sound)]
 
     def with_values(self, values: Mapping[str, Value]) -> LiveConversion:
         """Return the same with other values of parameters."""
@@ -129,17 +143,17 @@ class LiveConversion:
 
     def _made(self, parts: Sequence[Sound]) -> tuple[Callable[[Any, Any], None], Any]:
         set_target, converter = self._make()
-        self._hops(converter, np.concatenate(parts))
+        self._hops(converter, np.concatenate(parts), self.voice_weights(""))
         return set_target, converter
 
-    def _hops(self, converter: Any, samples: Floats) -> Sound:
+    def _hops(self, converter: Any, samples: Floats, weights: Floats) -> Sound:
         whole = np.pad(samples, (0, -len(samples) % converter.hop)).reshape(-1, converter.hop)
-        said = [converter.synthesise(converter.analyse(hop), self._weights, self._values) for hop in whole]
+        said = [converter.synthesise(converter.analyse(hop), weights, self._values) for hop in whole]
         return np.concatenate(said)
 
 
-def _anyone(path: Path, quick: bool) -> tuple[Any, Any, Any, int]:
-    """Return what makes a converter, what enrols a clip, the parameters and the number of known speakers."""
+def _anyone(path: Path, quick: bool) -> tuple[Any, Any, Any, tuple[str, ...]]:
+    """Return what makes a converter, what enrols a clip, the parameters and the known speakers."""
     loaded, card = load(path, "anyone")
     model = cast(Anyone, loaded)
 
@@ -150,10 +164,10 @@ def _anyone(path: Path, quick: bool) -> tuple[Any, Any, Any, int]:
     def enrol(clip: Sound) -> Any:
         return enrolled_target(model, card, "clip", clip)
 
-    return lambda: (set_target, VoiceConverter(model, quick)), enrol, parameters_of(card), len(card.speakers)
+    return lambda: (set_target, VoiceConverter(model, quick)), enrol, parameters_of(card), card.speakers
 
 
-def _voice(path: Path) -> tuple[Any, Any, Any, int]:
+def _voice(path: Path) -> tuple[Any, Any, Any, tuple[str, ...]]:
     """Return the same for a voice model of before, whose speaker vector is fitted to a clip."""
     header = LatentModel.of(path)
     codec: Any = header.codec("cpu")
@@ -165,10 +179,10 @@ def _voice(path: Path) -> tuple[Any, Any, Any, int]:
         return codec.enrol("clip", clip)
 
     knobs = latent_parameters(header.kind, header.card, header.latents)
-    return lambda: (set_target, header.codec("cpu")), enrol, knobs, len(card_of(path).speakers)
+    return lambda: (set_target, header.codec("cpu")), enrol, knobs, card_of(path).speakers
 
 
-def _octaves(parts: Sequence[Sound]) -> float:
+def median_octaves(parts: Sequence[Sound]) -> float:
     """Return the median pitch of recordings in octaves."""
     octaves, voicing = pitch_contour(np.concatenate(parts), RATE, 128).T
     return float(np.median(octaves[voicing >= 0.5])) if (voicing >= 0.5).any() else float("nan")
