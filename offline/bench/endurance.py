@@ -68,7 +68,12 @@ def wavenet() -> Preset:
     return complete(Preset("wavenet", (StageSettings("voice", "wavenet", {"model": str(model), "gate": 0.0}),)))
 
 
-CHAINS = {"default": default, "light": light, "wavenet": wavenet}
+def anyone() -> Preset:
+    """Return the preset of anybody's voice."""
+    return complete(load("anyone"))
+
+
+CHAINS = {"default": default, "light": light, "wavenet": wavenet, "anyone": anyone}
 
 
 def endure(preset: Preset, block: int, seconds: float) -> dict[str, Any]:

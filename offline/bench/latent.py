@@ -1,6 +1,6 @@
 """Bench: the latent stage with models of the usual size, at 16 kHz inside 48 kHz stereo, on one core.
 
-A VLAE at block 256, and a voice at 128 and at 256.
+A VLAE at block 256, a voice at 128 and at 256, and anybody's voice (`anyone`) at 128 and, with less look-ahead, again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from gramophone.models.nets.voice import Voice, VoiceShape
 from gramophone.models.parameters import Value
 from gramophone.offline.bench.timing import cold, hot, quantiles
 from gramophone.presets import CLIPS
-from gramophone.realtime.stage import Audio, Format
+from gramophone.realtime.stage import Audio, Format, Stage
+from gramophone.realtime.stage_registry import make_stage
 from gramophone.realtime.stages.latent.stage import LatentStage
 
 _RATE = 48_000
@@ -64,9 +65,13 @@ def _all() -> Iterator[tuple[str, dict[str, object]]]:
             cycles = _TONE_HZ / _RATE * np.arange(block)
             tone = (0.2 * (cycles % 1) - 0.1).astype(np.float32)
             yield f"voice, {block}:", _figures(stage, np.stack([tone, tone]))
+    sung = (0.2 * (_TONE_HZ / _RATE * np.arange(128) % 1) - 0.1).astype(np.float32)
+    for quick in (False, True):
+        anybody = make_stage("voice", Format(_RATE, 2), {"model": "anyone", "quick": quick, **_SUNG})
+        yield f"anyone{', quick' if quick else ''}, 128:", _figures(anybody, np.stack([sung, sung]))
 
 
-def _figures(stage: LatentStage, sound: Audio) -> dict[str, object]:
+def _figures(stage: Stage, sound: Audio) -> dict[str, object]:
     block_ms = 1000 * sound.shape[1] / _RATE
     load_before = round(os.getloadavg()[0], 1)
     spent = time.thread_time()

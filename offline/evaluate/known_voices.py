@@ -31,11 +31,14 @@ _JUDGED_BY = 12
 
 
 class KnownCases:
-    """Phrases of known people and the judges, gathered once for any number of models; `phrases` as oneself of each."""
+    """Phrases of known people and the judges, gathered once for any number of models.
 
-    def __init__(self, people: Sequence[str], phrases: int) -> None:
+    `phrases` of each as oneself, and so many `pairs` of two at most.
+    """
+
+    def __init__(self, people: Sequence[str], phrases: int, pairs: int) -> None:
         corpus = gather([f"voice:{name}" for name in people], RATE)
-        self.people, self._phrases = people, phrases
+        self.people, self._phrases, self._pairs = people, phrases, pairs
         self.clips: dict[str, list[Sound]] = {}
         self.before = {name: clip_of(training_of(corpus, name), _BEFORE_S) for name in people}
         self.octaves = {name: median_octaves(parts) for name, parts in self.before.items()}
@@ -44,16 +47,21 @@ class KnownCases:
         self.judges = ConversionJudges({name: references_of(corpus, name)[:_JUDGED_BY] for name in people})
 
     def cases(self, part: str) -> Iterator[tuple[JudgedPhrase, str]]:
-        """Yield phrases with whom they are converted to; four times as many English ones as oneself."""
-        for source in self.people:
-            if part == "oneself":
+        """Yield phrases with whom they are converted to; four times as many English ones as oneself.
+
+        Of the pairs, each person is source and target about as often as every other, wherever they end.
+        """
+        if part == "oneself":
+            for source in self.people:
                 count = self._phrases * (4 if source == _ENGLISH else 1)
                 step = max(len(self._recordings[source]) // count, 1)
                 for number in range(0, min(len(self._recordings[source]), count * step), step):
                     yield self._phrase(source, number), source
-            else:
-                for number, target in enumerate(name for name in self.people if name != source):
-                    yield self._phrase(source, number), target
+            return
+        people = len(self.people)
+        for number in range(min(self._pairs, people * (people - 1))):
+            turn, place = divmod(number, people)
+            yield self._phrase(self.people[place], turn), self.people[(place + turn + 1) % people]
 
     def _phrase(self, name: str, number: int) -> JudgedPhrase:
         """Return a phrase, measured once."""
@@ -85,9 +93,10 @@ def main() -> None:
     parser.add_argument("--part", choices=PARTS, nargs="+", default=list(PARTS))
     parser.add_argument("--people", nargs="*", default=list(PEOPLE), help="whom; else all that models are trained on")
     parser.add_argument("--phrases", type=int, default=3, help="of each as oneself")
+    parser.add_argument("--pairs", type=int, default=len(PEOPLE) * (len(PEOPLE) - 1), help="at most")
     parser.add_argument("--json", type=Path, help="a file for all figures")
     arguments = parser.parse_args()
-    known, found = KnownCases(arguments.people, arguments.phrases), {}
+    known, found = KnownCases(arguments.people, arguments.phrases, arguments.pairs), {}
     for model in arguments.models:
         convert, moonshine = LiveConversion(known, model, False, {}), kind_of(model) not in TEACHES
         for part in arguments.part:

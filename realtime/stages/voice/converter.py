@@ -3,7 +3,8 @@
 Content (what is said) leaves out the speaker, once its mean and spread are known; both are measured as it runs.
 The target's map makes envelopes of it. Pitch, voicing and loudness stay the source's, pitch in the target's range.
 What content does not say of the source's envelope, its detail, can be added: it makes words clearer, the target less
-like themselves, and hisses, which say little of who speaks, come out as they were.
+like themselves, and hisses, which say little of who speaks, come out as they were. Where the sound is no speech,
+content is a guess: there the source's envelope is moved to the target's mean and spread instead (`confidence`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
 from gramophone.realtime.stages.latent.pitch_transform import VOICED, PitchTransform
 from gramophone.realtime.stages.latent.voice_codec import adjust_voicing, tracker_within
+from gramophone.realtime.stages.voice.confidence import SpeechConfidence
 from gramophone.realtime.stages.voice.content_encoder import LiveContentEncoder
 from gramophone.realtime.stages.voice.envelope_analysis import LiveEnvelope
 from gramophone.realtime.stages.voice.envelope_synth import EnvelopeSynth
@@ -42,13 +44,17 @@ _NATS_PER_DB = math.log(10) / 20
 
 
 class AnalysedHop(NamedTuple):
-    """The analysis of one hop: the map's inputs `(K,)`, the detail `(POINTS,)` in spreads, prosody, and its power.
+    """The analysis of one hop: the map's inputs `(K,)`, shape and detail `(POINTS,)` in spreads, prosody, its power.
 
+    The `shape` is the source's envelope, normalised; the `detail` is what content does not say of it. `speech` is the
+    confidence, 0 to 1, that this is speech.
     `octaves` are above `MIDDLE_HZ`, `voicing` is 0 to 1, `level` in nats below the loudest of late.
     """
 
     inputs: Floats
+    shape: Floats
     detail: Floats
+    speech: float
     level: float
     octaves: float
     voicing: float
@@ -79,6 +85,7 @@ class VoiceConverter:
         self._universal: Floats = model.universal.numpy()[:, :POINTS].copy()
         self._loudest = math.log(_FAINTEST)
         self.voices = VoiceTable(model)
+        self.confidence = SpeechConfidence(shape.hop / shape.rate)
         self._residual = LiveResidual(model.residual, shape.content) if model.residual else None
         self._gains: Floats = model.residual_gains.numpy() if model.residual else np.ones(shape.envelope, np.float32)
         self._pitch_transform = PitchTransform(shape.hop / shape.rate, self.voices.octaves)
@@ -98,14 +105,14 @@ class VoiceConverter:
         level = self._level(rms)
         counts = rms > _FAINTEST and level > -_AUDIBLE
         self._recent[:-1] = self._recent[1:]
-        self._recent[-1] = self._content.normalised(content, counts)
+        self._recent[-1] = said = self._content.normalised(content, counts)
         around = self._recent[self._context].ravel()
         inputs = np.concatenate([around, np.array([voicing >= VOICED, 1.0], np.float32)])
-        shape = self._usual.normalised(points - points.mean(), counts)
+        shape = np.clip(self._usual.normalised(points - points.mean(), counts), -_MOST, _MOST)
         detail: Floats = np.clip(shape - inputs @ self._universal, -_MOST, _MOST).astype(np.float32)
-        return AnalysedHop(
-            inputs, detail, level, math.log2(hz / MIDDLE_HZ), float(voicing), rms, self._powers.popleft()
-        )
+        speech = self.confidence.next(said, detail, shape, counts)
+        octaves, power = math.log2(hz / MIDDLE_HZ), self._powers.popleft()
+        return AnalysedHop(inputs, shape, detail, speech, level, octaves, float(voicing), rms, power)
 
     def prepare(self) -> None:
         """Add up what the past contributes to the next frame; called in a block that completes no hop."""
@@ -127,7 +134,8 @@ class VoiceConverter:
     def _envelope_of(self, heard: AnalysedHop, voice: MixedVoice, detail: float) -> Floats:
         """Return the envelope `(E,)` of a frame as a voice: by its map, and what the source's own detail says besides.
 
-        A residual network adds the detail by what it has learnt of it, else all of it where nothing is voiced.
+        A residual network adds the detail by what it has learnt of it, else all of it where nothing is voiced. The less
+        the sound is like speech, the more the source's own envelope comes through, in the voice's mean and spread.
         """
         deviation = heard.inputs @ voice.map
         if self._residual:
@@ -138,6 +146,9 @@ class VoiceConverter:
         else:
             share = np.float32(detail + (1 - detail) * (1 - heard.voicing))
             deviation[:POINTS] += share * voice.spread[:POINTS] * heard.detail
+        if heard.speech < 1:
+            deviation *= np.float32(heard.speech)
+            deviation[:POINTS] += np.float32(1 - heard.speech) * voice.spread[:POINTS] * heard.shape
         envelope: Floats = voice.mean + deviation
         return envelope
 

@@ -1,0 +1,56 @@
+"""Content counts where it explains the envelope; elsewhere the source's own envelope comes through, as the target's."""
+
+import numpy as np
+import pytest
+from support.anyone import SHAPE, made, voice
+from support.voice import sung
+
+from gramophone.models.nets.speech_envelope import POINTS
+from gramophone.realtime.stages.voice.confidence import SpeechConfidence
+from gramophone.realtime.stages.voice.converter import VoiceConverter
+
+HOP_S = 0.008
+
+
+def rows(power, width, count=400, seed=0):
+    return np.sqrt(power) * np.random.default_rng(seed).standard_normal((count, width)).astype(np.float32)
+
+
+def after(detail, content, seconds=3.0):
+    """The confidence in sound whose envelope has power 1, of which `detail` is not explained."""
+    confidence = SpeechConfidence(HOP_S)
+    frames = round(seconds / HOP_S)
+    found = 1.0
+    for one in zip(rows(content, 96), rows(detail, POINTS, seed=1), rows(1.0, POINTS, seed=2), strict=True):
+        found = confidence.next(*one, True)
+        if not (frames := frames - 1):
+            break
+    return found
+
+
+def test_what_content_explains_is_speech_and_what_it_does_not_is_none():
+    assert after(0.45, 1.0) == 1.0
+    assert after(0.8, 1.0) == 1.0  # speech of which content says little
+    assert after(1.1, 0.7) == 0.0
+    assert after(0.95, 0.6) == 0.0
+    assert 0 < after(0.98, 1.0) < 1
+
+
+def test_what_does_not_sound_changes_nothing():
+    confidence = SpeechConfidence(HOP_S)
+    for _ in range(1000):
+        assert confidence.next(np.zeros(96), np.ones(POINTS), np.ones(POINTS), False) == 1.0
+
+
+@pytest.mark.parametrize("residual_width", [0, 16])
+def test_off_speech_the_envelope_is_the_sources_in_the_targets_mean_and_spread(residual_width):
+    model = made(SHAPE.__class__(**(SHAPE.__dict__ | {"residual_width": residual_width})))
+    converter = VoiceConverter(model)
+    converter.voices.set_target(voice(seed=3))
+    mixed = converter.voices.mixed(np.array([0, 0, 1], np.float32), 0.7, 1.0)
+    for hop in sung(0.2)[0][:3200].reshape(-1, 128):
+        heard = converter.analyse(hop)
+    found = converter._envelope_of(heard._replace(speech=0.0), mixed, 0.0)
+    np.testing.assert_allclose(found[:POINTS], mixed.mean[:POINTS] + mixed.spread[:POINTS] * heard.shape, atol=1e-5)
+    assert found[POINTS] == pytest.approx(mixed.mean[POINTS])
+    assert not np.allclose(found, converter._envelope_of(heard._replace(speech=1.0), mixed, 0.0))
