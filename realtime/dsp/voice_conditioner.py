@@ -246,8 +246,12 @@ def _track_floor(plan: ConditionerPlan, state: ConditionerState) -> None:
     if loudest - softest < _STEADY_DB and not _is_voiced(plan, state):
         state.remembered[state.counts[5] % _REMEMBERED] = mean
         state.counts[5] += 1
-    lowest = min(state.remembered.min(), state.softest.min() + _ABOVE_SOFTEST_DB)
-    state.floor[0] = min(max(lowest, _SILENT_DB), _LOUDEST_FLOOR_DB)
+    lowest = _LOUDEST_FLOOR_DB
+    for remembered in state.remembered:
+        lowest = min(lowest, remembered)
+    for softest in state.softest:
+        lowest = min(lowest, softest + _ABOVE_SOFTEST_DB)
+    state.floor[0] = max(lowest, _SILENT_DB)
     for i in range(2 * plan.window):
         state.past[i] = state.past[i + plan.window]
 

@@ -186,10 +186,12 @@ def _forward(plan: TrackerPlan, model: PitchModel, state: TrackerState) -> None:
     """Find the newest frame's peaks and compute their probabilities given the past (forward algorithm)."""
     now, before = state.counts[1] % (plan.ahead + 1), (state.counts[1] - 1) % (plan.ahead + 1)
     pitch, likelihood = state.pitch[now], state.likelihood[now]
-    previous = state.backward[1]
-    previous[:] = state.forward[before]
-    old = state.backward[0]
-    old[:_MAX_PEAKS] = state.pitch[before]
+    old, previous = state.backward
+    # element by element, as numba takes 2 s to compile an assignment of arrays
+    for i in range(_MAX_PEAKS):
+        old[i] = state.pitch[before, i]
+    for i in range(_MAX_PEAKS + 1):
+        previous[i] = state.forward[before, i]
     _find_peaks(plan, model, state.correlation, pitch, likelihood)
     total = 0.0
     for j in range(_MAX_PEAKS + 1):

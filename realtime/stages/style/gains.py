@@ -188,7 +188,8 @@ def _restyle(
     level, loud = _follow_level(plan, state.levels, total, change.fade)
     for band in range(bands):
         frame[band] = _DB * math.log(sums[band] / level + FLOOR)
-    observation[bands:-1] = sums[bands:]
+    for i in range(bands, len(sums)):  # numba takes 2 s to compile an assignment of arrays
+        observation[i] = sums[i]
     observation[-1] = loud
 
     speech = maps[0].speech + (maps[1].speech - maps[0].speech) * position

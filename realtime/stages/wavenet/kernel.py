@@ -375,7 +375,8 @@ def generate(
         for v in range(voices):
             predict(weights, state, v)
             if forced:
-                predicted[v, t] = state.predicted[0]
+                for i in range(predicted.shape[2]):  # numba takes 2 s to compile an assignment of arrays
+                    predicted[v, t, i] = state.predicted[0, i]
                 continue
             if uniforms.shape[2] == 1:
                 drawn[v, t] = _draw_level(state, uniforms[v, t, 0], temperature, nucleus)
