@@ -6,7 +6,7 @@ A stage is made from a `Format` and its settings, so that everything it allocate
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +18,8 @@ from gramophone.models.parameters import Parameter, Value
 
 Audio = NDArray[np.float32]
 """float32 `(channels, frames)`."""
+Parts = tuple[Callable[[], object], ...]
+"""Calls that each compile a part of what a stage compiles, apart from each other; the longest first."""
 
 
 class StageError(RuntimeError):
@@ -55,12 +57,13 @@ class Stage(ABC):
     of a class (else `keys` returns them). Values are targets: a stage moves towards a new number over the parameter's
     `smoothing_ms`, at positions that depend on the count of samples only, never on how the sound was cut into blocks.
     `delay` is the latency in samples, constant for the stage's life. A stage that `reduces` turns sounds down, as a
-    compressor, a gate or a noise filter does, and reports by how much.
+    compressor, a gate or a noise filter does, and reports by how much. One that `compiles` has kernels of numba.
     """
 
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     hop_s: ClassVar[float] = 0.0
     reduces: ClassVar[bool] = False
+    compiles: ClassVar[bool] = False
     delay: int = 0
     taken: int = 0
 
@@ -72,6 +75,11 @@ class Stage(ABC):
             StageError: its settings do not make a stage.
         """
         return Keys(cls.parameters, hop_s=cls.hop_s)
+
+    @classmethod
+    def parts(cls, form: Format, values: Mapping[str, Value]) -> Parts:
+        """Return what several processes can compile at once of a stage with these `values`; the rest is small."""
+        return ()
 
     @abstractmethod
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None: ...

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import cast
 
 from gramophone.models.parameters import Parameter, Value
-from gramophone.realtime.stage import Format, Keys, Stage
+from gramophone.realtime.stage import Format, Keys, Parts, Stage
 from gramophone.realtime.stages.effects.table import EFFECTS, REFUSED
 
 _LOADED = {
@@ -72,6 +72,25 @@ def reduces(kind: str) -> bool:
         KindError: there is no such kind.
     """
     return EFFECTS[kind].passes_db is not None if kind in EFFECTS else _stage_class(kind).reduces
+
+
+def compiles(kind: str) -> bool:
+    """Return whether stages of this kind have kernels that numba compiles.
+
+    Raises:
+        KindError: there is no such kind.
+    """
+    return kind not in EFFECTS and _stage_class(kind).compiles
+
+
+def parts_of(kind: str, form: Format, values: Mapping[str, Value]) -> Parts:
+    """Return what several processes can compile at once of a stage of this kind.
+
+    Raises:
+        KindError: there is no such kind.
+        StageError: its settings do not make a stage; the message says why.
+    """
+    return _stage_class(kind).parts(form, values)
 
 
 def make_stage(kind: str, form: Format, values: Mapping[str, Value]) -> Stage:

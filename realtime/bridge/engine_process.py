@@ -6,18 +6,16 @@ process starts one if there is none, hands the socket over, and ends.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
-from gramophone.realtime.system.cache_folder import cache_folder
+from gramophone.realtime.system.cache_folder import alone, cache_folder
 
 SOCKET = 3
 """The descriptor of the plug-in's socket."""
@@ -47,7 +45,7 @@ def _connected() -> socket.socket:
     """Return a connection to the server, which is started if there is none."""
     path = _socket_path()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _alone(path.with_suffix(".lock")):
+    with alone(path.with_suffix(".lock")):  # two plug-ins must not start two
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.connect(str(path))
@@ -63,14 +61,6 @@ def _socket_path() -> Path:
     folder = Path(runtime) / "gramophone" if runtime else cache_folder("bridge")
     identity = f"{sys.executable} {_PROGRAM} {sys.version}"
     return folder / f"engines-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.sock"
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Let one process at a time look for the server, so that two plug-ins do not start two."""
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _start(path: Path) -> None:

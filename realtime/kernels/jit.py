@@ -1,63 +1,152 @@
 """Compilation of numeric functions with numba, cached on disk from one start of the program to the next; and `tanh`.
 
-What a network's activation needs is here, as all kernels compile it into themselves.
+What a network's activation needs is here, as all kernels compile it into themselves. A wheel can hold code that was
+compiled where it was built, in `PREBUILT`: it is for one family of processors, whatever processor that was.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+from llvmlite.binding import get_host_cpu_features
 from numba import config, njit
 from numba.core import event
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.dispatcher import Dispatcher
 from numba.core.extending import _Intrinsic
 
-from gramophone.realtime.kernels.compilations import note_compilation
-from gramophone.realtime.system.cache_folder import cache_folder
+from gramophone.realtime.kernels.compilations import compile_elsewhere, note_compilation
+from gramophone.realtime.system.cache_folder import alone, cache_folder
+
+PREBUILT = Path(__file__).parent / "prebuilt"
+FAMILY = "x86-64-v3"
+"""The processors that prebuilt code is for: x86 since 2013 (Haswell) and 2017 (Zen), by the name LLVM has for them."""
+FAMILY_FEATURES = (
+    *("avx", "avx2", "bmi", "bmi2", "cmov", "cx16", "cx8", "f16c", "fma", "fxsr", "lzcnt", "mmx", "movbe"),
+    *("popcnt", "sahf", "sse", "sse2", "sse3", "sse4.1", "sse4.2", "ssse3", "xsave"),
+)
+_PACKAGE = Path(__file__).resolve().parents[2]
+_kept_in: list[Path] = []
 
 
 class _CompiledCache(FunctionCache):  # type: ignore[misc]
-    """numba's cache of one function, in the user's cache folder, mended in two respects.
+    """numba's cache of one function, in the user's cache folder, mended in some respects.
 
     - numba unpickles the index before it compares its stamp with the source's. An index that an older version of the
       source wrote may name a class that has been renamed since; numba then raises `AttributeError`, and does so at
       every start, since it never rewrites the file. Here, files that cannot be read count as no cache.
     - numba's stamp covers the file of the function alone, but the compiled code contains the functions that it calls.
       Here, the stamp covers the files of those, too.
+    - Two processes that keep code for two types of arguments at once may give both files one name, so that the index
+      leads to code for other arguments. Here, one process writes at a time, and code for other arguments is not used.
+    - What the cache lacks may be prebuilt, or be compiled in another process (`compiling_elsewhere`).
 
     `NUMBA_CACHE_DIR` names another folder, as with numba itself.
     """
 
     def __init__(self, function: Any) -> None:
         super().__init__(function)
-        if not config.CACHE_DIR:
+        if _kept_in:
+            self._cache_path = str(_within(_kept_in[0], function))
+        elif not config.CACHE_DIR:
             inside = self._impl.locator.get_suitable_cache_subpath(function.__code__.co_filename)
             self._cache_path = str(cache_folder("numba", inside))
         stamp = hashlib.sha256(b"".join(map(_digest, sorted(_sources(function.__globals__))))).hexdigest()
-        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)
+        base = self._impl.filename_base
+        self._cache_file = IndexDataCacheFile(self._cache_path, base, stamp)
+        self._prebuilt = IndexDataCacheFile(str(_within(PREBUILT, function)), base, stamp)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the compiled code for a signature, or None where there is none that can be used."""
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception:  # unpickling raises whatever the bytes lead to
-            with suppress(OSError):
-                self.flush()
-            return None
+        found = self._load(sig, target_context)
+        if found is None and self._can_be_kept() and compile_elsewhere():
+            found = self._load(sig, target_context)
+        return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Write compiled code for a signature; where that fails, the next start compiles again."""
+        with suppress(OSError), self._alone():
+            super().save_overload(sig, data)
+
+    def _load(self, sig: Any, target_context: Any) -> Any:
+        """Return what is kept, or prebuilt; what was kept and cannot be used is removed."""
+        try:
+            found = super().load_overload(sig, target_context)
+            _require_same_arguments(found, sig)
+        except Exception:  # unpickling raises whatever the bytes lead to
+            with suppress(OSError), self._alone():
+                self.flush()
+            found = None
+        if found is None and runs_prebuilt():
+            with suppress(Exception):
+                triple, own = target_context.codegen().magic_tuple()[0], self._index_key(sig, target_context.codegen())
+                data = self._prebuilt.load((sig, (triple, *family()), own[2]))
+                found = self._impl.rebuild(target_context, data) if data else None
+                _require_same_arguments(found, sig)
+        return found
+
+    def _can_be_kept(self) -> bool:
         with suppress(OSError):
             Path(self._cache_path).mkdir(parents=True, exist_ok=True)
-            super().save_overload(sig, data)
+        return os.access(self._cache_path, os.W_OK)
+
+    def _alone(self) -> AbstractContextManager[None]:
+        folder = Path(self._cache_path)
+        folder.mkdir(parents=True, exist_ok=True)
+        return alone(folder / "lock")
+
+
+def family() -> tuple[str, str]:
+    """Return name and features of the processors that prebuilt code is for, as numba's cache has them.
+
+    They are also what `NUMBA_CPU_NAME` and `NUMBA_CPU_FEATURES` take.
+    """
+    return FAMILY, ",".join(f"+{feature}" for feature in FAMILY_FEATURES)
+
+
+@cache
+def runs_prebuilt() -> bool:
+    """Return whether code for `FAMILY` is there and runs here; not so where the user compiles for another processor."""
+    if config.CPU_NAME is not None or not PREBUILT.is_dir():
+        return False
+    try:
+        here = get_host_cpu_features()
+    except RuntimeError:  # LLVM does not know this system's
+        return False
+    return all(here.get(feature) for feature in FAMILY_FEATURES)
+
+
+def keep_compiled_in(folder: Path) -> None:
+    """Keep what is compiled in a folder as `PREBUILT` is, in place of the user's cache.
+
+    Call it before any module with compiled functions is imported.
+    """
+    _kept_in[:] = [folder]
+
+
+def _within(folder: Path, function: Any) -> Path:
+    """Return where a function's code is kept below a folder, wherever the package is installed."""
+    source = Path(function.__code__.co_filename).resolve()
+    inside = source.relative_to(_PACKAGE) if source.is_relative_to(_PACKAGE) else Path(source.name)
+    return folder / inside.parent
+
+
+def _require_same_arguments(found: Any, signature: Any) -> None:
+    """Check that code is for the arguments that it is to be used with; `signature` is those, or has them.
+
+    Raises:
+        ValueError: it is for others.
+    """
+    if found is not None and tuple(found.signature.args) != tuple(getattr(signature, "args", signature)):
+        raise ValueError(f"code for {found.signature.args}, expected {signature}")
 
 
 def jit(

@@ -23,7 +23,7 @@ from gramophone.models.parameters import Value
 from gramophone.presets import Preset, PresetError
 from gramophone.realtime.chain import Chain
 from gramophone.realtime.engine import EngineReport
-from gramophone.realtime.live.compile_countdown import CompileCountdown
+from gramophone.realtime.live.compilation import CompileCountdown, load_code
 from gramophone.realtime.live.messages import (
     Ask,
     Complaint,
@@ -76,7 +76,7 @@ class Worker:
     def __init__(self, wake: Wake, player: Player, order: Play, control: ControlLink) -> None:
         self._shared = shared = order.shared
         self._wake, self._player, self._control = wake, player, control
-        self._rate = order.form.rate
+        self._form, self._rate = order.form, order.form.rate
         self._parameters = ParameterReader(shared.parameters)
         self._follow(order)
         self._questions: deque[Iterator[None]] = deque()
@@ -283,6 +283,7 @@ class Worker:
                 try:
                     self._making_hop_s = longest_hop_s(order.preset)
                     with CompileCountdown(order.preset, self._messages.put) as countdown:
+                        load_code(order.preset, self._form)
                         chain = self._player.prepare(order.preset)
                 except PresetError as error:
                     playing = self._entering[-1][0].generation if self._entering else self._generation

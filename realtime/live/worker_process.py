@@ -71,7 +71,7 @@ def run_worker(wake: Wake, control: Connection) -> None:
 
 def _play(wake: Wake, order: Play, control: Connection) -> None:
     from gramophone.presets import PresetError
-    from gramophone.realtime.live.compile_countdown import CompileCountdown
+    from gramophone.realtime.live.compilation import CompileCountdown, compiled_by_others
     from gramophone.realtime.live.player import Player
     from gramophone.realtime.live.status import ENDED, ENDING
     from gramophone.realtime.live.worker import Worker
@@ -99,7 +99,7 @@ def _play(wake: Wake, order: Play, control: Connection) -> None:
     try:
         while current:
             real_time(HELPERS)  # the device plays already
-            with CompileCountdown(current.preset, link.send):
+            with CompileCountdown(current.preset, link.send), compiled_by_others(current.preset, current.form):
                 player = Player(current.preset, current.form, warm_up=current.warm_up)
             playing[:] = [Worker(wake, player, current, link)]
             current = playing[0].run()

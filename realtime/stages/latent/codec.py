@@ -18,7 +18,7 @@ from gramophone.models.checkpoint import (
     package_kinds,
 )
 from gramophone.models.parameters import Value
-from gramophone.realtime.stage import StageError
+from gramophone.realtime.stage import Parts, StageError
 from gramophone.realtime.stages.latent.torchscript import KIND, trusted
 
 if TYPE_CHECKING:
@@ -125,16 +125,32 @@ class LatentModel:
         Raises:
             StageError: the weights do not fit, or the card's hop differs from the model's.
         """
-        network: Any = self.path  # of TorchScript: loaded by the codec, which needs it more than once
-        if self.kind != KIND:
-            try:
-                network, _ = load(self.path, self.kind)
-            except CheckpointError as error:
-                raise StageError(str(error)) from None
-            _require_same(self.path, "hop", self.card.hop, network.shape.hop)
-        module, _, name = _CODECS.get(self.kind, _OF_PACKAGES).partition(":")
-        codec: Codec = getattr(importlib.import_module(module), name)(network, self.card, device)
+        codec: Codec = self._codec_class()(self._network(), self.card, device)
         return codec
+
+    def parts(self) -> Parts:
+        """Return what several processes can compile at once of the codec, as `Stage.parts`.
+
+        Raises:
+            StageError: as `codec`.
+        """
+        parts = getattr(self._codec_class(), "parts", None)
+        return parts(self._network()) if parts else ()
+
+    def _codec_class(self) -> Any:
+        module, _, name = _CODECS.get(self.kind, _OF_PACKAGES).partition(":")
+        return getattr(importlib.import_module(module), name)
+
+    def _network(self) -> Any:
+        """Return the model; of TorchScript its file, which the codec loads, as it needs it more than once."""
+        if self.kind == KIND:
+            return self.path
+        try:
+            network: Any = load(self.path, self.kind)[0]
+        except CheckpointError as error:
+            raise StageError(str(error)) from None
+        _require_same(self.path, "hop", self.card.hop, network.shape.hop)
+        return network
 
 
 def _require_same(path: Path, what: str, card_value: object, model_value: object) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 from gramophone.models.checkpoint import numbers_of
 from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.smoothing import Fade, Ramps
-from gramophone.realtime.stage import Audio, Format, Keys, StageError, refuse_setting
+from gramophone.realtime.stage import Audio, Format, Keys, Parts, StageError, refuse_setting
 from gramophone.realtime.stages.background import Background, BackgroundStage
 from gramophone.realtime.stages.latent.codec import Codec, Frame, LatentModel
 from gramophone.realtime.stages.latent.mono_sum import MonoSum
@@ -53,6 +53,7 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
 
     kind = "latent"
     reduces = True
+    compiles = True
 
     @classmethod
     def keys(cls, values: Mapping[str, Value], folder: Path | None) -> Keys:
@@ -71,6 +72,13 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
             settings,
             hop_s=model.card.hop / model.card.rate,
         )
+
+    @classmethod
+    def parts(cls, form: Format, values: Mapping[str, Value]) -> Parts:
+        """Return those of the model's codec, and the gate."""
+        from gramophone.realtime.dsp.voice_conditioner import VoiceConditioner
+
+        return (*LatentModel.of(model_of(values)).parts(), partial(VoiceConditioner, form.rate))
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         from gramophone.realtime.dsp.rate_adapter import RateAdapter

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from gramophone.models.nets.voice import MEDIAN_PITCH, MIDDLE_HZ, Voice
 from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.pitch.tracker import PitchTracker
 from gramophone.realtime.kernels.arrays import Floats
+from gramophone.realtime.stage import Parts
 from gramophone.realtime.stages.latent.codec import Frame, Series
 from gramophone.realtime.stages.latent.encoder import FrameEncoder
 from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
@@ -57,6 +59,17 @@ class VoiceCodec:
         self._pitch_transform = PitchTransform(shape.hop / shape.rate, speaker_octaves)
         self._decoder = voice_decoder_of(model.decoder, device)
         self._loudness_match = LoudnessMatch(shape.hop, shape.hop / shape.rate)
+
+    @staticmethod
+    def parts(model: Voice) -> Parts:
+        """Return what several processes can compile at once of a codec with this model, as `Stage.parts`."""
+        shape = model.shape
+        return (
+            partial(tracker_within, shape.rate, shape.hop, shape.ahead * shape.hop),
+            partial(voice_decoder_of, model.decoder, "cpu"),
+            partial(LiveVoiceEncoder, model.encoder),
+            partial(LiveLoudness, model.loudness),
+        )
 
     def analyse(self, sound: Floats) -> Frame:
         """Return the frame of the next hop, `(hop,)`."""

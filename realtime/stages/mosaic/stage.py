@@ -39,6 +39,7 @@ class MosaicStage(BackgroundStage["MosaicClips"]):
     """
 
     kind = "mosaic"
+    compiles = True
     parameters = CLIP_KNOBS + KNOBS
     hop_s = 256 / 48_000
 

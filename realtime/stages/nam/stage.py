@@ -47,6 +47,7 @@ class NamStage(Stage):
     """
 
     parameters = _PARAMETERS
+    compiles = True
 
     @classmethod
     def keys(cls, values: Mapping[str, Value], folder: Path | None) -> Keys:

@@ -60,6 +60,7 @@ class StyleStage(BackgroundStage[_Analysis]):
     """
 
     kind = "style"
+    compiles = True
     parameters = _PARAMETERS
     hop_s = 256 / 48_000
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from gramophone.models.nets.speech_envelope import POINTS
 from gramophone.models.nets.voice import MIDDLE_HZ
 from gramophone.models.parameters import Value
 from gramophone.realtime.kernels.arrays import Floats
+from gramophone.realtime.stage import Parts
 from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
 from gramophone.realtime.stages.latent.pitch_transform import VOICED, PitchTransform
 from gramophone.realtime.stages.latent.voice_codec import adjust_voicing, tracker_within
@@ -91,6 +93,19 @@ class VoiceConverter:
         self._pitch_transform = PitchTransform(shape.hop / shape.rate, self.voices.octaves)
         self._synth = EnvelopeSynth(shape.rate, shape.hop, POINTS)
         self._loudness_match = LoudnessMatch(shape.hop, shape.hop / shape.rate)
+
+    @staticmethod
+    def parts(model: Anyone) -> Parts:
+        """Return what several processes can compile at once of a converter with this model, as `Stage.parts`."""
+        shape = model.shape
+        residual = (partial(LiveResidual, model.residual, shape.content),) if model.residual else ()
+        return (
+            partial(tracker_within, shape.rate, shape.hop, shape.hop),
+            partial(LiveContentEncoder, model.encoder, False),
+            partial(LiveEnvelope, shape.rate, shape.hop),
+            partial(EnvelopeSynth, shape.rate, shape.hop, POINTS),
+            *residual,
+        )
 
     def refresh(self) -> None:
         """Take note that the target in `voices` has changed."""

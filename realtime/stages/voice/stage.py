@@ -23,7 +23,7 @@ import numpy as np
 from gramophone.models.checkpoint import Card, CheckpointError, card_of, kind_of
 from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.smoothing import Fade, Ramps
-from gramophone.realtime.stage import Audio, Format, Keys, StageError, refuse_setting
+from gramophone.realtime.stage import Audio, Format, Keys, Parts, StageError, refuse_setting
 from gramophone.realtime.stages.background import Background, BackgroundStage
 from gramophone.realtime.stages.latent.mono_sum import MonoSum
 from gramophone.realtime.stages.latent.parameters import AIR, GATE
@@ -53,6 +53,7 @@ class VoiceStage(BackgroundStage["Found"]):
 
     kind = "voice"
     reduces = True
+    compiles = True
 
     @classmethod
     def keys(cls, values: Mapping[str, Value], folder: Path | None) -> Keys:
@@ -67,6 +68,15 @@ class VoiceStage(BackgroundStage["Found"]):
         settings: dict[str, Value] = {**model_settings(values, path)}
         settings |= {key: values[key] for key in ("quick", "kept") if key in values}
         return Keys(parameters_of(card), settings, hop_s=card.hop / card.rate)
+
+    @classmethod
+    def parts(cls, form: Format, values: Mapping[str, Value]) -> Parts:
+        """Return those of the converter, and the gate."""
+        from gramophone.realtime.dsp.voice_conditioner import VoiceConditioner
+        from gramophone.realtime.stages.voice.converter import VoiceConverter
+
+        model = _loaded(model_of({"model": _KIND, **values}))
+        return (partial(VoiceConditioner, form.rate), *VoiceConverter.parts(model))
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         from gramophone.realtime.dsp.rate_adapter import RateAdapter

@@ -105,6 +105,8 @@ class WaveNetStage(Stage):
         StageError: the model cannot be used.
     """
 
+    compiles = True
+
     @classmethod
     def keys(cls, values: Mapping[str, Value], folder: Path | None) -> Keys:
         """Return the parameters, with the model's speakers to choose from, and the settings.

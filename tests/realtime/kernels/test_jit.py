@@ -4,7 +4,11 @@ import os
 import subprocess
 import sys
 
+import numba
 import pytest
+from llvmlite.binding import get_host_cpu_features
+
+from gramophone.realtime.kernels.jit import FAMILY, FAMILY_FEATURES, family
 
 pytestmark = pytest.mark.slow
 
@@ -41,12 +45,12 @@ def run(tmp_path):
     places = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "LOCALAPPDATA": str(tmp_path / "cache")}
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"} | places
 
-    def run(name="State", factor=1.0):
+    def run(name="State", factor=1.0, before="", **more):
         (tmp_path / "callee.py").write_text(CALLEE.format(factor=factor))
         (tmp_path / "caller.py").write_text(CALLER.format(name=name))
-        code = "import sys; sys.path.insert(0, sys.argv[1]); import caller"
+        code = f"import sys; sys.path.insert(0, sys.argv[1])\n{before}\nimport caller"
         command = [sys.executable, "-c", code, str(tmp_path)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        done = subprocess.run(command, capture_output=True, text=True, env=environment | more)
         assert done.returncode == 0, done.stderr
         total, hits = done.stdout.split()
         return float(total), int(hits), sorted(tmp_path.rglob("numba/**/*.nb?"))
@@ -79,3 +83,73 @@ def test_a_file_that_was_cut_short_counts_as_no_cache(run, suffix):
             path.write_bytes(path.read_bytes()[:40])
     assert run()[:2] == (6.0, 0)
     assert run()[:2] == (6.0, 1)
+
+
+def test_code_that_was_kept_under_the_name_of_other_code_is_not_used(run):
+    """As two processes could leave it that kept code for two types of arguments at once."""
+    found = [path for path in run()[2] if path.suffix == ".nbc"]
+    callee, caller = sorted(found, key=lambda path: path.name)
+    caller.write_bytes(callee.read_bytes())
+    assert run()[:2] == (6.0, 0)
+    assert run()[:2] == (6.0, 1)
+
+
+BUILD = """
+import pathlib
+from gramophone.realtime.kernels import jit
+jit.keep_compiled_in(pathlib.Path(sys.argv[1]) / "prebuilt")
+"""
+USE = """
+import pathlib
+from gramophone.realtime.kernels import jit
+jit.PREBUILT = pathlib.Path(sys.argv[1]) / "prebuilt"
+"""
+needs_family = pytest.mark.skipif(
+    not all(get_host_cpu_features().get(feature) for feature in FAMILY_FEATURES), reason=f"needs an {FAMILY} processor"
+)
+
+
+@pytest.fixture
+def built(run, tmp_path):
+    """Code for the family of processors, compiled as a wheel is built; the user's cache is empty."""
+    name, features = family()
+    assert run(before=BUILD, NUMBA_CPU_NAME=name, NUMBA_CPU_FEATURES=features)[:2] == (6.0, 0)
+    assert list((tmp_path / "prebuilt").glob("*.nbc"))
+    return tmp_path / "prebuilt"
+
+
+@needs_family
+def test_prebuilt_code_is_used_and_nothing_is_compiled(run, built):
+    total, hits, kept = run(before=USE)
+    assert (total, hits, kept) == (6.0, 1, [])
+
+
+@needs_family
+def test_prebuilt_code_is_not_used_where_it_does_not_fit(run, built):
+    """Another source; a processor that lacks an instruction; a processor that was asked for; another numba."""
+    assert run(before=USE, factor=3.0)[:2] == (18.0, 0)
+    assert run(before=f"{USE}\njit.FAMILY_FEATURES += ('no-such-feature',)", name="Other")[1] == 0
+    assert run(before=USE, name="Third", NUMBA_CPU_NAME="generic")[1] == 0
+    for index in built.glob("*.nbi"):
+        index.write_bytes(index.read_bytes().replace(numba.__version__.encode(), b"0" * len(numba.__version__)))
+    assert run(before=USE)[:2] == (6.0, 0)
+
+
+ELSEWHERE = """
+import os, subprocess
+from gramophone.realtime.kernels.compilations import Compilations, compiling_elsewhere
+asked, compiled = [], []
+
+def compile_all():
+    asked.append(True)
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import caller"
+    subprocess.run([sys.executable, "-c", code, sys.argv[1]], check=True, stdout=subprocess.DEVNULL)
+
+with Compilations(compiled.append), compiling_elsewhere(compile_all):
+    import caller
+assert (asked, compiled) == ([True], []), (asked, compiled)
+"""
+
+
+def test_what_another_process_compiles_is_loaded_and_not_compiled_by_this_one(run):
+    assert run(before=ELSEWHERE)[:2] == (6.0, 1)

@@ -3,11 +3,15 @@
 import numba
 import pytest
 
-from gramophone.presets import Preset, StageSettings
+from gramophone.presets import Preset, StageSettings, load
+from gramophone.realtime.kernels.compilations import compile_elsewhere
 from gramophone.realtime.kernels.jit import report_compilations
-from gramophone.realtime.live.compile_countdown import CompileCountdown
+from gramophone.realtime.live import compilation
+from gramophone.realtime.live.compilation import CompileCountdown
 from gramophone.realtime.live.messages import Compiling, LeftOut
 from gramophone.realtime.live.worker_reports import Announcements
+from gramophone.realtime.parameter_table import complete
+from gramophone.realtime.stage import Format
 
 VOICE = Preset("sung", (StageSettings("a", "voice"), StageSettings("b", "gain"), StageSettings("c", "gain")))
 
@@ -114,3 +118,26 @@ def test_a_stage_that_fails_is_named_the_first_time_only():
         announcements.take_left_out(LeftOut({}, {"echo": count}))
     assert len(said) == 1
     assert "'echo'" in said[0]
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    """Note which presets are compiled in other processes, and which stages are made to load their code."""
+    asked, made = [], []
+    monkeypatch.setattr(compilation, "_compile_in_processes", lambda preset, form: asked.append(preset.name))
+    monkeypatch.setattr(compilation, "_play_noise", lambda stage, form: (made.append(stage.kind), compile_elsewhere()))
+    monkeypatch.setattr(compilation, "_loaded", set())
+    return asked, made
+
+
+def test_code_is_loaded_once_for_stages_alike_and_compiled_in_other_processes(fresh):
+    asked, made = fresh
+    for name in ("hall", "choir", "default", "hall"):
+        compilation.load_code(load(name), Format(48_000, 2))
+    assert made == ["style", "latent"]
+    assert asked == ["hall", "default"]
+
+
+@pytest.mark.parametrize(("name", "least"), [("default", 4), ("anyone", 5), ("bowed", 1), ("hall", 1)])
+def test_a_voice_is_compiled_in_parts_and_other_stages_whole(name, least):
+    assert len(compilation._parts(complete(load(name)), Format(48_000, 2))) >= least
