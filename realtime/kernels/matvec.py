@@ -56,6 +56,19 @@ def add_products(typing: Any, y: Any, v: Any, x: Any, u: Any, w: Any, layer: Any
     return types.void(*places, types.intp), _generate_rows
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def add_products_from_memory(
+    typing: Any, y: Any, v: Any, x: Any, u: Any, w: Any, at: Any, inputs: Any, outputs: Any, widths: Any, rows: Any
+) -> Any:
+    """Add `x[u : u + m] @ w[at : at + m * n]` to `y[v : v + n]`, and so on for all `rows`; memory is asked ahead.
+
+    The arrays are flat, float32; `inputs` is m, `outputs` n. `widths` are by how much `y` and `x` move on for the next
+    row. The sums are those of `add_product`, to the bit.
+    """
+    place = types.intp
+    return types.void(y, place, x, place, w, place, place, place, types.UniTuple(place, 2), place), _generate_flat
+
+
 def _signature(y: Any, x: Any, w: Any) -> Any:
     return types.void(y, types.intp, x, types.intp, w, types.intp)
 
@@ -74,7 +87,18 @@ def _generate_from_memory(context: Any, builder: Any, signature: Any, args: Any)
 
 def _generate_rows(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     pointers, sizes, widths = _unpacked(context, builder, signature, args)
-    builder.call(_products(builder.module, sizes[0].type), [*pointers, *sizes, *widths, args[6]])
+    builder.call(_products(builder.module, sizes[0].type, 0), [*pointers, *sizes, *widths, args[6]])
+    return context.get_dummy_value()
+
+
+def _generate_flat(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    pointers = [
+        builder.gep(context.make_array(signature.args[place])(context, builder, args[place]).data, [args[place + 1]])
+        for place in (0, 2, 4)
+    ]
+    inputs, outputs, widths, rows = args[6:]
+    sizes = [inputs, outputs, *cgutils.unpack_tuple(builder, widths, 2)]
+    builder.call(_products(builder.module, inputs.type, _AHEAD), [*pointers, *sizes, rows])
     return context.get_dummy_value()
 
 
@@ -108,9 +132,9 @@ def _product(module: Any, index: Any, ahead: int) -> Any:
     return function
 
 
-def _products(module: Any, index: Any) -> Any:
+def _products(module: Any, index: Any, ahead: int) -> Any:
     """Return the function of several rows: as that of one, and the widths of sums and inputs, and how many rows."""
-    function, made = _function(module, "gramophone_products", index, 5)
+    function, made = _function(module, f"gramophone_products_{ahead}", index, 5)
     if made:
         y, x, w, inputs, outputs, y_width, x_width, rows = function.args
         builder = ir.IRBuilder(function.append_basic_block("entry"))
@@ -124,7 +148,7 @@ def _products(module: Any, index: Any) -> Any:
                         builder.gep(start, [builder.mul(row, width)]) for start, width in ((y, y_width), (x, x_width))
                     )
                     shape = (together, vectors, lanes)
-                    _add_tile(builder, (sums, source, w), (inputs, outputs), (y_width, x_width), first, shape, 0)
+                    _add_tile(builder, (sums, source, w), (inputs, outputs), (y_width, x_width), first, shape, ahead)
                 done = end
 
         _for_tiles(builder, outputs, _WIDE_ROWS if _has_many_registers() else _NARROW_ROWS, tile)

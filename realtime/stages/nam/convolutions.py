@@ -11,8 +11,8 @@ from typing import Any
 from numba import float32
 
 from gramophone.realtime.kernels.arrays import Floats
-from gramophone.realtime.kernels.convolution import add_convolution
 from gramophone.realtime.kernels.jit import jit, tanh
+from gramophone.realtime.stages.nam.add_convolution import add_convolution
 
 _ZERO, _HALF, _ONE = float32(0), float32(0.5), float32(1)
 

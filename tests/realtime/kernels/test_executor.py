@@ -11,8 +11,15 @@ from gramophone.models.layers.composition import Delay, Parallel, Residual, Sequ
 from gramophone.models.layers.convolution import CausalConv1d, StridedConv1d, TransposedConv1d
 from gramophone.models.layers.stft import STFT, OverlapAdd, low_delay_windows
 from gramophone.models.layers.streaming import Pointwise, Streaming
-from gramophone.models.nets.decoder import CausalDecoder
-from gramophone.realtime.kernels.executor import DeviceError, ExecutorError, OnnxExecutor, choose_device, make
+from gramophone.models.nets.decoder import CausalDecoder, residual_unit
+from gramophone.realtime.kernels.executor import (
+    DeviceError,
+    ExecutorError,
+    KernelExecutor,
+    OnnxExecutor,
+    choose_device,
+    make,
+)
 from gramophone.realtime.kernels.onnx_export import fingerprint
 
 
@@ -174,8 +181,60 @@ def test_wrong_shapes_are_refused_before_they_change_the_state():
         make(_spectral(), channels=1, block=12)
 
 
-def test_auto_is_onnx_on_a_cpu(cache):
-    assert isinstance(make(Delay(3), channels=1, block=8, device="cpu", cache=cache), OnnxExecutor)
+STACKS = {
+    "decoder": lambda: CausalDecoder(latents=2, width=96, strides=(4, 2), outputs=3),
+    "strided": lambda: Sequential(StridedConv1d(2, 70, 8, 4), Pointwise(nn.ReLU()), TransposedConv1d(70, 3, 8, 4)),
+    "units": lambda: Sequential(residual_unit(2, 5, 7), CausalConv1d(2, 65, 3, 4), residual_unit(65, 3, 1)),
+    "one": lambda: CausalConv1d(2, 1, 1),
+    "bent": lambda: Sequential(CausalConv1d(2, 4, 2), Pointwise(nn.Tanh())),
+}
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_a_stack_of_convolutions_is_one_kernel_that_gives_what_plain_torch_gives(name):
+    torch.manual_seed(3)
+    module, blocks = STACKS[name](), _blocks((1, 2, 8))
+    executor = make(module, channels=2, block=8, device="cpu")
+    assert isinstance(executor, KernelExecutor)
+    for _ in range(2):
+        outputs = np.concatenate([executor(block) for block in blocks], 2)
+        np.testing.assert_allclose(outputs, _truth(module, blocks), rtol=0, atol=1e-5)
+        executor.reset()
+    kept = executor(blocks[0])
+    copy = kept.copy()
+    executor(blocks[1])
+    assert np.array_equal(kept, copy)
+    assert kept.flags.c_contiguous
+    assert kept.flags.owndata
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        Delay(3),
+        Pointwise(nn.Tanh()),
+        Sequential(CausalConv1d(2, 2, 3), Pointwise(nn.ReLU())),
+        Sequential(CausalConv1d(2, 2, 3), Pointwise(nn.ELU()), CausalConv1d(2, 2, 3)),
+        Sequential(CausalConv1d(2, 2, 3), Pointwise(nn.Tanh()), CausalConv1d(2, 2, 3)),
+        Sequential(Pointwise(nn.ReLU()), Residual(CausalConv1d(2, 2, 3))),
+        Residual(Sequential(CausalConv1d(2, 2, 3), Delay(2))),
+        Residual(Sequential(CausalConv1d(2, 2, 3), Pointwise(nn.ReLU()))),
+        Residual(Residual(CausalConv1d(2, 2, 3))),
+    ],
+)
+def test_what_is_no_stack_of_convolutions_is_onnx(module, cache):
+    with pytest.raises(ExecutorError, match="one kernel"):
+        make(module, channels=2, block=8, device="cpu", kind="kernel")
+    torch.manual_seed(3)
+    executor, blocks = make(module, channels=2, block=8, device="cpu", cache=cache), _blocks((1, 2, 8))
+    assert isinstance(executor, OnnxExecutor)
+    outputs = np.concatenate([executor(block) for block in blocks], 2)
+    np.testing.assert_allclose(outputs, _truth(module, blocks), rtol=0, atol=1e-5)
+
+
+def test_a_kernel_is_for_one_sound():
+    with pytest.raises(ExecutorError, match="a batch of 2"):
+        make(CausalConv1d(2, 2, 3), channels=2, block=8, batch=2, device="cpu", kind="kernel")
 
 
 @pytest.mark.parametrize("module", [_spectral(), Counting()])
