@@ -30,6 +30,7 @@ from gramophone.realtime.stages.voice.confidence import SpeechConfidence
 from gramophone.realtime.stages.voice.content_encoder import LiveContentEncoder
 from gramophone.realtime.stages.voice.envelope_analysis import LiveEnvelope
 from gramophone.realtime.stages.voice.envelope_synth import EnvelopeSynth
+from gramophone.realtime.stages.voice.intonation import Intonation
 from gramophone.realtime.stages.voice.residual import LiveResidual
 from gramophone.realtime.stages.voice.voices import MixedVoice, VoiceTable
 
@@ -90,6 +91,7 @@ class VoiceConverter:
         self.confidence = SpeechConfidence(shape.hop / shape.rate)
         self._residual = LiveResidual(model.residual, shape.content) if model.residual else None
         self._gains: Floats = model.residual_gains.numpy() if model.residual else np.ones(shape.envelope, np.float32)
+        self._intonation = Intonation(shape.hop / shape.rate)
         self._pitch_transform = PitchTransform(shape.hop / shape.rate, self.voices.octaves)
         self._synth = EnvelopeSynth(shape.rate, shape.hop, POINTS)
         self._loudness_match = LoudnessMatch(shape.hop, shape.hop / shape.rate)
@@ -139,12 +141,19 @@ class VoiceConverter:
         """Return the next hop of sound by `weights` over the voices, 1 in sum, and the stage's parameters."""
         voice = self.voices.mixed(weights, float(values["likeness"]), float(values["character"]))
         envelope = self._envelope_of(heard, voice, float(values["detail"]))
-        octaves = self._pitch_transform.transform(heard.octaves, heard.voicing, weights, values)
+        octaves = self._pitch_transform.transform(self._moved(heard, weights, values), heard.voicing, weights, values)
         voicing = adjust_voicing(heard.voicing, float(values["voicing"]))
         rms = min(heard.rms, _LOUDEST) if heard.rms > _FAINTEST else 0.0
         output = self._synth.synthesise(envelope, MIDDLE_HZ * 2.0**octaves, voicing, rms, _colour(values))
         matched: Floats = self._loudness_match.process(output, heard.power)
         return matched
+
+    def _moved(self, heard: AnalysedHop, weights: Floats, values: Mapping[str, Value]) -> float:
+        """Return the pitch of a frame, moving as widely as the voices' does if it goes to their range."""
+        share = float(values["intonation"]) if values["range"] == "free" else 0.0
+        spread = float(weights @ self.voices.octave_spreads)
+        voiced = heard.voicing >= VOICED
+        return self._intonation.move(heard.octaves, voiced, spread, share, float(values["adaptation"]))
 
     def _envelope_of(self, heard: AnalysedHop, voice: MixedVoice, detail: float) -> Floats:
         """Return the envelope `(E,)` of a frame as a voice: by its map, and what the source's own detail says besides.

@@ -16,6 +16,7 @@ _KNOBS = (
     Parameter("character", 1.0, "from the mean speaker (0) through the speaker (1) on", range=(0, 2), smoothing_ms=50),
     Parameter("pitch", 0.0, "transposition", "semitones", (-24, 24), smoothing_ms=50),
     Parameter("range", "off", "moves your mean pitch to the speaker's; octaves stay in key", choices=RANGES),
+    Parameter("intonation", 1.0, "with a free range: pitch moves as widely as yours (0) or the speaker's (1)"),
     Parameter("adaptation", 8.0, "how long your mean pitch reaches back", "s", (0.5, 60), "log", smoothing_ms=0),
     Parameter("scale", "off", "scale that pitch is corrected to", choices=tuple(SCALES)),
     Parameter("key", "C", "root note of the scale", choices=KEYS),

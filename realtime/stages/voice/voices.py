@@ -31,6 +31,8 @@ class VoiceTable:
         self._average = self._means.mean(0), self._maps.mean(0)
         octaves = np.array([float(voice.octaves[0]) for voice in known], np.float32) - math.log2(MIDDLE_HZ)
         self.octaves: Floats = np.append(octaves, np.float32(np.nan))
+        spreads = np.array([float(voice.octaves[1]) for voice in known], np.float32)
+        self.octave_spreads: Floats = np.append(spreads, spreads.mean())
         self._means, self._spreads, self._maps = (
             np.concatenate([rows, rows.mean(0, keepdims=True)]) for rows in (self._means, self._spreads, self._maps)
         )
@@ -41,6 +43,7 @@ class VoiceTable:
         self._means[-1], self._spreads[-1] = voice.mean.numpy(), voice.spread.numpy()
         self._maps[-1] = voice.maps.numpy()
         self.octaves[-1] = float(voice.octaves[0]) - math.log2(MIDDLE_HZ)
+        self.octave_spreads[-1] = float(voice.octaves[1])
         self._made = None
 
     def mixed(self, weights: Floats, likeness: float, character: float) -> MixedVoice:
