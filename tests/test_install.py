@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from llvmlite.binding import get_host_cpu_features
 
 from gramophone.offline import extras
 from gramophone.offline.commands.dpf import DPF
+from gramophone.realtime.kernels.jit import FAMILY_FEATURES
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -173,7 +175,8 @@ def test_a_wheel_in_a_fresh_environment_renders_a_file(tmp_path):
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(source)], check=True)
+    kernels = {**os.environ, "GRAMOPHONE_KERNELS": "hall"}
+    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(source)], check=True, env=kernels)
     (wheel,) = tmp_path.glob("gramophone-*.whl")
     venv.create(tmp_path / "fresh", with_pip=False)
     python = tmp_path / "fresh" / ("Scripts" if os.name == "nt" else "bin") / "python"
@@ -196,8 +199,13 @@ def test_a_wheel_in_a_fresh_environment_renders_a_file(tmp_path):
         "out",
         "--json",
     ]
-    done = subprocess.run([*command, "--json"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    empty = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    empty["XDG_CACHE_HOME"] = str(tmp_path / "cache")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=empty)
     assert done.returncode == 0, done.stderr
+    features = get_host_cpu_features()
+    if all(features.get(feature) for feature in FAMILY_FEATURES):  # else it was compiled here
+        assert not list((tmp_path / "cache").rglob("*.nbc"))
     where = "import gramophone.realtime.engine as e; print(e.__file__)"
     found = subprocess.run([str(python), "-c", where], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert Path(found.stdout.strip()).is_relative_to(purelib)

@@ -156,6 +156,7 @@ def _plugins() -> str:
 def _compiler() -> str:
     """Compile and run a function as the kernels do, and say whether compiled code is kept for the next start."""
     from gramophone.offline.commands.warm import compiled_folder, compiled_functions, compiles
+    from gramophone.realtime.kernels.jit import runs_prebuilt
 
     compiles()
     folder = compiled_folder()
@@ -163,6 +164,8 @@ def _compiler() -> str:
         raise RuntimeError("compiled code cannot be kept: set NUMBA_CACHE_DIR to a folder of yours")
     kept = compiled_functions()
     state = f"{kept} functions kept" if kept else "nothing kept yet: `gramophone doctor --warm` compiles ahead"
+    if runs_prebuilt():
+        state = f"{kept} functions kept beside those of the wheel"
     return f"numba {importlib.metadata.version('numba')}; {state} in {folder}"
 
 

@@ -1,11 +1,15 @@
 """`gramophone doctor --warm`: compiles everything that the factory presets compile, so that no player waits for it.
 
-numba compiles a function when it is first called, and keeps the machine code beside the source or, where that cannot be
-written, in the user's cache folder. A voice takes some 20 s on one core; with its code kept it starts within a second.
+numba compiles a function when it is first called, and keeps the machine code in the user's cache folder. A voice takes
+some 20 s on one core; with its code kept it starts within a second. `python -m gramophone.offline.commands.warm FOLDER
+[PRESET ...]`, which `setup.py` runs, fills a folder for a wheel instead, with code that other processors can run, too.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +23,7 @@ from gramophone import realtime
 from gramophone.presets import DEFAULT, load, names
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.kernels.compilations import Compilations
-from gramophone.realtime.kernels.jit import jit
+from gramophone.realtime.kernels.jit import family, jit, keep_compiled_in
 
 _RATE, _BLOCK = 48_000, 256
 _SECONDS = 0.5
@@ -54,6 +58,22 @@ def warm(progress: Progress, presets: Sequence[str] = ()) -> Warmed:
             found.presets += 1
     found.compiled, found.seconds = compilations.count, time.monotonic() - start
     return found
+
+
+def prebuild(folder: Path, presets: Sequence[str]) -> None:
+    """Fill a folder for `kernels.jit.PREBUILT`, in this process, which compiles for `FAMILY`.
+
+    Raises:
+        RuntimeError: nothing could be compiled.
+    """
+    keep_compiled_in(folder)
+    done = warm(lambda share, what: None, presets)
+    for lock in folder.rglob("lock"):
+        lock.unlink()
+    kept = len(list(folder.rglob("*.nbc")))
+    print(f"{kept} compiled functions in {folder}; failed: {done.failed or 'no preset'}")
+    if not kept:
+        raise RuntimeError(f"nothing was compiled: {done.failed}")
 
 
 def compiles() -> None:
@@ -99,3 +119,16 @@ def _sum_of_squares(count: int) -> int:
     for number in range(count):
         total += number * number
     return total
+
+
+def _prebuild_for_family(folder: str, *presets: str) -> int:
+    """Run this program again, as numba reads which processor to compile for when it is imported."""
+    name, features = family()
+    environment = {**os.environ, "NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}
+    code = "import sys, pathlib, gramophone.offline.commands.warm as warm\n"
+    code += "warm.prebuild(pathlib.Path(sys.argv[1]), sys.argv[2:])"
+    return subprocess.run([sys.executable, "-c", code, folder, *presets], env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(_prebuild_for_family(*sys.argv[1:]))
