@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from gramophone.models.nets.anyone import Anyone
-from gramophone.models.nets.enrolment import Speech
+from gramophone.models.nets.enrolment import LEAST_SPREAD, Speech, map_inputs
+from gramophone.models.nets.speech_envelope import POINTS
 from gramophone.models.nets.voice import MIDDLE_HZ
 from gramophone.realtime.dsp.pitch.tracker import pitch_contour
 from gramophone.realtime.kernels.arrays import Floats
@@ -23,8 +24,16 @@ _EXPECTATIONS = (
     (ENOUGH_S, "enough"),
     (4.0, "little; 20 s say more of the voice"),
 )
-_WHISPERED, _SUNG_OCTAVES, _APART_OCTAVES, _LEAST_FRAMES = 0.25, 2.0, 0.6, 100
+_WHISPERED, _SUNG_OCTAVES = 0.25, 2.0
 _QUIET_DB, _NARROW_HZ = 20.0, 4200.0
+_SPOKEN = 0.24
+"""The share of the envelope's variance that content explains of any speech: .33 to .66 of 20 voices, below .15 of
+music and instruments (8 clips)."""
+_SEGMENT, _FEWEST = 60, 3
+"""Voiced frames of a segment, and the least segments of one of two people."""
+_TWO_APART = 0.4
+"""How far two people's mean envelopes lie apart, in spreads: six of seven pairs do, and one of ten voices alone."""
+_SILENT = 1e-4
 
 
 def speech_in(model: Anyone, sound: Floats) -> Speech:
@@ -40,21 +49,25 @@ def speech_in(model: Anyone, sound: Floats) -> Speech:
     return model.speech(torch.from_numpy(whole), torch.from_numpy(hz))
 
 
-def described(speech: Speech, sound: Floats, rate: int) -> tuple[float, tuple[str, ...]]:
+def described(model: Anyone, speech: Speech, sound: Floats) -> tuple[float, tuple[str, ...]]:
     """Return the seconds of speech in a clip, and sentences about what to expect of it and what is wrong with it."""
+    rate = model.shape.rate
+    explained, unexplained = _by_content(model, speech)
     frame_s = len(sound) / rate / max(len(speech.audible), 1)
     audible = speech.audible.numpy()
     octaves = speech.octaves.numpy()
     voiced = octaves[audible & ~np.isnan(octaves)]
     seconds = float(audible.sum()) * frame_s
-    words = [_expected(seconds)]
+    words = [_expected(seconds, "speech" if explained >= _SPOKEN else "sound")]
+    if explained < _SPOKEN:
+        words.append("hardly any of it is like speech: music or an instrument, whose colour alone is learnt")
     share = len(voiced) / max(int(audible.sum()), 1)
     if share < _WHISPERED:
         words.append(f"only {share:.0%} of it has a pitch: a whisper or noise, whose voice sounds as hoarse")
     if len(voiced) and float(np.quantile(voiced, 0.95) - np.quantile(voiced, 0.05)) > _SUNG_OCTAVES:
         words.append("its pitch covers more than two octaves: music, singing or two people; expected one who speaks")
-    elif _is_two(voiced):
-        words.append("it has two usual pitches: two people? expected one, or the voice is their mixture")
+    elif explained >= _SPOKEN and _is_two(unexplained[audible & ~np.isnan(octaves)]):
+        words.append("it has two voices in it: two people? expected one, or the voice is their mixture")
     if quiet := _background(sound, rate):
         words.append(quiet)
     if _bandwidth(sound, rate) < _NARROW_HZ:
@@ -62,26 +75,57 @@ def described(speech: Speech, sound: Floats, rate: int) -> tuple[float, tuple[st
     return seconds, tuple(words)
 
 
-def _expected(seconds: float) -> str:
+def refused(speech: Speech, sound: Floats) -> str:
+    """Return why a clip holds no voice that could be learnt, and what was expected."""
+    if not len(sound) or float(np.abs(sound).max()) < _SILENT:
+        return "silence; expected somebody who speaks"
+    if not bool((speech.audible & ~speech.octaves.isnan()).any()):
+        return "nothing in it has a pitch, as in noise, hum or a whisper; expected somebody who speaks"
+    return "too short; expected a second of speech or more"
+
+
+def _expected(seconds: float, of: str) -> str:
     for least, what in _EXPECTATIONS:
         if seconds >= least:
-            return f"{seconds:.1f} s of speech: {what}"
-    return f"{seconds:.1f} s of speech: hardly more than pitch and colour; give it 20 s"
+            return f"{seconds:.1f} s of {of}: {what}"
+    return f"{seconds:.1f} s of {of}: hardly more than pitch and colour; give it 20 s"
 
 
-def _is_two(octaves: Floats) -> bool:
-    """Return whether pitches fall apart into two groups, each narrow beside what lies between them."""
-    if len(octaves) < _LEAST_FRAMES:
+def _by_content(model: Anyone, speech: Speech) -> tuple[float, Floats]:
+    """Return the share of the envelope's variance that content explains, and what it leaves, `(n, POINTS)`, in spreads.
+
+    What is left is off what speakers usually are.
+    """
+    audible, points = speech.audible, speech.envelopes[:, :POINTS]
+    if not bool(audible.any()):
+        return 0.0, np.zeros((len(points), POINTS), np.float32)
+    content, shape = (
+        (rows - rows[audible].mean(0)) / rows[audible].std(0, correction=0).clamp_min(LEAST_SPREAD)
+        for rows in (speech.content, points)
+    )
+    mapped = map_inputs(content, speech.voiced, model.shape.context) @ model.universal[:, :POINTS]
+    explained = 1 - float((shape - mapped)[audible].square().mean() / shape[audible].square().mean().clamp_min(1e-6))
+    usual = model.envelope_moments[:, :POINTS]
+    return explained, ((points - usual[0]) / usual[1] - mapped).numpy()
+
+
+def _is_two(unexplained: Floats) -> bool:
+    """Return whether what content leaves of voiced frames' envelopes, `(n, POINTS)`, is of two kinds.
+
+    The means of segments fall into two clusters, which chance puts less far apart than two people are.
+    """
+    count = len(unexplained) // _SEGMENT
+    if count < 2 * _FEWEST:
         return False
-    low, high = np.quantile(octaves, [0.25, 0.75])
-    for _ in range(10):
-        nearer = np.abs(octaves - low) < np.abs(octaves - high)
-        if nearer.all() or not nearer.any():
+    means = unexplained[: count * _SEGMENT].reshape(count, _SEGMENT, -1).mean(1)
+    along = np.linalg.svd(means - means.mean(0), full_matrices=False)[0][:, 0]
+    first = along > np.median(along)
+    for _ in range(20):
+        if min(first.sum(), count - first.sum()) < _FEWEST:
             return False
-        low, high = np.median(octaves[nearer]), np.median(octaves[~nearer])
-    within = max(float(np.std(octaves[nearer])), float(np.std(octaves[~nearer])))
-    smaller = min(nearer.mean(), 1 - nearer.mean())
-    return bool(high - low > _APART_OCTAVES and high - low > 3 * within and smaller > 0.15)
+        one, other = means[first].mean(0), means[~first].mean(0)
+        first = np.square(means - one).sum(1) < np.square(means - other).sum(1)
+    return bool(np.sqrt(np.square(one - other).mean()) > _TWO_APART)
 
 
 def _background(sound: Floats, rate: int) -> str:

@@ -18,7 +18,7 @@ from gramophone.presets.voices import SUFFIX, found_voice
 from gramophone.realtime.dsp.resampler import read_clip
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stage import StageError
-from gramophone.realtime.stages.voice.clip import ENOUGH_S, LONGEST_S, described, speech_in
+from gramophone.realtime.stages.voice.clip import ENOUGH_S, LONGEST_S, described, refused, speech_in
 
 IDENTITY = "identity"
 """The key of a card's notes that says which model a voice was enrolled with."""
@@ -53,11 +53,12 @@ def enrolled_target(model: Anyone, card: Card, clip: str, sound: Floats) -> Enro
     """
     name = Path(clip).name
     speech = speech_in(model, sound)
-    seconds, words = described(speech, sound[: round(LONGEST_S * model.shape.rate)], model.shape.rate)
+    whole = sound[: round(LONGEST_S * model.shape.rate)]
     try:
         voice = model.voice(model.enrolled(speech))
-    except EnrolmentError as error:
-        raise StageError(f"target: {clip}: no voice in it ({error})") from None
+    except EnrolmentError:
+        raise StageError(f"target: {clip}: no voice in it: {refused(speech, whole)}") from None
+    seconds, words = described(model, speech, whole)
     return EnrolledTarget(name, str(card.notes.get(IDENTITY, "")), seconds, words, voice)
 
 
