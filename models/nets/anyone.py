@@ -79,12 +79,14 @@ class Anyone(nn.Module):
     A map is linear and hears four frames; `residual`, `(B, residual_inputs, n)` -> `(B, envelope, n)`, adds what a
     network that learnt of many speakers knows besides, for any target. Like all regression it smooths: their sum
     is multiplied by `residual_gains` `(envelope,)`, or it would vary less than the target does.
+    `level_map` `(inputs,)` says the level of frames about its mean, in nats, from the map's inputs.
     """
 
     content_moments: Tensor
     envelope_moments: Tensor
     universal: Tensor
     residual_gains: Tensor
+    level_map: Tensor
     voice_octaves: Tensor
     voice_means: Tensor
     voice_spreads: Tensor
@@ -101,6 +103,7 @@ class Anyone(nn.Module):
             widths = shape.residual_inputs, shape.residual_width, shape.residual_dilations, shape.envelope
             self.residual = causal_trunk(*widths)
             self.register_buffer("residual_gains", torch.ones(shape.envelope))
+            self.register_buffer("level_map", torch.zeros(shape.inputs))
         self.register_buffer("universal", torch.zeros(shape.inputs, shape.envelope))
         self.register_buffer("voice_octaves", torch.zeros(shape.voices, 2))
         self.register_buffer("voice_means", torch.zeros(shape.voices, shape.envelope))

@@ -14,7 +14,7 @@ import copy
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -26,6 +26,7 @@ from gramophone.models.checkpoint import load, save
 from gramophone.models.layers.composition import Sequential
 from gramophone.models.nets.anyone import Anyone
 from gramophone.models.nets.content import causal_trunk
+from gramophone.models.nets.enrolment import map_inputs
 from gramophone.offline.data import corpora, crowd
 from gramophone.offline.data.corpora import load as load_sound
 from gramophone.offline.data.corpus import gather, sound
@@ -43,6 +44,8 @@ _PEAK, _WARM, _DECAY, _AVERAGE = 2e-3, 100, 0.02, 0.995
 _CYCLE = 0.3
 _READER_WIDTH, _READER_DILATIONS, _READER_NOISE = 96, (1, 2, 4), 0.2
 _JUDGED_EVERY = 50
+_FAINTEST, _RIDGE = -4.0, 0.003
+"""Nats below the loudest of late that levels are learnt from, and the ridge of their map, in the inputs' power."""
 _SEED = 1
 
 
@@ -70,6 +73,7 @@ def main() -> None:
     network = trained(learnt, plain, reader, unheard, arguments.minutes)
     data = (*card.data, f"{crowd.PACKAGE} (residual network, {arguments.crowd} speakers): {crowd.LICENCE}")
     model = with_residual(plain, network, variance_gains(network, unheard))
+    model.level_map.copy_(level_map(plain, [own[0] for name, own in people.items() if name not in _LEFT_OUT]))
     save(arguments.out, model, replace(card, data=data))
 
 
@@ -83,6 +87,22 @@ def with_residual(plain: Anyone, network: Sequential, gains: Tensor) -> Anyone:
     model.residual.half()  # loaded as single precision again
     model.encoder.trunk.half()
     return model.eval()
+
+
+def level_map(model: Anyone, people: Sequence[PairSpeaker]) -> Tensor:
+    """Return the map `(K,)` from the map's inputs to levels about each person's mean, by all of them alike."""
+    products, projections = (torch.zeros(model.shape.inputs, columns).double() for columns in (model.shape.inputs, 1))
+    for one in people:
+        mean, spread = one.clips[0].content
+        speech, frames = one.speech, len(one.levels)
+        content = (speech.content[:frames] - mean) / spread
+        audible = speech.audible[:frames] & (one.levels > _FAINTEST)
+        inputs = map_inputs(content, speech.voiced[:frames], model.shape.context)[audible].double()
+        levels = one.levels[audible].double()
+        products += inputs.t() @ inputs / len(inputs)
+        projections += inputs.t() @ (levels - levels.mean())[:, None] / len(inputs)
+    fitted: Tensor = torch.linalg.solve(products / len(people) + _RIDGE * torch.eye(len(products)), projections)
+    return (fitted[:, 0] / len(people)).float()
 
 
 def _speakers(

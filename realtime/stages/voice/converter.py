@@ -30,7 +30,7 @@ from gramophone.realtime.stages.voice.confidence import SpeechConfidence
 from gramophone.realtime.stages.voice.content_encoder import LiveContentEncoder
 from gramophone.realtime.stages.voice.envelope_analysis import LiveEnvelope
 from gramophone.realtime.stages.voice.envelope_synth import EnvelopeSynth
-from gramophone.realtime.stages.voice.intonation import Intonation
+from gramophone.realtime.stages.voice.prosody import Dynamics, Intonation
 from gramophone.realtime.stages.voice.residual import LiveResidual
 from gramophone.realtime.stages.voice.voices import MixedVoice, VoiceTable
 
@@ -51,7 +51,8 @@ class AnalysedHop(NamedTuple):
 
     The `shape` is the source's envelope, normalised; the `detail` is what content does not say of it. `speech` is the
     confidence, 0 to 1, that this is speech.
-    `octaves` are above `MIDDLE_HZ`, `voicing` is 0 to 1, `level` in nats below the loudest of late.
+    `octaves` are above `MIDDLE_HZ`, `voicing` is 0 to 1, `level` in nats below the loudest of late, `gain` the nats by
+    which what is said would have it louder.
     """
 
     inputs: Floats
@@ -59,6 +60,7 @@ class AnalysedHop(NamedTuple):
     detail: Floats
     speech: float
     level: float
+    gain: float
     octaves: float
     voicing: float
     rms: float
@@ -91,6 +93,7 @@ class VoiceConverter:
         self.confidence = SpeechConfidence(shape.hop / shape.rate)
         self._residual = LiveResidual(model.residual, shape.content) if model.residual else None
         self._gains: Floats = model.residual_gains.numpy() if model.residual else np.ones(shape.envelope, np.float32)
+        self._dynamics = Dynamics(model.level_map.numpy()) if model.residual else None
         self._intonation = Intonation(shape.hop / shape.rate)
         self._pitch_transform = PitchTransform(shape.hop / shape.rate, self.voices.octaves)
         self._synth = EnvelopeSynth(shape.rate, shape.hop, POINTS)
@@ -129,7 +132,8 @@ class VoiceConverter:
         detail: Floats = np.clip(shape - inputs @ self._universal, -_MOST, _MOST).astype(np.float32)
         speech = self.confidence.next(said, detail, shape, counts)
         octaves, power = math.log2(hz / MIDDLE_HZ), self._powers.popleft()
-        return AnalysedHop(inputs, shape, detail, speech, level, octaves, float(voicing), rms, power)
+        gain = speech * self._dynamics.gain(level, inputs, counts) if self._dynamics else 0.0
+        return AnalysedHop(inputs, shape, detail, speech, level, gain, octaves, float(voicing), rms, power)
 
     def prepare(self) -> None:
         """Add up what the past contributes to the next frame; called in a block that completes no hop."""
@@ -143,9 +147,10 @@ class VoiceConverter:
         envelope = self._envelope_of(heard, voice, float(values["detail"]))
         octaves = self._pitch_transform.transform(self._moved(heard, weights, values), heard.voicing, weights, values)
         voicing = adjust_voicing(heard.voicing, float(values["voicing"]))
-        rms = min(heard.rms, _LOUDEST) if heard.rms > _FAINTEST else 0.0
+        gain = math.exp(heard.gain * (1 - float(values["detail"])))
+        rms = min(heard.rms * gain, _LOUDEST) if heard.rms > _FAINTEST else 0.0
         output = self._synth.synthesise(envelope, MIDDLE_HZ * 2.0**octaves, voicing, rms, _colour(values))
-        matched: Floats = self._loudness_match.process(output, heard.power)
+        matched: Floats = self._loudness_match.process(output, heard.power * gain * gain)
         return matched
 
     def _moved(self, heard: AnalysedHop, weights: Floats, values: Mapping[str, Value]) -> float:

@@ -1,11 +1,12 @@
-"""Pitch moves as widely as the target's, about the mean that it has."""
+"""Pitch moves as widely as the target's about its mean, and level follows what is said, within limits."""
 
 import numpy as np
 import pytest
 
-from gramophone.realtime.stages.voice.intonation import Intonation
+from gramophone.realtime.stages.voice.prosody import Dynamics, Intonation
 
 FRAME_S = 0.008
+MAP = np.array([0.8, 0.0], np.float32)
 
 
 def moved(octaves, spread, share=1.0, voiced=None):
@@ -36,3 +37,20 @@ def test_octave_errors_and_monotones_do_not_widen_it_without_limit():
     assert np.abs(moved(octaves, 0.5)).max() == 0
     octaves[::50] = 1.0
     assert np.abs(moved(octaves, 0.3)).max() <= 2.1
+
+
+def gains(levels, said):
+    dynamics = Dynamics(MAP)
+    pairs = zip(levels, said, strict=True)
+    return np.array([dynamics.gain(level, np.array([one, 1.0], np.float32), True) for level, one in pairs])
+
+
+def test_half_of_the_level_is_that_of_what_is_said():
+    said = np.sin(np.arange(6000) * 0.1)
+    assert np.abs(gains(0.8 * said - 2.0, said)[-3000:]).max() < 0.02
+    assert gains(np.full(6000, -2.0), said)[-3000:] == pytest.approx(0.4 * said[-3000:], abs=0.02)
+
+
+def test_it_is_limited_and_silence_is_left_alone():
+    assert np.abs(gains(np.zeros(500), np.full(500, 9.0))).max() == 1.0
+    assert Dynamics(MAP).gain(-9.0, np.ones(2, np.float32), False) == 0.0
