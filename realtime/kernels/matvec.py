@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -75,19 +75,19 @@ def _signature(y: Any, x: Any, w: Any) -> Any:
 
 def _generate_in_cache(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     pointers, sizes, _ = _unpacked(context, builder, signature, args)
-    builder.call(_product(builder.module, sizes[0].type, 0), [*pointers, *sizes])
+    builder.call(_product(context, builder.module, sizes[0].type, 0), [*pointers, *sizes])
     return context.get_dummy_value()
 
 
 def _generate_from_memory(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     pointers, sizes, _ = _unpacked(context, builder, signature, args)
-    builder.call(_product(builder.module, sizes[0].type, _AHEAD), [*pointers, *sizes])
+    builder.call(_product(context, builder.module, sizes[0].type, _AHEAD), [*pointers, *sizes])
     return context.get_dummy_value()
 
 
 def _generate_rows(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     pointers, sizes, widths = _unpacked(context, builder, signature, args)
-    builder.call(_products(builder.module, sizes[0].type, 0), [*pointers, *sizes, *widths, args[6]])
+    builder.call(_products(context, builder.module, sizes[0].type, 0), [*pointers, *sizes, *widths, args[6]])
     return context.get_dummy_value()
 
 
@@ -98,7 +98,7 @@ def _generate_flat(context: Any, builder: Any, signature: Any, args: Any) -> Any
     ]
     inputs, outputs, widths, rows = args[6:]
     sizes = [inputs, outputs, *cgutils.unpack_tuple(builder, widths, 2)]
-    builder.call(_products(builder.module, inputs.type, _AHEAD), [*pointers, *sizes, rows])
+    builder.call(_products(context, builder.module, inputs.type, _AHEAD), [*pointers, *sizes, rows])
     return context.get_dummy_value()
 
 
@@ -116,7 +116,7 @@ def _unpacked(context: Any, builder: Any, signature: Any, args: Any) -> tuple[li
     return [*rows, layer], [inputs, outputs], widths
 
 
-def _product(module: Any, index: Any, ahead: int) -> Any:
+def _product(context: Any, module: Any, index: Any, ahead: int) -> Any:
     """Return the function of one row: sums, inputs, weights, and the numbers of inputs and outputs."""
     function, made = _function(module, f"gramophone_product_{ahead}", index, 2)
     if made:
@@ -127,12 +127,12 @@ def _product(module: Any, index: Any, ahead: int) -> Any:
         def tile(first: Any, vectors: int, lanes: int) -> None:
             _add_tile(builder, (y, x, w), (inputs, outputs), (zero, zero), first, (1, vectors, lanes), ahead)
 
-        _for_tiles(builder, outputs, _WIDE if _has_many_registers() else _NARROW, tile)
+        _for_tiles(builder, outputs, _WIDE if _has_many_registers(context) else _NARROW, tile)
         builder.ret_void()
     return function
 
 
-def _products(module: Any, index: Any, ahead: int) -> Any:
+def _products(context: Any, module: Any, index: Any, ahead: int) -> Any:
     """Return the function of several rows: as that of one, and the widths of sums and inputs, and how many rows."""
     function, made = _function(module, f"gramophone_products_{ahead}", index, 5)
     if made:
@@ -151,7 +151,7 @@ def _products(module: Any, index: Any, ahead: int) -> Any:
                     _add_tile(builder, (sums, source, w), (inputs, outputs), (y_width, x_width), first, shape, ahead)
                 done = end
 
-        _for_tiles(builder, outputs, _WIDE_ROWS if _has_many_registers() else _NARROW_ROWS, tile)
+        _for_tiles(builder, outputs, _WIDE_ROWS if _has_many_registers(context) else _NARROW_ROWS, tile)
         builder.ret_void()
     return function
 
@@ -171,8 +171,10 @@ def _function(module: Any, name: str, index: Any, numbers: int) -> tuple[Any, bo
     return function, True
 
 
-def _has_many_registers() -> bool:
-    return bool(binding.get_host_cpu_features().get("avx512f"))
+def _has_many_registers(context: Any) -> bool:
+    """Return whether the processor that is compiled for, not always this one, has 32 registers of 16 floats."""
+    *_, features = context.codegen().magic_tuple()
+    return "+avx512f" in features
 
 
 def _for_tiles(builder: Any, outputs: Any, sizes: tuple[int, ...], tile: Callable[[Any, int, int], None]) -> None:

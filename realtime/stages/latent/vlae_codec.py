@@ -12,14 +12,17 @@ from gramophone.models.layers.composition import Sequential
 from gramophone.models.layers.convolution import CausalConv1d
 from gramophone.models.layers.streaming import Streaming
 from gramophone.models.nets.vlae import VLAE
+from gramophone.models.nets.wavenet import Conditions
 from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.smoothing import crossfade
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.kernels.executor import make
 from gramophone.realtime.kernels.jit import jit
+from gramophone.realtime.stages.latent import vlae_conditions
 from gramophone.realtime.stages.latent.codec import Frame, Series
 from gramophone.realtime.stages.latent.encoder import FrameEncoder, executor_encoder
 from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
+from gramophone.realtime.stages.latent.vlae_conditions import LiveConditions
 from gramophone.realtime.stages.latent.vlae_encoder import LiveVlaeEncoder, fits
 from gramophone.realtime.stages.wavenet.sampler import Sampler
 
@@ -40,10 +43,9 @@ class VLAECodec:
         self._live = LiveVlaeEncoder(model) if fits(shape) else None
         encode_hop = self._live.encode if self._live else _slow_encoder(model, device)
         self._encoder = FrameEncoder(model.encoder, encode_hop, shape.hop, model.encoder.delay, shape.latents)
-        self._controls = [np.zeros((1, shape.speakers), np.float32)] if shape.speakers else []
-        self._conditions = make(
-            model.wavenet.conditions, channels=shape.latents, block=1, controls=self._controls, device=device
-        )
+        is_live = device == "cpu" and vlae_conditions.fits(model.wavenet.shape)
+        conditions = model.wavenet.conditions
+        self._conditions = LiveConditions(conditions).compute if is_live else _slow_conditions(conditions, device)
         self._deemphasis = np.zeros(1, np.float32), np.float32(model.decoder.deemphasis.amount)
         _deemphasise(np.zeros(shape.hop, np.float32), *self._deemphasis)  # compiled now
         self._limit = LoudnessMatch(shape.hop, shape.hop / shape.rate, _RISE, (0.0, 1.0))
@@ -71,8 +73,7 @@ class VLAECodec:
         if round(float(values["seed"])) != self._seed:
             self._seed = round(float(values["seed"]))
             self._sampler.seed(self._seed)
-        controls = [speakers[None]] if self._controls else []
-        conditions = self._conditions(frame.latents[None, :, None], *controls)
+        conditions = self._conditions(frame.latents, speakers)[None, :, None]
         distribution = float(values["temperature"]), float(values["nucleus"])
         drawn = self._sampler.generate(self.hop, conditions, *distribution)
         output = drawn[0]
@@ -96,3 +97,16 @@ def _slow_encoder(model: VLAE, device: str) -> Callable[[Floats], Floats]:
     first = next(i for i, layer in enumerate(layers) if isinstance(layer, CausalConv1d))
     features, network = Sequential(*layers[:first]), Sequential(*layers[first:])
     return executor_encoder(features, network, model.shape.hop, model.shape.latents, device)
+
+
+def _slow_conditions(conditions: Conditions, device: str) -> Callable[[Floats, Floats], Floats]:
+    """Return what computes the conditions of models or devices that the kernel is not for: an executor."""
+    shape = conditions.shape
+    controls = [np.zeros((1, shape.speakers), np.float32)] if shape.speakers else []
+    run = make(conditions, channels=shape.local, block=1, controls=controls, device=device)
+
+    def compute(latents: Floats, speakers: Floats) -> Floats:
+        found: Floats = run(latents[None, :, None], *([speakers[None]] if controls else []))[0, :, 0]
+        return found
+
+    return compute
