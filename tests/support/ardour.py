@@ -1,5 +1,6 @@
 """Sessions of Ardour 7 without a screen: a track with a sound and a plug-in, and what Ardour exports of it."""
 
+import itertools
 import os
 import re
 import subprocess
@@ -9,37 +10,53 @@ from pathlib import Path
 import soundfile
 
 _TICKS = 282_240_000  # of Ardour's clock in a second
-_TRACK = """
-session = create_session("{folder}", "test", {rate})
+_SESSION = """
+session = {opened}
 assert(session)
-session:new_audio_track(2, 2, nil, 1, "Audio", ARDOUR.PresentationInfo.max_order, ARDOUR.TrackMode.Normal, true)
-track = session:route_by_name("Audio 1")
 function wait(reached)
-  for _ = 1, 2000 do
+  for _ = 1, 4000 do
     if reached() then return end
     ARDOUR.LuaAPI.usleep(10000)
   end
-  error("waited in vain; the latency is " .. (insert and insert:signal_latency() or "unknown"))
+  error("waited in vain")
 end
-wait(function() return track:output():nth(0):connected() and track:output():nth(1):connected() end)
-plugin = ARDOUR.LuaAPI.new_plugin(session, "{plugin}", ARDOUR.PluginType.{kind}, "")
-assert(not plugin:isnil())
-assert(track:add_processor_by_index(plugin, 0, nil, true) == 0)
-insert = plugin:to_insert()
-description = insert:plugin(0)
-wanted = {{ {values} }}
-number = 0
+{steps}
+close_session()
+quit()
+"""
+_TRACK = """
+do
+  local track = session:new_audio_track(2, 2, nil, 1, "{name}", ARDOUR.PresentationInfo.max_order,
+    ARDOUR.TrackMode.Normal, true):front()
+  wait(function() return track:output():nth(0):connected() and track:output():nth(1):connected() end)
+  local plugin = ARDOUR.LuaAPI.new_plugin(session, "{plugin}", ARDOUR.PluginType.{kind}, "")
+  assert(not plugin:isnil())
+  assert(track:add_processor_by_index(plugin, 0, nil, true) == 0)
+  local insert = plugin:to_insert()
+  local description = insert:plugin(0)
+  local wanted = {{ {values} }}
+  local number = 0
+  for index = 0, description:parameter_count() - 1 do
+    if description:parameter_is_control(index) then
+      local value = wanted[description:parameter_label(index)]
+      if value then ARDOUR.LuaAPI.set_processor_param(plugin, number, value) end
+      number = number + 1
+    end
+  end
+  wait(function() return insert:signal_latency() == {latency} end)
+end
+"""
+_SHOW = """
+local plugin = session:route_by_name("Audio 1"):nth_plugin(0)
+local description = plugin:to_insert():plugin(0)
+local number = 0
 for index = 0, description:parameter_count() - 1 do
   if description:parameter_is_control(index) then
-    value = wanted[description:parameter_label(index)]
-    if value then ARDOUR.LuaAPI.set_processor_param(plugin, number, value) end
+    local value = ARDOUR.LuaAPI.get_processor_param(plugin, number, true)
+    print("VALUE|" .. description:parameter_label(index) .. "|" .. value)
     number = number + 1
   end
 end
-wait(function() return insert:signal_latency() == {latency} end)
-session:save_state("")
-close_session()
-quit()
 """
 _FLAGS = "position-locked hidden import external sync-marked left-of-split right-of-split valid-transients automatic"
 _FLAGS += " whole-file muted locked video-locked envelope-active default-fade-in default-fade-out fade-in-active"
@@ -67,23 +84,42 @@ class Ardour:
         """Return the number by which Ardour knows the plug-in."""
         return re.search(r'uid="(\w+)"', next((self.home / "cache").rglob("*.v3i")).read_text())[1]
 
-    def make_session(self, sound, rate, kind, plugin, values, latency):
-        """Save a session with the plug-in on a track, its parameters set by name, once its latency is as given."""
+    def make_session(self, sound, rate, kind, plugin, values, latency, more=()):
+        """Save a session with the plug-in on a track, its parameters set by name, once its latency is as given.
+
+        `more` has values and latency of the plug-ins on further tracks, which play the same sound.
+        """
         folder = self.home / "test"
-        pairs = ", ".join(f'["{name}"] = {value}' for name, value in values.items())
-        script = self.home / "make.lua"
-        script.write_text(
-            _TRACK.format(folder=folder, rate=rate, plugin=plugin, kind=kind, values=pairs, latency=latency)
-        )
-        self._run(["ardour7-lua", str(script)])
+        steps = [
+            _TRACK.format(
+                name=f"Audio {number}",
+                plugin=plugin,
+                kind=kind,
+                values=", ".join(f'["{name}"] = {value}' for name, value in each.items()),
+                latency=late,
+            )
+            for number, (each, late) in enumerate([(values, latency), *more], 1)
+        ]
+        self._script(f'create_session("{folder}", "test", {rate})', "".join(steps) + 'session:save_state("")\n')
         _put_in(folder, sound, rate)
         return folder
+
+    def values(self, folder):
+        """Return the values of the plug-in's parameters by name in a session that is opened anew."""
+        lines = self._script(f'load_session("{folder}", "test")', _SHOW).stdout.splitlines()
+        rows = (line.split("|") for line in lines if line.startswith("VALUE|"))
+        return {name: float(value) for _, name, value in rows}
 
     def export(self, folder):
         """Return what Ardour exports of a session, `(channels, frames)`, and what was said."""
         target = self.home / "export.wav"
         done = self._run(["ardour7-export", "-b", "float", "-o", str(target), str(folder), "test"])
         return soundfile.read(target, dtype="float32", always_2d=True)[0].T, done.stderr
+
+    def _script(self, opened, steps):
+        script = self.home / "steps.lua"
+        script.write_text(_SESSION.format(opened=opened, steps=steps))
+        return self._run(["ardour7-lua", str(script)])
 
     def _run(self, command, more=None):
         environment = self.environment | (more or {})
@@ -93,7 +129,7 @@ class Ardour:
 
 
 def _put_in(folder, sound, rate):
-    """Put a sound at the beginning of the first track: headless, Ardour has no import."""
+    """Put a sound at the beginning of every track: headless, Ardour has no import."""
     frames = round(sound.shape[1] * _TICKS / rate)
     for channel, samples in enumerate(sound):
         path = folder / "interchange" / "test" / "audiofiles" / f"in-{channel}.wav"
@@ -103,7 +139,7 @@ def _put_in(folder, sound, rate):
     flags = " ".join(f'{flag}="0"' for flag in _FLAGS.split())
     of = " ".join(f'source-{i}="{9000 + i}" master-source-{i}="{9000 + i}"' for i in names)
     region = (
-        f'<Region name="in" id="9100" type="audio" {flags} opaque="1" start="a0" length="a{frames}@a0" '
+        f'<Region name="in" id="%d" type="audio" {flags} opaque="1" start="a0" length="a{frames}@a0" '
         f'sync-position="a0" ancestral-start="a0" ancestral-length="a{frames}@a0" stretch="1" shift="1" '
         f'first-edit="nothing" scale-amplitude="1" channels="{len(sound)}" {of}/>'
     )
@@ -111,7 +147,8 @@ def _put_in(folder, sound, rate):
     path = folder / "test.ardour"
     text = path.read_text().replace("<Sources/>", f"<Sources>{sources}</Sources>")
     text = text.replace("<Locations/>", f"<Locations>{whole}</Locations>")
-    path.write_text(re.sub(r"(<Playlist [^>]*)/>", rf"\1>{region}</Playlist>", text, count=1))
+    ids = itertools.count(9100)
+    path.write_text(re.sub(r"(<Playlist [^>]*)/>", lambda found: f"{found[1]}>{region % next(ids)}</Playlist>", text))
 
 
 def own_cache():

@@ -27,10 +27,18 @@ class Installed:
     environment: dict[str, str]
     engine: tuple[str, ...] = ENGINE
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The words by which the plug-in starts its engine."""
+        return tuple(self._command.read_text().splitlines())
+
     def use(self, command: tuple[str, ...]) -> None:
         """Let the plug-in start its engine by these words."""
-        path = Path(self.environment["XDG_CONFIG_HOME"]) / "gramophone" / "bridge.command"
-        path.write_text("".join(f"{word}\n" for word in command))
+        self._command.write_text("".join(f"{word}\n" for word in command))
+
+    @property
+    def _command(self) -> Path:
+        return Path(self.environment["XDG_CONFIG_HOME"]) / "gramophone" / "bridge.command"
 
     def run(self, command: list[str], timeout: float = 180.0) -> subprocess.CompletedProcess[str]:
         """Run a host to its end, which must be a good one."""

@@ -1,0 +1,205 @@
+"""Hosts of the plug-in in Python, made alike: pedalboard and DawDreamer (VST3), and the CLAP host of these tests.
+
+`python -m support.python_hosts HOST PLUGIN FOLDER` does the jobs in FOLDER/jobs.json in their order: each may load a
+plug-in, restore another's state, set parameters, let free ones take knobs that were moved by OSC, and play a sound.
+"""
+
+import json
+import socket
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+
+NAMES = ["bypass", "mix", "preset", *(f"macro_{i}" for i in range(1, 9)), *(f"free_{i}" for i in range(1, 6))]
+"""The parameters in the order of their numbers; `offline` and `page` come after them."""
+_INDEX = {name: index for index, name in enumerate([*NAMES, "offline", "page"])}
+PRESETS = 127
+"""The highest number of a preset, which is 1 as a normalised value."""
+
+
+class _Pedalboard:
+    """One instance in pedalboard, which compensates its latency."""
+
+    def __init__(self, path, _rate, _block):
+        import pedalboard
+
+        self._plugin = pedalboard.load_plugin(path)
+
+    def set(self, name, value):
+        self._plugin.parameters[name].raw_value = value / (PRESETS if name == "preset" else 1)
+
+    def get(self, name):
+        return self._plugin.parameters[name].raw_value * (PRESETS if name == "preset" else 1)
+
+    def text(self, name):
+        return self._plugin.parameters[name].string_value
+
+    def play(self, sound, rate, block):
+        return self._plugin(sound, rate, buffer_size=block)
+
+    def save(self):
+        return self._plugin.preset_data
+
+    def load(self, state):
+        self._plugin.preset_data = state
+
+
+class _DawDreamer:
+    """One instance in DawDreamer at one rate and block length; its latency is taken off here."""
+
+    def __init__(self, path, rate, block):
+        import dawdreamer
+
+        self._engine = dawdreamer.RenderEngine(rate, block)
+        self._plugin = self._engine.make_plugin_processor("gramophone", path)
+        rows = self._plugin.get_parameters_description()
+        self._indices = {row["name"].lower().replace(" ", "_"): row["index"] for row in rows}
+
+    def set(self, name, value):
+        self._plugin.set_parameter(self._indices[name], value / (PRESETS if name == "preset" else 1))
+
+    def get(self, name):
+        return self._plugin.get_parameter(self._indices[name]) * (PRESETS if name == "preset" else 1)
+
+    def text(self, name):
+        return self._plugin.get_parameter_text(self._indices[name])
+
+    def play(self, sound, rate, _block):
+        padded = np.pad(sound, ((0, 0), (0, 16384)))
+        clip = self._engine.make_playback_processor("sound", padded)
+        self._engine.load_graph([(clip, []), (self._plugin, ["sound"])])
+        self._engine.render(padded.shape[1] / rate)
+        late = self._plugin.get_latency_samples()
+        return self._engine.get_audio()[:, late : late + sound.shape[1]]
+
+    def load(self, state):
+        """Load a .vstpreset: DawDreamer writes none, and loads its own states only into plug-ins with a window."""
+        with tempfile.NamedTemporaryFile(suffix=".vstpreset") as file:
+            Path(file.name).write_bytes(state)
+            assert self._plugin.load_vst3_preset(file.name)
+
+
+class _Clap:
+    """One instance in the CLAP host of these tests, which takes its latency off."""
+
+    def __init__(self, path, _rate, _block):
+        from support.clap_host import ClapHost
+
+        self._host = ClapHost(path)
+
+    def set(self, name, value):
+        self._host.set(_INDEX[name], value)
+        self._host.flush()
+
+    def get(self, name):
+        return self._host.value(_INDEX[name])
+
+    def text(self, name):
+        return self._host.text(_INDEX[name], self.get(name))
+
+    def play(self, sound, rate, block):
+        return self._host.play(sound, rate, block)
+
+    def save(self):
+        return self._host.save()
+
+    def load(self, state):
+        assert self._host.load(state)
+
+
+HOSTS = {"pedalboard": _Pedalboard, "dawdreamer": _DawDreamer, "clap": _Clap}
+FILES = {"pedalboard": "vst3", "dawdreamer": "vst3", "clap": "clap"}
+
+
+def _take(host, job, name, address, position):
+    """Move a knob by OSC, then a free parameter in the host, which takes it; VST3 passes values on with blocks only."""
+    from gramophone.realtime.osc.packet import encode
+
+    page = "http://" + host.text("page").removeprefix("http://").partition("/")[0]
+    path = "/gramophone/" + address.replace(".", "/")
+
+    def read(query):
+        with urllib.request.urlopen(page + query, timeout=20) as answer:
+            return json.load(answer)
+
+    before = read(path + "?VALUE")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect(("127.0.0.1", read("/?HOST_INFO")["OSC_PORT"]))
+        moved = encode(path, [before["VALUE"][0] * 0.9])
+        _until(lambda: sender.send(moved) and read(path + "?VALUE") != before)
+    host.set(name, position)
+    _play_silence(host, job)
+    _until(lambda: host.text(name).endswith(address))
+
+
+def _play_silence(host, job):
+    host.play(np.zeros((2, 512), np.float32), job["rate"], job["block"])
+
+
+def _until(is_so, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.02)
+
+
+def _restore(host, other, names, job):
+    """Load another's state, which the engine hands to the host some time after the last change."""
+
+    def restored():
+        host.load(other.save())
+        _play_silence(host, job)
+        return all(host.text(name).endswith(address) for name, address in names.items())
+
+    _until(restored)
+
+
+def main(name, plugin, folder):
+    """Do all jobs; write each one's sound, and what the plug-in shows of its parameters after it."""
+    folder = Path(folder)
+    plan = json.loads((folder / "jobs.json").read_text())
+    instances = {}
+
+    def make(job):
+        return HOSTS[job.get("host", name)](plugin, job["rate"], job["block"])
+
+    def prepare(job):
+        host = instances[job["instance"]] = instances.get(job["instance"]) or make(job)
+        if "restore" in job:
+            _restore(host, instances[job["restore"]], job["takes"], job)
+        for symbol, value in job.get("values", {}).items():
+            host.set(symbol, value)
+        if "free" in job:
+            _play_silence(host, job)  # so that there is an engine
+            for symbol, (address, position) in job["free"].items():
+                _take(host, job, symbol, address, position)
+
+    def play(number, job):
+        host = instances[job["instance"]]
+        sound = np.load(folder / f"in-{number}.npy")
+        np.save(folder / f"out-{number}.npy", host.play(sound, job["rate"], job["block"]))
+        shown = {name: (host.get(name), host.text(name)) for name in NAMES}
+        (folder / f"shown-{number}.json").write_text(json.dumps(shown))
+
+    if plan["together"]:
+        for job in plan["jobs"]:
+            prepare(job)
+            _play_silence(instances[job["instance"]], job)  # after which the host knows the latency
+        threads = [threading.Thread(target=play, args=each) for each in enumerate(plan["jobs"])]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    else:
+        for number, job in enumerate(plan["jobs"]):
+            prepare(job)
+            play(number, job)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
