@@ -15,8 +15,11 @@ from gramophone.realtime.kernels.arrays import Floats
 
 _EXPECTED_OCTAVES, _EXPECTED_S = 0.25, 1.0
 """The spread that a speaker is expected to have, and for how long that counts."""
-_OUTLIER = 0.5
-"""Octaves from the mean that a frame counts as at most: octave errors must not widen the spread."""
+_OUTLIER, _FURTHEST = 0.5, 1.5
+"""Octaves from the mean that a frame counts as at most, for the mean and for the spread.
+
+A target's spread is over all voiced frames, octave errors among them, so that the source's is too.
+"""
 _LEAST_OCTAVES = 0.03
 _WIDEST = 2.0
 """The factor, or its inverse, by which movements are widened at most."""
@@ -49,8 +52,8 @@ class Intonation:
         if not self._frames:
             self._mean = octaves
         self._frames = min(self._frames + 1, max(adaptation_s / self._frame_s, 1.0))
-        away = min(max(octaves - self._mean, -_OUTLIER), _OUTLIER)
-        self._mean += 2 * away / (self._frames + 1)
+        away = min(max(octaves - self._mean, -_FURTHEST), _FURTHEST)
+        self._mean += 2 * min(max(away, -_OUTLIER), _OUTLIER) / (self._frames + 1)
         self._square += (away * away - self._square) / (self._frames + _EXPECTED_S / self._frame_s)
 
 
