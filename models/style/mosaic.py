@@ -28,7 +28,7 @@ _LOWEST_HZ, _HIGHEST_HZ = 55.0, 16_000.0
 _LEVELS_FROM_HZ = 40.0
 _HOP_S = 256 / 48_000
 _ANALYSIS_HOPS = 16
-_ATOMS = 256
+_ATOMS = 768
 _FRAMES = 1500
 """Frames of a clip that are looked at, at most."""
 _GATE = 10 ** (-50 / 10)
@@ -173,13 +173,13 @@ def _attacks(layout: MosaicLayout, bands: Tensor, stride: int) -> Tensor:
 def keys(spectra: Tensor, *, blurred: bool = False) -> Tensor:
     """Return what frames `(A, B)` are compared by, `(A, B + 2 * margin)`: compressed, with zeros for an octave around.
 
-    `blurred`: over half an octave, so that frames of one colour are alike whatever their pitch.
+    It is what stands out from half an octave around it, the partials, since envelopes are brought to the clip's
+    anyway; or, `blurred`, the half octaves, so that frames of one colour are alike whatever their pitch.
     """
     compressed = spectra**_COMPRESSION
-    if blurred:
-        compressed = compressed @ blur(spectra.shape[1]).t()
+    around = compressed @ blur(spectra.shape[1]).t()
     margin = BANDS_PER_SEMITONE * MOST_SEMITONES + 1
-    return torch.nn.functional.pad(compressed, (margin, margin))
+    return torch.nn.functional.pad(around if blurred else (compressed - around).clamp_min(0), (margin, margin))
 
 
 def blur(bands: int) -> Tensor:

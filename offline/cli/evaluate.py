@@ -39,13 +39,15 @@ def evaluate_style(
 
 @evaluate.command("mosaic")
 def evaluate_mosaic(
+    pairs: Annotated[str, typer.Option(metavar="SET", help="unseen; or mosaic, which chose a default.")] = "unseen",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for table and picture.")] = Path("out/evaluate"),
     json: JsonOption = False,
 ) -> None:
     """Evaluate the mosaic stage, beside the style stage, on pairs of real recordings that it was not tuned on."""
-    from gramophone.offline.evaluate.mosaic import run
+    from gramophone.offline.evaluate.mosaic import SETS, run
 
-    run(out, json=json)
+    demand_choice(pairs, SETS, "--pairs")
+    run(out, json=json, which=pairs)
 
 
 @evaluate.command("wavenet")

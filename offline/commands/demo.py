@@ -1,4 +1,4 @@
-"""`make demo`: a bundled voice, streamed block by block through the default preset, as sound and as a picture."""
+"""`make demo`: a bundled voice, streamed block by block through two presets, as sound and as a picture."""
 
 from __future__ import annotations
 
@@ -6,37 +6,52 @@ import time
 from pathlib import Path
 
 from gramophone.offline.console import wrote
-from gramophone.offline.plotting.spectrograms import draw_render
-from gramophone.presets import CLIPS, DEFAULT, load
+from gramophone.offline.plotting.spectrograms import draw_spectrograms
+from gramophone.presets import CLIPS, DEFAULT, Preset, load
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.files import AudioReader, AudioWriter, read
 
 _BLOCK = 256
 _OUT = Path("out")
+_MOSAIC = "choir-of-one"
+_SHOWN_S = 15.0
 
 
 def main() -> None:
     """Render, draw, play aloud where there is a loudspeaker, and print what was done."""
-    source, result, picture = CLIPS / "voice.flac", _OUT / "demo.wav", _OUT / "demo.png"
+    source, picture = CLIPS / "voice.flac", _OUT / "demo.png"
     _OUT.mkdir(exist_ok=True)
-    preset = load(DEFAULT)
+    shown = {f"content: {source.name}": read(source, _SHOWN_S)}
+    results = []
+    for name, result in ((DEFAULT, _OUT / "demo.wav"), (_MOSAIC, _OUT / "demo-mosaic.wav")):
+        preset = load(name)
+        print(_rendered(preset, source, result))
+        shown[f"result: {preset.title}"] = read(result, _SHOWN_S)
+        results.append(result)
+    draw_spectrograms(shown, picture)
+    if play_aloud(results[0]):
+        print("Played the first of them aloud.")
+    wrote(*(path.resolve() for path in (*results, picture)))
+    for step in _next_steps():
+        print(f"Next: {step}")
+
+
+def _rendered(preset: Preset, source: Path, result: Path) -> str:
+    """Play `source` through a preset into `result`; return what was played, and how fast."""
     with AudioReader(source) as reader:
         engine = Engine(preset, reader.rate, reader.channels)
         start = time.perf_counter()
         with AudioWriter(result, reader.rate, reader.channels, reader.frames) as writer:
             for block in engine.aligned(reader.blocks(_BLOCK)):
                 writer.write(block)
-        speed = reader.frames / reader.rate / (time.perf_counter() - start)
         seconds, latency = reader.frames / reader.rate, engine.delay / reader.rate * 1000
-    draw_render(source, result, engine.preset, picture)
+    speed = seconds / (time.perf_counter() - start)
     engine.close()
-    aloud = ", aloud" if play_aloud(result) else ""
     chain = " > ".join(stage.name for stage in preset.stages)
-    print(f"Played {seconds:.0f} s of voice through {preset.title!r} ({chain}){aloud}.")
-    print(f"Speed: {speed:.0f} times real time in blocks of {_BLOCK}, latency {latency:.0f} ms.")
-    wrote(result.resolve(), picture.resolve())
-    for step in _next_steps():
-        print(f"Next: {step}")
+    return (
+        f"{seconds:.0f} s of voice through {preset.title!r} ({chain}): {speed:.0f} times real time in blocks of "
+        f"{_BLOCK}, latency {latency:.0f} ms."
+    )
 
 
 def play_aloud(path: Path) -> bool:

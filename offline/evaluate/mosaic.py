@@ -1,4 +1,4 @@
-"""`gramophone evaluate mosaic`: the mosaic stage on twelve pairs of held-out recordings that it was not tuned on.
+"""`gramophone evaluate mosaic`: the mosaic stage on twelve pairs of held-out recordings, `unseen` or `mosaic`.
 
 The ratio is how far the result is from the style, as taggers perceive it that nothing was tuned on, of how far the
 content is: 1 is the untouched content; the floor is another excerpt of the style recording itself.
@@ -26,14 +26,16 @@ from gramophone.offline.judges.verdict import Jury
 from gramophone.presets.atomic import atomic_write
 from gramophone.presets.checks import Scalar
 
-PAIRS = "mosaic"
+SETS = ("unseen", "mosaic")
+"""Sets of pairs: one that nothing was chosen on, and one that a default of the stage was."""
+
 _LIBRARIES = ("av", "matplotlib", "speechmos", "requests", "pocketsphinx")
 _FRAME = round(0.02 * RATE)
 SETTINGS: Mapping[str, Mapping[str, Scalar] | None] = {
     "style stage": None,
     "mosaic": {},
     "grain 0": {"grain": 0.0},
-    "onsets 0.4": {"onsets": 0.4},
+    "texture 0.6": {"texture": 0.6},
 }
 """The parameters of the mosaic stage by name; None is the style stage."""
 
@@ -89,8 +91,10 @@ TARGETS = (
 )
 
 
-def run(out: Path, *, json: bool = False) -> None:
-    """Evaluate the mosaic stage and, beside it, the style stage; print, and write JSON and picture to `out`.
+def run(out: Path, *, json: bool = False, which: str = "unseen") -> None:
+    """Evaluate the mosaic stage and, beside it, the style stage on one of `SETS`.
+
+    It prints the figures, and writes them as JSON, with a picture, to `out`.
 
     Raises:
         MissingLibraryError: the extra `evaluate` is not installed.
@@ -101,11 +105,12 @@ def run(out: Path, *, json: bool = False) -> None:
     corpora.fetch()
     out.mkdir(parents=True, exist_ok=True)
     rows: list[MosaicRow] = []
-    for pair in load_pairs(PAIRS):
+    for pair in load_pairs(which):
         rows += _judged(pair)
         write_json(out / "mosaic.json", {"rows": [asdict(row) for row in rows]})
     words = count_words(live_stage("mosaic", {}), load_readings("test"))
     found = {
+        "pairs": which,
         "machine": platform.platform(),
         "medians": _medians(rows, np.median),
         "spreads": _medians(rows, np.std),

@@ -72,12 +72,16 @@ class Grains(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Work space: `rest` and `sum` `(B,)`, `fitted` `(G,)`, `turn` `(1,)`, the grain whose turn it is."""
+    """Work space: `rest` and `sum` `(B,)`, `fitted` `(G,)`, `turn` `(1,)`, the grain whose turn it is.
+
+    `blur` `(B, B)` averages over half an octave.
+    """
 
     rest: Floats
     sum: Floats
     fitted: Floats
     turn: Whole
+    blur: Floats
 
 
 class Choice(NamedTuple):
@@ -115,9 +119,10 @@ def no_grains() -> Grains:
     )
 
 
-def work_space(bands: int) -> Work:
-    """Return work space for so many bands."""
-    return Work(zeros(bands), zeros(bands), zeros(GRAINS), np.zeros(1, np.int64))
+def work_space(blur: Floats) -> Work:
+    """Return work space for as many bands as `blur` `(B, B)` has, which averages over half an octave."""
+    bands = len(blur)
+    return Work(zeros(bands), zeros(bands), zeros(GRAINS), np.zeros(1, np.int64), blur)
 
 
 @compiled
@@ -149,7 +154,7 @@ def match(dictionary: Dictionary, grains: Grains, work: Work, bands: Floats, cho
         if grains.ages[work.turn[0]] >= choice.hold or choice.onset:
             turn = work.turn[0]
     if turn >= 0:
-        _leave(dictionary, grains, work, bands, total, turn)
+        _leave(dictionary, grains, work, bands, total, turn, choice.blurred)
         _renew(dictionary, grains, work, turn, choice)
     _fit(dictionary, grains, work, bands, total)
 
@@ -187,8 +192,10 @@ def _advance(dictionary: Dictionary, grains: Grains, grain: int, choice: Choice,
 
 
 @compiled
-def _leave(dictionary: Dictionary, grains: Grains, work: Work, bands: Floats, total: float, turn: int) -> None:
-    """Write to `rest` what the other grains leave of the content, compressed."""
+def _leave(
+    dictionary: Dictionary, grains: Grains, work: Work, bands: Floats, total: float, turn: int, blurred: bool
+) -> None:
+    """Write to `rest` what the other grains leave of the content, compressed as the keys are."""
     for band in range(len(bands)):
         work.sum[band] = _F(0)
     for grain in range(GRAINS):
@@ -196,6 +203,20 @@ def _leave(dictionary: Dictionary, grains: Grains, work: Work, bands: Floats, to
             _add(dictionary, work.sum, grains.atoms[grain], grains.shifts[grain], grains.amounts[grain] * _F(total))
     for band in range(len(bands)):
         work.rest[band] = np.sqrt(max(bands[band] - work.sum[band], _F(0)))
+    if not blurred:
+        _stand_out(work)
+
+
+@fast
+def _stand_out(work: Work) -> None:
+    """Leave in `rest` what stands out from half an octave around it."""
+    for band in range(len(work.rest)):
+        row, found = work.blur[band], _F(0)
+        for other in range(len(row)):
+            found += row[other] * work.rest[other]
+        work.sum[band] = found
+    for band in range(len(work.rest)):
+        work.rest[band] = max(work.rest[band] - work.sum[band], _F(0))
 
 
 @fast

@@ -13,16 +13,16 @@ CLIP_KNOBS = (
 KNOBS = (
     Parameter("blend", 0.0, "from the first clip's pieces (0) to the second's (1)"),
     Parameter("strength", 1.0, "how far the sound goes towards the mosaic", smoothing_ms=50),
-    Parameter("texture", 0.9, "from the tune, with the clip's colour (0), to the clip's texture (1)", smoothing_ms=50),
+    Parameter("texture", 0.75, "from the tune, with the clip's colour (0), to the clip's texture (1)", smoothing_ms=50),
     Parameter(
         "grain", 0.45, "how long pieces of the clip play as they are: 0 none at all, 1 a second", smoothing_ms=50
     ),
     Parameter(
         "pitch", "follow", "pieces are tuned to the sound, the nearest, or any", choices=("follow", "nearest", "free")
     ),
-    Parameter("reach", 4.0, "how far pieces may be tuned, where pitch is follow", "semitones", (0, 12)),
+    Parameter("reach", 6.0, "how far pieces may be tuned, where pitch is follow", "semitones", (0, 12)),
     Parameter("sharpness", 0.34, "from four pieces at a time (0) to one (1)"),
-    Parameter("onsets", 0.8, "how far attacks and levels are those of the sound, not the clip's", smoothing_ms=50),
+    Parameter("onsets", 0.88, "how far attacks and levels are those of the sound, not the clip's", smoothing_ms=50),
     Parameter("dynamics", 0.7, "how far levels spread as the clip's do, where those spread more", smoothing_ms=50),
     Parameter("guard", 1.0, "how far words are kept clear while somebody speaks", smoothing_ms=50),
     Parameter("position", 0.5, "where in the clip pieces are taken from, where region is below 1"),

@@ -26,6 +26,8 @@ from gramophone.realtime.stages.mosaic.state import memory_of, shape_of
 
 _FULL_GRAIN = 0.25
 """Value of `grain` from which on the texture is all grains; at 0 the content is only filtered."""
+_ALL_HIGHS = 0.75
+"""Value of `texture` from which on there is nothing else above the lows; these come in from 0.5 on."""
 _SHORTEST_S, _LONGEST_S = 0.04, 1.0
 _MARGIN = (0.05, 0.3)
 _FEWEST, _MOST = 1, GRAINS
@@ -44,7 +46,7 @@ class MosaicProcessor:
         self._memory = memory_of(self._shape, form.channels)
         self._speech = no_speech_yet(form.rate, len(layout.short), layout.hop)
         self._first = len(layout.window) - len(layout.dual)
-        self._grains, self._work = no_grains(), work_space(len(layout.notes.weights))
+        self._grains, self._work = no_grains(), work_space(self._shape.blur)
         window, short, dual = (packed(each) for each in (layout.window, layout.short, layout.dual))
         channels = form.channels
         self._past, self._read = (zeros(channels, len(window)) for _ in range(2))
@@ -84,7 +86,7 @@ class MosaicProcessor:
             self._make(dictionary, spectra, values)
         self._overlap.add(spectra, output)
         if dictionary is not None:
-            aligned = self._past[:, self._first : self._first + 3 * self._hop]
+            aligned = self._past[:, self._first : self._first + 2 * self._hop]
             level(self._shape, self._memory, aligned, output, self._amounts(values))
 
     def _make(self, dictionary: Dictionary, spectra: Complex, values: Mapping[str, Value]) -> None:
@@ -140,10 +142,12 @@ class MosaicProcessor:
 
     def _amounts(self, values: Mapping[str, Value]) -> Amounts:
         texture, grain, onsets = (float(values[name]) for name in ("texture", "grain", "onsets"))
+        playing = min(grain / _FULL_GRAIN, 1.0)
         exact = float(values["guard"]) * float(self._speech.level[3])
         return Amounts(
             strength=float(values["strength"]),
-            grains=texture * min(grain / _FULL_GRAIN, 1.0),
+            low=max(2 * texture - 1, 0.0) * playing,
+            high=min(texture / _ALL_HIGHS, 1.0) * playing,
             fine=min(2 * texture, 1.0),
             tuned=1.0 if values["pitch"] == "follow" else min(2 - 2 * texture, 1.0),
             onsets=onsets + (1 - onsets) * exact,

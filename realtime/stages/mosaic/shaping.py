@@ -20,7 +20,7 @@ from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.stages.frame_spectra import Complex
 from gramophone.realtime.stages.mosaic.speech import SpeechMemory, listen
-from gramophone.realtime.stages.mosaic.state import Memory, Shape, fast, filtered, powers, total
+from gramophone.realtime.stages.mosaic.state import QUARTERS, Memory, Shape, fast, filtered, powers, total
 
 compiled = partial(jit, forceinline=False)
 
@@ -36,9 +36,14 @@ _PARTIAL = 0.6
 _LEAST_LEFT = 0.03
 """Share of a band's power that the way to the other's partials is taken to leave at least."""
 _MOST_SWELL, _LEAST_SWELL = 30.0, 1e-5
-"""Level of a band, relative to its slow mean."""
+_MOST_LOG, _LEAST_LOG = math.log(_MOST_SWELL), math.log(_LEAST_SWELL)
+"""Level of a band, relative to its slow mean; the same in nats."""
+_WIDE = 10
+"""Bands to either side over which the content's level counts for attacks: 1.5 octaves in the middle."""
+_DETAIL_FROM = 0.9
+"""Value of `onsets` up to which single bands, within those around them, move as the clip's do."""
 _MOST_OVER = 0.9
-_FULL_OVER_FROM, _NONE_OVER_BELOW = -0.3, -1.5
+_FULL_OVER_FROM, _NONE_OVER_BELOW = -0.1, -1.2
 """How far above the content's level, in powers of ten, the clip's own may lift the sound: at levels, in powers of ten
 relative to the usual, from the first on; below the second not at all."""
 _GATE = 1e-4
@@ -60,20 +65,24 @@ _PAUSE = 1e-6
 class Amounts(NamedTuple):
     """The parameters in a frame.
 
-    `strength`; `grains`, the texture's share of the power; `fine`, how far partials go to the grains' spectrum;
-    `tuned`, how far grains keep to the content's partials; `onsets`, how far levels follow it;
-    `dynamics`, how far they spread as the clip's do, where those spread more; `exact`, how far they do
-    so in every band and frame, for words; `gain`, a factor.
+    `strength`; `low` and `high`, the texture's shares of the power in the lows and above them; `fine`, how far partials
+    go to the grains' spectrum; `tuned`, how far grains keep to the content's partials; `onsets`, how far levels follow
+    it; `dynamics`, how far they spread as the clip's do, where those spread more; `exact`, how far they follow it in
+    every band and frame, for words; `gain`, a factor.
     """
 
     strength: float
-    grains: float
+    low: float
+    high: float
     fine: float
     tuned: float
     onsets: float
     dynamics: float
     exact: float
     gain: float
+
+
+_NOTHING = Amounts(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @compiled
@@ -140,22 +149,19 @@ def join(
     `short` `(C, F_short)` are the grains' short spectra; `spreads` `(J,)` how the clip's levels spread, in nats.
     """
     sound = _shape_levels(shape, memory, short, spreads, amounts)
-    _shape_partials(shape, memory, grains, amounts if sound else Amounts(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
-    strength = _F(amounts.strength)
-    dry = _F(1) - strength
-    texture = strength * _F(math.sqrt(amounts.grains)) if sound else _F(0)
-    tune = strength * _F(math.sqrt(1.0 - amounts.grains)) if sound else strength
+    _shape_partials(shape, memory, grains, amounts if sound else _NOTHING)
     _channel_shares(shape, memory, spectra)
-    _mix(shape, memory, spectra, grains, dry, tune, texture)
+    low, high = (amounts.low, amounts.high) if sound else (0.0, 0.0)
+    _mix(shape, memory, spectra, grains, _F(amounts.strength), _F(low), _F(high))
 
 
 @fast
-def _hop_power(sound: Audio, number: int, hop: int) -> Any:
-    """Return the sum of squares in hop `number` of `sound`."""
+def _power(sound: Audio, first: int, after: int) -> Any:
+    """Return the sum of squares of the samples from `first` to before `after`."""
     power = _F(0)
     for channel in range(len(sound)):
-        line = sound[channel][number * hop : (number + 1) * hop]
-        for i in range(hop):
+        line = sound[channel][first:after]
+        for i in range(len(line)):
             power += line[i] * line[i]
     return power
 
@@ -164,33 +170,48 @@ def _hop_power(sound: Audio, number: int, hop: int) -> Any:
 def level(shape: Shape, memory: Memory, sound: Audio, output: Audio, amounts: Amounts) -> None:
     """Bring `output` `(C, hop)` to the level that the content has had for a second, and to the gain; keep pauses.
 
-    `sound` `(C, 3 * hop)` is the content in line with the output (or an attack would be too loud), and the two hops
-    after it: the output is quiet by the time that a pause begins, and back before an attack.
+    `sound` `(C, 2 * hop)` is the content in line with the output (or an attack would be too loud), and the hop after
+    it. Gains move in quarters of a hop: the output is quiet by the time that a pause begins, and back before an attack.
     """
     hop = output.shape[1]
-    power_in, power_next, power_later = _hop_power(sound, 0, hop), _hop_power(sound, 1, hop), _hop_power(sound, 2, hop)
-    power_out = _hop_power(output, 0, hop)
+    powers = memory.quarters
+    for quarter in range(QUARTERS):
+        powers[quarter] = powers[quarter + QUARTERS]
+    for quarter in range(2 * QUARTERS):
+        first, after = quarter * hop // QUARTERS, (quarter + 1) * hop // QUARTERS
+        powers[QUARTERS + quarter] = _power(sound, first, after)
+    power_in = _F(0)
+    for quarter in range(QUARTERS):
+        power_in += powers[QUARTERS + quarter]
     hold = _F(shape.hold_level)
     memory.sums[0] = power_in + memory.sums[0] * hold
-    memory.sums[1] = power_out + memory.sums[1] * hold
+    memory.sums[1] = _power(output, 0, hop) + memory.sums[1] * hold
     low, high = _MAKEUP
     factor = math.sqrt((memory.sums[0] + _TINY) / (memory.sums[1] + _TINY))
-    wanted = _F(amounts.gain * (1.0 + amounts.strength * (min(max(factor, low), high) - 1.0)))
-    nearby = min(max(power_in, power_next), max(power_next, power_later))
-    depth = nearby / (_F(_PAUSE_FROM * (1.0 - shape.hold_level)) * memory.sums[0] + _F(_TINY))
-    allowed = _F(_PAUSE_OVER) * nearby * max(_F(1), depth * depth)
-    if power_out * wanted * wanted >= allowed * _F(amounts.gain * amounts.gain):
-        limit = _F(amounts.gain * math.sqrt(allowed / (power_out + _F(_TINY))))
-        wanted += (min(wanted, limit) - wanted) * _F(amounts.strength)
-    before = max(memory.sums[3], _F(_LEAST_GAIN) * wanted)
-    step = (wanted - before) / hop
-    rise = (wanted / before) ** (1.0 / hop) if wanted > before else 1.0
-    for channel in range(len(output)):
-        factor = 1.0 * before
-        for i in range(hop):
-            factor *= rise
-            output[channel, i] *= factor if rise > 1.0 else before + step * (i + 1)
-    memory.sums[3] = wanted
+    usual = _F(amounts.gain * (1.0 + amounts.strength * (min(max(factor, low), high) - 1.0)))
+    for quarter in range(QUARTERS):
+        first, after = quarter * hop // QUARTERS, (quarter + 1) * hop // QUARTERS
+        wanted, now = usual, QUARTERS + quarter
+        before, ahead = powers[now + 1], powers[now + 1]
+        for other in range(QUARTERS):
+            before = max(before, powers[now - other])
+            ahead = max(ahead, powers[now + 1 + other])
+        nearby = min(before, ahead)
+        depth = nearby / (_F(_PAUSE_FROM * (1.0 - shape.hold_level) / QUARTERS) * memory.sums[0] + _F(_TINY))
+        allowed = _F(_PAUSE_OVER) * nearby * max(_F(1), depth * depth)
+        found = _power(output, first, after)
+        if found * wanted * wanted >= allowed * _F(amounts.gain * amounts.gain):
+            limit = _F(amounts.gain * math.sqrt(allowed / (found + _F(_TINY))))
+            wanted += (min(wanted, limit) - wanted) * _F(amounts.strength)
+        before = max(memory.sums[3], _F(_LEAST_GAIN) * wanted)
+        step = (wanted - before) / (after - first)
+        rise = (wanted / before) ** (1.0 / (after - first)) if wanted > before else 1.0
+        for channel in range(len(output)):
+            factor = 1.0 * before
+            for i in range(first, after):
+                factor *= rise
+                output[channel, i] *= factor if rise > 1.0 else before + step * (i - first + 1)
+        memory.sums[3] = wanted
 
 
 @compiled
@@ -211,11 +232,18 @@ def _shape_levels(shape: Shape, memory: Memory, short: Complex, spreads: Floats,
     _gather_spread(shape, memory)
     slow_content, slow_grains, now = total(content[1]), total(grains[1]), total(content[0])
     wanted = _F(0)
+    swells, onsets = memory.swells, amounts.onsets
+    for band in range(LEVEL_BANDS):
+        swells[0, band] = _swell(content[0, band], content[1, band])
+        swells[1, band] = _swell(grains[0, band], grains[1, band])
+    detail = max((onsets - _DETAIL_FROM) / (1.0 - _DETAIL_FROM), 0.0)
     for band in range(LEVEL_BANDS):
         share = grains[1, band] / slow_grains * slow_content
-        swell, own = _swell(content[0, band], content[1, band]), _swell(grains[0, band], grains[1, band])
         bend = max(spreads[band] / _spread(memory.spread, band), 1.0) ** amounts.dynamics
-        memory.gains[1, band] = share * swell ** (amounts.onsets * bend) * own ** (1.0 - amounts.onsets)
+        wide, own = _wide(swells[0], band), _wide(swells[1], band)
+        log = bend * (onsets * wide + detail * (swells[0, band] - wide))
+        log += (1.0 - onsets) * own + (1.0 - detail) * (swells[1, band] - own)
+        memory.gains[1, band] = share * math.exp(min(max(log, _LEAST_LOG), _MOST_LOG))
         wanted += memory.gains[1, band]
     factor = _overall(shape, memory, now, wanted, fresh, amounts.exact)
     floor, floor_content = _F(1e-4) * total(grains[0]) / LEVEL_BANDS, _F(1e-4) * now / LEVEL_BANDS
@@ -229,7 +257,19 @@ def _shape_levels(shape: Shape, memory: Memory, short: Complex, spreads: Floats,
 
 @compiled
 def _swell(level: Any, usual: Any) -> Any:
-    return min(max(level / usual, _F(_LEAST_SWELL)), _F(_MOST_SWELL))
+    """Return a level relative to its slow mean, in nats of power."""
+    return min(max(math.log(level / usual), _LEAST_LOG), _MOST_LOG)
+
+
+@compiled
+def _wide(swells: Floats, band: int) -> Any:
+    """Return the mean of `swells` `(J,)` around a band, under a triangle."""
+    found, count = 0.0, 0.0
+    for other in range(max(band - _WIDE, 0), min(band + _WIDE + 1, LEVEL_BANDS)):
+        weight = _WIDE + 1.0 - abs(other - band)
+        found += weight * swells[other]
+        count += weight
+    return found / count
 
 
 @compiled
@@ -346,15 +386,19 @@ def _channel_shares(shape: Shape, memory: Memory, spectra: Complex) -> None:
 
 @fast
 def _mix(
-    shape: Shape, memory: Memory, spectra: Complex, grains: Complex, dry: float, tune: float, texture: float
+    shape: Shape, memory: Memory, spectra: Complex, grains: Complex, strength: float, low: float, high: float
 ) -> None:
-    """Write the mix to `spectra`."""
+    """Write the mix to `spectra`; `low` and `high` are the texture's shares of the power."""
+    # What the two arrays held is used up by now.
+    tune, texture = memory.magnitude, memory.texture
+    for i in range(len(tune)):
+        below, at = shape.below[i], shape.share[i]
+        share = min(max(low + (high - low) * shape.above[i], _F(0)), _F(1))
+        gain = memory.gains[0, below] + (memory.gains[0, below + 1] - memory.gains[0, below]) * at
+        tune[i] = _F(1) - strength + strength * math.sqrt(_F(1) - share) * gain * memory.fine[i]
+        gain = memory.gains[1, below] + (memory.gains[1, below + 1] - memory.gains[1, below]) * at
+        texture[i] = strength * math.sqrt(share) * gain * memory.place[i]
     for channel in range(len(spectra)):
-        side = _F(texture) * memory.shares[channel]
+        side = memory.shares[channel]
         for i in range(spectra.shape[1]):
-            below, share = shape.below[i], shape.share[i]
-            low, high = memory.gains[0, below], memory.gains[0, below + 1]
-            own = _F(dry) + _F(tune) * (low + (high - low) * share) * memory.fine[i]
-            low, high = memory.gains[1, below], memory.gains[1, below + 1]
-            other = side * (low + (high - low) * share) * memory.place[i]
-            spectra[channel, i] = spectra[channel, i] * own + grains[channel, i] * other
+            spectra[channel, i] = spectra[channel, i] * tune[i] + grains[channel, i] * (texture[i] * side)

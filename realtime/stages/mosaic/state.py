@@ -18,6 +18,9 @@ Whole = NDArray[np.int64]
 fast = partial(jit, forceinline=False, reassociate=True)
 """For sums: their order is free, but is the same in every call."""
 
+QUARTERS = 4
+"""Parts of a hop, in which gains follow the content."""
+
 _F = np.float32
 _SLOW_S, _USUAL_S, _MEAN_S, _SHARES_S, _LEVEL_S, _ONSET_GAP_S = 0.25, 3.0, 4.0, 0.1, 1.0, 0.06
 
@@ -26,6 +29,7 @@ class Shape(NamedTuple):
     """Constants.
 
     Filters `(bands, F)` with their spans; `below` `(F,)` and `share` `(F,)` place each bin between two level bands;
+    `above` `(F,)` is how far it is above the lows, 0 to 1;
     `blur` `(B, B)`; the holds of one-pole means, by frame; `gap` in frames between beginnings.
     """
 
@@ -38,6 +42,7 @@ class Shape(NamedTuple):
     short_spans: Whole
     below: Whole
     share: Floats
+    above: Floats
     blur: Floats
     hold_slow: float
     hold_usual: float
@@ -54,7 +59,9 @@ class Memory(NamedTuple):
     long frame, what is left of those; `gains` `(2, J)` of tune and texture; `magnitude`, `texture`, `fine`, `place`
     `(F,)`; `bands` `(B,)`; `powers` and `shares` `(C,)`; `short` `(F_short,)`; `spread` `(3, J)`: moments of the
     content's levels; `sums` `(8,)`: power in, power out, frames since a beginning, the gain of the hop before, power of
-    the frames, slow levels of content and texture, the content's usual level.
+    the frames, slow levels of content and texture, the content's usual level; `quarters` `(12,)`: the power of
+    the content in quarters of the hop before the output's, of its own and of the next; `swells` `(2, J)`: the
+    levels of content and texture relative to their slow means, in nats of power.
     """
 
     mean: Floats
@@ -71,6 +78,12 @@ class Memory(NamedTuple):
     sums: Floats
     short: Floats
     spread: Floats
+    quarters: Floats
+    swells: Floats
+
+
+_LOWS_HZ, _STEEPNESS = 800.0, 11.5
+"""Up to where what is heard is tune rather than texture, and how fast that changes: to 2 % in half an octave."""
 
 
 def shape_of(layout: MosaicLayout, blur: Floats) -> Shape:
@@ -96,6 +109,7 @@ def shape_of(layout: MosaicLayout, blur: Floats) -> Shape:
         short_spans,
         below,
         np.ascontiguousarray(levels[below + 1, bins]),
+        _above(layout),
         blur,
         slow,
         usual,
@@ -130,7 +144,14 @@ def memory_of(shape: Shape, channels: int) -> Memory:
         sums,
         zeros(shape.short_levels.shape[1]),
         zeros(3, LEVEL_BANDS),
+        zeros(3 * QUARTERS),
+        zeros(2, LEVEL_BANDS),
     )
+
+
+def _above(layout: MosaicLayout) -> Floats:
+    hz = np.fft.rfftfreq(len(layout.window), 1 / layout.rate)
+    return np.ascontiguousarray(1 / (1 + (_LOWS_HZ / np.maximum(hz, 1)) ** _STEEPNESS), _F)
 
 
 def _filters(filters: Filters) -> tuple[Floats, Whole]:

@@ -52,3 +52,13 @@ def test_silence_has_no_atoms_and_one_sample_is_enough_for_one(layout):
     assert learn(layout, torch.zeros(2, 48_000)) is None
     assert learn(layout, torch.zeros(1, 1)) is None
     assert len(learn(layout, torch.full((1, 1), 0.5)).ends) >= 1
+
+
+def test_frames_are_compared_by_what_stands_out_from_its_surroundings():
+    flat = torch.full((1, 200), 1 / 200)
+    peak = flat.clone()
+    peak[0, 100] *= 9
+    inside = keys(torch.cat([flat, peak]))[:, 25 + 30 : 25 + 170]
+    assert float(inside[0].max()) < 1e-6
+    assert int(inside[1].argmax()) == 70
+    assert float(inside[1].sum()) == pytest.approx(float(inside[1, 70]))

@@ -72,18 +72,3 @@ def test_a_voice_keeps_the_levels_that_its_words_are_in():
         heard[guard] = likeness(sound[0, RATE:], run(stage, sound)[0, RATE:])
     assert heard[1.0] > 0.8
     assert heard[1.0] > heard[0.0] + 0.2
-
-
-@pytest.mark.slow
-def test_levels_spread_as_the_clips_do_where_dynamics_says_so(tmp_path):
-    """Noise that swells by 20 dB, by way of steady noise: its levels move less, the more `dynamics` there is."""
-    random = np.random.default_rng(1)
-    swell = 10 ** (0.5 * np.cos(2 * np.pi * 2.0 * np.arange(8 * RATE) / RATE))
-    sound = (random.normal(0, 0.05, 8 * RATE) * swell).astype(np.float32)[None]
-    soundfile.write(tmp_path / "steady.wav", random.normal(0, 0.1, 4 * RATE), RATE, "FLOAT")
-    spreads = []
-    for dynamics in (0.0, 0.5, 1.0):
-        values = {"clip": str(tmp_path / "steady.wav"), "dynamics": dynamics, "onsets": 1.0, "guard": 0.0}
-        heard = run(MosaicStage(Format(RATE, 1), values), sound)[0, 4 * RATE :]
-        spreads.append(levels(heard)[:, 4:24].std(0).mean())
-    assert spreads[0] > spreads[1] > spreads[2]
