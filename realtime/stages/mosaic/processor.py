@@ -19,8 +19,9 @@ from gramophone.realtime.stage import Audio, Format
 from gramophone.realtime.stages.frame_spectra import Complex, FrameOverlap, FrameSpectra, advance
 from gramophone.realtime.stages.mosaic.clips import MosaicClips, read_grain
 from gramophone.realtime.stages.mosaic.matching import GRAINS, Choice, Dictionary, match, no_grains, work_space
+from gramophone.realtime.stages.mosaic.output_level import level
 from gramophone.realtime.stages.mosaic.parameters import KNOBS
-from gramophone.realtime.stages.mosaic.shaping import Amounts, join, level, look
+from gramophone.realtime.stages.mosaic.shaping import Amounts, join, look
 from gramophone.realtime.stages.mosaic.speech import no_speech_yet
 from gramophone.realtime.stages.mosaic.state import memory_of, shape_of
 
