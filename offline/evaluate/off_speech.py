@@ -36,7 +36,7 @@ from gramophone.realtime.stages.voice.target import target_of
 
 SPEECH = ("telephone", "vocals", "voice")
 """Clips in which somebody speaks."""
-_SECONDS, _SETTLED_S, _SURE = 12.0, 3.0, 0.9
+_SETTLED_S, _SURE = 3.0, 0.9
 _SETTINGS = ("", " by content alone")
 _COLUMNS = (
     Column("name", "sound"),
@@ -56,9 +56,11 @@ _COLUMNS = (
 
 
 def sounds(people: Sequence[str]) -> Iterator[tuple[str, Sound]]:
-    """Yield the clips, and some held-out recordings of people one after the other, 12 s each at most."""
+    """Yield the clips, and some held-out recordings of people one after the other."""
     for path in sorted(CLIPS.glob("*.flac")):
         yield path.stem, levelled(load_sound(path, RATE))
+    if not people:
+        return
     corpus = gather([f"voice:{name}" for name in people], RATE)
     for name in people:
         own = [one for one in corpus.held_out if one.speaker == name and one.heard.audible >= RATE]
@@ -118,6 +120,8 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--target", required=True, help="a clip of a voice or an instrument, or an enrolled voice")
     parser.add_argument("--people", nargs="*", default=[*UNSEEN, *JUDGES], help="whose speech besides")
+    parser.add_argument("--sounds", nargs="*", default=[], help="which of all by name; else all")
+    parser.add_argument("--seconds", type=float, default=12.0, help="of each at most")
     arguments = parser.parse_args()
     model, card = cast(Anyone, load(arguments.model, "anyone")[0]), card_of(arguments.model)
     target = target_of(model, card, arguments.target)
@@ -125,7 +129,9 @@ def main() -> None:
     weights = np.eye(len(card.speakers) + 1, dtype=np.float32)[-1]
     rows = []
     for name, recorded in sounds(arguments.people):
-        recorded = recorded[: round(_SECONDS * RATE)]
+        if arguments.sounds and name not in arguments.sounds:
+            continue
+        recorded = recorded[: round(arguments.seconds * RATE)]
         row: dict[str, object] = {"name": name, "spoken": name in (*SPEECH, *arguments.people)}
         for setting in _SETTINGS:
             said, speech = played(model, values, weights, recorded, not setting, target)

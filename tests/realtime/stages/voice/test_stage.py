@@ -67,6 +67,22 @@ def test_bad_input_gives_finite_sound_no_louder_than_itself(anyone, kind):
     assert np.sqrt(np.square(heard).mean()) <= 2 * np.sqrt(np.square(sound).mean()) + 1e-4
 
 
+@pytest.mark.parametrize("kind", ["shouting", "whisper", "of 8 kHz", "two people"])
+def test_whatever_is_said_comes_out_as_loud_as_it_went_in(anyone, kind):
+    sound = np.asarray({**BAD, "two people": sung(2.0, 110.0) + sung(2.0, 205.0)}[kind], np.float32)
+    one = stage(anyone)
+    heard = play(one, np.pad(sound, ((0, 0), (0, one.delay))), [128])[:, one.delay :]
+    before, after = (10 * np.log10(np.square(part[:, RATE // 2 :]).mean()) for part in (sound, heard))
+    assert abs(after - before) < 3
+
+
+@pytest.mark.parametrize("hz", [0.0, 50.0])
+def test_an_offset_and_hum_make_no_voice(anyone, hz):
+    sound = 0.1 * np.cos(2 * np.pi * hz * np.arange(5 * RATE) / RATE).astype(np.float32)[None]
+    heard = play(stage(anyone), sound, [256])[:, 3 * RATE :]
+    assert 10 * np.log10(np.square(heard).mean() + 1e-12) < -50
+
+
 def test_a_voice_is_kept_by_name_and_in_presets(anyone, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     save_target(voice_file("ann"), target())
