@@ -93,7 +93,7 @@ class LiveConditions:
             row=zeros(_TAPS * width),
             path=zeros(width),
             inner=zeros(width),
-            part=zeros(width),
+            part=zeros(max(width, len(self._weights.out_bias))),
         )
 
 
