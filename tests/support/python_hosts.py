@@ -138,7 +138,7 @@ def _take(host, job, name, address, position):
 
 
 def _play_silence(host, job):
-    host.play(np.zeros((2, 512), np.float32), job["rate"], job["block"])
+    host.play(np.zeros((2, 4 * job["block"]), np.float32), job["rate"], job["block"])
 
 
 def _until(is_so, seconds=60.0):
