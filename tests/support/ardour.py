@@ -1,4 +1,9 @@
-"""Sessions of Ardour 7 without a screen: a track with a sound and a plug-in, and what Ardour exports of it."""
+"""Sessions of Ardour 7 without a screen: tracks with a sound and a plug-in, a bare track, and what Ardour exports.
+
+The bare track shows what is Ardour's own: 7.3 exports a session without any plug-in 16 samples early now and then (2 of
+44 exports; so late is its ports' resampler), and dies of a double free at the end of others (7 of 46). Both are tried
+again.
+"""
 
 import itertools
 import os
@@ -7,7 +12,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import soundfile
+from scipy.signal import fftconvolve
 
 _TICKS = 282_240_000  # of Ardour's clock in a second
 _SESSION = """
@@ -46,6 +53,17 @@ do
   wait(function() return insert:signal_latency() == {latency} end)
 end
 """
+_BARE = """
+do
+  local track = session:new_audio_track(2, 2, nil, 1, "Bare", ARDOUR.PresentationInfo.max_order,
+    ARDOUR.TrackMode.Normal, true):front()
+  wait(function() return track:output():nth(0):connected() and track:output():nth(1):connected() end)
+end
+session:save_state("")
+"""
+_ATTEMPTS = 6
+_FAR = 8192
+"""Samples behind the beginning of a sound, where it is not like itself any more."""
 _SHOW = """
 local plugin = session:route_by_name("Audio 1"):nth_plugin(0)
 local description = plugin:to_insert():plugin(0)
@@ -100,7 +118,7 @@ class Ardour:
             )
             for number, (each, late) in enumerate([(values, latency), *more], 1)
         ]
-        self._script(f'create_session("{folder}", "test", {rate})', "".join(steps) + 'session:save_state("")\n')
+        self._script(f'create_session("{folder}", "test", {rate})', "".join(steps) + _BARE)
         _put_in(folder, sound, rate)
         return folder
 
@@ -113,8 +131,14 @@ class Ardour:
     def export(self, folder):
         """Return what Ardour exports of a session, `(channels, frames)`, and what was said."""
         target = self.home / "export.wav"
-        done = self._run(["ardour7-export", "-b", "float", "-o", str(target), str(folder), "test"])
-        return soundfile.read(target, dtype="float32", always_2d=True)[0].T, done.stderr
+        sound = soundfile.read(folder / "interchange" / "test" / "audiofiles" / "in-0.wav", dtype="float32")[0]
+        for _ in range(_ATTEMPTS):
+            said = self._run(["ardour7-export", "-b", "float", "-o", str(target), str(folder), "test"]).stderr
+            exported = soundfile.read(target, dtype="float32", always_2d=True)[0].T
+            likeness = np.abs(fftconvolve(exported[0], sound[::-1]))[len(sound) + _FAR :]
+            if np.argmax(likeness) == len(sound) - 1 - _FAR:
+                return exported[:, : len(sound)], said
+        raise AssertionError("the bare track is never where it should be")
 
     def _script(self, opened, steps):
         script = self.home / "steps.lua"
@@ -123,13 +147,18 @@ class Ardour:
 
     def _run(self, command, more=None):
         environment = self.environment | (more or {})
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, errors="replace")
+        for _ in range(_ATTEMPTS):
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=180, errors="replace"
+            )
+            if done.returncode >= 0:
+                break
         assert done.returncode == 0, done.stdout + done.stderr
         return done
 
 
 def _put_in(folder, sound, rate):
-    """Put a sound at the beginning of every track: headless, Ardour has no import."""
+    """Put a sound at the beginning of every track, and behind it on the bare one: headless, Ardour has no import."""
     frames = round(sound.shape[1] * _TICKS / rate)
     for channel, samples in enumerate(sound):
         path = folder / "interchange" / "test" / "audiofiles" / f"in-{channel}.wav"
@@ -139,16 +168,21 @@ def _put_in(folder, sound, rate):
     flags = " ".join(f'{flag}="0"' for flag in _FLAGS.split())
     of = " ".join(f'source-{i}="{9000 + i}" master-source-{i}="{9000 + i}"' for i in names)
     region = (
-        f'<Region name="in" id="%d" type="audio" {flags} opaque="1" start="a0" length="a{frames}@a0" '
-        f'sync-position="a0" ancestral-start="a0" ancestral-length="a{frames}@a0" stretch="1" shift="1" '
+        f'<Region name="in" id="%d" type="audio" {flags} opaque="1" start="a0" length="a{frames}@a%d" '
+        f'sync-position="a0" ancestral-start="a0" ancestral-length="a{frames}@a%d" stretch="1" shift="1" '
         f'first-edit="nothing" scale-amplitude="1" channels="{len(sound)}" {of}/>'
     )
-    whole = f'<Location id="9200" name="session" start="a0" end="a{frames}" flags="IsSessionRange" locked="0"/>'
+    whole = f'<Location id="9200" name="session" start="a0" end="a{2 * frames}" flags="IsSessionRange" locked="0"/>'
     path = folder / "test.ardour"
     text = path.read_text().replace("<Sources/>", f"<Sources>{sources}</Sources>")
     text = text.replace("<Locations/>", f"<Locations>{whole}</Locations>")
     ids = itertools.count(9100)
-    path.write_text(re.sub(r"(<Playlist [^>]*)/>", lambda found: f"{found[1]}>{region % next(ids)}</Playlist>", text))
+
+    def filled(found):
+        begin = frames if 'name="Bare' in found[1] else 0
+        return f"{found[1]}>{region % (next(ids), begin, begin)}</Playlist>"
+
+    path.write_text(re.sub(r"(<Playlist [^>]*)/>", filled, text))
 
 
 def own_cache():
