@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from gramophone.realtime.system.cache_folder import alone, cache_folder
 
 SOCKET = 3
 """The descriptor of the plug-in's socket."""
+_PATIENCE_S = 60.0
+"""So long the server may take to load what engines need."""
 _SERVER = "gramophone.realtime.bridge.engine_server"
 _PROGRAM = Path(__file__).parents[2]
 
@@ -35,10 +38,25 @@ def hand_over(descriptor: int) -> int:
         with closing(_connected()) as connection, suppress(OSError):
             socket.send_fds(connection, [len(request).to_bytes(4, "little")], [descriptor, 1, 2])
             connection.sendall(request)
-            if connection.recv(1):
+            if not _comes(connection, descriptor) or connection.recv(1):
                 return 0
     print("gramophone: the engine server does not answer", file=sys.stderr)
     return 1
+
+
+def _comes(connection: socket.socket, plugin: int) -> bool:
+    """Wait for the server's answer; return False if the plug-in goes before: then nobody needs an engine.
+
+    Raises:
+        TimeoutError: the server does not answer.
+    """
+    either = select.poll()
+    either.register(connection, select.POLLIN)
+    either.register(plugin, select.POLLRDHUP)
+    ready = [descriptor for descriptor, _ in either.poll(1000 * _PATIENCE_S)]
+    if not ready:
+        raise TimeoutError("the engine server does not answer")
+    return plugin not in ready
 
 
 def _connected() -> socket.socket:

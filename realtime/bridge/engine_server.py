@@ -16,6 +16,8 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
+from gramophone.realtime.system.shared_memory import remove_orphans
+
 _IDLE_S = 300.0
 _LOOK_S = 0.5
 _LARGEST_REQUEST = 1 << 20
@@ -28,9 +30,13 @@ def serve(listener: socket.socket, path: Path) -> None:
     own = path.stat().st_ino
     _load()
     children: set[int] = set()
+    tidies = False
     listener.settimeout(_LOOK_S)
     while _is_own(path, own) and (children or time.monotonic() - idle_since < _IDLE_S):
-        children = {child for child in children if os.waitpid(child, os.WNOHANG)[0] == 0}
+        if tidies:
+            remove_orphans()  # of those that ended before: by now nothing of theirs runs
+        ended = {child for child in children if _has_ended(child, os.WNOHANG)}
+        children, tidies = children - ended, bool(ended)
         if children:
             idle_since = time.monotonic()
         with suppress(TimeoutError):
@@ -41,7 +47,16 @@ def serve(listener: socket.socket, path: Path) -> None:
                     break  # who asked finds no server and starts another
                 children.add(_fork(connection, listener))
     for child in children:
-        os.waitpid(child, 0)
+        _has_ended(child, 0)
+
+
+def _has_ended(child: int, how: int) -> bool:
+    """Return whether an engine has ended (`how`: `os.WNOHANG`, or 0 to wait for that); end what it left running."""
+    if os.waitpid(child, how)[0] == 0:
+        return False
+    with suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    return True
 
 
 def _load() -> None:
@@ -77,6 +92,7 @@ def _fork(connection: socket.socket, listener: socket.socket) -> int:
     child = os.fork()
     if child:
         return child
+    os.setpgrp()
     status = 1
     try:
         listener.close()

@@ -33,6 +33,7 @@ from gramophone.realtime.bridge.protocol import (
     Transport,
 )
 from gramophone.realtime.control.controller import Controller
+from gramophone.realtime.control.midi import system_backend
 from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.control.oscquery.server import OscQueryServer
 from gramophone.realtime.live.messages import Opened
@@ -49,6 +50,8 @@ from gramophone.realtime.system.wakeup import SocketWake, Wake
 _SAVE_AFTER_S = 0.2
 """The host is given the state so long after a change: moving a knob is one change."""
 _SLOWEST_BPM, _FASTEST_BPM = 1.0, 1000.0
+_ENDS_S = 5
+"""So long the engine may take to end once the plug-in has gone, whatever it waits for."""
 
 
 def play(plugin: socket.socket) -> None:
@@ -65,6 +68,7 @@ def play(plugin: socket.socket) -> None:
     wake = SocketWake()
     standby = StandbyWorker(ChildProcess("gramophone worker", work, wake, method="fork"), wake)
     link = BridgeLink(plugin)
+    link.end_process_after_hangup(_ENDS_S)
     try:
         HostSession(link, standby).run()
     except (RuntimeError, ValueError) as error:
@@ -157,8 +161,12 @@ class HostSession:
         self._parameters.report()
 
     def _open_surfaces(self, stack: ExitStack) -> None:
-        """Open the control page and OSC on ports of their own, and MIDI."""
-        surfaces = Surfaces(osc_port=0, http_port=0, midi=())
+        """Open the control page and OSC on ports of their own, and the system's MIDI.
+
+        Not that of JACK: its graph would wait in every cycle for this process, which is no part of the host's sound.
+        """
+        backend = system_backend()
+        surfaces = Surfaces(osc_port=0, http_port=0, midi=() if backend else None, midi_backend=backend)
         for surface in surfaces.on(self._controller, self._session, self._link.notify, self._controller_map):
             opened = stack.enter_context(surface)
             if isinstance(opened, OscQueryServer):

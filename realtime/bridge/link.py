@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -17,6 +19,17 @@ class BridgeLink:
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self._lock = threading.Lock()
+
+    def end_process_after_hangup(self, seconds: int) -> None:
+        """Let the system end this process so many seconds after the plug-in has gone, whatever it waits for then."""
+
+        def watch() -> None:
+            hangup = select.poll()
+            hangup.register(self._socket, select.POLLRDHUP)
+            hangup.poll()
+            signal.alarm(seconds)  # its default action needs neither the interpreter nor any lock
+
+        threading.Thread(target=watch, name="hangup", daemon=True).start()
 
     def greet(self, inputs: tuple[RingPlace, int], outputs: tuple[RingPlace, int], wake: int) -> None:
         """Send the hello: both rings with their memory's descriptors, and the descriptor that wakes the engine."""

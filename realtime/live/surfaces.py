@@ -55,8 +55,9 @@ class SurfaceView(Protocol):
 class Surfaces:
     """Which controls are open. Ports: None is closed; `host` other than this machine needs `allow` (OSC peers).
 
-    `midi`: names of inputs, none for every one that is plugged in; None is closed. `token` guards the page beyond this
-    machine. `tempo`: sources of the tempo beside MIDI clock, `jack`, `jack:SERVER` or `link`.
+    `midi`: names of inputs, none for every one that is plugged in; None is closed. `midi_backend`: by which of
+    `control.midi.backends()`, None for the first that works. `token` guards the page beyond this machine. `tempo`:
+    sources of the tempo beside MIDI clock, `jack`, `jack:SERVER` or `link`.
     """
 
     osc_port: int | None = 9000
@@ -65,6 +66,7 @@ class Surfaces:
     allow: tuple[str, ...] = ()
     token: str = ""
     midi: tuple[str, ...] | None = ()
+    midi_backend: str | None = None
     tempo: tuple[str, ...] = ()
 
     def on(
@@ -159,7 +161,7 @@ class Surfaces:
             osc_port = osc_ports[0] if osc_ports else 0
             yield self._page(space, self.http_port, osc_port, show_news, show_surface, view, more)
         if self.midi is not None:
-            yield _midi(controller_map, self.midi, show_news, show_surface, space, devices)
+            yield _midi(controller_map, self.midi, self.midi_backend, show_news, show_surface, space, devices)
         if self.tempo:
             yield following(controller_map, self.tempo)
 
@@ -251,6 +253,7 @@ def _follow(session: Session, clips: OwnClips, devices: Devices | None) -> None:
 def _midi(
     controller_map: ControllerMap,
     names: tuple[str, ...],
+    backend: str | None,
     show_news: ShowNews,
     show_surface: ShowSurface,
     space: AddressSpace,
@@ -259,7 +262,7 @@ def _midi(
     """Let MIDI controllers play; a machine without MIDI plays on without, unless a device was asked for by name."""
     with ExitStack() as stack:
         try:
-            controls = stack.enter_context(midi_controls(controller_map, names or None))
+            controls = stack.enter_context(midi_controls(controller_map, names or None, backend))
             controls.on_change = space.choices_changed
             show_surface("MIDI", lambda: ", ".join(controls.inputs) or "no device")
             if devices:

@@ -10,6 +10,7 @@ constexpr uint32_t kLongestBlock = 4096;  // a longer one of the host is sent in
 constexpr double kStartS = 2.8;           // that activation waits for an engine
 constexpr double kComeS = 120.0;          // that a bounce waits for an engine: the first on a machine compiles
 constexpr double kBounceS = 30.0;         // that a bounce waits for a block before it goes on dry
+constexpr int kPatience[] {3, 1};         // how often an engine is waited for in vain, live and offline, until one has come
 
 }  // namespace
 
@@ -42,12 +43,14 @@ void Bridge::activate(double rate, bool offline)
         follow(fReady.blocks * fBlock, fReady.delay, false);
 }
 
-/* Wait until the engine plays with all that was set; where one did not come before, nobody waits again until one has. */
+/* Wait until the engine plays with all that was set. Ardour activates three times before it plays a session, and does not follow each
+   latency that is reported later. */
 bool Bridge::waitForEngine(bool offline)
 {
-    bool& patient = fPatient[offline];
-    patient = link.waitUntilSet(patient || link.alive() ? (offline ? kComeS : kStartS) : 0.0);
-    return patient;
+    const double seconds = offline ? kComeS : kStartS;
+    const bool set = link.waitUntilSet(fVain[offline] < kPatience[offline] || link.alive() ? seconds : 0.0);
+    fVain[offline] = set ? 0 : fVain[offline] + 1;
+    return set;
 }
 
 void Bridge::play(const float* const* in, float* const* out, uint32_t frames, bool offline, bool standing)

@@ -57,7 +57,7 @@ private:
     int64_t fNumber = 0, fBack = 0;           // of the next block to send, and of the next to come back
     float fShare = 0.0f, fLast[2] {};         // of the engine's sound at the end of the last block, and that block's last samples
     bool fBounces = false, fWaits = false;    // whether the last block was part of a bounce, which waits for its first sound
-    bool fPatient[2] {true, true};            // whether to wait for an engine, live and offline: once in vain is enough
+    int fVain[2] {0, 0};                      // how often an engine was waited for in vain since the last came, live and offline
 };
 
 }  // namespace gramophone

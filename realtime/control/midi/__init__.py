@@ -5,7 +5,7 @@ Messages (`mido.Message`) arrive at `ports`, from one of the `backends`. `decode
 is sent back; `learn` finds new mappings, and `tempo` follows MIDI clock.
 """
 
-from gramophone.realtime.control.midi.backends import MidiError, backends, devices
+from gramophone.realtime.control.midi.backends import MidiError, backends, devices, system_backend
 from gramophone.realtime.control.midi.controller_map import ControllerMap
 from gramophone.realtime.control.midi.ports import MidiControls, midi_controls
 from gramophone.realtime.midi.mapping import ControlMapping, from_row, with_mappings
@@ -19,5 +19,6 @@ __all__ = [
     "devices",
     "from_row",
     "midi_controls",
+    "system_backend",
     "with_mappings",
 ]

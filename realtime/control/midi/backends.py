@@ -71,6 +71,7 @@ class JackWatch:
 
 
 PORT = "gramophone"
+_ALSA = Path("/dev/snd/seq")
 INPUT_CLIENT, OUTPUT_CLIENT = "gramophone-midi", "gramophone-lamps"
 _DIRECTION = re.compile(r"capture|playback|(?<=midi)(in|out)|(?<![a-z])(in|out)(put)?(?![a-z])")
 
@@ -85,6 +86,15 @@ class MidiError(RuntimeError):
 def backends() -> list[str]:
     """Return the names of the interfaces that rtmidi was built with, `LINUX_ALSA`, `UNIX_JACK` and so on."""
     return [name for name, _ in _compiled()]
+
+
+def system_backend() -> str | None:
+    """Return the operating system's own interface, by which no client joins a JACK server; None if there is none."""
+    with contextlib.suppress(MidiError):
+        for name in backends():
+            if name != "UNIX_JACK" and (name != "LINUX_ALSA" or _ALSA.exists()):
+                return name
+    return None
 
 
 def devices(backend: str | None = None) -> list[str]:
@@ -139,7 +149,7 @@ def api_of(backend: str | None) -> int:
     import rtmidi
 
     for api in compiled.values():
-        if api == rtmidi.API_LINUX_ALSA and not Path("/dev/snd/seq").exists():
+        if api == rtmidi.API_LINUX_ALSA and not _ALSA.exists():
             continue  # RtMidi would print that to the terminal
         with contextlib.suppress(rtmidi.RtMidiError, MidiError):
             if api == rtmidi.API_UNIX_JACK and (watch := watch_jack()):

@@ -16,6 +16,7 @@ from gramophone.offline.commands.dpf import __file__ as ADDITIONS
 from gramophone.presets import names
 
 NATIVE = Path(__file__).parents[3] / "realtime" / "bridge" / "native"
+CORE = ("bridge.cpp", "engine_link.cpp")
 ENGINE = (sys.executable, "-m", "gramophone.realtime.bridge.engine_process")
 
 
@@ -65,6 +66,16 @@ def plugins():
             describe(folder)
             folder.rename(built)
     return built
+
+
+@pytest.fixture(scope="session")
+def core_driver(tmp_path_factory):
+    """The plug-in's core as a program that plays blocks (`core_driver.cpp`)."""
+    program = tmp_path_factory.mktemp("core") / "driver"
+    sources = [str(NATIVE / part) for part in CORE] + [str(Path(__file__).parent / "core_driver.cpp")]
+    command = ["c++", "-std=gnu++17", "-g", "-O1", "-pthread", f"-I{NATIVE}", *sources, "-o", str(program)]
+    subprocess.run(command, check=True)
+    return program
 
 
 @pytest.fixture(scope="session")

@@ -203,7 +203,7 @@ whole = host.play(sound, 44100, 441)
 played = host.play(sound, 44100, 441, between=kill)
 blocks = lambda found: np.abs(found[:, :87759]).reshape(2, -1, 441).max((0, 2))
 wet = blocks(played - whole) < 1e-4
-assert wet[:40].all() and not wet[40:].all(), wet
+assert wet[:40].all(), wet
 assert np.isfinite(played).all()
 for at in range(60 * 441, 80000, 4410):
     likeness = [played[0, at:at + 4410] @ whole[0, at + shift:at + shift + 4410] for shift in range(-20, 21)]

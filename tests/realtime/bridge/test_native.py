@@ -2,13 +2,10 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
-NATIVE = Path(__file__).parents[3] / "realtime" / "bridge" / "native"
-PARTS = ("bridge.cpp", "engine_link.cpp")
 
 FUZZER = """
 import os, random, socket, struct, sys, time
@@ -37,26 +34,16 @@ except OSError:
 """
 
 
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    """The core as a program that plays blocks."""
-    program = tmp_path_factory.mktemp("core") / "driver"
-    sources = [str(NATIVE / part) for part in PARTS] + [str(Path(__file__).parent / "core_driver.cpp")]
-    command = ["c++", "-std=gnu++17", "-g", "-O1", "-pthread", f"-I{NATIVE}", *sources, "-o", str(program)]
-    subprocess.run(command, check=True)
-    return program
-
-
 @pytest.mark.parametrize("tool", ["memcheck", "helgrind"])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_an_engine_that_sends_anything_reaches_no_memory_but_the_shared(driver, tmp_path, tool, seed):
+def test_an_engine_that_sends_anything_reaches_no_memory_but_the_shared(core_driver, tmp_path, tool, seed):
     (tmp_path / "gramophone").mkdir()
     (tmp_path / "fuzzer.py").write_text(FUZZER)
     words = (sys.executable, str(tmp_path / "fuzzer.py"), str(seed))
     (tmp_path / "gramophone" / "bridge.command").write_text("".join(f"{word}\n" for word in words))
     checks = ["--leak-check=full", "--errors-for-leak-kinds=definite"] if tool == "memcheck" else []
     done = subprocess.run(
-        ["valgrind", f"--tool={tool}", "--error-exitcode=9", "-q", *checks, str(driver), "250"],
+        ["valgrind", f"--tool={tool}", "--error-exitcode=9", "-q", *checks, str(core_driver), "250"],
         env={"XDG_CONFIG_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,

@@ -1,0 +1,98 @@
+"""The engine of a plug-in ends with its host, however that went, and is no part of the host's audio graph."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jack
+import pytest
+from support.jack_server import start_server, stop, until
+
+pytestmark = pytest.mark.peer
+HOSTS, AT_ONCE = 30, 5
+LATEST_S = 2.5
+ENDED_S = 120.0
+
+
+def _host(core_driver, installed, **more):
+    """Start a host with the plug-in's core, which plays for a minute; its first line tells that an engine does."""
+    words = [str(core_driver), "30000", "tell"]
+    return subprocess.Popen(words, env=installed.environment | more, stdout=subprocess.PIPE)
+
+
+def _engines(installed):
+    """Return the processes that were started for plug-ins, but for the server that all engines are forked from."""
+    mark = f"XDG_RUNTIME_DIR={installed.environment['XDG_RUNTIME_DIR']}".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            marked = mark in (path / "environ").read_bytes().split(b"\0")
+            parent = int((path / "stat").read_text("latin-1").rpartition(")")[2].split()[1])
+            words = (path / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended
+        server = b"gramophone.realtime.bridge.engine_server" in words and parent == 1
+        if marked and not server and int(path.name) != os.getpid():
+            found.append((int(path.name), words))
+    return found
+
+
+def _memory(processes):
+    """Return the shared memory that was made by any of these processes."""
+    names = [path.name for path in Path("/dev/shm").iterdir()]
+    return [name for name in names if any(f"-{process}-" in name for process in processes)]
+
+
+@pytest.mark.slow
+def test_hosts_that_are_killed_at_any_moment_leave_no_process_and_no_memory(core_driver, installed):
+    chance, engines = random.Random(1), set()
+    for _ in range(HOSTS // AT_ONCE):
+        hosts = [_host(core_driver, installed) for _ in range(AT_ONCE)]
+        for host in hosts:
+            with pytest.raises(subprocess.TimeoutExpired):
+                host.wait(chance.uniform(0.0, 2 * LATEST_S / AT_ONCE))
+            engines |= {process for process, _ in _engines(installed)}
+            host.kill()
+            host.wait()
+            host.stdout.close()
+    until(lambda: not _engines(installed), ENDED_S)
+    until(lambda: not _memory(engines), ENDED_S)
+
+
+def test_whatever_an_engine_waits_for_it_ends_when_its_plug_in_has_gone():
+    program = """
+import socket, threading
+from gramophone.realtime.bridge.link import BridgeLink
+BridgeLink(socket.socket(fileno=0)).end_process_after_hangup(1)
+print("waits", flush=True)
+threading.Event().wait()
+"""
+    near, far = socket.socketpair()
+    with near, far:
+        engine = subprocess.Popen([sys.executable, "-c", program], stdin=far, stdout=subprocess.PIPE, text=True)
+    try:
+        with engine.stdout as told:
+            assert told.readline() == "waits\n"
+        assert engine.wait(60) == -signal.SIGALRM
+    finally:
+        engine.kill()
+
+
+def test_an_engine_is_no_client_of_the_hosts_audio_server(core_driver, installed):
+    name = f"gramophone-graph-{os.getpid()}"
+    server = start_server(name)
+    host = _host(core_driver, installed, JACK_DEFAULT_SERVER=name)
+    try:
+        watch = jack.Client("watch", no_start_server=True, servername=name)
+        assert host.stdout.readline() == b"plays\n"
+        assert not [port.name for port in watch.get_ports() if not port.name.startswith("system:")]
+        watch.close()
+    finally:
+        host.kill()
+        host.wait()
+        host.stdout.close()
+        stop(server)
