@@ -120,6 +120,7 @@ class HostSession:
         with ExitStack() as stack:
             self._open(stack, wishes, wishes.format)
             self._link.confirm(sequence)
+            self._open_surfaces(stack)  # which takes longer than all else, and sounds like nothing
             stack.callback(self._end_keeper, self._start_keeper())
             for wishes, sequence in batches:
                 try:
@@ -152,7 +153,6 @@ class HostSession:
         stack.callback(self._controller_map.close)
         self._set_values(wishes)
         session.attach(Opened("host", round(host.rate), host.block, host.channels, host.channels))
-        self._open_surfaces(stack)
         session.wait_until_playing()
         self._greet()
         controller.listen(self._note)

@@ -3,7 +3,7 @@
    The plug-in starts the engine process with one end of a Unix stream socket. Both sides send frames: a `FrameHeader` and a payload.
    The plug-in begins with its format, its state, what the host has set, and the transport. The engine answers with a `Hello`, to
    whose header three descriptors are attached (SCM_RIGHTS): the shared memory of blocks from the plug-in, that of blocks to the
-   plug-in, and a datagram socket; a message to it wakes the engine. All numbers are little-endian. */
+   plug-in, and a stream socket; a byte to it wakes the engine. All numbers are little-endian. */
 #pragma once
 
 #include <cstdint>

@@ -17,7 +17,7 @@ size = 64 + 3 * 8 * slots + slots * 2 * longest * 4
 memories = [os.memfd_create("ring") for _ in range(2)]
 for memory in memories:
     os.ftruncate(memory, size)
-near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
 place = struct.pack("<QQQQQQIIII", size, 0, 64, 64 + 8 * slots, 64 + 16 * slots, 64 + 24 * slots, slots, 2, longest, 0)
 hello = struct.pack("<II", 0x4D415247, 2) + place * 2
 try:
