@@ -257,11 +257,12 @@ bool EngineLink::takeHello(Frame& frame)
                       : "what answered is not an engine of Gramophone");
         return false;
     }
-    const std::lock_guard<std::mutex> lock(fMemoryLock);
+    std::unique_lock<std::mutex> lock(fMemoryLock);
     const bool input = fMemory.input.open(frame.take(0), hello.input, fChannels);
     const bool output = fMemory.output.open(frame.take(1), hello.output, fChannels);
     fMemory.setWake(frame.take(2));
     ++fMemory.generation;
+    lock.unlock();
     if (!input || !output)
         giveUp("the engine's memory is not laid out as it says");
     return input && output;
@@ -315,8 +316,11 @@ void EngineLink::endEngine()
 {
     fRunning = false;
     {
-        const std::scoped_lock lock(fLock, fMemoryLock);
+        const std::lock_guard<std::mutex> lock(fLock);
         fDone = 0;
+    }
+    {
+        const std::lock_guard<std::mutex> lock(fMemoryLock);
         fMemory.input.close();
         fMemory.output.close();
         fMemory.setWake(-1);
