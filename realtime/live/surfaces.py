@@ -66,8 +66,8 @@ class Surfaces:
     allow: tuple[str, ...] = ()
     token: str = ""
     midi: tuple[str, ...] | None = ()
-    midi_backend: str | None = None
     tempo: tuple[str, ...] = ()
+    midi_backend: str | None = None
 
     def on(
         self,
