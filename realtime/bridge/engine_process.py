@@ -45,7 +45,7 @@ def hand_over(descriptor: int) -> int:
 
 
 def _comes(connection: socket.socket, plugin: int) -> bool:
-    """Wait for the server's answer; return False if the plug-in goes before: then nobody needs an engine.
+    """Wait for the server's answer; return False if the plug-in goes before.
 
     Raises:
         TimeoutError: the server does not answer.
