@@ -1,7 +1,7 @@
 """Sessions of Ardour 7 without a screen: tracks with a sound and a plug-in, a bare track, and what Ardour exports.
 
 The bare track shows what is Ardour's own: 7.3 exports a session without any plug-in 16 samples early now and then (2 of
-44 exports; so late is its ports' resampler), and dies of a double free at the end of others (7 of 46). Both are tried
+39 exports; so late is its ports' resampler), and dies of a double free at the end of others (7 of 46). Both are tried
 again.
 """
 
