@@ -147,7 +147,8 @@ def _identity(stage: StageSettings) -> tuple[str, Value | None]:
 
 
 def _compile_in_processes(preset: Preset, form: Format) -> None:
-    processes = min(len(_parts(complete(preset), form)), len(os.sched_getaffinity(0)), _MOST_PROCESSES)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # Linux alone
+    processes = min(len(_parts(complete(preset), form)), cores, _MOST_PROCESSES)
     with tempfile.TemporaryDirectory(prefix="gramophone-") as claims:
         threads = [
             threading.Thread(target=_call_process, args=(preset, form, Path(claims), number == 0), daemon=True)

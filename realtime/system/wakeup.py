@@ -65,7 +65,7 @@ _TAKEN_AT_ONCE = 4096
 class SocketWake:
     """The event for peers that do not trust each other: a pair of sockets, as whoever sends says that it will not wait.
 
-    A stream, since a message to it takes two thirds of the time that a datagram takes.
+    A stream: a message to it takes less time than a datagram (13.5 against 21.3 us, alone in a loop).
     """
 
     def __init__(self, ends: tuple[int, int] | None = None) -> None:
