@@ -39,7 +39,7 @@ class _Addition(NamedTuple):
 
 
 _VST3 = (
-    _Addition(
+    _Addition(  # behind a line of DPF's own that says what is still to do there
         "        // TODO process_mode can be V3_REALTIME, V3_PREFETCH, V3_OFFLINE\n",
         behind="        gramophoneSetOffline(fPlugin.getInstancePointer(), setup->process_mode == V3_OFFLINE);\n",
     ),

@@ -1,7 +1,7 @@
 """Figures of voice conversions by groups of pairs: alike or unlike in pitch, of one sex or two, of one language or two.
 
 Speaker embeddings depend largely on pitch, so pairs within .4 octaves are the harder test. Beside each figure stands
-that of recordings, its ceiling: whoever converts perfectly reaches it.
+that of recordings, its ceiling: a perfect conversion would reach it.
 """
 
 from __future__ import annotations

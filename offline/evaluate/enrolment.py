@@ -92,7 +92,7 @@ class ClosedFormStage:
             yield self._row(phrase, name, convert(phrase.measured))
 
     def resynthesised(self) -> Iterator[ScoredConversion]:
-        """Yield the figures of all phrases by their own envelopes, as whoever says them."""
+        """Yield the figures of all phrases by their own envelopes, as their own speakers."""
         for own in self.phrases.values():
             for phrase in own:
                 speech = phrase.measured.speech

@@ -14,20 +14,25 @@ from pathlib import Path
 
 from gramophone.models.checkpoint import kind_of
 from gramophone.offline.data.corpora import PEOPLE
-from gramophone.offline.data.corpus import gather, sound
+from gramophone.offline.data.corpus import gather
 from gramophone.offline.data.mono_audio import RATE, Sound
-from gramophone.offline.data.recording import Recording, spread_evenly
 from gramophone.offline.evaluate.conversion_groups import grouped
-from gramophone.offline.evaluate.conversion_judges import ConversionJudges, JudgedPhrase, judged_phrase
+from gramophone.offline.evaluate.conversion_judges import ConversionJudges, JudgedPhrase
 from gramophone.offline.evaluate.enrolment import clip_of, references_of, training_of
-from gramophone.offline.evaluate.live_voice import LiveConversion, median_octaves
+from gramophone.offline.evaluate.live_voice import (
+    ENGLISH,
+    JUDGED_BY,
+    SPOKEN_BEFORE_S,
+    HeldOutPhrases,
+    LiveConversion,
+    median_octaves,
+    scores,
+)
 from gramophone.offline.judges.moonshine import TEACHES
 
 PARTS = ("pairs", "oneself")
-_ENGLISH = "english"
-_BEFORE_S, _SHORTEST_S, _LONGEST_S = 10.0, 2.0, 6.0
-_JUDGED_BY = 12
-"""Recordings that a judge knows a speaker by."""
+_RECORDINGS = 12
+"""Phrases of each person at most."""
 
 
 class KnownCases:
@@ -38,13 +43,12 @@ class KnownCases:
 
     def __init__(self, people: Sequence[str], phrases: int, pairs: int) -> None:
         corpus = gather([f"voice:{name}" for name in people], RATE)
-        self.people, self._phrases, self._pairs = people, phrases, pairs
+        self.people, self._count, self._pairs = people, phrases, pairs
         self.clips: dict[str, list[Sound]] = {}
-        self.before = {name: clip_of(training_of(corpus, name), _BEFORE_S) for name in people}
+        self.before = {name: clip_of(training_of(corpus, name), SPOKEN_BEFORE_S) for name in people}
         self.octaves = {name: median_octaves(parts) for name, parts in self.before.items()}
-        self._recordings = {name: _phrases_of(corpus.held_out, name) for name in people}
-        self._judged: dict[tuple[str, int], JudgedPhrase] = {}
-        self.judges = ConversionJudges({name: references_of(corpus, name)[:_JUDGED_BY] for name in people})
+        self._phrases = HeldOutPhrases(corpus.held_out, people, _RECORDINGS)
+        self.judges = ConversionJudges({name: references_of(corpus, name)[:JUDGED_BY] for name in people})
 
     def cases(self, part: str) -> Iterator[tuple[JudgedPhrase, str]]:
         """Yield phrases with whom they are converted to; four times as many English ones as oneself.
@@ -53,37 +57,15 @@ class KnownCases:
         """
         if part == "oneself":
             for source in self.people:
-                count = self._phrases * (4 if source == _ENGLISH else 1)
-                step = max(len(self._recordings[source]) // count, 1)
-                for number in range(0, min(len(self._recordings[source]), count * step), step):
-                    yield self._phrase(source, number), source
+                count, there = self._count * (4 if source == ENGLISH else 1), self._phrases.count(source)
+                step = max(there // count, 1)
+                for number in range(0, min(there, count * step), step):
+                    yield self._phrases.judged(source, number), source
             return
         people = len(self.people)
         for number in range(min(self._pairs, people * (people - 1))):
             turn, place = divmod(number, people)
-            yield self._phrase(self.people[place], turn), self.people[(place + turn + 1) % people]
-
-    def _phrase(self, name: str, number: int) -> JudgedPhrase:
-        """Return a phrase, measured once."""
-        own = self._recordings[name]
-        key = name, number % len(own)
-        if key not in self._judged:
-            recording = own[key[1]]
-            text = recording.found.text if name == _ENGLISH else ""
-            self._judged[key] = judged_phrase(name, sound(recording), RATE, text)
-        return self._judged[key]
-
-
-def _phrases_of(held_out: Sequence[Recording], name: str) -> list[Recording]:
-    own = [
-        recording
-        for recording in held_out
-        if recording.speaker == name
-        and recording.heard.audible / RATE >= _SHORTEST_S
-        and recording.heard.frames <= _LONGEST_S * RATE
-        and (name != _ENGLISH or recording.found.text)
-    ]
-    return spread_evenly(own, 12)
+            yield self._phrases.judged(self.people[place], turn), self.people[(place + turn + 1) % people]
 
 
 def main() -> None:
@@ -100,19 +82,10 @@ def main() -> None:
     for model in arguments.models:
         convert, moonshine = LiveConversion(known, model, False, {}), kind_of(model) not in TEACHES
         for part in arguments.part:
-            rows = [
-                known.judges.scored(
-                    phrase,
-                    target,
-                    abs(known.octaves[target] - known.octaves[phrase.speaker]),
-                    convert(phrase, target),
-                    moonshine=moonshine,
-                )
-                for phrase, target in known.cases(part)
-            ]
-            found[f"{model} {part}"] = {name: asdict(one) for name, one in grouped(rows).items()}
+            figures = grouped(scores(known, known.cases(part), convert, moonshine=moonshine))
+            found[f"{model} {part}"] = {name: asdict(one) for name, one in figures.items()}
             print(f"{model}, {part}")
-            for name, interval in grouped(rows).items():
+            for name, interval in figures.items():
                 print(f"  {name}: {interval}", flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps(found))

@@ -11,7 +11,7 @@ import argparse
 import copy
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -24,7 +24,7 @@ from gramophone.models.parameters import Value
 from gramophone.offline.data.corpora import JUDGES, UNSEEN
 from gramophone.offline.data.corpus import gather, sound
 from gramophone.offline.data.mono_audio import RATE, Sound
-from gramophone.offline.data.recording import spread_evenly
+from gramophone.offline.data.recording import Recording, spread_evenly
 from gramophone.offline.evaluate.conversion_groups import ScoredConversion, grouped
 from gramophone.offline.evaluate.conversion_judges import ConversionJudges, JudgedPhrase, judged_phrase
 from gramophone.offline.evaluate.enrolment import clip_of, references_of, synthetic_targets, training_of
@@ -38,75 +38,99 @@ from gramophone.realtime.stages.voice.parameters import parameters_of
 from gramophone.realtime.stages.voice.target import enrolled_target
 
 _PEOPLE = (*UNSEEN, *JUDGES)
-_ENGLISH, _OTHERS = "english", ("french", "italian", "moscow", "big-fish")
-_SPOKEN_BEFORE_S = 10.0
+ENGLISH, _OTHERS = "english", ("french", "italian", "moscow", "big-fish")
+SPOKEN_BEFORE_S = 10.0
 _PHRASES = 10
-_JUDGED_BY = 12
+JUDGED_BY = 12
 """Recordings that a judge knows a speaker by."""
 _SHORTEST_S, _LONGEST_S = 2.0, 6.0
+
+
+class HeldOutPhrases:
+    """Phrases of some seconds of speakers, so many of each at most; of English ones the words are known."""
+
+    def __init__(self, held_out: Iterable[Recording], speakers: Iterable[str], count: int) -> None:
+        recordings = [one for one in held_out if _is_phrase(one)]
+        self._recordings = {
+            name: spread_evenly([one for one in recordings if one.speaker == name], count) for name in speakers
+        }
+        self._judged: dict[tuple[str, int], JudgedPhrase] = {}
+
+    def count(self, speaker: str) -> int:
+        """Return how many there are of a speaker."""
+        return len(self._recordings[speaker])
+
+    def judged(self, speaker: str, number: int) -> JudgedPhrase:
+        """Return a speaker's phrase by its number, from the first again after the last; each is judged once."""
+        key = speaker, number % self.count(speaker)
+        if key not in self._judged:
+            recording = self._recordings[speaker][key[1]]
+            text = recording.found.text if speaker == ENGLISH else ""
+            self._judged[key] = judged_phrase(speaker, sound(recording), RATE, text)
+        return self._judged[key]
+
+
+def _is_phrase(recording: Recording) -> bool:
+    return (
+        recording.heard.audible / RATE >= _SHORTEST_S
+        and recording.heard.frames <= _LONGEST_S * RATE
+        and bool(recording.speaker != ENGLISH or recording.found.text)
+    )
 
 
 class LiveCases:
     """Phrases, targets and judges, gathered once for any number of models."""
 
     def __init__(self, seconds: float, targets: Sequence[str] = ()) -> None:
-        known = gather([f"voice:{name}" for name in (_ENGLISH, *_OTHERS)], RATE)
+        known = gather([f"voice:{name}" for name in (ENGLISH, *_OTHERS)], RATE)
         unseen = gather([f"voice:{name}" for name in _PEOPLE], RATE)
         self.clips = {name: clip_of(training_of(unseen, name), seconds) for name in _PEOPLE}
         references = {name: references_of(unseen, name) for name in _PEOPLE}
-        references |= {name: references_of(known, name) for name in (_ENGLISH, *_OTHERS)}
+        references |= {name: references_of(known, name) for name in (ENGLISH, *_OTHERS)}
         for name, said, rest in synthetic_targets():
             references[name], self.clips[name] = said, clip_of(rest, seconds)
         self.clips = {name: clip for name, clip in self.clips.items() if not targets or name in targets}
-        wanted = {*self.clips, _ENGLISH, *_OTHERS}
-        self.judges = ConversionJudges({name: own[:_JUDGED_BY] for name, own in references.items() if name in wanted})
-        self.before = {name: clip_of(training_of(known, name), _SPOKEN_BEFORE_S) for name in (_ENGLISH, *_OTHERS)}
+        wanted = {*self.clips, ENGLISH, *_OTHERS}
+        self.judges = ConversionJudges({name: own[:JUDGED_BY] for name, own in references.items() if name in wanted})
+        self.before = {name: clip_of(training_of(known, name), SPOKEN_BEFORE_S) for name in (ENGLISH, *_OTHERS)}
         self.octaves = {name: median_octaves(parts) for name, parts in (self.clips | self.before).items()}
-        self._phrases: dict[tuple[str, int], JudgedPhrase] = {}
-        self._recordings = {}
-        for name in (_ENGLISH, *_OTHERS):
-            own = [
-                recording
-                for recording in known.held_out
-                if recording.speaker == name
-                and recording.heard.audible / RATE >= _SHORTEST_S
-                and recording.heard.frames <= _LONGEST_S * RATE
-                and (name != _ENGLISH or recording.found.text)
-            ]
-            self._recordings[name] = spread_evenly(own, _PHRASES)
+        self._phrases = HeldOutPhrases(known.held_out, (ENGLISH, *_OTHERS), _PHRASES)
 
     def pairs(self, english: int) -> Iterator[tuple[JudgedPhrase, str]]:
         """Yield phrases with whom they are converted to: so many English ones a target, one of each other source."""
         for number, target in enumerate(self.clips):
             for index in range(english):
-                yield self._phrase(_ENGLISH, number * english + index), target
+                yield self._phrases.judged(ENGLISH, number * english + index), target
             for name in _OTHERS:
-                yield self._phrase(name, number), target
-
-    def _phrase(self, name: str, number: int) -> JudgedPhrase:
-        """Return a source's phrase, measured once."""
-        key = name, number % len(self._recordings[name])
-        if key not in self._phrases:
-            recording = self._recordings[name][key[1]]
-            text = recording.found.text if name == _ENGLISH else ""
-            self._phrases[key] = judged_phrase(name, sound(recording), RATE, text)
-        return self._phrases[key]
-
-    def judged(self, convert: Convert, english: int, *, moonshine: bool) -> Iterator[ScoredConversion]:
-        """Yield each conversion's figures; `moonshine` says whether that recogniser may judge the words."""
-        for phrase, target in self.pairs(english):
-            octaves = abs(self.octaves[target] - self.octaves[phrase.speaker])
-            yield self.judges.scored(phrase, target, octaves, convert(phrase, target), moonshine=moonshine)
+                yield self._phrases.judged(name, number), target
 
 
 class PlayedCases(Protocol):
-    """Recordings by name: clips of targets, and what sources have said before."""
+    """Clips of targets and what sources have said before, by name; who judges, and pitches in octaves."""
 
     clips: dict[str, list[Sound]]
     before: dict[str, list[Sound]]
+    octaves: dict[str, float]
+    judges: ConversionJudges
 
 
 Convert = Callable[[JudgedPhrase, str], Sound]
+
+
+def scores(
+    cases: PlayedCases, phrases: Iterable[tuple[JudgedPhrase, str]], convert: Convert, *, moonshine: bool
+) -> list[ScoredConversion]:
+    """Return the scores of phrases, each with its target; `moonshine` says whether that recogniser may judge them."""
+    return [
+        cases.judges.scored(
+            phrase,
+            target,
+            abs(cases.octaves[target] - cases.octaves[phrase.speaker]),
+            convert(phrase, target),
+            moonshine=moonshine,
+        )
+        for phrase, target in phrases
+    ]
 
 
 class LiveConversion:
@@ -205,8 +229,8 @@ def main() -> None:
         print(f"{model}: enrolment of {arguments.seconds:g} s takes {convert.enrolment_s:.2f} s of a core")
         for setting in arguments.settings:
             values = {key: float(text) for key, text in (pair.split("=") for pair in setting.split(",") if pair)}
-            rows = cases.judged(convert.with_values(values), arguments.english, moonshine=kind not in TEACHES)
-            figures = grouped(list(rows))
+            phrases = cases.pairs(arguments.english)
+            figures = grouped(scores(cases, phrases, convert.with_values(values), moonshine=kind not in TEACHES))
             found[f"{model} {setting}".strip()] = {name: asdict(one) for name, one in figures.items()}
             print(f"{model} {setting}")
             for name, interval in figures.items():

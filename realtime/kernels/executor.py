@@ -185,8 +185,7 @@ class KernelExecutor(Executor):
         self._stack.reset()
 
     def _run(self, inputs: Sequence[NDArray[Any]]) -> Block:
-        output: Block = self._stack.process(inputs[0][0])[None].copy()
-        return output
+        return self._stack.process(inputs[0])
 
 
 class GraphExecutor(Executor):

@@ -77,7 +77,7 @@ class Stack:
         for start, values in plan.parts:
             self._weights[start : start + len(values)] = values
         self._inputs = frames, channels
-        self.process(np.zeros((channels, frames), np.float32))  # compiled now, not in the first block
+        self.process(np.zeros((1, channels, frames), np.float32))  # compiled now, not in the first block
         self.reset()
 
     def reset(self) -> None:
@@ -85,15 +85,15 @@ class Stack:
         self._memory[:] = 0
 
     def process(self, block: Floats) -> Floats:
-        """Return the output, `(channels, frames)`, for the next block, `(channels, frames)`."""
+        """Return the output for the next block, both a batch of one, `(1, channels, frames)`."""
         frames, channels = self._inputs
-        self._memory[: frames * channels].reshape(frames, channels)[...] = block.T
+        self._memory[: frames * channels].reshape(frames, channels)[...] = block[0].T
         _run(self._layers, self._weights, self._memory)
         rows, width = self._shape
         found = self._memory[self._output : self._output + rows * width]
         if self._is_tanh:
             _bend(found)
-        return np.array(found.reshape(rows, width).T, order="C")
+        return np.array(found.reshape(1, rows, width).transpose(0, 2, 1), order="C")
 
 
 class _Plan:

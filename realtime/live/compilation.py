@@ -127,7 +127,12 @@ def load_code(preset: Preset, form: Format) -> None:
         for stage in missing:
             with suppress(Exception):
                 _play_noise(stage, form)
-    _loaded.update((form, _identity(stage)) for stage in missing)
+    note_loaded(preset, form)
+
+
+def note_loaded(preset: Preset, form: Format) -> None:
+    """Note that the code of a preset's stages is loaded, as that of one that plays is."""
+    _loaded.update((form, _identity(stage)) for stage in complete(preset).stages if compiles(stage.kind))
 
 
 def compiled_by_others(preset: Preset, form: Format) -> AbstractContextManager[None]:

@@ -71,7 +71,7 @@ def run_worker(wake: Wake, control: Connection) -> None:
 
 def _play(wake: Wake, order: Play, control: Connection) -> None:
     from gramophone.presets import PresetError
-    from gramophone.realtime.live.compilation import CompileCountdown, compiled_by_others
+    from gramophone.realtime.live.compilation import CompileCountdown, compiled_by_others, note_loaded
     from gramophone.realtime.live.player import Player
     from gramophone.realtime.live.status import ENDED, ENDING
     from gramophone.realtime.live.worker import Worker
@@ -101,6 +101,7 @@ def _play(wake: Wake, order: Play, control: Connection) -> None:
             real_time(HELPERS)  # the device plays already
             with CompileCountdown(current.preset, link.send), compiled_by_others(current.preset, current.form):
                 player = Player(current.preset, current.form, warm_up=current.warm_up)
+            note_loaded(current.preset, current.form)
             playing[:] = [Worker(wake, player, current, link)]
             current = playing[0].run()
     except (PresetError, StageError) as error:

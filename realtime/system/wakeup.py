@@ -63,7 +63,7 @@ _TAKEN_AT_ONCE = 4096
 
 
 class SocketWake:
-    """The event for peers that do not trust each other: a pair of sockets, as whoever sends says that it will not wait.
+    """The event for peers that do not trust each other: a pair of sockets, whose sender need not wait.
 
     A stream: a message to it takes less time than a datagram (13.5 against 21.3 us, alone in a loop).
     """

@@ -1,7 +1,8 @@
 """How surely a sound is speech: by how much of its envelope follows from the content that was found in it.
 
-Of speech the universal map explains a quarter to two thirds of the envelope's variance, whoever speaks whatever
-language; of instruments, whose phones the encoder makes up, nothing: there the content is a guess, and it is fainter.
+Of speech the universal map explains a quarter to two thirds of the envelope's variance, for any speaker and language
+that was tried; of instruments, whose phones the encoder makes up, nothing: there the content is a guess, and it is
+fainter.
 """
 
 from __future__ import annotations

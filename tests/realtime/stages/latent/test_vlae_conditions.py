@@ -11,7 +11,7 @@ from gramophone.realtime.stages.latent.vlae_conditions import LiveConditions, fi
 SHAPES = {
     "as shipped": VLAEShape(speakers=4, told=2),
     "narrow, one unit": VLAEShape(speakers=3, speaker=5, told=1, width=24, latents=3, residual=20),
-    "nobody": VLAEShape(told=3, width=40, latents=5),
+    "no speakers": VLAEShape(told=3, width=40, latents=5),
 }
 
 
