@@ -33,18 +33,6 @@ def subnormal_numbers():
 
 def pytest_addoption(parser):
     parser.addoption("--only-expected-skips", action="store_true", help="fail if a test is skipped for another reason")
-    parser.addoption("--retry-peers", action="store_true", help="run a test that meets a real peer again if it fails")
-
-
-def pytest_collection_modifyitems(config, items):
-    """With `--retry-peers`, give tests of real programs a second try: on a full machine these answer late.
-
-    The summary names each test that needed it. Tests of our own code alone have one try.
-    """
-    if config.getoption("--retry-peers"):
-        for item in items:
-            if item.get_closest_marker("peer"):
-                item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def pytest_sessionfinish(session):
