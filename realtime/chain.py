@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from functools import partial
+from time import perf_counter_ns
 
 from gramophone.models.parameters import Value
 from gramophone.presets import Preset, PresetError
 from gramophone.realtime.dsp.delay_line import DelayLine
-from gramophone.realtime.dsp.meters import Timings
+from gramophone.realtime.dsp.meters import BlockMeter
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
+from gramophone.realtime.kernels.levels import level_meter
 from gramophone.realtime.parameter_table import (
     COMMON,
     chain_parameters,
@@ -21,22 +22,25 @@ from gramophone.realtime.parameter_table import (
 )
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
 from gramophone.realtime.stage_registry import make_stage
-from gramophone.realtime.stage_restart import WHOLE, Make, RestartingStage
+from gramophone.realtime.stage_restart import LOUDEST_BITS, WHOLE, Make, RestartingStage
 
 _BYPASS, _MIX = COMMON
 
 
 class Slot:
-    """A stage's place in the chain: its name, bypass, mix, and how long its blocks take."""
+    """A stage's place in the chain: its name, bypass and mix.
+
+    While the output is what the stage plays and nothing else, `play` is the stage's `process`, and None otherwise: then
+    `process` mixes. `dry` is the dry path of a stage that is late, which has to be written in either case.
+    """
 
     def __init__(self, name: str, make: Make, form: Format, values: dict[str, Value]) -> None:
         self.name = name
         self.link = RestartingStage(make, form, values)
-        self.timings = Timings()
-        self._dry = DelayLine(form.channels, self.link.delay)
+        self.dry = DelayLine(form.channels, self.link.delay) if self.link.delay else None
         self._bypass, self._mix = bool(values["bypass"]), float(values["mix"])
         self._wetness = Fade(self._target(), round(_MIX.smoothing_ms * form.rate / 1000))
-        self._is_wet = self._is_wet_alone()
+        self.update()
 
     def set(self, key: str, value: Value) -> None:
         """Set bypass, mix or one of the stage's parameters, checked by the caller, from the next block on."""
@@ -47,25 +51,32 @@ class Slot:
         else:
             self.link.set(key, value)
         self._wetness.set(self._target())
-        self._is_wet = self._is_wet_alone()
+        self.update()
+
+    def update(self) -> None:
+        """Take note of a stage that was made again, or of a mix that has moved."""
+        is_wet = self._wetness.target == 1.0 and not self._wetness.left
+        self.play = self.link.stage.process if is_wet and self.link.is_whole else None
 
     @property
     def stage(self) -> Stage:
         """The stage that plays."""
         return self.link.stage
 
-    def process(self, block: Audio) -> Audio:
-        """Return the stage's output mixed with the aligned input: `(channels, frames)` in and out."""
-        output, share = self.link.process(block)
-        if self.link.delay:
-            self._dry.write(block)
-        if share is WHOLE and self._is_wet:
-            return output
-        dry = self._dry.read(block.shape[1]) if self.link.delay else block
+    def process(self, block: Audio, played: Audio | None = None) -> Audio:
+        """Return the stage's output mixed with the aligned input: `(channels, frames)` in and out.
+
+        `played` is what the stage has played of the block already, where that is no sound.
+        """
+        output, share = self.link.process(block) if played is None else self.link.process_failure(block, played)
+        dry = block
+        if self.dry:
+            self.dry.write(block)
+            dry = self.dry.read(block.shape[1])
         if share is not WHOLE:
             output = crossfade(dry, output, share)
         output = crossfade(dry, output, self._wetness.next(block.shape[1]))
-        self._is_wet = self._is_wet_alone()
+        self.update()
         return output
 
     def read_reduction_db(self) -> float:
@@ -77,10 +88,6 @@ class Slot:
         """Return what the stage holds beside its parameters, by the stage's name and key."""
         return {(self.name, key): value for key, value in self.link.snapshot().items()}
 
-    def _is_wet_alone(self) -> bool:
-        """Return whether the output is the wet sound alone."""
-        return self._wetness.target == 1.0 and not self._wetness.left
-
     def _target(self) -> float:
         return 0.0 if self._bypass else self._mix
 
@@ -90,6 +97,7 @@ class Chain:
 
     `delay` is the sum of the stages' delays in samples; bypassing a stage does not change it. `hop_s` is the longest of
     their hops in seconds. `values` holds the newest value of every parameter by its address, `stage.parameter`.
+    `meter` has the stages' levels and times, in their order.
 
     Raises:
         PresetError: the preset does not fit the parameter table, or names a file that cannot be used.
@@ -110,6 +118,8 @@ class Chain:
             self.close()
             raise PresetError(f"{preset.where}: stage {settings.name!r}: {error}") from error
         self.delay = sum(slot.link.delay for slot in self)
+        self.meter = BlockMeter(len(self.slots))
+        self._in_order, self._measure = tuple(enumerate(self)), level_meter()
         self.hop_s = longest_hop_s(self._preset)
         self._targets = {
             f"{slot.name}.{key}": (slot, key) for slot in self for key in self._preset.stage(slot.name).values
@@ -170,13 +180,24 @@ class Chain:
         slot.set(key, value)
 
     def process(self, block: Audio) -> Audio:
-        """Pass `block`, `(channels, frames)`, through every stage; never writes `block`."""
-        before = time.perf_counter_ns()
-        for slot in self.slots.values():
-            block = slot.process(block)
-            now = time.perf_counter_ns()
-            slot.timings.add(now - before)
+        """Pass `block`, `(channels, frames)`, through every stage; never writes `block`.
+
+        It is one loop that calls no more than it must, as live audio finds all that it touches in cold memory.
+        """
+        measure, figures = self._measure, self.meter.figures
+        before = perf_counter_ns()
+        for part, slot in self._in_order:
+            play = slot.play
+            output = play(block) if play else slot.process(block)
+            now = perf_counter_ns()
+            is_sound = measure(output, LOUDEST_BITS, figures, part, now - before)
             before = now
+            if play:
+                if not is_sound:
+                    output = slot.process(block, output)
+                elif slot.dry:
+                    slot.dry.write(block)
+            block = output
         return block
 
     def close(self) -> None:

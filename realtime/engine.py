@@ -9,10 +9,10 @@ wet = engine(dry, rate)                            # or as a pedalboard's effect
 from __future__ import annotations
 
 import os
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
@@ -23,15 +23,17 @@ from gramophone.presets import Preset, PresetError, load
 from gramophone.realtime.chain import Chain
 from gramophone.realtime.dsp.delay_line import DelayLine
 from gramophone.realtime.dsp.input_guard import LOUDEST_INPUT, InputGuard
-from gramophone.realtime.dsp.meters import Level, Meter, Timings
+from gramophone.realtime.dsp.meters import BlockMeter, Level
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
-from gramophone.realtime.kernels.levels import bits_of, level_meter
+from gramophone.realtime.kernels.levels import ANY, bits_of, level_meter
 from gramophone.realtime.parameter_table import overridden
 from gramophone.realtime.stage import Audio, Format
 
 _CHANGE_MS = 50.0
 _RENDER_BLOCK = 4096
 _LOUDEST_BITS = bits_of(LOUDEST_INPUT)
+_INPUT, _OUTPUT = 0, 1
+"""The parts of the engine's meter; the output's time is that of the whole block."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,9 @@ class Engine:
         self._chain = Chain(preset, self._form)
         self._leaving: _Leaving | None = None
         self._pending: deque[tuple[Chain, str, Value]] = deque()
-        self._input, self._output, self._timings = Meter(), Meter(), Timings()
-        self._guard, self._measure = InputGuard(), level_meter()
-        self._spent_ns = self._played = 0
+        self._meter, self._measure = BlockMeter(2), level_meter()
+        self._guard = InputGuard()
+        self._spent_ns = 0.0
 
     @classmethod
     def load(
@@ -191,32 +193,23 @@ class Engine:
             ValueError: with a rate, the block has another form, or is not of floating-point numbers.
         """
         if rate is not None:
-            return self._through(self._in_form(block, rate, reset=reset)).reshape(block.shape)
+            return self.process(self._in_form(block, rate, reset=reset)).reshape(block.shape)
         if reset:
             self.reset()
-        return self._through(block)
-
-    def _through(self, block: Audio) -> Audio:
-        start = time.perf_counter_ns()
+        start = perf_counter_ns()
+        measure, figures = self._measure, self._meter.figures
         if self._pending:
             self._apply_pending()
-        bits, energy = self._measure(block)
-        if bits > _LOUDEST_BITS:
+        if not measure(block, _LOUDEST_BITS, figures, _INPUT, 0):
             block = self._guard.process(block)
-            bits, energy = self._measure(block)
-        self._input.add(bits, energy, block.size)
+            measure(block, _LOUDEST_BITS, figures, _INPUT, 0)
         leaving = self._leaving
         output = self._chain.process(block)
         if leaving:
             output = leaving.fade(block, output)
             if leaving.done and self._leaving is leaving:
                 self._leaving = None
-        bits, energy = self._measure(output)
-        self._output.add(bits, energy, output.size)
-        elapsed = time.perf_counter_ns() - start
-        self._timings.add(elapsed)
-        self._spent_ns += elapsed
-        self._played += block.shape[1]
+        measure(output, ANY, figures, _OUTPUT, perf_counter_ns() - start)
         return output
 
     def stream(self, blocks: Iterable[Audio]) -> Iterator[Audio]:
@@ -256,23 +249,30 @@ class Engine:
 
     def report(self) -> EngineReport:
         """Return meters and timings since the last report."""
-        seconds = self._played / self._form.rate
-        stages = {"engine": self._timings} | {slot.name: slot.timings for slot in self._chain}
+        chain, spent_ns = self._chain, self._meter.spent_ns(_OUTPUT)
+        level, samples = self._meter.read(_INPUT)
+        seconds = samples / self._form.channels / self._form.rate
+        stages = {"engine": (self._meter, _OUTPUT)} | {
+            slot.name: (chain.meter, part) for part, slot in enumerate(chain)
+        }
         report = EngineReport(
             latency_samples=self.delay,
-            load=round(self._spent_ns / 1e9 / seconds, 4) if seconds else 0.0,
+            load=round((spent_ns - self._spent_ns) / 1e9 / seconds, 4) if seconds else 0.0,
             stages={
-                name: {"median_ms": round(t.quantile_ms(0.5), 4), "p95_ms": round(t.quantile_ms(0.95), 4)}
-                for name, t in stages.items()
+                name: {
+                    "median_ms": round(meter.quantile_ms(0.5, part), 4),
+                    "p95_ms": round(meter.quantile_ms(0.95, part), 4),
+                }
+                for name, (meter, part) in stages.items()
             },
-            input=self._input.read(),
-            output=self._output.read(),
+            input=level,
+            output=self._meter.read(_OUTPUT)[0],
             non_finite=self._guard.non_finite,
             limited=self._guard.limited,
-            failures=self._chain.failures,
-            left_out=self._chain.status,
+            failures=chain.failures,
+            left_out=chain.status,
         )
-        self._spent_ns = self._played = 0
+        self._spent_ns = spent_ns
         return report
 
     def close(self) -> None:

@@ -16,14 +16,15 @@ import numpy as np
 
 from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.smoothing import Amount, Fade
-from gramophone.realtime.kernels.levels import bits_of, level_meter
+from gramophone.realtime.kernels.levels import bits_of, level_meter, new_figures
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
 
 LOUDEST = 1e6
 """+120 dBFS: above what any chain makes of an input of at most +48 dBFS."""
 WHOLE = np.float32(1)
 """The share of a stage that plays as it should."""
-_LOUDEST_BITS = bits_of(LOUDEST)
+LOUDEST_BITS = bits_of(LOUDEST)
+"""Of the highest sample, as `kernels.levels` measures it."""
 REST_S = 0.5
 """How long the input passes after the first failure of a stage; twice as long after each further one, up to 64 s."""
 _MOST_DOUBLINGS = 7
@@ -35,7 +36,7 @@ Make = Callable[[Mapping[str, Value]], Stage]
 class RestartingStage:
     """A stage made by `make` of `values`, and made again when it fails. One thread calls everything.
 
-    `failures` counts how often that was.
+    `failures` counts how often that was. `is_whole`: it plays as it should; then its output is all of the sound.
 
     Raises:
         StageError: the stage cannot be made.
@@ -55,8 +56,8 @@ class RestartingStage:
         self._trouble = ""
         self._quiet = 0
         self._share = Fade(1.0, round(_FADE_MS * form.rate / 1000))
-        self._is_whole = True
-        self._measure = level_meter()
+        self.is_whole = True
+        self._measure, self._figures = level_meter(), new_figures(1)
 
     @property
     def status(self) -> str:
@@ -100,12 +101,19 @@ class RestartingStage:
 
         The share is `WHOLE` itself where that is one throughout.
         """
-        if self._is_whole:
+        if self.is_whole:
             output = self.stage.process(block)
-            if self._measure(output)[0] <= _LOUDEST_BITS:
+            if self._is_sound(output):
                 return output, WHOLE
-            return self._from_failure(block, output)
+            return self.process_failure(block, output)
         return self._in_parts(block, 0, [], [])
+
+    def process_failure(self, block: Audio, output: Audio) -> tuple[Audio, Amount]:
+        """Do the same where the stage was whole and has played the block already: `output`, which is no sound."""
+        good = _first_bad(output)
+        self._fail()
+        shares = [np.ones(good, np.float32)]
+        return self._in_parts(block, good, [output[:, :good]], shares)
 
     def close(self) -> None:
         """Free what the stage holds."""
@@ -113,11 +121,8 @@ class RestartingStage:
             self._maker.join()
         (self._made or self.stage).close()
 
-    def _from_failure(self, block: Audio, output: Audio) -> tuple[Audio, Amount]:
-        good = _first_bad(output)
-        self._fail()
-        shares = [np.ones(good, np.float32)]
-        return self._in_parts(block, good, [output[:, :good]], shares)
+    def _is_sound(self, output: Audio) -> bool:
+        return self._measure(output, LOUDEST_BITS, self._figures, 0, 0)
 
     def _in_parts(self, block: Audio, start: int, parts: list[Audio], shares: list[Audio]) -> tuple[Audio, Amount]:
         """Go through `block` from `start` on, part by part: at rest, silent for its delay, fading in, playing."""
@@ -134,7 +139,7 @@ class RestartingStage:
                 continue
             size = min(self._quiet or frames, frames - start)
             output = self.stage.process(block[:, start : start + size])
-            good = size if self._measure(output)[0] <= _LOUDEST_BITS else _first_bad(output)
+            good = size if self._is_sound(output) else _first_bad(output)
             parts.append(output[:, :good])
             if self._quiet:
                 shares.append(np.zeros(good, np.float32))
@@ -145,7 +150,7 @@ class RestartingStage:
             start += good
             if good < size:
                 self._fail()
-        self._is_whole = not (self._rest or self._quiet or self._share.left)
+        self.is_whole = not (self._rest or self._quiet or self._share.left)
         return np.concatenate(parts, axis=1), np.concatenate(shares)
 
     def _fail(self) -> None:
@@ -154,7 +159,7 @@ class RestartingStage:
         self.failures += 1
         self._taken_before += self.stage.taken
         self._rest, self._quiet = round(seconds * self._rate), 0
-        self._is_whole = False
+        self.is_whole = False
         self._unset.clear()
         values = dict(self._values)
         self._maker = threading.Thread(target=self._remake, args=(self.stage, values), name="restart", daemon=True)

@@ -50,6 +50,7 @@ def _overhead(feed: _Feed) -> dict[str, float]:
     inside = [0]
     for slot in engine._chain:
         slot.stage.process = _timed(slot.stage.process, inside)  # type: ignore[assignment,method-assign]
+        slot.update()
     beyond: list[float] = []
 
     def call() -> None:

@@ -8,32 +8,25 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from gramophone.realtime.dsp.delay_line import DelayLine
-from gramophone.realtime.kernels.levels import amplitude_of, level_meter
+from gramophone.realtime.kernels.levels import (
+    ANY,
+    BITS,
+    BLOCKS,
+    ENERGY,
+    FIELDS,
+    KEPT,
+    NS,
+    SAMPLES,
+    amplitude_of,
+    level_meter,
+    new_figures,
+)
 from gramophone.realtime.stage import Audio
 
-_KEPT = 1024
 SILENCE_DB = -120.0
 _INAUDIBLE = 1e-9
 """The energy below which a signal counts as silence: less than one sample at -90 dBFS."""
 _DEEPEST_DB = -60.0
-
-
-class Timings:
-    """The processing times of the last 1,024 blocks."""
-
-    def __init__(self) -> None:
-        self._ns = [0] * _KEPT  # a list: one call of an array's method costs more than all of `add`
-        self._count = 0
-
-    def add(self, ns: int) -> None:
-        """Record one block's time in ns."""
-        self._ns[self._count % _KEPT] = ns
-        self._count += 1
-
-    def quantile_ms(self, q: float) -> float:
-        """Return the `q` quantile (0.5: median) in ms; 0 before the first block."""
-        kept = self._ns[: min(self._count, _KEPT)]
-        return float(np.quantile(kept, q)) / 1e6 if kept else 0.0
 
 
 @dataclass(frozen=True)
@@ -48,24 +41,33 @@ class Level:
         return {key: round(value, 1) for key, value in asdict(self).items()}
 
 
-class Meter:
-    """The level of a signal since the last reading."""
+class BlockMeter:
+    """The levels and the processing times of blocks, in so many `parts`, such as the stages that they pass.
 
-    def __init__(self) -> None:
-        self._bits, self._energy, self._count = 0, 0.0, 0
+    What plays calls `kernels.levels.level_meter` with the `figures` itself, as each call of a method would cost it more
+    than that.
+    """
 
-    def add(self, bits: int, energy: float, count: int) -> None:
-        """Include `count` samples, all finite; `kernels.levels` gives the highest one's bits and the energy."""
-        if bits > self._bits:
-            self._bits = bits
-        self._energy += energy
-        self._count += count
+    def __init__(self, parts: int = 1) -> None:
+        self.figures = new_figures(parts)
+        self._parts = parts
 
-    def read(self) -> Level:
-        """Return the level since the last reading, and reset."""
-        level = level_of(amplitude_of(self._bits), self._energy, self._count)
-        self._bits, self._energy, self._count = 0, 0.0, 0
-        return level
+    def read(self, part: int = 0) -> tuple[Level, int]:
+        """Return the level of a part's sound since the last reading, and its number of samples, and reset."""
+        fields = self.figures[part * FIELDS : (part + 1) * FIELDS]
+        bits, energy, samples = fields[[BITS, ENERGY, SAMPLES]].tolist()
+        fields[[BITS, ENERGY, SAMPLES]] = 0.0
+        return level_of(amplitude_of(int(bits)), energy, int(samples)), int(samples)
+
+    def spent_ns(self, part: int = 0) -> float:
+        """Return the processing time of all blocks since the start."""
+        return float(self.figures[part * FIELDS + NS])
+
+    def quantile_ms(self, q: float, part: int = 0) -> float:
+        """Return the `q` quantile (0.5: median) of the times of the last 1,024 blocks in ms; 0 before the first."""
+        blocks = min(int(self.figures[part * FIELDS + BLOCKS]), KEPT)
+        times = self.figures[self._parts * FIELDS + part :: self._parts][:blocks]
+        return float(np.quantile(times, q)) / 1e6 if blocks else 0.0
 
 
 def level_of(peak: float, energy: float, count: int) -> Level:
@@ -78,20 +80,21 @@ class ReductionMeter:
 
     def __init__(self, channels: int, delay: int = 0) -> None:
         self._line, self._measure = DelayLine(channels, delay), level_meter()
-        self._before = self._after = 0.0
+        self._figures = new_figures(2)
 
     def add(self, block: Audio, output: Audio) -> None:
         """Include a block and what became of it, `(channels, frames)` both."""
-        self._before += self._measure(self._line.process(block))[1]
-        self._after += self._measure(output)[1]
+        self._measure(self._line.process(block), ANY, self._figures, 0, 0)
+        self._measure(output, ANY, self._figures, 1, 0)
 
     def read(self, passes_db: float = 0.0) -> float:
         """Return the level of the output relative to the input since the last reading, in dB, 0 or less, and reset.
 
         `passes_db` is the gain of what the process does not turn down. 0 stands for silence too, -60 for all below it.
         """
-        before, after = self._before, self._after
-        self._before = self._after = 0.0
+        energies = self._figures[ENERGY : 2 * FIELDS : FIELDS]
+        before, after = energies.tolist()
+        energies[:] = 0.0
         if not math.isfinite(before + after) or before < _INAUDIBLE:
             return 0.0
         gain_db = 10 * math.log10(max(after / before, 1e-30)) - passes_db

@@ -80,6 +80,7 @@ def test_few_objects_are_alive_at_once(path):
 
     for slot in player.engine.chain:
         slot.link.stage = Counting(slot.link.stage)
+        slot.update()
     blocks(shared, worker, 100)
     alive[0] = 0
     gc.collect()
