@@ -279,8 +279,9 @@ def _is_voiced(plan: ConditionerPlan, state: ConditionerState) -> bool:
 def _repetition(past: Floats, start: int, lag: int) -> float:
     """Return the normalised autocorrelation of the samples from `start` on at a lag, -1 to 1."""
     together = first = second = np.float32(0)
-    for i in range(start, len(past)):
-        together += past[i] * past[i - lag]
-        first += past[i] * past[i]
-        second += past[i - lag] * past[i - lag]
+    now, before = past[start:], past[start - lag : len(past) - lag]  # slices, as `pitch.kernel` has
+    for i in range(len(now)):
+        together += now[i] * before[i]
+        first += now[i] * now[i]
+        second += before[i] * before[i]
     return float(together) / (math.sqrt(first * second) + 1e-12)

@@ -47,7 +47,7 @@ class SynthState(NamedTuple):
 
     `pitch` `(3,)`: Hz, phase in cycles, gain; `noise_position` `(1,)`: samples of noise used; `amplitudes` `(2, K)` of
     the harmonics and `filters` `(2, taps)`: of the frame before and this one; `sines` `(4, hop)`: sine and cosine of
-    the first harmonic and of the current one.
+    the first harmonic and of the current one. `work` `(3, hop + taps)`: noise as it is, and through both filters.
     """
 
     pitch: NDArray[np.float64]
@@ -56,6 +56,7 @@ class SynthState(NamedTuple):
     filters: Floats
     magnitudes: Floats
     sines: Floats
+    work: Floats
 
 
 def plan_of(decoder: VoiceDecoder) -> SynthPlan:
@@ -83,6 +84,7 @@ def initial_state_of(plan: SynthPlan) -> SynthState:
         filters=zeros(2, taps),
         magnitudes=zeros(1, bands),
         sines=zeros(4, plan.hop),
+        work=zeros(3, plan.hop + taps),
     )
 
 
@@ -202,12 +204,27 @@ def _add_noise(plan: SynthPlan, state: SynthState, envelope: Floats, colour: Flo
         for band in range(bands):
             for tap in range(taps):
                 state.filters[1, tap] += state.magnitudes[0, band] * plan.filters[band, tap]
-        noise_position = state.noise_position[0]
-        for t in range(grain):
-            before, after = _F(0), _F(0)
-            for tap in range(taps):
-                noise = plan.noise[(noise_position + t + tap) % len(plan.noise)]
-                before += noise * state.filters[0, tap]
-                after += noise * state.filters[1, tap]
-            output[g * grain + t] += before + (after - before) * (_F(t + 1) / _F(grain))
-        state.noise_position[0] = (noise_position + grain) % len(plan.noise)
+        add_filtered_noise(plan, state, output[g * grain : (g + 1) * grain])
+
+
+@compiled
+def add_filtered_noise(plan: SynthPlan, state: SynthState, output: Floats) -> None:
+    """Add the next noise, through the filters in `state`: the first fades over to the second.
+
+    Each sample adds its taps in order, for all samples at once.
+    """
+    position, samples, taps = state.noise_position[0], len(output), state.filters.shape[1]
+    noise, before, after = state.work[0], state.work[1, :samples], state.work[2, :samples]
+    for i in range(samples + taps - 1):
+        noise[i] = plan.noise[(position + i) % len(plan.noise)]
+    for t in range(samples):
+        before[t], after[t] = _F(0), _F(0)
+    for tap in range(taps):
+        first, second = state.filters[0, tap], state.filters[1, tap]
+        shifted = noise[tap : tap + samples]
+        for t in range(samples):
+            before[t] += shifted[t] * first
+            after[t] += shifted[t] * second
+    for t in range(samples):
+        output[t] += before[t] + (after[t] - before[t]) * (_F(t + 1) / _F(samples))
+    state.noise_position[0] = (position + samples) % len(plan.noise)

@@ -19,6 +19,7 @@ from gramophone.realtime.stages.latent.voice_layers import compiled
 from gramophone.realtime.stages.latent.voice_synth import (
     SynthPlan,
     SynthState,
+    add_filtered_noise,
     add_harmonics,
     initial_state_of,
     mel,
@@ -158,12 +159,4 @@ def _add_noise(
         magnitude = _F(scale * noisy * _amplitude(plan, envelope, hz, colour))
         for tap in range(taps):
             state.filters[1, tap] += magnitude * plan.filters[band, tap]
-    position = state.noise_position[0]
-    for t in range(plan.hop):
-        before, after = _F(0), _F(0)
-        for tap in range(taps):
-            noise = plan.noise[(position + t + tap) % len(plan.noise)]
-            before += noise * state.filters[0, tap]
-            after += noise * state.filters[1, tap]
-        output[t] += before + (after - before) * (_F(t + 1) / _F(plan.hop))
-    state.noise_position[0] = (position + plan.hop) % len(plan.noise)
+    add_filtered_noise(plan, state, output)
