@@ -20,6 +20,7 @@ import numpy as np
 
 from gramophone.offline.bench.companions import Bare
 from gramophone.offline.bench.jack_server import ServerError, jack_server
+from gramophone.offline.commands.bridge import command
 from gramophone.offline.commands.dpf import DPF, SOURCES, build, describe
 from gramophone.presets import CLIPS, names
 from gramophone.realtime.engine import Engine
@@ -66,7 +67,7 @@ def _environment(place: Path) -> Iterator[None]:
     config = place / "config" / "gramophone"
     config.mkdir(parents=True)
     words = (sys.executable, "-m", "gramophone.realtime.bridge.engine_process")
-    (config / "bridge.command").write_text("".join(f"{word}\n" for word in words))
+    (config / "bridge.command").write_text(command(words))
     (config / "bridge.presets").write_text("".join(f"{name}\n" for name in names()))
     before = dict(os.environ)
     os.environ |= {"XDG_CONFIG_HOME": str(place / "config"), "XDG_RUNTIME_DIR": str(place / "run")}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +43,13 @@ def status() -> list[InstalledBridge]:
 
 
 def command_file() -> Path:
-    """Return the file that tells the plug-in how to start an engine, a word a line."""
+    """Return the script by which the plug-in starts an engine."""
     return user_config_path("gramophone") / "bridge.command"
+
+
+def command(words: Sequence[str]) -> str:
+    """Return the script that starts an engine by these words and ends at once, or fails if there is no such program."""
+    return f"command -v {shlex.quote(words[0])} >/dev/null || exit 1\n{shlex.join(words)} </dev/null &\n"
 
 
 def install(dpf: Path | None = None) -> list[InstalledBridge]:
@@ -67,7 +74,7 @@ def install(dpf: Path | None = None) -> list[InstalledBridge]:
     command_file().parent.mkdir(parents=True, exist_ok=True)
     words = [sys.executable, "-m", "gramophone.realtime.bridge.engine_process"]
     with atomic_write(command_file()) as part:
-        part.write_text("\n".join(words) + "\n", "utf-8")
+        part.write_text(command(words), "utf-8")
     return status()
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -31,6 +32,7 @@ def hand_over(descriptor: int) -> int:
 
     The engine gets this process's environment, output and folder.
     """
+    _leave_host()
     request = json.dumps({"environment": dict(os.environ), "folder": str(Path.cwd())}).encode(
         "utf-8", "surrogateescape"
     )
@@ -42,6 +44,15 @@ def hand_over(descriptor: int) -> int:
                 return 0
     print("gramophone: the engine server does not answer", file=sys.stderr)
     return 1
+
+
+def _leave_host() -> None:
+    """Give up what this process has from the host that no engine needs: signals that are held back, open files."""
+    for number in signal.valid_signals():
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.closerange(SOCKET + 1, os.sysconf("SC_OPEN_MAX"))
 
 
 def _comes(connection: socket.socket, plugin: int) -> bool:

@@ -9,29 +9,17 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 
 from gramophone.models.parameters import ParameterError, Value
 from gramophone.presets import DEFAULT, PresetError, load
 from gramophone.realtime.bridge.host_parameters import PRESET, HostParameters
-from gramophone.realtime.bridge.link import BridgeLink
+from gramophone.realtime.bridge.link import BridgeLink, HostChanges
 from gramophone.realtime.bridge.preset_numbers import preset_of
 from gramophone.realtime.bridge.project_state import ProjectState, from_text, to_text
-from gramophone.realtime.bridge.protocol import (
-    PAGE,
-    Begin,
-    HostFormat,
-    Order,
-    ParameterChange,
-    ProtocolError,
-    RingPlace,
-    Sync,
-    Transport,
-)
+from gramophone.realtime.bridge.protocol import LONGEST, SLOTS, FrameType, HostFormat, ProtocolError, receive_hello
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.control.midi import system_backend
 from gramophone.realtime.control.midi.controller_map import ControllerMap
@@ -45,7 +33,8 @@ from gramophone.realtime.live.surfaces import Surfaces
 from gramophone.realtime.live.worker_process import StandbyWorker, run_worker
 from gramophone.realtime.parameter_table import complete, longest_hop_s
 from gramophone.realtime.system.process_handle import ChildProcess
-from gramophone.realtime.system.wakeup import SocketWake, Wake
+from gramophone.realtime.system.shared_memory import SharedArrays
+from gramophone.realtime.system.wakeup import MemoryWake, Wake
 
 _SAVE_AFTER_S = 0.2
 """The host is given the state so long after a change: moving a knob is one change."""
@@ -64,35 +53,36 @@ def play(plugin: socket.socket) -> None:
         plugin.close()  # else the plug-in would not see that the engine is gone
         run_worker(wake, control)
 
-    resource_tracker.ensure_running()  # one for this process and the worker: both use the same shared memory
-    wake = SocketWake()
-    standby = StandbyWorker(ChildProcess("gramophone worker", work, wake, method="fork"), wake)
     link = BridgeLink(plugin)
-    link.end_process_after_hangup(_ENDS_S)
     try:
-        HostSession(link, standby).run()
+        greeting = receive_hello(plugin)
+        if greeting is None:
+            return
+        channels, (inputs, outputs) = greeting[0], (_ring(each, greeting[0]) for each in greeting[1])
+        resource_tracker.ensure_running()  # one for this process and the worker: both use the same shared memory
+        wake = MemoryWake(inputs.memory)
+        standby = StandbyWorker(ChildProcess("gramophone worker", work, wake, method="fork"), wake)
+        link.end_process_after_hangup(_ENDS_S)
+        HostSession(link, standby, channels, (inputs, outputs)).run()
     except (RuntimeError, ValueError) as error:
         link.notify(str(error))
     finally:
         link.close()
 
 
-@dataclass
-class _Wishes:
-    """What a host has set, up to a `Sync`."""
-
-    format: HostFormat | None = None
-    state: str = ""
-    values: dict[int, float] = field(default_factory=dict)
-    tempo: float = 0.0
-    begins: bool = False
+def _ring(descriptor: int, channels: int) -> BlockRing:
+    """Return the ring in the plug-in's memory."""
+    fields = {"woken": ("uint32", (1,)), "sleeps": ("uint32", (1,)), **BlockRing.fields(channels, SLOTS, LONGEST)}
+    return BlockRing.in_memory(SharedArrays.of_descriptor(descriptor, fields), SLOTS, LONGEST)
 
 
 class HostSession:
     """Plays for the plug-in at the other end of `link`, in the calling thread, until that goes away."""
 
-    def __init__(self, link: BridgeLink, standby: StandbyWorker) -> None:
-        self._link, self._standby = link, standby
+    def __init__(
+        self, link: BridgeLink, standby: StandbyWorker, channels: int, rings: tuple[BlockRing, BlockRing]
+    ) -> None:
+        self._link, self._standby, self._channels, self._rings = link, standby, channels, rings
         self._number = 0
         """Which preset the host's parameter calls."""
         self._newest = -1
@@ -110,51 +100,40 @@ class HostSession:
             AudioError, PresetError, WorkerError: it cannot be played.
             ProtocolError: the plug-in does not keep to the protocol.
         """
-        batches = self._batches()
+        batches = self._link.changes()
         first = next(batches, None)
         if first is None:
             return
-        wishes, sequence = first
-        if wishes.format is None:
+        if first.format is None:
             raise ProtocolError("a plug-in without a format: expected one before all else")
         with ExitStack() as stack:
-            self._open(stack, wishes, wishes.format)
-            self._link.confirm(sequence)
+            self._open(stack, first, first.format)
+            self._link.confirm()
             self._open_surfaces(stack)  # which takes longer than all else, and sounds like nothing
             stack.callback(self._end_keeper, self._start_keeper())
-            for wishes, sequence in batches:
+            for changes in batches:
                 try:
                     with self._parameters.all_at_once():
-                        self._follow(wishes)
+                        self._follow(changes)
                 except (ParameterError, PresetError) as error:
                     self._link.notify(str(error))
-                self._link.confirm(sequence)
+                self._link.confirm()
 
-    def _batches(self) -> Iterator[tuple[_Wishes, int]]:
-        """Yield all that the host sets at once, and the number by which the plug-in waits for it."""
-        wishes = _Wishes()
-        for order in self._link.orders():
-            if isinstance(order, Sync):
-                yield wishes, order.sequence
-                wishes = _Wishes()
-            else:
-                _add(wishes, order)
-
-    def _open(self, stack: ExitStack, wishes: _Wishes, host: HostFormat) -> None:
+    def _open(self, stack: ExitStack, changes: HostChanges, host: HostFormat) -> None:
         """Start the session with all that the host has set, as `gramophone render` begins with its options."""
-        settings = SessionSettings(ATTACHED, channels=host.channels, block=host.block, recorded=True)
+        settings = SessionSettings(ATTACHED, channels=self._channels, block=host.block, rings=self._rings)
         self._session = session = stack.enter_context(Session(settings, self._standby))
         session.on_news = self._link.notify
-        state = self._chosen(wishes)
+        state = self._chosen(changes)
+        self._newest = self._rings[0].newest
         session.start(state.preset)
         self._controller = controller = Controller(state.preset, session)
         self._parameters = HostParameters(controller, self._link, state.free)
         self._controller_map = ControllerMap(controller)
         stack.callback(self._controller_map.close)
-        self._set_values(wishes)
-        session.attach(Opened("host", round(host.rate), host.block, host.channels, host.channels))
+        self._set_values(changes)
+        session.attach(self._device(host))
         session.wait_until_playing()
-        self._greet()
         controller.listen(self._note)
         controller.listen_parameters(self._expect_time)
         self._announce()
@@ -170,26 +149,21 @@ class HostSession:
         for surface in surfaces.on(self._controller, self._session, self._link.notify, self._controller_map):
             opened = stack.enter_context(surface)
             if isinstance(opened, OscQueryServer):
-                self._link.name_parameter(PAGE, opened.url)
-                self._link.set_parameter(PAGE, float(opened.port))
+                self._link.show_page(opened.url)
+                self._link.set_parameter(FrameType.PAGE, opened.port)
 
-    def _greet(self) -> None:
-        """Offer the plug-in the session's rings and what wakes its worker."""
-        session = self._session
-        assert isinstance(session.wake, SocketWake)
-        shared, channels = session.shared, session.format.channels
-        inputs, outputs = ((place_of(ring, channels), ring.memory.fileno()) for ring in (shared.inputs, shared.outputs))
-        self._link.greet(inputs, outputs, session.wake.fileno())
+    def _device(self, host: HostFormat) -> Opened:
+        return Opened("host", round(host.rate), host.block, self._channels, self._channels)
 
-    def _chosen(self, wishes: _Wishes) -> ProjectState:
+    def _chosen(self, changes: HostChanges) -> ProjectState:
         """Return what to play: the project's state, unless the host has called another preset since it was stored."""
-        number = round(wishes.values.get(PRESET, self._number))
+        number = round(changes.values.get(PRESET, self._number))
         try:
-            if wishes.state:
-                state = from_text(wishes.state)
+            if changes.state:
+                state = from_text(changes.state)
                 for name in state.missing:
                     self._link.notify(f"missing: {name}, which the project's preset names; it plays without")
-                if wishes.values.get(PRESET, state.number) == state.number:
+                if changes.values.get(PRESET, state.number) == state.number:
                     self._number = state.number
                     return state
             self._number = number
@@ -198,31 +172,31 @@ class HostSession:
             self._link.notify(str(error))
             return ProjectState(complete(load(DEFAULT)), number)
 
-    def _follow(self, wishes: _Wishes) -> None:
+    def _follow(self, changes: HostChanges) -> None:
         """Do what the host has set since the last time."""
-        called = round(wishes.values.get(PRESET, self._number)) != self._number
-        if wishes.state or called:
-            self._play(self._chosen(wishes), keeps_free=not wishes.state)
-        if wishes.format:
-            self._attach(wishes.format)
-        self._set_values(wishes)
-        if wishes.begins and not (self._idle and self._untouched):
+        called = round(changes.values.get(PRESET, self._number)) != self._number
+        if changes.state or called:
+            self._play(self._chosen(changes), keeps_free=not changes.state)
+        if changes.format:
+            self._attach(changes.format)
+        self._set_values(changes)
+        if changes.begins and not (self._idle and self._untouched):
             self._restart()
 
     def _attach(self, host: HostFormat) -> None:
         """Play at another rate or block length; the worker makes the chain anew where that is needed."""
         session = self._session
         another_rate = round(host.rate) != session.format.rate
-        session.attach(Opened("host", round(host.rate), host.block, host.channels, host.channels))
+        session.attach(self._device(host))
         if another_rate:
             self._begin_anew()
         else:
             self._announce()
 
-    def _set_values(self, wishes: _Wishes) -> None:
-        if _SLOWEST_BPM <= wishes.tempo <= _FASTEST_BPM:
-            self._controller_map.set_tempo(wishes.tempo)
-        for index, value in wishes.values.items():
+    def _set_values(self, changes: HostChanges) -> None:
+        if _SLOWEST_BPM <= changes.tempo <= _FASTEST_BPM:
+            self._controller_map.set_tempo(changes.tempo)
+        for index, value in changes.values.items():
             self._parameters.set(index, value)
 
     @property
@@ -287,24 +261,3 @@ class HostSession:
             if self._changed.is_set():
                 self._changed.clear()
                 self._link.keep(to_text(ProjectState(self._controller.preset, self._number, self._parameters.free)))
-
-
-def place_of(ring: BlockRing, channels: int) -> RingPlace:
-    """Return where a ring of `channels` channels lies in its memory."""
-    memory = ring.memory
-    places = {name: memory.offset(name) for name in ("newest", "numbers", "frames", "delays", "sound")}
-    return RingPlace(size=memory.size, **places, slots=ring.slots, channels=channels, longest=ring.longest)
-
-
-def _add(wishes: _Wishes, order: Order) -> None:
-    match order:
-        case HostFormat():
-            wishes.format = order
-        case str():
-            wishes.state = order
-        case ParameterChange(index, value):
-            wishes.values[index] = value
-        case Transport(tempo):
-            wishes.tempo = tempo
-        case Begin():
-            wishes.begins = True

@@ -1,4 +1,4 @@
-"""The engine's end of the socket: requests of the host come in, shared memory and state go out."""
+"""The engine's end of the socket: what the host sets comes in, what it shows and stores goes out."""
 
 from __future__ import annotations
 
@@ -8,17 +8,34 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from gramophone.realtime.bridge import protocol
-from gramophone.realtime.bridge.protocol import FrameType, Order, ParameterChange, RingPlace
+from gramophone.realtime.bridge.protocol import PARAMETERS, FrameType, HostFormat
+
+
+@dataclass
+class HostChanges:
+    """All that a host sets at once: parameters by index, its format, the project's state, the tempo in beats a minute.
+
+    None or empty where it has not been set. `begins`: the next block is the first of a bounce and comes after silence.
+    """
+
+    values: dict[int, float] = field(default_factory=dict)
+    format: HostFormat | None = None
+    state: str = ""
+    tempo: float = 0.0
+    begins: bool = False
 
 
 class BridgeLink:
-    """The connection to the plug-in. Any thread may send; one reads `orders`."""
+    """The connection to the plug-in. Any thread may send; one reads `changes`."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self._lock = threading.Lock()
+        self._page = ""
+        self._shows_message = False
 
     def end_process_after_hangup(self, seconds: int) -> None:
         """Let the system end this process so many seconds after the plug-in has gone, whatever it waits for then."""
@@ -31,50 +48,59 @@ class BridgeLink:
 
         threading.Thread(target=watch, name="hangup", daemon=True).start()
 
-    def greet(self, inputs: tuple[RingPlace, int], outputs: tuple[RingPlace, int], wake: int) -> None:
-        """Send the hello: both rings with their memory's descriptors, and the descriptor that wakes the engine."""
-        with self._lock:
-            protocol.send(
-                self._socket, FrameType.HELLO, protocol.hello(inputs[0], outputs[0]), (inputs[1], outputs[1], wake)
-            )
-
-    def orders(self) -> Iterator[Order]:
-        """Yield the plug-in's requests until it disconnects. Frames of unknown types are left out.
+    def changes(self) -> Iterator[HostChanges]:
+        """Yield what the plug-in sets at once, each to be confirmed, until it disconnects. Unknown frames are left out.
 
         Raises:
             ProtocolError: it does not keep to the protocol.
         """
+        numbers: dict[int, float] = {}
+        state = ""
         while (frame := self._receive()) is not None:
-            order = protocol.order(*frame)
-            if order is not None:
-                yield order
+            kind, payload = frame
+            if kind == FrameType.DONE:
+                yield _changes(numbers, state)
+                numbers, state = {}, ""
+            elif kind < FrameType.LABEL:
+                numbers[kind] = float(protocol.unpack(kind, payload))
+            elif kind == FrameType.STATE:
+                state = str(protocol.unpack(kind, payload))
 
     def announce(self, delay: int, blocks: int) -> None:
         """Report that the engine plays: its chain's latency `delay` in samples, and its time in blocks."""
-        self._send(FrameType.READY, protocol.ready(delay, blocks))
+        self._send(FrameType.BLOCKS, blocks)
+        self._send(FrameType.DELAY, delay)
+        if self._shows_message:  # by now a person has had time to read it
+            self.show_page(self._page)
 
-    def confirm(self, sequence: int) -> None:
-        """Report that all changes up to `sequence` are in effect from the next block on."""
-        self._send(FrameType.DONE, protocol.done(sequence))
+    def confirm(self) -> None:
+        """Report that what was set is in effect from the next block on."""
+        self._send(FrameType.DONE, 0.0)
 
     def set_parameter(self, index: int, value: float) -> None:
         """Send the host a parameter's value."""
-        self._send(FrameType.PARAMETER, ParameterChange(index, value).pack())
+        self._send(index, value)
 
     def name_parameter(self, index: int, text: str) -> None:
         """Send the host what a parameter stands for; an empty text where it stands for nothing."""
-        self._send(FrameType.LABEL, protocol.label(index, text))
+        self._send(FrameType.LABEL + index, text)
+
+    def show_page(self, address: str) -> None:
+        """Let the host show the address of the control page in place of what was notified last."""
+        self._page, self._shows_message = address, False
+        self.name_parameter(FrameType.PAGE, address)
 
     def keep(self, state: str) -> None:
         """Send the host the state that its project stores."""
-        self._send(FrameType.STATE, state.encode("utf-8"))
+        self._send(FrameType.STATE, state)
 
     def notify(self, message: str) -> None:
-        """Send a sentence for people."""
-        self._send(FrameType.MESSAGE, message.encode("utf-8", "replace"))
+        """Send a sentence for people: the host's log has it, and the page's address gives way to it."""
+        self._shows_message = bool(self._page)
+        self._send(FrameType.MESSAGE, message)
 
     def close(self) -> None:
-        """Hang up; whoever reads `orders` comes to their end."""
+        """Hang up; whoever reads `changes` comes to their end."""
         with suppress(OSError):  # the plug-in may have hung up already
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -85,6 +111,19 @@ class BridgeLink:
         except OSError:
             return None
 
-    def _send(self, kind: FrameType, payload: bytes) -> None:
-        with suppress(OSError), self._lock:  # where it has gone `orders` ends, and with it the engine
-            protocol.send(self._socket, kind, payload)
+    def _send(self, kind: int, value: float | str) -> None:
+        with suppress(OSError), self._lock:  # where it has gone `changes` ends, and with it the engine
+            protocol.send(self._socket, kind, value)
+
+
+def _changes(numbers: dict[int, float], state: str) -> HostChanges:
+    """Return what the frames of a batch set.
+
+    Raises:
+        ProtocolError: its format is none.
+    """
+    values = {index: value for index, value in numbers.items() if index < PARAMETERS}
+    form = None
+    if FrameType.RATE in numbers:
+        form = HostFormat(numbers[FrameType.RATE], round(numbers.get(FrameType.BLOCK, 0)))
+    return HostChanges(values, form, state, numbers.get(FrameType.TEMPO, 0.0), FrameType.BEGIN in numbers)

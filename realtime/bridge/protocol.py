@@ -1,37 +1,31 @@
 """The protocol between the plug-in and its engine process: `native/protocol.hpp` in Python.
 
 The plug-in starts the engine with one end of a Unix stream socket. Both sides send frames: a type, a size and a
-payload. The plug-in begins with its format, its state, what the host has set, and the transport. The engine answers
-with a hello that describes two rings of numbered blocks in shared memory, whose descriptors and that of the wake-up are
-attached to its header. All numbers are little-endian.
+payload. The plug-in begins with a hello, to which the descriptors of two rings of numbered blocks in shared memory are
+attached. What follows are numbers, each with a type of its own, and texts. All numbers are little-endian.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import socket
 import struct
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 MAGIC = 0x4D415247
-VERSION = 2
+VERSION = 3
 PARAMETERS = 16
 """That the host sets."""
-PAGE = 17
-"""Set by the engine alone: the port of its control page."""
 LARGEST_PAYLOAD = 16 << 20
 """Bytes."""
+SLOTS, LONGEST = 1024, 4096
+"""Blocks in a ring, and the longest in frames."""
 
 _HEADER = struct.Struct("<II")
-_FORMAT = struct.Struct("<dIIII")
-_CHANGE = struct.Struct("<If")
-_TRANSPORT = struct.Struct("<dII")
-_READY = struct.Struct("<II")
-_DONE = struct.Struct("<Q")
-_LABEL = struct.Struct("<I")
-_RING = struct.Struct("<QQQQQQIIII")
-_HELLO = struct.Struct("<II")
+_NUMBER = struct.Struct("<d")
+_HELLO = struct.Struct("<IIII")
 
 
 class ProtocolError(ValueError):
@@ -39,182 +33,68 @@ class ProtocolError(ValueError):
 
 
 class FrameType(IntEnum):
-    """What a frame holds."""
+    """What a frame holds: below `LABEL` a number. Parameters have their index as type, those of the host below 16."""
 
-    FORMAT = 1
-    PARAMETER = 2
-    STATE = 3
-    TRANSPORT = 4
-    MESSAGE = 5
-    READY = 6
-    DONE = 7
-    HELLO = 8
-    BEGIN = 9
-    LABEL = 10
+    PAGE = 17
+    TEMPO = 18
+    RATE = 19
+    BLOCK = 20
+    BEGIN = 21
+    DONE = 22
+    BLOCKS = 23
+    DELAY = 24
+    LABEL = 32
+    STATE = 64
+    MESSAGE = 65
+    HELLO = 66
 
 
 @dataclass(frozen=True)
 class HostFormat:
-    """What the host plays: `rate` in Hz, `block` the longest block in frames, `channels`, whether it bounces."""
+    """What the host plays: `rate` in Hz, `block` the longest block in frames.
+
+    Raises:
+        ProtocolError: no audio is like that.
+    """
 
     rate: float
     block: int
-    channels: int
-    offline: bool
 
-    @staticmethod
-    def unpack(payload: bytes) -> HostFormat:
-        """Return the format in a payload.
-
-        Raises:
-            ProtocolError: it is none.
-        """
-        rate, block, channels, offline, _ = _unpacked(_FORMAT, payload, "a format")
-        if not 1.0 <= rate <= 1e6 or not 1 <= block <= 65536 or not 1 <= channels <= 8:
-            raise ProtocolError(f"format: {rate} Hz, blocks of {block}, {channels} channels: expected an audio format")
-        return HostFormat(rate, block, channels, bool(offline))
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.rate <= 1e6 or not 1 <= self.block <= LONGEST:
+            raise ProtocolError(f"{self.rate} Hz in blocks of {self.block}: expected an audio format")
 
 
-@dataclass(frozen=True)
-class ParameterChange:
-    """A parameter of the plug-in by index, 0 to 15."""
-
-    index: int
-    value: float
-
-    @staticmethod
-    def unpack(payload: bytes) -> ParameterChange:
-        """Return the change in a payload.
-
-        Raises:
-            ProtocolError: it is none.
-        """
-        change = ParameterChange(*_unpacked(_CHANGE, payload, "a parameter change"))
-        if change.index >= PARAMETERS or change.value != change.value:
-            raise ProtocolError(f"parameter {change.index} = {change.value}: expected an index below {PARAMETERS}")
-        return change
-
-    def pack(self) -> bytes:
-        """Return it as a payload."""
-        return _CHANGE.pack(self.index, self.value)
+def pack(value: float | str | bytes) -> bytes:
+    """Return a number or a text as a payload."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace")
+    return value if isinstance(value, bytes) else _NUMBER.pack(value)
 
 
-@dataclass(frozen=True)
-class Transport:
-    """The host's transport: `tempo` in beats a minute, and whether it runs."""
-
-    tempo: float
-    playing: bool
-
-    @staticmethod
-    def unpack(payload: bytes) -> Transport:
-        """Return the transport in a payload.
-
-        Raises:
-            ProtocolError: it is none.
-        """
-        tempo, playing, _ = _unpacked(_TRANSPORT, payload, "a transport")
-        return Transport(tempo, bool(playing))
-
-
-@dataclass(frozen=True)
-class Begin:
-    """The next block is the first of a bounce: it comes after silence."""
-
-
-@dataclass(frozen=True)
-class Sync:
-    """The end of what the plug-in has set at once; it waits for `done` with the same number."""
-
-    sequence: int
-
-    @staticmethod
-    def unpack(payload: bytes) -> Sync:
-        """Return the end in a payload.
-
-        Raises:
-            ProtocolError: it is none.
-        """
-        return Sync(*_unpacked(_DONE, payload, "a sequence number"))
-
-
-Order = HostFormat | ParameterChange | Transport | Begin | Sync | str
-"""A request of the plug-in; a text is the state that the project holds."""
-
-
-def order(kind: int, payload: bytes) -> Order | None:
-    """Return the request in a frame of the plug-in; None where its type is unknown, a later addition.
+def unpack(kind: int, payload: bytes) -> float | str:
+    """Return the number or the text in a payload.
 
     Raises:
-        ProtocolError: the payload is none of its type.
+        ProtocolError: it is none.
     """
-    return _ORDERS[kind](payload) if kind in _ORDERS else None
+    if kind >= FrameType.LABEL:
+        try:
+            return payload.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ProtocolError(f"type {kind}: {error}: expected UTF-8") from None
+    if len(payload) != _NUMBER.size:
+        raise ProtocolError(f"type {kind}: {len(payload)} bytes: expected {_NUMBER.size}")
+    number = float(_NUMBER.unpack(payload)[0])
+    if not math.isfinite(number):
+        raise ProtocolError(f"type {kind}: {number}: expected a finite number")
+    return number
 
 
-def _text(payload: bytes) -> str:
-    try:
-        return payload.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ProtocolError(f"state: {error}: expected UTF-8") from None
-
-
-_ORDERS: dict[int, Callable[[bytes], Order]] = {
-    FrameType.FORMAT: HostFormat.unpack,
-    FrameType.PARAMETER: ParameterChange.unpack,
-    FrameType.TRANSPORT: Transport.unpack,
-    FrameType.BEGIN: lambda _: Begin(),
-    FrameType.DONE: Sync.unpack,
-    FrameType.STATE: _text,
-}
-
-
-@dataclass(frozen=True)
-class RingPlace:
-    """Where a ring's arrays lie in its shared memory, in bytes; `slots` blocks of `channels` and `longest` frames."""
-
-    size: int
-    newest: int
-    numbers: int
-    frames: int
-    delays: int
-    sound: int
-    slots: int
-    channels: int
-    longest: int
-
-    def pack(self) -> bytes:
-        """Return it as the hello carries it."""
-        places = (self.size, self.newest, self.numbers, self.frames, self.delays, self.sound)
-        return _RING.pack(*places, self.slots, self.channels, self.longest, 0)
-
-
-def hello(inputs: RingPlace, outputs: RingPlace) -> bytes:
-    """Return what the engine sends first; the descriptors of both memories and the wake-up go with it."""
-    return _HELLO.pack(MAGIC, VERSION) + inputs.pack() + outputs.pack()
-
-
-def ready(delay: int, blocks: int) -> bytes:
-    """Return the payload of READY: the chain's latency in samples, and how many blocks of time the engine has."""
-    return _READY.pack(delay, blocks)
-
-
-def label(index: int, text: str) -> bytes:
-    """Return the payload of LABEL: what parameter `index` stands for."""
-    return _LABEL.pack(index) + text.encode("utf-8", "replace")
-
-
-def done(sequence: int) -> bytes:
-    """Return the payload of DONE: all that was set up to `sequence` is in effect from the next block on."""
-    return _DONE.pack(sequence)
-
-
-def send(connection: socket.socket, kind: FrameType, payload: bytes, descriptors: Sequence[int] = ()) -> None:
-    """Send one frame, with open files attached to its header."""
-    header = _HEADER.pack(kind, len(payload))
-    if descriptors:
-        socket.send_fds(connection, [header], list(descriptors))
-        header = b""
-    connection.sendall(header + payload)
+def send(connection: socket.socket, kind: int, value: float | str | bytes) -> None:
+    """Send one frame."""
+    payload = pack(value)
+    connection.sendall(_HEADER.pack(kind, len(payload)) + payload)
 
 
 def receive(connection: socket.socket) -> tuple[int, bytes] | None:
@@ -233,6 +113,34 @@ def receive(connection: socket.socket) -> tuple[int, bytes] | None:
     return None if payload is None else (kind, payload)
 
 
+def hello(channels: int) -> bytes:
+    """Return what the plug-in sends first, header and payload; the descriptors of both rings go with it."""
+    return _HEADER.pack(FrameType.HELLO, _HELLO.size) + _HELLO.pack(MAGIC, VERSION, channels, 0)
+
+
+def receive_hello(connection: socket.socket) -> tuple[int, tuple[int, int]] | None:
+    """Return the plug-in's channels and the descriptors of both rings; None at the end of the stream.
+
+    Raises:
+        ProtocolError: it is no hello of this version.
+    """
+    size = _HEADER.size + _HELLO.size
+    whole, descriptors, _, _ = socket.recv_fds(connection, size, 2, socket.MSG_WAITALL)
+    if not whole:
+        return None
+    try:
+        kind, _, magic, version, channels, _ = struct.unpack("<6I", whole)
+    except struct.error:
+        kind = magic = version = channels = 0
+    if (kind, magic, version) != (FrameType.HELLO, MAGIC, VERSION) or channels not in (1, 2) or len(descriptors) != 2:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise ProtocolError(
+            "engine and plug-in speak other versions of the protocol: run `gramophone bridge install` again"
+        )
+    return channels, (descriptors[0], descriptors[1])
+
+
 def _exactly(connection: socket.socket, size: int) -> bytes | None:
     parts = bytearray()
     while len(parts) < size:
@@ -241,9 +149,3 @@ def _exactly(connection: socket.socket, size: int) -> bytes | None:
             return None
         parts += part
     return bytes(parts)
-
-
-def _unpacked(form: struct.Struct, payload: bytes, what: str) -> tuple:  # type: ignore[type-arg]
-    if len(payload) != form.size:
-        raise ProtocolError(f"{len(payload)} bytes as {what}: expected {form.size}")
-    return form.unpack(payload)

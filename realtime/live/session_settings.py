@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gramophone.realtime.dsp.channel_matrix import Route
 from gramophone.realtime.live.messages import AudioSettings
-from gramophone.realtime.live.shared_state import SharedState
+from gramophone.realtime.live.shared_state import BlockRing, SharedState
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class SessionSettings:
     the one that the worker has, for machines that stall; None: as many as the chain that plays needs for its hops.
     `inputs` and `outputs` None connect each channel to the device's input and output of its number. `sockets`: how many
     inputs and outputs of the device are opened; None: as many as channels and routes need at the start. `orphaned_s`:
-    for how many seconds the sound goes on without a controller, where it can be taken over.
+    for how many seconds the sound goes on without a controller, where it can be taken over. `rings`: those of a host's
+    plug-in, input and output, which takes the place of the audio process.
     """
 
     audio: str = "auto"
@@ -31,6 +32,7 @@ class SessionSettings:
     outputs: Route | None = None
     sockets: int | None = None
     orphaned_s: float = 600.0
+    rings: tuple[BlockRing, BlockRing] | None = None
 
     @property
     def opened(self) -> int:
@@ -50,4 +52,4 @@ class SessionSettings:
 
     def new_shared(self) -> SharedState:
         """Return shared memory for a new session."""
-        return SharedState.new(self.channels, self.opened, recorded=self.recorded)
+        return SharedState.new(self.channels, self.opened, recorded=self.recorded, rings=self.rings)

@@ -8,7 +8,7 @@ the next is expected, and latency cannot grow.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from gramophone.realtime.dsp.channel_matrix import one_to_one, route_matrix
 from gramophone.realtime.live.audition import Audition
@@ -38,23 +38,27 @@ class BlockRing(SharedPart):
 
     def __init__(self, channels: int, slots: int, longest: int) -> None:
         self.slots, self.longest = slots, longest
-        self._bind(
-            SharedArrays(
-                {
-                    "newest": ("int64", (1,)),
-                    "numbers": ("int64", (slots,)),
-                    "frames": ("int64", (slots,)),
-                    "delays": ("int64", (slots,)),
-                    "sound": ("float32", (slots, channels, longest)),
-                }
-            )
-        )
+        self._bind(SharedArrays(self.fields(channels, slots, longest)))
         for name in ("numbers", "newest"):
             self._memory.array(name)[:] = _WITHDRAWN
 
+    @classmethod
+    def in_memory(cls, memory: SharedArrays, slots: int, longest: int) -> Self:
+        """Return the ring that another program keeps in `memory`, which has the arrays of `fields`."""
+        ring = cls.__new__(cls)
+        ring.__setstate__((slots, longest, memory))
+        return ring
+
+    @staticmethod
+    def fields(channels: int, slots: int, longest: int) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """Return the arrays that make a ring, in their order."""
+        names = ("numbers", "frames", "delays")
+        numbers: dict[str, tuple[str, tuple[int, ...]]] = dict.fromkeys(names, ("int64", (slots,)))
+        return {"newest": ("int64", (1,)), **numbers, "sound": ("float32", (slots, channels, longest))}
+
     @property
     def memory(self) -> SharedArrays:
-        """The memory, for a process that is no child of ours."""
+        """The memory."""
         return self._memory
 
     @property
@@ -124,22 +128,30 @@ class SharedState:
     audition: Audition
 
     @classmethod
-    def new(cls, channels: int, sockets: int | None = None, *, recorded: bool = False) -> SharedState:
+    def new(
+        cls,
+        channels: int,
+        sockets: int | None = None,
+        *,
+        recorded: bool = False,
+        rings: tuple[BlockRing, BlockRing] | None = None,
+    ) -> SharedState:
         """Return memory for `channels` channels and `sockets` inputs and outputs of a device (None: one a channel).
 
-        `recorded` keeps so many blocks that a recorder may lag behind by a second. Memory that killed sessions left
-        behind is given back first.
+        `recorded` keeps so many blocks that a recorder may lag behind by a second; `rings` are those of a host, where
+        there is one. Memory that killed sessions left behind is given back first.
         """
         remove_orphans()
         slots = _SLOTS_RECORDED if recorded else _SLOTS
+        inputs, outputs = rings or (BlockRing(channels, slots, LONGEST_BLOCK) for _ in range(2))
         status = Status()
         status["done"] = -1
         routes = ParameterMemory(channels * (sockets or channels))
         for side in (INPUTS, OUTPUTS):
             routes.add(side, route_matrix(one_to_one(channels), sockets or channels).ravel())
         return cls(
-            BlockRing(channels, slots, LONGEST_BLOCK),
-            BlockRing(channels, slots, LONGEST_BLOCK),
+            inputs,
+            outputs,
             ParameterMemory(_PARAMETERS, len(SWITCHES)),
             routes,
             status,

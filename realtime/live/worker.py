@@ -114,6 +114,7 @@ class Worker:
         self._shared.status["hop_s"] = self._hop_s = self._player.engine.chain.hop_s
         self._number = self._shared.inputs.newest + 1
         self._shared.outputs.pass_over(self._number - 1)  # what a worker before left unplayed
+        self._shared.status["done"] = self._number - 1
         logging.getLogger("gramophone").addHandler(_LogSender(self._messages))
         self._shared.status["delay"] = self._player.delay
         self._send_event("start", value=self._preset)

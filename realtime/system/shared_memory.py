@@ -51,6 +51,11 @@ class SharedArrays:
         memory._owner = False
         return memory
 
+    @classmethod
+    def of_descriptor(cls, descriptor: int, fields: Fields) -> Self:
+        """Return the memory of an open descriptor that another program has sent; this process has to keep it open."""
+        return cls.attached(f"/proc/{os.getpid()}/fd/{descriptor}", fields)
+
     def array(self, name: str) -> NDArray[Any]:
         """Return the array called `name`; every call gives the same memory."""
         kind, shape = self._fields[name]
@@ -180,7 +185,7 @@ class _AnySegment(SharedMemory):
 
 
 class _LinuxSegment:
-    """A piece of memory as a file in `/dev/shm`, with a lock for as long as this process uses it."""
+    """A piece of memory as a file in `/dev/shm`, or at a path, with a lock for as long as this process uses it."""
 
     def __init__(self, name: str, create: bool = False, size: int = 0) -> None:
         import fcntl
@@ -206,7 +211,7 @@ class _LinuxSegment:
 
 
 def _segment(name: str | None, create: bool = False, size: int = 0) -> _AnySegment | _LinuxSegment:
-    if name and sys.platform == "linux" and name.startswith(f"{_PREFIX}-"):
+    if name and sys.platform == "linux" and name.startswith((f"{_PREFIX}-", "/proc/")):
         return _LinuxSegment(name, create, size)
     return _AnySegment(name, create, size)
 

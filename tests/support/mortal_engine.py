@@ -36,12 +36,12 @@ def _watch(session):
 
 
 def _serve(number, path):
-    """Serve as the engine server does; every engine watches its blocks from its hello on."""
+    """Serve as the engine server does; every engine watches its blocks from the first on."""
     from gramophone.realtime.bridge import host_session
 
     class MortalSession(host_session.HostSession):
-        def _greet(self):
-            super()._greet()
+        def _open(self, *arguments):
+            super()._open(*arguments)
             threading.Thread(target=_watch, args=(self._session,), daemon=True).start()
 
     host_session.HostSession = MortalSession

@@ -2,6 +2,7 @@
 #include "DistrhoPlugin.hpp"
 
 #include "bridge.hpp"
+#include "configuration.hpp"
 #include "hooks.hpp"
 
 #include <cmath>
@@ -38,7 +39,7 @@ public:
     /* A parameter's value as text, where it stands for something that DPF does not know; else empty. */
     std::string text(uint32_t index, double value) const
     {
-        const std::string label = index == kPage || index >= kFirstMacro ? fBridge.link.label(index) : "";
+        const std::string label = index == kPage || index >= kFirstMacro ? fBridge.link.text(kLabel + index) : "";
         if (label.empty() || index == kPage)
             return label;
         char number[16];
@@ -91,7 +92,7 @@ protected:
         state.defaultValue = "";
     }
 
-    String getState(const char*) const override { return String(fBridge.link.state().c_str()); }
+    String getState(const char*) const override { return String(fBridge.link.text(kState).c_str()); }
     void setState(const char*, const char* value) override { fBridge.link.setState(value); }
 
     float getParameterValue(uint32_t index) const override { return index == kOffline ? float(fOffline) : fBridge.link.parameter(index); }
@@ -120,7 +121,7 @@ protected:
     {
         const TimePosition& time = getTimePosition();
         if (time.bbt.valid)
-            fBridge.link.setTransport(time.bbt.beatsPerMinute, time.playing);
+            fBridge.link.setParameter(kTempo, time.bbt.beatsPerMinute);
         fBridge.play(inputs, outputs, frames, fOffline, time.bbt.valid && !time.playing);
         setLatency(fBridge.latency());
         const uint32_t moved = fBridge.link.takeMoved();

@@ -1,8 +1,9 @@
-/* The last samples of a signal, read at any delay. */
+/* The last samples of a block's rows, read at any delay. */
 #pragma once
 
+#include "ring.hpp"
+
 #include <algorithm>
-#include <cstdint>
 #include <vector>
 
 namespace gramophone {
@@ -11,7 +12,7 @@ class DelayLine {
 public:
     static constexpr uint32_t kSize = 1u << 19;
 
-    DelayLine() : fPast(kSize, 0.0f) {}
+    explicit DelayLine(uint32_t rows) : fRows(rows), fPast(rows * kSize) {}
 
     /* Begin after zeros. */
     void clear()
@@ -23,29 +24,34 @@ public:
     /* How many samples were written since the beginning. */
     uint64_t end() const { return fEnd; }
 
-    void write(const float* block, uint64_t frames)
+    void write(const float* const* rows, uint32_t frames)
     {
-        for (uint64_t i = 0; i < frames; ++i)
-            fPast[(fEnd + i) & (kSize - 1)] = block[i];
+        const uint32_t first = beforeWrap(fEnd, frames);
+        for (uint32_t row = 0; row < fRows; ++row) {
+            std::copy_n(rows[row], first, past(row) + fEnd % kSize);
+            std::copy_n(rows[row] + first, frames - first, past(row));
+        }
         fEnd += frames;
     }
 
-    void fill(float value, uint64_t frames)
-    {
-        for (uint64_t i = frames - std::min<uint64_t>(frames, kSize); i < frames; ++i)
-            fPast[(fEnd + i) & (kSize - 1)] = value;
-        fEnd += frames;
-    }
-
-    /* The `frames` samples that end `delay` samples before the newest. */
-    void read(float* block, uint32_t frames, uint64_t delay) const
+    /* Copy the `frames` samples that end `delay` samples before the newest. */
+    void read(Block& rows, uint32_t frames, uint64_t delay) const
     {
         const uint64_t begin = fEnd - frames - std::min<uint64_t>(delay, kSize - frames);
-        for (uint32_t i = 0; i < frames; ++i)
-            block[i] = fPast[(begin + i) & (kSize - 1)];
+        const uint32_t first = beforeWrap(begin, frames);
+        for (uint32_t row = 0; row < fRows; ++row) {
+            std::copy_n(past(row) + begin % kSize, first, rows[row]);
+            std::copy_n(past(row), frames - first, rows[row] + first);
+        }
     }
 
 private:
+    static uint32_t beforeWrap(uint64_t place, uint32_t frames) { return std::min(frames, kSize - static_cast<uint32_t>(place % kSize)); }
+
+    float* past(uint32_t row) { return fPast.data() + row * kSize; }
+    const float* past(uint32_t row) const { return fPast.data() + row * kSize; }
+
+    const uint32_t fRows;
     std::vector<float> fPast;
     uint64_t fEnd = 0;
 };

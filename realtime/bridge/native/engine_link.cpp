@@ -1,4 +1,6 @@
 #include "engine_link.hpp"
+#include "configuration.hpp"
+#include "ring.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -6,132 +8,120 @@
 #include <csignal>
 #include <cstdio>
 #include <poll.h>
+#include <spawn.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
+
+extern char** environ;
 
 namespace gramophone {
 
 namespace {
 
-constexpr double kFirstPauseS = 0.5, kLongestPauseS = 10.0;  // between the end of an engine and the start of the next
-constexpr double kComeS = 120.0;  // until an engine must play: the first on a machine compiles
-constexpr int kMostFailures = 3;  // engines in a row that end before they play, until nobody waits for one any more
+using Clock = std::chrono::steady_clock;
+using Seconds = std::chrono::duration<double>;
+
+constexpr auto kCome = std::chrono::seconds(120);  // until an engine must play: the first on a machine compiles
+constexpr double kPauseS = 0.5;   // before another engine is started, once more for each in a row that ended before it played
+constexpr int kMostPauses = 20;
+constexpr int kMostFailures = 3;  // of these until nobody waits for one any more
 constexpr uint32_t kMostBlocks = 64;
 constexpr size_t kLongestLabel = 120;
 
-double now()
+/* Run the script that `gramophone bridge install` has written, with `descriptor` as its number 3: it starts the engine and ends at once.
+   Return whether it could. */
+bool startEngine(int descriptor)
 {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-/* Empty an eventfd, or add one to it. */
-void take(int signal)
-{
-    eventfd_t count;
-    eventfd_read(signal, &count);
-}
-
-void raise(int signal)
-{
-    eventfd_write(signal, 1);
+    std::string script = configurationFile("bridge.command");
+    char shell[] = "/bin/sh";
+    char* const words[] {shell, script.data(), nullptr};
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, descriptor, 3);
+    pid_t process;
+    int status = 0;  // and remains so where the host lets the system forget its children
+    const bool runs = posix_spawn(&process, shell, &actions, nullptr, words, environ) == 0;
+    posix_spawn_file_actions_destroy(&actions);
+    if (runs)
+        waitpid(process, &status, 0);
+    return runs && status == 0;
 }
 
 }  // namespace
 
-EngineLink::EngineLink(uint32_t channels) : fChannels(channels), fSignal(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))
+EngineLink::EngineLink(uint32_t channels, const Descriptors& rings)
+    : fHello {kMagic, kVersion, channels, 0}, fRings(rings), fSignal(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))
 {
-    std::fill_n(fValues, kPage + 1, 0.0f);
-    std::fill_n(fSetAt, kPage + 1, 0);
-    fThread = std::thread([this] { run(); });
 }
 
 EngineLink::~EngineLink()
 {
-    fStopping = true;
-    raise(fSignal);
-    fThread.join();
+    {
+        const std::lock_guard<std::mutex> lock(fLock);
+        fStopping = true;
+        fProgress.notify_all();
+    }
+    eventfd_write(fSignal, 1);
+    if (fThread.joinable())
+        fThread.join();
     close(fSignal);
 }
 
 void EngineLink::setFormat(double rate, uint32_t block)
 {
-    {
-        const std::lock_guard<std::mutex> lock(fLock);
-        if (rate == fRate && block == fBlock)
-            return;
-        fRate = rate;
-        fBlock = block;
-    }
-    fWanted = true;
-    change(kFormatBit);
+    const bool another = fNumbers[kRate].exchange(rate) != rate;
+    if (fNumbers[kBlock].exchange(block) != block || another)
+        change(1u << kRate | 1u << kBlock);
+    if (!fThread.joinable())
+        fThread = std::thread([this] { run(); });
 }
 
 void EngineLink::setState(const std::string& state)
 {
-    {
-        const std::lock_guard<std::mutex> lock(fLock);
-        fState = state;
-        fStateSequence = fSequence + 1;
-    }
+    const std::lock_guard<std::mutex> lock(fLock);
+    fTexts[kState] = state;
     change(kStateBit);
 }
 
-std::string EngineLink::state() const
+std::string EngineLink::text(uint32_t type) const
 {
     const std::lock_guard<std::mutex> lock(fLock);
-    return fState;
-}
-
-std::string EngineLink::label(uint32_t index) const
-{
-    const std::lock_guard<std::mutex> lock(fLock);
-    return index == kPage && !fMessage.empty() ? fMessage : fLabels[index];
+    const auto found = fTexts.find(type);
+    return found == fTexts.end() ? "" : found->second;
 }
 
 bool EngineLink::waitUntilSet(double seconds)
 {
     std::unique_lock<std::mutex> lock(fLock);
-    const auto arrived = [this] { return fRunning && fDone >= fSequence; };
-    fProgress.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return arrived() || fHopeless; });
-    return arrived();
+    const auto isSet = [this] { return fRunning && !isPending(~0u); };
+    fProgress.wait_for(lock, Seconds(seconds), [&] { return isSet() || fHopeless; });
+    return isSet();
 }
 
-void EngineLink::setParameter(uint32_t index, float value)
+void EngineLink::setParameter(uint32_t index, double value)
 {
-    if (index >= kParameters || !std::isfinite(value) || fValues[index].exchange(value) == value)
+    const bool known = index < kParameters || index == kTempo;
+    if (!known || !std::isfinite(value) || fNumbers[index].exchange(value) == value)
         return;
     fTouched |= 1u << index;
-    fSetAt[index] = change(1u << index);
+    change(1u << index);
 }
 
-void EngineLink::setTransport(double tempo, bool playing)
+/* Let the thread send what has changed. */
+void EngineLink::change(uint32_t bits)
 {
-    const double before = fTempo.exchange(tempo);
-    if (fPlaying.exchange(playing) != playing || before != tempo)
-        change(kTransportBit);
-}
-
-void EngineLink::setOffline(bool offline)
-{
-    if (fOffline.exchange(offline) != offline)
-        change(kFormatBit);
-}
-
-/* Let the thread send what has changed; return the number by which the engine will report that it is in effect. */
-uint64_t EngineLink::change(uint32_t bits)
-{
-    fChanges |= bits;
-    const uint64_t number = ++fSequence;
-    raise(fSignal);
-    return number;
+    if (fChanges.fetch_or(bits) == 0)
+        eventfd_write(fSignal, 1);
 }
 
 void EngineLink::say(const std::string& message)
 {
     {
         const std::lock_guard<std::mutex> lock(fLock);
-        if (message == fMessage)
+        std::string& shown = fTexts[kLabel + kPage];
+        if (message == shown)
             return;
-        fMessage = message;
+        shown = message;
     }
     std::fprintf(stderr, "gramophone: %s\n", message.c_str());
 }
@@ -145,188 +135,104 @@ void EngineLink::giveUp(const std::string& message)
     fProgress.notify_all();
 }
 
-/* Pause, but not longer than until there is something to play, or the plug-in goes. */
-void EngineLink::pauseFor(double seconds)
-{
-    const bool wanted = fWanted;
-    for (const double until = now() + seconds; !fStopping && fWanted == wanted && now() < until;) {
-        pollfd signal {fSignal, POLLIN, 0};
-        if (poll(&signal, 1, static_cast<int>(1e3 * (until - now())) + 1) > 0)
-            take(fSignal);
-    }
-}
-
 void EngineLink::run()
 {
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, nullptr);  // the host's signals are for its own threads
-    double pause = kFirstPauseS;
     for (int failures = 0; !fStopping;) {
-        if (!fWanted) {
-            pauseFor(kFirstPauseS);
-            continue;
-        }
-        const double began = now();
-        const std::string wrong = fProcess.start(fSocket.open());
-        if (wrong.empty())
+        const int theirs = fSocket.open();
+        const bool started = startEngine(theirs);
+        close(theirs);
+        if (started)
             serve();
         else
-            giveUp(wrong);
-        failures = fRunning ? 0 : failures + 1;
-        endEngine();
-        if (failures == kMostFailures && wrong.empty())
-            giveUp("engines keep ending before they play: `gramophone doctor` looks for the reason");
-        pause = now() - began > kLongestPauseS ? kFirstPauseS : std::min(2.0 * pause, kLongestPauseS);
-        pauseFor(pause);
+            giveUp("no engine of this user can be started: run `gramophone bridge install`");
+        fSocket.close();  // by which it ends
+        failures = fRunning.exchange(false) ? 0 : failures + 1;
+        if (started && failures == kMostFailures)
+            giveUp("engines end before they play: `gramophone bridge install` again may help, `gramophone doctor` looks for the reason");
+        std::unique_lock<std::mutex> lock(fLock);
+        fProgress.wait_for(lock, Seconds(kPauseS * (1 + std::min(failures, kMostPauses))), [this] { return fStopping.load(); });
     }
 }
 
 /* Exchange frames until the engine or the plug-in goes. */
 void EngineLink::serve()
 {
-    fChanges |= kFormatBit | kStateBit | kTransportBit | fTouched;
-    ++fSequence;  // so that a number is sent after all that
-    for (const double late = now() + kComeS; !fStopping && sendChanges() && (fRunning || now() < late);) {
+    fUnderWay = 0;
+    change(1u << kRate | 1u << kBlock | kStateBit | fTouched);
+    if (!fSocket.send(kHello, &fHello, sizeof(fHello), &fRings))
+        return;
+    for (const auto late = Clock::now() + kCome; !fStopping && sendChanges();) {
         pollfd wanted[2] {{fSocket.descriptor(), POLLIN, 0}, {fSignal, POLLIN, 0}};
         if (poll(wanted, 2, 1000) < 0)
             return;
+        eventfd_t count;
         if (wanted[1].revents != 0)
-            take(fSignal);
+            eventfd_read(fSignal, &count);
         if (wanted[0].revents != 0 && !receive()) {
-            say("the engine is gone; the sound is dry until another has started");
+            if (fRunning)
+                say("the engine is gone; the sound is dry until another has started");
             return;
         }
+        if (!fRunning && Clock::now() > late)
+            return giveUp("the engine does not answer");
     }
 }
 
+/* Send what has changed as one batch, unless another is under way: who is slow is not sent more than can be taken. */
 bool EngineLink::sendChanges()
 {
-    const uint64_t sequence = fSequence;  // what changes from here on is sent again with a higher number
-    const uint32_t changes = fChanges.exchange(0);
-    bool sent = ((changes & kFormatBit) == 0 || sendFormat()) && ((changes & kStateBit) == 0 || sendState());
-    for (uint32_t index = 0; sent && index < kParameters; ++index) {
-        const ParameterChange change {index, fValues[index]};
-        sent = (changes >> index & 1u) == 0 || fSocket.send(kParameter, &change, sizeof(change));
-    }
-    const Transport transport {fTempo, fPlaying, 0};
-    sent = sent && ((changes & kTransportBit) == 0 || fSocket.send(kTransport, &transport, sizeof(transport)))
-        && ((changes & kBeginBit) == 0 || fSocket.send(kBegin, nullptr, 0))
-        && (sequence == fSent || fSocket.send(kDone, &sequence, sizeof(sequence)));
-    fSent = sequence;
-    return sent;
-}
-
-bool EngineLink::sendFormat()
-{
     std::unique_lock<std::mutex> lock(fLock);
-    const Format format {fRate, fBlock, fChannels, fOffline, 0};
+    if (fUnderWay != 0 || fChanges == 0)
+        return true;
+    const uint32_t changes = fUnderWay = fChanges.exchange(0);  // under the lock: to `waitUntilSet` it is pending all the time
+    const std::string state = (changes & kStateBit) != 0 ? fTexts[kState] : "";
     lock.unlock();
-    return fSocket.send(kFormat, &format, sizeof(format));
+    bool sent = state.empty() || fSocket.send(kState, state.data(), state.size());
+    for (uint32_t type = 0; sent && type <= kBegin; ++type)
+        sent = (changes >> type & 1u) == 0 || fSocket.send(type, fNumbers[type]);
+    return sent && fSocket.send(kDone, 0.0);
 }
 
-bool EngineLink::sendState()
-{
-    const std::string text = state();
-    return text.empty() || fSocket.send(kState, text.data(), static_cast<uint32_t>(text.size()));
-}
-
+/* Receive a frame. Unknown types are later additions, and not for us. */
 bool EngineLink::receive()
 {
-    Frame frame;
-    if (!fSocket.receive(frame))
+    uint32_t type;
+    std::string payload;
+    double number;
+    if (!fSocket.receive(type, payload))
         return false;
-    if (frame.type == kHello)
-        return takeHello(frame);
-    if (frame.type == kReady)
-        takeReady(frame);
-    else if (frame.type == kParameter)
-        takeParameter(frame);
-    else
-        takeText(frame);
+    if (type < kLabel && payload.copy(reinterpret_cast<char*>(&number), sizeof(number)) == sizeof(number) && std::isfinite(number))
+        takeNumber(type, number);
+    else if (type == kMessage)
+        say(payload);
+    const bool label = type >= kLabel && type <= kLabel + kPage;
+    if (label || (type == kState && !isPending(kStateBit))) {  // an engine that does not know the project's state yet has none for it
+        const std::lock_guard<std::mutex> lock(fLock);
+        fTexts[type] = label ? payload.substr(0, kLongestLabel) : payload;
+    }
     return true;
 }
 
-/* Map the memory that the engine offers. */
-bool EngineLink::takeHello(Frame& frame)
+void EngineLink::takeNumber(uint32_t type, double number)
 {
-    Hello hello {};
-    const bool spoken = frame.read(hello) && frame.descriptors.size() == 3 && hello.magic == kMagic;
-    if (!spoken || hello.version != kVersion) {
-        giveUp(spoken ? "engine and plug-in speak other versions of the protocol: run `gramophone bridge install` again"
-                      : "what answered is not an engine of Gramophone");
-        return false;
-    }
-    std::unique_lock<std::mutex> lock(fMemoryLock);
-    const bool input = fMemory.input.open(frame.take(0), hello.input, fChannels);
-    const bool output = fMemory.output.open(frame.take(1), hello.output, fChannels);
-    fMemory.setWake(frame.take(2));
-    ++fMemory.generation;
-    lock.unlock();
-    if (!input || !output)
-        giveUp("the engine's memory is not laid out as it says");
-    return input && output;
-}
-
-void EngineLink::takeReady(const Frame& frame)
-{
-    Ready ready;
-    if (!frame.read(ready) || fMemory.wake < 0)
-        return;
-    ready.blocks = std::min(std::max(ready.blocks, 1u), kMostBlocks);
-    ready.delay = std::min(ready.delay, static_cast<uint32_t>(Ring::kLongestDelay));
-    fReady = ready;
-    fRunning = true;
     const std::lock_guard<std::mutex> lock(fLock);
-    fHopeless = false;
-    fMessage.clear();
+    const auto within = [](double value, double most) { return static_cast<uint32_t>(std::min(std::max(value, 0.0), most)); };
+    if (type == kDone) {
+        fUnderWay = 0;
+        fRunning = true;
+        fHopeless = false;
+    } else if (type == kDelay) {
+        fReady = Ready {within(number, Ring::kLongestDelay), std::max(within(fNumbers[kBlocks], kMostBlocks), 1u)};
+    } else if (type == kBlocks) {
+        fNumbers[type] = number;
+    } else if (type <= kPage && std::isfinite(static_cast<float>(number)) && !isPending(1u << type)) {  // else the host has set it since
+        fNumbers[type] = number;
+        fMoved |= 1u << type;
+    }
     fProgress.notify_all();
-}
-
-void EngineLink::takeParameter(const Frame& frame)
-{
-    ParameterChange change;
-    if (!frame.read(change) || change.index > kPage || !std::isfinite(change.value))
-        return;
-    if (fDone < fSetAt[change.index])
-        return;  // the host has set it meanwhile
-    fValues[change.index] = change.value;
-    fMoved |= 1u << change.index;
-}
-
-/* Texts, and how far the engine has come. Unknown types are later additions, and not for us. */
-void EngineLink::takeText(const Frame& frame)
-{
-    if (frame.type == kMessage)
-        return say(frame.payload);
-    const std::lock_guard<std::mutex> lock(fLock);
-    uint32_t index;
-    if (frame.type == kDone && frame.read(fDone)) {
-        fProgress.notify_all();
-    } else if (frame.type == kState && fDone >= fStateSequence) {
-        fState = frame.payload;
-    } else if (frame.type == kLabel && frame.payload.size() >= sizeof(index)) {
-        frame.payload.copy(reinterpret_cast<char*>(&index), sizeof(index));
-        if (index <= kPage)
-            fLabels[index] = frame.payload.substr(sizeof(index), kLongestLabel);
-    }
-}
-
-void EngineLink::endEngine()
-{
-    fRunning = false;
-    {
-        const std::lock_guard<std::mutex> lock(fLock);
-        fDone = 0;
-    }
-    {
-        const std::lock_guard<std::mutex> lock(fMemoryLock);
-        fMemory.input.close();
-        fMemory.output.close();
-        fMemory.setWake(-1);
-    }
-    fSocket.close();
-    fProcess.end();
 }
 
 }  // namespace gramophone

@@ -1,122 +1,78 @@
 /* The link to the engine: what the host has set goes there, what the engine reports comes back; one that dies is replaced.
 
-   All of that happens in a thread of its own. The audio thread only takes the lock that guards the mapped memory if it is free. */
+   All of that happens in a thread of its own, which the audio thread never waits for but while the host bounces. */
 #pragma once
 
-#include "engine_process.hpp"
 #include "frame_socket.hpp"
-#include "ring.hpp"
 
-#include <atomic>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <thread>
 
 namespace gramophone {
 
+/* What the engine needs: the latency of its chain in samples, and its time in blocks. */
+struct Ready {
+    uint32_t delay = 0, blocks = 1;
+    bool operator!=(const Ready& other) const { return delay != other.delay || blocks != other.blocks; }
+};
+
 class EngineLink {
 public:
-    explicit EngineLink(uint32_t channels);
+    EngineLink(uint32_t channels, const Descriptors& rings);
     ~EngineLink();
 
     /* Any thread but the audio thread. The first format starts an engine. */
     void setFormat(double rate, uint32_t block);
     void setState(const std::string& state);
-    std::string state() const;
 
-    /* What parameter `index` stands for; that of `kPage` is the page's address, or what is wrong. */
-    std::string label(uint32_t index) const;
+    /* A text by the type of its frame: what a parameter stands for (of `kPage` the page's address, or what is wrong), or `kState`. */
+    std::string text(uint32_t type) const;
 
     /* Wait until an engine plays with all that was set, `seconds` at the most, and not where none can come; return whether one does.
        The audio thread may call this while the host bounces. */
     bool waitUntilSet(double seconds);
 
-    /* Audio thread: never blocks. */
+    /* Audio thread: never blocks. A parameter is one of the host's, or `kTempo`. */
     bool alive() const { return fRunning; }
-    void setParameter(uint32_t index, float value);
-    float parameter(uint32_t index) const { return fValues[index]; }
+    void setParameter(uint32_t index, double value);
+    float parameter(uint32_t index) const { return static_cast<float>(fNumbers[index].load()); }
     uint32_t takeMoved() { return fMoved.exchange(0); }  // a bit for each parameter that the engine has set since the last call
-    void setTransport(double tempo, bool playing);
-    void setOffline(bool offline);
-    void begin() { change(kBeginBit); }
+    void begin() { change(1u << kBegin); }
     Ready ready() const { return fReady; }
 
-    /* The memory shared with the engine, while one runs. */
-    struct Memory {
-        void setWake(int descriptor)
-        {
-            if (wake >= 0)
-                close(wake);
-            wake = descriptor;
-        }
-
-        Ring input, output;
-        int wake = -1;
-        uint64_t generation = 0;
-    };
-
-    /* The audio thread's way to the memory: empty while there is no engine, or the other thread changes it. */
-    class Access {
-    public:
-        explicit Access(EngineLink& link) : fLock(link.fMemoryLock, std::try_to_lock), fLink(link) {}
-        Memory* operator->() const { return &fLink.fMemory; }
-        explicit operator bool() const { return fLock.owns_lock() && fLink.fRunning; }
-
-    private:
-        std::unique_lock<std::mutex> fLock;
-        EngineLink& fLink;
-    };
-
 private:
-    /* Bits of what has to be sent, above those of the parameters. */
-    enum Change : uint32_t { kFormatBit = 1u << 16, kStateBit = 1u << 17, kTransportBit = 1u << 18, kBeginBit = 1u << 19 };
+    static constexpr uint32_t kStateBit = 1u << 31;  // beside those of the numbers, of what has to be sent
 
-    uint64_t change(uint32_t bits);
+    void change(uint32_t bits);
+    bool isPending(uint32_t bits) const { return ((fChanges | fUnderWay) & bits) != 0; }
     void run();
     void serve();
-    void pauseFor(double seconds);
     bool sendChanges();
-    bool sendFormat();
-    bool sendState();
     bool receive();
-    bool takeHello(Frame& frame);
-    void takeReady(const Frame& frame);
-    void takeParameter(const Frame& frame);
-    void takeText(const Frame& frame);
-    void endEngine();
+    void takeNumber(uint32_t type, double number);
     void say(const std::string& message);
     void giveUp(const std::string& message);
 
-    const uint32_t fChannels;
-    EngineProcess fProcess;
+    const Hello fHello;
+    const Descriptors fRings;
     FrameSocket fSocket;
-    int fSignal = -1;  // an eventfd that wakes the thread
+    const int fSignal;  // an eventfd that wakes the thread
     std::thread fThread;
-    std::atomic<bool> fWanted {false}, fStopping {false};
+    std::atomic<bool> fStopping {false}, fRunning {false};
 
-    std::atomic<uint32_t> fChanges {0};
-    std::atomic<uint32_t> fTouched {0};   // parameters that the host has set at any time
+    std::atomic<double> fNumbers[kDelay + 1] {};
+    std::atomic<uint32_t> fChanges {0};   // what is to be sent next
+    std::atomic<uint32_t> fUnderWay {0};  // what was sent, and is not in effect yet
+    std::atomic<uint32_t> fTouched {0};   // what the host has set at any time
     std::atomic<uint32_t> fMoved {0};
-    std::atomic<uint64_t> fSequence {0};  // counts changes; the engine reports up to where they are in effect
-    uint64_t fSent = 0;
-    std::atomic<float> fValues[kPage + 1];
-    std::atomic<uint64_t> fSetAt[kPage + 1];  // the sequence when the host set it last
-    std::atomic<double> fTempo {120.0};
-    std::atomic<bool> fPlaying {false}, fOffline {false};
+    std::atomic<Ready> fReady {Ready {}};
 
     mutable std::mutex fLock;  // guards what follows
     std::condition_variable fProgress;
-    std::string fState, fMessage, fLabels[kPage + 1];
-    uint64_t fStateSequence = 0;  // an engine that has not come so far does not know the project's state yet
-    uint64_t fDone = 0;
-    double fRate = 0.0;
-    uint32_t fBlock = 0;
+    std::map<uint32_t, std::string> fTexts;
     bool fHopeless = false;
-
-    std::mutex fMemoryLock;
-    Memory fMemory;
-    std::atomic<bool> fRunning {false};
-    std::atomic<Ready> fReady {Ready {0, 1}};
 };
 
 }  // namespace gramophone

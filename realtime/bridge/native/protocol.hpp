@@ -1,75 +1,54 @@
-/* The protocol between the plug-in and its engine process, version 2; docs/bridge.md describes it for other clients.
+/* The protocol between the plug-in and its engine process, version 3; docs/bridge.md describes it for other clients.
 
-   The plug-in starts the engine process with one end of a Unix stream socket. Both sides send frames: a `FrameHeader` and a payload.
-   The plug-in begins with its format, its state, what the host has set, and the transport. The engine answers with a `Hello`, to
-   whose header three descriptors are attached (SCM_RIGHTS): the shared memory of blocks from the plug-in, that of blocks to the
-   plug-in, and a stream socket; a byte to it wakes the engine. All numbers are little-endian. */
+   The plug-in starts the engine process with one end of a Unix stream socket. Both sides send frames: type and size (uint32 each), then
+   the payload. The plug-in begins with a `Hello`, to which the descriptors of two rings in shared memory are attached (SCM_RIGHTS): that
+   of blocks to the engine, and that of blocks to the plug-in. All numbers are little-endian. */
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 namespace gramophone {
 
 constexpr uint32_t kMagic = 0x4d415247;  // "GRAM"
-constexpr uint32_t kVersion = 2;
+constexpr uint32_t kVersion = 3;
 constexpr uint32_t kParameters = 16;  // that the host sets: bypass, mix, preset, eight macros, five free ones
-constexpr uint32_t kPage = 17;        // set by the engine alone: the port of its control page
 constexpr uint32_t kLargestPayload = 16u << 20;
+constexpr uint32_t kSlots = 1024, kLongest = 4096;  // blocks in a ring, and the longest in frames
 
-/* A ring of numbered blocks. `newest` is the number of the block written last, -1 before the first. Of slot `number % slots`:
-   `numbers` holds the block's number (-1 while it is being written), `frames` its length, `delays` the latency of what it went
-   through in samples, `sound` float32 samples `[slots][channels][longest]`. Offsets are in bytes. */
-struct RingLayout {
-    uint64_t size;
-    uint64_t newest, numbers, frames, delays, sound;
-    uint32_t slots, channels, longest, reserved;
+/* A ring of numbered blocks: this head, then float32 samples `[kSlots][channels][kLongest]`. `newest` is the number of the block written
+   last, -1 before the first. Of slot `number % kSlots`: `numbers` holds the block's number (-1 while it is being written), `frames` its
+   length, `delays` the latency of what it went through in samples. Who wants the reader to look changes `woken`, and wakes it (futex)
+   where it has set `sleeps`. */
+struct RingHead {
+    alignas(64) std::atomic<uint32_t> woken, sleeps;
+    alignas(64) std::atomic<int64_t> newest;
+    alignas(64) std::atomic<int64_t> numbers[kSlots];
+    alignas(64) int64_t frames[kSlots];
+    alignas(64) int64_t delays[kSlots];
+};
+
+/* Types of frames. Below `kLabel` the payload is a float64: parameters have their index as type, and a few numbers more. */
+enum FrameType : uint32_t {
+    kPage = 17,     // engine: the port of its control page, shown as a parameter
+    kTempo = 18,    // plug-in: of the host, in beats a minute
+    kRate = 19,     // plug-in: in Hz
+    kBlock = 20,    // plug-in: the longest block of the host in frames
+    kBegin = 21,    // plug-in: the next block is the first of a bounce and comes after silence
+    kDone = 22,     // plug-in: after all that it has set at once; engine: that is in effect for the next block, it plays
+    kBlocks = 23,   // engine: blocks of time that it has for a block: what comes back is so many blocks later
+    kDelay = 24,    // engine: the latency of the chain in samples; `kBlocks` comes before, and both before the first `kDone`
+    kLabel = 32,    // engine: what parameter `type - kLabel` stands for, UTF-8
+    kState = 64,    // plug-in, engine: what the project keeps, a text that only the engine reads
+    kMessage = 65,  // engine: a sentence for people, UTF-8
+    kHello = 66,    // plug-in: Hello, with the descriptors
 };
 
 struct Hello {
-    uint32_t magic, version;
-    RingLayout input, output;
+    uint32_t magic, version, channels, reserved;
 };
 
-enum FrameType : uint32_t {
-    kFormat = 1,      // plug-in: Format
-    kParameter = 2,   // plug-in, engine: ParameterChange
-    kState = 3,       // plug-in, engine: what the project keeps, a text that only the engine reads
-    kTransport = 4,   // plug-in: Transport
-    kMessage = 5,     // engine: a sentence for people, UTF-8
-    kReady = 6,       // engine: Ready, again whenever one of the two has changed
-    kDone = 7,        // plug-in: uint64 after all that it has set; engine: the same number once that is in effect for the next block
-    kHello = 8,       // engine: Hello, with the descriptors
-    kBegin = 9,       // plug-in: empty; the next block is the first of a bounce and comes after silence
-    kLabel = 10,      // engine: uint32 index of a parameter, then what it stands for, UTF-8
-};
-
-struct FrameHeader {
-    uint32_t type, size;
-};
-
-struct Format {
-    double rate;               // Hz
-    uint32_t block, channels;  // the longest block in frames; channels of the track
-    uint32_t offline;          // 1 while the host bounces faster or slower than real time
-    uint32_t reserved;
-};
-
-struct ParameterChange {
-    uint32_t index;
-    float value;
-};
-
-struct Transport {
-    double tempo;  // beats a minute
-    uint32_t playing, reserved;
-};
-
-struct Ready {
-    uint32_t delay;   // the chain's latency in samples
-    uint32_t blocks;  // blocks of time that the engine has for a block: what comes back is so many blocks later
-};
-
-static_assert(sizeof(RingLayout) == 64 && sizeof(Hello) == 136, "the layout is part of the protocol");
-static_assert(sizeof(Format) == 24 && sizeof(ParameterChange) == 8 && sizeof(Transport) == 16 && sizeof(Ready) == 8, "so are these");
+static_assert(sizeof(RingHead) == 24768 && sizeof(Hello) == 16, "the layout is part of the protocol");
+static_assert(std::atomic<int64_t>::is_always_lock_free, "another process sees the numbers themselves");
 
 }  // namespace gramophone

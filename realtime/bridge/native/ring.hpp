@@ -1,115 +1,102 @@
 /* A ring of numbered blocks in shared memory: one process writes, the other reads, nobody waits.
 
-   The peer may be hostile or broken: the layout is checked once against the real size of the memory and then kept in private
-   memory; whatever is read from the shared part afterwards is used as data only, never as an offset. */
+   The plug-in makes the memory and seals its size, so that no engine can take it away from the audio thread. The engine may be hostile or
+   broken: what is read from the memory is used as data only, never as an offset. */
 #pragma once
 
 #include "protocol.hpp"
 
+#include <climits>
 #include <cstring>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <new>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace gramophone {
 
+/* Two channels of up to `kLongest` frames, and of each frame the latency that it went through. */
+constexpr uint32_t kLatencyRow = 2;
+using Block = float[kLatencyRow + 1][kLongest];
+
 class Ring {
 public:
-    Ring() = default;
+    static constexpr int64_t kLongestDelay = 1 << 18;
+
+    /* Throws std::bad_alloc. */
+    explicit Ring(uint32_t channels)
+        : fChannels(channels), fSize(sizeof(RingHead) + sizeof(float) * kSlots * channels * kLongest),
+          fDescriptor(memfd_create("gramophone", MFD_CLOEXEC | MFD_ALLOW_SEALING))
+    {
+        const bool sealed = ftruncate(fDescriptor, static_cast<off_t>(fSize)) == 0
+            && fcntl(fDescriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
+        void* memory = sealed ? mmap(nullptr, fSize, PROT_READ | PROT_WRITE, MAP_SHARED, fDescriptor, 0) : MAP_FAILED;
+        if (memory == MAP_FAILED)
+            throw std::bad_alloc();
+        fHead = new (memory) RingHead {};
+        fHead->newest = -1;
+        for (std::atomic<int64_t>& number : fHead->numbers)
+            number = -1;
+    }
+
     Ring(const Ring&) = delete;
     Ring& operator=(const Ring&) = delete;
-    ~Ring() { close(); }
 
-    /* Map `descriptor`, which is closed in any case; false if the layout does not fit the memory or has other channels. */
-    bool open(int descriptor, const RingLayout& layout, uint32_t channels)
+    ~Ring()
     {
-        close();
-        struct stat about {};
-        const bool good = fstat(descriptor, &about) == 0 && layout.channels == channels
-            && fits(layout, static_cast<uint64_t>(about.st_size));
-        void* memory = good ? mmap(nullptr, layout.size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0) : MAP_FAILED;
-        ::close(descriptor);
-        if (memory == MAP_FAILED)
-            return false;
-        fMemory = static_cast<uint8_t*>(memory);
-        fLayout = layout;
-        return true;
+        munmap(fHead, fSize);
+        close(fDescriptor);
     }
 
-    void close()
-    {
-        if (fMemory != nullptr)
-            munmap(fMemory, fLayout.size);
-        fMemory = nullptr;
-    }
+    int descriptor() const { return fDescriptor; }
 
-    uint32_t longest() const { return fLayout.longest; }
-
-    /* Write block `number`: the slot is withdrawn, filled, published. */
+    /* Write block `number` of `frames` up to `kLongest`: the slot is withdrawn, filled, published. No system call unless the reader sleeps,
+       and none that waits. */
     void write(int64_t number, const float* const* channels, uint32_t frames)
     {
-        const uint32_t slot = static_cast<uint32_t>(number % fLayout.slots);
-        __atomic_store_n(at(fLayout.numbers, slot), int64_t{-1}, __ATOMIC_RELEASE);
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
-        for (uint32_t channel = 0; channel < fLayout.channels; ++channel)
+        const uint32_t slot = slotOf(number);
+        fHead->numbers[slot].store(-1, std::memory_order_relaxed);
+        std::atomic_thread_fence(std::memory_order_release);
+        for (uint32_t channel = 0; channel < fChannels; ++channel)
             std::memcpy(sound(slot, channel), channels[channel], frames * sizeof(float));
-        *at(fLayout.frames, slot) = frames;
-        *at(fLayout.delays, slot) = 0;
-        __atomic_store_n(at(fLayout.numbers, slot), number, __ATOMIC_RELEASE);
-        __atomic_store_n(at(fLayout.newest, 0), number, __ATOMIC_RELEASE);
+        fHead->frames[slot] = frames;
+        fHead->delays[slot] = 0;
+        fHead->numbers[slot].store(number, std::memory_order_release);
+        fHead->newest.store(number, std::memory_order_release);
+        fHead->woken.fetch_add(1);  // before `sleeps` is read; the reader sets that before it looks at `woken` for the last time
+        if (fHead->sleeps.load() != 0)
+            syscall(SYS_futex, &fHead->woken, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
     }
 
     /* Whether block `number`, or a later one, has been written. */
-    bool passed(int64_t number) const { return __atomic_load_n(at(fLayout.newest, 0), __ATOMIC_ACQUIRE) >= number; }
+    bool passed(int64_t number) const { return fHead->newest.load(std::memory_order_acquire) >= number; }
 
-    /* Whether block `number` is there. If it is not, although it was passed, it never will be. */
-    bool has(int64_t number) const
+    /* Copy block `number`; return the latency that it went through, or -1 if it is not (or no longer) there, or is not `frames` long. If it
+       is not there, although it was passed, it never will be. */
+    int64_t read(int64_t number, uint32_t frames, Block& into) const
     {
-        return __atomic_load_n(at(fLayout.numbers, static_cast<uint32_t>(number % fLayout.slots)), __ATOMIC_ACQUIRE) == number;
+        const uint32_t slot = slotOf(number);
+        const std::atomic<int64_t>& there = fHead->numbers[slot];
+        if (there.load(std::memory_order_acquire) != number || fHead->frames[slot] != frames)
+            return -1;
+        for (uint32_t channel = 0; channel < fChannels; ++channel)
+            std::memcpy(into[channel], sound(slot, channel), frames * sizeof(float));
+        const int64_t delay = fHead->delays[slot];
+        std::atomic_thread_fence(std::memory_order_acquire);
+        return there.load(std::memory_order_relaxed) == number && delay >= 0 && delay <= kLongestDelay ? delay : -1;
     }
-
-    /* Copy block `number`, and its latency; false if it is not (or no longer) there, or is not `frames` long. */
-    bool read(int64_t number, uint32_t frames, float* const* channels, uint32_t& delay) const
-    {
-        const uint32_t slot = static_cast<uint32_t>(number % fLayout.slots);
-        if (!has(number) || frames > fLayout.longest || *at(fLayout.frames, slot) != frames)
-            return false;
-        for (uint32_t channel = 0; channel < fLayout.channels; ++channel)
-            std::memcpy(channels[channel], sound(slot, channel), frames * sizeof(float));
-        const int64_t stated = *at(fLayout.delays, slot);
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (!has(number) || stated < 0 || stated > kLongestDelay)
-            return false;
-        delay = static_cast<uint32_t>(stated);
-        return true;
-    }
-
-    static constexpr int64_t kLongestDelay = 1 << 18;
 
 private:
-    static bool fits(const RingLayout& layout, uint64_t size)
-    {
-        const uint64_t slots = layout.slots, words = slots * sizeof(int64_t);
-        if (slots < 2 || slots > 1u << 16 || layout.longest < 1 || layout.longest > 1u << 16)
-            return false;
-        const uint64_t samples = slots * layout.channels * layout.longest * sizeof(float);
-        const auto inside = [&](uint64_t offset, uint64_t length) {
-            return offset % sizeof(int64_t) == 0 && offset <= layout.size && length <= layout.size - offset;
-        };
-        return layout.size <= size && inside(layout.newest, sizeof(int64_t)) && inside(layout.numbers, words)
-            && inside(layout.frames, words) && inside(layout.delays, words) && inside(layout.sound, samples);
-    }
+    static uint32_t slotOf(int64_t number) { return static_cast<uint32_t>(number % kSlots); }
 
-    int64_t* at(uint64_t offset, uint32_t index) const { return reinterpret_cast<int64_t*>(fMemory + offset) + index; }
+    float* sound(uint32_t slot, uint32_t channel) const { return reinterpret_cast<float*>(fHead + 1) + (slot * fChannels + channel) * kLongest; }
 
-    float* sound(uint32_t slot, uint32_t channel) const
-    {
-        const uint64_t row = static_cast<uint64_t>(slot) * fLayout.channels + channel;
-        return reinterpret_cast<float*>(fMemory + fLayout.sound) + row * fLayout.longest;
-    }
-
-    uint8_t* fMemory = nullptr;
-    RingLayout fLayout {};
+    const uint32_t fChannels;
+    const size_t fSize;
+    const int fDescriptor;
+    RingHead* fHead;
 };
 
 }  // namespace gramophone

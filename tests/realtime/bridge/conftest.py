@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gramophone.offline.commands.bridge import command
 from gramophone.offline.commands.dpf import DPF, build, describe
 from gramophone.offline.commands.dpf import __file__ as ADDITIONS
 from gramophone.presets import names
@@ -31,14 +33,18 @@ class Installed:
     @property
     def command(self) -> tuple[str, ...]:
         """The words by which the plug-in starts its engine."""
-        return tuple(self._command.read_text().splitlines())
+        *words, _, _ = shlex.split(self._script.read_text().splitlines()[-1])  # but its input, and that nobody waits
+        return tuple(words)
 
-    def use(self, command: tuple[str, ...]) -> None:
-        """Let the plug-in start its engine by these words."""
-        self._command.write_text("".join(f"{word}\n" for word in command))
+    def use(self, words: tuple[str, ...]) -> None:
+        """Let the plug-in start its engine by these words; none: as if nothing was installed."""
+        if words:
+            self._script.write_text(command(words))
+        else:
+            self._script.unlink()
 
     @property
-    def _command(self) -> Path:
+    def _script(self) -> Path:
         return Path(self.environment["XDG_CONFIG_HOME"]) / "gramophone" / "bridge.command"
 
     def run(self, command: list[str], timeout: float = 180.0) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ import pytest
 from gramophone.presets import load
 from gramophone.realtime.bridge.host_parameters import FIRST_FREE, FIRST_MACRO, HostParameters
 from gramophone.realtime.bridge.link import BridgeLink
-from gramophone.realtime.bridge.protocol import FrameType, ParameterChange, receive
+from gramophone.realtime.bridge.protocol import FrameType, receive, unpack
 from gramophone.realtime.control.controller import Controller
 
 
@@ -37,11 +37,10 @@ def reported(near):
     try:
         while (frame := receive(near)) is not None:
             kind, payload = frame
-            if kind == FrameType.PARAMETER:
-                change = ParameterChange.unpack(payload)
-                values[change.index] = change.value
-            elif kind == FrameType.LABEL:
-                labels[int.from_bytes(payload[:4], "little")] = payload[4:].decode()
+            if kind < FrameType.LABEL:
+                values[kind] = unpack(kind, payload)
+            else:
+                labels[kind - FrameType.LABEL] = unpack(kind, payload)
     except BlockingIOError:
         pass
     return values, labels

@@ -1,8 +1,11 @@
 """Both ends of the bridge read the same bytes alike, and neither is harmed by bytes that mean nothing."""
 
 import contextlib
+import math
+import os
 import re
 import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -10,41 +13,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gramophone.realtime.bridge import protocol
-from gramophone.realtime.bridge.protocol import (
-    FrameType,
-    HostFormat,
-    ParameterChange,
-    ProtocolError,
-    RingPlace,
-    Sync,
-    Transport,
-)
+from gramophone.realtime.bridge.link import BridgeLink, HostChanges
+from gramophone.realtime.bridge.protocol import FrameType, HostFormat, ProtocolError
+from gramophone.realtime.live.shared_state import BlockRing
 
 HEADER = (Path(__file__).parents[3] / "realtime" / "bridge" / "native" / "protocol.hpp").read_text("utf-8")
+NUMBERS = st.one_of(st.integers(0, 31), st.sampled_from([*FrameType, 99, 2**32 - 1]))
 
 
 def test_numbers_are_those_of_the_header():
-    stated = {name: int(value, 0) for name, value in re.findall(r"constexpr uint32_t k(\w+) = (\w+);", HEADER)}
-    assert (stated["Magic"], stated["Version"]) == (protocol.MAGIC, protocol.VERSION)
-    assert stated["Parameters"] == protocol.PARAMETERS
-    frames = dict(re.findall(r"k(\w+) = (\d+),", HEADER))
+    stated = dict(re.findall(r"\bk(\w+) = (\d\w*)", HEADER))
+    own = {"Magic": protocol.MAGIC, "Version": protocol.VERSION, "Parameters": protocol.PARAMETERS}
+    own |= {"Slots": protocol.SLOTS, "Longest": protocol.LONGEST}
+    assert {name: int(stated[name].rstrip("u"), 0) for name in own} == own
+    frames = dict(re.findall(r"^    k(\w+) = (\d+),", HEADER, re.MULTILINE))
     assert {kind.name.title(): str(kind.value) for kind in FrameType} == frames
 
 
-def test_payloads_have_the_sizes_that_the_header_asserts():
+def test_the_memory_has_the_layout_that_the_header_asserts():
     sizes = dict(re.findall(r"sizeof\((\w+)\) == (\d+)", HEADER))
-    place = RingPlace(1, 2, 3, 4, 5, 6, 7, 2, 9)
-    assert len(place.pack()) == int(sizes["RingLayout"])
-    assert len(protocol.hello(place, place)) == int(sizes["Hello"])
-    assert len(ParameterChange(2, 0.5).pack()) == int(sizes["ParameterChange"])
-    assert len(protocol.ready(1, 2)) == int(sizes["Ready"])
+    names = [*BlockRing.fields(2, protocol.SLOTS, protocol.LONGEST)]
+    assert names == ["newest", "numbers", "frames", "delays", "sound"]
+    head = 3 * 64 + 3 * protocol.SLOTS * 8  # `woken` and `sleeps` come before
+    assert head == int(sizes["RingHead"])
+    assert len(protocol.hello(2)) == 8 + int(sizes["Hello"])
 
 
-@given(st.binary(max_size=40))
-def test_a_payload_is_read_or_refused(payload):
-    for kind in (HostFormat, ParameterChange, Transport, Sync):
-        with contextlib.suppress(ProtocolError):
-            assert isinstance(kind.unpack(payload), kind)
+@given(NUMBERS, st.binary(max_size=40))
+def test_a_payload_is_read_or_refused(kind, payload):
+    with contextlib.suppress(ProtocolError):
+        value = protocol.unpack(kind, payload)
+        assert isinstance(value, str) if kind >= FrameType.LABEL else math.isfinite(value)
 
 
 @given(st.lists(st.tuples(st.sampled_from(FrameType), st.binary(max_size=300)), max_size=8))
@@ -66,3 +65,59 @@ def test_a_frame_that_is_too_large_is_refused_before_it_is_read():
         near.sendall((1).to_bytes(4, "little") + (protocol.LARGEST_PAYLOAD + 1).to_bytes(4, "little"))
         with pytest.raises(ProtocolError, match="expected"):
             protocol.receive(far)
+
+
+@given(st.lists(st.tuples(NUMBERS, st.one_of(st.binary(max_size=12), st.floats().map(protocol.pack))), max_size=12))
+def test_a_plug_in_that_sends_anything_sets_audio_formats_finite_numbers_and_texts(frames):
+    near, far = socket.socketpair()
+    with near, far:
+        for kind, payload in [*frames, (FrameType.DONE, b"")]:
+            near.sendall(struct.pack("<II", kind, len(payload)) + payload)
+        near.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ProtocolError):
+            for changes in BridgeLink(far).changes():
+                assert isinstance(changes, HostChanges)
+                assert all(
+                    index < protocol.PARAMETERS and math.isfinite(each) for index, each in changes.values.items()
+                )
+                assert changes.format is None or 1 <= changes.format.block <= protocol.LONGEST
+
+
+def test_what_a_host_sets_at_once_comes_at_once_and_of_one_number_the_last():
+    near, far = socket.socketpair()
+    with near, far:
+        for kind, value in [
+            (3, 0.25),
+            (FrameType.RATE, 48e3),
+            (FrameType.BLOCK, 256.0),
+            (3, 0.5),
+            (FrameType.DONE, 0.0),
+        ]:
+            protocol.send(near, kind, value)
+        protocol.send(near, FrameType.STATE, "kept")
+        protocol.send(near, FrameType.BEGIN, 0.0)
+        protocol.send(near, FrameType.DONE, 0.0)
+        near.shutdown(socket.SHUT_WR)
+        first, second = BridgeLink(far).changes()
+    assert first == HostChanges({3: 0.5}, HostFormat(48e3, 256))
+    assert second == HostChanges(state="kept", begins=True)
+
+
+def test_a_hello_brings_both_rings_and_any_other_greeting_is_refused_and_leaves_no_file_open():
+    opened = len(list(Path("/proc/self/fd").iterdir()))
+    for greeting in (protocol.hello(2), protocol.hello(9), protocol.hello(2)[:-4], b"\0" * 24):
+        near, far = socket.socketpair()
+        files = [os.memfd_create("ring") for _ in range(2)]
+        with near, far:
+            socket.send_fds(near, [greeting], files)
+            near.shutdown(socket.SHUT_WR)
+            if greeting == protocol.hello(2):
+                channels, received = protocol.receive_hello(far)
+                assert channels == 2
+                files += received
+            else:
+                with pytest.raises(ProtocolError, match="bridge install"):
+                    protocol.receive_hello(far)
+        for file in files:
+            os.close(file)
+    assert len(list(Path("/proc/self/fd").iterdir())) == opened

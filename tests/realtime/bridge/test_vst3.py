@@ -191,18 +191,18 @@ import os, socket, struct, sys
 plug = socket.socket(fileno=3)
 plug.settimeout(1)
 kind = sys.argv[1]
-memory = os.memfd_create("short")
-os.ftruncate(memory, 4096)
-place = struct.pack("<QQQQQQIIII", 1 << 40, 0, 64, 128, 192, 1 << 39, 1024, 2, 4096, 0)
-hello = struct.pack("<II", 0x4D415247, 99 if kind == "version" else 2) + place * 2
+_, rings, _, _ = socket.recv_fds(plug, 24, 2, socket.MSG_WAITALL)
 if kind == "garbage":
     plug.sendall(os.urandom(4096))
 elif kind == "huge":
     plug.sendall(struct.pack("<II", 3, 0xFFFFFFFF))
 elif kind == "early":
-    plug.sendall(struct.pack("<IIII", 6, 8, 0xFFFFFFFF, 0xFFFFFFFF))
+    plug.sendall(struct.pack("<IIdIId", 23, 8, 1e300, 24, 8, -1e300))
+elif kind == "silent":
+    sys.exit()
 else:
-    socket.send_fds(plug, [struct.pack("<II", 8, len(hello)) + hello], [memory] * 3)
+    os.pwrite(rings[1], b"\\x7f" * 24768, 0)
+    plug.sendall(struct.pack("<IIdIIdIId", 23, 8, 1.0, 24, 8, 0.0, 22, 8, 0.0))
 try:
     plug.recv(1 << 16)
     plug.recv(1 << 16)
@@ -211,10 +211,11 @@ except OSError:
 """
 
 
-@pytest.mark.parametrize("kind", ["garbage", "huge", "early", "layout", "version"])
+@pytest.mark.parametrize("kind", ["garbage", "huge", "early", "silent", "numbers"])
 def test_a_peer_that_lies_leaves_the_sound_dry(host, installed, tmp_path, kind):
     (tmp_path / "liar.py").write_text(LIAR)
     installed.use((sys.executable, str(tmp_path / "liar.py"), kind))
     sound = noise(0.2)
     played, _ = host([job(256)], {"in": sound})
-    np.testing.assert_array_equal(played[0], sound)
+    after = 256 if kind == "numbers" else 0  # it plays for all that is known, until the first block is missing
+    np.testing.assert_array_equal(played[0][:, after:], sound[:, after:])
