@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from gramophone.offline.cli.common import CommandGroup, JsonOption
+from gramophone.offline.cli.command_group import CommandGroup
+from gramophone.offline.cli.common import JsonOption
 from gramophone.offline.console import print_json, say, wrote
 
 bridge = CommandGroup(

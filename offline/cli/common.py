@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from gramophone.offline.cluster.choice import EngineChoice
@@ -42,43 +40,6 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 PACK_SUFFIX = ".gramophone"
 """Of a preset with its clips and models as one file."""
-_NONE_BY_EMPTY = {"phones"}
-"""Options of which an empty text is a value, none, although it is not their default."""
-
-
-class CheckedCommand(TyperCommand):
-    """A command that refuses an empty name, as from a shell variable that is not set, instead of taking it for `.`.
-
-    An empty text is a value only of an option whose default it is: such a one is without it.
-    """
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments, which are checked as they were written: as paths, `.` and an empty one are the same.
-
-        Raises:
-            BadParameter: one is empty.
-        """
-        given, _, _ = self.make_parser(ctx).parse_args(list(args))
-        parameters: list[Any] = list(self.params)
-        for parameter in parameters:
-            value = given.get(parameter.name)
-            if (value == "" or (isinstance(value, (list, tuple)) and "" in value)) and not _may_be_empty(parameter):
-                raise typer.BadParameter("an empty text; expected a value", ctx=ctx, param=parameter)
-        return super().parse_args(ctx, args)
-
-
-def _may_be_empty(parameter: Any) -> bool:
-    if parameter.param_type_name == "argument" or parameter.required:
-        return False
-    return parameter.default == "" or parameter.name in _NONE_BY_EMPTY
-
-
-class CommandGroup(typer.Typer):
-    """Commands, each of which refuses empty names."""
-
-    def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
-        """Return a decorator that adds a command, as typer's does."""
-        return super().command(name, cls=CheckedCommand, **settings)
 
 
 def checked_preset(name: str, settings: list[str] | None, option: str = "--preset", *, agreed: bool = False) -> Preset:

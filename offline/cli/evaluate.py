@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from gramophone.offline.cli.command_group import CommandGroup
 from gramophone.offline.cli.common import (
     AddressOption,
-    CommandGroup,
     EngineOption,
     JsonOption,
     demand_choice,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import signal
 import sys
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 from gramophone.offline.cli.bridge import bridge
-from gramophone.offline.cli.common import CommandGroup, DeviceOption, JsonOption, SetOption, demand_sound_file
+from gramophone.offline.cli.command_group import CommandGroup, OnDemandGroup
+from gramophone.offline.cli.common import DeviceOption, JsonOption, SetOption, demand_sound_file
 from gramophone.offline.cli.evaluate import evaluate
 from gramophone.offline.cli.layout import layout
 from gramophone.offline.cli.models import export, models, pack
@@ -27,22 +26,15 @@ if TYPE_CHECKING:
     from gramophone.realtime.live.worker_process import StandbyWorker
 
 
-class _TrainGroup(TyperGroup):
-    """The commands of `gramophone train`, whose options are made only when one of them is called or completed."""
+class _TrainGroup(OnDemandGroup):
+    """The commands of `gramophone train`, which are described only when it is called or completed."""
 
-    def list_commands(self, context: Any) -> list[str]:
-        """Return the names of the commands."""
-        return list(self._made)
-
-    def get_command(self, context: Any, name: str) -> Any:
-        """Return a command by name, or None."""
-        return self._made.get(name)
-
-    @cached_property
-    def _made(self) -> dict[str, Any]:
+    @staticmethod
+    def described() -> CommandGroup:
+        """Return the commands as they were described."""
         from gramophone.offline.cli.train import train
 
-        return dict(vars(typer.main.get_command(train))["commands"])
+        return train
 
 
 app = CommandGroup(

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from gramophone.offline.cli.command_group import CommandGroup, OnDemandGroup
 from gramophone.offline.cli.common import (
     PACK_SUFFIX,
     AgreeOption,
-    CommandGroup,
     JsonOption,
     SetOption,
     checked_preset,
@@ -22,12 +21,12 @@ from gramophone.offline.console import add_row, new_table, print_json, print_tab
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A model by name, or a file.")]
 
 
-class _WithInfo(TyperGroup):
+class _WithInfo(OnDemandGroup):
     """Commands, and a model's name in the place of one: that shows the model."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments; `NAME ...` is `info NAME ...`."""
-        is_own = not args or args[0] in self.commands or set(args) <= {"--json", "--help", "-h"}
+        is_own = not args or args[0] in self.list_commands(ctx) or set(args) <= {"--json", "--help", "-h"}
         return super().parse_args(ctx, args if is_own else ["info", *args])
 
 

@@ -15,7 +15,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gramophone.offline.cli.common import CommandGroup, DeviceOption, JsonOption, demand_choice
+from gramophone.offline.cli.command_group import CommandGroup
+from gramophone.offline.cli.common import DeviceOption, JsonOption, demand_choice
 from gramophone.offline.console import print_json, say, wrote
 from gramophone.offline.train.plan import TrainingPlan
 from gramophone.offline.train.plans import DigitsPlan, TaggerPlan, VLAEPlan, WaveNetPlan

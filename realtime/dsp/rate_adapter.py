@@ -17,17 +17,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from math import gcd
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gramophone.realtime.dsp.resampler import Resampler
+from gramophone.realtime.dsp.resampler import Resampler, interpolate
 from gramophone.realtime.dsp.smoothing import Amount
 from gramophone.realtime.kernels.arrays import Floats
+from gramophone.realtime.kernels.jit import jit
 
 Finish = Callable[[], Floats]
 """The second half of a hop's work; it returns the hop's output, `(hop,)`."""
 _NO_AIR = np.float32(0)
+_USUAL_FRAMES = 2048
+"""There is room for blocks of so many frames at first; a longer one makes it more."""
+_X, _M, _Y = 0, 2, 4
+"""In `counts`, of the input, the model's input and its output: the number of the first sample that is kept, and how
+many there have been in all."""
+_MADE, _RETURNED, _BEGUN, _TO_DROP, _COUNTS = range(6, 11)
 
 
 class RateAdapter:
@@ -39,19 +49,27 @@ class RateAdapter:
 
     The function works in two halves, of which the second may be deferred to a later block to spread the work. For
     blocks of up to `deferral_s` seconds to be able to wait for one another, the delay is longer by that; with 0 it
-    never waits.
+    never waits. `has_time` says after a block that the next of its length will have more to do than this one, so that
+    what can be done ahead should be done now.
     """
 
     def __init__(self, rate: int, inner_rate: int, hop: int, inner_delay: int, deferral_s: float = 0.0) -> None:
         self._down, self._up = Resampler(rate, inner_rate), Resampler(inner_rate, rate)
+        self._rates = rate, inner_rate
         self._hop = hop
         self._deferral = math.ceil(deferral_s * rate)
         self.delay = self._least_delay(rate, inner_rate, inner_delay) + self._deferral
-        self._high_band = _HighBand(rate, inner_rate, self.delay)
-        self._waiting = np.zeros(0, np.float32)
+        self.has_time = True
         self._deferred: list[Finish] = []
-        self._ready = np.zeros(self.delay, np.float32)
-        self._to_drop = inner_delay
+        self._begun = 0
+        self._spare = self.delay
+        self._plan = np.array([self.delay, *self._down.ratio, *self._up.ratio, len(self._up.weights[0]) // 2], np.int64)
+        self._counts = np.zeros(_COUNTS, np.int64)
+        self._counts[_TO_DROP] = inner_delay
+        self._buffers = [np.zeros(0, np.float32)] * 3
+        self._make_room(_USUAL_FRAMES)
+        self._deferred.append(lambda: np.zeros(0, np.float32))
+        self.process(np.zeros(0, np.float32), _nothing, np.float32(1))  # compiled now, not in the first block
 
     def process(self, block: Floats, begin: Callable[[Floats], Finish], air: Amount = _NO_AIR) -> Floats:
         """Return the output for a block, `(frames,)` both; `begin` is called once for every complete hop, `(hop,)`.
@@ -60,32 +78,55 @@ class RateAdapter:
 
         `air`, 0 to 1, is the gain of the band above the model's, which passes unchanged: a number or `(frames,)`.
         """
-        samples = self._down.process(block, self._down.available_outputs(len(block)))
-        high_band = self._high_band.process(block, samples)
-        self._finish(len(self._deferred))
-        waiting = np.concatenate((self._waiting, samples))
-        whole = len(waiting) - len(waiting) % self._hop
-        size = self._hop if self._hop > 1 else max(whole, 1)
-        for start in range(0, whole, size):
-            self._deferred.append(begin(waiting[start : start + size]))
+        frames, hop, deferred = len(block), self._hop, self._deferred
+        if frames > self._room:
+            self._make_room(frames)
+        # Copied in any case: to numba a read-only array is another type, for which it would compile again.
+        sound = np.array(block, np.float32)
+        made, made_next = _take(self._plan, self._down.weights, self._counts, *self._buffers[:2], sound, self._begun)
+        halves = len(deferred)
+        self._finish(halves)
+        size = hop if hop > 1 else max(made - self._begun, 1)
+        while self._begun + size <= made:
+            start = self._begun - int(self._counts[_M])
+            self._begun += size
+            halves += 1
+            deferred.append(begin(self._buffers[1][start : start + size].copy()))
             if not self._deferral:  # hop after hop, whatever the blocks: a model may draw random numbers in both halves
                 self._finish(1)
-        self._waiting = waiting[whole:]
-        while self._deferred and len(self._ready) < len(block):
+                halves += 1
+        while deferred and self._spare < frames:
             self._finish(1)
-        output, self._ready = self._ready[: len(block)], self._ready[len(block) :]
-        return output + air * high_band if np.any(air) else output
+            halves += 1
+        self.has_time = not halves or halves == 1 < len(deferred) + (made_next - self._begun) // hop
+        output = np.empty(frames, np.float32)
+        self._spare -= frames
+        if air.ndim or air:
+            high_band = np.empty(frames, np.float32)
+            _emit(self._plan, self._up.weights, self._counts, *self._buffers, output, high_band)
+            return output + air * high_band
+        _emit(self._plan, self._up.weights, self._counts, *self._buffers, output, output[:0])
+        return output
 
     def _finish(self, hops: int) -> None:
-        """Do the second half of so many hops; drop the samples that belong before the first input sample."""
+        """Do the second half of so many hops."""
         for finish in self._deferred[:hops]:
-            output = finish()
-            dropped = min(self._to_drop, len(output))
-            self._to_drop -= dropped
-            output = output[dropped:]
-            upsampled = self._up.process(output, self._up.available_outputs(len(output)))
-            self._ready = np.concatenate((self._ready, upsampled))
-        self._deferred = self._deferred[hops:]
+            self._spare += _give(self._plan, self._counts, self._buffers[2], np.array(finish(), np.float32))
+        del self._deferred[:hops]
+
+    def _make_room(self, frames: int) -> None:
+        """Make the buffers long enough for blocks of up to so many frames."""
+        rate, inner_rate = self._rates
+        reach = [len(resampler.weights[0]) for resampler in (self._down, self._up)]
+        kept = self.delay + 2 * frames
+        inner = math.ceil(kept * inner_rate / rate) + 4 * self._hop + reach[1]
+        self._room = frames
+        for number, size in enumerate((kept + 2 * reach[0], inner, inner)):
+            longer, old = np.zeros(size, np.float32), self._buffers[number]
+            longer[: len(old)] = old
+            self._buffers[number] = longer
+            if not len(old):  # silence before the first sample
+                self._counts[2 * number] = -size
 
     def _least_delay(self, rate: int, inner_rate: int, inner_delay: int) -> int:
         """Return the least delay in samples at `rate`, as derived above."""
@@ -95,20 +136,93 @@ class RateAdapter:
         return int((self._down.newest_input(end_of_hop) - outputs).max())
 
 
-class _HighBand:
-    """The band above the model's: the input less what remains of it after resampling to `inner_rate` and back.
+def _nothing(_: Floats) -> Finish:
+    raise AssertionError("no sound, no hop")
 
-    `delay` in samples at `rate` is the adapter's. Added to the resampled signal, it restores the input exactly.
+
+_compiled = partial(jit, forceinline=False)
+_Counts = NDArray[np.int64]
+
+
+@_compiled
+def _take(plan: _Counts, weights: Floats, counts: _Counts, x: Floats, m: Floats, block: Floats, begun: int) -> Any:
+    """Take a block and compute the model's input as far as it goes.
+
+    `weights` are the downsampler's; the model has `begun` so many samples. Returns how many there are in all, and how
+    many there will be after another block of this length.
     """
+    step, phases, reach, made = plan[1], plan[2], weights.shape[1] // 2, counts[_MADE]
+    oldest = counts[_RETURNED] - plan[0]
+    _append(counts, _X, x, min(oldest, made * step // phases - reach), block, 0)
+    total = counts[_X + 1]
+    there = _available(total, step, phases, reach)
+    oldest = oldest * plan[3] // plan[4] - plan[5]
+    kept = _append(counts, _M, m, min(begun, oldest), m[: there - made], there - made)
+    interpolate(x, counts[_X], weights, step, made, m[kept : kept + there - made])
+    counts[_MADE] = there
+    return there, _available(total + len(block), step, phases, reach)
 
-    def __init__(self, rate: int, inner_rate: int, delay: int) -> None:
-        self._up = Resampler(inner_rate, rate)
-        self._past = np.zeros(delay, np.float32)
-        self._low = np.zeros(delay, np.float32)
 
-    def process(self, block: Floats, samples: Floats) -> Floats:
-        """Return the high band of a block, `(frames,)`, given its downsampled samples `(samples,)`."""
-        low = np.concatenate((self._low, self._up.process(samples, self._up.available_outputs(len(samples)))))
-        known = np.concatenate((self._past, block))
-        self._low, self._past = low[len(block) :], known[len(block) :]
-        return known[: len(block)] - low[: len(block)]
+@_compiled
+def _give(plan: _Counts, counts: _Counts, y: Floats, output: Floats) -> Any:
+    """Take a hop of the model's output; return how many more samples can be returned."""
+    step, phases, reach = plan[3], plan[4], plan[5]
+    dropped = min(counts[_TO_DROP], len(output))
+    counts[_TO_DROP] -= dropped
+    before = _available(counts[_Y + 1], step, phases, reach)
+    oldest = (counts[_RETURNED] - plan[0]) * step // phases - reach
+    _append(counts, _Y, y, oldest, output[dropped:], 0)
+    return _available(counts[_Y + 1], step, phases, reach) - before
+
+
+@_compiled
+def _emit(
+    plan: _Counts, weights: Floats, counts: _Counts, x: Floats, m: Floats, y: Floats, output: Floats, high_band: Floats
+) -> None:
+    """Write the next samples to `output`, `(frames,)`, and the band above the model's to `high_band`, if it has room.
+
+    That is the input less what remains of it after resampling to the model's rate and back. `weights` are the
+    upsampler's.
+    """
+    first = counts[_RETURNED] - plan[0]
+    silent = min(max(-first, 0), len(output))
+    for i in range(silent):
+        output[i] = np.float32(0)
+    interpolate(y, counts[_Y], weights, plan[3], first + silent, output[silent:])
+    if len(high_band):
+        for i in range(silent):
+            high_band[i] = np.float32(0)
+        sounding = high_band[silent:]
+        interpolate(m, counts[_M], weights, plan[3], first + silent, sounding)
+        whole = x[first + silent - counts[_X] :]
+        for i in range(len(sounding)):
+            sounding[i] = whole[i] - sounding[i]
+    counts[_RETURNED] += len(output)
+
+
+@_compiled
+def _append(counts: _Counts, which: int, buffer: Floats, needed: int, samples: Floats, room: int) -> Any:
+    """Append samples to a buffer, or only make `room` if that is not 0; what is older than `needed` may go.
+
+    Returns where in the buffer they begin.
+    """
+    number = room if room else len(samples)
+    there = counts[which + 1] - counts[which]
+    if there + number > len(buffer):
+        gone = needed - counts[which]
+        kept, moved = buffer[gone:there], buffer[: there - gone]
+        for i in range(len(moved)):
+            moved[i] = kept[i]
+        counts[which], there = needed, there - gone
+    if not room:
+        new = buffer[there : there + number]
+        for i in range(number):
+            new[i] = samples[i]
+    counts[which + 1] += number
+    return there
+
+
+@jit
+def _available(inputs: int, step: int, phases: int, reach: int) -> int:
+    """Return how many outputs of a resampler so many inputs are enough for (`Resampler`)."""
+    return max(-(-max(inputs - reach, 0) * phases // step), 0)

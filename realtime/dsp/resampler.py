@@ -10,8 +10,9 @@ Reference clips: any audio file, at the sample rate of the model that analyses i
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ class Resampler:
     """Converts one channel from `from_rate` to `to_rate`, both in Hz; silence before the first sample.
 
     Input sample `k` lies at the time `k / from_rate`, output sample `n` at `n / to_rate`. Between equal rates the sound
-    passes unchanged.
+    passes unchanged. `weights` `(phases, 2 * reach)` are those of the inputs for each phase between two of them.
     """
 
     def __init__(self, from_rate: int, to_rate: int) -> None:
@@ -80,10 +81,15 @@ class Resampler:
         self._step, self._phases = ratio.numerator, ratio.denominator
         cutoff = min(1.0, float(1 / ratio))
         self._reach = int(np.ceil(_REACH / cutoff)) if ratio != 1 else 0
-        self._kernels = _kernels(self._phases, self._reach, cutoff)
+        self.weights = _weights(self._phases, self._reach, cutoff)
         self._past: Floats = np.zeros(max(2 * self._reach - 1, 0), np.float32)
         self._taken = self._made = 0
         self.process(self._past[:0], 0)  # compiled now, not in the first block
+
+    @property
+    def ratio(self) -> tuple[int, int]:
+        """The two rates, from and to, reduced: the step between two outputs, and by what it is to be divided."""
+        return self._step, self._phases
 
     def required_inputs(self, frames: int) -> int:
         """Return how many more input samples the next `frames` output samples need."""
@@ -107,37 +113,61 @@ class Resampler:
         first = self._taken - len(self._past)
         self._taken += len(samples)
         output = np.zeros(frames, np.float32)
-        needed = _interpolate(known, self._kernels, self._step, self._made, first + self._reach - 1, output)
+        needed = interpolate(known, first, self.weights, self._step, self._made, output)
         self._made += frames
         self._past = known[needed:]
         return output
 
 
-@jit
-def _interpolate(known: Floats, kernels: Floats, step: int, made: int, first: int, output: Floats) -> int:
-    """Write output samples `made` and on; return where in `known` the inputs of the last one begin.
+@partial(jit, forceinline=False)
+def interpolate(known: Floats, first: int, weights: Floats, step: int, made: int, output: Floats) -> int:
+    """Write output samples `made` and on of a resampler; return where in `known` the inputs of the last one begin.
 
-    `first` is the index of `known[0]` in the input, plus `reach - 1`. Products are summed one after the other, so that
-    a sample does not depend on how many are computed with it.
+    `first` is the index of `known[0]` in the input. Products are summed one after the other, so that a sample does not
+    depend on how many are computed with it; four samples take turns, as one would wait for each of its own sums.
     """
-    taps, phases = kernels.shape
-    start = 0
-    for n in range(len(output)):
-        position = (made + n) * step
-        start = position // phases - first
-        phase = position % phases
-        total = np.float32(0)
+    frames, taps, start = len(output), weights.shape[1], 0
+    if not taps:
+        for n in range(frames):
+            output[n] = known[made + n - first]
+        return made + frames - first
+    base = first + taps // 2 - 1
+    whole = frames - frames % 4
+    for n in range(0, whole, 4):
+        place = (made + n) * step
+        known0, weights0, _ = _tapped(known, base, weights, place)
+        known1, weights1, _ = _tapped(known, base, weights, place + step)
+        known2, weights2, _ = _tapped(known, base, weights, place + 2 * step)
+        known3, weights3, start = _tapped(known, base, weights, place + 3 * step)
+        total0 = total1 = total2 = total3 = np.float32(0)
         for tap in range(taps):
-            total += known[start + tap] * kernels[tap, phase]
-        output[n] = total
+            total0 += known0[tap] * weights0[tap]
+            total1 += known1[tap] * weights1[tap]
+            total2 += known2[tap] * weights2[tap]
+            total3 += known3[tap] * weights3[tap]
+        output[n], output[n + 1], output[n + 2], output[n + 3] = total0, total1, total2, total3
+    for n in range(whole, frames):
+        known0, weights0, start = _tapped(known, base, weights, (made + n) * step)
+        total0 = np.float32(0)
+        for tap in range(taps):
+            total0 += known0[tap] * weights0[tap]
+        output[n] = total0
     return start
 
 
-def _kernels(phases: int, reach: int, cutoff: float) -> NDArray[np.float32]:
-    """Return the weights of `2 * reach` input samples for each phase between two of them, `(2 * reach, phases)`."""
+@jit
+def _tapped(known: Floats, base: int, weights: Floats, place: int) -> Any:
+    """Return the inputs of an output, their weights, and where in `known` they begin."""
+    phases, taps = weights.shape
+    start = place // phases - base
+    return known[start : start + taps], weights[place % phases], start
+
+
+def _weights(phases: int, reach: int, cutoff: float) -> Floats:
+    """Return the weights of `2 * reach` input samples for each phase between two of them, `(phases, 2 * reach)`."""
     if not reach:
-        return np.zeros((0, 1), np.float32)
+        return np.zeros((1, 0), np.float32)
     distance = np.arange(phases) / phases - np.arange(1 - reach, reach + 1)[:, None]
     window = np.i0(_BETA * np.sqrt(np.clip(1 - (distance / reach) ** 2, 0, None))) / np.i0(_BETA)
     kernels = np.sinc(distance * cutoff * _ROLL_OFF) * window
-    return np.asfortranarray(kernels / kernels.sum(0), np.float32)
+    return np.ascontiguousarray((kernels / kernels.sum(0)).T, np.float32)

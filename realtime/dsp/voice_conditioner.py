@@ -106,6 +106,8 @@ class VoiceConditioner:
     def __init__(self, rate: int) -> None:
         self._plan = _plan_of(rate)
         self._state = _initial_state(self._plan)
+        self._depth = np.zeros(0, np.float32)
+        self._known: tuple[int, float | None] = 0, None
         self.process(np.zeros(0, np.float32), np.float32(0))  # compiled now, not in the first block
 
     def process(self, block: Floats, depth_db: Amount) -> Floats:
@@ -114,11 +116,14 @@ class VoiceConditioner:
         `depth_db`, a number or `(frames,)`, is by how much what is no voice is lowered at most; at 0 the block passes
         unchanged, without the high-pass either.
         """
-        depth = np.empty(len(block), np.float32)
-        depth[:] = depth_db
+        known = len(block), None if isinstance(depth_db, np.ndarray) else float(depth_db)
+        if known != self._known or known[1] is None:
+            self._known = known
+            self._depth = np.empty(len(block), np.float32)  # kept, as it hardly ever changes
+            self._depth[:] = depth_db
         conditioned = np.empty(len(block), np.float32)
         # Copied in any case: to numba a read-only array is another type, for which it would compile again.
-        _condition(self._plan, self._state, np.array(block, np.float32), depth, conditioned)
+        _condition(self._plan, self._state, np.array(block, np.float32), self._depth, conditioned)
         return conditioned
 
     @property

@@ -7,10 +7,11 @@ compiled where it was built, in `PREBUILT`: it is for one family of processors, 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,13 +20,29 @@ import numpy as np
 from llvmlite.binding import get_host_cpu_features
 from numba import config, njit
 from numba.core import event
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
 from numba.core.dispatcher import Dispatcher
 from numba.core.extending import _Intrinsic
+from numba.np import linalg
 
 from gramophone.realtime.kernels.compilations import compile_elsewhere, note_compilation
 from gramophone.realtime.system.cache_folder import alone, cache_folder
 
+
+def _load_numpy_functions() -> None:
+    """Load numba's NumPy functions without SciPy.
+
+    numba imports that only to learn whether there is a BLAS, which takes as long as a voice's code. Where a function
+    needs one, it looks again.
+    """
+    looks, linalg.ensure_blas = linalg.ensure_blas, lambda: None
+    try:
+        importlib.import_module("numba.np.arraymath")
+    finally:
+        linalg.ensure_blas = looks
+
+
+_load_numpy_functions()
 PREBUILT = Path(__file__).parent / "prebuilt"
 FAMILY = "x86-64-v3"
 """The processors that prebuilt code is for: x86 since 2013 (Haswell) and 2017 (Zen), by the name LLVM has for them."""
@@ -49,10 +66,11 @@ class _CompiledCache(FunctionCache):  # type: ignore[misc]
       leads to code for other arguments. Here, one process writes at a time, and code for other arguments is not used.
     - What the cache lacks may be prebuilt, or be compiled in another process (`compiling_elsewhere`).
 
+    `called` is the ending of the files' names: code for kernels to call is kept apart from code for Python to call.
     `NUMBA_CACHE_DIR` names another folder, as with numba itself.
     """
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Any, called: str) -> None:
         super().__init__(function)
         if _kept_in:
             self._cache_path = str(_within(_kept_in[0], function))
@@ -60,7 +78,7 @@ class _CompiledCache(FunctionCache):  # type: ignore[misc]
             inside = self._impl.locator.get_suitable_cache_subpath(function.__code__.co_filename)
             self._cache_path = str(cache_folder("numba", inside))
         stamp = hashlib.sha256(b"".join(map(_digest, sorted(_sources(function.__globals__))))).hexdigest()
-        base = self._impl.filename_base
+        base = self._impl.filename_base + called
         self._cache_file = IndexDataCacheFile(self._cache_path, base, stamp)
         self._prebuilt = IndexDataCacheFile(str(_within(PREBUILT, function)), base, stamp)
 
@@ -102,6 +120,33 @@ class _CompiledCache(FunctionCache):  # type: ignore[misc]
         folder = Path(self._cache_path)
         folder.mkdir(parents=True, exist_ok=True)
         return alone(folder / "lock")
+
+
+class _LazyCache(NullCache):  # type: ignore[misc]
+    """The cache of a function, made when its code is first asked for: of most functions, a start needs none."""
+
+    def __init__(self, function: Any, called: str) -> None:
+        self._function, self._called = function, called
+
+    @cached_property
+    def _kept(self) -> Any:
+        try:
+            return _CompiledCache(self._function, self._called)
+        except RuntimeError:  # numba finds no folder that can be written: nothing is cached
+            return NullCache()
+
+    @property
+    def cache_path(self) -> Any:
+        """The folder of its files, or None."""
+        return self._kept.cache_path
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled code for a signature, or None."""
+        return self._kept.load_overload(sig, target_context)
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep compiled code for a signature."""
+        self._kept.save_overload(sig, data)
 
 
 def family() -> tuple[str, str]:
@@ -167,13 +212,25 @@ def jit(
         "fastmath": {"contract", "reassoc"} if reassociate else {"contract"},
         "error_model": "numpy",
         "forceinline": forceinline,
+        "no_cfunc_wrapper": True,  # nothing is called by its address
     }
     report_compilations()
     compiled: Any = njit(**options)(function)
     if isinstance(compiled, Dispatcher):  # not so under NUMBA_DISABLE_JIT
-        with suppress(RuntimeError):  # numba finds no folder that can be written: nothing is cached
-            # numba has no public way to pass a cache of one's own
-            compiled._cache = _CompiledCache(function)  # type: ignore[attr-defined]
+
+        @cache
+        def called() -> Any:
+            """Return the function for kernels to call: without what Python needs for a call, a sixth of all work."""
+            inner: Any = njit(**options, no_cpython_wrapper=True)(function)
+            inner._cache = _LazyCache(function, ".called")
+            return inner
+
+        # numba has no public way to pass a cache of one's own, nor to have another function called by kernels
+        vars(compiled).update(
+            _cache=_LazyCache(function, ""),
+            get_call_template=lambda args, kws: called().get_call_template(args, kws),
+            get_overload=lambda signature: called().get_overload(signature),
+        )
         for signature in signatures:
             compiled.compile(tuple(signature))
         compiled.disable_compile(bool(signatures))

@@ -48,8 +48,9 @@ class MonoSum:
         start = 0
         while start < sides.shape[1]:
             stop = self._split(sides, start, self._window, self._counts, self._powers)
-            share = self._side_share.next(stop - start)
-            sides[0, start:stop] = crossfade(sides[0, start:stop], sides[1, start:stop], share)
+            if self._side_share.left or self._side_share.target:
+                share = self._side_share.next(stop - start)
+                sides[0, start:stop] = crossfade(sides[0, start:stop], sides[1, start:stop], share)
             self._side_share.set(float(self._counts[1]))
             start = stop
         mono: Floats = sides[0]

@@ -94,7 +94,6 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         self.delay = self._rate_adapter.delay
         self._mono_sum = MonoSum(form.rate, form.channels)
         self._conditioner = VoiceConditioner(form.rate)
-        self._worked = False
         # On a grid of hops: values move from frame to frame.
         smoothed = [knob for knob in knobs if knob.name not in (*_CLIPS, AIR.name)]
         self._ramps = Ramps(smoothed, self._values, codec.rate, codec.hop)
@@ -134,11 +133,12 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         """Return the model's output, `(channels, frames)` both, `delay` samples late."""
         self._collect()
         mono = self._conditioner.process(self._mono_sum.process(block), self._fades[GATE.name].next(block.shape[1]))
-        self._worked = False
         output = self._rate_adapter.process(mono, self._begin_hop, self._fades[AIR.name].next(len(mono)))
-        if not self._worked:
+        if self._rate_adapter.has_time:
             self._codec.prepare()
-        return np.repeat(output[None], len(block), axis=0)
+        channels = np.empty_like(block, np.float32)
+        channels[:] = output
+        return channels
 
     def read_reduction_db(self) -> float:
         """Return by how much its gate turns the input down now, in dB, 0 or less."""
@@ -164,7 +164,6 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
 
     def _begin_hop(self, sound: Floats) -> Finish:
         """Do the first half of a hop's work; return the second, with the parameters as they are now."""
-        self._worked = True
         ((_, _, values),) = self._ramps.segments(len(sound))
         weights = self._weights(values)
         speaker_style = self._speaker_moments.blend(weights) if self._speaker_moments and values["likeness"] else None
@@ -172,7 +171,6 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         return partial(self._finish_hop, frame, weights, dict(values))
 
     def _finish_hop(self, frame: Frame, weights: Floats, values: Mapping[str, Value]) -> Floats:
-        self._worked = True
         return self._codec.synthesise(frame, weights, values)
 
     def _weights(self, values: Mapping[str, Value]) -> Floats:

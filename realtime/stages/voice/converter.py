@@ -4,7 +4,8 @@ Content (what is said) leaves out the speaker, once its mean and spread are know
 The target's map makes envelopes of it. Pitch, voicing and loudness stay the source's, pitch in the target's range.
 What content does not say of the source's envelope, its detail, can be added: it makes words clearer, the target less
 like themselves, and hisses, which say little of who speaks, come out as they were. Where the sound is no speech,
-content is a guess: there the source's envelope is moved to the target's mean and spread instead (`confidence`).
+content is a guess: there the source's envelope is moved to the target's mean and spread instead (`confidence`). Who
+is the target already keeps their own envelopes.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from gramophone.models.nets.anyone import Anyone
 from gramophone.models.nets.speech_envelope import POINTS
 from gramophone.models.nets.voice import MIDDLE_HZ
 from gramophone.models.parameters import Value
-from gramophone.realtime.kernels.arrays import Floats
+from gramophone.realtime.kernels.arrays import Doubles, Floats
 from gramophone.realtime.stage import Parts
 from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
 from gramophone.realtime.stages.latent.pitch_transform import VOICED, PitchTransform
@@ -49,8 +50,8 @@ _NATS_PER_DB = math.log(10) / 20
 class AnalysedHop(NamedTuple):
     """The analysis of one hop: the map's inputs `(K,)`, shape and detail `(POINTS,)` in spreads, prosody, its power.
 
-    The `shape` is the source's envelope, normalised; the `detail` is what content does not say of it. `speech` is the
-    confidence, 0 to 1, that this is speech.
+    The source's envelope, less its level, is `own` `(POINTS,)`, and the `mean` of those so far; `shape` is the same
+    normalised, and `detail` what content does not say of it. `speech` is the confidence, 0 to 1, that this is speech.
     `octaves` are above `MIDDLE_HZ`, `voicing` is 0 to 1, `level` in nats below the loudest of late, `gain` the nats by
     which what is said would have it louder.
     """
@@ -58,6 +59,8 @@ class AnalysedHop(NamedTuple):
     inputs: Floats
     shape: Floats
     detail: Floats
+    own: Floats
+    mean: Doubles
     speech: float
     level: float
     gain: float
@@ -128,12 +131,14 @@ class VoiceConverter:
         self._recent[-1] = said = self._content.normalised(content, counts)
         around = self._recent[self._context].ravel()
         inputs = np.concatenate([around, np.array([voicing >= VOICED, 1.0], np.float32)])
-        shape = np.clip(self._usual.normalised(points - points.mean(), counts), -_MOST, _MOST)
+        own = points - points.mean()
+        shape = np.clip(self._usual.normalised(own, counts), -_MOST, _MOST)
         detail: Floats = np.clip(shape - inputs @ self._universal, -_MOST, _MOST).astype(np.float32)
         speech = self.confidence.next(said, detail, shape, counts)
         octaves, power = math.log2(hz / MIDDLE_HZ), self._powers.popleft()
         gain = speech * self._dynamics.gain(level, inputs, counts) if self._dynamics else 0.0
-        return AnalysedHop(inputs, shape, detail, speech, level, gain, octaves, float(voicing), rms, power)
+        mean = self._usual.mean.copy()
+        return AnalysedHop(inputs, shape, detail, own, mean, speech, level, gain, octaves, float(voicing), rms, power)
 
     def prepare(self) -> None:
         """Add up what the past contributes to the next frame; called in a block that completes no hop."""
@@ -144,10 +149,11 @@ class VoiceConverter:
     def synthesise(self, heard: AnalysedHop, weights: Floats, values: Mapping[str, Value]) -> Floats:
         """Return the next hop of sound by `weights` over the voices, 1 in sum, and the stage's parameters."""
         voice = self.voices.mixed(weights, float(values["likeness"]), float(values["character"]))
-        envelope = self._envelope_of(heard, voice, float(values["detail"]))
+        same = self.voices.sameness(heard.mean, voice)
+        envelope = self._envelope_of(heard, voice, float(values["detail"]), same)
         octaves = self._pitch_transform.transform(self._moved(heard, weights, values), heard.voicing, weights, values)
         voicing = adjust_voicing(heard.voicing, float(values["voicing"]))
-        gain = math.exp(heard.gain * (1 - float(values["detail"])))
+        gain = math.exp(heard.gain * (1 - float(values["detail"])) * (1 - same))
         rms = min(heard.rms * gain, _LOUDEST) if heard.rms > _FAINTEST else 0.0
         output = self._synth.synthesise(envelope, MIDDLE_HZ * 2.0**octaves, voicing, rms, _colour(values))
         matched: Floats = self._loudness_match.process(output, heard.power * gain * gain)
@@ -160,11 +166,12 @@ class VoiceConverter:
         voiced = heard.voicing >= VOICED
         return self._intonation.move(heard.octaves, voiced, spread, share, float(values["adaptation"]))
 
-    def _envelope_of(self, heard: AnalysedHop, voice: MixedVoice, detail: float) -> Floats:
+    def _envelope_of(self, heard: AnalysedHop, voice: MixedVoice, detail: float, same: float) -> Floats:
         """Return the envelope `(E,)` of a frame as a voice: by its map, and what the source's own detail says besides.
 
         A residual network adds the detail by what it has learnt of it, else all of it where nothing is voiced. The less
-        the sound is like speech, the more the source's own envelope comes through, in the voice's mean and spread.
+        the sound is like speech, the more the source's own envelope comes through, in the voice's mean and spread. The
+        more the source is the `same` person as the voice, 0 to 1, the more of it stays as it is.
         """
         deviation = heard.inputs @ voice.map
         if self._residual:
@@ -179,6 +186,8 @@ class VoiceConverter:
             deviation *= np.float32(heard.speech)
             deviation[:POINTS] += np.float32(1 - heard.speech) * voice.spread[:POINTS] * heard.shape
         envelope: Floats = voice.mean + deviation
+        if same > 0:
+            envelope[:POINTS] += np.float32(same) * (heard.own - envelope[:POINTS])
         return envelope
 
     def _level(self, rms: float) -> float:
@@ -192,7 +201,7 @@ class RunningMoments:
     """The mean and spread of rows, as they come; before the first, usual moments `(2, D)`: mean, spread."""
 
     def __init__(self, usual: Floats) -> None:
-        self._mean = usual[0].astype(np.float64)
+        self.mean = usual[0].astype(np.float64)
         self._square = np.square(usual, dtype=np.float64).sum(0)
         self._count = _EXPECTED
 
@@ -200,10 +209,10 @@ class RunningMoments:
         """Return a row less the mean and over the spread, which it is counted in if it `counts`."""
         if counts:
             self._count = min(self._count + 1, _MEMORY)
-            self._mean += (row - self._mean) / self._count
+            self.mean += (row - self.mean) / self._count
             self._square += (np.square(row, dtype=np.float64) - self._square) / self._count
-        spread = np.sqrt(np.maximum(self._square - np.square(self._mean), 1e-4))
-        return np.asarray((row - self._mean) / spread, np.float32)
+        spread = np.sqrt(np.maximum(self._square - np.square(self.mean), 1e-4))
+        return np.asarray((row - self.mean) / spread, np.float32)
 
 
 def _colour(values: Mapping[str, Value]) -> Floats:

@@ -95,7 +95,6 @@ class VoiceStage(BackgroundStage["Found"]):
         self.delay = self._rate_adapter.delay
         self._mono_sum = MonoSum(form.rate, form.channels)
         self._conditioner = VoiceConditioner(form.rate)
-        self._worked = False
         smoothed = [knob for knob in knobs if knob.name not in (TARGET, AIR.name, GATE.name)]
         self._ramps = Ramps(smoothed, self._values, converter.rate, converter.hop)
         self._fades = {
@@ -127,11 +126,12 @@ class VoiceStage(BackgroundStage["Found"]):
         """Return the other's voice, `(channels, frames)` both, `delay` samples late."""
         self._collect()
         mono = self._conditioner.process(self._mono_sum.process(block), self._fades[GATE.name].next(block.shape[1]))
-        self._worked = False
         output = self._rate_adapter.process(mono, self._begin_hop, self._fades[AIR.name].next(len(mono)))
-        if not self._worked:
+        if self._rate_adapter.has_time:
             self._converter.prepare()
-        return np.repeat(output[None], len(block), axis=0)
+        channels = np.empty_like(block, np.float32)
+        channels[:] = output
+        return channels
 
     def read_reduction_db(self) -> float:
         """Return by how much its gate turns the input down now, in dB, 0 or less."""
@@ -149,12 +149,10 @@ class VoiceStage(BackgroundStage["Found"]):
 
     def _begin_hop(self, sound: Floats) -> Finish:
         """Do the first half of a hop's work; return the second, with the parameters as they are now."""
-        self._worked = True
         ((_, _, values),) = self._ramps.segments(len(sound))
         return partial(self._finish_hop, self._converter.analyse(sound), self._weights(values), dict(values))
 
     def _finish_hop(self, heard: AnalysedHop, weights: Floats, values: Mapping[str, Value]) -> Floats:
-        self._worked = True
         return self._converter.synthesise(heard, weights, values)
 
     def _weights(self, values: Mapping[str, Value]) -> Floats:

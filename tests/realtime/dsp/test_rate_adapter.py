@@ -58,7 +58,7 @@ def test_any_block_sizes_give_the_same_and_no_shorter_delay_would_do(rate, inner
     adapter, step, spare = RateAdapter(rate, inner_rate, hop, inner_delay), Delayed(inner_delay), []
     for sample in noise:
         assert len(adapter.process(np.array([sample]), step)) == 1
-        spare.append(len(adapter._ready))
+        spare.append(adapter._spare)
     assert min(spare) == 0
 
 
