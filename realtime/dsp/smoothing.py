@@ -26,7 +26,8 @@ class Ramps:
 
     A number moves over its parameter's `smoothing_ms`, linearly in the normalised value 0..1, so one with a log curve
     moves by ratios; the last step is the target exactly. Switches, texts and parameters without smoothing change at
-    once. A target set during a move starts a new move from the current value. `rate` in Hz.
+    once. A target set during a move starts a new move from the current value. `rate` in Hz. `edition` is another number
+    whenever a value may have changed.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Ramps:
             for name, p in self._parameters.items()
         }
         self._count = 0
+        self.edition = 0
 
     @property
     def moving(self) -> bool:
@@ -56,6 +58,7 @@ class Ramps:
         steps = self._steps.get(name)
         if steps is None:
             raise ParameterError(f"{name}: expected one of {', '.join(self._parameters)}")
+        self.edition += 1
         now = self._values[name]
         if steps and value != now:
             self._moves[name] = _Move(self._parameters[name], float(now), float(value), steps)
@@ -79,6 +82,7 @@ class Ramps:
             start = stop
 
     def _step(self) -> None:
+        self.edition += 1
         for name, move in list(self._moves.items()):
             self._values[name] = move.step()
             if move.arrived:

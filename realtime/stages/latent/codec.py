@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from gramophone.models.checkpoint import (
     Card,
@@ -34,8 +34,7 @@ _OF_PACKAGES = "gramophone.realtime.stages.latent.streaming_codec:StreamingCodec
 """That of the kinds that other packages bring."""
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """The analysis of one hop: its latents `(D,)` and its power, the mean square of its samples.
 
     `prosody` holds further inputs of the decoder (pitch, loudness …), in a form private to the codec.
@@ -79,7 +78,8 @@ class Codec(Protocol):
         """Decode a frame: return the next hop of sound, `(hop,)`.
 
         `speakers` `(speakers,)` are the weights of a blend of speakers, 1 in sum. `values` are the stage's parameters,
-        the codec's own among them (`parameters.py`).
+        the codec's own among them (`parameters.py`). Neither changes afterwards: where anything is to be another, both
+        are new objects, so that what follows from them is computed once (`kept.py`).
         """
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from gramophone.realtime.dsp.smoothing import Fade
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stages.latent.codec import Frame
 from gramophone.realtime.stages.latent.encoder import audible
+from gramophone.realtime.stages.latent.kept import Kept
 from gramophone.realtime.stages.latent.parameters import MOMENTS, SCALE
 from gramophone.realtime.stages.latent.reference_clips import LatentStyle, ReferenceClips
 from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker
@@ -52,7 +53,7 @@ class SpeakerMoments:
 
     def blend(self, weights: Floats) -> LatentStyle:
         """Return the distribution of a blend, by weights over the speakers and, last, the target speaker."""
-        if self._style is None or not np.array_equal(weights, self._weights):
+        if self._style is None or not (weights is self._weights or np.array_equal(weights, self._weights)):
             shares = weights[: len(self._means)].astype(np.float64)
             covariance = np.tensordot(shares, self._covariances, 1)
             self._style = LatentStyle(
@@ -81,9 +82,11 @@ class _Affine:
     def identity(latents: int) -> _Affine:
         return _Affine(np.eye(latents, dtype=np.float32), np.zeros(latents, np.float32))
 
-    def interpolated(self, other: _Affine, share: float) -> _Affine:
-        matrix, offset = self.matrix, self.offset
-        return _Affine(matrix + (other.matrix - matrix) * share, offset + (other.offset - offset) * share)
+    def minus(self, other: _Affine) -> _Affine:
+        return _Affine(self.matrix - other.matrix, self.offset - other.offset)
+
+    def plus(self, other: _Affine, share: float) -> _Affine:
+        return _Affine(self.matrix + other.matrix * share, self.offset + other.offset * share)
 
 
 class StyleMap:
@@ -92,7 +95,8 @@ class StyleMap:
     def __init__(self, latents: int, frame_s: float) -> None:
         self._frame_s = frame_s
         self._period = max(round(_PERIOD_S / frame_s), 1)
-        self._from = self._to = _Affine.identity(latents)
+        self._identity = self._from = self._to = _Affine.identity(latents)
+        self._way = self._to.minus(self._from)
         self._moments, self._prior = Moments.nothing(latents), _PRIOR_S / frame_s
         self._frames: list[Floats] = []
         self._into = 0
@@ -112,7 +116,9 @@ class StyleMap:
         if self._into == self._period:
             self._renew(style, adaptation_s)
         self._into += 1
-        affine_map = self._from.interpolated(self._to, self._into / self._period)
+        if self._from is self._to is self._identity or not strength:
+            return latents
+        affine_map = self._from.plus(self._way, self._into / self._period)
         moved: Floats = latents + np.float32(strength) * (latents @ affine_map.matrix + affine_map.offset - latents)
         return moved
 
@@ -124,12 +130,13 @@ class StyleMap:
             self._moments = self._moments.after(torch.from_numpy(np.stack(self._frames)), decay)
             self._prior *= decay ** len(self._frames)
         self._from, self._to = self._to, self._map_to(style)
+        self._way = self._to.minus(self._from)
         self._frames, self._into = [], 0
 
     def _map_to(self, style: LatentStyle | None) -> _Affine:
         weight, mean = self._moments.weight, self._moments.mean
         if style is None or not weight:
-            return _Affine.identity(len(mean))
+            return self._identity
         target, own = style.gaussian.covariance, self._moments.gaussian().covariance
         content = Gaussian(mean, _with_floor((weight * own + self._prior * target) / (weight + self._prior)))
         affine = transport(content, Gaussian(style.gaussian.mean, _with_floor(target)), style.tilt)
@@ -166,6 +173,7 @@ class LatentTransform:
         self._storing = False
         self._count = 0
         self._directions = np.eye(len(latents), dtype=np.float32) if directions is None else directions
+        self._turned = Kept(self._turned_by)
         self.stored = stored
 
     def set_clips(self, clips: ReferenceClips) -> None:
@@ -181,40 +189,46 @@ class LatentTransform:
     def process(self, frame: Frame, values: Mapping[str, Value], speaker_style: LatentStyle | None = None) -> Frame:
         """Return the next frame with its latents transformed by the parameter `values`.
 
-        `speaker_style` is the distribution of the speaker's latents, which `likeness` moves to.
+        `speaker_style` is the distribution of the speaker's latents, which `likeness` moves to. `values` do not change
+        afterwards; others are another mapping.
         """
-        if values["freeze"] and self._held is not None:
-            frame = replace(frame, latents=self._held)
-        self._held = frame.latents
+        latents = self._held if values["freeze"] and self._held is not None else frame.latents
+        self._held = latents
+        if not values["freeze"]:  # frozen frames are not counted as content again
+            self._speaker_map.observe(frame)
+        adaptation_s = float(values["adaptation"])
         similarity = float(values["likeness"]) if speaker_style else 0.0
-        frame = _apply_style(self._speaker_map, frame, speaker_style, similarity, values)
-        z = _apply_style(self._style_map, frame, self._clips.style, float(values["strength"]), values).latents
-        z = z + np.float32(values["morph"]) * (self._second_latents(z) - z)
-        z = z * self._values_of(values, SCALE) + self._values_of(values) @ self._directions
+        moved = self._speaker_map.apply(latents, speaker_style, similarity, adaptation_s)
+        if not values["freeze"]:
+            self._style_map.observe(frame._replace(latents=moved))
+        z = self._style_map.apply(moved, self._clips.style, float(values["strength"]), adaptation_s)
+        second, share = self._second_latents(z), np.float32(values["morph"])
+        if second is not z and share:
+            z = z + share * (second - z)
+        scale, offset = self._turned(values)
+        z = z * scale + offset
         if self._storing:
             self.stored, self._storing = z, False
         if self.stored is not None:
             z = z + np.float32(values["recall"]) * (self.stored - z)
         self._count += 1
-        return replace(frame, latents=z)
+        return frame._replace(latents=z)
 
     def _second_latents(self, z: Floats) -> Floats:
         """Return the second clip's latents, in a loop, or `z` where there is no second clip."""
+        share = np.float32(self._clip_fade.next(1))
+        if self._clips.second is self._previous.second is None:
+            return z
         old, new = (
             z if clips.second is None else clips.second[self._count % len(clips.second)]
             for clips in (self._previous, self._clips)
         )
-        mixed: Floats = old + np.float32(self._clip_fade.next(1)) * (new - old)
+        mixed: Floats = old + share * (new - old)
         return mixed
 
-    def _values_of(self, values: Mapping[str, Value], suffix: str = "") -> Floats:
-        return np.array([values[name + suffix] for name in self._latents], np.float32)
-
-
-def _apply_style(
-    style_map: StyleMap, frame: Frame, style: LatentStyle | None, strength: float, values: Mapping[str, Value]
-) -> Frame:
-    """Return a frame moved towards a style by `strength`; frozen frames are not counted as content again."""
-    if not values["freeze"]:
-        style_map.observe(frame)
-    return replace(frame, latents=style_map.apply(frame.latents, style, strength, float(values["adaptation"])))
+    def _turned_by(self, values: Mapping[str, Value]) -> tuple[Floats, Floats]:
+        """Return by what the parameters multiply latents, and what they add."""
+        scale, offset = (
+            np.array([values[name + suffix] for name in self._latents], np.float32) for suffix in (SCALE, "")
+        )
+        return scale, offset @ self._directions

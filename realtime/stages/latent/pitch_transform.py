@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 
 from gramophone.models.nets.voice import MIDDLE_HZ
 from gramophone.models.parameters import Value
 from gramophone.realtime.kernels.arrays import Floats
+from gramophone.realtime.stages.latent.kept import Kept
 from gramophone.realtime.stages.latent.parameters import KEYS, SCALES
 
 VOICED = 0.5
@@ -40,6 +42,7 @@ class PitchTransform:
 
     def __init__(self, frame_s: float, speaker_octaves: Floats) -> None:
         self._frame_s = frame_s
+        self._target_octave = Kept(self._octave_of)
         self._set_octaves(speaker_octaves)
         self._range = _Range(frame_s)
         self._tuning = _Tuning(frame_s)
@@ -53,17 +56,24 @@ class PitchTransform:
     def _set_octaves(self, speaker_octaves: Floats) -> None:
         self._known = np.isfinite(speaker_octaves)
         self._speaker_octaves = np.nan_to_num(speaker_octaves)
+        self._target_octave.forget()
+
+    def _octave_of(self, speakers: Floats) -> float | None:
+        known = float(speakers @ self._known)
+        return float(speakers @ self._speaker_octaves) / known if known > 0 else None
 
     def transform(self, octaves: float, voicing: float, speakers: Floats, values: Mapping[str, Value]) -> float:
         """Return the transformed pitch in octaves above `MIDDLE_HZ`.
 
-        `octaves` and `voicing` (0 to 1) describe the input; `speakers` `(speakers,)` are weights; `values` the
-        parameters.
+        `octaves` and `voicing` (0 to 1) describe the input; `speakers` `(speakers,)` are weights, which do not change
+        afterwards; `values` the parameters.
         """
         voiced = voicing >= VOICED
-        known = float(speakers @ self._known)
-        target_octave = float(speakers @ self._speaker_octaves) / known if known > 0 else None
-        pitch = octaves + self._range.move(octaves, voiced, target_octave, values) + float(values["pitch"]) / 12
+        pitch = (
+            octaves
+            + self._range.move(octaves, voiced, self._target_octave(speakers), values)
+            + float(values["pitch"]) / 12
+        )
         pitch += self._tuning.correct(pitch, voiced, values) + self._vibrato.next(voiced, values)
         return min(max(pitch, _LOWEST), _HIGHEST)
 
@@ -146,10 +156,16 @@ def nearest_note(midi_note: float, held: int | None, scale: str, key: str) -> in
 
     The note `held` before is kept a little longer (hysteresis), or pitch would flutter between two notes.
     """
-    steps, first = SCALES[scale], KEYS.index(key)
-    near = [note for note in range(math.floor(midi_note) - 3, math.ceil(midi_note) + 4) if (note - first) % 12 in steps]
+    near = _notes(math.floor(midi_note) - 3, math.ceil(midi_note) + 3, scale, key)
     if not near:
         return None
     nearest = min(near, key=lambda note: abs(note - midi_note))
     stays = held in near and abs(held - midi_note) < abs(nearest - midi_note) + _NOTE_HYSTERESIS
     return held if stays else nearest
+
+
+@cache
+def _notes(lowest: int, highest: int, scale: str, key: str) -> tuple[int, ...]:
+    """Return the MIDI notes of a scale from the lowest to the highest, both included."""
+    steps, first = SCALES[scale], KEYS.index(key)
+    return tuple(note for note in range(lowest, highest + 1) if (note - first) % 12 in steps)

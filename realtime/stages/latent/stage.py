@@ -28,7 +28,7 @@ from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.smoothing import Fade, Ramps
 from gramophone.realtime.stage import Audio, Format, Keys, Parts, StageError, refuse_setting
 from gramophone.realtime.stages.background import Background, BackgroundStage
-from gramophone.realtime.stages.latent.codec import Codec, Frame, LatentModel
+from gramophone.realtime.stages.latent.codec import Codec, LatentModel
 from gramophone.realtime.stages.latent.mono_sum import MonoSum
 from gramophone.realtime.stages.latent.parameters import AIR, GATE, MOMENTS, latent_names, parameters_of
 from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, ZeroShotCodec
@@ -103,6 +103,7 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         }
         self._speaker_moments = SpeakerMoments(model.card) if MOMENTS in model.card.notes else None
         self._target: TargetSpeaker | None = None
+        self._held: tuple[Floats, Mapping[str, Value]]
         clips = _analyse_clips(codec, self._values, _saved_target(values, model))
         self._set_target(clips.target)
         self._transform = LatentTransform(
@@ -161,17 +162,17 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
             if self._speaker_moments:
                 self._speaker_moments.add_target(target)
         self._target = target
+        self._edition = -1
 
     def _begin_hop(self, sound: Floats) -> Finish:
         """Do the first half of a hop's work; return the second, with the parameters as they are now."""
         ((_, _, values),) = self._ramps.segments(len(sound))
-        weights = self._weights(values)
+        if self._ramps.edition != self._edition:  # a copy, as the second half may come later
+            self._edition, self._held = self._ramps.edition, (self._weights(values), dict(values))
+        weights, values = self._held
         speaker_style = self._speaker_moments.blend(weights) if self._speaker_moments and values["likeness"] else None
         frame = self._transform.process(self._codec.analyse(sound), values, speaker_style)
-        return partial(self._finish_hop, frame, weights, dict(values))
-
-    def _finish_hop(self, frame: Frame, weights: Floats, values: Mapping[str, Value]) -> Floats:
-        return self._codec.synthesise(frame, weights, values)
+        return partial(self._codec.synthesise, frame, weights, values)
 
     def _weights(self, values: Mapping[str, Value]) -> Floats:
         """Return the weights of the model's speakers and, if the model takes one, last of the target speaker."""

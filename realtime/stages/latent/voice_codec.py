@@ -16,6 +16,7 @@ from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stage import Parts
 from gramophone.realtime.stages.latent.codec import Frame, Series
 from gramophone.realtime.stages.latent.encoder import FrameEncoder
+from gramophone.realtime.stages.latent.kept import Kept
 from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
 from gramophone.realtime.stages.latent.pitch_transform import PitchTransform
 from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, enrol
@@ -58,6 +59,7 @@ class VoiceCodec:
         speaker_octaves = np.append(_speaker_octaves(card), np.float32(math.nan))
         self._pitch_transform = PitchTransform(shape.hop / shape.rate, speaker_octaves)
         self._decoder = voice_decoder_of(model.decoder, device)
+        self._turned = Kept(self._turned_by)
         self._loudness_match = LoudnessMatch(shape.hop, shape.hop / shape.rate)
 
     @staticmethod
@@ -76,7 +78,7 @@ class VoiceCodec:
         frame = self._frame_encoder.frame(sound)
         (hz,), (voicing,) = self._pitch.process(sound)
         prosody = math.log2(hz / MIDDLE_HZ), float(voicing), self._loudness.measure(sound)
-        return Frame(frame.latents, frame.power, prosody)
+        return frame._replace(prosody=prosody)
 
     def encode_clip(self, sound: Floats) -> Series:
         """Return the frames of another sound, `(T,)`."""
@@ -90,6 +92,7 @@ class VoiceCodec:
         """Give the last of the weights over speakers to a target speaker."""
         self._table = np.concatenate([self._table[:-1], target.vector[None]])
         self._pitch_transform.set_target_octave(target.octave)
+        self._turned.forget()
 
     def prepare(self) -> None:
         """Add up what the past contributes to the next frame, in encoder and decoder."""
@@ -102,10 +105,15 @@ class VoiceCodec:
         octaves = self._pitch_transform.transform(octaves, voicing, speakers, values)
         voicing = adjust_voicing(voicing, float(values["voicing"]))
         prosody = np.array([octaves, voicing, min(loudness, _LOUDEST)], np.float32)
-        speaker = scale_character(speakers @ self._table, self._mean_speaker, float(values["character"]))
-        output = self._decoder.decode(frame.latents, speaker, prosody, _colour(values))
+        speaker, colour = self._turned(speakers, values)
+        output = self._decoder.decode(frame.latents, speaker, prosody, colour)
         matched: Floats = self._loudness_match.process(output, frame.power)
         return matched
+
+    def _turned_by(self, speakers: Floats, values: Mapping[str, Value]) -> tuple[Floats, Floats]:
+        """Return the speaker's vector and the decoder's colour, as the parameters say."""
+        speaker = scale_character(speakers @ self._table, self._mean_speaker, float(values["character"]))
+        return speaker, _colour(values)
 
 
 def tracker_within(rate: int, hop: int, delay: int) -> PitchTracker:

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from gramophone.models.nets.anyone import Anyone
     from gramophone.realtime.dsp.rate_adapter import Finish
     from gramophone.realtime.kernels.arrays import Floats
-    from gramophone.realtime.stages.voice.converter import AnalysedHop
     from gramophone.realtime.stages.voice.target import EnrolledTarget
 
 Found = tuple["EnrolledTarget | None"]
@@ -102,6 +101,7 @@ class VoiceStage(BackgroundStage["Found"]):
             for knob in (AIR, GATE)
         }
         self._target: EnrolledTarget | None = None
+        self._held: tuple[Floats, Mapping[str, Value]]
         self._adopt(_found(self._model, self._card, str(self._values[TARGET]), str(values.get("kept", ""))))
         self.background = Background["Found"]("voice-target")
 
@@ -143,6 +143,7 @@ class VoiceStage(BackgroundStage["Found"]):
 
     def _adopt(self, made: Found) -> None:
         (self._target,) = made
+        self._edition = -1
         if self._target:
             self._converter.voices.set_target(self._target.voice)
             self._converter.refresh()
@@ -150,10 +151,9 @@ class VoiceStage(BackgroundStage["Found"]):
     def _begin_hop(self, sound: Floats) -> Finish:
         """Do the first half of a hop's work; return the second, with the parameters as they are now."""
         ((_, _, values),) = self._ramps.segments(len(sound))
-        return partial(self._finish_hop, self._converter.analyse(sound), self._weights(values), dict(values))
-
-    def _finish_hop(self, heard: AnalysedHop, weights: Floats, values: Mapping[str, Value]) -> Floats:
-        return self._converter.synthesise(heard, weights, values)
+        if self._ramps.edition != self._edition:  # a copy, as the second half may come later
+            self._edition, self._held = self._ramps.edition, (self._weights(values), dict(values))
+        return partial(self._converter.synthesise, self._converter.analyse(sound), *self._held)
 
     def _weights(self, values: Mapping[str, Value]) -> Floats:
         """Return the weights of the known voices and, last, of the target."""
