@@ -1,4 +1,4 @@
-"""Hosts of the plug-in in Python, made alike: pedalboard and DawDreamer (VST3), and the CLAP host of these tests.
+"""Hosts of the plug-in in Python, alike: pedalboard and DawDreamer (VST3), the CLAP and the LV2 host of these tests.
 
 `python -m support.python_hosts HOST PLUGIN FOLDER` does the jobs in FOLDER/jobs.json in their order: each may load a
 plug-in, restore another's state, set parameters, let free ones take knobs that were moved by OSC, and play a sound.
@@ -12,6 +12,7 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -48,15 +49,28 @@ class _Pedalboard:
     def load(self, state):
         self._plugin.preset_data = state
 
+    def close(self):
+        del self._plugin  # which unloads it
+
 
 class _DawDreamer:
-    """One instance in DawDreamer at one rate and block length; its latency is taken off here."""
+    """One instance in DawDreamer; its latency is taken off here.
+
+    All instances of one rate and block length belong to one engine, since DawDreamer renders in the main thread only:
+    in another it never ends, without any plug-in as well.
+    """
+
+    _ENGINES: ClassVar[dict[tuple[float, int], object]] = {}
 
     def __init__(self, path, rate, block):
         import dawdreamer
 
-        self._engine = dawdreamer.RenderEngine(rate, block)
-        self._plugin = self._engine.make_plugin_processor("gramophone", path)
+        self._kind = rate, block
+        if self._kind not in self._ENGINES:
+            self._ENGINES[self._kind] = dawdreamer.RenderEngine(rate, block)
+        self._engine = self._ENGINES[self._kind]
+        self._name = f"gramophone-{id(self)}"
+        self._plugin = self._engine.make_plugin_processor(self._name, path)
         rows = self._plugin.get_parameters_description()
         self._indices = {row["name"].lower().replace(" ", "_"): row["index"] for row in rows}
 
@@ -70,18 +84,35 @@ class _DawDreamer:
         return self._plugin.get_parameter_text(self._indices[name])
 
     def play(self, sound, rate, _block):
-        padded = np.pad(sound, ((0, 0), (0, 16384)))
-        clip = self._engine.make_playback_processor("sound", padded)
-        self._engine.load_graph([(clip, []), (self._plugin, ["sound"])])
-        self._engine.render(padded.shape[1] / rate)
-        late = self._plugin.get_latency_samples()
-        return self._engine.get_audio()[:, late : late + sound.shape[1]]
+        return self.play_together([self], [sound], rate)[0]
+
+    @staticmethod
+    def play_together(hosts, sounds, rate):
+        """Return what instances of one engine make of a sound each, in one graph."""
+        engine, frames, graph = hosts[0]._engine, max(sound.shape[1] for sound in sounds), []
+        for host, sound in zip(hosts, sounds, strict=True):
+            padded = np.pad(sound, ((0, 0), (0, frames - sound.shape[1] + 16384)))
+            clip = f"{host._name}-sound"
+            graph += [(engine.make_playback_processor(clip, padded), []), (host._plugin, [clip])]
+            host._plugin.record = True
+        engine.load_graph(graph)
+        engine.render((frames + 16384) / rate)
+        found = []
+        for host, sound in zip(hosts, sounds, strict=True):
+            late = host._plugin.get_latency_samples()
+            found.append(engine.get_audio(host._name)[:, late : late + sound.shape[1]])
+        return found
 
     def load(self, state):
         """Load a .vstpreset: DawDreamer writes none, and loads its own states only into plug-ins with a window."""
         with tempfile.NamedTemporaryFile(suffix=".vstpreset") as file:
             Path(file.name).write_bytes(state)
             assert self._plugin.load_vst3_preset(file.name)
+
+    def close(self):
+        """Unload all instances of the engine: DawDreamer keeps each as long as its engine."""
+        self._ENGINES.pop(self._kind, None)
+        del self._engine, self._plugin
 
 
 class _Clap:
@@ -111,9 +142,39 @@ class _Clap:
     def load(self, state):
         assert self._host.load(state)
 
+    def close(self):
+        self._host.close()
 
-HOSTS = {"pedalboard": _Pedalboard, "dawdreamer": _DawDreamer, "clap": _Clap}
-FILES = {"pedalboard": "vst3", "dawdreamer": "vst3", "clap": "clap"}
+
+class _Lv2:
+    """One instance in the LV2 host of these tests, which stores no state; its latency is taken off here."""
+
+    def __init__(self, path, rate, _block):
+        from support.lv2_host import Lv2Host
+
+        self._host = Lv2Host(path, rate)
+        self._host.set("offline", 1)
+
+    def set(self, name, value):
+        self._host.set(*(("lv2_enabled", 1 - value) if name == "bypass" else (name, value)))
+
+    def get(self, name):
+        return 1 - self._host.get("lv2_enabled") if name == "bypass" else self._host.get(name)
+
+    def text(self, name):
+        return str(self.get(name))
+
+    def play(self, sound, _rate, block):
+        played = self._host.play(np.pad(sound, ((0, 0), (0, 16384))), block)
+        late = round(self._host.get("lv2_latency"))
+        return played[:, late : late + sound.shape[1]]
+
+    def close(self):
+        self._host.close()
+
+
+HOSTS = {"pedalboard": _Pedalboard, "dawdreamer": _DawDreamer, "clap": _Clap, "lilv": _Lv2}
+FILES = {"pedalboard": "vst3", "dawdreamer": "vst3", "clap": "clap", "lilv": "lv2"}
 
 
 def _take(host, job, name, address, position):
@@ -179,10 +240,15 @@ def main(name, plugin, folder):
             for symbol, (address, position) in job["free"].items():
                 _take(host, job, symbol, address, position)
 
+    def sound_of(number):
+        return np.load(folder / f"in-{number}.npy")
+
     def play(number, job):
+        keep(number, job, instances[job["instance"]].play(sound_of(number), job["rate"], job["block"]))
+
+    def keep(number, job, played):
         host = instances[job["instance"]]
-        sound = np.load(folder / f"in-{number}.npy")
-        np.save(folder / f"out-{number}.npy", host.play(sound, job["rate"], job["block"]))
+        np.save(folder / f"out-{number}.npy", played)
         shown = {name: (host.get(name), host.text(name)) for name in NAMES}
         (folder / f"shown-{number}.json").write_text(json.dumps(shown))
 
@@ -190,6 +256,12 @@ def main(name, plugin, folder):
         for job in plan["jobs"]:
             prepare(job)
             _play_silence(instances[job["instance"]], job)  # after which the host knows the latency
+    if plan["together"] and name == "dawdreamer":
+        hosts = [instances[job["instance"]] for job in plan["jobs"]]
+        sounds = map(sound_of, range(len(hosts)))
+        for number, played in enumerate(_DawDreamer.play_together(hosts, [*sounds], plan["jobs"][0]["rate"])):
+            keep(number, plan["jobs"][number], played)
+    elif plan["together"]:
         threads = [threading.Thread(target=play, args=each) for each in enumerate(plan["jobs"])]
         for thread in threads:
             thread.start()

@@ -6,10 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import jack
 import pytest
+from support.engines import engines, memory_of
 from support.jack_server import start_server, stop, until
 
 pytestmark = pytest.mark.peer
@@ -24,43 +24,21 @@ def _host(core_driver, installed, **more):
     return subprocess.Popen(words, env=installed.environment | more, stdout=subprocess.PIPE)
 
 
-def _engines(installed):
-    """Return the processes that were started for plug-ins, but for the server that all engines are forked from."""
-    mark = f"XDG_RUNTIME_DIR={installed.environment['XDG_RUNTIME_DIR']}".encode()
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            marked = mark in (path / "environ").read_bytes().split(b"\0")
-            parent = int((path / "stat").read_text("latin-1").rpartition(")")[2].split()[1])
-            words = (path / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue  # it has ended
-        server = b"gramophone.realtime.bridge.engine_server" in words and parent == 1
-        if marked and not server and int(path.name) != os.getpid():
-            found.append((int(path.name), words))
-    return found
-
-
-def _memory(processes):
-    """Return the shared memory that was made by any of these processes."""
-    names = [path.name for path in Path("/dev/shm").iterdir()]
-    return [name for name in names if any(f"-{process}-" in name for process in processes)]
-
-
 @pytest.mark.slow
 def test_hosts_that_are_killed_at_any_moment_leave_no_process_and_no_memory(core_driver, installed):
-    chance, engines = random.Random(1), set()
+    chance, started = random.Random(1), set()
+    folder = installed.environment["XDG_RUNTIME_DIR"]
     for _ in range(HOSTS // AT_ONCE):
         hosts = [_host(core_driver, installed) for _ in range(AT_ONCE)]
         for host in hosts:
             with pytest.raises(subprocess.TimeoutExpired):
                 host.wait(chance.uniform(0.0, 2 * LATEST_S / AT_ONCE))
-            engines |= {process for process, _ in _engines(installed)}
+            started |= {process for process, _ in engines(folder)}
             host.kill()
             host.wait()
             host.stdout.close()
-    until(lambda: not _engines(installed), ENDED_S)
-    until(lambda: not _memory(engines), ENDED_S)
+    until(lambda: not engines(folder), ENDED_S)
+    until(lambda: not memory_of(started), ENDED_S)
 
 
 def test_whatever_an_engine_waits_for_it_ends_when_its_plug_in_has_gone():
