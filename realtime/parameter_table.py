@@ -95,13 +95,22 @@ def open_stages(preset: Preset) -> set[str]:
     return {stage.name for stage in preset.stages if _keys(preset, stage).open}
 
 
+def hops_s(preset: Preset) -> frozenset[float]:
+    """Return the hops of the preset's stages in seconds; a stage that takes each block as it comes has none.
+
+    Raises:
+        PresetError: a stage's kind is unknown, or its settings do not make a stage.
+    """
+    return frozenset(_keys(preset, stage).hop_s for stage in preset.stages) - {0.0}
+
+
 def longest_hop_s(preset: Preset) -> float:
     """Return the longest hop of the preset's stages in seconds; 0 where every stage takes each block as it comes.
 
     Raises:
         PresetError: a stage's kind is unknown, or its settings do not make a stage.
     """
-    return max((_keys(preset, stage).hop_s for stage in preset.stages), default=0.0)
+    return max(hops_s(preset), default=0.0)
 
 
 def concise(preset: Preset, written: Preset | None = None) -> Preset:

@@ -28,10 +28,11 @@ from gramophone.realtime.live.messages import Opened
 from gramophone.realtime.live.session import Session
 from gramophone.realtime.live.session_settings import SessionSettings
 from gramophone.realtime.live.shared_state import BlockRing
+from gramophone.realtime.live.status import blocks_of_time
 from gramophone.realtime.live.supervisor import ATTACHED
 from gramophone.realtime.live.surfaces import Surfaces
 from gramophone.realtime.live.worker_process import StandbyWorker, run_worker
-from gramophone.realtime.parameter_table import complete, longest_hop_s
+from gramophone.realtime.parameter_table import complete, hops_s
 from gramophone.realtime.system.process_handle import ChildProcess
 from gramophone.realtime.system.shared_memory import SharedArrays
 from gramophone.realtime.system.wakeup import MemoryWake, Wake
@@ -89,6 +90,9 @@ class HostSession:
         """The block before the first one that the worker plays."""
         self._untouched = True
         """Whether the chain has the values that it began with: a bounce begins with no smoothed way to others."""
+        self._hops: frozenset[float] = frozenset()
+        self._needed = 1
+        """Blocks of time, as they were needed last."""
         self._announced: tuple[int, int] | None = None
         self._announcing = threading.Lock()
         self._changed, self._ended = threading.Event(), threading.Event()
@@ -136,7 +140,7 @@ class HostSession:
         session.wait_until_playing()
         controller.listen(self._note)
         controller.listen_parameters(self._expect_time)
-        self._announce()
+        self._expect_time()
         self._parameters.report()
 
     def _open_surfaces(self, stack: ExitStack) -> None:
@@ -226,15 +230,21 @@ class HostSession:
 
     def _expect_time(self) -> None:
         """Report the blocks of time that the preset which enters will need, before the worker takes them."""
-        status = self._session.shared.status
-        hop_s = max(status["hop_s"], longest_hop_s(self._controller.preset))
-        needed = -(-round(hop_s * status["rate"]) // max(int(status["block"]), 1))
-        self._announce(1 + needed)
+        self._hops = hops_s(self._controller.preset)
+        self._announce()
 
-    def _announce(self, blocks: int | None = None) -> None:
+    def _blocks(self) -> int:
+        """Return how many blocks of time the worker needs: as long as presets change, what both need."""
+        status = self._session.shared.status
+        now = blocks_of_time((hop_s * status["rate"] for hop_s in self._hops), int(status["block"]))
+        changed = status["hop_s"] == max(self._hops, default=0.0)
+        self._needed = now if changed else max(now, self._needed)
+        return self._needed
+
+    def _announce(self) -> None:
         """Report the chain's latency and the worker's time in blocks, if either has changed."""
         with self._announcing:
-            now = self._session.chain_delay, blocks or self._session.blocks
+            now = self._session.chain_delay, self._blocks()
             if now != self._announced:
                 self._announced = now
                 self._link.announce(*now)

@@ -12,7 +12,9 @@ Figures and meters made of the status of the live engine.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
+from gramophone.realtime.dsp.fifo import fifo_delay
 from gramophone.realtime.dsp.meters import SILENCE_DB
 from gramophone.realtime.system.shared_memory import SharedArrays, SharedPart
 
@@ -125,6 +127,7 @@ def meters(status: Status, spare: int | None) -> dict[str, float]:
     return {**levels, "load": status["load"], **counts, "latency_ms": 1000 * late / rate if rate else 0.0}
 
 
+_WHOLE = 1e-6
 MOVE_SAMPLES = 480
 """How long the callback takes to fade to another budget: 10 ms at 48 kHz."""
 
@@ -138,3 +141,17 @@ def budget_blocks(status: Status, spare: int | None, block: int) -> int:
         hop = round(status["hop_s"] * status["rate"])
         spare = math.ceil(hop / block) if hop else 0
     return 1 + spare
+
+
+def blocks_of_time(hops: Iterable[float], block: int) -> int:
+    """Return how many blocks of time a chain needs so that none of `block` frames is late, if it keeps up at all.
+
+    `hops` of its stages in samples. It is one where all divide the block: then each block is as much work. Derived, and
+    proven by a simulation, in `tests/realtime/bridge/test_latency.py`.
+    """
+    return 1 + math.ceil(max((_most_waiting(hop, block) for hop in hops), default=0) / block)
+
+
+def _most_waiting(hop: float, block: int) -> int:
+    """Return how many samples may wait for the end of a hop; at other rates than the stage's it ends anywhere."""
+    return fifo_delay(round(hop), block) if abs(hop - round(hop)) < _WHOLE else math.ceil(hop)
