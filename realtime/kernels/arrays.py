@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,7 @@ _LINE = 64
 
 def zeros(*shape: int) -> Floats:
     """Return float32 zeros of a shape, aligned to a cache line."""
-    size = int(np.prod(shape)) * 4
-    raw = np.zeros(size + _LINE, np.uint8)
-    start = -raw.ctypes.data % _LINE
-    return raw[start : start + size].view(np.float32).reshape(shape)
+    return _aligned(shape, np.dtype(np.float32))  # type: ignore[no-any-return]
 
 
 def packed(tensor: Any) -> Floats:
@@ -26,3 +25,36 @@ def packed(tensor: Any) -> Floats:
     array = zeros(*tensor.shape)
     array[...] = tensor.detach().float().cpu().numpy()
     return array
+
+
+def packed_weights(tensor: Any) -> Floats:
+    """Return weights for `matvec`, aligned: as uint16 where all of them are floats of 16 bits exactly, else float32.
+
+    The products are the same; half as much is read. Processors that cannot read such floats get float32.
+    """
+    weights = tensor.detach().float().cpu()
+    halves = weights.half()
+    if not (_reads_halves() and bool((halves.float() == weights).all())):
+        return packed(weights)
+    array: Any = _aligned(tuple(weights.shape), np.dtype(np.uint16))
+    array[...] = halves.numpy().view(np.uint16)
+    return array  # type: ignore[no-any-return]
+
+
+@cache
+def _reads_halves() -> bool:
+    if platform.machine().lower() in ("arm64", "aarch64"):
+        return True
+    from llvmlite.binding import get_host_cpu_features
+
+    try:
+        return bool(get_host_cpu_features().get("f16c"))
+    except RuntimeError:  # LLVM does not know this system's
+        return False
+
+
+def _aligned(shape: tuple[int, ...], kind: np.dtype[Any]) -> Any:
+    size = int(np.prod(shape)) * kind.itemsize
+    raw = np.zeros(size + _LINE, np.uint8)
+    start = -raw.ctypes.data % _LINE
+    return raw[start : start + size].view(kind).reshape(shape)

@@ -19,11 +19,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-_FLOAT = ir.FloatType()
+_FLOAT, _HALF = ir.FloatType(), ir.HalfType()
 _LANES = 16
 """Floats in a vector; processors with shorter registers take several for it."""
-_WIDE, _NARROW = (20, 8, 4, 2, 1), (4, 1)
-"""Vectors in a tile, by how many registers there are; more sizes would be no faster, and take longer to compile."""
+_WIDE, _NARROW = (20, 16, 12, 10, 8, 6, 4, 2, 1), (4, 1)
+"""Vectors in a tile, by how many registers there are: most matrices are one tile wide."""
 _ROWS, _WIDE_ROWS, _NARROW_ROWS = 4, (4, 2, 1), (1,)
 """Rows whose sums are in registers together, as each weight that is loaded counts for all of them; their tiles."""
 _AHEAD = 8192
@@ -35,6 +35,7 @@ def add_product(typing: Any, y: Any, v: Any, x: Any, u: Any, w: Any, layer: Any)
     """Add `x[u] @ w[layer]` to `y[v]`: `y` `(·, n)`, `x` `(·, m or more)`, `w` `(L, m, n)`; float32, C order.
 
     `y` must not overlap the others. Each sum adds its inputs in order, so it does not depend on `n` or on alignment.
+    `w` may be uint16, the bits of floats of 16 bits (`arrays.packed_weights`): they are read in half the time.
     """
     return _signature(y, x, w), _generate_in_cache
 
@@ -75,13 +76,14 @@ def _signature(y: Any, x: Any, w: Any) -> Any:
 
 def _generate_in_cache(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     pointers, sizes, _ = _unpacked(context, builder, signature, args)
-    builder.call(_product(context, builder.module, sizes[0].type, 0), [*pointers, *sizes])
+    builder.call(_product(context, builder.module, sizes[0].type, pointers[2].type.pointee, 0), [*pointers, *sizes])
     return context.get_dummy_value()
 
 
 def _generate_from_memory(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     pointers, sizes, _ = _unpacked(context, builder, signature, args)
-    builder.call(_product(context, builder.module, sizes[0].type, _AHEAD), [*pointers, *sizes])
+    kind = pointers[2].type.pointee
+    builder.call(_product(context, builder.module, sizes[0].type, kind, _AHEAD), [*pointers, *sizes])
     return context.get_dummy_value()
 
 
@@ -113,12 +115,14 @@ def _unpacked(context: Any, builder: Any, signature: Any, args: Any) -> tuple[li
         for array, row, width in zip((y, x), (args[1], args[3]), widths, strict=True)
     ]
     layer = builder.gep(w.data, [builder.mul(args[5], builder.mul(inputs, outputs))])
+    if kinds[4].dtype == types.uint16:
+        layer = builder.bitcast(layer, _HALF.as_pointer())
     return [*rows, layer], [inputs, outputs], widths
 
 
-def _product(context: Any, module: Any, index: Any, ahead: int) -> Any:
-    """Return the function of one row: sums, inputs, weights, and the numbers of inputs and outputs."""
-    function, made = _function(module, f"gramophone_product_{ahead}", index, 2)
+def _product(context: Any, module: Any, index: Any, kind: Any, ahead: int) -> Any:
+    """Return the function of one row: sums, inputs, weights of a `kind`, and the numbers of inputs and outputs."""
+    function, made = _function(module, f"gramophone_product_{kind}_{ahead}", index, kind, 2)
     if made:
         y, x, w, inputs, outputs = function.args
         builder = ir.IRBuilder(function.append_basic_block("entry"))
@@ -134,7 +138,7 @@ def _product(context: Any, module: Any, index: Any, ahead: int) -> Any:
 
 def _products(context: Any, module: Any, index: Any, ahead: int) -> Any:
     """Return the function of several rows: as that of one, and the widths of sums and inputs, and how many rows."""
-    function, made = _function(module, f"gramophone_products_{ahead}", index, 5)
+    function, made = _function(module, f"gramophone_products_{ahead}", index, _FLOAT, 5)
     if made:
         y, x, w, inputs, outputs, y_width, x_width, rows = function.args
         builder = ir.IRBuilder(function.append_basic_block("entry"))
@@ -156,10 +160,13 @@ def _products(context: Any, module: Any, index: Any, ahead: int) -> Any:
     return function
 
 
-def _function(module: Any, name: str, index: Any, numbers: int) -> tuple[Any, bool]:
-    """Return a function of this name of three arrays and so many numbers, and whether it has no code yet."""
+def _function(module: Any, name: str, index: Any, weight: Any, numbers: int) -> tuple[Any, bool]:
+    """Return a function of this name, and whether it has no code yet.
+
+    It takes sums, inputs, weights of a type, and so many numbers.
+    """
     floats = _FLOAT.as_pointer()
-    kind = ir.FunctionType(ir.VoidType(), [floats] * 3 + [index] * numbers)
+    kind = ir.FunctionType(ir.VoidType(), [floats, floats, weight.as_pointer()] + [index] * numbers)
     function = cgutils.get_or_insert_function(module, kind, name)
     if not function.is_declaration:
         return function, False
@@ -211,11 +218,14 @@ def _add_tile(
         builder.store(builder.load(target, align=4), total)
     with cgutils.for_range(builder, inputs) as each:
         row = builder.gep(weights, [builder.mul(each.index, outputs)])
-        places_in_row = [vector_at(builder, row, place, kind) for place in places]
+        stored = ir.VectorType(weights.type.pointee, lanes)
+        places_in_row = [vector_at(builder, row, place, stored) for place in places]
         if ahead and lanes > 1:
             for place in places_in_row:
                 _ask(builder, place, ahead)
-        loaded = [builder.load(place, align=4) for place in places_in_row]
+        loaded = [builder.load(place, align=2) for place in places_in_row]
+        if weights.type.pointee == _HALF:
+            loaded = [builder.fpext(weight, kind) for weight in loaded]
         for number in range(rows):
             value = spread(builder, builder.load(builder.gep(starts[1][number], [each.index])), kind)
             for weight, total in zip(loaded, totals[number * vectors :], strict=False):

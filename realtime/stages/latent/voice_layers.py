@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gramophone.realtime.kernels.arrays import Floats, packed, zeros
+from gramophone.realtime.kernels.arrays import Floats, packed, packed_weights, zeros
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.kernels.matvec import add_product_from_memory
 
@@ -46,7 +46,7 @@ def layers_of(convolutions: Sequence[Any]) -> Layers:
     """Return the weights of `CausalConv1d` layers, in the kernels' layout."""
     dilations = np.array([convolution.dilation for convolution in convolutions], np.int64)
     return Layers(
-        packed(torch.cat([convolution.weight for convolution in convolutions])),
+        packed_weights(torch.cat([convolution.weight for convolution in convolutions])),
         packed(torch.stack([convolution.bias for convolution in convolutions])),
         dilations,
         2 * np.concatenate(([0], np.cumsum(dilations)[:-1])),

@@ -13,7 +13,7 @@ import torch
 
 from gramophone.models.layers.composition import Sequential
 from gramophone.models.nets.content import LEVEL_CENTRE, LEVEL_LEAST, LEVEL_SCALE, ContentEncoder
-from gramophone.realtime.kernels.arrays import Floats, packed
+from gramophone.realtime.kernels.arrays import Floats, packed, packed_weights
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stages.latent import voice_layers as layers
 from gramophone.realtime.stages.latent.voice_encoder import (
@@ -97,9 +97,9 @@ def trunk_weights(trunk: Sequential, said: slice = slice(None)) -> TrunkWeights:
     return TrunkWeights(
         entry=layers.layers_of([parts[0]]),
         units=layers.layers_of([body[0] for body in bodies]),
-        mixes=packed(torch.cat([body[2].weight for body in bodies])),
+        mixes=packed_weights(torch.cat([body[2].weight for body in bodies])),
         mix_bias=packed(torch.stack([body[2].bias for body in bodies])),
-        out=packed(parts[-1].weight[:, :, said]),
+        out=packed_weights(parts[-1].weight[:, :, said]),
         out_bias=packed(parts[-1].bias[said]),
     )
 

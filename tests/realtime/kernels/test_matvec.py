@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from gramophone.realtime.kernels.arrays import zeros
+from gramophone.realtime.kernels.arrays import packed, packed_weights, zeros
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.kernels.matvec import add_product, add_product_from_memory, add_products
 
@@ -60,3 +61,25 @@ def test_from_memory_and_by_rows_the_sums_are_the_same_to_the_bit(inputs, output
     np.testing.assert_array_equal(from_memory, one_by_one)
     np.testing.assert_array_equal(by_rows, one_by_one)
     np.testing.assert_array_equal(by_rows[[0, 8]], y[[0, 8]])
+
+
+@pytest.mark.parametrize("inputs", [0, 1, 33])
+@pytest.mark.parametrize("outputs", [1, 15, 48, 96, 160, 192, 256, 421])
+@pytest.mark.parametrize("product", [add, add_from_memory])
+def test_weights_of_16_bits_give_the_same_sums_to_the_bit(inputs, outputs, product):
+    weights = torch.from_numpy(drawn(2, inputs, outputs, seed=2)).half().float()
+    if inputs:
+        weights[1, 0, :5] = torch.tensor([0.0, -0.0, 2.0**-24, 65504.0, -3 * 2.0**-20])[:outputs]
+    halves = packed_weights(weights)
+    assert halves.dtype in (np.uint16, np.float32)  # the latter where the processor has no such floats
+    x, y = drawn(1, inputs + 1, seed=1), drawn(1, outputs)
+    expected = y.copy()
+    product(y, 0, x, 0, halves, 1)
+    product(expected, 0, x, 0, packed(weights), 1)
+    np.testing.assert_array_equal(y, expected)
+
+
+def test_weights_that_are_no_floats_of_16_bits_stay_as_they_are():
+    weights = torch.tensor([[[1.0, 1 / 3]]])
+    assert packed_weights(weights).dtype == np.float32
+    assert np.array_equal(packed_weights(weights), weights)
