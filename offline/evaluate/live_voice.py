@@ -172,7 +172,7 @@ class LiveConversion:
 
     def _hops(self, converter: Any, samples: Floats, weights: Floats) -> Sound:
         whole = np.pad(samples, (0, -len(samples) % converter.hop)).reshape(-1, converter.hop)
-        said = [converter.synthesise(converter.analyse(hop), weights, self._values) for hop in whole]
+        said = [converter.convert(converter.measure(hop), weights, self._values) for hop in whole]
         return np.concatenate(said)
 
 

@@ -108,7 +108,7 @@ def played(
     padded = np.pad(recorded, (0, converter.delay + converter.hop))
     said, speech = [], []
     for hop in padded[: len(padded) // converter.hop * converter.hop].reshape(-1, converter.hop):
-        found = converter.analyse(hop)
+        found = converter.analyse(converter.measure(hop))
         speech.append(found.speech if found.level > -4 and found.rms > 1e-4 else np.nan)
         said.append(converter.synthesise(found, weights, values))
     return np.concatenate(said)[converter.delay :][: len(recorded)], np.array(speech, np.float32)

@@ -27,6 +27,7 @@ from gramophone.realtime.stage import Parts
 from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
 from gramophone.realtime.stages.latent.pitch_transform import VOICED, PitchTransform
 from gramophone.realtime.stages.latent.voice_codec import adjust_voicing, tracker_within
+from gramophone.realtime.stages.latent.voice_layers import compiled
 from gramophone.realtime.stages.voice.confidence import SpeechConfidence
 from gramophone.realtime.stages.voice.content_encoder import LiveContentEncoder
 from gramophone.realtime.stages.voice.envelope_analysis import LiveEnvelope
@@ -45,6 +46,17 @@ _MOST = 4.0
 """Spreads that a detail is off at most."""
 _LOUDEST = 1.0
 _NATS_PER_DB = math.log(10) / 20
+
+
+class HeardHop(NamedTuple):
+    """What is measured of one hop: `content` `(D,)`, pitch in Hz and voicing, envelope points, RMS and power."""
+
+    content: Floats
+    hz: np.float32
+    voicing: float
+    points: Floats
+    rms: float
+    power: float
 
 
 class AnalysedHop(NamedTuple):
@@ -119,26 +131,31 @@ class VoiceConverter:
         """Take note that the target in `voices` has changed."""
         self._pitch_transform.set_target_octave(float(self.voices.octaves[-1]))
 
-    def analyse(self, sound: Floats) -> AnalysedHop:
-        """Return the analysis of the next hop."""
+    def measure(self, sound: Floats) -> HeardHop:
+        """Return what the next hop is, `(hop,)`."""
         content = self._encoder.encode(sound)
         (hz,), (voicing,) = self._pitch.process(sound)
         points, rms = self._envelope.measure(sound, float(hz) if voicing >= VOICED else 0.0)
         self._powers.append(float(sound @ sound) / len(sound))
+        return HeardHop(content, hz, float(voicing), points, rms, self._powers.popleft())
+
+    def analyse(self, heard: HeardHop) -> AnalysedHop:
+        """Return what is said in a hop, and how."""
+        voicing, points, rms = heard.voicing, heard.points, heard.rms
         level = self._level(rms)
         counts = rms > _FAINTEST and level > -_AUDIBLE
         self._recent[:-1] = self._recent[1:]
-        self._recent[-1] = said = self._content.normalised(content, counts)
+        self._recent[-1] = said = self._content.normalised(heard.content, counts)
         around = self._recent[self._context].ravel()
         inputs = np.concatenate([around, np.array([voicing >= VOICED, 1.0], np.float32)])
         own = points - points.mean()
         shape = np.clip(self._usual.normalised(own, counts), -_MOST, _MOST)
         detail: Floats = np.clip(shape - inputs @ self._universal, -_MOST, _MOST).astype(np.float32)
         speech = self.confidence.next(said, detail, shape, counts)
-        octaves, power = math.log2(hz / MIDDLE_HZ), self._powers.popleft()
+        octaves = math.log2(heard.hz / MIDDLE_HZ)
         gain = speech * self._dynamics.gain(level, inputs, counts) if self._dynamics else 0.0
         mean = self._usual.mean.copy()
-        return AnalysedHop(inputs, shape, detail, own, mean, speech, level, gain, octaves, float(voicing), rms, power)
+        return AnalysedHop(inputs, shape, detail, own, mean, speech, level, gain, octaves, voicing, rms, heard.power)
 
     def prepare(self) -> None:
         """Add up what the past contributes to the next frame; called in a block that completes no hop."""
@@ -146,8 +163,12 @@ class VoiceConverter:
         if self._residual:
             self._residual.prepare()
 
-    def synthesise(self, heard: AnalysedHop, weights: Floats, values: Mapping[str, Value]) -> Floats:
+    def convert(self, heard: HeardHop, weights: Floats, values: Mapping[str, Value]) -> Floats:
         """Return the next hop of sound by `weights` over the voices, 1 in sum, and the stage's parameters."""
+        return self.synthesise(self.analyse(heard), weights, values)
+
+    def synthesise(self, heard: AnalysedHop, weights: Floats, values: Mapping[str, Value]) -> Floats:
+        """Do the same as `convert` for what is analysed already."""
         voice = self.voices.mixed(weights, float(values["likeness"]), float(values["character"]))
         same = self.voices.sameness(heard.mean, voice)
         envelope = self._envelope_of(heard, voice, float(values["detail"]), same)
@@ -204,15 +225,25 @@ class RunningMoments:
         self.mean = usual[0].astype(np.float64)
         self._square = np.square(usual, dtype=np.float64).sum(0)
         self._count = _EXPECTED
+        self.normalised(usual[0].copy(), False)  # compiled now, not in the first block
 
     def normalised(self, row: Floats, counts: bool) -> Floats:
         """Return a row less the mean and over the spread, which it is counted in if it `counts`."""
         if counts:
             self._count = min(self._count + 1, _MEMORY)
-            self.mean += (row - self.mean) / self._count
-            self._square += (np.square(row, dtype=np.float64) - self._square) / self._count
-        spread = np.sqrt(np.maximum(self._square - np.square(self.mean), 1e-4))
-        return np.asarray((row - self.mean) / spread, np.float32)
+        normalised = np.empty_like(row)
+        _normalise(self.mean, self._square, row, self._count if counts else math.inf, normalised)
+        return normalised
+
+
+@compiled
+def _normalise(mean: Doubles, square: Doubles, row: Floats, count: float, normalised: Floats) -> None:
+    """Write a row less the mean and over the spread, after it has been counted as one of `count` rows."""
+    for i in range(len(row)):
+        x = float(row[i])
+        mean[i] += (x - mean[i]) / count
+        square[i] += (x * x - square[i]) / count
+        normalised[i] = (x - mean[i]) / math.sqrt(max(square[i] - mean[i] * mean[i], 1e-4))
 
 
 def _colour(values: Mapping[str, Value]) -> Floats:

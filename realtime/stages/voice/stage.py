@@ -153,7 +153,7 @@ class VoiceStage(BackgroundStage["Found"]):
         ((_, _, values),) = self._ramps.segments(len(sound))
         if self._ramps.edition != self._edition:  # a copy, as the second half may come later
             self._edition, self._held = self._ramps.edition, (self._weights(values), dict(values))
-        return partial(self._converter.synthesise, self._converter.analyse(sound), *self._held)
+        return partial(self._converter.convert, self._converter.measure(sound), *self._held)
 
     def _weights(self, values: Mapping[str, Value]) -> Floats:
         """Return the weights of the known voices and, last, of the target."""

@@ -49,7 +49,7 @@ def test_off_speech_the_envelope_is_the_sources_in_the_targets_mean_and_spread(r
     converter.voices.set_target(voice(seed=3))
     mixed = converter.voices.mixed(np.array([0, 0, 1], np.float32), 0.7, 1.0)
     for hop in sung(0.2)[0][:3200].reshape(-1, 128):
-        heard = converter.analyse(hop)
+        heard = converter.analyse(converter.measure(hop))
     found = converter._envelope_of(heard._replace(speech=0.0), mixed, 0.0, 0.0)
     np.testing.assert_allclose(found[:POINTS], mixed.mean[:POINTS] + mixed.spread[:POINTS] * heard.shape, atol=1e-5)
     assert found[POINTS] == pytest.approx(mixed.mean[POINTS])
@@ -67,6 +67,6 @@ def test_who_is_the_target_already_keeps_their_own_envelopes():
     assert converter.voices.sameness(mean, plain) == converter.voices.sameness(mean, exaggerated) == 1.0
     assert converter.voices.sameness(mean + 0.3 * spread, plain) == 0.0
     assert 0 < converter.voices.sameness(mean + 0.18 * spread, plain) < 1
-    heard = converter.analyse(sung(0.2)[0][:128])
+    heard = converter.analyse(converter.measure(sung(0.2)[0][:128]))
     found = converter._envelope_of(heard, exaggerated, 0.0, 1.0)
     np.testing.assert_allclose(found[:POINTS], heard.own, atol=1e-5)
