@@ -94,6 +94,44 @@ def test_code_that_was_kept_under_the_name_of_other_code_is_not_used(run):
     assert run()[:2] == (6.0, 1)
 
 
+RAISING = """
+from callee import refuse
+from gramophone.realtime.kernels.jit import jit
+
+@jit
+def total(x):
+    return refuse(x) + 1.0
+
+try:
+    total(-2.0)
+except ValueError as error:
+    print(error.args[1] + total(3.0), sum(total.stats.cache_hits.values()))
+"""
+REFUSING = """
+from gramophone.realtime.kernels.jit import jit
+
+@jit
+def refuse(x):
+    if x < 0:
+        raise ValueError("negative", x)
+    return x
+"""
+
+
+def test_what_a_called_function_raises_arrives_now_and_from_the_cache(run, monkeypatch):
+    """Its environment, which numba makes the exception with, is set in the code that it is linked into."""
+    monkeypatch.setattr(sys.modules[__name__], "CALLER", RAISING.replace("{", "{{").replace("}", "}}"))
+    monkeypatch.setattr(sys.modules[__name__], "CALLEE", REFUSING.replace("{", "{{").replace("}", "}}"))
+    assert run()[:2] == (2.0, 0)
+    assert run()[:2] == (2.0, 1)
+
+
+def test_a_function_that_kernels_call_has_no_machine_code_of_its_own(run):
+    kept = {path.name.split("-")[0]: path.read_bytes() for path in run()[2] if path.suffix == ".nbc"}
+    assert b"\x7fELF" in kept["caller.total"] or sys.platform != "linux"
+    assert b"\x7fELF" not in kept["callee.scaled"]
+
+
 BUILD = """
 import pathlib
 from gramophone.realtime.kernels import jit
