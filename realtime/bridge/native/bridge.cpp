@@ -38,6 +38,8 @@ void Bridge::activate(double rate, bool offline)
     fDry.clear();
     fShare = 0.0f;
     fBounces = false;
+    if (!link.alive())
+        fExchange.touch();
     link.setFormat(rate, fBlock);
     const bool set = link.waitUntilSet(offline ? kComeS : kStartS);  // Ardour does not follow each latency that is reported later
     fReady = link.ready();
@@ -84,15 +86,19 @@ void Bridge::playPart(const float* const* in, float* const* out, uint32_t frames
     const float target = there && link.parameter(kBypass) < 0.5f ? std::min(std::max(link.parameter(kMix), 0.0f), 1.0f) : 0.0f;
     const float before = offline && fDry.end() == frames ? target : fShare;  // a bounce begins as it goes on
     const float step = (target - before) / static_cast<float>(frames);
-    fDry.read(fDelayed, frames, latency());
+    const bool whole = there && before >= 1.0f && target >= 1.0f;
+    if (!whole)
+        fDry.read(fDelayed, frames, latency());
     for (uint32_t channel = 0; channel < fChannels; ++channel) {
         float* const dry = fDelayed[channel];
         const float* const wet = fWet[channel];
         if (!there && fShare > 0.0f)
             fadeDown(dry, frames, fLast[channel]);
-        for (uint32_t i = 0; i < frames; ++i) {
+        if (!there || whole)
+            std::copy_n(whole ? wet : dry, frames, out[channel]);
+        for (uint32_t i = 0; there && !whole && i < frames; ++i) {
             const float share = before + step * static_cast<float>(i + 1);
-            out[channel][i] = !there ? dry[i] : share >= 1.0f ? wet[i] : dry[i] + share * (wet[i] - dry[i]);
+            out[channel][i] = share >= 1.0f ? wet[i] : dry[i] + share * (wet[i] - dry[i]);
         }
         fLast[channel] = out[channel][frames - 1];
     }
@@ -110,7 +116,7 @@ void Bridge::await()
 bool Bridge::due(uint32_t frames, bool offline)
 {
     const Ready ready = link.ready();
-    if (link.alive() && (ready != fReady)) {
+    if (link.alive() && ready != fReady) {
         fReady = ready;
         follow(ready.blocks * fBlock, ready.delay, offline);
     }
