@@ -11,9 +11,9 @@ TARGET = "target"
 _KNOBS = (
     Parameter(TARGET, "", "anybody's voice: a clip of 1 to 300 s, or the name of an enrolled voice"),
     Parameter("target-share", 1.0, "from the model's speakers (0) to the target's voice (1)", smoothing_ms=50),
-    Parameter("likeness", 0.7, "from the clearest words (0) to the most like the target (1)", smoothing_ms=50),
+    Parameter("likeness", 0.33, "from the clearest words (0) to the most like the target (1)", smoothing_ms=50),
     Parameter("detail", 0.0, "how much of your own sound's detail comes through: clearer, less like", smoothing_ms=50),
-    Parameter("character", 1.0, "from the mean speaker (0) through the speaker (1) on", range=(0, 2), smoothing_ms=50),
+    Parameter("character", 1.4, "from the mean speaker (0) through the speaker (1) on", range=(0, 2), smoothing_ms=50),
     Parameter("pitch", 0.0, "transposition", "semitones", (-24, 24), smoothing_ms=50),
     Parameter("range", "off", "moves your mean pitch to the speaker's; octaves stay in key", choices=RANGES),
     Parameter("intonation", 1.0, "with a free range: pitch moves as widely as yours (0) or the speaker's (1)"),
