@@ -98,9 +98,9 @@ class RateAdapter:
         while deferred and self._spare < frames:
             self._finish(1)
             halves += 1
-        self.has_time = not halves or halves == 1 < len(deferred) + (made_next - self._begun) // hop
         output = np.empty(frames, np.float32)
         self._spare -= frames
+        self.has_time = not halves or halves == 1 < self._next_halves(frames, made_next)
         if air.ndim or air:
             high_band = np.empty(frames, np.float32)
             _emit(self._plan, self._up.weights, self._counts, *self._buffers, output, high_band)
@@ -113,6 +113,13 @@ class RateAdapter:
         for finish in self._deferred[:hops]:
             self._spare += _give(self._plan, self._counts, self._buffers[2], np.array(finish(), np.float32))
         del self._deferred[:hops]
+
+    def _next_halves(self, frames: int, made: int) -> int:
+        """Return how many halves of hops the next block of so many frames will do; `made` is the model's input then."""
+        begins, finishes = (made - self._begun) // self._hop, len(self._deferred)
+        rate, inner_rate = self._rates
+        waits = self._spare + finishes * self._hop * rate // inner_rate >= frames
+        return finishes + begins * (1 if self._deferral and waits else 2)
 
     def _make_room(self, frames: int) -> None:
         """Make the buffers long enough for blocks of up to so many frames."""

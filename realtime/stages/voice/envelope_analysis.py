@@ -101,9 +101,12 @@ def _window(plan: EnvelopePlan, past: Doubles, centre: int, half: float) -> None
     """Put the windowed sound, without its mean, into the spectrum's place, in bit-reversed order."""
     energy, area, mean = 0.0, 0.0, 0.0
     first = centre - FFT // 2
-    for i in range(FFT):
+    for i in range(FFT // 2 + 1):
         away = (i - FFT // 2) / half
         plan.window[i] = 0.5 + 0.5 * math.cos(math.pi * away) if abs(away) < 1 else 0.0
+    for i in range(1, FFT // 2):
+        plan.window[FFT - i] = plan.window[i]
+    for i in range(FFT):
         energy += plan.window[i] ** 2
     scale = 1 / math.sqrt(energy)
     for i in range(FFT):
@@ -140,19 +143,21 @@ def _smooth(plan: EnvelopePlan, width: float) -> Any:
 def _without_harmonics(plan: EnvelopePlan, hz: float) -> None:
     """Write the logarithm of the power, lifted in its cepstrum, to `plan.logarithm`."""
     bins = len(plan.power)
+    for i in range(bins):
+        plan.filled[i] = math.log(max(plan.power[i], _LEAST_POWER))
     for i in range(FFT):
         at = plan.order[i]
-        at = at if at < bins else FFT - at
-        plan.spectrum[0, i], plan.spectrum[1, i] = math.log(max(plan.power[at], _LEAST_POWER)), 0.0
+        plan.spectrum[0, i], plan.spectrum[1, i] = plan.filled[min(at, FFT - at)], 0.0
     transform(plan.spectrum, plan.twiddles)
     for i in range(FFT):
         plan.window[i] = plan.spectrum[0, i] / FFT
+    for i in range(bins):
+        turns = hz * i / plan.rate
+        sinc = math.sin(math.pi * turns) / (math.pi * turns) if turns > 0 else 1.0
+        plan.filled[i] = sinc * (1 - 2 * _LIFTER + 2 * _LIFTER * math.cos(2 * math.pi * turns))
     for i in range(FFT):
         at = plan.order[i]
-        turns = hz * min(at, FFT - at) / plan.rate
-        sinc = math.sin(math.pi * turns) / (math.pi * turns) if turns > 0 else 1.0
-        lifter = sinc * (1 - 2 * _LIFTER + 2 * _LIFTER * math.cos(2 * math.pi * turns))
-        plan.spectrum[0, i], plan.spectrum[1, i] = plan.window[at] * lifter, 0.0
+        plan.spectrum[0, i], plan.spectrum[1, i] = plan.window[at] * plan.filled[min(at, FFT - at)], 0.0
     transform(plan.spectrum, plan.twiddles)
     for i in range(bins):
         plan.logarithm[0, i] = plan.spectrum[0, i]

@@ -105,3 +105,24 @@ def test_with_deferral_the_second_half_of_a_hop_falls_into_the_next_block_and_an
     for sizes in ([1000], [1, 31, 64, 333, 2, 900, 0]):
         other = play(RateAdapter(rate, inner_rate, hop, inner_delay, deferral_s), noise, sizes, Delayed(inner_delay))
         np.testing.assert_array_equal(other, np.concatenate(output))
+
+
+@pytest.mark.parametrize(("block", "deferral_s"), [(256, 128 / 48_000), (128, 128 / 48_000), (128, 0.0), (384, 0.0)])
+def test_there_is_time_in_blocks_without_work_and_before_those_with_more(block, deferral_s):
+    adapter, halves, time = RateAdapter(48_000, 16_000, 128, 256, deferral_s), [0], []
+
+    def begin(sound):
+        halves[-1] += 1
+
+        def finish():
+            halves[-1] += 1
+            return sound
+
+        return finish
+
+    for _ in range(60):
+        adapter.process(np.zeros(block, np.float32), begin)
+        time.append(adapter.has_time)
+        halves.append(0)
+    for before, work, following in list(zip(time, halves, halves[1:-1], strict=False))[12:]:
+        assert before == (work == 0 or (work == 1 and following == 2))
