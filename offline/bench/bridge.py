@@ -29,13 +29,13 @@ from gramophone.realtime.files import read
 
 _RATE, _BLOCK = 48_000, 256
 _PRESET = "hall"
-_COST_BLOCKS, _START_BLOCKS = 1500, 50
+_COST_BLOCKS, _START_BLOCKS = 1000, 50
 """How many processed blocks a program plays for the plug-in's own cost, and for the time until there are some."""
 _LONGEST_S = 40.0
 """A program gives up after so long."""
 _BOUNCE_S, _BOUNCES = 10.0, 5
-_XRUN_S, _XRUN_TURNS = 5.0, 2
-_SETTLES_S = {"bare": 1.0, "gramophone": 4.0}
+_XRUN_S, _XRUN_TURNS = 4.0, 2
+_SETTLES_S = {"bare": 1.0, "gramophone": 3.0}
 """How long a host plays before its xruns are counted, until the engine surely plays."""
 _PLUGINS = {"bare": "urn:ardour:a-comp#stereo", "gramophone": "urn:gramophone:bridge"}
 _CORE = ("bridge.cpp", "engine_link.cpp")
