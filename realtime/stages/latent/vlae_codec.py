@@ -21,6 +21,7 @@ from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stages.latent import vlae_conditions
 from gramophone.realtime.stages.latent.codec import Frame, Series
 from gramophone.realtime.stages.latent.encoder import FrameEncoder, executor_encoder
+from gramophone.realtime.stages.latent.kept import Kept
 from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
 from gramophone.realtime.stages.latent.vlae_conditions import LiveConditions
 from gramophone.realtime.stages.latent.vlae_encoder import LiveVlaeEncoder, fits
@@ -49,6 +50,7 @@ class VLAECodec:
         self._deemphasis = np.zeros(1, np.float32), np.float32(model.decoder.deemphasis.amount)
         _deemphasise(np.zeros(shape.hop, np.float32), *self._deemphasis)  # compiled now
         self._limit = LoudnessMatch(shape.hop, shape.hop / shape.rate, _RISE, (0.0, 1.0))
+        self._held = Kept(_held)
         self._seed = 0
         Sampler(model.wavenet, device=device).generate(  # compiled now, not in the first block
             1, np.zeros((1, model.wavenet.shape.condition, 1), np.float32)
@@ -79,8 +81,12 @@ class VLAECodec:
         output = drawn[0]
         _deemphasise(output, *self._deemphasis)
         limited = self._limit.process(output, frame.power)
-        held = max(float(values[name]) for name in _HOLDING) if values["gate"] else 1.0
-        return crossfade(limited, output, np.float32(held))
+        return crossfade(limited, output, self._held(values))
+
+
+def _held(values: Mapping[str, Value]) -> np.float32:
+    """Return how far what plays is not of this moment, 0 to 1."""
+    return np.float32(max(float(values[name]) for name in _HOLDING) if values["gate"] else 1.0)
 
 
 @jit

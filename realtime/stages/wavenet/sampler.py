@@ -63,7 +63,8 @@ class Sampler:
         frames = self._frames(conditions, samples)
         if not samples:
             return np.zeros((self._voices, 0), np.float32)
-        uniforms = np.stack([stream.random((samples, self._uniforms)) for stream in self._streams])
+        drawn = [stream.random((1, samples, self._uniforms)) for stream in self._streams]
+        uniforms = np.concatenate(drawn) if len(drawn) > 1 else drawn[0]
         symbols = self.engine.generate(frames, uniforms, temperature, nucleus)
         return symbols if self._levels is None else self._levels[symbols.astype(np.intp)]
 
@@ -87,9 +88,9 @@ class Sampler:
                 f"conditions {given.shape} for {samples} samples: expected (1 or {self._voices}, {self._condition}, n) "
                 "with n a divisor of the samples"
             )
-        series = np.broadcast_to(given, (self._voices, channels, frames)).transpose(0, 2, 1)
+        alike = given if batch == self._voices else np.broadcast_to(given, (self._voices, channels, frames))
         # Copied in any case: to numba a read-only array is another type, for which it would compile again.
-        return np.array(series, np.float32, order="C")
+        return np.array(alike.transpose(0, 2, 1), np.float32, order="C")
 
 
 def _levels() -> Floats:
