@@ -73,6 +73,10 @@ _VST3 = (
         "                v3_cpp_obj(fComponentHandler)->restart_component(fComponentHandler,\n"
         "                                                                 V3_RESTART_LATENCY_CHANGED);\n",
     ),
+    _Addition(  # behind a state's last part, which may have changed the latency
+        "V3_RESTART_PARAM_VALUES_CHANGED);\n\n       #if DISTRHO_PLUGIN_HAS_UI\n        if (connectedToUI)\n",
+        before="V3_RESTART_LATENCY_CHANGED | ",
+    ),
 )
 _CLAP = (
     _Addition(

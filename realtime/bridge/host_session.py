@@ -125,6 +125,7 @@ class HostSession:
 
     def _open(self, stack: ExitStack, changes: HostChanges, host: HostFormat) -> None:
         """Start the session with all that the host has set, as `gramophone render` begins with its options."""
+        self._host = host
         settings = SessionSettings(ATTACHED, channels=self._channels, block=host.block, rings=self._rings)
         self._session = session = stack.enter_context(Session(settings, self._standby))
         session.on_news = self._link.notify
@@ -191,6 +192,8 @@ class HostSession:
         """Play at another rate or block length; the worker makes the chain anew where that is needed."""
         session = self._session
         another_rate = round(host.rate) != session.format.rate
+        self._host = host
+        self._changed.set()  # the project's state has it
         session.attach(self._device(host))
         if another_rate:
             self._begin_anew()
@@ -247,6 +250,7 @@ class HostSession:
             now = self._session.chain_delay, self._blocks()
             if now != self._announced:
                 self._announced = now
+                self._changed.set()  # the project's state has it
                 self._link.announce(*now)
 
     def _note(self, _address: str, _value: Value) -> None:
@@ -270,4 +274,11 @@ class HostSession:
                 self._announce()
             if self._changed.is_set():
                 self._changed.clear()
-                self._link.keep(to_text(ProjectState(self._controller.preset, self._number, self._parameters.free)))
+                self._link.keep(self._state())
+
+    def _state(self) -> str:
+        """Return what the project is to store."""
+        host, announced = self._host, self._announced
+        assert announced is not None
+        state = ProjectState(self._controller.preset, self._number, self._parameters.free)
+        return to_text(state, (round(host.rate), host.block, *announced))

@@ -1,14 +1,17 @@
 """What a host's project holds of one instance: the preset, copies of the clips that it names, what the controls do.
 
-It is a JSON document with the preset as TOML, packed into letters, digits, `+`, `/` and `=`: hosts keep a text in
-formats of their own, of which Turtle as Ardour reads it loses backslashes. Files that Gramophone ships are named; the
-user's own are named by hash, and the text holds a copy of them, so that the project plays on another machine.
+It begins with what the plug-in has to know before there is an engine: rate, longest block, the latency of the chain in
+samples and the blocks of time, each a whole number with a `/` behind it. The rest is a JSON document with the preset as
+TOML, packed into letters, digits, `+`, `/` and `=`: hosts keep a text in formats of their own, of which Turtle as
+Ardour reads it loses backslashes. Files that Gramophone ships are named; the user's own are named by hash, and the text
+holds a copy of them, so that the project plays on another machine.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 import tempfile
 import zlib
 from collections.abc import Mapping
@@ -41,8 +44,12 @@ class ProjectState:
     missing: tuple[str, ...] = ()
 
 
-def to_text(state: ProjectState) -> str:
-    """Return the state as the text that a project stores."""
+def to_text(state: ProjectState, known: tuple[int, int, int, int] = (0, 0, 0, 1)) -> str:
+    """Return the state as the text that a project stores.
+
+    `known`: rate in Hz, longest block in frames, and what is true at these: the chain's latency in samples, the blocks
+    of time that the engine needs.
+    """
     files: dict[str, dict[str, str]] = {}
     shipped = CLIPS.resolve()
 
@@ -64,7 +71,8 @@ def to_text(state: ProjectState) -> str:
         toml = path.read_text("utf-8")
     document = {"version": VERSION, "name": preset.name, "preset": toml, "files": files}
     whole = json.dumps(document | {"number": state.number, "free": list(state.free)})
-    return base64.b64encode(zlib.compress(whole.encode("utf-8"))).decode("ascii")
+    packed = base64.b64encode(zlib.compress(whole.encode("utf-8"))).decode("ascii")
+    return "".join(f"{number}/" for number in known) + packed
 
 
 def from_text(text: str) -> ProjectState:
@@ -94,7 +102,8 @@ def from_text(text: str) -> ProjectState:
 def _unpacked(text: str) -> bytes:
     """Return the document that a text holds, which is not longer than it may be."""
     unpacker = zlib.decompressobj()
-    document = unpacker.decompress(base64.b64decode(text, validate=True), LARGEST_PAYLOAD)
+    packed = re.sub(r"^(\d+/){4}", "", text)  # states of 0.2.0 have no numbers
+    document = unpacker.decompress(base64.b64decode(packed, validate=True), LARGEST_PAYLOAD)
     if not unpacker.eof:
         raise ValueError(f"it is cut off, or longer than {LARGEST_PAYLOAD} bytes")
     return document

@@ -59,6 +59,7 @@ do
     ARDOUR.TrackMode.Normal, true):front()
   wait(function() return track:output():nth(0):connected() and track:output():nth(1):connected() end)
 end
+ARDOUR.LuaAPI.usleep(2000000) -- the plug-in has the state to store some time after the last change
 session:save_state("")
 """
 _ATTEMPTS = 6

@@ -93,7 +93,13 @@ protected:
     }
 
     String getState(const char*) const override { return String(fBridge.link.text(kState).c_str()); }
-    void setState(const char*, const char* value) override { fBridge.link.setState(value); }
+
+    void setState(const char*, const char* value) override
+    {
+        fBridge.link.setState(value);
+        setLatency(fBridge.expectedLatency());  // before the first block, from which on Ardour does not follow it
+    }
+
 
     float getParameterValue(uint32_t index) const override { return index == kOffline ? float(fOffline) : fBridge.link.parameter(index); }
 

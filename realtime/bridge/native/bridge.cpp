@@ -41,10 +41,9 @@ void Bridge::activate(double rate, bool offline)
     if (!link.alive())
         fExchange.touch();
     link.setFormat(rate, fBlock);
-    const bool set = link.waitUntilSet(offline ? kComeS : kStartS);  // Ardour does not follow each latency that is reported later
+    link.waitUntilSet(offline ? kComeS : kStartS);  // Ardour does not follow each latency that is reported later
     fReady = link.ready();
-    if (set)
-        follow(fReady.blocks * fBlock, fReady.delay, false);
+    follow(fReady.blocks * fBlock, fReady.delay, false);
 }
 
 void Bridge::play(const float* const* in, float* const* out, uint32_t frames, bool offline, bool standing)
@@ -116,7 +115,7 @@ void Bridge::await()
 bool Bridge::due(uint32_t frames, bool offline)
 {
     const Ready ready = link.ready();
-    if (link.alive() && ready != fReady) {
+    if (ready != fReady) {
         fReady = ready;
         follow(ready.blocks * fBlock, ready.delay, offline);
     }

@@ -25,6 +25,9 @@ public:
     /* How late the sound is, in samples. */
     uint32_t latency() const { return fAhead + fDelay; }
 
+    /* How late it will be from the next block on, unless a chain that plays is to change yet. */
+    uint32_t expectedLatency() const { return link.ready().blocks * fBlock + link.ready().delay; }
+
 private:
     void playPart(const float* const* in, float* const* out, uint32_t frames, bool offline);
     bool beginsBounce(const float* const* in, uint32_t frames, bool standing);

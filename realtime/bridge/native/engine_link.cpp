@@ -28,6 +28,13 @@ constexpr int kMostFailures = 3;  // of these until nobody waits for one any mor
 constexpr uint32_t kMostBlocks = 64;
 constexpr size_t kLongestLabel = 120;
 
+/* The nearest that can be: whoever states it is not trusted. */
+Ready within(const Ready& stated)
+{
+    const auto longest = static_cast<uint32_t>(Ring::kLongestDelay);
+    return {std::min(stated.delay, longest), std::min(std::max(stated.blocks, 1u), kMostBlocks)};
+}
+
 /* Run the script that `gramophone bridge install` has written, with `descriptor` as its number 3: it starts the engine and ends at once.
    Return whether it could. */
 bool startEngine(int descriptor)
@@ -72,6 +79,11 @@ void EngineLink::setFormat(double rate, uint32_t block)
     const bool another = fNumbers[kRate].exchange(rate) != rate;
     if (fNumbers[kBlock].exchange(block) != block || another)
         change(1u << kRate | 1u << kBlock);
+    {
+        const std::lock_guard<std::mutex> lock(fLock);
+        if (!fRunning)
+            expect();
+    }
     if (!fThread.joinable())
         fThread = std::thread([this] { run(); });
 }
@@ -81,6 +93,7 @@ void EngineLink::setState(const std::string& state)
     const std::lock_guard<std::mutex> lock(fLock);
     fTexts[kState] = state;
     change(kStateBit);
+    expect();
 }
 
 std::string EngineLink::text(uint32_t type) const
@@ -105,6 +118,18 @@ void EngineLink::setParameter(uint32_t index, double value)
         return;
     fTouched |= 1u << index;
     change(1u << index);
+}
+
+/* Take the latency from the project's state, if that was stored at this rate and block length: a host that learns it late may export
+   what is in line, but begins late (Ardour). */
+void EngineLink::expect()
+{
+    unsigned rate, block;
+    Ready ready;
+    const int found = std::sscanf(fTexts[kState].c_str(), "%9u/%9u/%9u/%9u/", &rate, &block, &ready.delay, &ready.blocks);
+    fExpects = found == 4 && rate == std::round(fNumbers[kRate]) && block == fNumbers[kBlock];
+    if (fExpects)
+        fReady = within(ready);
 }
 
 /* Let the thread send what has changed. */
@@ -219,19 +244,22 @@ bool EngineLink::receive()
 void EngineLink::takeNumber(uint32_t type, double number)
 {
     const std::lock_guard<std::mutex> lock(fLock);
-    const auto within = [](double value, double most) { return static_cast<uint32_t>(std::min(std::max(value, 0.0), most)); };
+    const auto whole = [](double value) { return static_cast<uint32_t>(std::min(std::max(value, 0.0), 1e9)); };
     if (type == kDone) {
         fUnderWay = 0;
         fRunning = true;
         fHopeless = false;
+        fExpects = fExpects && isPending(kStateBit);
     } else if (type == kDelay) {
-        fReady = Ready {within(number, Ring::kLongestDelay), std::max(within(fNumbers[kBlocks], kMostBlocks), 1u)};
+        fReported = within({whole(number), whole(fNumbers[kBlocks])});
     } else if (type == kBlocks) {
         fNumbers[type] = number;
     } else if (type <= kPage && std::isfinite(static_cast<float>(number)) && !isPending(1u << type)) {  // else the host has set it since
         fNumbers[type] = number;
         fMoved |= 1u << type;
     }
+    if (!fExpects)
+        fReady = fReported;
     fProgress.notify_all();
 }
 

@@ -40,12 +40,13 @@ public:
     float parameter(uint32_t index) const { return static_cast<float>(fNumbers[index].load()); }
     uint32_t takeMoved() { return fMoved.exchange(0); }  // a bit for each parameter that the engine has set since the last call
     void begin() { change(1u << kBegin); }
-    Ready ready() const { return fReady; }
+    Ready ready() const { return fReady; }  // of an engine that is still to come, what the project says
 
 private:
     static constexpr uint32_t kStateBit = 1u << 31;  // beside those of the numbers, of what has to be sent
 
     void change(uint32_t bits);
+    void expect();
     bool isPending(uint32_t bits) const { return ((fChanges | fUnderWay) & bits) != 0; }
     void run();
     void serve();
@@ -72,6 +73,8 @@ private:
     mutable std::mutex fLock;  // guards what follows
     std::condition_variable fProgress;
     std::map<uint32_t, std::string> fTexts;
+    Ready fReported;         // by the engine
+    bool fExpects = false;   // what the project says holds until the engine has its state
     bool fHopeless = false;
 };
 

@@ -134,6 +134,27 @@ assert np.abs(other.play(sound, 44100, 512) - first).max() <= 1e-6
 """)
 
 
+def test_a_stored_project_is_as_late_without_an_engine_as_with_it(clap):
+    """Ardour exports from a later place on when it learns of a latency only after its transport has started."""
+    clap("""
+from pathlib import Path
+host.set(2, number("choir")); host.flush()
+host.play(noise(0.2), 44100, 512)
+late = host.latency()
+processes()
+state, end = host.save(), time.monotonic() + 60
+while f"44100/512/{late - 1024}/2/".encode() not in state:
+    assert time.monotonic() < end, state[:400]
+    time.sleep(0.05)
+    state = host.save()
+(Path(os.environ["XDG_CONFIG_HOME"]) / "gramophone" / "bridge.command").unlink()
+other = ClapHost(sys.argv[1])
+assert other.load(state)
+assert other.plugin.activate(44100, 1, 512)
+assert other.latency() == late
+""")
+
+
 def test_every_macro_is_automated_in_every_block_and_a_bounce_gives_the_same_each_time(clap):
     clap("""
 def automated():

@@ -46,7 +46,8 @@ def test_every_preset_comes_back_with_every_value(name):
 
 def test_the_text_has_nothing_that_a_host_could_take_for_a_sign_of_its_own(with_own_clip):
     preset, _ = with_own_clip(0.1)
-    text = to_text(ProjectState(preset, free=('a "quoted" \\ name',)))
+    text = to_text(ProjectState(preset, free=('a "quoted" \\ name',)), (48000, 1024, 1159, 2))
+    assert text.startswith("48000/1024/1159/2/")
     assert re.fullmatch(r"[A-Za-z0-9+/=]+", text)
     assert from_text(text).free == ('a "quoted" \\ name',)
 
