@@ -39,7 +39,7 @@ def evaluate_style(
 
 @evaluate.command("mosaic")
 def evaluate_mosaic(
-    pairs: Annotated[str, typer.Option(metavar="SET", help="unseen; or mosaic, which chose a default.")] = "unseen",
+    pairs: Annotated[str, typer.Option(metavar="SET", help="unseen; mosaic or further chose defaults.")] = "unseen",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for table and picture.")] = Path("out/evaluate"),
     json: JsonOption = False,
 ) -> None:

@@ -111,6 +111,13 @@ HELD_OUT_MUSIC = {
     "muldjord": ("fretsonfire-songs-muldjord", "usr/share/games/fretsonfire/data/songs/muldjord"),
     "sectoid": ("fretsonfire-songs-sectoid", "usr/share/games/fretsonfire/data/songs/sectoid"),
 }
+DEVELOPMENT_MUSIC = {
+    "fillets": ("fillets-ng-data", "usr/share/games/fillets-ng/music"),
+    "hyperrogue": ("hyperrogue-music", "usr/share/hyperrogue/music"),
+    "sonic-pi": ("sonic-pi-samples", "usr/share/sonic-pi/samples"),
+    "warzone": ("warzone2100-music", "usr/share/games/warzone2100/music/albums/*"),
+}
+"""More music that no model is trained on, to choose defaults by."""
 
 PACKAGES = tuple(
     dict.fromkeys(
@@ -181,11 +188,11 @@ def held_out_music(piece: str) -> Path:
         CorporaError: there is no such piece.
     """
     album, _, title = piece.partition("/")
-    package, folder = HELD_OUT_MUSIC[album]
-    path = _root() / package / folder / f"{title}.ogg"
-    if not path.is_file():
-        raise CorporaError(f"{path}: no such recording; is {package} unpacked?")
-    return path
+    package, folder = (HELD_OUT_MUSIC | DEVELOPMENT_MUSIC)[album]
+    for suffix in (".ogg", ".opus", ".flac"):
+        for path in (_root() / package).glob(f"{folder}/{title}{suffix}"):
+            return path
+    raise CorporaError(f"{_root() / package / folder / title}: no such recording; is {package} unpacked?")
 
 
 def load(path: Path, rate: int, start_s: float = 0.0, seconds: float | None = None) -> Sound:

@@ -1,4 +1,4 @@
-"""`gramophone evaluate mosaic`: the mosaic stage on twelve pairs of held-out recordings, `unseen` or `mosaic`.
+"""`gramophone evaluate mosaic`: the mosaic stage on twelve pairs of held-out recordings, of one of `SETS`.
 
 The ratio is how far the result is from the style, as taggers perceive it that nothing was tuned on, of how far the
 content is: 1 is the untouched content; the floor is another excerpt of the style recording itself.
@@ -26,8 +26,8 @@ from gramophone.offline.judges.verdict import Jury
 from gramophone.presets.atomic import atomic_write
 from gramophone.presets.checks import Scalar
 
-SETS = ("unseen", "mosaic")
-"""Sets of pairs: one that nothing was chosen on, and one that a default of the stage was."""
+SETS = ("unseen", "mosaic", "further")
+"""Sets of pairs: one that nothing was chosen on, and two that defaults of the stage were."""
 
 _LIBRARIES = ("av", "matplotlib", "speechmos", "requests", "pocketsphinx")
 _FRAME = round(0.02 * RATE)
@@ -102,7 +102,7 @@ def run(out: Path, *, json: bool = False, which: str = "unseen") -> None:
         PackageError: the judges' weights cannot be had.
     """
     need(*_LIBRARIES)
-    corpora.fetch()
+    corpora.fetch((*corpora.PACKAGES, *(package for package, _ in corpora.DEVELOPMENT_MUSIC.values())))
     out.mkdir(parents=True, exist_ok=True)
     rows: list[MosaicRow] = []
     for pair in load_pairs(which):

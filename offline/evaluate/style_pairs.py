@@ -10,6 +10,10 @@ Its rule: of the albums' recordings of 40 s or more that were in no set (nor ano
 shortest are content, the others style, either in the order of the CRC-32 of their names, from second 20; then four
 voices, from prompts of no set. Each content takes the first style left that is of another album and fit by a contrast
 of .3 for both inside taggers.
+
+`further` is a set to choose defaults by, of recordings that are in no other set but for another passage of one guitar:
+of the pieces of three more albums that last 58 s or longer, in the order of the CRC-32 of their names, the first six
+are content, beside a recorded loop of tabla and that guitar, the others style; then four voices; fit as those above.
 """
 
 from __future__ import annotations
@@ -32,7 +36,7 @@ from gramophone.offline.data.mono_audio import Sound
 
 RATE = 48_000
 SETS = ("dev", "test")
-_HALVES = {"dev": 0, "test": 1, "mosaic": 1, "unseen": 1}
+_HALVES = {"dev": 0, "test": 1, "mosaic": 1, "unseen": 1, "further": 0}
 """Which half of the held-out speech each set has."""
 
 _CONTENT_S, _STYLE_S, _MORE_S = 10.0, 25.0, 10.0
@@ -96,6 +100,20 @@ PAIRS = {
         italian@120                   wesnoth/the_city_falls@20
         russian@120                   singularity/Aberrations@20
         french@120                    wesnoth/nunc_dimittis@20
+        """,
+    "further": """
+        sonic-pi/loop_tabla@0         hyperrogue/hr3-jungle@20
+        muldjord/chaos_god/guitar@80   warzone/track20@20
+        fillets/rybky06@20            warzone/track24@20
+        hyperrogue/hr-savino-ocean@20   warzone/track25@20
+        warzone/track18@20            hyperrogue/hr-savino-palace@20
+        hyperrogue/hr-savino-ivory@20   warzone/track3_enhanced@20
+        hyperrogue/hr3-mirror@20      warzone/menu_enhanced@20
+        fillets/rybky02@20            hyperrogue/hr-savino-caribbean@20
+        english@70                    hyperrogue/hr3-desert@20
+        italian@70                    warzone/track21@20
+        moscow@150                    hyperrogue/hr3-hell@20
+        french@70                     fillets/rybky03@20
         """,
 }
 """Content and style, each as voice or piece `@` the second to start from."""
