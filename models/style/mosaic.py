@@ -8,6 +8,7 @@ neither memory nor analysis of their own.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -24,6 +25,9 @@ MOST_SEMITONES = 12
 LEVEL_BANDS = 32
 """Bands in which levels follow the content's: fine enough for attacks and vowels, too coarse for partials."""
 
+MODULATION_HZ = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Rates that part a level's movements: what is faster than each, up to the next."""
+
 _LOWEST_HZ, _HIGHEST_HZ = 55.0, 16_000.0
 _LEVELS_FROM_HZ = 40.0
 _HOP_S = 256 / 48_000
@@ -35,7 +39,7 @@ _GATE = 10 ** (-50 / 10)
 """Power relative to the loudest frame; quieter frames are pauses, which nothing is made of."""
 _TINY = 1e-9
 _LEVEL_GATE = 1e-4
-_SPREADS = (0.3, 4.0)
+_LEVEL_HOPS = 2
 _COMPRESSION = 0.5
 """Exponent of magnitudes where frames are compared: weak partials count, too."""
 _BLUR_BANDS = 6.0
@@ -95,8 +99,8 @@ class Atoms:
 
     `spectra` `(A, B)` are magnitudes in notes' bands, rows that sum to 1; `ends` `(A,)` the samples that the frames end
     at; `amplitudes` `(A,)` the root of the frames' energy; `attacks` `(A,)` how much begins within the next tenth of a
-    second, 0 nothing to 1 as much as anywhere in the clip; `mean` `(B,)` the clip's mean magnitudes, sum 1; `spread`
-    `(LEVEL_BANDS,)` the standard deviations of its levels in nats.
+    second, 0 nothing to 1 as much as anywhere in the clip; `mean` `(B,)` the clip's mean magnitudes, sum 1;
+    `modulation` `(LEVEL_BANDS, rates)` the powers of its levels in nats by rate, those of `MODULATION_HZ`.
     """
 
     spectra: Tensor
@@ -104,7 +108,7 @@ class Atoms:
     amplitudes: Tensor
     attacks: Tensor
     mean: Tensor
-    spread: Tensor
+    modulation: Tensor
 
 
 def learn(layout: MosaicLayout, sound: Tensor) -> Atoms | None:
@@ -135,28 +139,33 @@ def learn(layout: MosaicLayout, sound: Tensor) -> Atoms | None:
         energy[chosen].sqrt(),
         _attacks(layout, bands, stride)[chosen],
         mean / mean.sum(),
-        _spread(layout, sound),
+        _modulation(layout, sound),
     )
 
 
-def _spread(layout: MosaicLayout, sound: Tensor) -> Tensor:
-    """Return the standard deviations of a sound's levels in nats, `(LEVEL_BANDS,)`; pauses are left out."""
-    span = len(layout.short)
+def _modulation(layout: MosaicLayout, sound: Tensor) -> Tensor:
+    """Return the powers of a sound's levels in nats by rate of modulation, `(LEVEL_BANDS, rates)`."""
+    span, stride = len(layout.short), _LEVEL_HOPS * layout.hop
     padded = torch.nn.functional.pad(sound, (0, max(span - sound.shape[1], 0)))
-    stride = max(layout.hop, padded.shape[1] // (2 * _FRAMES))
-    frames = padded.unfold(1, span, stride)
     levels = torch.cat(
         [
             torch.fft.rfft(part * layout.short).abs().square().mean(0) @ layout.short_levels.weights.t()
-            for part in torch.split(frames, _CHUNK, 1)
+            for part in torch.split(padded.unfold(1, span, stride), _CHUNK, 1)
         ]
     )
-    whole = levels.sum(1)
-    levels = levels[whole > _LEVEL_GATE * whole.mean()]
-    if len(levels) < 2:
-        return torch.ones(LEVEL_BANDS)
     relative = levels / levels.mean(0).clamp_min(_TINY)
-    return relative.clamp_min(_LEVEL_GATE).log().std(0).clamp(*_SPREADS)
+    logs = relative.clamp_min(_LEVEL_GATE).log()
+    spectrum = torch.fft.rfft(logs - logs.mean(0), dim=0).abs().square() / len(logs) ** 2
+    spectrum[1:] *= 2
+    # The low-passes of the stage as they are there, a frame in every hop.
+    turn = 2 * math.pi * torch.arange(len(spectrum), dtype=torch.float64) / len(logs) / _LEVEL_HOPS
+    back = torch.polar(torch.ones_like(turn), -turn)
+    slow = [torch.ones_like(back)]
+    for hz in reversed(MODULATION_HZ):
+        hold = math.exp(-2 * math.pi * hz * layout.hop / layout.rate)
+        slow.append((1 - hold) / (1 - hold * back))
+    parts = [(above - below).abs().square().float() @ spectrum for above, below in itertools.pairwise(slow)]
+    return torch.stack(parts[::-1], 1)
 
 
 def _attacks(layout: MosaicLayout, bands: Tensor, stride: int) -> Tensor:

@@ -94,7 +94,7 @@ def _dictionary(clips: list[Atoms | None], lengths: list[int]) -> Dictionary | N
         packed(torch.cat([atoms.attacks for atoms in known])),
         np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
         packed(mean),
-        packed(torch.stack([(atoms or known[0]).spread for atoms in clips])),
+        packed(torch.stack([(atoms or known[0]).modulation for atoms in clips])),
         np.asarray(lengths, np.float64),
     )
 

@@ -38,8 +38,8 @@ class Dictionary(NamedTuple):
 
     `keys` and `blurred` `(A, B + 2 * margin)` are what they are compared by; `norms` `(A, 2 * margin + 1)` the keys'
     norms when shifted by so many bands less `margin`. `ends` (in samples), `clips`, `amplitudes`, `attacks` `(A,)`;
-    `starts` `(clips + 1,)` is where each clip's atoms begin; `means` `(clips, B)`; `spreads` `(clips, J)`, by how much
-    levels spread, in nats; `lengths` `(clips,)` in samples.
+    `starts` `(clips + 1,)` is where each clip's atoms begin; `means` `(clips, B)`; `modulations` `(clips, J, K)`,
+    the powers of levels in nats by rate; `lengths` `(clips,)` in samples.
     """
 
     spectra: Floats
@@ -52,7 +52,7 @@ class Dictionary(NamedTuple):
     attacks: Floats
     starts: Whole
     means: Floats
-    spreads: Floats
+    modulations: Floats
     lengths: Doubles
 
 

@@ -23,7 +23,7 @@ KNOBS = (
     Parameter("reach", 6.0, "how far pieces may be tuned, where pitch is follow", "semitones", (0, 12)),
     Parameter("sharpness", 0.34, "from four pieces at a time (0) to one (1)"),
     Parameter("onsets", 0.88, "how far attacks and levels are those of the sound, not the clip's", smoothing_ms=50),
-    Parameter("dynamics", 0.7, "how far levels spread as the clip's do, where those spread more", smoothing_ms=50),
+    Parameter("dynamics", 0.7, "how far levels move as the clip's do, by rate of modulation", smoothing_ms=50),
     Parameter("guard", 1.0, "how far words are kept clear while somebody speaks", smoothing_ms=50),
     Parameter("position", 0.5, "where in the clip pieces are taken from, where region is below 1"),
     Parameter("region", 1.0, "how far around the position; 1 is anywhere"),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from gramophone.models.parameters import Value
-from gramophone.models.style.mosaic import LEVEL_BANDS, MosaicLayout, blur
+from gramophone.models.style.mosaic import LEVEL_BANDS, MODULATION_HZ, MosaicLayout, blur
 from gramophone.realtime.dsp.fifo import Fifo
 from gramophone.realtime.dsp.smoothing import Ramps
 from gramophone.realtime.kernels.arrays import packed, zeros
@@ -19,6 +19,7 @@ from gramophone.realtime.stage import Audio, Format
 from gramophone.realtime.stages.frame_spectra import Complex, FrameOverlap, FrameSpectra, advance
 from gramophone.realtime.stages.mosaic.clips import MosaicClips, read_grain
 from gramophone.realtime.stages.mosaic.matching import GRAINS, Choice, Dictionary, match, no_grains, work_space
+from gramophone.realtime.stages.mosaic.modulation import no_modulation
 from gramophone.realtime.stages.mosaic.output_level import level
 from gramophone.realtime.stages.mosaic.parameters import KNOBS
 from gramophone.realtime.stages.mosaic.shaping import Amounts, join, look
@@ -55,7 +56,8 @@ class MosaicProcessor:
         self._content_now, self._texture_now = FrameSpectra(short, channels), FrameSpectra(short, channels)
         self._overlap = FrameOverlap(dual, len(window), channels)
         self._target = zeros(len(layout.notes.weights))
-        self._spreads = zeros(LEVEL_BANDS)
+        self._modulations = zeros(LEVEL_BANDS, len(MODULATION_HZ))
+        self._modulation = no_modulation(hop / layout.rate)
         self._target_of: tuple[float, Dictionary] | None = None
 
     def set(self, name: str, value: Value) -> None:
@@ -96,7 +98,7 @@ class MosaicProcessor:
         if self._target_of is None or self._target_of[0] != second or self._target_of[1] is not dictionary:
             mean = (1 - second) * dictionary.means[0] + second * dictionary.means[1]
             np.matmul(self._shape.blur, mean, out=self._target)
-            self._spreads = (1 - second) * dictionary.spreads[0] + second * dictionary.spreads[1]
+            self._modulations = (1 - second) * dictionary.modulations[0] + second * dictionary.modulations[1]
             self._target_of = second, dictionary
         short = self._content_now.look(self._past)
         onset = look(self._shape, self._memory, self._speech, spectra, short, self._target, frozen)
@@ -108,7 +110,17 @@ class MosaicProcessor:
             if atom >= 0:
                 self._read_grain(dictionary, grain, atom)
         texture, texture_now = self._texture.look(self._read), self._texture_now.look(self._read)
-        join(self._shape, self._memory, spectra, texture, texture_now, self._spreads, self._amounts(values))
+        amounts = self._amounts(values)
+        join(
+            self._shape,
+            self._memory,
+            spectra,
+            texture,
+            texture_now,
+            self._modulation,
+            self._modulations,
+            amounts,
+        )
 
     def _read_grain(self, dictionary: Dictionary, grain: int, atom: int) -> None:
         amount = float(self._grains.amounts[grain]) / max(float(dictionary.amplitudes[atom]), 1e-9)

@@ -18,6 +18,7 @@ from gramophone.models.style.mosaic import LEVEL_BANDS
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stages.frame_spectra import Complex
+from gramophone.realtime.stages.mosaic.modulation import Modulation, modulated, note_frame
 from gramophone.realtime.stages.mosaic.speech import SpeechMemory, listen
 from gramophone.realtime.stages.mosaic.state import Memory, Shape, fast, filtered, powers, total
 
@@ -41,14 +42,14 @@ _WIDE = 10
 """Bands to either side over which the content's level counts for attacks: 1.5 octaves in the middle."""
 _DETAIL_FROM = 0.9
 """Value of `onsets` up to which single bands, within those around them, move as the clip's do."""
+_RISE, _RISE_WITH = 0.02, 1.5
+"""Nats in a frame by which a single band may rise as the clip's does, and how many times the content's rise around."""
 _MOST_OVER = 0.9
 _FULL_OVER_FROM, _NONE_OVER_BELOW = -0.1, -1.2
 """How far above the content's level, in powers of ten, the clip's own may lift the sound: at levels, in powers of ten
 relative to the usual, from the first on; below the second not at all."""
 _GATE = 1e-4
 """Power relative to the usual; what is quieter is no part of it."""
-_LEAST_SPREAD = 0.1
-"""Variance of levels in nats; what spreads less is taken to spread so."""
 _EQUALISED = (0.01, 100.0)
 _ONSET = 0.6
 """Mean rise over the bands, in nats of power from one hop to the next, from which on something begins."""
@@ -61,7 +62,7 @@ class Amounts(NamedTuple):
 
     `strength`; `low` and `high`, the texture's shares of the power in the lows and above them; `fine`, how far partials
     go to the grains' spectrum; `tuned`, how far grains keep to the content's partials; `onsets`, how far levels follow
-    it; `dynamics`, how far they spread as the clip's do, where those spread more; `exact`, how far they follow it in
+    it; `dynamics`, how far they move as the clip's do by rate; `exact`, how far they follow it in
     every band and frame, for words; `gain`, a factor.
     """
 
@@ -136,13 +137,20 @@ def _equalise(shape: Shape, memory: Memory, target: Floats) -> None:
 
 @compiled
 def join(
-    shape: Shape, memory: Memory, spectra: Complex, grains: Complex, short: Complex, spreads: Floats, amounts: Amounts
+    shape: Shape,
+    memory: Memory,
+    spectra: Complex,
+    grains: Complex,
+    short: Complex,
+    modulation: Modulation,
+    wanted: Floats,
+    amounts: Amounts,
 ) -> None:
     """Write the frame made of the content's `spectra` `(C, F)` and the `grains`' over the content's.
 
-    `short` `(C, F_short)` are the grains' short spectra; `spreads` `(J,)` how the clip's levels spread, in nats.
+    `short` `(C, F_short)` are the grains' short spectra; `wanted` `(J, K)` how the clip's levels move by rate.
     """
-    sound = _shape_levels(shape, memory, short, spreads, amounts)
+    sound = _shape_levels(shape, memory, short, modulation, wanted, amounts)
     _shape_partials(shape, memory, grains, amounts if sound else _NOTHING)
     _channel_shares(shape, memory, spectra)
     low, high = (amounts.low, amounts.high) if sound else (0.0, 0.0)
@@ -150,7 +158,9 @@ def join(
 
 
 @compiled
-def _shape_levels(shape: Shape, memory: Memory, short: Complex, spreads: Floats, amounts: Amounts) -> bool:
+def _shape_levels(
+    shape: Shape, memory: Memory, short: Complex, modulation: Modulation, wanted: Floats, amounts: Amounts
+) -> bool:
     """Write the gains of tune and texture by level band; return whether there are grains."""
     powers(short, memory.short)
     filtered(shape.short_levels, shape.short_spans, memory.short, memory.grains[0])
@@ -164,23 +174,27 @@ def _shape_levels(shape: Shape, memory: Memory, short: Complex, spreads: Floats,
         grains[0, band] += _F(_TINY)
         slow = grains[0, band] if fresh else grains[1, band]
         grains[1, band] = grains[0, band] + (slow - grains[0, band]) * hold
-    _gather_spread(shape, memory)
+    heard = total(content[0]) > _F(_GATE) * memory.sums[7]
+    if heard:
+        note_frame(modulation, shape.hold_mean)
     slow_content, slow_grains, now = total(content[1]), total(grains[1]), total(content[0])
-    wanted = _F(0)
+    level_sum = _F(0)
     swells, onsets = memory.swells, amounts.onsets
     for band in range(LEVEL_BANDS):
         swells[0, band] = _swell(content[0, band], content[1, band])
         swells[1, band] = _swell(grains[0, band], grains[1, band])
     detail = max((onsets - _DETAIL_FROM) / (1.0 - _DETAIL_FROM), 0.0)
+    _align_rises(memory)
     for band in range(LEVEL_BANDS):
-        share = grains[1, band] / slow_grains * slow_content
-        bend = max(spreads[band] / _spread(memory.spread, band), 1.0) ** amounts.dynamics
-        wide, own = _wide(swells[0], band), _wide(swells[1], band)
-        log = bend * (onsets * wide + detail * (swells[0, band] - wide))
-        log += (1.0 - onsets) * own + (1.0 - detail) * (swells[1, band] - own)
-        memory.gains[1, band] = share * math.exp(min(max(log, _LEAST_LOG), _MOST_LOG))
-        wanted += memory.gains[1, band]
-    factor = _overall(shape, memory, now, wanted, fresh, amounts.exact)
+        share = math.log(grains[1, band] / slow_grains * slow_content + _TINY)
+        wide = _wide(swells[0], band)
+        log = onsets * wide + detail * (swells[0, band] - wide)
+        log += (1.0 - onsets) * _wide(swells[1], band) + (1.0 - detail) * memory.rises[2, band]
+        log = share + min(max(log, _LEAST_LOG), _MOST_LOG)
+        log = modulated(modulation, wanted, band, _F(log), heard, fresh, _F(amounts.dynamics))
+        memory.gains[1, band] = math.exp(min(log, share + _MOST_LOG))
+        level_sum += memory.gains[1, band]
+    factor = _overall(shape, memory, now, level_sum, fresh, amounts.exact)
     floor, floor_content = _F(1e-4) * total(grains[0]) / LEVEL_BANDS, _F(1e-4) * now / LEVEL_BANDS
     for band in range(LEVEL_BANDS):
         level = memory.gains[1, band] * factor
@@ -197,6 +211,21 @@ def _swell(level: Any, usual: Any) -> Any:
 
 
 @compiled
+def _align_rises(memory: Memory) -> None:
+    """Move `rises[2]` to how single bands of the grains move within those around: up when the content rises, too.
+
+    So what begins in the clip begins when something begins in the content.
+    """
+    swells, rises = memory.swells, memory.rises
+    for band in range(LEVEL_BANDS):
+        rises[1, band] = max(swells[0, band] - rises[0, band], _F(0))
+        rises[0, band] = swells[0, band]
+    for band in range(LEVEL_BANDS):
+        most = rises[2, band] + _RISE + _RISE_WITH * _wide(rises[1], band)
+        rises[2, band] = min(swells[1, band] - _wide(swells[1], band), most)
+
+
+@compiled
 def _wide(swells: Floats, band: int) -> Any:
     """Return the mean of `swells` `(J,)` around a band, under a triangle."""
     found, count = 0.0, 0.0
@@ -205,25 +234,6 @@ def _wide(swells: Floats, band: int) -> Any:
         found += weight * swells[other]
         count += weight
     return found / count
-
-
-@compiled
-def _gather_spread(shape: Shape, memory: Memory) -> None:
-    """Follow count, mean and mean square of the logarithms of the content's levels, pauses left out."""
-    if total(memory.content[0]) <= _F(_GATE) * memory.sums[7]:
-        return
-    for band in range(LEVEL_BANDS):
-        log = math.log(max(memory.content[0, band] / memory.content[1, band], _F(_GATE)))
-        for power in range(3):
-            memory.spread[power, band] = memory.spread[power, band] * _F(shape.hold_mean) + _F(log**power)
-
-
-@compiled
-def _spread(moments: Floats, band: int) -> Any:
-    """Return the standard deviation of the content's level in a band, in nats."""
-    count = max(moments[0, band], _F(1))
-    mean = moments[1, band] / count
-    return math.sqrt(max(moments[2, band] / count - mean * mean, _F(_LEAST_SPREAD)))
 
 
 @compiled

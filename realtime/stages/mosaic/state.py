@@ -57,11 +57,12 @@ class Memory(NamedTuple):
 
     `mean` `(B,)` of the content's magnitudes; `content` and `grains` `(4, J)`: levels now, slow means, envelopes of the
     long frame, what is left of those; `gains` `(2, J)` of tune and texture; `magnitude`, `texture`, `fine`, `place`
-    `(F,)`; `bands` `(B,)`; `powers` and `shares` `(C,)`; `short` `(F_short,)`; `spread` `(3, J)`: moments of the
-    content's levels; `sums` `(8,)`: power in, power out, frames since a beginning, the gain of the hop before, power of
+    `(F,)`; `bands` `(B,)`; `powers` and `shares` `(C,)`; `short` `(F_short,)`;
+    `sums` `(8,)`: power in, power out, frames since a beginning, the gain of the hop before, power of
     the frames, slow levels of content and texture, the content's usual level; `quarters` `(12,)`: the power of
     the content in quarters of the hop before the output's, of its own and of the next; `swells` `(2, J)`: the
-    levels of content and texture relative to their slow means, in nats of power.
+    levels of content and texture relative to their slow means, in nats of power; `rises` `(3, J)`: the content's
+    last swells, how much they have risen, and how the texture's single bands move within those around.
     """
 
     mean: Floats
@@ -77,9 +78,9 @@ class Memory(NamedTuple):
     shares: Floats
     sums: Floats
     short: Floats
-    spread: Floats
     quarters: Floats
     swells: Floats
+    rises: Floats
 
 
 _LOWS_HZ, _STEEPNESS = 800.0, 11.5
@@ -143,9 +144,9 @@ def memory_of(shape: Shape, channels: int) -> Memory:
         shares,
         sums,
         zeros(shape.short_levels.shape[1]),
-        zeros(3, LEVEL_BANDS),
         zeros(3 * QUARTERS),
         zeros(2, LEVEL_BANDS),
+        zeros(3, LEVEL_BANDS),
     )
 
 
