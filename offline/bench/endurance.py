@@ -7,9 +7,10 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ _RATE, _MODEL_RATE = 48_000, 16_000
 _STALLS_MS = (1, 5, 50)
 _STALLS = 3
 _PATIENCE_S = 30.0
+_COLD = "cold"
+_LONGEST_S, _AFTER_S = 600.0, 1.0
+_CACHES = "XDG_CACHE_HOME"
 _BETWEEN_S = 0.3
 """From one stall to the next, more than a switch to the dry sound and back takes."""
 
@@ -38,15 +42,58 @@ _BETWEEN_S = 0.3
 def measure(minutes: float, blocks: Sequence[int], chains: Sequence[str]) -> dict[str, object]:
     """Return, for each of `CHAINS` named and each block size, underruns beside a bare client's, and latencies.
 
+    The chain `cold` is a voice that is chosen where nothing of it is compiled yet, beside another preset.
+
     Raises:
         ServerError: there is no JACK server to be had.
     """
-    return {
-        f"{chain} at {block}": endure(preset, block, 60 * minutes)
-        for chain in chains
-        for preset in [CHAINS[chain]()]
-        for block in blocks
-    }
+    return {f"{chain} at {block}": _case(chain, block, 60 * minutes) for chain in chains for block in blocks}
+
+
+def _case(chain: str, block: int, seconds: float) -> dict[str, Any]:
+    return choose_cold(block) if chain == _COLD else endure(CHAINS[chain](), block, seconds)
+
+
+def choose_cold(block: int) -> dict[str, Any]:
+    """Play `hall`, choose the default preset, a voice whose code no cache has, and count until it plays.
+
+    Raises:
+        ServerError: there is no JACK server to be had.
+    """
+    server, chosen = f"gramophone-choice-{os.getpid()}", threading.Event()
+    with ExitStack() as stack:
+        stack.enter_context(_empty_cache())
+        stack.enter_context(jack_server(server, block, _RATE))
+        session = stack.enter_context(Session(SessionSettings(f"jack:{server}")))
+        session.on_event = lambda event: chosen.set() if event.name == "change" else None
+        session.start(complete(load("hall")))
+        session.wait_until_playing()
+        case = _Case(session, stack, server)
+        case.latency()  # the source plays
+        before, load_before, began = case.figures(), os.getloadavg()[0], time.monotonic()
+        session.change(default())
+        if not chosen.wait(_LONGEST_S):
+            raise RuntimeError("the preset that was chosen does not play")
+        took_s = time.monotonic() - began
+        time.sleep(_AFTER_S)  # its first blocks count, too
+        after = case.figures()
+        lost = {name: after[name] - before[name] for name in after}
+        return {"seconds_until_it_plays": round(took_s, 1), **lost, "machine_load": f"{load_before:.1f}"}
+
+
+@contextmanager
+def _empty_cache() -> Iterator[None]:
+    """While the block runs, let every process that starts keep its cache in a folder that is empty at first."""
+    before = os.environ.get(_CACHES)
+    with tempfile.TemporaryDirectory(prefix="gramophone-bench-") as folder:
+        os.environ[_CACHES] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[_CACHES]
+            else:
+                os.environ[_CACHES] = before
 
 
 def default() -> Preset:
