@@ -2,10 +2,8 @@
 #include "DistrhoPlugin.hpp"
 
 #include "bridge.hpp"
-#include "configuration.hpp"
 #include "hooks.hpp"
 
-#include <cmath>
 #include <fstream>
 #include <map>
 

@@ -19,12 +19,6 @@ public:
         fExpected = fNumber;
     }
 
-    void touch()
-    {
-        input.touch();
-        output.touch();
-    }
-
     /* Send a block of up to `kLongest` frames. */
     void send(const float* const* in, uint32_t frames)
     {

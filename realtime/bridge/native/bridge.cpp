@@ -38,8 +38,9 @@ void Bridge::activate(double rate, bool offline)
     fDry.clear();
     fShare = 0.0f;
     fBounces = false;
-    if (!link.alive())
-        fExchange.touch();
+    for (Ring* ring : {&fExchange.input, &fExchange.output})
+        if (!link.alive())
+            ring->touch();
     link.setFormat(rate, fBlock);
     link.waitUntilSet(offline ? kComeS : kStartS);  // Ardour does not follow each latency that is reported later
     fReady = link.ready();

@@ -1,5 +1,4 @@
 #include "engine_link.hpp"
-#include "configuration.hpp"
 #include "ring.hpp"
 
 #include <algorithm>
@@ -7,6 +6,7 @@
 #include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/eventfd.h>
@@ -55,6 +55,14 @@ bool startEngine(int descriptor)
 }
 
 }  // namespace
+
+std::filesystem::path configurationFile(const char* name)
+{
+    const char* place = std::getenv("XDG_CONFIG_HOME");
+    const char* home = std::getenv("HOME");
+    const bool stated = place != nullptr && *place != '\0';
+    return (stated ? std::filesystem::path(place) : std::filesystem::path(home != nullptr ? home : "") / ".config") / "gramophone" / name;
+}
 
 EngineLink::EngineLink(uint32_t channels, const Descriptors& rings)
     : fHello {kMagic, kVersion, channels, 0}, fRings(rings), fSignal(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC))
@@ -166,14 +174,15 @@ void EngineLink::run()
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, nullptr);  // the host's signals are for its own threads
     for (int failures = 0; !fStopping;) {
-        const int theirs = fSocket.open();
-        const bool started = startEngine(theirs);
-        close(theirs);
+        const std::array<int, 2> sockets = openSockets();
+        fSocket = sockets[0];
+        const bool started = startEngine(sockets[1]);
+        close(sockets[1]);
         if (started)
             serve();
         else
             giveUp("no engine of this user can be started: run `gramophone bridge install`");
-        fSocket.close();  // by which it ends
+        close(fSocket);  // by which it ends
         failures = fRunning.exchange(false) ? 0 : failures + 1;
         if (started && failures == kMostFailures)
             giveUp("engines end before they play: `gramophone bridge install` again may help, `gramophone doctor` looks for the reason");
@@ -187,10 +196,10 @@ void EngineLink::serve()
 {
     fUnderWay = 0;
     change(1u << kRate | 1u << kBlock | kStateBit | fTouched);
-    if (!fSocket.send(kHello, &fHello, sizeof(fHello), &fRings))
+    if (!sendFrame(fSocket, kHello, &fHello, sizeof(fHello), &fRings))
         return;
     for (const auto late = Clock::now() + kCome; !fStopping && sendChanges();) {
-        pollfd wanted[2] {{fSocket.descriptor(), POLLIN, 0}, {fSignal, POLLIN, 0}};
+        pollfd wanted[2] {{fSocket, POLLIN, 0}, {fSignal, POLLIN, 0}};
         if (poll(wanted, 2, 1000) < 0)
             return;
         eventfd_t count;
@@ -215,10 +224,10 @@ bool EngineLink::sendChanges()
     const uint32_t changes = fUnderWay = fChanges.exchange(0);  // under the lock: to `waitUntilSet` it is pending all the time
     const std::string state = (changes & kStateBit) != 0 ? fTexts[kState] : "";
     lock.unlock();
-    bool sent = state.empty() || fSocket.send(kState, state.data(), state.size());
+    bool sent = state.empty() || sendFrame(fSocket, kState, state.data(), state.size());
     for (uint32_t type = 0; sent && type <= kBegin; ++type)
-        sent = (changes >> type & 1u) == 0 || fSocket.send(type, fNumbers[type]);
-    return sent && fSocket.send(kDone, 0.0);
+        sent = (changes >> type & 1u) == 0 || sendNumber(fSocket, type, fNumbers[type]);
+    return sent && sendNumber(fSocket, kDone, 0.0);
 }
 
 /* Receive a frame. Unknown types are later additions, and not for us. */
@@ -227,7 +236,7 @@ bool EngineLink::receive()
     uint32_t type;
     std::string payload;
     double number;
-    if (!fSocket.receive(type, payload))
+    if (!receiveFrame(fSocket, type, payload))
         return false;
     if (type < kLabel && payload.copy(reinterpret_cast<char*>(&number), sizeof(number)) == sizeof(number) && std::isfinite(number))
         takeNumber(type, number);

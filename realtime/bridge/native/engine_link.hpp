@@ -6,11 +6,15 @@
 #include "frame_socket.hpp"
 
 #include <condition_variable>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <thread>
 
 namespace gramophone {
+
+/* Where a file of the user's configuration of Gramophone is. */
+std::filesystem::path configurationFile(const char* name);
 
 /* What the engine needs: the latency of its chain in samples, and its time in blocks. */
 struct Ready {
@@ -58,7 +62,7 @@ private:
 
     const Hello fHello;
     const Descriptors fRings;
-    FrameSocket fSocket;
+    int fSocket = -1;
     const int fSignal;  // an eventfd that wakes the thread
     std::thread fThread;
     std::atomic<bool> fStopping {false}, fRunning {false};
