@@ -32,6 +32,7 @@ from hypothesis import strategies as st
 from gramophone.realtime.dsp.fifo import fifo_delay
 from gramophone.realtime.live.status import blocks_of_time
 
+pytestmark = pytest.mark.peer  # it needs a C++ compiler
 HERE = Path(__file__).parent
 NATIVE = HERE.parents[2] / "realtime" / "bridge" / "native"
 LOST = -2
