@@ -94,8 +94,7 @@ protected:
 
     void setState(const char*, const char* value) override
     {
-        fBridge.link.setState(value);
-        setLatency(fBridge.expectedLatency());  // before the first block, from which on Ardour does not follow it
+        setLatency(fBridge.setState(value));  // before the first block, from which on Ardour does not follow it
     }
 
 

@@ -37,14 +37,23 @@ void Bridge::activate(double rate, bool offline)
     fExchange.clear();
     fDry.clear();
     fShare = 0.0f;
-    fBounces = false;
+    fBounces = fStated = false;
     for (Ring* ring : {&fExchange.input, &fExchange.output})
         if (!link.alive())
             ring->touch();
     link.setFormat(rate, fBlock);
     link.waitUntilSet(offline ? kComeS : kStartS);  // Ardour does not follow each latency that is reported later
     fReady = link.ready();
+    fAwaits = link.expects();
     follow(fReady.blocks * fBlock, fReady.delay, false);
+}
+
+uint32_t Bridge::setState(const std::string& state)
+{
+    fStated = true;  // first: a block may be played meanwhile
+    link.setState(state);
+    const Ready ready = link.ready();
+    return ready.blocks * fBlock + ready.delay;
 }
 
 void Bridge::play(const float* const* in, float* const* out, uint32_t frames, bool offline, bool standing)
@@ -118,14 +127,17 @@ bool Bridge::due(uint32_t frames, bool offline)
     const Ready ready = link.ready();
     if (ready != fReady) {
         fReady = ready;
-        follow(ready.blocks * fBlock, ready.delay, offline);
+        fAwaits = link.expects();
+        follow(ready.blocks * fBlock, ready.delay, offline && !fStated.exchange(false));
     }
     fExchange.collect();
     const int64_t delay = fExchange.read(fWet, frames, fAhead);
     if (delay == BlockExchange::kSilent)  // without an engine the dry sound begins as it goes on
         return link.alive();
-    if (delay == BlockExchange::kLost || delay == fDelay)
-        return delay != BlockExchange::kLost;
+    if (delay == fDelay)
+        fAwaits = false;
+    if (delay == BlockExchange::kLost || fAwaits || delay == fDelay)  // what the project's chain is not: dry, and as late as that will be
+        return delay == fDelay;
     follow(fReady.blocks * fBlock, static_cast<uint32_t>(delay), offline);  // from this block on the chain has another latency
     return fExchange.read(fWet, frames, fAhead) != BlockExchange::kLost;
 }

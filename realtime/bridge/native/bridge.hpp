@@ -25,8 +25,8 @@ public:
     /* How late the sound is, in samples. */
     uint32_t latency() const { return fAhead + fDelay; }
 
-    /* How late it will be from the next block on, unless a chain that plays is to change yet. */
-    uint32_t expectedLatency() const { return link.ready().blocks * fBlock + link.ready().delay; }
+    /* Take the project's state; return how late the sound will be with it, which the host is to be told now. */
+    uint32_t setState(const std::string& state);
 
 private:
     void playPart(const float* const* in, float* const* out, uint32_t frames, bool offline);
@@ -42,6 +42,8 @@ private:
     uint32_t fBlock = 1;
     uint32_t fAhead = 0, fDelay = 0;     // what was sent so many samples ago is due; the latency of the chain
     Ready fReady;                        // what the engine reported when `fAhead` was set
+    std::atomic<bool> fStated {false};   // the host was told the latency of another chain by `setState`
+    bool fAwaits = false;                // that is of the project's chain, from which nothing has come back yet
     float fShare = 0.0f, fLast[2] {};    // of the engine's sound at the end of the last block, and that block's last samples
     bool fBounces = false, fWaits = false;  // whether the last block was part of a bounce, which waits for its first sound
 

@@ -44,7 +44,8 @@ public:
     float parameter(uint32_t index) const { return static_cast<float>(fNumbers[index].load()); }
     uint32_t takeMoved() { return fMoved.exchange(0); }  // a bit for each parameter that the engine has set since the last call
     void begin() { change(1u << kBegin); }
-    Ready ready() const { return fReady; }  // of an engine that is still to come, what the project says
+    Ready ready() const { return fReady; }
+    bool expects() const { return fExpects; }  // whether that is what the project says, whose chain is still to come
 
 private:
     static constexpr uint32_t kStateBit = 1u << 31;  // beside those of the numbers, of what has to be sent
@@ -73,12 +74,12 @@ private:
     std::atomic<uint32_t> fTouched {0};   // what the host has set at any time
     std::atomic<uint32_t> fMoved {0};
     std::atomic<Ready> fReady {Ready {}};
+    std::atomic<bool> fExpects {false};   // `fReady` is what the project says, until the engine has its state
 
     mutable std::mutex fLock;  // guards what follows
     std::condition_variable fProgress;
     std::map<uint32_t, std::string> fTexts;
     Ready fReported;         // by the engine
-    bool fExpects = false;   // what the project says holds until the engine has its state
     bool fHopeless = false;
 };
 
