@@ -197,3 +197,4 @@ def _xruns_with(built: Path, kind: str) -> int:
         finally:
             host.kill()
             host.communicate()
+            bare.close()

@@ -39,6 +39,11 @@ class Bare:
         self._client.activate()
         self._client.connect(self._target, "system:playback_1")
 
+    def close(self) -> None:
+        """Leave the server, before it ends: the library's thread would outlive it, and crash as this process ends."""
+        self._client.deactivate()
+        self._client.close()
+
     def _pass_through(self, frames: int) -> None:
         now = self._client.last_frame_time
         if self._expected >= 0:
