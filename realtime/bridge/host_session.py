@@ -181,7 +181,7 @@ class HostSession:
         """Do what the host has set since the last time."""
         called = round(changes.values.get(PRESET, self._number)) != self._number
         if changes.state or called:
-            self._play(self._chosen(changes), keeps_free=not changes.state)
+            self._play(self._chosen(changes), stored=bool(changes.state))
         if changes.format:
             self._attach(changes.format)
         self._set_values(changes)
@@ -222,12 +222,16 @@ class HostSession:
         self._untouched = True
         self._announce()
 
-    def _play(self, state: ProjectState, *, keeps_free: bool) -> None:
-        """Fade over to a preset; while no blocks come, begin with it."""
+    def _play(self, state: ProjectState, *, stored: bool) -> None:
+        """Fade over to a preset; begin with it while no blocks come, and with what the project has `stored`.
+
+        The host was told the latency of that: to fade over would be to report the old chain's once more until the new
+        one has entered, and an export that begins meanwhile would be late by the difference.
+        """
         self._controller.enter(state.preset)
-        if not keeps_free:
+        if stored:
             self._parameters.free = state.free
-        if self._idle:
+        if stored or self._idle:
             self._restart()
         self._changed.set()
 

@@ -1,5 +1,8 @@
 #include "bridge.hpp"
 
+#include <chrono>
+#include <thread>
+
 namespace gramophone {
 
 namespace {
@@ -7,6 +10,7 @@ namespace {
 constexpr double kStartS = 2.8;    // that activation waits for an engine
 constexpr double kComeS = 130.0;   // that a bounce waits for an engine: the link gives up before
 constexpr double kBounceS = 30.0;  // that a bounce waits for a block before it goes on dry
+constexpr double kBusyS = 1e-3;    // of these without sleep, which a short block would be over in: the system sleeps for 70 us at least
 
 /* Where the engine's sound ends, the step down from its `last` sample to the dry ones dies away within the block. */
 void fadeDown(float* dry, uint32_t frames, float last)
@@ -117,8 +121,16 @@ void Bridge::playPart(const float* const* in, float* const* out, uint32_t frames
 /* Wait until the engine has answered the block that was sent last. */
 void Bridge::await()
 {
-    for (uint32_t waited = 0; waited < kBounceS * 1e6 && link.alive() && !fExchange.answered(); waited += 20)
-        usleep(20);
+    const auto began = std::chrono::steady_clock::now();
+    while (link.alive() && !fExchange.answered()) {
+        const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - began;
+        if (waited.count() > kBounceS)
+            return;
+        if (waited.count() < kBusyS)
+            std::this_thread::yield();
+        else
+            usleep(50);
+    }
 }
 
 /* Copy the engine's sound that is due now; false if it is not there. */
