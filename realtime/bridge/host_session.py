@@ -225,8 +225,8 @@ class HostSession:
     def _play(self, state: ProjectState, *, stored: bool) -> None:
         """Fade over to a preset; begin with it while no blocks come, and with what the project has `stored`.
 
-        The host was told the latency of that: to fade over would be to report the old chain's once more until the new
-        one has entered, and an export that begins meanwhile would be late by the difference.
+        The host has the latency of that already: to fade over would be to report the old chain's once more until the
+        new one has entered, and an export that begins meanwhile would be late by the difference.
         """
         self._controller.enter(state.preset)
         if stored:
