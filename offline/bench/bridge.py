@@ -192,7 +192,7 @@ def _xruns_with(built: Path, kind: str) -> int:
         try:
             time.sleep(_SETTLES_S[kind])  # the start of host and engine is not what is measured
             before = bare.xruns
-            time.sleep(_XRUN_S)
+            time.sleep(_XRUN_S)  # it plays: what happens in that time is what is counted
             return bare.xruns - before
         finally:
             host.kill()

@@ -56,10 +56,8 @@ class OnDemandGroup(TyperGroup):
 
     _listing = False
 
-    @staticmethod
-    def described() -> CommandGroup:
-        """Return the commands as they were described."""
-        raise NotImplementedError
+    described: Callable[[], CommandGroup]
+    """Returns the commands as they were described."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the commands."""

@@ -62,6 +62,7 @@ app.add_typer(
 
 _INTERRUPTED, _USAGE = 130, 2
 """How typer ends on Ctrl-C, and on a command line that says nothing."""
+_AS_LIVE: dict[str, tuple[str, dict[str, str]]] = {"live": ("style", {}), "mosaic": ("mosaic", {"window": "longest"})}
 
 
 def main(ahead: StandbyWorker | None = None) -> None:
@@ -168,22 +169,16 @@ def stylise(
 ) -> None:
     """Give one recording the style of another; Ctrl-C keeps the best so far, calling again goes on."""
     demand_sound_file(out)
-    if method == "live":
-        _stylise_live(content, style, out, strength, device, json=json)
+    if method in _AS_LIVE:
+        _stylise_live(content, style, out, method, strength, device, json=json)
         return
-    from gramophone.offline.stylise.command import run, run_mosaic
-
-    if method == "mosaic":
-        run_mosaic(content, style, out, strength, json=json)
-        return
+    from gramophone.offline.stylise.command import run
     from gramophone.offline.stylise.method import METHODS
     from gramophone.offline.stylise.transfer import TransferRequest
     from gramophone.realtime.kernels.executor import choose_device
 
     if method not in METHODS:
-        raise typer.BadParameter(
-            f"{method!r}: expected {', '.join(('live', 'mosaic', *METHODS))}", param_hint="--method"
-        )
+        raise typer.BadParameter(f"{method!r}: expected {', '.join((*_AS_LIVE, *METHODS))}", param_hint="--method")
     keep = out.with_name(f"{out.name}.descent.npz")
     run(content, style, out, TransferRequest(method, strength, steps, choose_device(device), keep, model), json=json)
 
@@ -349,14 +344,17 @@ def _is_ours(error: Exception) -> bool:
     return type(error).__module__.startswith("gramophone.") or isinstance(error, OSError)
 
 
-def _stylise_live(content: Path, style: Path, out: Path, strength: float, device: str, *, json: bool) -> None:
+def _stylise_live(
+    content: Path, style: Path, out: Path, method: str, strength: float, device: str, *, json: bool
+) -> None:
     from gramophone.offline.progress import RenderProgress
     from gramophone.offline.render import RenderRequest, render_file
     from gramophone.presets import Preset, PresetError, StageSettings
 
     if not style.is_file():
         raise PresetError(f"{style}: no such style file")
-    stage = StageSettings("style", "style", {"clip": str(style.resolve()), "strength": strength})
+    kind, settings = _AS_LIVE[method]
+    stage = StageSettings(kind, kind, {**settings, "clip": str(style.resolve()), "strength": strength})
     with RenderProgress(json) as progress:
         render_file(content, out, RenderRequest(Preset("stylise", (stage,)), device=device), progress)
     print_json({"out": str(out)}) if json else wrote(out)

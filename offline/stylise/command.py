@@ -1,4 +1,4 @@
-"""`gramophone stylise`: a result from two files; of the slow methods also a picture of their descent."""
+"""`gramophone stylise`: a result and a picture of its descent, from two files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from gramophone.offline.progress import LossProgress
 from gramophone.offline.stylise.method import StyliseError
 from gramophone.offline.stylise.picture import draw_transfer
 from gramophone.offline.stylise.transfer import TransferRequest, transfer
-from gramophone.presets import Preset, StageSettings
-from gramophone.presets.checks import Scalar
-from gramophone.realtime.engine import Engine
 from gramophone.realtime.files import AudioWriter, read
 
 
@@ -47,28 +44,3 @@ def run(content: Path, style: Path, out: Path, request: TransferRequest, *, json
         wrote(out, picture)
         if not done.whole:
             print("stopped; call again to go on from there")
-
-
-def run_mosaic(content: Path, style: Path, out: Path, strength: float, *, json: bool) -> None:
-    """Write `content` as a mosaic of `style` to `out`, by the live stage with its longest window.
-
-    It plays the file twice, and the second time is kept: by then levels, their movements and the long-term spectrum
-    that frames are compared by are those of the whole file, from the first sample on.
-
-    Raises:
-        SoundFileError: a sound cannot be read or written.
-        StyliseError: there is no such style.
-        StageError: the style cannot be analysed.
-    """
-    if not style.is_file():
-        raise StyliseError(f"{style}: no such style file")
-    audio, rate = read(content)
-    values: dict[str, Scalar] = {"window": "longest", "clip": str(style.resolve()), "strength": strength}
-    engine = Engine(Preset("stylise", (StageSettings("mosaic", "mosaic", values),)), rate, len(audio), device="cpu")
-    try:
-        made = engine.render(np.concatenate((audio, audio), axis=1))[:, audio.shape[1] :]
-    finally:
-        engine.close()
-    with AudioWriter(out, rate, *audio.shape) as writer:
-        writer.write(np.ascontiguousarray(made))
-    print_json({"out": str(out)}) if json else wrote(out)

@@ -184,22 +184,6 @@ def test_the_result_has_the_contents_rate_length_and_channels(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["content.wav", "out.png", "out.wav", "style.flac"]
 
 
-def test_a_mosaic_of_a_file_is_in_line_with_it_and_as_loud_from_the_first_sample_on(tmp_path):
-    content = np.stack([hiss(1.5), plucks(1.5)], axis=1)
-    soundfile.write(tmp_path / "content.wav", content, RATE)
-    soundfile.write(tmp_path / "style.wav", plucks(2.0), RATE)
-    command = ["stylise", tmp_path / "content.wav", tmp_path / "style.wav", "--method", "mosaic", "--out"]
-    assert gramophone(*command, tmp_path / "dry.wav", "--strength", 0).exit_code == 0
-    assert gramophone(*command, tmp_path / "wet.wav", "--json").exit_code == 0
-    before, dry, wet = (read(tmp_path / f"{name}.wav")[0] for name in ("content", "dry", "wet"))
-    np.testing.assert_allclose(dry, before, atol=1e-6)
-    assert wet.shape == before.shape
-    for part in (slice(0, RATE // 10), slice(None)):
-        assert 0.5 < np.std(wet[:, part]) / np.std(before[:, part]) < 2
-    with pytest.raises(ValueError, match="no such style"):
-        gramophone(*command[:2], tmp_path / "none.wav", *command[3:], tmp_path / "out.wav")
-
-
 def test_a_tagger_hears_sounds_of_other_lengths_by_any_network(tmp_path):
     for network in NETWORKS:
         file = tmp_path / f"{network}.safetensors"
