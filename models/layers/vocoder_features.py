@@ -8,9 +8,8 @@ from torch import Tensor
 from gramophone.models.layers.mel import MelBands
 from gramophone.models.layers.stft import STFT
 from gramophone.models.layers.streaming import State, Streaming
+from gramophone.models.units import LOG_MEL_CENTRE, LOG_MEL_SCALE
 
-CENTRE, SCALE = -8.0, 4.0
-"""Log powers of sound at -20 dBFS lie about -8, give or take 4 (natural logarithms): so features are near -1 to 1."""
 _MIDDLE_HZ = 160.0
 
 
@@ -40,7 +39,7 @@ class LogMel(Streaming):
     def step(self, x: Tensor, state: State, *controls: Tensor) -> tuple[Tensor, State]:
         """Return the bands of the frames that end within one chunk."""
         spectra, state = self.spectra.step(x, state)
-        return ((self.mel(spectra[:, 0]) - CENTRE) / SCALE).transpose(1, 2), state
+        return ((self.mel(spectra[:, 0]) - LOG_MEL_CENTRE) / LOG_MEL_SCALE).transpose(1, 2), state
 
 
 def aligned_log_mel(extractor: LogMel, sound: Tensor) -> Tensor:

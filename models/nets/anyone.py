@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from gramophone.models.layers.composition import Sequential
 from gramophone.models.nets.content import ContentEncoder, ContentShape, causal_trunk, content_of
 from gramophone.models.nets.enrolment import Enrolment, Speech, Usual, enrolled, speaker_map, variance_gains
-from gramophone.models.nets.speech_envelope import POINTS, speech_envelopes
+from gramophone.models.nets.speech_envelope import speech_envelopes
+from gramophone.models.units import POINTS
 
 _CENTROIDS = 2
 """Centroids are not used by the map."""

@@ -14,13 +14,10 @@ import torch
 from torch import Tensor
 
 from gramophone.models.layers.mel import hz_to_mel
+from gramophone.models.units import DEFAULT_HZ, ENVELOPE_FFT, POINTS
 
-POINTS = 48
-"""Points of an envelope, evenly spaced in mel from 0 Hz to half the rate."""
-LOWEST_HZ, DEFAULT_HZ = 60.0, 400.0
-"""Pitches below the first count as it; the second stands in where nothing is voiced."""
-FFT = 1024
-"""Samples of a spectrum."""
+LOWEST_HZ = 60.0
+"""Pitches below it count as it."""
 PERIODS, LIFTER, LEAST_POWER = 3.0, -0.15, 1e-12
 """Periods of a window; the compensation of its smoothing; the least power taken for one."""
 _BAND_HZ = (2000.0, 4000.0)
@@ -40,22 +37,22 @@ def speech_envelopes(sound: Tensor, hz: Tensor, rate: int, hop: int) -> Tensor:
     a factor; the last number is the share of noise in the amplitude about 3 kHz in dB, 0 where nothing is voiced.
     """
     middles = torch.arange(len(hz)) * hop + hop // 2
-    padded = torch.nn.functional.pad(sound.double(), (FFT, FFT))
+    padded = torch.nn.functional.pad(sound.double(), (ENVELOPE_FFT, ENVELOPE_FFT))
     band = _band_passed(padded, rate)
     pieces = []
     for places, pitch in zip(torch.split(middles, _AT_ONCE), torch.split(hz.double(), _AT_ONCE), strict=True):
         voiced = pitch > 0
         safe = torch.where(voiced, pitch.clamp_min(LOWEST_HZ), torch.full_like(pitch, DEFAULT_HZ))
-        frames = padded[places[:, None] + FFT + torch.arange(-FFT // 2, FFT // 2)]
+        frames = padded[places[:, None] + ENVELOPE_FFT + torch.arange(-ENVELOPE_FFT // 2, ENVELOPE_FFT // 2)]
         envelope = _cheap_trick(frames, safe, rate) @ point_weights(rate).to(frames)
-        breath = torch.where(voiced, _breath(band, places + FFT, safe, rate), torch.zeros_like(safe))
+        breath = torch.where(voiced, _breath(band, places + ENVELOPE_FFT, safe, rate), torch.zeros_like(safe))
         pieces.append(torch.cat([envelope, breath[:, None]], 1))
     return torch.cat(pieces).float()
 
 
 def _cheap_trick(frames: Tensor, hz: Tensor, rate: int) -> Tensor:
-    """Return log power spectra `(n, bins)` of frames `(n, FFT)`, without the harmonics of pitch `hz` `(n,)`."""
-    times = torch.arange(-FFT // 2, FFT // 2, dtype=frames.dtype) / rate
+    """Return log power spectra `(n, bins)` of frames `(n, ENVELOPE_FFT)` less the harmonics of pitch `hz` `(n,)`."""
+    times = torch.arange(-ENVELOPE_FFT // 2, ENVELOPE_FFT // 2, dtype=frames.dtype) / rate
     inside = times * (hz[:, None] / (PERIODS / 2))
     window = torch.where(inside.abs() < 1, 0.5 + 0.5 * torch.cos(math.pi * inside), torch.zeros_like(inside))
     window = window / window.square().sum(1, keepdim=True).sqrt()
@@ -65,8 +62,8 @@ def _cheap_trick(frames: Tensor, hz: Tensor, rate: int) -> Tensor:
     power = _without_dip(power, hz, rate)
     smooth = _smoothed(power, hz * (2 / 3), rate)
     cepstrum = torch.fft.irfft(smooth.clamp_min(LEAST_POWER).log())
-    quefrency = torch.arange(FFT, dtype=frames.dtype)
-    quefrency = torch.minimum(quefrency, FFT - quefrency) / rate
+    quefrency = torch.arange(ENVELOPE_FFT, dtype=frames.dtype)
+    quefrency = torch.minimum(quefrency, ENVELOPE_FFT - quefrency) / rate
     turns = hz[:, None] * quefrency
     lifter = torch.sinc(turns) * (1 - 2 * LIFTER + 2 * LIFTER * torch.cos(2 * math.pi * turns))
     lifted: Tensor = torch.fft.rfft(cepstrum * lifter).real
@@ -76,17 +73,17 @@ def _cheap_trick(frames: Tensor, hz: Tensor, rate: int) -> Tensor:
 def _without_dip(power: Tensor, hz: Tensor, rate: int) -> Tensor:
     """Return spectra whose lack of power below the fundamental is filled with that above it, mirrored."""
     bins = torch.arange(power.shape[1], dtype=power.dtype)
-    place = hz[:, None] * (FFT / rate)
+    place = hz[:, None] * (ENVELOPE_FFT / rate)
     mirrored = _at(power, place - bins)
     return power + torch.where(bins < place, mirrored, torch.zeros_like(mirrored))
 
 
 def _smoothed(power: Tensor, width: Tensor, rate: int) -> Tensor:
     """Return the mean of spectra `(n, bins)` over `width` Hz `(n,)` around each bin."""
-    edge = FFT // 4
+    edge = ENVELOPE_FFT // 4
     mirrored = torch.cat([power[:, 1 : edge + 1].flip(1), power, power[:, -edge - 1 : -1].flip(1)], 1)
     summed = torch.nn.functional.pad(mirrored.cumsum(1), (1, 0))
-    half = width[:, None] * (FFT / rate / 2)
+    half = width[:, None] * (ENVELOPE_FFT / rate / 2)
     bins = torch.arange(power.shape[1], dtype=power.dtype) + edge + 0.5
     return (_at(summed, bins + half) - _at(summed, bins - half)) / (2 * half)
 
@@ -102,7 +99,7 @@ def _at(rows: Tensor, places: Tensor) -> Tensor:
 
 def point_weights(rate: int) -> Tensor:
     """Return what reads a spectrum at the points, each as the mean of the bins around it, `(bins, POINTS)`."""
-    mel = hz_to_mel(torch.linspace(0, rate / 2, FFT // 2 + 1, dtype=torch.float64))
+    mel = hz_to_mel(torch.linspace(0, rate / 2, ENVELOPE_FFT // 2 + 1, dtype=torch.float64))
     hats = (1 - (mel[:, None] / mel[-1] * (POINTS - 1) - torch.arange(POINTS)).abs()).clamp_min(0)
     weights: Tensor = hats / hats.sum(0)
     return weights

@@ -26,23 +26,9 @@ from gramophone.models.layers.streaming import State, Streaming
 from gramophone.models.nets.decoder import residual_unit
 from gramophone.models.nets.latent_order import LatentOrder
 from gramophone.models.nets.vae import VAE, gaussian
-from gramophone.models.nets.voice_features import (
-    FINE,
-    FINE_BANDS,
-    SILENCE,
-    Loudness,
-    SpeakerNormalisation,
-    VoiceFeatures,
-)
+from gramophone.models.nets.voice_features import FINE, FINE_BANDS, Loudness, SpeakerNormalisation, VoiceFeatures
+from gramophone.models.units import COLOUR, MIDDLE_HZ, PROSODY, SILENCE
 
-MIDDLE_HZ = 160.0
-"""Pitch is in octaves above this frequency."""
-MEDIAN_PITCH = "pitch_hz"
-"""Key in the notes of a voice's card: its speakers' median pitch in Hz, by name."""
-PROSODY = 3
-"""Channels of prosody: pitch in octaves above `MIDDLE_HZ`, voicing from 0 to 1, loudness in nats."""
-COLOUR = 3
-"""Channels of colour: formant shift in octaves, noise gain in nats, spectral tilt in nats per octave."""
 SYNTHESIS_STATE = 6
 """Tensors of the decoder's state after those of its network."""
 _TILT_HZ = 1000.0

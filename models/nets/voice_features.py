@@ -8,12 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from gramophone.models.layers.streaming import State, Streaming
-from gramophone.models.layers.vocoder_features import SCALE, LogMel
+from gramophone.models.layers.vocoder_features import LogMel
+from gramophone.models.units import LOG_MEL_SCALE, SILENCE
 
 FINE_BANDS, FINE = 8, 4
 """Fine bands, and how many times a frame they are measured: they locate a plosive within its frame."""
-SILENCE = -11.5
-"""Loudness of silence in nats: -100 dBFS."""
 MEMORY = 1000.0
 """Length of the running statistics in audible frames: 8 s at 125 Hz."""
 _EXPECTED = 40.0
@@ -92,7 +91,7 @@ class SpeakerNormalisation(Streaming):
 
     def level(self, frames: Tensor) -> Tensor:
         """Return the level of frames in nats, `[B, 1, n]`; about 9 for speech at -20 dBFS."""
-        return (SCALE * frames[:, : self.bands]).logsumexp(1, keepdim=True) - math.log(self.bands)
+        return (LOG_MEL_SCALE * frames[:, : self.bands]).logsumexp(1, keepdim=True) - math.log(self.bands)
 
     def step(self, x: Tensor, state: State, *controls: Tensor) -> tuple[Tensor, State]:
         """Normalise one chunk."""
@@ -108,7 +107,7 @@ class SpeakerNormalisation(Streaming):
         loudest = self.loudest(level, state[0])
         audible = ((level - loudest + PAUSE) / FADE).clamp(0, 1)
         count = (state[1] + audible.cumsum(2)).clamp_max(self.memory)
-        shapes = frames - level / SCALE
+        shapes = frames - level / LOG_MEL_SCALE
         moments = _running(torch.cat([shapes, shapes.square()], 1), audible / count, state[2])
         mean, square = moments.chunk(2, 1)
         spread = (square - mean.square()).clamp_min(LEAST_SPREAD**2).sqrt()

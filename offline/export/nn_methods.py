@@ -18,7 +18,8 @@ from torch import Tensor
 from gramophone.models.checkpoint import Card, kind_of, load
 from gramophone.models.layers.composition import Delay
 from gramophone.models.layers.streaming import State, Streaming
-from gramophone.models.nets.voice import MIDDLE_HZ, PROSODY, Voice
+from gramophone.models.nets.voice import Voice
+from gramophone.models.units import MIDDLE_HZ, PROSODY
 from gramophone.offline.export.parts import (
     Signal,
     SpeakingDecoder,

@@ -20,8 +20,9 @@ from gramophone.models.nets.content import ContentEncoder
 from gramophone.models.nets.output_distributions import Categorical
 from gramophone.models.nets.tagger import RATE, Tagger
 from gramophone.models.nets.vlae import VLAE
-from gramophone.models.nets.voice import COLOUR, PROSODY, Voice
+from gramophone.models.nets.voice import Voice
 from gramophone.models.nets.wavenet import WaveNet
+from gramophone.models.units import COLOUR, PROSODY
 from gramophone.realtime.kernels.onnx_export import ExportError
 from gramophone.realtime.stages.latent.streaming_codec import PackageModel
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from gramophone.models.layers.mel import hz_to_mel
 from gramophone.models.nets.anyone import Anyone, residual_inputs
 from gramophone.models.nets.enrolment import EnrolmentError, Speech, map_inputs
-from gramophone.models.nets.speech_envelope import POINTS
+from gramophone.models.units import POINTS
 from gramophone.offline.data.mono_audio import RATE, Sound
 from gramophone.realtime.stages.voice.clip import speech_in
 

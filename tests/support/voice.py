@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from gramophone.models.checkpoint import Card, save
-from gramophone.models.nets.voice import MEDIAN_PITCH, Voice, VoiceShape
+from gramophone.models.nets.voice import Voice, VoiceShape
+from gramophone.models.units import MEDIAN_PITCH
 from support.pitch import whisper
 from support.stage import noise
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gramophone.models.layers.streaming import State
-from gramophone.models.nets.voice import PROSODY, Voice
+from gramophone.models.nets.voice import Voice
+from gramophone.models.units import PROSODY
 from gramophone.offline.train.crops import Batch
 from gramophone.offline.train.voice.passes import (
     envelopes_of,

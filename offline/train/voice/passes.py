@@ -10,7 +10,8 @@ from torch.distributions import Normal
 
 from gramophone.models.layers.streaming import State
 from gramophone.models.nets.vae import gaussian
-from gramophone.models.nets.voice import COLOUR, SYNTHESIS_STATE, Voice
+from gramophone.models.nets.voice import SYNTHESIS_STATE, Voice
+from gramophone.models.units import COLOUR
 
 NOISE_POSITIONS = 1 << 17
 """Positions in the fixed noise sequence from which training begins at random."""

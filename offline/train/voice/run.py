@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import cast
 
 from gramophone.models.checkpoint import Card, load, save
-from gramophone.models.nets.voice import MEDIAN_PITCH, Voice, arrange
+from gramophone.models.nets.voice import Voice, arrange
+from gramophone.models.units import MEDIAN_PITCH
 from gramophone.offline.data.corpus import Corpus
 from gramophone.offline.train.latent_names import explained
 from gramophone.offline.train.run import Machine, Tell, fit, gathered

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from gramophone.models.checkpoint import load
 from gramophone.models.layers.streaming import State
-from gramophone.models.nets.voice import MIDDLE_HZ, Voice
+from gramophone.models.nets.voice import Voice
 from gramophone.models.nets.voice_features import SpeakerNormalisation
+from gramophone.models.units import MIDDLE_HZ
 from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.data.recording import Recording, spread_evenly
 from gramophone.offline.train.crops import Series

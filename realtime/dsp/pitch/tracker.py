@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gramophone.models.nets.voice import MIDDLE_HZ
+from gramophone.models.units import MIDDLE_HZ
 from gramophone.realtime.dsp.pitch import kernel
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stage import Audio

@@ -11,8 +11,8 @@ from functools import cache
 
 import numpy as np
 
-from gramophone.models.nets.voice import MIDDLE_HZ
 from gramophone.models.parameters import Value
+from gramophone.models.units import MIDDLE_HZ
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stages.latent.kept import Kept
 from gramophone.realtime.stages.latent.parameters import KEYS, SCALES

@@ -9,8 +9,9 @@ from functools import partial
 import numpy as np
 
 from gramophone.models.checkpoint import Card
-from gramophone.models.nets.voice import MEDIAN_PITCH, MIDDLE_HZ, Voice
+from gramophone.models.nets.voice import Voice
 from gramophone.models.parameters import Value
+from gramophone.models.units import MEDIAN_PITCH, MIDDLE_HZ
 from gramophone.realtime.dsp.pitch.tracker import PitchTracker
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stage import Parts

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from gramophone.models.nets.voice import COLOUR, PROSODY, VoiceDecoder
-from gramophone.models.nets.voice_features import SILENCE
+from gramophone.models.nets.voice import VoiceDecoder
+from gramophone.models.units import COLOUR, PROSODY, SILENCE
 from gramophone.realtime.kernels.arrays import Floats, zeros
 from gramophone.realtime.kernels.executor import make
 from gramophone.realtime.stages.latent import voice_decoder_net as decoder_net

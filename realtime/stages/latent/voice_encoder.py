@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from gramophone.models.layers.vocoder_features import SCALE
 from gramophone.models.nets import voice_features as features_module
 from gramophone.models.nets.voice import VoiceEncoder
+from gramophone.models.units import LOG_MEL_SCALE
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
 from gramophone.realtime.stages.latent import voice_layers as layers
 from gramophone.realtime.stages.latent.voice_features import LiveVoiceFeatures
@@ -117,7 +117,7 @@ def statistics_of(normalisation: features_module.SpeakerNormalisation) -> Speake
     """Return the constants of a speaker normalisation."""
     return SpeakerStatistics(
         bands=normalisation.bands,
-        scale=SCALE,
+        scale=LOG_MEL_SCALE,
         memory=normalisation.memory,
         faintest=features_module.FAINTEST,
         pause=features_module.PAUSE,

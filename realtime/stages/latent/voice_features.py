@@ -19,9 +19,10 @@ from torch.nn import functional as F
 
 from gramophone.models.layers.composition import Sequential
 from gramophone.models.layers.streaming import State
-from gramophone.models.layers.vocoder_features import CENTRE, SCALE, LogMel
+from gramophone.models.layers.vocoder_features import LogMel
 from gramophone.models.nets.voice import Voice
-from gramophone.models.nets.voice_features import SILENCE, Loudness, VoiceFeatures
+from gramophone.models.nets.voice_features import Loudness, VoiceFeatures
+from gramophone.models.units import LOG_MEL_CENTRE, LOG_MEL_SCALE, SILENCE
 from gramophone.realtime.dsp.pitch.tracker import pitch_contour
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
 from gramophone.realtime.stage import Audio, StageError
@@ -146,7 +147,9 @@ def log_powers(bands: LogMelPlan, past: Floats, start: int, frame: Floats, first
         bands.level[0, band] = np.float32(0)
     multiply(bands.level, 0, bands.power, 0, bands.weights, 0)
     for band in range(bands.level.shape[1]):
-        frame[first + band] = (math.log(max(bands.level[0, band], np.float32(bands.floor))) - CENTRE) / SCALE
+        frame[first + band] = (
+            math.log(max(bands.level[0, band], np.float32(bands.floor))) - LOG_MEL_CENTRE
+        ) / LOG_MEL_SCALE
 
 
 @compiled

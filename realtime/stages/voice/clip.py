@@ -7,8 +7,7 @@ import torch
 
 from gramophone.models.nets.anyone import Anyone
 from gramophone.models.nets.enrolment import LEAST_SPREAD, Speech, map_inputs
-from gramophone.models.nets.speech_envelope import POINTS
-from gramophone.models.nets.voice import MIDDLE_HZ
+from gramophone.models.units import MIDDLE_HZ, POINTS
 from gramophone.realtime.dsp.pitch.tracker import pitch_contour
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stages.latent.pitch_transform import VOICED

@@ -19,9 +19,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gramophone.models.nets.anyone import Anyone
-from gramophone.models.nets.speech_envelope import POINTS
-from gramophone.models.nets.voice import MIDDLE_HZ
 from gramophone.models.parameters import Value
+from gramophone.models.units import MIDDLE_HZ, POINTS
 from gramophone.realtime.kernels.arrays import Doubles, Floats
 from gramophone.realtime.stage import Parts
 from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch

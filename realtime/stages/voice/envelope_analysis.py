@@ -8,14 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.models.nets.speech_envelope import DEFAULT_HZ, FFT, POINTS, point_weights
+from gramophone.models.nets.speech_envelope import point_weights
+from gramophone.models.units import DEFAULT_HZ, ENVELOPE_FFT, POINTS
 from gramophone.realtime.kernels.arrays import Doubles, Floats, packed, zeros
 from gramophone.realtime.stages.latent.voice_features import transform, transform_constants
 from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
 
 _PERIODS, _LIFTER, _LEAST_POWER = 3.0, -0.15, 1e-12
 """As in `models/`, repeated here because numba's cache does not notice when a constant elsewhere changes."""
-_QUARTER = FFT // 4
+_QUARTER = ENVELOPE_FFT // 4
 
 
 class EnvelopePlan(NamedTuple):
@@ -40,7 +41,7 @@ class LiveEnvelope:
     def __init__(self, rate: int, ahead: int) -> None:
         self._plan = plan_of(rate)
         self._ahead = ahead
-        self._past = np.zeros(FFT)
+        self._past = np.zeros(ENVELOPE_FFT)
         self.measure(np.zeros(0, np.float32), 0.0)  # compiled now, not in the first block
 
     def measure(self, sound: Floats, hz: float) -> tuple[Floats, float]:
@@ -54,15 +55,15 @@ class LiveEnvelope:
 
 def plan_of(rate: int) -> EnvelopePlan:
     """Return the constants for sound at `rate` Hz."""
-    order, twiddles = transform_constants(FFT)
-    bins = FFT // 2 + 1
+    order, twiddles = transform_constants(ENVELOPE_FFT)
+    bins = ENVELOPE_FFT // 2 + 1
     return EnvelopePlan(
         rate=float(rate),
         order=order,
         twiddles=twiddles,
         points=packed(point_weights(rate)[None]),
-        spectrum=np.zeros((2, FFT)),
-        window=np.zeros(FFT),
+        spectrum=np.zeros((2, ENVELOPE_FFT)),
+        window=np.zeros(ENVELOPE_FFT),
         power=np.zeros(bins),
         filled=np.zeros(bins),
         summed=np.zeros(bins + 2 * _QUARTER + 1),
@@ -75,7 +76,7 @@ def plan_of(rate: int) -> EnvelopePlan:
 def _measure(plan: EnvelopePlan, past: Doubles, ahead: int, pitch: float) -> Any:
     """Write the envelope, and return the mean power of the sound that it describes."""
     half = 0.5 * _PERIODS * plan.rate / pitch
-    half = min(half, FFT // 2 - 1.0)
+    half = min(half, ENVELOPE_FFT // 2 - 1.0)
     hz = 0.5 * _PERIODS * plan.rate / half
     centre = len(past) - max(ahead, int(half) + 1)
     _window(plan, past, centre, half)
@@ -83,7 +84,7 @@ def _measure(plan: EnvelopePlan, past: Doubles, ahead: int, pitch: float) -> Any
     bins = len(plan.power)
     for i in range(bins):
         plan.power[i] = plan.spectrum[0, i] ** 2 + plan.spectrum[1, i] ** 2
-    place = hz * FFT / plan.rate
+    place = hz * ENVELOPE_FFT / plan.rate
     for i in range(bins):
         plan.filled[i] = plan.power[i]
         if i < place:
@@ -100,22 +101,22 @@ def _measure(plan: EnvelopePlan, past: Doubles, ahead: int, pitch: float) -> Any
 def _window(plan: EnvelopePlan, past: Doubles, centre: int, half: float) -> None:
     """Put the windowed sound, without its mean, into the spectrum's place, in bit-reversed order."""
     energy, area, mean = 0.0, 0.0, 0.0
-    first = centre - FFT // 2
-    for i in range(FFT // 2 + 1):
-        away = (i - FFT // 2) / half
+    first = centre - ENVELOPE_FFT // 2
+    for i in range(ENVELOPE_FFT // 2 + 1):
+        away = (i - ENVELOPE_FFT // 2) / half
         plan.window[i] = 0.5 + 0.5 * math.cos(math.pi * away) if abs(away) < 1 else 0.0
-    for i in range(1, FFT // 2):
-        plan.window[FFT - i] = plan.window[i]
-    for i in range(FFT):
+    for i in range(1, ENVELOPE_FFT // 2):
+        plan.window[ENVELOPE_FFT - i] = plan.window[i]
+    for i in range(ENVELOPE_FFT):
         energy += plan.window[i] ** 2
     scale = 1 / math.sqrt(energy)
-    for i in range(FFT):
+    for i in range(ENVELOPE_FFT):
         plan.window[i] *= scale
         if 0 <= first + i < len(past):
             mean += past[first + i] * plan.window[i]
         area += plan.window[i]
     mean /= area
-    for i in range(FFT):
+    for i in range(ENVELOPE_FFT):
         at = plan.order[i]
         heard = past[first + at] if 0 <= first + at < len(past) else 0.0
         plan.spectrum[0, i], plan.spectrum[1, i] = (heard - mean) * plan.window[at], 0.0
@@ -130,7 +131,7 @@ def _smooth(plan: EnvelopePlan, width: float) -> Any:
         at = abs(i - _QUARTER)
         at = at if at < bins else 2 * (bins - 1) - at
         plan.summed[i + 1] = plan.summed[i] + plan.filled[at]
-    half = width * FFT / plan.rate / 2
+    half = width * ENVELOPE_FFT / plan.rate / 2
     total = 0.0
     for i in range(bins):
         middle = i + _QUARTER + 0.5
@@ -145,19 +146,19 @@ def _without_harmonics(plan: EnvelopePlan, hz: float) -> None:
     bins = len(plan.power)
     for i in range(bins):
         plan.filled[i] = math.log(max(plan.power[i], _LEAST_POWER))
-    for i in range(FFT):
+    for i in range(ENVELOPE_FFT):
         at = plan.order[i]
-        plan.spectrum[0, i], plan.spectrum[1, i] = plan.filled[min(at, FFT - at)], 0.0
+        plan.spectrum[0, i], plan.spectrum[1, i] = plan.filled[min(at, ENVELOPE_FFT - at)], 0.0
     transform(plan.spectrum, plan.twiddles)
-    for i in range(FFT):
-        plan.window[i] = plan.spectrum[0, i] / FFT
+    for i in range(ENVELOPE_FFT):
+        plan.window[i] = plan.spectrum[0, i] / ENVELOPE_FFT
     for i in range(bins):
         turns = hz * i / plan.rate
         sinc = math.sin(math.pi * turns) / (math.pi * turns) if turns > 0 else 1.0
         plan.filled[i] = sinc * (1 - 2 * _LIFTER + 2 * _LIFTER * math.cos(2 * math.pi * turns))
-    for i in range(FFT):
+    for i in range(ENVELOPE_FFT):
         at = plan.order[i]
-        plan.spectrum[0, i], plan.spectrum[1, i] = plan.window[at] * plan.filled[min(at, FFT - at)], 0.0
+        plan.spectrum[0, i], plan.spectrum[1, i] = plan.window[at] * plan.filled[min(at, ENVELOPE_FFT - at)], 0.0
     transform(plan.spectrum, plan.twiddles)
     for i in range(bins):
         plan.logarithm[0, i] = plan.spectrum[0, i]

@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gramophone.models.nets.anyone import Anyone, VoiceMap
-from gramophone.models.nets.speech_envelope import POINTS
-from gramophone.models.nets.voice import MIDDLE_HZ
+from gramophone.models.units import MIDDLE_HZ, POINTS
 from gramophone.realtime.kernels.arrays import Doubles, Floats
 
 _SAME, _OTHER = 0.15, 0.2

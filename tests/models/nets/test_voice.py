@@ -12,10 +12,10 @@ from gramophone.models.layers.harmonics import HarmonicBank
 from gramophone.models.layers.mel import hz_to_mel, mel_to_hz
 from gramophone.models.layers.noise import NoiseBank
 from gramophone.models.layers.spectral_loss import magnitudes, spectral_distance
-from gramophone.models.layers.vocoder_features import SCALE
 from gramophone.models.nets.latent_order import LatentOrder
-from gramophone.models.nets.voice import COLOUR, SILENCE, Voice, VoiceShape, arrange
+from gramophone.models.nets.voice import Voice, VoiceShape, arrange
 from gramophone.models.nets.voice_features import SpeakerNormalisation
+from gramophone.models.units import COLOUR, LOG_MEL_SCALE, SILENCE
 
 RATE, HOP = 16_000, 128
 SMALL = VoiceShape(bands=16, width=8, units=2, latents=3, layers=3, channels=8, speakers=3, speaker=5)
@@ -91,11 +91,11 @@ def test_adaptation_streams_and_is_what_a_running_mean_and_spread_take_out(sizes
     mean, square = torch.zeros(24), torch.ones(24)
     for frame in range(sum(sizes)):
         now = frames[0, :, frame]
-        level = float((SCALE * now[:16]).exp().mean().log())
+        level = float((LOG_MEL_SCALE * now[:16]).exp().mean().log())
         loudest = max(loudest - 0.0024, level, 2.0)
         audible = min(max((level - loudest + 8) / 4, 0), 1)
         count = min(count + audible, 100)
-        shape = now - level / SCALE
+        shape = now - level / LOG_MEL_SCALE
         mean = mean + audible / count * (shape - mean)
         square = square + audible / count * (shape.square() - square)
         truth = ((shape - mean) / (square - mean.square()).sqrt()).clamp(-5, 5) * audible
@@ -107,7 +107,7 @@ def test_who_is_accustomed_to_a_voice_hardly_hears_its_colour_or_how_strongly_it
     frames = noise(1, 24, 4000) * 0.3
     colour, strength = torch.linspace(-0.5, 0.5, 24)[:, None], torch.linspace(0.7, 1.3, 24)[:, None]
     plain, other = (
-        (part - adaptation.level(part) / SCALE)[:, :, 3000:] for part in (frames, frames * strength + colour)
+        (part - adaptation.level(part) / LOG_MEL_SCALE)[:, :, 3000:] for part in (frames, frames * strength + colour)
     )
     heard_plain, heard_other = (adaptation(part + 2)[0][:, :, 3000:] for part in (frames, frames * strength + colour))
     assert abs(float(heard_plain.mean())) < 0.05

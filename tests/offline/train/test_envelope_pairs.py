@@ -8,7 +8,7 @@ from support.stage import noise
 from support.voice import sung
 
 from gramophone.models.layers.mel import hz_to_mel
-from gramophone.models.nets.speech_envelope import POINTS
+from gramophone.models.units import POINTS
 from gramophone.offline.recipes.residual import converted, variance_gains
 from gramophone.offline.train.envelope_pairs import PairBatch, Pairs, levels_of, measured_speaker, moved_in_frequency
 

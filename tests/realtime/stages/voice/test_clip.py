@@ -8,7 +8,7 @@ from support.pitch import whisper
 from support.voice import sung
 
 from gramophone.models.nets.enrolment import Speech, map_inputs
-from gramophone.models.nets.speech_envelope import POINTS
+from gramophone.models.units import POINTS
 from gramophone.realtime.dsp.pitch.tracker import pitch_contour
 from gramophone.realtime.stages.voice.clip import described, refused
 

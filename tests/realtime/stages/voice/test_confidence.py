@@ -5,7 +5,7 @@ import pytest
 from support.anyone import SHAPE, made, voice
 from support.voice import sung
 
-from gramophone.models.nets.speech_envelope import POINTS
+from gramophone.models.units import POINTS
 from gramophone.realtime.stages.voice.confidence import SpeechConfidence
 from gramophone.realtime.stages.voice.converter import VoiceConverter
 

@@ -9,7 +9,8 @@ from support.voice import sung
 
 from gramophone.models.nets.anyone import residual_inputs
 from gramophone.models.nets.envelope_decoder import EnvelopeDecoder, EnvelopeDecoderShape
-from gramophone.models.nets.speech_envelope import POINTS, speech_envelopes
+from gramophone.models.nets.speech_envelope import speech_envelopes
+from gramophone.models.units import POINTS
 from gramophone.realtime.stages.voice.content_encoder import LiveContentEncoder
 from gramophone.realtime.stages.voice.envelope_analysis import LiveEnvelope
 from gramophone.realtime.stages.voice.envelope_synth import EnvelopeSynth
