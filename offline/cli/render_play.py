@@ -83,6 +83,7 @@ def render(
         print_json(
             {
                 "rendered": [str(path) for path in outcome.rendered],
+                "pictures": [str(path) for path in outcome.pictures],
                 "skipped": [str(path) for path in outcome.skipped],
                 "failed": {str(path): why for path, why in outcome.failed.items()},
                 "warnings": {str(path): why for path, why in outcome.warnings.items()},
@@ -92,7 +93,7 @@ def render(
             }
         )
     else:
-        wrote(*map(str, outcome.rendered))
+        wrote(*map(str, (*outcome.rendered, *outcome.pictures)))
     for path, why in found.aside.items():
         say(f"left aside: {path}: {why}")
     for path, why in outcome.warnings.items():

@@ -13,8 +13,8 @@ from torch import Tensor
 from gramophone.models.checkpoint import Card
 from gramophone.models.nets.vlae import VLAE
 from gramophone.offline.data.descriptors import DESCRIPTORS, describe
+from gramophone.offline.plotting.picture_file import label, save_picture
 from gramophone.offline.train.vlae_resynthesis import decoded, encoded
-from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.files import AudioWriter
 from gramophone.realtime.stage import Audio
 
@@ -82,8 +82,7 @@ def _draw(rows: dict[str, Audio], rate: int, picture: Path) -> Path:
     axes = figure.subplots(len(rows), 1, squeeze=False, sharex=True)[:, 0]
     for axis, (name, sound) in zip(axes, rows.items(), strict=True):
         axis.specgram(sound + 1e-6, NFFT=256, Fs=rate, noverlap=192)
-        axis.set_ylabel(name, rotation=0, ha="right", va="center")
+        axis.set_ylabel(label(name), rotation=0, ha="right", va="center")
     axes[-1].set_xlabel("s; from left to right shifted by " + ", ".join(f"{shift:+g}" for shift in SHIFTS))
-    with atomic_write(picture) as part:
-        figure.savefig(part, format="png")
+    save_picture(figure, picture)
     return picture

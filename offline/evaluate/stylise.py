@@ -29,9 +29,9 @@ from gramophone.offline.evaluate.style_pairs import RATE, Pair, load_pairs
 from gramophone.offline.extras import need
 from gramophone.offline.judges.closeness import SECOND_OPINION
 from gramophone.offline.judges.verdict import Jury
+from gramophone.offline.plotting.picture_file import save_picture
 from gramophone.offline.stylise.method import METHODS
 from gramophone.offline.stylise.transfer import TransferRequest, transfer
-from gramophone.presets.atomic import atomic_write
 
 LIVE = "live"
 _STYLE_S = 10.0
@@ -238,5 +238,4 @@ def draw(rows: Sequence[StyliseRow], picture: Path) -> None:
         axis.set(xlabel=label)
     axis.legend()
     figure.supylabel("closeness to the style")
-    with atomic_write(picture) as part:
-        figure.savefig(part, format="png")
+    save_picture(figure, picture)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gramophone.offline.judges.verdict import Verdict
-from gramophone.presets.atomic import atomic_write
+from gramophone.offline.plotting.picture_file import save_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,8 +50,7 @@ def draw_frontier(
     tune.set(xlabel="chroma correlation with the content", ylabel="closeness to the style")
     speech.set(xlabel="change of speech quality (DNSMOS)")
     figure.suptitle("Style stage: 0 is the untouched content, 1 as close as the style recording's halves are")
-    with atomic_write(picture) as part:
-        figure.savefig(part, format="png")
+    save_picture(figure, picture)
 
 
 def _tune(verdicts: Sequence[Verdict]) -> Points:

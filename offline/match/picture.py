@@ -9,7 +9,7 @@ from gramophone.offline.match.matching import Match
 from gramophone.offline.match.style_distance import overall
 from gramophone.offline.match.trial import Task
 from gramophone.offline.plotting.panels import draw_sound
-from gramophone.presets.atomic import atomic_write
+from gramophone.offline.plotting.picture_file import label, save_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,8 +37,7 @@ def draw_match(task: Task, found: Match, picture: Path) -> None:
     _draw_way(top[1, 0], found)
     _draw_views(top[1, 1], found)
     _draw_worth(top[1, 2], found)
-    with atomic_write(picture) as part:
-        figure.savefig(part, format="png")
+    save_picture(figure, picture)
 
 
 def _draw_way(axis: Axes, found: Match) -> None:
@@ -60,6 +59,6 @@ def _draw_views(axis: Axes, found: Match) -> None:
 
 
 def _draw_worth(axis: Axes, found: Match) -> None:
-    axis.barh(list(found.worth), list(found.worth.values()), color=_BAR)
+    axis.barh([label(name) for name in found.worth], list(found.worth.values()), color=_BAR)
     axis.invert_yaxis()
     axis.set(title="how much further without", xlabel="dB")

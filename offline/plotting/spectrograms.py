@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gramophone.offline.plotting.picture_file import label, save_picture
 from gramophone.presets import Preset
-from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.files import read
 from gramophone.realtime.stage import Audio
 
@@ -19,8 +19,10 @@ _BANDS = 160
 _LOWEST_HZ = 40.0
 
 
-def draw_render(source: Path, result: Path, preset: Preset, picture: Path) -> None:
+def draw_render(source: Path, result: Path, preset: Preset, picture: Path, made: str) -> None:
     """Draw the first 15 s of what went in, the preset's first style clip (if it has one), and what came out.
+
+    The picture is marked as made by `made`, as the result is.
 
     Raises:
         SoundFileError: a sound cannot be read.
@@ -31,11 +33,11 @@ def draw_render(source: Path, result: Path, preset: Preset, picture: Path) -> No
     if clips:
         sounds[f"style: {Path(clips[0]).name}"] = read(Path(clips[0]), _SHOWN_SECONDS)
     sounds[f"result: {preset.title or preset.name}"] = read(result, _SHOWN_SECONDS)
-    draw_spectrograms(sounds, picture)
+    draw_spectrograms(sounds, picture, made)
 
 
-def draw_spectrograms(sounds: Mapping[str, tuple[Audio, int]], picture: Path) -> None:
-    """Draw every sound, `(channels, frames)` and rate by title, beside each other."""
+def draw_spectrograms(sounds: Mapping[str, tuple[Audio, int]], picture: Path, made: str = "") -> None:
+    """Draw every sound, `(channels, frames)` and rate by title, beside each other; marked as by `save_picture`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.2 * len(sounds), 4.4), layout="constrained")
@@ -47,17 +49,19 @@ def draw_spectrograms(sounds: Mapping[str, tuple[Audio, int]], picture: Path) ->
         axis.set_yscale("log")
         axis.set_ylim(_LOWEST_HZ, 20_000)
         axis.set_yticks([100, 1000, 10_000], ["100 Hz", "1 kHz", "10 kHz"])
-        axis.set_title(title, fontsize=10)
+        axis.set_title(label(title), fontsize=10)
         axis.set_xlabel("time (s)")
     figure.colorbar(image, ax=axes, label="level (dB below the loudest)")
-    with atomic_write(picture) as part:
-        figure.savefig(part, format="png")
+    save_picture(figure, picture, made)
 
 
 def spectrogram(audio: Audio, rate: int) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
-    """Return levels in dB `(bands, frames)` of the mono sum, times in s and centres in Hz of bands even in log f."""
+    """Return levels in dB `(bands, frames)` of the mono sum, times in s and centres in Hz of bands even in log f.
+
+    What is no number counts as silence, as the engine takes it.
+    """
     window = 1 << max(round(np.log2(rate * 0.04)), 4)
-    mono = audio.mean(axis=0)
+    mono = np.nan_to_num(audio, posinf=0, neginf=0).mean(axis=0)
     padded = np.pad(mono, (window // 2, window))
     hop = max(window // 4, len(mono) // 1500)
     frames = np.lib.stride_tricks.sliding_window_view(padded, window)[: len(mono) or 1 : hop]

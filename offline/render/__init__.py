@@ -6,7 +6,6 @@ from gramophone.offline.render.batch import RenderOutcome, render_all
 from gramophone.offline.render.inputs import Inputs, find_inputs
 from gramophone.offline.render.manifest import Manifest, ManifestError
 from gramophone.offline.render.plan import RenderPlan, announced_seconds, plan
-from gramophone.offline.render.provenance import settings_digest
 from gramophone.offline.render.render_file import Rendered, RenderError, RenderRequest, render_file
 from gramophone.offline.urls import Place
 
@@ -35,4 +34,4 @@ def open_manifest(at: Place, request: RenderRequest) -> Manifest:
         ManifestError: another file is there.
         UrlError: it cannot be read.
     """
-    return Manifest(at, settings_digest(request.preset, request.tail))
+    return Manifest(at, request.settings)

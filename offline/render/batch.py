@@ -15,7 +15,7 @@ from gramophone.offline.extras import need
 from gramophone.offline.render.attempt import RenderCall
 from gramophone.offline.render.manifest import Manifest
 from gramophone.offline.render.plan import RenderPlan
-from gramophone.offline.render.render_file import Rendered, RenderRequest, Tick
+from gramophone.offline.render.render_file import Rendered, RenderRequest, Tick, picture_of
 from gramophone.offline.render.staging import Staging
 from gramophone.offline.render.worker import RenderWorker
 from gramophone.offline.urls import Place, Url, UrlError, private, size_of
@@ -29,6 +29,7 @@ class RenderOutcome:
     """What became of the inputs. `warnings` are about files that were rendered all the same."""
 
     rendered: list[Place] = field(default_factory=list)
+    pictures: list[Place] = field(default_factory=list)
     skipped: list[Place] = field(default_factory=list)
     failed: dict[Place, str] = field(default_factory=dict)
     warnings: dict[Place, str] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class RenderOutcome:
             self.failed[source] = result
             return
         self.rendered.append(target)
+        self.pictures += [picture_of(target)] if result.picture else []
         self.seconds += result.seconds
         if result.remarks:
             self.warnings[source] = "; ".join(result.remarks)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
 from gramophone.offline.render.manifest import Manifest
-from gramophone.offline.render.provenance import provenance, read_provenance
-from gramophone.offline.render.render_file import RenderRequest
+from gramophone.offline.render.provenance import Provenance, provenance, read_provenance
+from gramophone.offline.render.render_file import RenderRequest, picture_of
 from gramophone.offline.urls import Place, Url, UrlError, sizes
 from gramophone.realtime.files import EXTENSIONS, AudioReader, SoundFileError
 
@@ -38,12 +39,18 @@ def plan(
 
     Inputs that would become one file are refused, every one of them: whichever were taken, the other would be lost.
     A target that is there is done before if the same version made it of the same input with the same settings; any
-    other is refused, unless told to `overwrite`. What the `manifest` of an earlier run holds is not read for that.
+    other is refused, unless told to `overwrite`; so is its picture. What the `manifest` of an earlier run holds is not
+    read for that.
 
     Raises:
         UrlError: the folder for the results cannot be listed.
     """
     there = sizes(out) if isinstance(out, Url) else {}
+    # What lacks nothing is also a result for those who would have taken one that lacks a stage.
+    settings = request.settings, replace(request, allow_missing=False).settings
+    look = _Look(settings, there, overwrite)
+    named = (value for stage in request.preset.stages for value in stage.values.values() if isinstance(value, str))
+    needed = {_real(place) for place in (*inputs, *map(Path, named))}
     targets: dict[Place, list[Place]] = defaultdict(list)
     for path in inputs:
         ending = ".wav" if isinstance(path, Path) and path.is_dir() else suffix or path.suffix.lower()
@@ -53,29 +60,25 @@ def plan(
     failed: dict[Place, str] = {}
     for target, sources in targets.items():
         source = sources[0]
+        files = _files_of(source, target, request)
         if len(sources) > 1:
             both = " and ".join(map(str, sources))
             failed |= dict.fromkeys(sources, f"{both} would both become {target}; rename one or use two folders")
         elif _real(target) == _real(source):
             failed[source] = f"{target} is the input itself; choose another --out"
+        elif _real(target) in needed:
+            failed[source] = f"{target} is another input, or a file that the preset names; choose another --out"
         elif target.suffix not in EXTENSIONS:
             failed[source] = f"{target}: cannot write {target.suffix!r}; expected {', '.join(EXTENSIONS)}"
-        elif manifest and not overwrite and manifest.holds(source, target):
+        elif manifest and not overwrite and manifest.holds(source, target) and look.is_there(files[-1]):
             done.append(source)
         else:
-            try:
-                if isinstance(target, Path):
-                    why = "" if overwrite and not target.is_dir() else _found_there(source, target, request)
-                else:
-                    why = _difference(source, target, request) if str(target) in there and not overwrite else ""
-            except (SoundFileError, UrlError) as error:
-                why = str(error)
-            except OSError as error:
-                why = f"{target}: {error.strerror or error}"
-            if why is None:
-                done.append(source)
-            elif why:
+            wanted = cache(partial(provenance, source, settings[0]))
+            found = [look.found(file, wanted) for file in files]
+            if why := next(filter(None, found), ""):
                 failed[source] = why
+            elif all(why is None for why in found):
+                done.append(source)
             else:
                 render.append((source, target))
     return RenderPlan(tuple(render), tuple(done), failed)
@@ -95,23 +98,53 @@ def _real(place: Place) -> str:
     return os.path.realpath(place) if isinstance(place, Path) else str(place)
 
 
-def _found_there(source: Place, target: Path, request: RenderRequest) -> str | None:
-    """Return why `target` cannot be written; empty if nothing is there, None if the wanted result is."""
-    if not os.path.lexists(target):
-        return ""
-    if not target.is_file():
-        return f"{target} is there already, and no file; choose another --out"
-    why = _difference(source, target, request)
-    if why is None:
-        with AudioReader(target):  # a result that was cut short is none
-            return None
-    return why
+def _files_of(source: Place, target: Place, request: RenderRequest) -> list[Place]:
+    """Return what is written for one input: the sound, and its picture where one is wanted; a recording has none."""
+    is_recording = isinstance(source, Path) and source.is_dir()
+    return [target, picture_of(target)] if request.picture and not is_recording else [target]
 
 
-def _difference(source: Place, target: Place, request: RenderRequest) -> str | None:
-    """Return why a target that is there is not the wanted result; None if it is."""
-    made = read_provenance(target)
-    if made is None:
-        return f"{target} is there already, and gramophone did not make it; choose another --out, or --overwrite"
-    difference = made.difference(provenance(source, request.preset, request.tail))
-    return f"{target} is there already, made {difference}; choose another --out, or --overwrite" if difference else None
+@dataclass(frozen=True)
+class _Look:
+    """What is there already, for results with certain `settings`: digests, any of which will do.
+
+    `there` has the names of what is there by URL.
+    """
+
+    settings: tuple[str, ...]
+    there: Mapping[str, int]
+    overwrite: bool
+
+    def is_there(self, file: Place) -> bool:
+        """Return whether anything has this name."""
+        return os.path.lexists(file) if isinstance(file, Path) else str(file) in self.there
+
+    def found(self, file: Place, wanted: Callable[[], Provenance]) -> str | None:
+        """Return why a sound or picture cannot be written; empty if nothing is in its way, None if it is there."""
+        try:
+            if not self.is_there(file):
+                return ""
+            if isinstance(file, Path) and (file.is_dir() if self.overwrite else not file.is_file()):
+                return f"{file} is there already, and no file; choose another --out"
+            if self.overwrite:
+                return ""
+            if difference := self._difference(file, wanted):
+                return f"{file} is there already, {difference}; choose another --out, or --overwrite"
+            if isinstance(file, Path) and file.suffix in EXTENSIONS:
+                with AudioReader(file):  # a result that was cut short is none
+                    return None
+        except (SoundFileError, UrlError) as error:
+            return str(error)
+        except OSError as error:
+            return f"{file}: {error.strerror or error}"
+        return None
+
+    def _difference(self, file: Place, wanted: Callable[[], Provenance]) -> str:
+        """Return in words why a file that is there is not the wanted result; empty if it is."""
+        made = read_provenance(file)
+        if made is None:
+            return "and gramophone did not make it"
+        if made.settings in self.settings:
+            made = replace(made, settings=self.settings[0])
+        difference = made.difference(wanted())
+        return f"made {difference}" if difference else ""

@@ -45,19 +45,20 @@ class Provenance:
         return " and ".join(text for key, text in kinds if getattr(self, key) != getattr(wanted, key))
 
 
-def provenance(source: Place, preset: Preset, tail: str) -> Provenance:
-    """Return what a render of `source` is to be marked with.
+def provenance(source: Place, settings: str) -> Provenance:
+    """Return what a render of `source` with settings of this digest is to be marked with.
 
     Raises:
         OSError, UrlError: the input cannot be read.
     """
-    return Provenance(version("gramophone"), settings_digest(preset, tail), digest_of(source), encoded_name(source))
+    return Provenance(version("gramophone"), settings, digest_of(source), encoded_name(source))
 
 
-def settings_digest(preset: Preset, tail: str) -> str:
-    """Return a digest of a chain, its values and the files that these name, and of the tail."""
+def settings_digest(preset: Preset, tail: str, *, allow_missing: bool) -> str:
+    """Return a digest of a chain, its values and the files that these name, of the tail, and of what may be missing."""
     stages = [(stage.name, stage.kind, _plain(stage.values)) for stage in preset.stages]
-    return _digest(json.dumps([stages, tail], sort_keys=True, default=str).encode("utf-8", "surrogatepass"))
+    settings = [stages, tail, *(["allow missing"] if allow_missing else [])]
+    return _digest(json.dumps(settings, sort_keys=True, default=str).encode("utf-8", "surrogatepass"))
 
 
 def digest_of(source: Place) -> str:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gramophone.offline.render.provenance import provenance
+from gramophone.offline.render.provenance import provenance, settings_digest
+from gramophone.offline.urls import Place
 from gramophone.presets import Preset
 from gramophone.realtime.files import AudioReader, AudioWriter, Metadata
-from gramophone.realtime.files.writer import family_of
 from gramophone.realtime.stage import Audio
 
 if TYPE_CHECKING:  # it takes time to load
@@ -49,15 +49,29 @@ class RenderRequest:
     allow_missing: bool = False
     """Whether stages that cannot play may be left out of the sound."""
 
+    @property
+    def settings(self) -> str:
+        """A digest of all that is heard of it."""
+        return settings_digest(self.preset, self.tail, allow_missing=self.allow_missing)
+
 
 @dataclass(frozen=True)
 class Rendered:
-    """One file done: seconds of sound, what is to be known about it, how it is marked, and the seconds that it took."""
+    """One file done: seconds of sound, what is to be known about it, how it is marked, and the seconds that it took.
+
+    `picture`: whether one lies beside it, where `picture_of` says.
+    """
 
     seconds: float
+    picture: bool = False
     remarks: tuple[str, ...] = ()
     made: str = ""
     took_s: float = 0.0
+
+
+def picture_of(target: Place) -> Place:
+    """Return where the picture of a result lies."""
+    return target.parent / f"{target.stem}.png"
 
 
 def render_file(source: Path, target: Path, request: RenderRequest, tick: Tick) -> Rendered:
@@ -71,7 +85,7 @@ def render_file(source: Path, target: Path, request: RenderRequest, tick: Tick) 
         RenderError: a stage was left out, or the file's rate is beyond what stages are made for; no output is left.
     """
     began = time.monotonic()
-    made = str(provenance(source, request.preset, request.tail))
+    made = str(provenance(source, request.settings))
     done = (
         _replay(source, target, made, tick) if source.is_dir() else _through_chain(source, target, request, made, tick)
     )
@@ -99,11 +113,9 @@ def _through_chain(source: Path, target: Path, request: RenderRequest, made: str
             if request.picture:
                 from gramophone.offline.plotting.spectrograms import draw_render
 
-                draw_render(source, target, engine.preset, target.with_suffix(".png"))
+                draw_render(source, target, engine.preset, target.with_suffix(".png"), made)
             report = engine.report()
-            lost = metadata.lost_in(family_of(target), reader.channels)
-            remarks = _remarks(report, writer.clipped, lost)
-            return Rendered(reader.frames / reader.rate, remarks)
+            return Rendered(reader.frames / reader.rate, request.picture, (*_remarks(report), *writer.remarks))
         finally:
             engine.close()
 
@@ -166,7 +178,7 @@ def _demand_all(left_out: dict[str, str], request: RenderRequest) -> None:
         raise RenderError(f"{stages} (--allow-missing renders without it)")
 
 
-def _remarks(report: EngineReport, clipped: int, lost: tuple[str, ...]) -> tuple[str, ...]:
+def _remarks(report: EngineReport) -> tuple[str, ...]:
     remarks = [f"without stage {name!r}: {why}" for name, why in report.left_out.items()]
     if report.non_finite:
         remarks.append(f"{report.non_finite} samples were NaN or infinite and were taken as silence")
@@ -174,10 +186,6 @@ def _remarks(report: EngineReport, clipped: int, lost: tuple[str, ...]) -> tuple
         remarks.append(f"{report.limited} samples were above +48 dBFS and were limited to it")
     for name, count in report.failures.items():
         remarks.append(f"stage {name!r} played what is no sound and was made again ({count} times)")
-    if clipped:
-        remarks.append(f"{clipped} samples beyond full scale were clipped by the format; WAV keeps them")
-    if lost:
-        remarks.append(f"the result's format does not keep {', '.join(lost)}")
     return tuple(remarks)
 
 

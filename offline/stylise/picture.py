@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gramophone.offline.plotting.panels import draw_sound
+from gramophone.offline.plotting.picture_file import save_picture
 from gramophone.offline.stylise.descent import Descent
-from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.stage import Audio
 
 _SHOWN_S = 15.0
@@ -35,5 +35,4 @@ def draw_transfer(sounds: Mapping[str, tuple[Audio, int]], descent: Descent, pic
     lowest = min(min(row.values()) for row in descent.curve)
     last.set(title="losses", xlabel="steps", ylim=(0 if lowest >= 0 else None, None))
     last.legend(fontsize=8 if len(descent.curve[0]) < 16 else 4, ncols=1 + len(descent.curve[0]) // 24)
-    with atomic_write(picture) as part:
-        figure.savefig(part, format="png")
+    save_picture(figure, picture)

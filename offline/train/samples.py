@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from gramophone.presets.atomic import atomic_write
+from gramophone.offline.plotting.picture_file import label, save_picture
 from gramophone.realtime.files import AudioWriter
 from gramophone.realtime.stage import Audio
 
@@ -24,15 +24,12 @@ def write_sounds(sounds: Mapping[str, Audio], rate: int, stem: Path) -> None:
 
 
 def _draw(sounds: Mapping[str, Audio], rate: int, picture: Path) -> None:
-    import matplotlib.pyplot as plt
     from matplotlib.figure import Figure
 
-    figure: Figure
-    figure, axes = plt.subplots(len(sounds), 1, figsize=(8, 1.5 * len(sounds)), squeeze=False, sharex=True)
-    for axis, (name, sound) in zip(axes[:, 0], sounds.items(), strict=True):
+    figure = Figure(figsize=(8, 1.5 * len(sounds)), layout="constrained")
+    axes = figure.subplots(len(sounds), 1, squeeze=False, sharex=True)[:, 0]
+    for axis, (name, sound) in zip(axes, sounds.items(), strict=True):
         axis.specgram(sound + _FLOOR, NFFT=_WINDOW, Fs=rate, noverlap=_WINDOW - _HOP)
-        axis.set_ylabel(name)
-    axes[-1, 0].set_xlabel("s")
-    with atomic_write(picture) as part:
-        figure.savefig(part, format="png", bbox_inches="tight")
-    plt.close(figure)
+        axis.set_ylabel(label(name))
+    axes[-1].set_xlabel("s")
+    save_picture(figure, picture)

@@ -12,18 +12,16 @@ _COMMENTS, _PADDING = 4, 1
 
 
 def riff_chunks(data: Metadata) -> list[tuple[bytes, bytes]]:
-    """Return names and contents of the chunks that a WAV keeps."""
+    """Return names and contents of the chunks that a WAV keeps: first what wrote it, for readers of a file's start."""
     own = [block for block in data.blocks if data.family == "RIFF"]
     items = [item for block in own if not block.meaning for item in info_items(block.content) if item[0] != b"ISFT"]
     if not items:
         items = [(TAGS[name][0], value.encode() + b"\0") for name, value in data.tags.items() if name in TAGS]
     if data.software:
         items.insert(0, (b"ISFT", data.software.encode() + b"\0"))
-    chunks = [(block.name, block.content) for block in own if block.meaning]
-    if items:
-        content = b"".join(name + struct.pack("<I", len(text)) + text + bytes(len(text) % 2) for name, text in items)
-        chunks.append((b"LIST", b"INFO" + content))
-    return chunks
+    content = b"".join(name + struct.pack("<I", len(text)) + text + bytes(len(text) % 2) for name, text in items)
+    info = [(b"LIST", b"INFO" + content)] if items else []
+    return [*info, *((block.name, block.content) for block in own if block.meaning)]
 
 
 def append_aiff_chunks(file: OutputFile, data: Metadata) -> None:

@@ -174,6 +174,16 @@ class AudioWriter:
         if self._file.error:
             raise self._failure(self._file.error)
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the format costs, in sentences: samples that it clipped, metadata that it does not keep."""
+        remarks = []
+        if self.clipped:
+            remarks.append(f"{self.clipped} samples beyond full scale were clipped by the format; WAV keeps them")
+        if lost := self._metadata.lost_in(_FAMILIES[self._format], self._channels):
+            remarks.append(f"the result's format does not keep {', '.join(lost)}")
+        return tuple(remarks)
+
     def __enter__(self) -> Self:
         return self
 
@@ -207,7 +217,7 @@ class AudioWriter:
         self._file.start = len(self._front)
         sound = soundfile.SoundFile(self._file, "w", rate, channels, subtype, format=self._format)
         if self._format in ("OGG", "AIFF"):
-            for name, value in {**data.tags, "software": data.software}.items():
+            for name, value in {"software": data.software, **data.tags}.items():
                 if value:
                     with suppress(soundfile.LibsndfileError, UnicodeEncodeError):
                         setattr(sound, name, value)
@@ -244,8 +254,3 @@ class AudioWriter:
 def _remove(path: Path) -> None:
     with suppress(OSError):
         path.unlink()
-
-
-def family_of(path: Path) -> str:
-    """Return which metadata a file of this name holds (`Metadata.family`)."""
-    return _FAMILIES[FORMATS[path.suffix.lower()][0]]

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from support.render import QUIET, gramophone, sounds  # noqa: F401
 
-from gramophone.offline.render import RenderPlan, RenderRequest, render_all
+from gramophone.offline.render import RenderPlan, RenderRequest, plan, render_all
 from gramophone.presets import CLIPS, load
 from gramophone.realtime.files import AudioWriter, SoundFileError, read
 from gramophone.realtime.parameter_table import complete
@@ -210,3 +210,38 @@ def test_a_full_disk_is_reported_by_its_name(sounds, tmp_path):
     assert f"{tmp_path / 'o' / 'b.flac'}: cannot be written: File too large" in done.stderr
     assert "Traceback" not in done.stderr
     assert "cffi" not in done.stderr
+
+
+def test_a_result_behind_large_metadata_is_known_again(sounds, tmp_path):
+    data = (sounds / "a.wav").read_bytes() + b"id3 " + (1 << 19).to_bytes(4, "little") + bytes(1 << 19)
+    (sounds / "a.wav").write_bytes(data[:4] + (len(data) - 8).to_bytes(4, "little") + data[8:])
+    for _ in range(2):
+        result = gramophone("render", sounds / "a.wav", "--out", tmp_path / "out", *QUIET)
+        assert result.exit_code == 0, result.output
+    assert "1 there already" in result.output
+
+
+def test_a_result_that_may_lack_a_stage_is_none_for_who_wants_all(sounds, tmp_path):
+    """But one that lacks nothing does for who would have taken less."""
+
+    def planned(out, *, made, wanted):
+        out.mkdir()
+        render_all(plan([sounds / "a.wav"], out, made), made, 1, lambda _seconds: None)
+        return plan([sounds / "a.wav"], out, wanted)
+
+    preset = complete(load("wide"))
+    whole, any_of_it = RenderRequest(preset), RenderRequest(preset, allow_missing=True)
+    assert planned(tmp_path / "1", made=whole, wanted=any_of_it).done
+    assert planned(tmp_path / "2", made=any_of_it, wanted=any_of_it).done
+    assert "other settings" in str(planned(tmp_path / "3", made=any_of_it, wanted=whole).failed)
+
+
+def test_a_target_that_another_input_or_the_preset_needs_is_refused(sounds, tmp_path):
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / "z.wav").symlink_to(sounds / "a.wav")
+    (tmp_path / "a.wav").write_bytes((sounds / "a.wav").read_bytes())
+    request = RenderRequest(complete(load("wide")))
+    inputs = [tmp_path / "a.wav", tmp_path / "link" / "z.wav"]
+    assert list(plan(inputs, sounds, request, overwrite=True).failed) == [tmp_path / "a.wav"]
+    styled = RenderRequest(complete(load("hall")).with_values({("style", "clip"): str(sounds / "a.wav")}))
+    assert plan([tmp_path / "a.wav"], sounds, styled, overwrite=True).failed

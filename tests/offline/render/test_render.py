@@ -119,8 +119,29 @@ def test_the_input_format_can_be_kept(sounds, tmp_path):
 
 
 def test_pictures_lie_beside_the_results(sounds, tmp_path):
-    gramophone("render", sounds / "a.wav", "--out", tmp_path / "out", *QUIET, "--picture")
-    assert (tmp_path / "out" / "a.png").read_bytes().startswith(b"\x89PNG")
+    command = ["render", sounds / "a.wav", "--out", tmp_path / "out", *QUIET]
+    gramophone(*command)
+    drawn = gramophone(*command, "--picture")
+    picture = tmp_path / "out" / "a.png"
+    assert f"wrote {picture}" in drawn.output
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "1 there already" in gramophone(*command, "--picture").output
+    picture.write_bytes(b"a cover")
+    refused = gramophone(*command, "--picture")
+    assert refused.exit_code == 1
+    assert f"{picture} is there already, and gramophone did not make it" in refused.output
+    assert picture.read_bytes() == b"a cover"
+
+
+@pytest.mark.parametrize(
+    "name", [b"cost $5^$.wav", b"$\\foo$.wav", b"two\nlines.wav", b"\xff\xfe.wav", "日本.wav".encode()]
+)
+def test_a_picture_has_any_name_as_its_title(sounds, tmp_path, name):
+    file = sounds / os.fsdecode(name)
+    (sounds / "a.wav").rename(file)
+    result = gramophone("render", file, "--out", tmp_path / "out", *QUIET, "--picture")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / f"{file.stem}.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -1,0 +1,57 @@
+"""Pictures as files: whole under their name or not at all, marked with what made them, and with any name as a label."""
+
+from __future__ import annotations
+
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gramophone.offline.console import plain
+from gramophone.presets.atomic import atomic_write
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MARK = b"Software\0gramophone "
+"""How a picture's text (PNG, 11.3.4.3) begins that names what made it."""
+_HEAD_BYTES = 1 << 12
+
+
+class PictureError(ValueError):
+    """A picture cannot be drawn beside a result; the message names its file and says why."""
+
+
+def label(text: str) -> str:
+    """Return a text as matplotlib draws it letter by letter: between two `$` it would expect a formula."""
+    return plain(text).replace("$", r"\$")
+
+
+def save_picture(figure: Figure, picture: Path, made: str = "") -> None:
+    """Write a figure as PNG, marked as made by `made`, or else by this version.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with atomic_write(picture) as part, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # letters that the font lacks are drawn as boxes
+        figure.savefig(part, format="png", metadata={"Software": made or f"gramophone {version('gramophone')}"})
+
+
+def demand_own_picture(out: Path) -> Path:
+    """Return where the picture beside a result lies, if nothing is there yet that gramophone did not draw.
+
+    Raises:
+        PictureError: something else is there.
+    """
+    picture = out.with_suffix(".png")
+    try:
+        with picture.open("rb") as file:
+            is_own = _MARK in file.read(_HEAD_BYTES)
+    except FileNotFoundError:
+        return picture
+    except OSError as error:
+        raise PictureError(f"{picture}: {error.strerror}; choose another --out") from None
+    if not is_own:
+        raise PictureError(f"{picture} is there already, and gramophone did not draw it; choose another --out")
+    return picture
