@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Gaussian:
     """A style: mean `(D,)` and covariance `(D, D)`, float64."""
 
-    mean: Tensor
-    covariance: Tensor
+    mean: Doubles
+    covariance: Doubles
 
 
 @dataclass(frozen=True)
@@ -32,20 +34,20 @@ class Moments:
 
     weight: float
     square_weight: float
-    mean: Tensor
-    scatter: Tensor
+    mean: Doubles
+    scatter: Doubles
 
     @staticmethod
     def nothing(size: int) -> Moments:
         """Return the moments of no frames of `size` features."""
-        return Moments(0.0, 0.0, torch.zeros(size, dtype=torch.float64), torch.zeros(size, size, dtype=torch.float64))
+        return Moments(0.0, 0.0, np.zeros(size), np.zeros((size, size)))
 
     @property
     def count(self) -> float:
         """How many equally weighted frames would be as good (Kish 1965)."""
         return self.weight**2 / self.square_weight if self.square_weight else 0.0
 
-    def after(self, frames: Tensor, decay: float = 1.0) -> Moments:
+    def after(self, frames: ArrayLike, decay: float = 1.0) -> Moments:
         """Return the moments once `frames` `(n, D)`, oldest first, have passed too.
 
         Each frame multiplies the weight of those before it by `decay`, so frames may come in any chunks:
@@ -56,24 +58,24 @@ class Moments:
         """
         if not 0 < decay <= 1:
             raise ValueError(f"decay {decay}: expected above 0 and at most 1")
-        if not len(frames):
+        known = np.asarray(frames, np.float64)
+        if not len(known):
             return self
-        frames = frames.double()
-        weights = decay ** torch.arange(len(frames) - 1, -1, -1, dtype=torch.float64, device=frames.device)
+        weights = decay ** np.arange(len(known) - 1.0, -1.0, -1.0)
         weight = float(weights.sum())
-        mean = weights @ frames / weight
-        centred = frames - mean
+        mean = weights @ known / weight
+        centred = known - mean
         # Two sets of frames merged about their common mean (Chan, Golub and LeVeque 1983): no large sums of
         # squares are subtracted, so the scatter stays positive.
-        fade = decay ** len(frames)
+        fade = decay ** len(known)
         old, total = self.weight * fade, self.weight * fade + weight
         step = mean - self.mean
-        scatter = self.scatter * fade + (centred.t() * weights) @ centred
+        scatter = self.scatter * fade + (centred.T * weights) @ centred
         return Moments(
             total,
-            self.square_weight * fade**2 + float(weights.square().sum()),
+            self.square_weight * fade**2 + float(np.square(weights).sum()),
             self.mean + step * (weight / total),
-            scatter + torch.outer(step, step) * (old * weight / total),
+            scatter + np.outer(step, step) * (old * weight / total),
         )
 
     def gaussian(self, floor: float = 0.0) -> Gaussian:
@@ -82,29 +84,35 @@ class Moments:
         Before the first frame that is a zero mean and a ball of the floor.
         """
         size = len(self.mean)
-        ball = torch.eye(size, dtype=torch.float64, device=self.mean.device)
+        ball = np.eye(size)
         if not self.weight:
             return Gaussian(self.mean, ball * floor)
         sample = self.scatter / self.weight
         shrinkage = oracle_shrinkage(sample, self.count)
-        target = ball * (sample.trace() / size)
-        return Gaussian(self.mean, torch.lerp(sample, target, shrinkage) + ball * floor)
+        target = ball * (np.trace(sample) / size)
+        return Gaussian(self.mean, mixed(sample, target, shrinkage) + ball * floor)
 
 
-def moments(frames: Tensor) -> Moments:
+def moments(frames: ArrayLike) -> Moments:
     """Return the moments of `frames` `(n, D)`, all of the same weight."""
-    return Moments.nothing(frames.shape[1]).after(frames)
+    known = np.asarray(frames, np.float64)
+    return Moments.nothing(known.shape[1]).after(known)
 
 
-def oracle_shrinkage(covariance: Tensor, count: float) -> float:
+def mixed(a: Doubles, b: Doubles, share: float) -> Doubles:
+    """Return `a` at a share of 0 and `b` at 1, both exactly, and between them in a straight line."""
+    return a + share * (b - a) if share < 0.5 else b - (1 - share) * (b - a)
+
+
+def oracle_shrinkage(covariance: Doubles, count: float) -> float:
     """Return how far, 0 to 1, to shrink the covariance of `count` frames towards the ball of equal trace.
 
     The oracle-approximating estimate of Chen, Wiesel, Eldar and Hero, "Shrinkage algorithms for MMSE
     covariance estimation", 2010, equation 23.
     """
     size = len(covariance)
-    squares = float(covariance.square().sum())
-    trace_squared = float(covariance.trace()) ** 2
+    squares = float(np.square(covariance).sum())
+    trace_squared = float(np.trace(covariance)) ** 2
     spread = squares - trace_squared / size  # how far from a ball the sample is
     if spread <= 0:
         return 1.0

@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gramophone.models.style.gaussian import Doubles, mixed
 
 BANDS = 16
 RANGE_HZ = (100.0, 7000.0)
@@ -33,53 +35,52 @@ class SpeechDetector:
     """What the guess rests on. Rate of frames in Hz; a pure value: `after` returns another."""
 
     frame_rate: float
-    smoothed: Tensor
+    smoothed: Doubles
     level: float
     weight: float
-    sums: Tensor
-    past: Tensor
+    sums: Doubles
+    past: Doubles
     seconds: float
 
     @staticmethod
     def new(frame_rate: float) -> SpeechDetector:
         """Return a detector before any input; it assumes speech at first."""
-        wide = torch.float64
-        past = torch.full((math.ceil(max(LAGS_S) * frame_rate),), 10 * math.log10(FLOOR), dtype=wide)
-        sums = torch.zeros(2 * BANDS + 11, dtype=wide)
-        return SpeechDetector(frame_rate, torch.zeros(BANDS, dtype=wide), 0.0, 0.0, sums, past, 0.0)
+        past = np.full(math.ceil(max(LAGS_S) * frame_rate), 10 * math.log10(FLOOR))
+        return SpeechDetector(frame_rate, np.zeros(BANDS), 0.0, 0.0, np.zeros(2 * BANDS + 11), past, 0.0)
 
-    def after(self, powers: Tensor) -> SpeechDetector:
+    def after(self, powers: ArrayLike) -> SpeechDetector:
         """Return the detector once frames of mean power by band, `(n, BANDS)`, oldest first, have passed too."""
-        if not len(powers):
+        known_powers = np.asarray(powers, np.float64)
+        if not len(known_powers):
             return self
         hold = math.exp(-1 / (SMOOTHING_S * self.frame_rate))
         fade = math.exp(-1 / (MEMORY_S * self.frame_rate))
         smoothed, level, weight = self.smoothed, self.level, self.weight
         series, levels = [], []
-        for power in powers.double():
-            smoothed = torch.lerp(power, smoothed, hold)
+        for power in known_powers:
+            smoothed = mixed(power, smoothed, hold)
             level, weight = level * fade + float(smoothed.mean()), weight * fade + 1
             series.append(smoothed)
             levels.append(level / weight + SILENCE)
-        relative = torch.stack(series) / torch.tensor(levels, dtype=torch.float64)[:, None]
-        bands = 10 * (relative + FLOOR).log10()
-        total = 10 * (relative.mean(1) + FLOOR).log10()
-        known = torch.cat([self.past, total])
+        relative = np.stack(series) / np.array(levels)[:, None]
+        bands = 10 * np.log10(relative + FLOOR)
+        total = 10 * np.log10(relative.mean(1) + FLOOR)
+        known = np.concatenate([self.past, total])
         start = len(self.past)
         lags = [round(seconds * self.frame_rate) for seconds in LAGS_S]
         lagged = [known[start - lag : start - lag + len(total)] for lag in lags]
         low, high = bands[:, 2:8].mean(1), bands[:, 12:].mean(1)
-        quiet = [(total < limit).double() for limit in LOW_DB]
+        quiet = [(total < limit).astype(np.float64) for limit in LOW_DB]
         products = [total * total, *(total * other for other in lagged), low * high, low, high, low * low, high * high]
-        values = torch.cat([bands, bands.square(), torch.stack([*quiet, total, *products], 1)], 1)
-        fades = fade ** torch.arange(len(values) - 1, -1, -1, dtype=torch.float64)
+        values = np.concatenate([bands, np.square(bands), np.stack([*quiet, total, *products], 1)], 1)
+        fades = fade ** np.arange(len(values) - 1.0, -1.0, -1.0)
         return SpeechDetector(
             self.frame_rate,
             smoothed,
             level,
             weight,
             self.sums * fade ** len(values) + fades @ values,
-            known[-start:].clone(),
+            known[-start:].copy(),
             self.seconds + len(values) / self.frame_rate,
         )
 
@@ -96,8 +97,8 @@ class SpeechDetector:
         return min(max((1 / (1 + math.exp(-score)) - none) / (full - none), 0.0), 1.0)
 
     def _statistics(self) -> tuple[float, ...]:
-        mean, square, rest = torch.split(self.sums / self.weight, [BANDS, BANDS, 11])
-        spread = (square - mean.square()).clamp_min(0).sqrt()
+        mean, square, rest = np.split(self.sums / self.weight, [BANDS, 2 * BANDS])
+        spread = np.sqrt(np.maximum(square - np.square(mean), 0))
         quiet, pause, total, total_2, lag_1, lag_2, low_high, low, high, low_2, high_2 = rest.tolist()
         variance = max(total_2 - total**2, 0.0)
         both = math.sqrt(max(low_2 - low**2, 0.0) * max(high_2 - high**2, 0.0))

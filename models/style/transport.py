@@ -8,11 +8,12 @@ neither turns nor flips features. All of it is float64.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from gramophone.models.style.gaussian import Gaussian
+from gramophone.models.style.gaussian import Doubles, Gaussian, mixed
 
 _FLOOR = 1e-12
 """By which part of the largest variance of the two styles all variances are raised.
@@ -28,17 +29,17 @@ _LEAST = 1e-30
 class Affine:
     """`x -> x @ matrix + offset` for frames `x` `(..., D)`; the matrix `(D, D)` is symmetric."""
 
-    matrix: Tensor
-    offset: Tensor
+    matrix: Doubles
+    offset: Doubles
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
         """Map frames, in their own precision."""
-        return x @ self.matrix.to(x.dtype) + self.offset.to(x.dtype)
+        moved: NDArray[Any] = x @ self.matrix.astype(x.dtype) + self.offset.astype(x.dtype)
+        return moved
 
     def partly(self, strength: float) -> Affine:
         """Return the map that goes `strength` of the way (0 stays, 1 arrives) along the geodesic."""
-        stay = torch.eye(len(self.offset), dtype=self.matrix.dtype, device=self.matrix.device)
-        return Affine(torch.lerp(stay, self.matrix, strength), self.offset * strength)
+        return Affine(mixed(np.eye(len(self.offset)), self.matrix, strength), self.offset * strength)
 
 
 def transport(content: Gaussian, style: Gaussian, tilt: float = 1.0) -> Affine:
@@ -55,53 +56,50 @@ def transport(content: Gaussian, style: Gaussian, tilt: float = 1.0) -> Affine:
         raise ValueError(f"tilt {tilt}: expected 0 to 1")
     source, target = _raised(content.covariance, style.covariance)
     if tilt <= 0.5:
-        matrix = torch.lerp(torch.eye(len(source)).to(source), _diagonal_map(source, target), 2 * tilt)
+        matrix = mixed(np.eye(len(source)), _diagonal_map(source, target), 2 * tilt)
     else:
-        matrix = torch.lerp(_diagonal_map(source, target), _full_map(source, target), 2 * tilt - 1)
-    return Affine(matrix, style.mean.double() - matrix @ content.mean.double())
+        matrix = mixed(_diagonal_map(source, target), _full_map(source, target), 2 * tilt - 1)
+    return Affine(matrix, style.mean - matrix @ content.mean)
 
 
 def blend(a: Gaussian, b: Gaussian, position: float) -> Gaussian:
     """Return the style at `position` (0 is `a`, 1 is `b`) on the Wasserstein geodesic between two styles."""
     source, target = _raised(a.covariance, b.covariance)
-    stay = torch.eye(len(source)).to(source)
-    matrix = torch.lerp(stay, _full_map(source, target), position)
-    mean = torch.lerp(a.mean.double(), b.mean.double(), position)
-    return Gaussian(mean, matrix @ source @ matrix)
+    matrix = mixed(np.eye(len(source)), _full_map(source, target), position)
+    return Gaussian(mixed(a.mean, b.mean, position), matrix @ source @ matrix)
 
 
-def _raised(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Return both covariances in float64, positive definite."""
-    source, target = source.double(), target.double()
-    largest = float(torch.maximum(source.diagonal().amax(), target.diagonal().amax()))
-    ball = torch.eye(len(source)).to(source) * max(largest * _FLOOR, _LEAST)
+def _raised(source: Doubles, target: Doubles) -> tuple[Doubles, Doubles]:
+    """Return both covariances, positive definite."""
+    largest = float(max(source.diagonal().max(), target.diagonal().max()))
+    ball = np.eye(len(source)) * max(largest * _FLOOR, _LEAST)
     return source + ball, target + ball
 
 
-def _diagonal_map(source: Tensor, target: Tensor) -> Tensor:
-    return (target.diagonal() / source.diagonal()).sqrt().diag()
+def _diagonal_map(source: Doubles, target: Doubles) -> Doubles:
+    return np.diag(np.sqrt(target.diagonal() / source.diagonal()))
 
 
-def _full_map(source: Tensor, target: Tensor) -> Tensor:
+def _full_map(source: Doubles, target: Doubles) -> Doubles:
     """Return `T = A^-1 (A target A)^1/2 A^-1` with `A = source^1/2`, so that `T source T = target`.
 
     Multiplied out that loses half the digits, so it is reached another way. With `B = target^1/2` and the
     singular vectors `B A = U S V'`, the root in the middle is `V S V'`, and `V S = A B U` leaves `T = B U V'
     A^-1`.
     """
-    values, vectors = torch.linalg.eigh(source)
+    values, vectors = np.linalg.eigh(source)
     # Rounding may leave the least eigenvalue of a raised matrix a little below what it was raised by.
-    root = values.clamp_min(_least_of(values)).sqrt()
-    a, inverse_a = (vectors * root) @ vectors.t(), (vectors / root) @ vectors.t()
-    values, vectors = torch.linalg.eigh(target)
-    b = (vectors * values.clamp_min(_least_of(values)).sqrt()) @ vectors.t()
-    u, _, v = torch.linalg.svd(b @ a)
-    matrix: Tensor = b @ u @ v @ inverse_a
-    return (matrix + matrix.t()) / 2
+    root = np.sqrt(np.maximum(values, _least_of(values)))
+    a, inverse_a = (vectors * root) @ vectors.T, (vectors / root) @ vectors.T
+    values, vectors = np.linalg.eigh(target)
+    b = (vectors * np.sqrt(np.maximum(values, _least_of(values)))) @ vectors.T
+    u, _, v = np.linalg.svd(b @ a)
+    matrix: Doubles = b @ u @ v @ inverse_a
+    return (matrix + matrix.T) / 2
 
 
-def _least_of(values: Tensor) -> float:
-    return max(float(values.amax()) * _FLOOR / 2, _LEAST / 2)
+def _least_of(values: Doubles) -> float:
+    return max(float(values.max()) * _FLOOR / 2, _LEAST / 2)
 
 
 class DistanceTo:
@@ -111,23 +109,23 @@ class DistanceTo:
     """
 
     def __init__(self, style: Gaussian) -> None:
-        values, vectors = torch.linalg.eigh(style.covariance)
+        values, vectors = np.linalg.eigh(style.covariance)
         self._mean = style.mean
-        self._root = (vectors * values.clamp_min(0).sqrt()) @ vectors.t()
-        self._trace = style.covariance.trace()
+        self._root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+        self._trace = float(np.trace(style.covariance))
 
-    def __call__(self, other: Gaussian) -> Tensor:
+    def __call__(self, other: Gaussian) -> float:
         """Return `|m1 - m2|^2 + tr(C1 + C2 - 2 (C1^1/2 C2 C1^1/2)^1/2)` (Dowson and Landau 1982), never negative."""
-        middle = torch.linalg.eigvalsh(self._root @ other.covariance @ self._root).clamp_min(0).sqrt().sum()
-        spread = self._trace + other.covariance.trace() - 2 * middle
-        distance: Tensor = (self._mean - other.mean).square().sum() + spread.clamp_min(0)
-        return distance
+        squares = np.linalg.eigvalsh(self._root @ other.covariance @ self._root)
+        middle = np.sqrt(np.maximum(squares, 0)).sum()
+        spread = self._trace + float(np.trace(other.covariance)) - 2 * float(middle)
+        return float(np.square(self._mean - other.mean).sum()) + max(spread, 0.0)
 
 
-def process_distance(a: Tensor, b: Tensor) -> Tensor:
+def process_distance(a: Doubles, b: Doubles) -> float:
     """Return the square of the distance per step between stationary Gaussian processes with power spectra `(..., F)`.
 
     What the formula for Gaussians becomes where covariances are Toeplitz and so share their eigenvectors (Gray 2006).
     Spectra are densities over modulation frequencies whose mean is the variance; the mean over all leading axes.
     """
-    return (a.clamp_min(0).sqrt() - b.clamp_min(0).sqrt()).square().mean()
+    return float(np.square(np.sqrt(np.maximum(a, 0)) - np.sqrt(np.maximum(b, 0))).mean())

@@ -173,7 +173,8 @@ def converted(model: VLAE, card: Card, corpus: Corpus, clips: int) -> Converted:
         z = encoded(model, sound(recording))
         others = [name for name in corpus.speakers if name != recording.speaker]
         target = others[place // len(corpus.speakers) % len(others)]
-        mapped = transport(styles[recording.speaker], styles[target])(z.transpose(1, 2)).transpose(1, 2)
+        move = transport(styles[recording.speaker], styles[target])
+        mapped = torch.from_numpy(move(z[0].t().numpy()).T.copy())[None]
         for latents, nearer in ((z, conditioned), (mapped, transported)):
             converted_clip = decoded(model, latents, corpus.speakers.index(target))[0]
             similarity = speakers.similarity(converted_clip)
@@ -184,7 +185,7 @@ def converted(model: VLAE, card: Card, corpus: Corpus, clips: int) -> Converted:
 def styles_of(card: Card) -> dict[str, Gaussian]:
     """Return each speaker's latents as a Gaussian."""
     return {
-        name: Gaussian(torch.tensor(found["mean"]).double(), torch.tensor(found["covariance"]).double())
+        name: Gaussian(np.array(found["mean"], np.float64), np.array(found["covariance"], np.float64))
         for name, found in card.notes[MOMENTS].items()
     }
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from gramophone.models.style.gaussian import Gaussian
@@ -144,7 +145,7 @@ def one_shot(cases: VoiceCases, unseen: Sequence[str]) -> VoiceScore | None:
                 name,
                 torch.from_numpy(target.vector)[None],
                 target.octave,
-                Gaussian(torch.from_numpy(target.mean).double(), torch.from_numpy(target.covariance).double()),
+                Gaussian(target.mean.astype(np.float64), target.covariance.astype(np.float64)),
             )
             for name, target in targets.items()
             for source in cases.people

@@ -175,7 +175,7 @@ class VoiceCases:
         z = phrase.z
         if usual and phrase.judged.speaker in self._usual:
             affine = transport(self._usual[phrase.judged.speaker], usual).partly(self._likeness)
-            z = affine(z.transpose(1, 2)).transpose(1, 2)
+            z = torch.from_numpy(affine(z[0].t().numpy()).T.copy())[None]
         who = torch.from_numpy(scale_character(vector.numpy(), self._mean_speaker, self._character))
         return Conversion(phrase, z, target, who, middle - self.middles[phrase.judged.speaker])
 

@@ -82,7 +82,8 @@ class Peer:
 
     def transported(self, samples: Sound, source: Gaussian, target: Gaussian) -> Sound:
         """Return a sound with its latents transported from the source's Gaussian to the target's."""
-        return self.decode(transport(source, target)(self.encode(samples)))[: len(samples)]
+        moved = transport(source, target)(self.encode(samples).numpy())
+        return self.decode(torch.from_numpy(moved))[: len(samples)]
 
 
 class PeerCases(VoiceCases):

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gramophone.models.layers.mel import MelBands
-from gramophone.models.style.gaussian import Gaussian, moments
+from gramophone.models.style.gaussian import Doubles, Gaussian, moments
 from gramophone.models.style.transport import DistanceTo, process_distance
 from gramophone.offline.data.mono_audio import Sound, levelled
 
@@ -61,10 +61,10 @@ class ReferenceStyle:
         """Return by how many dB a feature differs, root mean square, in each view of mono `sound`."""
         hear = _listen(sound, self.rate)
         squares = {
-            name: float(self._targets[name](_gaussian(hear(view), view))) / (view.bands * len(view.lags))
+            name: self._targets[name](_gaussian(hear(view), view)) / (view.bands * len(view.lags))
             for name, view in VIEWS.items()
         }
-        squares[MODULATION] = float(process_distance(_modulation(hear(_MODULATION)), self._modulation))
+        squares[MODULATION] = process_distance(_modulation(hear(_MODULATION)), self._modulation)
         return {name: square**0.5 for name, square in squares.items()}
 
     def __call__(self, sound: Sound) -> float:
@@ -102,14 +102,15 @@ def _gaussian(levels: Tensor, view: SpectralView) -> Gaussian:
     return moments(torch.cat([levels[reach - lag : len(levels) - lag] for lag in view.lags], 1)).gaussian()
 
 
-def _modulation(levels: Tensor) -> Tensor:
+def _modulation(levels: Tensor) -> Doubles:
     """Return the power spectra `(bands, F)` of the bands' levels over time (Welch 1967)."""
     size = round(_MODULATION_S * 1000 / (_MODULATION.hop_ms * _MODULATION.pool))
     padded = F.pad((levels - levels.mean(0)).t(), (0, max(size - len(levels), 0)))
     pieces = padded.unfold(1, size, size // 4)
     window = torch.hann_window(size, dtype=levels.dtype)
     spectra: Tensor = torch.fft.rfft((pieces - pieces.mean(2, keepdim=True)) * window).abs().square()
-    return spectra.mean(1) / window.square().sum()
+    found: Doubles = (spectra.mean(1) / window.square().sum()).numpy()
+    return found
 
 
 @cache

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-_LINE = 64
-"""Bytes of a cache line: vector loads that straddle two of them take twice as long."""
+LINE_BYTES = 64
+"""Of a cache line: vector loads that straddle two of them take twice as long."""
 
 
 def zeros(*shape: int) -> Floats:
     """Return float32 zeros of a shape, aligned to a cache line."""
-    return _aligned(shape, np.dtype(np.float32))  # type: ignore[no-any-return]
+    return aligned(shape, np.dtype(np.float32))  # type: ignore[no-any-return]
 
 
 def packed(tensor: Any) -> Floats:
@@ -36,7 +36,7 @@ def packed_weights(tensor: Any) -> Floats:
     halves = weights.half()
     if not (_reads_halves() and bool((halves.float() == weights).all())):
         return packed(weights)
-    array: Any = _aligned(tuple(weights.shape), np.dtype(np.uint16))
+    array: Any = aligned(tuple(weights.shape), np.dtype(np.uint16))
     array[...] = halves.numpy().view(np.uint16)
     return array  # type: ignore[no-any-return]
 
@@ -53,8 +53,9 @@ def _reads_halves() -> bool:
         return False
 
 
-def _aligned(shape: tuple[int, ...], kind: np.dtype[Any]) -> Any:
+def aligned(shape: tuple[int, ...], kind: np.dtype[Any]) -> Any:
+    """Return zeros of a shape and kind, aligned to a cache line."""
     size = int(np.prod(shape)) * kind.itemsize
-    raw = np.zeros(size + _LINE, np.uint8)
-    start = -raw.ctypes.data % _LINE
+    raw = np.zeros(size + LINE_BYTES, np.uint8)
+    start = -raw.ctypes.data % LINE_BYTES
     return raw[start : start + size].view(kind).reshape(shape)

@@ -1,7 +1,6 @@
 """Latent frames with a known style."""
 
 import numpy as np
-import torch
 
 from gramophone.models.style.gaussian import Gaussian
 from gramophone.realtime.stages.latent.reference_clips import LatentStyle
@@ -21,4 +20,4 @@ def frames(seed, count):
 
 def style_of(latents, tilt=1.0):
     mean, covariance = latents.mean(0), np.cov(latents.T, bias=True)
-    return LatentStyle(Gaussian(torch.from_numpy(mean).double(), torch.from_numpy(covariance).double()), tilt)
+    return LatentStyle(Gaussian(mean.astype(np.float64), covariance.astype(np.float64)), tilt)

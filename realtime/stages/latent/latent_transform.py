@@ -17,12 +17,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from gramophone.models.checkpoint import Card
 from gramophone.models.parameters import Value
-from gramophone.models.style.gaussian import Gaussian, Moments
+from gramophone.models.style.gaussian import Doubles, Gaussian, Moments
 from gramophone.models.style.transport import transport
 from gramophone.realtime.dsp.smoothing import Fade
 from gramophone.realtime.kernels.arrays import Floats
@@ -56,9 +54,7 @@ class SpeakerMoments:
         if self._style is None or not (weights is self._weights or np.array_equal(weights, self._weights)):
             shares = weights[: len(self._means)].astype(np.float64)
             covariance = np.tensordot(shares, self._covariances, 1)
-            self._style = LatentStyle(
-                Gaussian(torch.from_numpy(shares @ self._means), torch.from_numpy(covariance)), 1.0
-            )
+            self._style = LatentStyle(Gaussian(shares @ self._means, covariance), 1.0)
             self._weights = weights
         return self._style
 
@@ -122,12 +118,11 @@ class StyleMap:
         moved: Floats = latents + np.float32(strength) * (latents @ affine_map.matrix + affine_map.offset - latents)
         return moved
 
-    @torch.inference_mode()
     def _renew(self, style: LatentStyle | None, adaptation_s: float) -> None:
         """At the end of a period, update the moments and compute the next map."""
         if self._frames:
             decay = math.exp(-self._frame_s / adaptation_s)
-            self._moments = self._moments.after(torch.from_numpy(np.stack(self._frames)), decay)
+            self._moments = self._moments.after(np.stack(self._frames), decay)
             self._prior *= decay ** len(self._frames)
         self._from, self._to = self._to, self._map_to(style)
         self._way = self._to.minus(self._from)
@@ -140,11 +135,11 @@ class StyleMap:
         target, own = style.gaussian.covariance, self._moments.gaussian().covariance
         content = Gaussian(mean, _with_floor((weight * own + self._prior * target) / (weight + self._prior)))
         affine = transport(content, Gaussian(style.gaussian.mean, _with_floor(target)), style.tilt)
-        return _Affine(affine.matrix.float().numpy(), affine.offset.float().numpy())
+        return _Affine(affine.matrix.astype(np.float32), affine.offset.astype(np.float32))
 
 
-def _with_floor(covariance: Tensor) -> Tensor:
-    return covariance + FLOOR * torch.eye(len(covariance)).to(covariance)
+def _with_floor(covariance: Doubles) -> Doubles:
+    return covariance + FLOOR * np.eye(len(covariance))
 
 
 _FADE_S = 0.1

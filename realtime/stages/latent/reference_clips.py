@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-import torch
 
 from gramophone.models.parameters import Value
 from gramophone.models.style.gaussian import Gaussian, moments
@@ -87,7 +86,7 @@ def _style(series: Series, codec: Codec, clip: str) -> tuple[LatentStyle | None,
     frames, latents = active.shape
     if not frames:
         return None, f"{clip}: silent, so it has no style"
-    gaussian = moments(torch.from_numpy(active)).gaussian()
+    gaussian = moments(active).gaussian()
     if frames >= _ENOUGH * latents:
         return LatentStyle(gaussian, _COVARIANCE), ""
     seconds = codec.hop / codec.rate

@@ -108,15 +108,15 @@ def enrol(voice: Voice, clip: str, sound: Floats) -> TargetSpeaker:
     with torch.no_grad():
         z, prosody = analyse(voice, sound, state=adapted_state(voice, sound))
         octaves, voicing, _ = prosody[0].numpy()
-        active_moments = moments(z[0].t()[torch.from_numpy(active)]).gaussian()
+        active_moments = moments(z[0].t()[torch.from_numpy(active)].numpy()).gaussian()
     vector = fit_speaker(voice, z, prosody, torch.from_numpy(sound)[None, None])
     voiced = octaves[voicing >= 0.5]
     return TargetSpeaker(
         name,
         vector[0].numpy(),
         float(np.median(voiced)) if len(voiced) else math.nan,
-        active_moments.mean.float().numpy(),
-        active_moments.covariance.float().numpy(),
+        active_moments.mean.astype(np.float32),
+        active_moments.covariance.astype(np.float32),
         _warning(name, powers, float(active.sum() * shape.hop / shape.rate)),
     )
 

@@ -14,16 +14,19 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gramophone.models.style.content_statistics import Aim
 from gramophone.models.style.speech_detector import BANDS
-from gramophone.models.style.style import FLOOR, GATE, TINY, StyleBands
+from gramophone.models.style.style import FLOOR, GATE, TINY
 from gramophone.realtime.kernels.arrays import Doubles, Floats, zeros
 from gramophone.realtime.kernels.jit import jit
+
+if TYPE_CHECKING:
+    from gramophone.models.style.style_bands import StyleBands
 
 Ints = NDArray[np.int64]
 
@@ -77,7 +80,7 @@ class GainMap(NamedTuple):
     @staticmethod
     def of(aim: Aim) -> GainMap:
         """Return the map of an aim."""
-        return GainMap(aim.matrix.contiguous().numpy(), aim.vectors.contiguous().numpy(), aim.speech)
+        return GainMap(np.ascontiguousarray(aim.matrix), np.ascontiguousarray(aim.vectors), aim.speech)
 
 
 class GainChange(NamedTuple):
@@ -136,7 +139,7 @@ def plan_of(layout: StyleBands) -> GainPlan:
     below = np.clip((hats > 0).argmax(0), 0, max(layout.bands - 2, 0))
     next_one = np.minimum(below + 1, layout.bands - 1)
     bins = np.arange(layout.bins)
-    frame_s = 1 / layout.frames(1.0)
+    frame_s = 1 / layout.grid.frames(1.0)
     seconds = (_PEAK_S, _LOUDNESS_S, _ACTIVITY_S, _ENVELOPE_S, _FLATNESS_S, _ONSET_S)
     return GainPlan(
         bands=layout.bands,
@@ -152,10 +155,10 @@ def plan_of(layout: StyleBands) -> GainPlan:
     )
 
 
-def state_of(layout: StyleBands, channels: int) -> GainState:
+def state_of(plan: GainPlan, channels: int) -> GainState:
     """Return the state before any sound."""
-    last, smoothed, flatness = (zeros(layout.bands) for _ in range(3))
-    return GainState(last, smoothed, flatness, zeros(channels), np.zeros(7), zeros(4, layout.bins))
+    last, smoothed, flatness = (zeros(plan.bands) for _ in range(3))
+    return GainState(last, smoothed, flatness, zeros(channels), np.zeros(7), zeros(4, len(plan.below)))
 
 
 _PEAK, _LEVEL, _WEIGHT, _INPUT, _OUTPUT, _ACTIVE, _ENVELOPE = range(7)

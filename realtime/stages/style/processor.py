@@ -9,60 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from gramophone.models.parameters import Value
 from gramophone.models.style.content_statistics import Aim, ContentStatistics, decay_per_frame
 from gramophone.models.style.speech_detector import BANDS
-from gramophone.models.style.style import Style, StyleBands, blended
 from gramophone.realtime.dsp.fifo import Fifo
-from gramophone.realtime.dsp.resampler import read_clip
 from gramophone.realtime.dsp.smoothing import Fade
-from gramophone.realtime.kernels.arrays import packed, zeros
+from gramophone.realtime.kernels.arrays import Floats, zeros
 from gramophone.realtime.stage import Audio, Format
 from gramophone.realtime.stages.background import lower_priority
 from gramophone.realtime.stages.frame_spectra import FrameOverlap, FrameSpectra, advance
-from gramophone.realtime.stages.style.gains import GainChange, GainMap, plan_of, restyle, state_of
+from gramophone.realtime.stages.style.clips import StyleClips
+from gramophone.realtime.stages.style.gains import GainChange, GainMap, restyle, state_of
 
 _PERIOD_S = 0.16
 _SMOOTHED_S = {"strength": 0.05, "fill": 0.05, "gain": 0.05}
 """Parameters that move from frame to frame, and their smoothing times in seconds."""
-
-
-@dataclass(frozen=True)
-class StyleClips:
-    """A band layout and the clips' styles in it; None for a clip that is not given or silent."""
-
-    bands: StyleBands
-    layout: tuple[Value, ...]
-    styles: tuple[Style | None, Style | None]
-
-    @staticmethod
-    def learn(rate: int, values: Mapping[str, Value]) -> StyleClips:
-        """Analyse the clips that `values` name.
-
-        Raises:
-            StageError: a clip cannot be read.
-        """
-        layout = detail, low, high = values["detail"], values["low"], values["high"]
-        with torch.inference_mode():
-            bands = StyleBands(rate, round(float(detail)), float(low), float(high))
-        with ThreadPoolExecutor(2, "style-clip") as pool:
-            first, second = pool.map(_learn_clip, (bands, bands), (str(values[name]) for name in ("clip", "clip2")))
-        return StyleClips(bands, layout, (first, second))
-
-    def style(self, position: float) -> Style | None:
-        """Return the style at `position` between the clips; where one is missing, the other's."""
-        first, second = self.styles
-        if first is None or second is None:
-            return first or second
-        if position in (0.0, 1.0):
-            return second if position else first
-        return blended(first, second, position)
 
 
 class StyleProcessor:
@@ -70,31 +34,32 @@ class StyleProcessor:
 
     def __init__(self, form: Format, clips: StyleClips, values: Mapping[str, Value]) -> None:
         self._clips = clips
-        self._bands = bands = clips.bands
+        layout = clips.layout
+        self._grid = grid = layout.grid
         self._values = dict(values)
-        self._fifo = Fifo(form.channels, bands.hop)
-        self.delay = bands.overlap_add.delay + self._fifo.delay
-        self._period = max(round(bands.frames(_PERIOD_S)), 1)
-        identity = GainMap.of(Aim.at_rest(bands.bands))
+        self._fifo = Fifo(form.channels, grid.hop)
+        self.delay = layout.delay + self._fifo.delay
+        self._period = max(round(grid.frames(_PERIOD_S)), 1)
+        identity = GainMap.of(Aim.at_rest(grid.bands))
         self._maps = identity, identity
-        self._plan = plan_of(bands)
-        self._past = zeros(form.channels, bands.window)
-        self._spectra = FrameSpectra(packed(bands.stft.window), form.channels)
-        self._overlap = FrameOverlap(packed(bands.overlap_add.window), bands.window, form.channels)
-        self._observations = np.zeros((self._period, bands.bands + BANDS + 1), np.float32)
+        self._plan = layout.plan
+        self._past = zeros(form.channels, len(layout.analysis))
+        self._spectra = FrameSpectra(layout.analysis, form.channels)
+        self._overlap = FrameOverlap(layout.synthesis, len(layout.analysis), form.channels)
+        self._observations = np.zeros((self._period, grid.bands + BANDS + 1), np.float32)
         self._count = 0
-        self._statistics = ContentStatistics.new(bands)
+        self._statistics = ContentStatistics.new(grid)
         self._worker = ThreadPoolExecutor(1, "style-map", lower_priority)
         self._job: Future[tuple[ContentStatistics, Aim]] | None = None
         self._fades = {
-            name: Fade(float(values[name]), round(bands.frames(seconds))) for name, seconds in _SMOOTHED_S.items()
+            name: Fade(float(values[name]), round(grid.frames(seconds))) for name, seconds in _SMOOTHED_S.items()
         }
-        self._fade = decay_per_frame(bands, float(values["adaptation"]))
-        quiet = zeros(form.channels, bands.hop)
+        self._fade = decay_per_frame(grid, float(values["adaptation"]))
+        quiet = zeros(form.channels, grid.hop)
         for hops in (1, 2):  # so that everything is compiled now and not in the first block
-            self._state = state_of(bands, form.channels)
-            self._step(quiet, 0, zeros(form.channels, hops * bands.hop)[:, : bands.hop])
-        self._state = state_of(bands, form.channels)
+            self._state = state_of(self._plan, form.channels)
+            self._step(quiet, 0, zeros(form.channels, hops * grid.hop)[:, : grid.hop])
+        self._state = state_of(self._plan, form.channels)
 
     def set(self, name: str, value: Value) -> None:
         """Set a parameter, except those that need the clips to be analysed again."""
@@ -102,11 +67,11 @@ class StyleProcessor:
         if name in self._fades:
             self._fades[name].set(float(value))
         if name == "adaptation":
-            self._fade = decay_per_frame(self._bands, float(value))
+            self._fade = decay_per_frame(self._grid, float(value))
 
     def fits(self, clips: StyleClips) -> bool:
         """Return whether the styles of `clips` are in this band layout."""
-        return clips.layout == self._clips.layout
+        return clips.wanted == self._clips.wanted
 
     def set_clips(self, clips: StyleClips) -> None:
         """Change to other styles in the same band layout."""
@@ -123,7 +88,7 @@ class StyleProcessor:
     def _restyle(self, sound: Audio) -> Audio:
         """Process whole hops, `(channels, k * hop)`."""
         output = np.empty(sound.shape, np.float32)
-        hop = self._bands.hop
+        hop = self._grid.hop
         for start in range(0, sound.shape[1], hop):
             into = self._count % self._period
             if not into:
@@ -154,25 +119,18 @@ class StyleProcessor:
             next_map = GainMap.of(aim)
         self._maps = self._maps[1], next_map
         kept = 0 if self._values["freeze"] or not self._count else None
-        observations = torch.from_numpy(self._observations[:kept].copy())
+        observations = self._observations[:kept].copy()
         self._job = self._worker.submit(
             _update_statistics, self._statistics, observations, self._clips, dict(self._values)
         )
 
 
-@torch.inference_mode()
 def _update_statistics(
-    statistics: ContentStatistics, observations: Tensor, clips: StyleClips, values: Mapping[str, Value]
+    statistics: ContentStatistics, observations: Floats, clips: StyleClips, values: Mapping[str, Value]
 ) -> tuple[ContentStatistics, Aim]:
     adaptation, position, tilt, guard = (float(values[name]) for name in ("adaptation", "blend", "tilt", "guard"))
-    frames, speech_powers, loud = torch.split(observations.double(), [clips.bands.bands, BANDS, 1], 1)
-    decay = decay_per_frame(clips.bands, adaptation)
+    grid = clips.layout.grid
+    frames, speech_powers, loud = np.split(observations.astype(np.float64), [grid.bands, grid.bands + BANDS], 1)
+    decay = decay_per_frame(grid, adaptation)
     statistics = statistics.after(frames, speech_powers, loud[:, 0] > 0, decay)
-    return statistics, statistics.aim(clips.bands, clips.style(position), tilt, guard)
-
-
-@torch.inference_mode()
-def _learn_clip(bands: StyleBands, clip: str) -> Style | None:
-    if not clip:
-        return None
-    return bands.learn(torch.from_numpy(read_clip(clip, bands.rate)))
+    return statistics, statistics.aim(grid, clips.style(position), tilt, guard)

@@ -17,7 +17,8 @@ from gramophone.realtime.stage import Audio, Format
 from gramophone.realtime.stages.background import Background, BackgroundStage
 
 if TYPE_CHECKING:
-    from gramophone.realtime.stages.style.processor import StyleClips, StyleProcessor
+    from gramophone.realtime.stages.style.clips import StyleClips
+    from gramophone.realtime.stages.style.processor import StyleProcessor
 
 _Analysis: TypeAlias = "tuple[StyleClips, StyleProcessor | None]"
 """The analysed clips and, where the band layout changes, a processor for it."""
@@ -65,8 +66,9 @@ class StyleStage(BackgroundStage[_Analysis]):
     hop_s = 256 / 48_000
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
-        # Imported here, so that reading the parameters does not import torch.
-        from gramophone.realtime.stages.style.processor import StyleClips, StyleProcessor
+        # Imported here, so that reading the parameters does not import numba.
+        from gramophone.realtime.stages.style.clips import StyleClips
+        from gramophone.realtime.stages.style.processor import StyleProcessor
 
         self._form = form
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in _PARAMETERS}
@@ -108,7 +110,8 @@ class StyleStage(BackgroundStage[_Analysis]):
 
     def _analyse(self, values: Mapping[str, Value]) -> _Analysis:
         """Return the analysed clips and, where the band layout changes, a processor for it; takes seconds."""
-        from gramophone.realtime.stages.style.processor import StyleClips, StyleProcessor
+        from gramophone.realtime.stages.style.clips import StyleClips
+        from gramophone.realtime.stages.style.processor import StyleProcessor
 
         clips = StyleClips.learn(self._form.rate, values)
         return clips, None if self._current.fits(clips) else StyleProcessor(self._form, clips, values)

@@ -209,8 +209,8 @@ def test_a_voice_is_mapped_to_the_moments_of_the_other(voices, tmp_path):
     styles = styles_of(card)
     for speaker, style in styles.items():
         assert style.covariance.shape == (6, 6)
-        assert torch.linalg.eigvalsh(style.covariance).min() > 0
+        assert np.linalg.eigvalsh(style.covariance).min() > 0
         again = transport(style, styles["bob"])
-        torch.testing.assert_close(again(style.mean[None]), styles["bob"].mean[None], rtol=0, atol=1e-8)
+        np.testing.assert_allclose(again(style.mean[None]), styles["bob"].mean[None], rtol=0, atol=1e-8)
         frames = [encoded(model, sound(r))[0].T for r in corpus.training if r.speaker == speaker]
-        torch.testing.assert_close(torch.cat(frames).mean(0).double(), style.mean, rtol=0, atol=0.05)
+        np.testing.assert_allclose(torch.cat(frames).mean(0).numpy(), style.mean, rtol=0, atol=0.05)

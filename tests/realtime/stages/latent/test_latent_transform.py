@@ -37,7 +37,7 @@ def test_all_of_the_way_latents_have_the_mean_and_the_covariance_of_the_clip():
 def test_the_map_is_the_one_written_down():
     """T = A^-1 (A S A)^1/2 A^-1 with A the root of C; both covariances raised by the floor."""
     content, style = frames(1, 3000), style_of(frames(2, 3000))
-    mean, target = style.gaussian.mean.numpy(), style.gaussian.covariance.numpy()
+    mean, target = style.gaussian.mean, style.gaussian.covariance
     until = len(content) // PERIOD * PERIOD - 2 * PERIOD  # what the aim knew that the last frame is wholly at
     known = content[:until].astype(np.float64)
     weights = np.exp(-FRAME_S / 60 * np.arange(until)[::-1])
@@ -99,7 +99,7 @@ def test_a_clips_style_is_the_mean_and_the_covariance_of_its_audible_frames(tmp_
     heard = latents[audible(powers, powers.max())]
     assert 150 < len(heard) < 201
     np.testing.assert_allclose(clips.style.gaussian.mean, heard.mean(0), atol=1e-5)
-    covariance = clips.style.gaussian.covariance.numpy()
+    covariance = clips.style.gaussian.covariance
     np.testing.assert_allclose(np.trace(covariance), np.trace(np.cov(heard.T, bias=True)), rtol=1e-4)
     np.testing.assert_allclose(covariance, np.cov(heard.T, bias=True), atol=0.02 * covariance.max())
     live = [codec.analyse(hop) for hop in np.pad(sound, (0, model.delay)).reshape(-1, SHAPE.hop)]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gramophone.models.style.speech_detector import BANDS
-from gramophone.models.style.style import FLOOR, GATE, TINY, StyleBands
+from gramophone.models.style.style import FLOOR, GATE, TINY
+from gramophone.models.style.style_bands import StyleBands
 from gramophone.realtime.stages.style import gains as compiled
 from gramophone.realtime.stages.style.gains import GainChange, GainMap, plan_of, restyle, state_of
 
@@ -20,7 +21,7 @@ class Truth:
     def __init__(self, layout: StyleBands, channels: int) -> None:
         self.layout = layout
         self.analysis, self.hats = layout.analysis.double().numpy(), layout.hats.double().numpy()
-        self.frame_s = 1 / layout.frames(1.0)
+        self.frame_s = 1 / layout.grid.frames(1.0)
         self.last, self.smoothed, self.flatness = np.zeros((3, layout.bands))
         self.envelopes = np.zeros(channels)
         self.peak = self.level = self.weight = self.before = self.after = self.active = self.envelope = 0.0
@@ -116,7 +117,8 @@ def frames(bins, channels, count):
 def test_a_frame_is_restyled_as_the_formulas_say(rate, bands, channels, change):
     layout = StyleBands(rate, bands, 40.0, 20_000.0)
     maps = a_map(bands, 1), a_map(bands, 2)
-    plan, state, truth = plan_of(layout), state_of(layout, channels), Truth(layout, channels)
+    plan, truth = plan_of(layout), Truth(layout, channels)
+    state = state_of(plan, channels)
     observation = np.zeros(bands + BANDS + 1, np.float32)
     change = GainChange(*change)
     for number, spectra in enumerate(frames(layout.bins, channels, 60)):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.stage import run, voice
 
-from gramophone.models.style.style import StyleBands
+from gramophone.models.style.style_bands import StyleBands
 from gramophone.presets import CLIPS
 from gramophone.realtime.files import AudioWriter, read
 from gramophone.realtime.stage import Format, StageError

@@ -1,0 +1,203 @@
+"""What stages prepare by torch and keep: a model's arrays for the kernels, the analysis of a clip.
+
+To import torch takes as long as all else that a player loads, and beside the sound it would hold up blocks. So what
+plays does without it. What needs it, once, and has the same result every time, is a function called through `prepared`:
+in this process where torch is loaded already, else in one beside, which stays for the next call. The result is kept in
+the cache folder and read from there at the next start. A file holds pickled data and then the arrays' bytes, each at a
+cache line, so that they are read into the places where kernels use them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import version
+from multiprocessing import current_process, get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from gramophone.presets.atomic import atomic_write
+from gramophone.realtime.kernels.arrays import LINE_BYTES, aligned
+from gramophone.realtime.stage import StageError
+from gramophone.realtime.system.cache_folder import cache_folder
+from gramophone.realtime.system.child_call import run_behind_everything
+from gramophone.realtime.system.realtime_priority import belong_to_parent
+
+_Made = TypeVar("_Made")
+_MOST_BYTES = 512 << 20
+"""What is kept in all; what was not used for longest goes first."""
+_PACKAGE = Path(__file__).resolve().parents[2]
+_DETERMINING = ("models", "realtime/stages", "realtime/kernels", "realtime/dsp")
+"""The folders whose code decides what is made."""
+
+
+def prepared(make: Callable[..., _Made], *arguments: Any) -> _Made:
+    """Return `make(*arguments)`, which may import torch: kept from an earlier call with equal arguments, or made now.
+
+    `make` is a function of a module; it and its arguments and result can be pickled. A `Path` among the arguments
+    stands for the file as it is now. Any thread may call; one call at a time is served.
+
+    Raises:
+        StageError: as `make` raises it, or its process ended by itself.
+    """
+    if "torch" in sys.modules:
+        return make(*arguments)
+    place = cache_folder("prepared", _key(make, arguments))
+    kept = _read(place)
+    if kept is not None:
+        return kept[0]  # type: ignore[no-any-return]
+    with tempfile.TemporaryDirectory(prefix="gramophone-") as elsewhere:
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            place = Path(elsewhere, place.name)
+        _process().call(make, arguments, place)
+        made = _read(place)
+    if made is None:
+        raise StageError(f"{place}: what was prepared cannot be read")
+    return made[0]  # type: ignore[no-any-return]
+
+
+class _TorchProcess:
+    """A process with torch that calls functions and writes what they return to files; it ends with this one."""
+
+    def __init__(self) -> None:
+        context = get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._alone = threading.Lock()
+        if current_process().daemon:
+            current_process().daemon = False  # daemons may not have children; ours end when their host does
+        self._process = context.Process(target=_serve, args=(theirs,), name="gramophone torch", daemon=True)
+        self._process.start()
+        theirs.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.is_alive()
+
+    def call(self, make: Callable[..., Any], arguments: Sequence[Any], place: Path) -> None:
+        """Let it write what `make(*arguments)` returns to a file.
+
+        Raises:
+            StageError: as `make` raises it, or the process ended by itself.
+        """
+        with self._alone:
+            try:
+                self._connection.send((make, tuple(arguments), place))
+                error = self._connection.recv()
+            except (EOFError, OSError):
+                self._process.join(1)
+                code = self._process.exitcode
+                raise StageError(f"the process that analyses clips and models ended by itself ({code})") from None
+        if error:
+            raise error
+
+
+_lock = threading.Lock()
+_running: list[_TorchProcess] = []
+
+
+def _process() -> _TorchProcess:
+    with _lock:
+        if not _running or not _running[0].alive:
+            _running[:] = [_TorchProcess()]
+        return _running[0]
+
+
+def _serve(line: Connection) -> None:
+    """Call what is asked for, one after the other, until there is no one who asks."""
+    belong_to_parent()
+    run_behind_everything()
+    import torch
+
+    torch.set_num_threads(1)
+    with suppress(EOFError, OSError):
+        while True:
+            make, arguments, place = line.recv()
+            line.send(_made(make, arguments, place))
+
+
+def _made(make: Callable[..., Any], arguments: Sequence[Any], place: Path) -> StageError | None:
+    """Write what a call returns; return the error, if there was one."""
+    try:
+        _write(place, make(*arguments))
+        with suppress(OSError):
+            _make_room(place.parent)
+    except Exception as error:
+        return error if isinstance(error, StageError) else StageError(f"{type(error).__name__}: {error}")
+    return None
+
+
+def _key(make: Callable[..., Any], arguments: Sequence[Any]) -> str:
+    """Return the name under which a call's result is kept."""
+    known = [_stamp(argument) if isinstance(argument, Path) else argument for argument in arguments]
+    called = pickle.dumps((make.__module__, make.__qualname__, known), 5)
+    return hashlib.sha256(called + _code_stamp()).hexdigest()
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return str(path), 0, 0
+    return str(path), found.st_mtime_ns, found.st_size
+
+
+@cache
+def _code_stamp() -> bytes:
+    """Return what changes with the code that prepares."""
+    files = sorted(path for folder in _DETERMINING for path in (_PACKAGE / folder).rglob("*.py"))
+    return repr(([_stamp(path) for path in files], version("torch"), np.__version__)).encode()
+
+
+def _write(place: Path, made: object) -> None:
+    buffers: list[pickle.PickleBuffer] = []
+    data = pickle.dumps((made,), 5, buffer_callback=buffers.append)
+    parts: list[bytes | memoryview] = [data, *(buffer.raw() for buffer in buffers)]
+    sizes = np.array([len(parts), *(len(part) for part in parts)], np.int64).tobytes()
+    with atomic_write(place) as part, part.open("wb") as file:
+        for piece in (sizes, *parts):
+            file.write(piece)
+            file.write(bytes(-len(piece) % LINE_BYTES))
+
+
+def _read(place: Path) -> tuple[Any] | None:
+    """Return what is kept in a file, in a tuple, or None where there is none that can be read."""
+    try:
+        with place.open("rb") as file:
+            held = aligned((os.fstat(file.fileno()).st_size,), np.dtype(np.uint8))
+            if file.readinto(held) != len(held):
+                return None
+        count = int(held[:8].view(np.int64)[0])
+        sizes = held[: 8 * (count + 1)].view(np.int64)
+        lined = (sizes[1:] + LINE_BYTES - 1) // LINE_BYTES * LINE_BYTES
+        first = -(-8 * (count + 1) // LINE_BYTES) * LINE_BYTES
+        starts = first + np.concatenate(([0], np.cumsum(lined)))
+        parts = [held[start : start + size] for start, size in zip(starts, sizes[1:], strict=False)]
+        kept: tuple[Any] = pickle.loads(parts[0], buffers=parts[1:])
+    except Exception:  # unpickling raises whatever the bytes lead to
+        return None
+    with suppress(OSError):
+        os.utime(place)
+    return kept
+
+
+def _make_room(folder: Path) -> None:
+    """Remove what was not used for longest, until the rest is small enough."""
+    files = sorted(((path.stat().st_mtime, path) for path in folder.iterdir()), reverse=True)
+    total = 0
+    for _, path in files:
+        total += path.stat().st_size
+        if total > _MOST_BYTES:
+            path.unlink(missing_ok=True)
