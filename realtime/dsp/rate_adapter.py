@@ -19,7 +19,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 from math import gcd
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from gramophone.realtime.dsp.resampler import Resampler, interpolate
 from gramophone.realtime.dsp.smoothing import Amount
 from gramophone.realtime.kernels.arrays import Floats
+from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.kernels.jit import jit
 
 Finish = Callable[[], Floats]
@@ -68,8 +69,6 @@ class RateAdapter:
         self._counts[_TO_DROP] = inner_delay
         self._buffers = [np.zeros(0, np.float32)] * 3
         self._make_room(_USUAL_FRAMES)
-        self._deferred.append(lambda: np.zeros(0, np.float32))
-        self.process(np.zeros(0, np.float32), _nothing, np.float32(1))  # compiled now, not in the first block
 
     def process(self, block: Floats, begin: Callable[[Floats], Finish], air: Amount = _NO_AIR) -> Floats:
         """Return the output for a block, `(frames,)` both; `begin` is called once for every complete hop, `(hop,)`.
@@ -81,9 +80,7 @@ class RateAdapter:
         frames, hop, deferred = len(block), self._hop, self._deferred
         if frames > self._room:
             self._make_room(frames)
-        # Copied in any case: to numba a read-only array is another type, for which it would compile again.
-        sound = np.array(block, np.float32)
-        made, made_next = _take(self._plan, self._down.weights, self._counts, *self._buffers[:2], sound, self._begun)
+        made, made_next = self._take(np.array(block, np.float32), self._begun)
         halves = len(deferred)
         self._finish(halves)
         size = hop if hop > 1 else max(made - self._begun, 1)
@@ -103,15 +100,15 @@ class RateAdapter:
         self.has_time = not halves or halves == 1 < self._next_halves(frames, made_next)
         if air.ndim or air:
             high_band = np.empty(frames, np.float32)
-            _emit(self._plan, self._up.weights, self._counts, *self._buffers, output, high_band)
+            self._emit(output, high_band)
             return output + air * high_band
-        _emit(self._plan, self._up.weights, self._counts, *self._buffers, output, output[:0])
+        self._emit(output, output[:0])
         return output
 
     def _finish(self, hops: int) -> None:
         """Do the second half of so many hops."""
         for finish in self._deferred[:hops]:
-            self._spare += _give(self._plan, self._counts, self._buffers[2], np.array(finish(), np.float32))
+            self._spare += self._give(np.array(finish(), np.float32))
         del self._deferred[:hops]
 
     def _next_halves(self, frames: int, made: int) -> int:
@@ -134,6 +131,9 @@ class RateAdapter:
             self._buffers[number] = longer
             if not len(old):  # silence before the first sample
                 self._counts[2 * number] = -size
+        held, none = _Held(self._plan, self._down.weights, self._up.weights, self._counts, *self._buffers), old[:0]
+        self._take = bind(_take, held, none, 0)
+        self._give, self._emit = bind(_give, held, none), bind(_emit, held, none, none)
 
     def _least_delay(self, rate: int, inner_rate: int, inner_delay: int) -> int:
         """Return the least delay in samples at `rate`, as derived above."""
@@ -143,21 +143,29 @@ class RateAdapter:
         return int((self._down.newest_input(end_of_hop) - outputs).max())
 
 
-def _nothing(_: Floats) -> Finish:
-    raise AssertionError("no sound, no hop")
-
-
 _compiled = partial(jit, forceinline=False)
 _Counts = NDArray[np.int64]
 
 
-@_compiled
-def _take(plan: _Counts, weights: Floats, counts: _Counts, x: Floats, m: Floats, block: Floats, begun: int) -> Any:
-    """Take a block and compute the model's input as far as it goes.
+class _Held(NamedTuple):
+    """Both resamplers' weights, and the newest samples of the input `x`, the model's input `m` and its output `y`."""
 
-    `weights` are the downsampler's; the model has `begun` so many samples. Returns how many there are in all, and how
-    many there will be after another block of this length.
+    plan: _Counts
+    down: Floats
+    up: Floats
+    counts: _Counts
+    x: Floats
+    m: Floats
+    y: Floats
+
+
+@_compiled
+def _take(bound: Any, block: Floats, begun: int) -> Any:
+    """Take a block and compute the model's input as far as it goes; the model has `begun` so many samples.
+
+    Returns how many there are in all, and how many there will be after another block of this length.
     """
+    plan, weights, _, counts, x, m, _ = contents(bound)
     step, phases, reach, made = plan[1], plan[2], weights.shape[1] // 2, counts[_MADE]
     oldest = counts[_RETURNED] - plan[0]
     _append(counts, _X, x, min(oldest, made * step // phases - reach), block, 0)
@@ -171,8 +179,9 @@ def _take(plan: _Counts, weights: Floats, counts: _Counts, x: Floats, m: Floats,
 
 
 @_compiled
-def _give(plan: _Counts, counts: _Counts, y: Floats, output: Floats) -> Any:
+def _give(bound: Any, output: Floats) -> Any:
     """Take a hop of the model's output; return how many more samples can be returned."""
+    plan, _, _, counts, _, _, y = contents(bound)
     step, phases, reach = plan[3], plan[4], plan[5]
     dropped = min(counts[_TO_DROP], len(output))
     counts[_TO_DROP] -= dropped
@@ -183,14 +192,12 @@ def _give(plan: _Counts, counts: _Counts, y: Floats, output: Floats) -> Any:
 
 
 @_compiled
-def _emit(
-    plan: _Counts, weights: Floats, counts: _Counts, x: Floats, m: Floats, y: Floats, output: Floats, high_band: Floats
-) -> None:
+def _emit(bound: Any, output: Floats, high_band: Floats) -> None:
     """Write the next samples to `output`, `(frames,)`, and the band above the model's to `high_band`, if it has room.
 
-    That is the input less what remains of it after resampling to the model's rate and back. `weights` are the
-    upsampler's.
+    That is the input less what remains of it after resampling to the model's rate and back.
     """
+    plan, _, weights, counts, x, m, y = contents(bound)
     first = counts[_RETURNED] - plan[0]
     silent = min(max(-first, 0), len(output))
     for i in range(silent):

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from gramophone.models.layers.composition import Delay, Residual, Sequential
@@ -22,6 +21,7 @@ from gramophone.models.layers.convolution import CausalConv1d, StridedConv1d, Tr
 from gramophone.models.layers.streaming import Pointwise, Streaming
 from gramophone.models.nets.decoder import CausalDecoder
 from gramophone.realtime.kernels.arrays import Floats, zeros
+from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.kernels.jit import jit, tanh
 from gramophone.realtime.kernels.matvec import add_products_from_memory
 
@@ -71,14 +71,16 @@ class Stack:
     def __init__(self, module: Streaming, channels: int, frames: int) -> None:
         plan = _Plan(channels, frames)
         plan.add(module)
-        self._output, self._shape, self._is_tanh = plan.finish()
-        self._layers = np.array(plan.layers, np.int64).reshape(len(plan.layers), len(_Layer._fields))
-        self._weights, self._memory = zeros(plan.weights), zeros(plan.memory)
+        output, self._shape, is_tanh = plan.finish()
+        layers = np.array(plan.layers, np.int64).reshape(len(plan.layers), len(_Layer._fields))
+        weights, self._memory = zeros(plan.weights), zeros(plan.memory)
         for start, values in plan.parts:
-            self._weights[start : start + len(values)] = values
+            weights[start : start + len(values)] = values
+        rows, width = self._shape
+        self._found = self._memory[output : output + rows * width]
+        self._run = bind(_run, (layers, weights, self._memory))
+        self._bend = bind(_bend, (self._found,)) if is_tanh else None
         self._inputs = frames, channels
-        self.process(np.zeros((1, channels, frames), np.float32))  # compiled now, not in the first block
-        self.reset()
 
     def reset(self) -> None:
         """Return to silence."""
@@ -88,12 +90,10 @@ class Stack:
         """Return the output for the next block, both a batch of one, `(1, channels, frames)`."""
         frames, channels = self._inputs
         self._memory[: frames * channels].reshape(frames, channels)[...] = block[0].T
-        _run(self._layers, self._weights, self._memory)
-        rows, width = self._shape
-        found = self._memory[self._output : self._output + rows * width]
-        if self._is_tanh:
-            _bend(found)
-        return np.array(found.reshape(1, rows, width).transpose(0, 2, 1), order="C")
+        self._run()
+        if self._bend:
+            self._bend()
+        return np.array(self._found.reshape(1, *self._shape).transpose(0, 2, 1), order="C")
 
 
 class _Plan:
@@ -207,8 +207,9 @@ _compiled = partial(jit, forceinline=False)
 
 
 @_compiled
-def _run(layers: NDArray[np.int64], weights: Floats, memory: Floats) -> None:
+def _run(bound: Any) -> None:
     """Pass the block that lies at the start of `memory` through all layers, a row of `layers` (`_Layer`) each."""
+    layers, weights, memory = contents(bound)
     for number in range(len(layers)):
         source, past, kept, frames, inputs, output, outputs, taps, dilation, slope, bias, at, adds = (
             layers[number, 0],
@@ -267,7 +268,8 @@ def _copy(x: Floats, y: Floats) -> None:
 
 
 @_compiled
-def _bend(x: Floats) -> None:
+def _bend(bound: Any) -> None:
     """Replace values by their hyperbolic tangent."""
+    (x,) = contents(bound)
     for i in range(len(x)):
         x[i] = tanh(x[i])

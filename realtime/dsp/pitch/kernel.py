@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gramophone.realtime.kernels.arrays import Doubles, Floats
+from gramophone.realtime.kernels.bound import contents
 from gramophone.realtime.kernels.jit import jit
 
 _MAX_PEAKS = 8
@@ -124,11 +125,12 @@ _jit = partial(jit, forceinline=False, reassociate=True)
 
 
 @_jit
-def track(plan: TrackerPlan, model: PitchModel, state: TrackerState, block: Floats, found: Floats) -> int:
+def track(bound: Any, block: Floats, found: Floats) -> int:
     """Analyse a block, `(samples,)`; write pitch in Hz and voicing of completed frames to `found`; return how many.
 
-    Samples that are not finite count as 0.
+    Samples that are not finite count as 0. It is bound to a plan, a model and a state.
     """
+    plan, model, state = contents(bound)
     made = 0
     for i in range(len(block)):
         x = min(max(float(block[i]), -_CLIP), _CLIP) if math.isfinite(block[i]) else 0.0

@@ -13,6 +13,7 @@ import numpy as np
 from gramophone.models.units import MIDDLE_HZ
 from gramophone.realtime.dsp.pitch import kernel
 from gramophone.realtime.kernels.arrays import Floats
+from gramophone.realtime.kernels.bound import bind
 from gramophone.realtime.stage import Audio
 
 RATES = (8_000, 48_000)
@@ -62,19 +63,18 @@ class PitchTracker:
         self._initial_hz = math.sqrt(lowest * highest)
         self.delay = self._plan.frame // 2 + ahead * hop
         self.reset()
-        self.process(np.zeros(0, np.float32))  # compiled now, not in the first block
 
     def reset(self) -> None:
         """Return to the state of silence."""
-        self._state = kernel.state_of(self._plan, self._initial_hz)
+        state = kernel.state_of(self._plan, self._initial_hz)
+        self._track = bind(kernel.track, (self._plan, self._model, state), state.past, state.past[None])
         self._waiting = 0
 
     def process(self, block: Floats) -> Pitch:
         """Return the frames that the next samples, `(samples,)`, complete. NaN and infinity count as silence."""
         frames, self._waiting = divmod(self._waiting + len(block), self.hop)
         found = np.empty((2, frames), np.float32)
-        # Copied in any case: to numba a read-only array is another type, for which it would compile again.
-        kernel.track(self._plan, self._model, self._state, np.array(block, np.float32), found)
+        self._track(np.array(block, np.float32), found)
         return Pitch(found[0], found[1])
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from gramophone.realtime.kernels.arrays import Floats
+from gramophone.realtime.kernels.bound import bind, contents
+from gramophone.realtime.kernels.jit import jit
 
 _WINDOW_S = 0.2
 _FAINTEST_POWER = 1e-7
@@ -26,21 +30,33 @@ class LoudnessMatch:
     def __init__(
         self, hop: int, hop_s: float, rise: float = 1.0, gains: tuple[float, float] = (_LOWEST_GAIN, _HIGHEST_GAIN)
     ) -> None:
-        self._ramp = (np.arange(1, hop + 1) / hop).astype(np.float32)
-        self._share = 1 - math.exp(-hop_s / _WINDOW_S)
-        self._rise, self._gains = rise, gains
-        self._input_power = self._output_power = 0.0
-        self._gain = 1.0
+        self._rise = rise
+        share = 1 - math.exp(-hop_s / _WINDOW_S)
+        self._match = bind(_match, (np.array([0.0, 0.0, 1.0]), share, *gains), np.zeros(hop, np.float32), 0.0)
 
     def process(self, output: Floats, power: float) -> Floats:
-        """Return a hop of output, `(hop,)`, as loud as the input, whose mean square in this hop was `power`."""
-        power *= self._rise
-        self._input_power += self._share * (power - self._input_power)
-        now = float(output @ output) / len(output)
-        self._output_power += self._share * (now - self._output_power)
-        ratio = (self._input_power + _FAINTEST_POWER) / (self._output_power + _FAINTEST_POWER)
-        most = (_LOUDER * max(power, self._input_power) + _FAINTEST_POWER) / (now + _FAINTEST_POWER)
-        wanted = math.sqrt(min(ratio, most))
-        before, self._gain = self._gain, min(max(wanted, self._gains[0]), self._gains[1])
-        matched: Floats = output * (np.float32(before) + np.float32(self._gain - before) * self._ramp)
-        return matched
+        """Return a hop of output, `(hop,)`, as loud as the input, whose mean square in this hop was `power`.
+
+        It is changed in place.
+        """
+        self._match(output, power * self._rise)
+        return output
+
+
+@partial(jit, forceinline=False, reassociate=True)
+def _match(bound: Any, output: Floats, power: float) -> None:
+    """Match the hop; bound to running powers of input and output and the gain `(3,)`, a share, and limits of gains."""
+    state, share, lowest, highest = contents(bound)
+    energy = np.float32(0)
+    for i in range(len(output)):
+        energy += output[i] * output[i]
+    now = float(energy) / len(output)
+    state[0] += share * (power - state[0])
+    state[1] += share * (now - state[1])
+    ratio = (state[0] + _FAINTEST_POWER) / (state[1] + _FAINTEST_POWER)
+    most = (_LOUDER * max(power, state[0]) + _FAINTEST_POWER) / (now + _FAINTEST_POWER)
+    before, gain = np.float32(state[2]), min(max(math.sqrt(min(ratio, most)), lowest), highest)
+    rise = np.float32(gain - state[2])
+    for i in range(len(output)):
+        output[i] *= before + rise * (np.float32(i + 1) / np.float32(len(output)))
+    state[2] = gain

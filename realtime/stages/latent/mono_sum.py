@@ -7,18 +7,15 @@ Powers are measured over windows by the count of samples, so the result does not
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
+from gramophone.realtime.kernels.arrays import Floats
+from gramophone.realtime.kernels.bound import bind, contents
+from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stage import Audio
-
-if TYPE_CHECKING:
-    from gramophone.realtime.kernels.arrays import Floats
 
 _WINDOW_S = 0.01
 _SHARE = 0.3
@@ -33,21 +30,20 @@ class MonoSum:
     """Blocks of `(channels, frames)` to their mono sum `(frames,)`; `rate` in Hz."""
 
     def __init__(self, rate: int, channels: int) -> None:
-        self._split = _compiled() if channels == 2 else None
-        self._window = np.zeros((2, round(_WINDOW_S * rate)), np.float32)
+        window = np.zeros((2, round(_WINDOW_S * rate)), np.float32)
         self._counts = np.zeros(2, np.int64)
-        self._powers = np.zeros(2)
-        self._side_share = Fade(0.0, self._window.shape[1])
+        state = window, self._counts, np.zeros(2)
+        self._split = bind(_split, state, window, 0) if channels == 2 else None
+        self._side_share = Fade(0.0, window.shape[1])
 
     def process(self, block: Audio) -> Floats:
         """Return the mono sum of a block."""
         if not self._split:
             return block[0] if len(block) == 1 else np.asarray(block.mean(axis=0), np.float32)
-        # Copied in any case: to numba a read-only array is another type, which it does not take here.
         sides = np.array(block, np.float32, order="C")
         start = 0
         while start < sides.shape[1]:
-            stop = self._split(sides, start, self._window, self._counts, self._powers)
+            stop = self._split(sides, start)
             if self._side_share.left or self._side_share.target:
                 share = self._side_share.next(stop - start)
                 sides[0, start:stop] = crossfade(sides[0, start:stop], sides[1, start:stop], share)
@@ -57,24 +53,14 @@ class MonoSum:
         return mono
 
 
-@cache
-def _compiled() -> Callable[..., int]:
-    from numba import types
-
-    from gramophone.realtime.kernels.jit import jit
-
-    floats, numbers, powers = (
-        types.Array(kind, size, "C") for kind, size in ((types.float32, 2), (types.int64, 1), (types.float64, 1))
-    )
-    return jit(_split, signatures=[(floats, types.int64, floats, numbers, powers)])
-
-
-def _split(block: Floats, start: int, window: Floats, counts: NDArray[np.int64], powers: NDArray[np.float64]) -> Any:
+@jit
+def _split(bound: Any, block: Floats, start: int) -> Any:
     """Turn left and right, `(2, frames)`, into mid and side from `start` on; return where that ends.
 
     It ends with the block, or where the choice changes. `window` `(2, samples)` is filled with both, as far as
     `counts[0]` says; `counts[1]` is 1 where the side is chosen. `powers` are the running ones.
     """
+    window, counts, powers = contents(bound)
     length = window.shape[1]
     for i in range(start, block.shape[1]):
         mid, side = (block[0, i] + block[1, i]) * np.float32(0.5), (block[0, i] - block[1, i]) * np.float32(0.5)

@@ -9,7 +9,7 @@ speaker = "anna"
 z1-brightness = 0.5        # offset of the first latent, if that is its name
 
 It is mono inside: the mean of the channels (`mono_sum.py`), without hum and the noise of the room
-(`realtime/dsp/voice_conditioner.py`), is encoded, and all channels get the same output.
+(`realtime/stages/voice_conditioner.py`), is encoded, and all channels get the same output.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from gramophone.realtime.dsp.smoothing import Fade, Ramps
 from gramophone.realtime.stage import Audio, Format, Keys, Parts, StageError, refuse_setting
 from gramophone.realtime.stages.background import Background, BackgroundStage
 from gramophone.realtime.stages.latent.codec import Codec, LatentModel
-from gramophone.realtime.stages.latent.mono_sum import MonoSum
 from gramophone.realtime.stages.latent.parameters import AIR, GATE, MOMENTS, latent_names, parameters_of
 from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, ZeroShotCodec
 from gramophone.realtime.stages.speaker_blend import MODEL_SETTINGS, model_of, model_settings, speaker_weights
@@ -76,14 +75,15 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
     @classmethod
     def parts(cls, form: Format, values: Mapping[str, Value]) -> Parts:
         """Return those of the model's codec, and the gate."""
-        from gramophone.realtime.dsp.voice_conditioner import VoiceConditioner
+        from gramophone.realtime.stages.voice_conditioner import VoiceConditioner
 
         return (*LatentModel.of(model_of(values)).parts(), partial(VoiceConditioner, form.rate))
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         from gramophone.realtime.dsp.rate_adapter import RateAdapter
-        from gramophone.realtime.dsp.voice_conditioner import VoiceConditioner
         from gramophone.realtime.stages.latent.latent_transform import LatentTransform, SpeakerMoments
+        from gramophone.realtime.stages.latent.mono_sum import MonoSum
+        from gramophone.realtime.stages.voice_conditioner import VoiceConditioner
 
         model = LatentModel.of(model_of(values))
         knobs = parameters_of(model.kind, model.card, model.latents)

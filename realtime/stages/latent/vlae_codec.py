@@ -16,6 +16,7 @@ from gramophone.models.nets.wavenet import Conditions
 from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.smoothing import crossfade
 from gramophone.realtime.kernels.arrays import Floats
+from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.kernels.executor import make
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stages.latent import vlae_conditions
@@ -47,8 +48,8 @@ class VLAECodec:
         is_live = device == "cpu" and vlae_conditions.fits(model.wavenet.shape)
         conditions = model.wavenet.conditions
         self._conditions = LiveConditions(conditions).compute if is_live else _slow_conditions(conditions, device)
-        self._deemphasis = np.zeros(1, np.float32), np.float32(model.decoder.deemphasis.amount)
-        _deemphasise(np.zeros(shape.hop, np.float32), *self._deemphasis)  # compiled now
+        last = np.zeros(1, np.float32)
+        self._deemphasise = bind(_deemphasise, (last, float(model.decoder.deemphasis.amount)), last)
         self._limit = LoudnessMatch(shape.hop, shape.hop / shape.rate, _RISE, (0.0, 1.0))
         self._held = Kept(_held)
         self._seed = 0
@@ -79,9 +80,10 @@ class VLAECodec:
         distribution = float(values["temperature"]), float(values["nucleus"])
         drawn = self._sampler.generate(self.hop, conditions, *distribution)
         output = drawn[0]
-        _deemphasise(output, *self._deemphasis)
-        limited = self._limit.process(output, frame.power)
-        return crossfade(limited, output, self._held(values))
+        self._deemphasise(output)
+        held = self._held(values)
+        limited = self._limit.process(output.copy() if held else output, frame.power)
+        return crossfade(limited, output, held)
 
 
 def _held(values: Mapping[str, Value]) -> np.float32:
@@ -90,8 +92,10 @@ def _held(values: Mapping[str, Value]) -> np.float32:
 
 
 @jit
-def _deemphasise(sound: Floats, last: Floats, amount: Any) -> None:
-    """Lower the treble of a chunk `(T,)` in place (`Deemphasis`); `last` `(1,)` is the sample before."""
+def _deemphasise(bound: Any, sound: Floats) -> None:
+    """Lower the treble of a chunk `(T,)` in place (`Deemphasis`); bound to the sample before, `(1,)`, and an amount."""
+    last, exact = contents(bound)
+    amount = np.float32(exact)
     for i in range(len(sound)):
         last[0] = sound[i] + amount * last[0]
         sound[i] = last[0]

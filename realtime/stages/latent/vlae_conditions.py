@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gramophone.models.nets.wavenet import Conditions, WaveNetShape
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
+from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.kernels.matvec import add_products_from_memory
 from gramophone.realtime.stages.latent.voice_layers import compiled, leaky_relu
 
@@ -64,37 +65,32 @@ class LiveConditions:
     """Latents `(D,)` and weights over the speakers `(S,)` to conditions `(C,)`: those of a model that `fits`."""
 
     def __init__(self, conditions: Conditions) -> None:
-        self._weights = _weights_of(conditions)
-        self._sizes = conditions.shape
-        self._state, self._frame = self._silence(), 0
-        speakers = np.zeros(len(self._weights.table) // max(self._vector, 1), np.float32)
-        self.compute(np.zeros(conditions.shape.local, np.float32), speakers)  # compiled now, not in the first block
-        self._state, self._frame = self._silence(), 0
+        weights, sizes = _weights_of(conditions), conditions.shape
+        self._conditions = (sizes.speaker if sizes.speakers else 0) + len(weights.out_bias)
+        example = weights.out_bias
+        self._compute = bind(_compute, (weights, _silence(weights, sizes)), 0, example, example, example)
+        self._frame = 0
 
     def compute(self, latents: Floats, speakers: Floats) -> Floats:
         """Return the conditions of the next frame."""
-        found = np.zeros(self._vector + len(self._weights.out_bias), np.float32)
-        # Copied in any case: to numba a read-only array is another type, for which it would compile again.
-        given = np.array(latents, np.float32), np.array(speakers, np.float32)
-        _compute(self._weights, self._state, self._frame, *given, found)
+        found = np.zeros(self._conditions, np.float32)
+        self._compute(self._frame, np.array(latents, np.float32), np.array(speakers, np.float32), found)
         self._frame += 1
         return found
 
-    @property
-    def _vector(self) -> int:
-        return self._sizes.speaker if self._sizes.speakers else 0
 
-    def _silence(self) -> ConditionsState:
-        units, width = len(self._weights.dilations), self._sizes.width
-        longest = 2 * int(self._weights.dilations.max()) + 1
-        return ConditionsState(
-            inputs=zeros(_TAPS * self._sizes.series_inputs),
-            past=zeros(units, longest * width),
-            row=zeros(_TAPS * width),
-            path=zeros(width),
-            inner=zeros(width),
-            part=zeros(max(width, len(self._weights.out_bias))),
-        )
+def _silence(weights: ConditionsWeights, sizes: WaveNetShape) -> ConditionsState:
+    """Return the state of silence."""
+    units, width = len(weights.dilations), sizes.width
+    longest = 2 * int(weights.dilations.max()) + 1
+    return ConditionsState(
+        inputs=zeros(_TAPS * sizes.series_inputs),
+        past=zeros(units, longest * width),
+        row=zeros(_TAPS * width),
+        path=zeros(width),
+        inner=zeros(width),
+        part=zeros(max(width, len(weights.out_bias))),
+    )
 
 
 def _weights_of(conditions: Conditions) -> ConditionsWeights:
@@ -116,10 +112,9 @@ def _weights_of(conditions: Conditions) -> ConditionsWeights:
 
 
 @compiled
-def _compute(
-    weights: ConditionsWeights, state: ConditionsState, now: int, latents: Floats, speakers: Floats, found: Floats
-) -> None:
+def _compute(bound: Any, now: int, latents: Floats, speakers: Floats, found: Floats) -> None:
     """Write the conditions of frame `now` into `found`: the speaker's vector, then what the network makes of both."""
+    weights, state = contents(bound)
     width, size = len(state.path), len(state.inputs) // _TAPS
     vector = size - len(latents)
     for i in range((_TAPS - 1) * size):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, cast
 
-import numpy as np
 import torch
 
 from gramophone.models.layers.composition import Sequential
 from gramophone.models.layers.vocoder_features import LogMel
 from gramophone.models.nets.vlae import VLAE, VLAEShape
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
+from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.stages.latent import voice_layers as layers
-from gramophone.realtime.stages.latent.voice_features import LogMelPlan, log_powers, plan_of
+from gramophone.realtime.stages.latent.voice_features import advance, log_powers, plan_of
 from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
 
 
@@ -67,46 +67,46 @@ class LiveVlaeEncoder:
         first, *_ = parts = list(cast(Any, model.encoder).layers)
         branches = [part.layers[0] if isinstance(part, Sequential) else part for part in cast(Any, first).layers]
         extractors = [cast(LogMel, branch) for branch in branches]
-        self._plans = tuple(map(plan_of, extractors))
+        plans = tuple(map(plan_of, extractors))
+        self._hop = plans[0].hop
         late = first.delay + cast(Any, parts[1]).delay
-        self._weights = _weights_of(model, tuple(late - extractor.delay for extractor in extractors))
-        self._prepared = False
-        self._frame = 0
-        self._state = self._silence(model)
-        self.encode(np.zeros(model.shape.hop, np.float32))  # compiled now, not in the first block
-        self._state, self._frame = self._silence(model), 0
+        weights = _weights_of(model, tuple(late - extractor.delay for extractor in extractors))
+        state = _silence(model, weights, max(len(plan.window) for plan in plans))
+        self._add_past, self._fold = bind(_add_past, (weights, state), 0), bind(_fold, (weights, state))
+        self._encode_frame = bind(_encode_frame, (plans, weights, state), 0, state.sound, 0)
+        self._output: Floats = state.output[0]
+        self._frame, self._prepared = 0, False
 
     def encode(self, sound: Floats) -> Floats:
         """Return the latents of the next hop."""
-        hop = self._plans[0].hop
-        for start in range(0, len(sound), hop):
+        for start in range(0, len(sound), self._hop):
             self.prepare()
-            part = sound[start : start + hop]
-            _encode_frame(self._plans, self._weights, self._state, self._frame, part, start // hop)
+            self._encode_frame(self._frame, sound[start : start + self._hop], start // self._hop)
             self._frame, self._prepared = self._frame + 1, False
-        _fold(self._weights, self._state)
-        latents: Floats = self._state.output[0].copy()
-        return latents
+        self._fold()
+        return self._output.copy()
 
     def prepare(self) -> None:
         """Add up what past frames contribute to the next; `encode` does so itself if this was not called."""
         if not self._prepared:
-            _add_past(self._weights, self._state, self._frame)
+            self._add_past(self._frame)
             self._prepared = True
 
-    def _silence(self, model: VLAE) -> VlaeEncoderState:
-        shape, weights = model.shape, self._weights
-        return VlaeEncoderState(
-            sound=zeros(max(len(plan.window) for plan in self._plans)),
-            frames=zeros(max(weights.late) + 1, weights.entry.taps.shape[1]),
-            entry=layers.initial_state(weights.entry),
-            units=layers.initial_state(weights.units),
-            hops=zeros(2, shape.stride * shape.width),
-            path=zeros(1, shape.width),
-            inner=zeros(1, shape.width),
-            folded=zeros(1, shape.width),
-            output=zeros(1, shape.latents),
-        )
+
+def _silence(model: VLAE, weights: VlaeEncoderWeights, longest: int) -> VlaeEncoderState:
+    """Return the state of silence; `longest` is the length of the longest window."""
+    shape = model.shape
+    return VlaeEncoderState(
+        sound=zeros(longest),
+        frames=zeros(max(weights.late) + 1, weights.entry.taps.shape[1]),
+        entry=layers.initial_state(weights.entry),
+        units=layers.initial_state(weights.units),
+        hops=zeros(2, shape.stride * shape.width),
+        path=zeros(1, shape.width),
+        inner=zeros(1, shape.width),
+        folded=zeros(1, shape.width),
+        output=zeros(1, shape.latents),
+    )
 
 
 def _weights_of(model: VLAE, late: tuple[int, ...]) -> VlaeEncoderWeights:
@@ -128,23 +128,18 @@ def _weights_of(model: VLAE, late: tuple[int, ...]) -> VlaeEncoderWeights:
 
 
 @compiled
-def _add_past(weights: VlaeEncoderWeights, state: VlaeEncoderState, now: int) -> None:
+def _add_past(bound: Any, now: int) -> None:
     """Add up what frames before frame `now` contribute to it."""
+    weights, state = contents(bound)
     layers.add_past(weights.entry, state.entry, now)
     layers.add_past(weights.units, state.units, now)
 
 
 @compiled
-def _encode_frame(
-    plans: tuple[LogMelPlan, ...],
-    weights: VlaeEncoderWeights,
-    state: VlaeEncoderState,
-    now: int,
-    sound: Floats,
-    part: int,
-) -> None:
+def _encode_frame(bound: Any, now: int, sound: Floats, part: int) -> None:
     """Pass frame `now`, whose hop of sound is `sound`, through the units, and put it into its part of this hop."""
-    _advance(state.sound, sound)
+    plans, weights, state = contents(bound)
+    advance(state.sound, sound)
     bands = plans[0].level.shape[1]
     ring, place = len(state.frames), layers.slot_of(weights.entry, 0, now)
     for window, plan in enumerate(plans):
@@ -162,8 +157,9 @@ def _encode_frame(
 
 
 @compiled
-def _fold(weights: VlaeEncoderWeights, state: VlaeEncoderState) -> None:
-    """Compute the latents of this hop from its frames and those of the hop before, into `state.output`."""
+def _fold(bound: Any) -> None:
+    """Compute the latents of this hop from its frames and those of the hop before, into the state's output."""
+    weights, state = contents(bound)
     for i in range(state.folded.shape[1]):
         state.folded[0, i] = weights.fold_bias[i]
     for hop in range(2):
@@ -173,13 +169,3 @@ def _fold(weights: VlaeEncoderWeights, state: VlaeEncoderState) -> None:
     for i in range(state.output.shape[1]):
         state.output[0, i] = weights.out_bias[i]
     multiply(state.output, 0, state.folded, 0, weights.out, 0)
-
-
-@compiled
-def _advance(past: Floats, sound: Floats) -> None:
-    """Move `past` on by a hop, whose sound is its newest."""
-    kept = len(past) - len(sound)
-    for i in range(kept):
-        past[i] = past[i + len(sound)]
-    for i in range(len(sound)):
-        past[kept + i] = sound[i]

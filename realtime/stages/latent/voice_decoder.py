@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from gramophone.models.nets.voice import VoiceDecoder
 from gramophone.models.units import COLOUR, PROSODY, SILENCE
 from gramophone.realtime.kernels.arrays import Floats, zeros
+from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.kernels.executor import make
 from gramophone.realtime.stages.latent import voice_decoder_net as decoder_net
 from gramophone.realtime.stages.latent import voice_synth as synth
@@ -39,56 +40,55 @@ class KernelVoiceDecoder:
     """The decoder as numba kernels on one core."""
 
     def __init__(self, decoder: VoiceDecoder) -> None:
-        self._weights = decoder_net.weights_of(decoder.network)
-        self._plan = synth.plan_of(decoder)
-        self._inputs = zeros(1, self._weights.entry.shape[1])
-        self._speaker = zeros(1, self._weights.speaker.shape[1])
-        self._network, self._synth = decoder_net.initial_state_of(self._weights), synth.initial_state_of(self._plan)
+        weights, plan = decoder_net.weights_of(decoder.network), synth.plan_of(decoder)
+        network, synth_state = decoder_net.initial_state_of(weights), synth.initial_state_of(plan)
+        inputs, self._prosody, self._colour = zeros(1, weights.entry.shape[1]), zeros(PROSODY), zeros(COLOUR)
+        self._latents, self._scaled = inputs[0, :-PROSODY], inputs[0, -PROSODY:]
+        self._speaker = zeros(1, weights.speaker.shape[1])
+        self._speaker[0] = np.nan  # no speaker yet
+        self._hop = plan.hop
+        self._set_speaker = bind(_set_speaker, (weights, network, self._speaker))
+        self._add_past = bind(_add_past, (weights.gates, network.gates), 0)
+        parts = weights, network, plan, synth_state, inputs, self._prosody, self._colour
+        self._decode = bind(_decode, parts, 0, self._prosody)
         self._frame, self._prepared = 0, False
-        self._compile()
 
     def decode(self, latents: Floats, speaker: Floats, prosody: Floats, colour: Floats) -> Floats:
         """Return the next hop of sound, `(hop,)`."""
         self.prepare()
         if not np.array_equal(speaker, self._speaker[0]):
             self._speaker[0] = speaker
-            decoder_net.set_speaker(self._weights, self._network, self._speaker)
+            self._set_speaker()
         octaves, voicing, loudness = prosody
-        self._inputs[0, :-PROSODY] = latents
-        self._inputs[0, -PROSODY:] = octaves * voicing, voicing, max(loudness, SILENCE) / 3 + 1
-        output = np.empty(self._plan.hop, np.float32)
-        weights, network, plan, synth_state = self._weights, self._network, self._plan, self._synth
-        _decode(weights, network, plan, synth_state, self._frame, self._inputs, prosody, colour, output)
+        self._latents[:], self._prosody[:], self._colour[:] = latents, prosody, colour
+        self._scaled[:] = octaves * voicing, voicing, max(loudness, SILENCE) / 3 + 1
+        output = np.empty(self._hop, np.float32)
+        self._decode(self._frame, output)
         self._frame, self._prepared = self._frame + 1, False
         return output
 
     def prepare(self) -> None:
         """Add up what past frames contribute to the next."""
         if not self._prepared:
-            add_past(self._weights.gates, self._network.gates, self._frame)
+            self._add_past(self._frame)
             self._prepared = True
-
-    def _compile(self) -> None:
-        """Compile the kernels before the first block, and reset the state."""
-        silence = np.array([0.0, 0.0, SILENCE], np.float32)
-        self.decode(self._inputs[0, :-PROSODY], np.zeros_like(self._speaker[0]), silence, np.zeros(COLOUR, np.float32))
-        self._network, self._synth = decoder_net.initial_state_of(self._weights), synth.initial_state_of(self._plan)
-        self._speaker[0] = np.nan  # no speaker yet
-        self._frame, self._prepared = 0, False
 
 
 @compiled
-def _decode(
-    weights: decoder_net.DecoderNetWeights,
-    network: decoder_net.DecoderNetState,
-    plan: synth.SynthPlan,
-    synth_state: synth.SynthState,
-    frame: int,
-    inputs: Floats,
-    prosody: Floats,
-    colour: Floats,
-    output: Floats,
-) -> None:
+def _add_past(bound: Any, frame: int) -> None:
+    gates, state = contents(bound)
+    add_past(gates, state, frame)
+
+
+@compiled
+def _set_speaker(bound: Any) -> None:
+    weights, network, speaker = contents(bound)
+    decoder_net.set_speaker(weights, network, speaker)
+
+
+@compiled
+def _decode(bound: Any, frame: int, output: Floats) -> None:
+    weights, network, plan, synth_state, inputs, prosody, colour = contents(bound)
     decoder_net.envelope(weights, network, frame, inputs)
     synth.synthesise(plan, synth_state, network.envelope, prosody, colour, output)
 

@@ -12,8 +12,9 @@ from gramophone.models.nets import voice_features as features_module
 from gramophone.models.nets.voice import VoiceEncoder
 from gramophone.models.units import LOG_MEL_SCALE
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
+from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.stages.latent import voice_layers as layers
-from gramophone.realtime.stages.latent.voice_features import LiveVoiceFeatures
+from gramophone.realtime.stages.latent.voice_features import extract, features_of
 from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
 
 _F = np.float32
@@ -68,34 +69,25 @@ class LiveVoiceEncoder:
     """Encodes hops `(hop,)` to the means of their latents, `(latents,)`, `encoder.delay` frames late."""
 
     def __init__(self, encoder: VoiceEncoder) -> None:
-        self._features = LiveVoiceFeatures(encoder.features)
-        self._weights = _weights_of(encoder)
-        self._state = initial_state_of(self._weights, encoder.normalisation)
-        self._frame = 0
-        self._prepared = False
-        self._compile(encoder)
+        features, weights = features_of(encoder.features), _weights_of(encoder)
+        state = initial_state_of(weights, encoder.normalisation)
+        self._add_past = bind(add_past, (weights, state), 0)
+        self._encode = bind(_encode, (features, weights, state), 0, features.past)
+        self._output: Floats = state.output[0]
+        self._frame, self._prepared = 0, False
 
     def encode(self, sound: Floats) -> Floats:
         """Return the latents of the next frame."""
-        frame = self._features.extract(sound)
         self.prepare()
-        _encode(self._weights, self._state, self._frame, frame)
+        self._encode(self._frame, sound)
         self._frame, self._prepared = self._frame + 1, False
-        latents: Floats = self._state.output[0].copy()
-        return latents
+        return self._output.copy()
 
     def prepare(self) -> None:
         """Add up what past frames contribute to the next; `encode` does so itself if this was not called."""
         if not self._prepared:
-            add_past(self._weights, self._state, self._frame)
+            self._add_past(self._frame)
             self._prepared = True
-
-    def _compile(self, encoder: VoiceEncoder) -> None:
-        """Compile the kernels before the first block, and reset the state."""
-        self.encode(np.zeros(encoder.hop, np.float32))
-        self._features = LiveVoiceFeatures(encoder.features)
-        self._state = initial_state_of(self._weights, encoder.normalisation)
-        self._frame, self._prepared = 0, False
 
 
 def _weights_of(encoder: VoiceEncoder) -> VoiceEncoderWeights:
@@ -147,15 +139,19 @@ def initial_state_of(weights: Any, normalisation: features_module.SpeakerNormali
 
 
 @compiled
-def add_past(weights: Any, state: EncoderState, now: int) -> None:
-    """Add up what frames before frame `now` contribute to it."""
+def add_past(bound: Any, now: int) -> None:
+    """Add up what frames before frame `now` contribute to it; bound to weights and state of `entry` and `units`."""
+    weights, state = contents(bound)
     layers.add_past(weights.entry, state.entry, now)
     layers.add_past(weights.units, state.units, now)
 
 
 @compiled
-def _encode(weights: VoiceEncoderWeights, state: EncoderState, now: int, frame: Floats) -> None:
-    """Compute the latents of frame `now`, given its features, into `state.output`."""
+def _encode(bound: Any, now: int, sound: Floats) -> None:
+    """Compute the latents of frame `now`, given its hop of sound, into the state's output."""
+    features, weights, state = contents(bound)
+    extract(features, sound)
+    frame = features.frame
     width = weights.mixes.shape[1]
     place = layers.slot_of(weights.entry, 0, now)
     normalise(weights.statistics, state.levels, state.means, state.squares, frame, state.entry.past, place)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -25,6 +26,8 @@ from gramophone.models.nets.voice_features import Loudness, VoiceFeatures
 from gramophone.models.units import LOG_MEL_CENTRE, LOG_MEL_SCALE, SILENCE
 from gramophone.realtime.dsp.pitch.tracker import pitch_contour
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
+from gramophone.realtime.kernels.bound import bind, contents
+from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stage import Audio, StageError
 from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
 
@@ -82,26 +85,25 @@ class LogMelPlan(NamedTuple):
     level: Floats
 
 
-class LiveVoiceFeatures:
-    """Hops `(hop,)` to features `(bands + FINE * FINE_BANDS,)`.
+class FeaturesPlan(NamedTuple):
+    """Both windows' constants, the newest sound `past` `(T,)`, and the last frame `(bands + FINE * FINE_BANDS,)`."""
+
+    coarse: LogMelPlan
+    fine: LogMelPlan
+    past: Floats
+    frame: Floats
+
+
+def features_of(features: VoiceFeatures) -> FeaturesPlan:
+    """Return what `extract` needs, from silence.
 
     Raises:
         StageError: the windows are not powers of two.
     """
-
-    def __init__(self, features: VoiceFeatures) -> None:
-        self._coarse, self._fine = plan_of(features.coarse), plan_of(features.fine)
-        self._parts = features.hop // features.fine.hop
-        self._past = zeros(max(len(self._coarse.window), len(self._fine.window) + features.hop - features.fine.hop))
-        self._channels = self._coarse.weights.shape[2] + self._parts * self._fine.weights.shape[2]
-
-    def extract(self, sound: Floats) -> Floats:
-        """Return the features of the next frame."""
-        self._past[: -len(sound)] = self._past[len(sound) :]
-        self._past[-len(sound) :] = sound
-        frame = np.empty(self._channels, np.float32)
-        _extract(self._coarse, self._fine, self._parts, self._past, frame)
-        return frame
+    coarse, fine = plan_of(features.coarse), plan_of(features.fine)
+    longest = max(len(coarse.window), len(fine.window) + features.hop - features.fine.hop)
+    channels = coarse.weights.shape[2] + features.hop // features.fine.hop * fine.weights.shape[2]
+    return FeaturesPlan(coarse, fine, zeros(longest), zeros(channels))
 
 
 def plan_of(extractor: LogMel) -> LogMelPlan:
@@ -129,12 +131,25 @@ def plan_of(extractor: LogMel) -> LogMelPlan:
 
 
 @compiled
-def _extract(coarse: LogMelPlan, fine: LogMelPlan, parts: int, past: Floats, frame: Floats) -> None:
-    """Write the bands of the window that ends with `past`, then the fine bands of each part of the hop."""
+def extract(features: FeaturesPlan, sound: Floats) -> None:
+    """Write the features of the next hop, `(hop,)`, to `features.frame`: the bands, then the fine ones of each part."""
+    coarse, fine, past, frame = features.coarse, features.fine, features.past, features.frame
+    advance(past, sound)
     log_powers(coarse, past, len(past) - len(coarse.window), frame, 0)
+    parts = len(sound) // fine.hop
     for part in range(parts):
         start = len(past) - len(fine.window) - (parts - 1 - part) * fine.hop
         log_powers(fine, past, start, frame, coarse.level.shape[1] + part * fine.level.shape[1])
+
+
+@compiled
+def advance(past: Floats, sound: Floats) -> None:
+    """Move `past` on by a hop, whose sound is its newest."""
+    kept = len(past) - len(sound)
+    for i in range(kept):
+        past[i] = past[i + len(sound)]
+    for i in range(len(sound)):
+        past[kept + i] = sound[i]
 
 
 @compiled
@@ -200,14 +215,28 @@ class LiveLoudness:
         meter = loudness.layers[0]
         assert isinstance(meter, Loudness)
         delay_hops = loudness.delay - meter.delay
-        self._rising, self._falling = meter.window.numpy().reshape(2, meter.hop)
-        self._rising_half = 0.0
+        window = packed(meter.window.reshape(2, meter.hop))
+        self._measure = bind(_measure_loudness, (window, np.zeros(1)), window[0])
         self._delayed = deque([SILENCE] * delay_hops)
 
     def measure(self, sound: Floats) -> float:
         """Return the loudness of the next frame."""
-        squares = np.square(sound)
-        power = self._rising_half + float(self._falling @ squares)
-        self._rising_half = float(self._rising @ squares)
-        self._delayed.append(math.log(max(power, math.exp(2 * SILENCE))) / 2)
+        self._delayed.append(self._measure(sound))
         return self._delayed.popleft()
+
+
+@partial(jit, forceinline=False, reassociate=True)
+def _measure_loudness(bound: Any, sound: Floats) -> float:
+    """Return the loudness of a hop and the one before, which rises and then falls in weight, in nats.
+
+    It is bound to the `window` `(2, hop)`, both halves, and the power so far of the first, `(1,)`.
+    """
+    window, before = contents(bound)
+    rising = falling = np.float32(0)
+    for i in range(len(sound)):
+        square = sound[i] * sound[i]
+        rising += window[0, i] * square
+        falling += window[1, i] * square
+    power = before[0] + falling
+    before[0] = rising
+    return math.log(max(power, math.exp(2 * SILENCE))) / 2

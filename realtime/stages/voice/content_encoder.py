@@ -14,17 +14,17 @@ import torch
 from gramophone.models.layers.composition import Sequential
 from gramophone.models.nets.content import LEVEL_CENTRE, LEVEL_LEAST, LEVEL_SCALE, ContentEncoder
 from gramophone.realtime.kernels.arrays import Floats, packed, packed_weights
+from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stages.latent import voice_layers as layers
 from gramophone.realtime.stages.latent.voice_encoder import (
-    EncoderState,
     SpeakerStatistics,
     add_past,
     initial_state_of,
     normalise,
     statistics_of,
 )
-from gramophone.realtime.stages.latent.voice_features import LiveVoiceFeatures
+from gramophone.realtime.stages.latent.voice_features import extract, features_of
 from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
 
 _F = np.float32
@@ -58,30 +58,26 @@ class LiveContentEncoder:
     def __init__(self, encoder: ContentEncoder, quick: bool = False) -> None:
         shape = encoder.shape
         self.delay = shape.early if quick else shape.ahead
-        self._features = LiveVoiceFeatures(encoder.features)
         said = slice(shape.content, None) if quick else slice(shape.content)
-        self._normalisation = _normalisation_of(encoder)
-        self._weights = trunk_weights(encoder.trunk, said)
-        self._state = initial_state_of(self._weights, encoder.normalisation)
-        self._frame, self._prepared = 0, False
-        self.encode(np.zeros(encoder.hop, np.float32))  # compiled now, not in the first block
-        self._features = LiveVoiceFeatures(encoder.features)
-        self._state = initial_state_of(self._weights, encoder.normalisation)
+        features, weights = features_of(encoder.features), trunk_weights(encoder.trunk, said)
+        state = initial_state_of(weights, encoder.normalisation)
+        self._add_past = bind(add_past, (weights, state), 0)
+        parts = features, _normalisation_of(encoder), weights, state
+        self._encode = bind(_encode, parts, 0, features.past)
+        self._output: Floats = state.output[0]
         self._frame, self._prepared = 0, False
 
     def encode(self, sound: Floats) -> Floats:
         """Return the content of the next frame."""
-        frame = self._features.extract(sound)
         self.prepare()
-        _encode(self._normalisation, self._weights, self._state, self._frame, frame)
+        self._encode(self._frame, sound)
         self._frame, self._prepared = self._frame + 1, False
-        content: Floats = self._state.output[0].copy()
-        return content
+        return self._output.copy()
 
     def prepare(self) -> None:
         """Add up what past frames contribute to the next; `encode` does so itself if this was not called."""
         if not self._prepared:
-            add_past(self._weights, self._state, self._frame)
+            self._add_past(self._frame)
             self._prepared = True
 
 
@@ -105,10 +101,11 @@ def trunk_weights(trunk: Sequential, said: slice = slice(None)) -> TrunkWeights:
 
 
 @compiled
-def _encode(
-    normalisation: NormalisationWeights, weights: TrunkWeights, state: EncoderState, now: int, frame: Floats
-) -> None:
-    """Compute the content of frame `now`, given its features, into `state.output`."""
+def _encode(bound: Any, now: int, sound: Floats) -> None:
+    """Compute the content of frame `now`, given its hop of sound, into the state's output."""
+    features, normalisation, weights, state = contents(bound)
+    extract(features, sound)
+    frame = features.frame
     place, past, level = layers.slot_of(weights.entry, 0, now), state.entry.past, normalisation.level
     below = normalise(normalisation.statistics, state.levels, state.means, state.squares, frame, past, place)
     past[place, len(frame)] = max((below - level[0]) / level[1], level[2])

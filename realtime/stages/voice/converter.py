@@ -14,7 +14,7 @@ import math
 from collections import deque
 from collections.abc import Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from gramophone.models.nets.anyone import Anyone
 from gramophone.models.parameters import Value
 from gramophone.models.units import MIDDLE_HZ, POINTS
 from gramophone.realtime.kernels.arrays import Doubles, Floats
+from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.stage import Parts
 from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
 from gramophone.realtime.stages.latent.pitch_transform import VOICED, PitchTransform
@@ -222,22 +223,24 @@ class RunningMoments:
 
     def __init__(self, usual: Floats) -> None:
         self.mean = usual[0].astype(np.float64)
-        self._square = np.square(usual, dtype=np.float64).sum(0)
+        square = np.square(usual, dtype=np.float64).sum(0)
         self._count = _EXPECTED
-        self.normalised(usual[0].copy(), False)  # compiled now, not in the first block
+        row = usual[0].copy()
+        self._normalise = bind(_normalise, (self.mean, square), row, 0.0, row)
 
     def normalised(self, row: Floats, counts: bool) -> Floats:
         """Return a row less the mean and over the spread, which it is counted in if it `counts`."""
         if counts:
             self._count = min(self._count + 1, _MEMORY)
         normalised = np.empty_like(row)
-        _normalise(self.mean, self._square, row, self._count if counts else math.inf, normalised)
+        self._normalise(row, self._count if counts else math.inf, normalised)
         return normalised
 
 
 @compiled
-def _normalise(mean: Doubles, square: Doubles, row: Floats, count: float, normalised: Floats) -> None:
+def _normalise(bound: Any, row: Floats, count: float, normalised: Floats) -> None:
     """Write a row less the mean and over the spread, after it has been counted as one of `count` rows."""
+    mean, square = contents(bound)
     for i in range(len(row)):
         x = float(row[i])
         mean[i] += (x - mean[i]) / count

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gramophone.models.nets.speech_envelope import point_weights
 from gramophone.models.units import DEFAULT_HZ, ENVELOPE_FFT, POINTS
 from gramophone.realtime.kernels.arrays import Doubles, Floats, packed, zeros
+from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.stages.latent.voice_features import transform, transform_constants
 from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
 
@@ -39,18 +40,17 @@ class LiveEnvelope:
     """Hops `(hop,)` to the envelope `(POINTS,)` of a moment `ahead` samples ago, or earlier if the pitch is low."""
 
     def __init__(self, rate: int, ahead: int) -> None:
-        self._plan = plan_of(rate)
-        self._ahead = ahead
-        self._past = np.zeros(ENVELOPE_FFT)
-        self.measure(np.zeros(0, np.float32), 0.0)  # compiled now, not in the first block
+        plan = plan_of(rate)
+        self._envelope, self._past = plan.envelope[0], np.zeros(ENVELOPE_FFT)
+        self._measure = bind(_measure, (plan, self._past, ahead), 0.0)
 
     def measure(self, sound: Floats, hz: float) -> tuple[Floats, float]:
         """Return the logarithms of power per Hz, and the RMS, by the pitch in Hz, 0 where nothing is voiced."""
         if len(sound):
             self._past[: -len(sound)] = self._past[len(sound) :]
             self._past[-len(sound) :] = sound
-        power = _measure(self._plan, self._past, self._ahead, hz if hz > 0 else DEFAULT_HZ)
-        return self._plan.envelope[0].copy(), math.sqrt(power)
+        power = self._measure(hz if hz > 0 else DEFAULT_HZ)
+        return self._envelope.copy(), math.sqrt(power)
 
 
 def plan_of(rate: int) -> EnvelopePlan:
@@ -73,8 +73,9 @@ def plan_of(rate: int) -> EnvelopePlan:
 
 
 @compiled
-def _measure(plan: EnvelopePlan, past: Doubles, ahead: int, pitch: float) -> Any:
+def _measure(bound: Any, pitch: float) -> Any:
     """Write the envelope, and return the mean power of the sound that it describes."""
+    plan, past, ahead = contents(bound)
     half = 0.5 * _PERIODS * plan.rate / pitch
     half = min(half, ENVELOPE_FFT // 2 - 1.0)
     hz = 0.5 * _PERIODS * plan.rate / half

@@ -15,6 +15,7 @@ import torch
 from gramophone.models.layers.harmonics import HarmonicBank
 from gramophone.models.layers.noise import NoiseBank
 from gramophone.realtime.kernels.arrays import Floats, packed
+from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.stages.latent.voice_layers import compiled
 from gramophone.realtime.stages.latent.voice_synth import (
     SynthPlan,
@@ -36,11 +37,11 @@ class EnvelopeSynth:
     """Envelopes `(points + 1,)` to hops of sound `(hop,)`: a frame is reached at the end of its hop."""
 
     def __init__(self, rate: int, hop: int, points: int) -> None:
-        self._plan = _plan_of(rate, hop, points)
-        self._state = initial_state_of(self._plan)
-        self._envelope = np.zeros((1, points + 1), np.float32)
-        self.synthesise(self._envelope[0], 100.0, 1.0, 0.0, np.zeros(3, np.float32))  # compiled now
-        self._state = initial_state_of(self._plan)
+        plan = _plan_of(rate, hop, points)
+        self._hop = plan.hop
+        self._envelope, self._colour = np.zeros((1, points + 1), np.float32), np.zeros(3, np.float32)
+        parts = plan, initial_state_of(plan), self._envelope, self._colour
+        self._synthesise = bind(_synthesise, parts, 0.0, 0.0, 0.0, self._colour)
 
     def synthesise(self, envelope: Floats, hz: float, voicing: float, rms: float, colour: Floats) -> Floats:
         """Return the next hop of sound.
@@ -49,9 +50,9 @@ class EnvelopeSynth:
         the amplitude at 3 kHz in dB. `voicing` 0 to 1; `rms` of the frame. `colour` `(3,)`: the formants' shift in
         octaves, the noise's gain and the tilt per octave, both in nats.
         """
-        self._envelope[0] = envelope
-        output = np.empty(self._plan.hop, np.float32)
-        _synthesise(self._plan, self._state, self._envelope, hz, voicing, rms, colour, output)
+        self._envelope[0], self._colour[:] = envelope, colour
+        output = np.empty(self._hop, np.float32)
+        self._synthesise(hz, voicing, rms, output)
         return output
 
 
@@ -71,17 +72,9 @@ def _plan_of(rate: int, hop: int, points: int) -> SynthPlan:
 
 
 @compiled
-def _synthesise(
-    plan: SynthPlan,
-    state: SynthState,
-    envelope: Floats,
-    hz: float,
-    voicing: float,
-    rms: float,
-    colour: Floats,
-    output: Floats,
-) -> None:
+def _synthesise(bound: Any, hz: float, voicing: float, rms: float, output: Floats) -> None:
     """Write the next hop to `output`, `(hop,)`."""
+    plan, state, envelope, colour = contents(bound)
     bands = plan.filters.shape[0]
     power = 0.0
     for band in range(bands):

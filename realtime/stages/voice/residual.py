@@ -5,12 +5,13 @@ The same as `models.nets.anyone.Anyone.residual` computes in torch.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gramophone.models.layers.composition import Sequential
 from gramophone.realtime.kernels.arrays import Floats, zeros
+from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.stages.latent import voice_layers as layers
 from gramophone.realtime.stages.latent.voice_encoder import add_past
 from gramophone.realtime.stages.latent.voice_layers import compiled
@@ -34,10 +35,11 @@ class LiveResidual:
 
     def __init__(self, network: Sequential, content: int) -> None:
         self._content = content
-        self._weights = trunk_weights(network)
-        self._state = _initial_state(self._weights)
-        _compute(self._weights, self._state, 0, np.zeros(self._weights.entry.taps.shape[1], np.float32))
-        self._state = _initial_state(self._weights)
+        weights = trunk_weights(network)
+        state = _initial_state(weights)
+        self._add_past = bind(add_past, (weights, state), 0)
+        self._compute = bind(_compute, (weights, state), 0, state.output[0])
+        self._output: Floats = state.output[0]
         self._frame, self._prepared = 0, False
 
     def next(self, inputs: Floats, level: float, detail: Floats, mapped: Floats) -> Floats:
@@ -49,15 +51,14 @@ class LiveResidual:
         scaled = max(np.float32(level / 2 + 0.5), _LEAST_LEVEL)
         content = inputs[-self._content - 2 : -2]
         frame = np.concatenate([content, inputs[-2:-1], [scaled], detail, mapped], dtype=np.float32)
-        _compute(self._weights, self._state, self._frame, frame)
+        self._compute(self._frame, frame)
         self._frame, self._prepared = self._frame + 1, False
-        residual: Floats = self._state.output[0].copy()
-        return residual
+        return self._output.copy()
 
     def prepare(self) -> None:
         """Add up what past frames contribute to the next; `next` does so itself if this was not called."""
         if not self._prepared:
-            add_past(self._weights, self._state, self._frame)
+            self._add_past(self._frame)
             self._prepared = True
 
 
@@ -73,8 +74,9 @@ def _initial_state(weights: TrunkWeights) -> ResidualState:
 
 
 @compiled
-def _compute(weights: TrunkWeights, state: ResidualState, now: int, inputs: Floats) -> None:
-    """Compute the residual of frame `now` into `state.output`."""
+def _compute(bound: Any, now: int, inputs: Floats) -> None:
+    """Compute the residual of frame `now` into the state's output."""
+    weights, state = contents(bound)
     place = layers.slot_of(weights.entry, 0, now)
     for i in range(len(inputs)):
         state.entry.past[place, i] = inputs[i]

@@ -6,8 +6,8 @@ kind = "voice"
 target = "ann.wav"         # or the name of a voice that `gramophone enrol` has kept
 range = "free"
 
-It is mono inside: the mean of the channels, without hum and the noise of a room (`realtime/dsp/voice_conditioner.py`),
-is analysed, and all channels get the same output.
+It is mono inside: the mean of the channels, without hum and the noise of a room (`stages/voice_conditioner.py`), is
+analysed, and all channels get the same output.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from gramophone.models.parameters import Value
 from gramophone.realtime.dsp.smoothing import Fade, Ramps
 from gramophone.realtime.stage import Audio, Format, Keys, Parts, StageError, refuse_setting
 from gramophone.realtime.stages.background import Background, BackgroundStage
-from gramophone.realtime.stages.latent.mono_sum import MonoSum
 from gramophone.realtime.stages.latent.parameters import AIR, GATE
 from gramophone.realtime.stages.speaker_blend import MODEL_SETTINGS, model_of, model_settings, speaker_weights
 from gramophone.realtime.stages.voice.parameters import TARGET, parameters_of
@@ -71,16 +70,17 @@ class VoiceStage(BackgroundStage["Found"]):
     @classmethod
     def parts(cls, form: Format, values: Mapping[str, Value]) -> Parts:
         """Return those of the converter, and the gate."""
-        from gramophone.realtime.dsp.voice_conditioner import VoiceConditioner
         from gramophone.realtime.stages.voice.converter import VoiceConverter
+        from gramophone.realtime.stages.voice_conditioner import VoiceConditioner
 
         model = _loaded(model_of({"model": _KIND, **values}))
         return (partial(VoiceConditioner, form.rate), *VoiceConverter.parts(model))
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         from gramophone.realtime.dsp.rate_adapter import RateAdapter
-        from gramophone.realtime.dsp.voice_conditioner import VoiceConditioner
+        from gramophone.realtime.stages.latent.mono_sum import MonoSum
         from gramophone.realtime.stages.voice.converter import VoiceConverter
+        from gramophone.realtime.stages.voice_conditioner import VoiceConditioner
 
         path = model_of({"model": _KIND, **values})
         self._card = _card(path)

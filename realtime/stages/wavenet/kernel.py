@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from gramophone.models.nets.wavenet import WaveNet
 from gramophone.realtime.kernels.arrays import Floats, zeros
+from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.kernels.jit import jit, tanh
 from gramophone.realtime.kernels.matvec import add_product, add_products
-from gramophone.realtime.stages.wavenet import kernel
 from gramophone.realtime.stages.wavenet.engines import SamplerEngine, WaveNetWeights, silence_of, weights_of
 
 
@@ -28,9 +28,12 @@ class CpuEngine(SamplerEngine):
     """Samples voices on one core, without the interpreter lock."""
 
     def __init__(self, model: WaveNet, voices: int) -> None:
-        self._weights = weights_of(model)
-        self._state = kernel.state_of(self._weights, voices, silence_of(model))
-        self._now = 0
+        weights = weights_of(model)
+        state = state_of(weights, voices, silence_of(model))
+        self._width, self._now = len(weights.output_bias), 0
+        rows, uniforms, predicted = state.sums, np.zeros((voices, 0, 1)), np.zeros((voices, 0, 0), np.float32)
+        examples = 0, rows, rows, uniforms, 1.0, 1.0, rows, predicted
+        self._kernel = bind(generate, (weights, state), *examples)
 
     def generate(self, conditions: Floats, uniforms: NDArray[np.float64], temperature: float, nucleus: float) -> Floats:
         """Draw a chunk of symbols in one call."""
@@ -44,7 +47,7 @@ class CpuEngine(SamplerEngine):
 
     def predict(self, conditions: Floats, given: Floats) -> Floats:
         """Predict the next symbol after each of a chunk in one call."""
-        predicted = np.empty((*given.shape, len(self._weights.output_bias)), np.float32)
+        predicted = np.empty((*given.shape, self._width), np.float32)
         self._generate(
             conditions, given, np.empty((len(given), 0, 1)), 1.0, 1.0, np.empty_like(given[:, :0]), predicted
         )
@@ -63,18 +66,7 @@ class CpuEngine(SamplerEngine):
     ) -> None:
         voices, frames, channels = conditions.shape
         rows = conditions.reshape(voices * frames, channels)
-        kernel.generate(
-            self._weights,
-            self._state,
-            self._now,
-            rows,
-            given,
-            uniforms,
-            float(temperature),
-            float(nucleus),
-            drawn,
-            predicted,
-        )
+        self._kernel(self._now, rows, given, uniforms, float(temperature), float(nucleus), drawn, predicted)
 
 
 Doubles = NDArray[np.float64]
@@ -344,8 +336,7 @@ def _draw_logistic(state: KernelState, uniform: float, place: float, temperature
 
 @jit
 def generate(
-    weights: WaveNetWeights,
-    state: KernelState,
+    bound: Any,
     now: int,
     conditions: Floats,
     given: Floats,
@@ -359,8 +350,9 @@ def generate(
 
     `now` is the number of symbols before; `conditions` `(V * n, C)`, voice after voice, with `T` a multiple of `n`;
     `uniforms` `(V, T, 1)`, or `(V, T, 2)` for logistics, random numbers from 0 to 1; `predicted` `(V, T, W)`. Arrays
-    that are not used have a `T` of 0.
+    that are not used have a `T` of 0. It is bound to weights and state.
     """
+    weights, state = contents(bound)
     voices, forced = len(state.last), given.shape[1] > 0
     samples = given.shape[1] if forced else drawn.shape[1]
     frames = len(conditions) // voices

@@ -126,6 +126,26 @@ def test_what_a_called_function_raises_arrives_now_and_from_the_cache(run, monke
     assert run()[:2] == (2.0, 1)
 
 
+BOUND = """
+from gramophone.realtime.kernels.bound import bind, contents
+
+@jit
+def bound_total(bound, factor):
+    (state,) = contents(bound)
+    return factor * total(state)
+
+print(bind(bound_total, ({name}(np.arange(4.0)),), 1.0)(1.0), sum(bound_total.stats.cache_hits.values()))
+"""
+
+
+def test_a_bound_kernel_is_kept_too(run, monkeypatch):
+    program = CALLER.rpartition("\nprint(")[0] + BOUND
+    monkeypatch.setattr(sys.modules[__name__], "CALLER", program)
+    assert run()[:2] == (6.0, 0)
+    assert run()[:2] == (6.0, 1)
+    assert run(factor=3.0)[:2] == (18.0, 0)
+
+
 def test_a_function_that_kernels_call_has_no_machine_code_of_its_own(run):
     kept = {path.name.split("-")[0]: path.read_bytes() for path in run()[2] if path.suffix == ".nbc"}
     assert b"\x7fELF" in kept["caller.total"] or sys.platform != "linux"

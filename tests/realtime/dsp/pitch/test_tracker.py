@@ -9,6 +9,7 @@ from support.pitch import RATE, cents, harmonics, noise, whisper
 from gramophone.offline.evaluate.pitch import Score
 from gramophone.realtime.dsp.pitch import kernel
 from gramophone.realtime.dsp.pitch.tracker import PitchError, PitchTracker, plan_of
+from gramophone.realtime.kernels.bound import bind
 
 
 def times(tracker, frames):
@@ -57,9 +58,10 @@ def test_voicing_is_what_all_paths_of_the_markov_model_add_up_to(ahead):
     state, block = kernel.state_of(plan, 200.0), np.empty(128, np.float32)
     sound = harmonics(np.full(1280, 180.0), [1, 0.4]) * (np.arange(1280) > 500) + 0.03 * noise(1280)
     likelihood, pitch, found = [], [], np.zeros((2, 1), np.float32)
+    track = bind(kernel.track, (plan, model, state), block, found)
     for hop in range(10):
         block[:] = sound[hop * 128 : hop * 128 + 128]
-        kernel.track(plan, model, state, block, found)
+        track(block, found)
         row = hop % (ahead + 1)
         likelihood.append(state.likelihood[row].copy())
         pitch.append(state.pitch[row].copy())

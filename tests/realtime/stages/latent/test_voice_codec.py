@@ -168,9 +168,9 @@ def test_bad_input_gives_numbers_within_bounds_as_loud_as_what_came_in(model, co
 
 def test_after_a_faint_passage_the_output_does_not_overshoot():
     """An output 30 dB too soft is raised; the tone after it is no louder than the input."""
-    leveller, hop = LoudnessMatch(HOP, FRAME_S), np.sqrt(0.01) * noise(200 * HOP)[0].reshape(-1, HOP)
+    leveller, hop = LoudnessMatch(HOP, FRAME_S), 0.1 * noise(200 * HOP)[0].reshape(-1, HOP)
     hop /= np.sqrt(np.square(hop).mean(1, keepdims=True)) / 0.1
-    levels = np.where(np.arange(200) < 150, 10 ** (-30 / 20), 1.0)
+    levels = np.where(np.arange(200) < 150, 10 ** (-30 / 20), 1.0).astype(np.float32)
     said = np.array([leveller.process(level * sound, 0.01) for level, sound in zip(levels, hop, strict=True)])
     loudness = 10 * np.log10(np.square(said).mean(1) / 0.01)
     assert abs(loudness[149]) < 1

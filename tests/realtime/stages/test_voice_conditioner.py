@@ -5,8 +5,8 @@ import pytest
 from scipy.signal import butter, sosfilt
 
 from gramophone.presets import CLIPS
-from gramophone.realtime.dsp.voice_conditioner import VoiceConditioner
 from gramophone.realtime.files import read
+from gramophone.realtime.stages.voice_conditioner import VoiceConditioner
 
 RATE = 48_000
 T = np.arange(3 * RATE) / RATE

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from gramophone.realtime.dsp.pitch.kernel import butterworth, filtered
 from gramophone.realtime.dsp.smoothing import Amount
 from gramophone.realtime.kernels.arrays import Doubles, Floats, zeros
+from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.kernels.jit import jit
 
 _LOWEST_HZ = 65.0
@@ -104,11 +105,11 @@ class VoiceConditioner:
     """Conditions one channel at `rate` Hz, 8,000 or more, for a voice model, without delay."""
 
     def __init__(self, rate: int) -> None:
-        self._plan = _plan_of(rate)
-        self._state = _initial_state(self._plan)
+        plan = _plan_of(rate)
+        self._state = _initial_state(plan)
         self._depth = np.zeros(0, np.float32)
         self._known: tuple[int, float | None] = 0, None
-        self.process(np.zeros(0, np.float32), np.float32(0))  # compiled now, not in the first block
+        self._condition = bind(_condition, (plan, self._state), self._depth, self._depth, self._depth)
 
     def process(self, block: Floats, depth_db: Amount) -> Floats:
         """Return the conditioned block, `(frames,)` both.
@@ -122,8 +123,7 @@ class VoiceConditioner:
             self._depth = np.empty(len(block), np.float32)  # kept, as it hardly ever changes
             self._depth[:] = depth_db
         conditioned = np.empty(len(block), np.float32)
-        # Copied in any case: to numba a read-only array is another type, for which it would compile again.
-        _condition(self._plan, self._state, np.array(block, np.float32), self._depth, conditioned)
+        self._condition(np.array(block, np.float32), self._depth, conditioned)
         return conditioned
 
     @property
@@ -186,8 +186,9 @@ _compiled = partial(jit, forceinline=False)
 
 
 @_compiled
-def _condition(plan: ConditionerPlan, state: ConditionerState, block: Floats, depth: Floats, out: Floats) -> None:
+def _condition(bound: Any, block: Floats, depth: Floats, out: Floats) -> None:
     """Write the conditioned block, `(frames,)` as `block` and the depth in dB."""
+    plan, state = contents(bound)
     counts, gains, poles = state.counts, state.gains, state.one_poles
     step = _GRID * plan.decimation
     for i in range(len(block)):
