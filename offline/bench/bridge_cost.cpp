@@ -63,7 +63,7 @@ int main(int, char** words)
     gramophone::Bridge bridge(2);
     bridge.link.setParameter(gramophone::kPreset, std::atof(words[4]));
     bridge.setBlock(frames);
-    bridge.activate(rate, false);
+    bridge.activate(rate);
     std::vector<float> past, left(frames), right(frames);
     double due = seconds(CLOCK_MONOTONIC);
     for (int processed = 0; processed < wanted && seconds(CLOCK_MONOTONIC) - began < longest;) {
@@ -72,7 +72,7 @@ int main(int, char** words)
         past.insert(past.end(), left.begin(), left.end());
         float* const sound[2] {left.data(), right.data()};
         const double before = seconds(CLOCK_THREAD_CPUTIME_ID);
-        bridge.play(sound, sound, frames, false);
+        bridge.play(sound, sound, frames);
         const double between = seconds(CLOCK_THREAD_CPUTIME_ID);
         sleeper.wake();
         const double after = seconds(CLOCK_THREAD_CPUTIME_ID);

@@ -22,7 +22,6 @@ NAMES = {"Gramophone": 2, "GramophoneMono": 1}
 """The channels of each plug-in by its file name."""
 DPF = Path("/usr/share/dpf")
 SOURCES = Path(__file__).resolve().parents[2] / "realtime" / "bridge" / "native"
-_INCLUDE = '#include "hooks.hpp"\n'
 _GENERATOR = "lv2_ttl_generator"
 
 
@@ -41,11 +40,11 @@ class _Addition(NamedTuple):
 _VST3 = (
     _Addition(  # behind a line of DPF's own that says what is still to do there
         "        // TODO process_mode can be V3_REALTIME, V3_PREFETCH, V3_OFFLINE\n",
-        behind="        gramophoneSetOffline(fPlugin.getInstancePointer(), setup->process_mode == V3_OFFLINE);\n",
+        behind="        fPlugin.setParameterValue(GRAMOPHONE_OFFLINE, setup->process_mode == V3_OFFLINE);\n",
     ),
     _Addition(
         "    v3_result process(v3_process_data* const data)\n    {\n",
-        behind="        gramophoneSetOffline(fPlugin.getInstancePointer(), data->process_mode == V3_OFFLINE);\n",
+        behind="        fPlugin.setParameterValue(GRAMOPHONE_OFFLINE, data->process_mode == V3_OFFLINE);\n",
     ),
     _Addition(
         "        for (uint32_t i=0; i < enumValues.count; ++i)\n        {\n"
@@ -88,8 +87,8 @@ _CLAP = (
     ),
     _Addition(
         "    bool process(const clap_process_t* const process)\n    {\n",
-        before="    void* getInstancePointer() const noexcept\n    {\n"
-        "        return fPlugin.getInstancePointer();\n    }\n\n",
+        before="    void setOffline(const bool offline)\n    {\n"
+        "        fPlugin.setParameterValue(GRAMOPHONE_OFFLINE, offline);\n    }\n\n",
     ),
     _Addition(
         "static CLAP_ABI const void* clap_plugin_get_extension(const clap_plugin_t*, const char* const id)\n{\n",
@@ -99,7 +98,7 @@ _CLAP = (
         "    bool (CLAP_ABI *set)(const clap_plugin_t*, int32_t);\n};\n\n"
         "static CLAP_ABI bool clap_plugin_render_is_hard(const clap_plugin_t*)\n{\n    return false;\n}\n\n"
         "static CLAP_ABI bool clap_plugin_render_set(const clap_plugin_t* const plugin, const int32_t mode)\n{\n"
-        "    gramophoneSetOffline(static_cast<PluginCLAP*>(plugin->plugin_data)->getInstancePointer(), mode == 1);\n"
+        "    static_cast<PluginCLAP*>(plugin->plugin_data)->setOffline(mode == 1);\n"
         "    return mode == 0 || mode == 1;\n}\n\n"
         "static const clap_plugin_render clap_plugin_offline = {\n"
         "    clap_plugin_render_is_hard,\n    clap_plugin_render_set\n};\n\n",
@@ -131,7 +130,8 @@ _LV2 = (
         "    if (uridMap == nullptr)\n    {\n",
         before="    // where the host has no numbers for URIs, nobody else sees ours\n"
         "    static const LV2_URID_Map ownMap = { nullptr,\n"
-        "        [](LV2_URID_Map_Handle, const char* const uri) -> LV2_URID { return gramophoneNumber(uri); } };\n"
+        "        [](LV2_URID_Map_Handle, const char* const uri) -> LV2_URID {\n"
+        "            return 1 + std::hash<std::string>()(uri) % 0x7fffffff; } };\n"
         "    if (uridMap == nullptr)\n        uridMap = &ownMap;\n\n",
     ),
     _Addition(
@@ -251,4 +251,4 @@ def extend(dpf: Path) -> None:
                 raise BridgeError(f"{path.name}: expected once: {line}; DPF 1.6 (Debian bookworm) is known to do")
             text = text.replace(passage, before + passage + behind)
         path.chmod(0o644)
-        path.write_text(_INCLUDE + text, "utf-8")
+        path.write_text(text, "utf-8")

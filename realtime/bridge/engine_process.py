@@ -1,7 +1,8 @@
-"""What the plug-in starts: `python -m gramophone.realtime.bridge.engine_process`, with its socket as descriptor 3.
+"""What the plug-in starts: `python -m gramophone.realtime.bridge.engine_process`.
 
-Loading libraries takes seconds. So a server (`engine_server`) has them loaded already and forks the engine itself: this
-process starts one if there is none, hands the socket over, and ends.
+Descriptor 3 is its socket, 4 and 5 are the rings of blocks to the engine and from there. Loading libraries takes
+seconds. So a server (`engine_server`) has them loaded already and forks the engine itself: this process starts one if
+there is none, hands them over, and ends.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from pathlib import Path
 
 from gramophone.realtime.system.cache_folder import alone, cache_folder
 
-SOCKET = 3
-"""The descriptor of the plug-in's socket."""
+SOCKET, *RINGS = 3, 4, 5
+"""The descriptors of the plug-in's socket and of its rings."""
 _PATIENCE_S = 60.0
 """So long the server may take to load what engines need."""
 _SERVER = "gramophone.realtime.bridge.engine_server"
@@ -32,13 +33,14 @@ def hand_over(descriptor: int) -> int:
 
     The engine gets this process's environment, output and folder.
     """
+    rings = [ring for ring in RINGS if _is_open(ring)]  # an older plug-in sends them otherwise: the engine refuses it
     _leave_host()
     request = json.dumps({"environment": dict(os.environ), "folder": str(Path.cwd())}).encode(
         "utf-8", "surrogateescape"
     )
     for _ in range(3):  # one that is about to end may close the socket in between
         with closing(_connected()) as connection, suppress(OSError):
-            socket.send_fds(connection, [len(request).to_bytes(4, "little")], [descriptor, 1, 2])
+            socket.send_fds(connection, [len(request).to_bytes(4, "little")], [descriptor, 1, 2, *rings])
             connection.sendall(request)
             if not _comes(connection, descriptor) or connection.recv(1):
                 return 0
@@ -52,7 +54,13 @@ def _leave_host() -> None:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    os.closerange(SOCKET + 1, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(RINGS[-1] + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _is_open(descriptor: int) -> bool:
+    with suppress(OSError):
+        return os.fstat(descriptor).st_ino > 0
+    return False
 
 
 def _comes(connection: socket.socket, plugin: int) -> bool:

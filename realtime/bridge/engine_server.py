@@ -104,8 +104,8 @@ def _fork(connection: socket.socket, listener: socket.socket) -> int:
 
 
 def _request(connection: socket.socket) -> tuple[dict[str, object], list[int]]:
-    """Return what the plug-in's launcher sends, with its socket, output and error output."""
-    size, descriptors, _, _ = socket.recv_fds(connection, 4, 3)
+    """Return what the plug-in's launcher sends, with its socket, output and error output, and the rings."""
+    size, descriptors, _, _ = socket.recv_fds(connection, 4, 5)
     wanted, request = int.from_bytes(size, "little"), b""
     while len(request) < min(wanted, _LARGEST_REQUEST):
         part = connection.recv(wanted - len(request))
@@ -118,7 +118,7 @@ def _request(connection: socket.socket) -> tuple[dict[str, object], list[int]]:
 
 def _play(request: dict[str, object], descriptors: list[int]) -> None:
     """Become the engine of a plug-in."""
-    plugin, out, errors = descriptors
+    plugin, out, errors, *rings = descriptors
     os.dup2(out, 1)
     os.dup2(errors, 2)
     os.close(out)
@@ -130,7 +130,7 @@ def _play(request: dict[str, object], descriptors: list[int]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the host, which takes the engine with it
     from gramophone.realtime.bridge.host_session import play
 
-    play(socket.socket(fileno=plugin))
+    play(socket.socket(fileno=plugin), rings)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 
 from gramophone.models.parameters import ParameterError, Value
-from gramophone.presets import DEFAULT, PresetError, load
+from gramophone.presets import DEFAULT, Preset, PresetError, load
 from gramophone.realtime.bridge.host_parameters import PRESET, HostParameters
 from gramophone.realtime.bridge.link import BridgeLink, HostChanges
 from gramophone.realtime.bridge.preset_numbers import preset_of
@@ -39,13 +40,16 @@ from gramophone.realtime.system.wakeup import MemoryWake, Wake
 
 _SAVE_AFTER_S = 0.2
 """The host is given the state so long after a change: moving a knob is one change."""
+_WITH_SOUND = 2
+"""A bounce that begins with the first sound (`HostChanges.bounce`)."""
+_DRY = Preset("dry", (), "Dry", "What plays in place of a state that cannot be read.")
 _SLOWEST_BPM, _FASTEST_BPM = 1.0, 1000.0
 _ENDS_S = 5
 """So long the engine may take to end once the plug-in has gone, whatever it waits for."""
 
 
-def play(plugin: socket.socket) -> None:
-    """Serve the plug-in at the other end of a socket until it goes away.
+def play(plugin: socket.socket, rings: Sequence[int]) -> None:
+    """Serve the plug-in at the other end of a socket until it goes away; `rings` are descriptors, to it and from it.
 
     To be called before this process has any threads: its first worker is forked, so that all libraries are there.
     """
@@ -56,10 +60,10 @@ def play(plugin: socket.socket) -> None:
 
     link = BridgeLink(plugin)
     try:
-        greeting = receive_hello(plugin)
-        if greeting is None:
+        channels = receive_hello(plugin)
+        if channels is None:
             return
-        channels, (inputs, outputs) = greeting[0], (_ring(each, greeting[0]) for each in greeting[1])
+        inputs, outputs = (_ring(descriptor, channels) for descriptor in rings)
         resource_tracker.ensure_running()  # one for this process and the worker: both use the same shared memory
         wake = MemoryWake(inputs.memory)
         standby = StandbyWorker(ChildProcess("gramophone worker", work, wake, method="fork"), wake)
@@ -90,11 +94,13 @@ class HostSession:
         """The block before the first one that the worker plays."""
         self._untouched = True
         """Whether the chain has the values that it began with: a bounce begins with no smoothed way to others."""
+        self._unread = ""
+        """A project's state that could not be read, which is kept until another preset plays."""
         self._hops: frozenset[float] = frozenset()
         self._needed = 1
         """Blocks of time, as they were needed last."""
         self._announced: tuple[int, int] | None = None
-        self._announcing = threading.Lock()
+        self._announcing, self._saving = threading.Lock(), threading.Lock()
         self._changed, self._ended = threading.Event(), threading.Event()
 
     def run(self) -> None:
@@ -121,6 +127,8 @@ class HostSession:
                         self._follow(changes)
                 except (ParameterError, PresetError) as error:
                     self._link.notify(str(error))
+                if changes.saves:
+                    self._save()
                 self._link.confirm()
 
     def _open(self, stack: ExitStack, changes: HostChanges, host: HostFormat) -> None:
@@ -143,6 +151,7 @@ class HostSession:
         controller.listen_parameters(self._expect_time)
         self._expect_time()
         self._parameters.report()
+        self._await_sound(changes.bounce or 0)
 
     def _open_surfaces(self, stack: ExitStack) -> None:
         """Open the control page and OSC on ports of their own, and the system's MIDI.
@@ -161,17 +170,26 @@ class HostSession:
         return Opened("host", round(host.rate), host.block, self._channels, self._channels)
 
     def _chosen(self, changes: HostChanges) -> ProjectState:
-        """Return what to play: the project's state, unless the host has called another preset since it was stored."""
+        """Return what to play: the project's state, unless the host has called another preset since it was stored.
+
+        Of a state that cannot be read nothing is lost: the sound is dry, and the project keeps it.
+        """
         number = round(changes.values.get(PRESET, self._number))
         try:
-            if changes.state:
-                state = from_text(changes.state)
-                for name in state.missing:
-                    self._link.notify(f"missing: {name}, which the project's preset names; it plays without")
-                if changes.values.get(PRESET, state.number) == state.number:
-                    self._number = state.number
-                    return state
-            self._number = number
+            state = from_text(changes.state) if changes.state else None
+        except PresetError as error:
+            self._link.notify(f"{error}; the sound is dry, and the project keeps what it has")
+            self._number, self._unread = number, changes.state
+            return ProjectState(_DRY, number)
+        if state:
+            self._unread = ""
+            for name in state.missing:
+                self._link.notify(f"missing: {name}, which the project's preset names; it plays without")
+            if changes.values.get(PRESET, state.number) == state.number:
+                self._number = state.number
+                return state
+        self._number = number
+        try:
             return ProjectState(complete(load(preset_of(number))), number)
         except PresetError as error:
             self._link.notify(str(error))
@@ -185,8 +203,15 @@ class HostSession:
         if changes.format:
             self._attach(changes.format)
         self._set_values(changes)
-        if changes.begins and not (self._idle and self._untouched):
+        if changes.bounce is not None:
+            self._await_sound(changes.bounce)
+        begins = changes.bounce and not self._idle
+        if begins or ((changes.bounce or self._session.shared.status["awaits_sound"]) and not self._untouched):
             self._restart()
+
+    def _await_sound(self, bounce: int) -> None:
+        """Begin a bounce with the first sound where that is asked for: the worker leaves out the silence before it."""
+        self._session.shared.status["awaits_sound"] = bounce == _WITH_SOUND
 
     def _attach(self, host: HostFormat) -> None:
         """Play at another rate or block length; the worker makes the chain anew where that is needed."""
@@ -277,11 +302,18 @@ class HostSession:
             if self._session.playing:
                 self._announce()
             if self._changed.is_set():
-                self._changed.clear()
-                self._link.keep(self._state())
+                self._save()
+
+    def _save(self) -> None:
+        """Give the host the state as it is now."""
+        with self._saving:  # an older state never comes behind a newer one
+            self._changed.clear()
+            self._link.keep(self._state())
 
     def _state(self) -> str:
         """Return what the project is to store."""
+        if self._unread and not self._controller.preset.stages:
+            return self._unread
         host, announced = self._host, self._announced
         assert announced is not None
         state = ProjectState(self._controller.preset, self._number, self._parameters.free)

@@ -18,14 +18,16 @@ from gramophone.realtime.bridge.protocol import PARAMETERS, FrameType, HostForma
 class HostChanges:
     """All that a host sets at once: parameters by index, its format, the project's state, the tempo in beats a minute.
 
-    None or empty where it has not been set. `begins`: the next block is the first of a bounce and comes after silence.
+    None or empty where it has not been set. `bounce`: 1 where the next block is the first of a bounce and comes after
+    silence, 2 where the next one with sound is, 0 where a bounce is over. `saves`: the host stores the project now.
     """
 
     values: dict[int, float] = field(default_factory=dict)
     format: HostFormat | None = None
     state: str = ""
     tempo: float = 0.0
-    begins: bool = False
+    bounce: int | None = None
+    saves: bool = False
 
 
 class BridgeLink:
@@ -126,4 +128,5 @@ def _changes(numbers: dict[int, float], state: str) -> HostChanges:
     form = None
     if FrameType.RATE in numbers:
         form = HostFormat(numbers[FrameType.RATE], round(numbers.get(FrameType.BLOCK, 0)))
-    return HostChanges(values, form, state, numbers.get(FrameType.TEMPO, 0.0), FrameType.BEGIN in numbers)
+    bounce = round(numbers[FrameType.BOUNCE]) if FrameType.BOUNCE in numbers else None
+    return HostChanges(values, form, state, numbers.get(FrameType.TEMPO, 0.0), bounce, FrameType.SAVE in numbers)

@@ -83,14 +83,21 @@ def from_text(text: str) -> ProjectState:
     """
     try:
         document = json.loads(_unpacked(text))
-        version, name, toml, files = (document[key] for key in ("version", "name", "preset", "files"))
-        number, free = int(document["number"]), tuple(map(str, document["free"]))
-        preset = parse(toml, Path(f"{name}.toml"))
-        where = {token: _found(token, file) for token, file in files.items()}
+        if (version := document["version"]) == VERSION:
+            return _state_of(document)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, zlib.error) as error:
         raise PresetError(f"the project's state is none of Gramophone's: {error}") from None
-    if version != VERSION:
-        raise PresetError(f"the project's state has version {version}; expected {VERSION}")
+    raise PresetError(
+        f"the project was stored by another version of Gramophone, in form {version}; this one reads form {VERSION}"
+    )
+
+
+def _state_of(document: Mapping[str, Any]) -> ProjectState:
+    """Return the state in a document of this version."""
+    name, toml, files = (document[key] for key in ("name", "preset", "files"))
+    number, free = int(document["number"]), tuple(map(str, document["free"]))
+    preset = parse(toml, Path(f"{name}.toml"))
+    where = {token: _found(token, file) for token, file in files.items()}
     missing = tuple(str(files[token]["path"]) for token, path in where.items() if path is None)
 
     def found(value: Value) -> Value:

@@ -1,26 +1,25 @@
 """The protocol between the plug-in and its engine process: `native/protocol.hpp` in Python.
 
-The plug-in starts the engine with one end of a Unix stream socket. Both sides send frames: a type, a size and a
-payload. The plug-in begins with a hello, to which the descriptors of two rings of numbered blocks in shared memory are
-attached. What follows are numbers, each with a type of its own, and texts. All numbers are little-endian.
+The plug-in starts the engine with one end of a Unix stream socket, and with two rings of numbered blocks in shared
+memory. Both sides send frames: a type, a size and a payload. The plug-in begins with a hello; what follows are numbers,
+each with a type of its own, and texts. All numbers are little-endian.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import socket
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
 MAGIC = 0x4D415247
-VERSION = 3
+VERSION = 4
 PARAMETERS = 16
 """That the host sets."""
 LARGEST_PAYLOAD = 16 << 20
 """Bytes."""
-SLOTS, LONGEST = 1024, 4096
+SLOTS, LONGEST = 256, 4096
 """Blocks in a ring, and the longest in frames."""
 
 _HEADER = struct.Struct("<II")
@@ -35,14 +34,16 @@ class ProtocolError(ValueError):
 class FrameType(IntEnum):
     """What a frame holds: below `LABEL` a number. Parameters have their index as type, those of the host below 16."""
 
+    OFFLINE = 16
     PAGE = 17
     TEMPO = 18
     RATE = 19
     BLOCK = 20
-    BEGIN = 21
+    BOUNCE = 21
     DONE = 22
     BLOCKS = 23
     DELAY = 24
+    SAVE = 25
     LABEL = 32
     STATE = 64
     MESSAGE = 65
@@ -114,31 +115,28 @@ def receive(connection: socket.socket) -> tuple[int, bytes] | None:
 
 
 def hello(channels: int) -> bytes:
-    """Return what the plug-in sends first, header and payload; the descriptors of both rings go with it."""
+    """Return what the plug-in sends first, header and payload."""
     return _HEADER.pack(FrameType.HELLO, _HELLO.size) + _HELLO.pack(MAGIC, VERSION, channels, 0)
 
 
-def receive_hello(connection: socket.socket) -> tuple[int, tuple[int, int]] | None:
-    """Return the plug-in's channels and the descriptors of both rings; None at the end of the stream.
+def receive_hello(connection: socket.socket) -> int | None:
+    """Return the plug-in's channels; None at the end of the stream.
 
     Raises:
         ProtocolError: it is no hello of this version.
     """
-    size = _HEADER.size + _HELLO.size
-    whole, descriptors, _, _ = socket.recv_fds(connection, size, 2, socket.MSG_WAITALL)
+    whole = connection.recv(_HEADER.size + _HELLO.size, socket.MSG_WAITALL)
     if not whole:
         return None
     try:
         kind, _, magic, version, channels, _ = struct.unpack("<6I", whole)
     except struct.error:
         kind = magic = version = channels = 0
-    if (kind, magic, version) != (FrameType.HELLO, MAGIC, VERSION) or channels not in (1, 2) or len(descriptors) != 2:
-        for descriptor in descriptors:
-            os.close(descriptor)
+    if (kind, magic, version) != (FrameType.HELLO, MAGIC, VERSION) or channels not in (1, 2):
         raise ProtocolError(
             "engine and plug-in speak other versions of the protocol: run `gramophone bridge install` again"
         )
-    return channels, (descriptors[0], descriptors[1])
+    return int(channels)
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes | None:

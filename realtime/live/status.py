@@ -42,6 +42,7 @@ _FIELDS = (
     *PACKETS,
     # the control process
     "probe",  # measurements of the device's own way that have been asked for
+    "awaits_sound",  # whether the chain is to begin with the first sound; the worker ends that
     # the worker
     "hop_s",  # the longest hop of the stages that play, in seconds
     "done",  # number of the block processed last; -1 before the first

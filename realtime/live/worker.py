@@ -152,7 +152,15 @@ class Worker:
         return played
 
     def _play(self, block: Audio) -> Audio:
-        """Return the player's sound; send as events what its stages took over from the background to make it."""
+        """Return the player's sound; send as events what its stages took over from the background to make it.
+
+        Silence that a bounce has before its first sound is left out.
+        """
+        status = self._shared.status
+        if status["awaits_sound"]:
+            if not block.any():
+                return np.zeros_like(block)
+            status["awaits_sound"] = 0.0
         chain = self._player.engine.chain
         if chain is not self._watched:
             self._watched, self._taken = chain, chain.taken

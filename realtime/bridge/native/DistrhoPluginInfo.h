@@ -24,3 +24,9 @@
 #define DISTRHO_PLUGIN_WANT_STATE 1
 #define DISTRHO_PLUGIN_WANT_FULL_STATE 1
 #define DISTRHO_PLUGIN_WANT_TIMEPOS 1
+
+/* For what `gramophone bridge install` adds to DPF (offline/commands/dpf.py): the parameter that says whether the host bounces, and the
+   text of a parameter's value (empty: as DPF writes numbers). `plugin` is what DPF calls the instance pointer. */
+#define GRAMOPHONE_OFFLINE 16
+#include <string>
+std::string gramophoneText(void* plugin, unsigned index, double value);

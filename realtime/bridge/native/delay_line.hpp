@@ -4,7 +4,7 @@
 #include "ring.hpp"
 
 #include <algorithm>
-#include <vector>
+#include <memory>
 
 namespace gramophone {
 
@@ -12,12 +12,12 @@ class DelayLine {
 public:
     static constexpr uint32_t kSize = 1u << 19;
 
-    explicit DelayLine(uint32_t rows) : fRows(rows), fPast(rows * kSize) {}
+    explicit DelayLine(uint32_t rows) : fRows(rows), fPast(std::make_unique<float[]>(rows * kSize)) {}
 
     /* Begin after zeros. */
     void clear()
     {
-        std::fill(fPast.begin(), fPast.end(), 0.0f);
+        std::fill_n(past(0), fRows * kSize, 0.0f);
         fEnd = 0;
     }
 
@@ -48,11 +48,10 @@ public:
 private:
     static uint32_t beforeWrap(uint64_t place, uint32_t frames) { return std::min(frames, kSize - static_cast<uint32_t>(place % kSize)); }
 
-    float* past(uint32_t row) { return fPast.data() + row * kSize; }
-    const float* past(uint32_t row) const { return fPast.data() + row * kSize; }
+    float* past(uint32_t row) const { return fPast.get() + row * kSize; }
 
     const uint32_t fRows;
-    std::vector<float> fPast;
+    std::unique_ptr<float[]> fPast;
     uint64_t fEnd = 0;
 };
 

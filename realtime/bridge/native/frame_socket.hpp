@@ -4,19 +4,12 @@
 #include "protocol.hpp"
 
 #include <array>
-#include <cstring>
 #include <string>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 namespace gramophone {
-
-/* The descriptors that go with the hello. */
-struct Descriptors {
-    int input, output;
-};
 
 /* Return both ends of a pair of sockets, whose first waits for its peer for a second at the most. */
 inline std::array<int, 2> openSockets()
@@ -29,27 +22,13 @@ inline std::array<int, 2> openSockets()
     return pair;
 }
 
-/* Send a frame, with descriptors if there are any; false if the peer is gone, or does not read. */
-inline bool sendFrame(int socket, uint32_t type, const void* payload, size_t size, const Descriptors* descriptors = nullptr)
+/* Send a frame; false if the peer is gone, or does not read. */
+inline bool sendFrame(int socket, uint32_t type, const void* payload, size_t size)
 {
-    uint32_t header[2] {type, static_cast<uint32_t>(size)};
-    iovec parts[2] {{header, sizeof(header)}, {const_cast<void*>(payload), size}};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(Descriptors))] {};
-    msghdr message {};
-    message.msg_iov = parts;
-    message.msg_iovlen = 2;
-    if (descriptors != nullptr) {
-        message.msg_control = control;
-        message.msg_controllen = sizeof(control);
-        *CMSG_FIRSTHDR(&message) = {CMSG_LEN(sizeof(Descriptors)), SOL_SOCKET, SCM_RIGHTS};
-        std::memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), descriptors, sizeof(Descriptors));
-    }
-    return sendmsg(socket, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof(header) + size);
-}
-
-inline bool sendNumber(int socket, uint32_t type, double number)
-{
-    return sendFrame(socket, type, &number, sizeof(number));
+    const uint32_t header[2] {type, static_cast<uint32_t>(size)};
+    std::string frame(reinterpret_cast<const char*>(header), sizeof(header));
+    frame.append(static_cast<const char*>(payload), size);
+    return send(socket, frame.data(), frame.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(frame.size());
 }
 
 /* Receive the frame that has begun to arrive; false at the end of the stream, if it is too large, or does not go on. */

@@ -1,8 +1,8 @@
-/* The protocol between the plug-in and its engine process, version 3; docs/bridge.md describes it for other clients.
+/* The protocol between the plug-in and its engine process, version 4; docs/bridge.md describes it for other clients.
 
-   The plug-in starts the engine process with one end of a Unix stream socket. Both sides send frames: type and size (uint32 each), then
-   the payload. The plug-in begins with a `Hello`, to which the descriptors of two rings in shared memory are attached (SCM_RIGHTS): that
-   of blocks to the engine, and that of blocks to the plug-in. All numbers are little-endian. */
+   The plug-in starts the engine process with one end of a Unix stream socket as descriptor 3, and with two rings in shared memory: that of
+   blocks to the engine as 4, that of blocks to the plug-in as 5. Both sides send frames: type and size (uint32 each), then the payload. The
+   plug-in begins with a hello. All numbers are little-endian. */
 #pragma once
 
 #include <atomic>
@@ -11,10 +11,10 @@
 namespace gramophone {
 
 constexpr uint32_t kMagic = 0x4d415247;  // "GRAM"
-constexpr uint32_t kVersion = 3;
+constexpr uint32_t kVersion = 4;
 constexpr uint32_t kParameters = 16;  // that the host sets: bypass, mix, preset, eight macros, five free ones
 constexpr uint32_t kLargestPayload = 16u << 20;
-constexpr uint32_t kSlots = 1024, kLongest = 4096;  // blocks in a ring, and the longest in frames
+constexpr uint32_t kSlots = 256, kLongest = 4096;  // blocks in a ring, and the longest in frames
 
 /* A ring of numbered blocks: this head, then float32 samples `[kSlots][channels][kLongest]`. `newest` is the number of the block written
    last, -1 before the first. Of slot `number % kSlots`: `numbers` holds the block's number (-1 while it is being written), `frames` its
@@ -30,25 +30,23 @@ struct RingHead {
 
 /* Types of frames. Below `kLabel` the payload is a float64: parameters have their index as type, and a few numbers more. */
 enum FrameType : uint32_t {
+    kOffline = 16,  // plug-in: whether the host bounces
     kPage = 17,     // engine: the port of its control page, shown as a parameter
     kTempo = 18,    // plug-in: of the host, in beats a minute
     kRate = 19,     // plug-in: in Hz
     kBlock = 20,    // plug-in: the longest block of the host in frames
-    kBegin = 21,    // plug-in: the next block is the first of a bounce and comes after silence
+    kBounce = 21,   // plug-in: 1: the next block begins a bounce, after silence; 2: the next one with sound does; 0: it is over
     kDone = 22,     // plug-in: after all that it has set at once; engine: that is in effect for the next block, it plays
     kBlocks = 23,   // engine: blocks of time that it has for a block: what comes back is so many blocks later
     kDelay = 24,    // engine: the latency of the chain in samples; `kBlocks` comes before, and both before the first `kDone`
+    kSave = 25,     // plug-in: the engine is to send `kState` before its `kDone`
     kLabel = 32,    // engine: what parameter `type - kLabel` stands for, UTF-8
     kState = 64,    // plug-in, engine: what the project keeps, a text that only the engine reads
     kMessage = 65,  // engine: a sentence for people, UTF-8
-    kHello = 66,    // plug-in: Hello, with the descriptors
+    kHello = 66,    // plug-in: uint32 each of kMagic, kVersion, channels, 0
 };
 
-struct Hello {
-    uint32_t magic, version, channels, reserved;
-};
-
-static_assert(sizeof(RingHead) == 24768 && sizeof(Hello) == 16, "the layout is part of the protocol");
+static_assert(sizeof(RingHead) == 6336, "the layout is part of the protocol");
 static_assert(std::atomic<int64_t>::is_always_lock_free, "another process sees the numbers themselves");
 
 }  // namespace gramophone

@@ -25,14 +25,14 @@ class Ring {
 public:
     static constexpr int64_t kLongestDelay = 1 << 18;
 
-    /* Throws std::bad_alloc. */
+    /* The system provides the memory now, and not while blocks are played. Throws std::bad_alloc. */
     explicit Ring(uint32_t channels)
         : fChannels(channels), fSize(sizeof(RingHead) + sizeof(float) * kSlots * channels * kLongest),
           fDescriptor(memfd_create("gramophone", MFD_CLOEXEC | MFD_ALLOW_SEALING))
     {
         const bool sealed = ftruncate(fDescriptor, static_cast<off_t>(fSize)) == 0
             && fcntl(fDescriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
-        void* memory = sealed ? mmap(nullptr, fSize, PROT_READ | PROT_WRITE, MAP_SHARED, fDescriptor, 0) : MAP_FAILED;
+        void* memory = sealed ? mmap(nullptr, fSize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fDescriptor, 0) : MAP_FAILED;
         if (memory == MAP_FAILED)
             throw std::bad_alloc();
         fHead = new (memory) RingHead {};
@@ -51,13 +51,6 @@ public:
     }
 
     int descriptor() const { return fDescriptor; }
-
-    /* While no engine plays: have the system provide the memory of blocks of up to 1,000 frames now, and not while they are played. */
-    void touch()
-    {
-        for (uint32_t row = 0; row < kSlots * fChannels; ++row)
-            *const_cast<volatile float*>(sound(0, row)) = 0.0f;
-    }
 
     /* Write block `number` of `frames` up to `kLongest`: the slot is withdrawn, filled, published. No system call unless the reader sleeps,
        and none that waits. */

@@ -18,8 +18,36 @@ from gramophone.offline.commands.dpf import __file__ as ADDITIONS
 from gramophone.presets import names
 
 NATIVE = Path(__file__).parents[3] / "realtime" / "bridge" / "native"
-CORE = ("bridge.cpp", "engine_link.cpp")
 ENGINE = (sys.executable, "-m", "gramophone.realtime.bridge.engine_process")
+
+PRELUDE = """
+import os, signal, subprocess, sys, time
+import numpy as np
+sys.path.insert(0, sys.argv[2])
+from support.clap_host import ClapHost
+from gramophone.presets import names
+from gramophone.realtime.engine import Engine
+
+def noise(seconds, rate=44100, channels=2):
+    return (0.1 * np.random.default_rng(1).standard_normal((channels, round(seconds * rate)))).astype(np.float32)
+
+def processes():
+    # of the engine that serves the page, and of its worker, when they are there
+    while not host.text(17, 0).startswith("http"):
+        time.sleep(0.01)
+    port = host.text(17, 0).rpartition(":")[2].partition("/")[0]
+    listening = subprocess.run(["ss", "-ltnp"], capture_output=True, text=True).stdout.splitlines()
+    lines = [line for line in listening if f":{port} " in line and "pid=" in line]
+    engine = int(lines[0].split("pid=")[1].split(",")[0])
+    children = open(f"/proc/{engine}/task/{engine}/children").read().split()
+    names = {child: open(f"/proc/{child}/cmdline").read() for child in children}
+    return engine, [int(child) for child, name in names.items() if "resource_tracker" not in name][0]
+
+def number(preset):
+    return float(1 + names().index(preset))
+
+host = ClapHost(sys.argv[1])
+"""
 
 
 @dataclass(frozen=True)
@@ -78,8 +106,8 @@ def plugins():
 def core_driver(tmp_path_factory):
     """The plug-in's core as a program that plays blocks (`core_driver.cpp`)."""
     program = tmp_path_factory.mktemp("core") / "driver"
-    sources = [str(NATIVE / part) for part in CORE] + [str(Path(__file__).parent / "core_driver.cpp")]
-    command = ["c++", "-std=gnu++17", "-g", "-O1", "-pthread", f"-I{NATIVE}", *sources, "-o", str(program)]
+    source = str(Path(__file__).with_name("core_driver.cpp"))
+    command = ["c++", "-std=gnu++17", "-g", "-O1", "-pthread", f"-I{NATIVE}", source, "-o", str(program)]
     subprocess.run(command, check=True)
     return program
 
@@ -106,3 +134,15 @@ def installed(plugins, runtime_folder, tmp_path):
     found = Installed(plugins, environment)
     found.use(ENGINE)
     return found
+
+
+@pytest.fixture
+def clap(installed):
+    """Run a program in which `host` is the plug-in in a CLAP host."""
+
+    def run(program, timeout=180.0):
+        command = [sys.executable, "-c", PRELUDE + program, str(installed.folder / "Gramophone.clap")]
+        done = installed.run([*command, str(Path(__file__).parents[2])], timeout)
+        return done.stdout + done.stderr
+
+    return run

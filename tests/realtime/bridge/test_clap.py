@@ -1,40 +1,10 @@
 """The plug-in in a CLAP host: the check-lists of validators, bounces, and what happens when engines die."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.peer
-PRELUDE = """
-import os, signal, subprocess, sys, time
-import numpy as np
-sys.path.insert(0, sys.argv[2])
-from support.clap_host import ClapHost
-from gramophone.presets import names
-from gramophone.realtime.engine import Engine
-
-def noise(seconds, rate=44100, channels=2):
-    return (0.1 * np.random.default_rng(1).standard_normal((channels, round(seconds * rate)))).astype(np.float32)
-
-def processes():
-    # of the engine that serves the page, and of its worker, when they are there
-    while not host.text(17, 0).startswith("http"):
-        time.sleep(0.01)
-    port = host.text(17, 0).rpartition(":")[2].partition("/")[0]
-    listening = subprocess.run(["ss", "-ltnp"], capture_output=True, text=True).stdout.splitlines()
-    lines = [line for line in listening if f":{port} " in line and "pid=" in line]
-    engine = int(lines[0].split("pid=")[1].split(",")[0])
-    children = open(f"/proc/{engine}/task/{engine}/children").read().split()
-    names = {child: open(f"/proc/{child}/cmdline").read() for child in children}
-    return engine, [int(child) for child, name in names.items() if "resource_tracker" not in name][0]
-
-def number(preset):
-    return float(1 + names().index(preset))
-
-host = ClapHost(sys.argv[1])
-"""
-
 _ECHOES = """
 title = "Echoes in time"
 description = "An echo every eighth."
@@ -49,18 +19,6 @@ knob = "echo.time"
 control = "clock"
 beats = 0.5
 """
-
-
-@pytest.fixture
-def clap(installed):
-    """Run a program in which `host` is the plug-in in a CLAP host."""
-
-    def run(program, timeout=180.0):
-        command = [sys.executable, "-c", PRELUDE + program, str(installed.folder / "Gramophone.clap")]
-        done = installed.run([*command, str(Path(__file__).parents[2])], timeout)
-        return done.stdout + done.stderr
-
-    return run
 
 
 def test_parameters_have_ranges_names_and_texts_that_mean_their_values(clap):

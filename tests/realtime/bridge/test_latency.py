@@ -147,7 +147,7 @@ def test_blocks_of_any_length_at_any_time_need_twice_the_longest_and_a_hop(excha
     assert misses(exchange, calls, hop, 2 * max(lengths) + hop - 2) == 0
 
 
-@given(hop=st.integers(1, 48), whole=st.integers(0, 4))
+@given(hop=st.integers(1, 24), whole=st.integers(0, 4))
 @settings(deadline=None, max_examples=60)
 def test_one_sample_less_would_be_too_late_for_such_a_host(exchange, hop, whole):
     """A hop waits for its last sample, the longest block brings that and whole hops; then come blocks of a sample."""
