@@ -80,7 +80,7 @@ class RateAdapter:
         frames, hop, deferred = len(block), self._hop, self._deferred
         if frames > self._room:
             self._make_room(frames)
-        made, made_next = self._take(np.array(block, np.float32), self._begun)
+        made, made_next = self._take(np.ascontiguousarray(block, np.float32), self._begun)
         halves = len(deferred)
         self._finish(halves)
         size = hop if hop > 1 else max(made - self._begun, 1)
@@ -108,7 +108,7 @@ class RateAdapter:
     def _finish(self, hops: int) -> None:
         """Do the second half of so many hops."""
         for finish in self._deferred[:hops]:
-            self._spare += self._give(np.array(finish(), np.float32))
+            self._spare += self._give(np.ascontiguousarray(finish(), np.float32))
         del self._deferred[:hops]
 
     def _next_halves(self, frames: int, made: int) -> int:

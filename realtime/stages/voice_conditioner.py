@@ -123,7 +123,7 @@ class VoiceConditioner:
             self._depth = np.empty(len(block), np.float32)  # kept, as it hardly ever changes
             self._depth[:] = depth_db
         conditioned = np.empty(len(block), np.float32)
-        self._condition(np.array(block, np.float32), self._depth, conditioned)
+        self._condition(np.ascontiguousarray(block, np.float32), self._depth, conditioned)
         return conditioned
 
     @property

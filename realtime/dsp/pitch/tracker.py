@@ -68,14 +68,20 @@ class PitchTracker:
         """Return to the state of silence."""
         state = kernel.state_of(self._plan, self._initial_hz)
         self._track = bind(kernel.track, (self._plan, self._model, state), state.past, state.past[None])
-        self._waiting = 0
+        self._waiting, self._found = 0, np.empty((2, 1), np.float32)
 
     def process(self, block: Floats) -> Pitch:
         """Return the frames that the next samples, `(samples,)`, complete. NaN and infinity count as silence."""
         frames, self._waiting = divmod(self._waiting + len(block), self.hop)
         found = np.empty((2, frames), np.float32)
-        self._track(np.array(block, np.float32), found)
+        self._track(np.ascontiguousarray(block, np.float32), found)
         return Pitch(found[0], found[1])
+
+    def process_hop(self, sound: Floats) -> tuple[float, float]:
+        """Return pitch in Hz and voicing of the frame that the next hop, `(hop,)`, completes."""
+        self._track(sound, self._found)
+        (hz,), (voicing,) = self._found.tolist()
+        return hz, voicing
 
 
 def _check(rate: int, hop: int, lowest: float, highest: float, ahead: int) -> None:

@@ -13,6 +13,7 @@ from gramophone.models.style.style import GATE, TINY
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.kernels.executor import make
 from gramophone.realtime.stages.latent.codec import Frame, Series
+from gramophone.realtime.stages.latent.loudness_match import power_meter
 
 _AT_ONCE = 1024
 """Hops of a clip encoded at a time."""
@@ -37,10 +38,11 @@ class FrameEncoder:
         self._encoder, self._encode_hop = encoder, encode_hop
         self._hop, self._delay_hops, self._latents = hop, delay_hops, latents
         self._powers = deque([0.0] * delay_hops)
+        self._power_of = power_meter()
 
     def frame(self, sound: Floats) -> Frame:
         """Return the frame of the next hop of sound, `(hop,)`."""
-        self._powers.append(float(sound @ sound) / len(sound))
+        self._powers.append(self._power_of(sound))
         return Frame(self._encode_hop(sound), self._powers.popleft())
 
     @torch.inference_mode()

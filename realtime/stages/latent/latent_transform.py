@@ -195,7 +195,7 @@ class LatentTransform:
         similarity = float(values["likeness"]) if speaker_style else 0.0
         moved = self._speaker_map.apply(latents, speaker_style, similarity, adaptation_s)
         if not values["freeze"]:
-            self._style_map.observe(frame._replace(latents=moved))
+            self._style_map.observe(Frame(moved, frame.power))
         z = self._style_map.apply(moved, self._clips.style, float(values["strength"]), adaptation_s)
         second, share = self._second_latents(z), np.float32(values["morph"])
         if second is not z and share:
@@ -207,7 +207,7 @@ class LatentTransform:
         if self.stored is not None:
             z = z + np.float32(values["recall"]) * (self.stored - z)
         self._count += 1
-        return frame._replace(latents=z)
+        return Frame(z, frame.power, frame.prosody)
 
     def _second_latents(self, z: Floats) -> Floats:
         """Return the second clip's latents, in a loop, or `z` where there is no second clip."""

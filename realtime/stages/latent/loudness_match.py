@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -43,14 +44,27 @@ class LoudnessMatch:
         return output
 
 
-@partial(jit, forceinline=False, reassociate=True)
+def power_meter() -> Callable[[Floats], float]:
+    """Return a function of sound, `(T,)`, that returns its mean square."""
+    return bind(_mean_square, (), np.zeros(0, np.float32))
+
+
+_compiled = partial(jit, forceinline=False, reassociate=True)
+
+
+@_compiled
+def _mean_square(_bound: Any, sound: Floats) -> float:
+    energy = np.float32(0)
+    for i in range(len(sound)):
+        energy += sound[i] * sound[i]
+    return float(energy) / len(sound)
+
+
+@_compiled
 def _match(bound: Any, output: Floats, power: float) -> None:
     """Match the hop; bound to running powers of input and output and the gain `(3,)`, a share, and limits of gains."""
     state, share, lowest, highest = contents(bound)
-    energy = np.float32(0)
-    for i in range(len(output)):
-        energy += output[i] * output[i]
-    now = float(energy) / len(output)
+    now = _mean_square(bound, output)
     state[0] += share * (power - state[0])
     state[1] += share * (now - state[1])
     ratio = (state[0] + _FAINTEST_POWER) / (state[1] + _FAINTEST_POWER)

@@ -137,7 +137,7 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         output = self._rate_adapter.process(mono, self._begin_hop, self._fades[AIR.name].next(len(mono)))
         if self._rate_adapter.has_time:
             self._codec.prepare()
-        channels = np.empty_like(block, np.float32)
+        channels = np.empty(block.shape, np.float32)
         channels[:] = output
         return channels
 

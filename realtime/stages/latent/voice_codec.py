@@ -77,9 +77,9 @@ class VoiceCodec:
     def analyse(self, sound: Floats) -> Frame:
         """Return the frame of the next hop, `(hop,)`."""
         frame = self._frame_encoder.frame(sound)
-        (hz,), (voicing,) = self._pitch.process(sound)
-        prosody = math.log2(hz / MIDDLE_HZ), float(voicing), self._loudness.measure(sound)
-        return frame._replace(prosody=prosody)
+        hz, voicing = self._pitch.process_hop(sound)
+        octaves = math.log2(np.float32(hz / MIDDLE_HZ))
+        return Frame(frame.latents, frame.power, (octaves, voicing, self._loudness.measure(sound)))
 
     def encode_clip(self, sound: Floats) -> Series:
         """Return the frames of another sound, `(T,)`."""
@@ -105,11 +105,9 @@ class VoiceCodec:
         octaves, voicing, loudness = frame.prosody
         octaves = self._pitch_transform.transform(octaves, voicing, speakers, values)
         voicing = adjust_voicing(voicing, float(values["voicing"]))
-        prosody = np.array([octaves, voicing, min(loudness, _LOUDEST)], np.float32)
         speaker, colour = self._turned(speakers, values)
-        output = self._decoder.decode(frame.latents, speaker, prosody, colour)
-        matched: Floats = self._loudness_match.process(output, frame.power)
-        return matched
+        output = self._decoder.decode(frame.latents, speaker, (octaves, voicing, min(loudness, _LOUDEST)), colour)
+        return self._loudness_match.process(output, frame.power)
 
     def _turned_by(self, speakers: Floats, values: Mapping[str, Value]) -> tuple[Floats, Floats]:
         """Return the speaker's vector and the decoder's colour, as the parameters say."""

@@ -15,16 +15,18 @@ from gramophone.realtime.stages.latent import voice_decoder_net as decoder_net
 from gramophone.realtime.stages.latent import voice_synth as synth
 from gramophone.realtime.stages.latent.voice_layers import add_past, compiled
 
+Prosody = tuple[float, float, float]
+"""Octaves above `MIDDLE_HZ`, voicing, loudness in nats."""
+
 
 class LiveVoiceDecoder(Protocol):
     """A decoder with its streaming state."""
 
-    def decode(self, latents: Floats, speaker: Floats, prosody: Floats, colour: Floats) -> Floats:
+    def decode(self, latents: Floats, speaker: Floats, prosody: Prosody, colour: Floats) -> Floats:
         """Return the next hop of sound, `(hop,)`.
 
-        `latents` `(D,)`; `speaker` `(speaker,)`, an embedding; `prosody` `(PROSODY,)`: octaves above `MIDDLE_HZ`,
-        voicing, loudness in nats; `colour` `(COLOUR,)`: formant shift in octaves, noise gain in nats, tilt in nats an
-        octave.
+        `latents` `(D,)`; `speaker` `(speaker,)`, an embedding; `colour` `(COLOUR,)`: formant shift in octaves, noise
+        gain in nats, tilt in nats an octave. Speaker and colour do not change afterwards: others are other arrays.
         """
 
     def prepare(self) -> None:
@@ -40,32 +42,35 @@ class KernelVoiceDecoder:
     """The decoder as numba kernels on one core."""
 
     def __init__(self, decoder: VoiceDecoder) -> None:
-        weights, plan = decoder_net.weights_of(decoder.network), synth.plan_of(decoder)
+        shape, weights, plan = decoder.shape, decoder_net.weights_of(decoder.network), synth.plan_of(decoder)
         network, synth_state = decoder_net.initial_state_of(weights), synth.initial_state_of(plan)
-        inputs, self._prosody, self._colour = zeros(1, weights.entry.shape[1]), zeros(PROSODY), zeros(COLOUR)
-        self._latents, self._scaled = inputs[0, :-PROSODY], inputs[0, -PROSODY:]
-        self._speaker = zeros(1, weights.speaker.shape[1])
-        self._speaker[0] = np.nan  # no speaker yet
-        self._hop = plan.hop
+        inputs, self._speaker, self._colour = zeros(1, weights.entry.shape[1]), zeros(1, shape.speaker), zeros(COLOUR)
+        self._latents, self._hop = inputs[0, :-PROSODY], plan.hop
+        self._known: tuple[Floats | None, Floats | None] = None, None
         self._set_speaker = bind(_set_speaker, (weights, network, self._speaker))
         self._add_past = bind(_add_past, (weights.gates, network.gates), 0)
-        parts = weights, network, plan, synth_state, inputs, self._prosody, self._colour
-        self._decode = bind(_decode, parts, 0, self._prosody)
+        parts = weights, network, plan, synth_state, inputs, zeros(PROSODY), self._colour
+        self._decode = bind(_decode, parts, 0, 0.0, 0.0, 0.0, self._colour)
         self._frame, self._prepared = 0, False
 
-    def decode(self, latents: Floats, speaker: Floats, prosody: Floats, colour: Floats) -> Floats:
+    def decode(self, latents: Floats, speaker: Floats, prosody: Prosody, colour: Floats) -> Floats:
         """Return the next hop of sound, `(hop,)`."""
         self.prepare()
-        if not np.array_equal(speaker, self._speaker[0]):
-            self._speaker[0] = speaker
-            self._set_speaker()
+        if self._known[0] is not speaker or self._known[1] is not colour:
+            self._set_controls(speaker, colour)
         octaves, voicing, loudness = prosody
-        self._latents[:], self._prosody[:], self._colour[:] = latents, prosody, colour
-        self._scaled[:] = octaves * voicing, voicing, max(loudness, SILENCE) / 3 + 1
+        self._latents[:] = latents
         output = np.empty(self._hop, np.float32)
-        self._decode(self._frame, output)
+        self._decode(self._frame, octaves, voicing, max(loudness, SILENCE), output)
         self._frame, self._prepared = self._frame + 1, False
         return output
+
+    def _set_controls(self, speaker: Floats, colour: Floats) -> None:
+        if self._known[0] is not speaker:
+            self._speaker[0] = speaker
+            self._set_speaker()
+        self._colour[:] = colour
+        self._known = speaker, colour
 
     def prepare(self) -> None:
         """Add up what past frames contribute to the next."""
@@ -87,8 +92,13 @@ def _set_speaker(bound: Any) -> None:
 
 
 @compiled
-def _decode(bound: Any, frame: int, output: Floats) -> None:
+def _decode(bound: Any, frame: int, octaves: float, voicing: float, loudness: float, output: Floats) -> None:
+    """Write the hop of a frame; the latents are at the start of the network's `inputs`, prosody comes after them."""
     weights, network, plan, synth_state, inputs, prosody, colour = contents(bound)
+    prosody[0], prosody[1], prosody[2] = octaves, voicing, loudness
+    first = inputs.shape[1] - len(prosody)
+    inputs[0, first], inputs[0, first + 1] = prosody[0] * prosody[1], prosody[1]
+    inputs[0, first + 2] = prosody[2] / np.float32(3) + np.float32(1)
     decoder_net.envelope(weights, network, frame, inputs)
     synth.synthesise(plan, synth_state, network.envelope, prosody, colour, output)
 
@@ -101,9 +111,10 @@ class ModuleVoiceDecoder:
         controls = [np.zeros(size, np.float32) for size in ((1, shape.speaker), (1, PROSODY, 1), (1, COLOUR))]
         self._decode = make(decoder, channels=shape.latents, block=1, controls=controls, device=device)
 
-    def decode(self, latents: Floats, speaker: Floats, prosody: Floats, colour: Floats) -> Floats:
+    def decode(self, latents: Floats, speaker: Floats, prosody: Prosody, colour: Floats) -> Floats:
         """Return the next hop of sound, `(hop,)`."""
-        output: Floats = self._decode(latents[None, :, None], speaker[None], prosody[None, :, None], colour[None])[0, 0]
+        controls = speaker[None], np.array(prosody, np.float32)[None, :, None], colour[None]
+        output: Floats = self._decode(latents[None, :, None], *controls)[0, 0]
         return output
 
     def prepare(self) -> None:

@@ -216,7 +216,7 @@ class LiveLoudness:
         assert isinstance(meter, Loudness)
         delay_hops = loudness.delay - meter.delay
         window = packed(meter.window.reshape(2, meter.hop))
-        self._measure = bind(_measure_loudness, (window, np.zeros(1)), window[0])
+        self._measure = bind(_measure_loudness, (window, np.zeros(1), math.exp(2 * SILENCE)), window[0])
         self._delayed = deque([SILENCE] * delay_hops)
 
     def measure(self, sound: Floats) -> float:
@@ -229,9 +229,9 @@ class LiveLoudness:
 def _measure_loudness(bound: Any, sound: Floats) -> float:
     """Return the loudness of a hop and the one before, which rises and then falls in weight, in nats.
 
-    It is bound to the `window` `(2, hop)`, both halves, and the power so far of the first, `(1,)`.
+    It is bound to the `window` `(2, hop)`, both halves, the power so far of the first, `(1,)`, and that of silence.
     """
-    window, before = contents(bound)
+    window, before, silence = contents(bound)
     rising = falling = np.float32(0)
     for i in range(len(sound)):
         square = sound[i] * sound[i]
@@ -239,4 +239,4 @@ def _measure_loudness(bound: Any, sound: Floats) -> float:
         falling += window[1, i] * square
     power = before[0] + falling
     before[0] = rising
-    return math.log(max(power, math.exp(2 * SILENCE))) / 2
+    return math.log(max(power, silence)) / 2

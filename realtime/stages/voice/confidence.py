@@ -8,8 +8,14 @@ fainter.
 from __future__ import annotations
 
 import math
+from functools import partial
+from typing import Any
+
+import numpy as np
 
 from gramophone.realtime.kernels.arrays import Floats
+from gramophone.realtime.kernels.bound import bind, contents
+from gramophone.realtime.kernels.jit import jit
 
 _MEMORY_S = 1.0
 _USUAL = 0.45, 1.0, 1.0
@@ -27,9 +33,8 @@ class SpeechConfidence:
     """
 
     def __init__(self, hop_s: float, none: float = _NONE, full: float = _FULL) -> None:
-        self._share = 1 - math.exp(-hop_s / _MEMORY_S)
-        self._none, self._full = none, full
-        self._detail, self._shape, self._content = _USUAL
+        share, row = 1 - math.exp(-hop_s / _MEMORY_S), np.zeros(0, np.float32)
+        self._next = bind(_next, (np.array(_USUAL), share, none, full), row, row, row, False)
 
     def next(self, content: Floats, detail: Floats, shape: Floats, counts: bool) -> float:
         """Return the confidence after a frame, which is taken note of if it `counts`, as an audible one does.
@@ -37,14 +42,28 @@ class SpeechConfidence:
         All normalised: `content` `(D,)`, the envelope's `shape` `(P,)`, and the `detail` `(P,)` of it that content does
         not say.
         """
-        if counts:
-            self._detail += self._share * (_power(detail) - self._detail)
-            self._shape += self._share * (_power(shape) - self._shape)
-            self._content += self._share * (_power(content) - self._content)
-        explained = 1 - self._detail / max(self._shape, 1e-6) + self._content - _LEAST_CONTENT
-        return min(max((explained - self._none) / (self._full - self._none), 0.0), 1.0)
+        return self._next(content, detail, shape, counts)  # type: ignore[no-any-return]
 
 
-def _power(row: Floats) -> float:
+_compiled = partial(jit, forceinline=False, reassociate=True)
+
+
+@_compiled
+def _next(bound: Any, content: Floats, detail: Floats, shape: Floats, counts: bool) -> Any:
+    """Return the confidence; bound to the running mean squares `(3,)`, a share, and what is none and full."""
+    means, share, none, full = contents(bound)
+    if counts:
+        means[0] += share * (_power(detail) - means[0])
+        means[1] += share * (_power(shape) - means[1])
+        means[2] += share * (_power(content) - means[2])
+    explained = 1 - means[0] / max(means[1], 1e-6) + means[2] - _LEAST_CONTENT
+    return min(max((explained - none) / (full - none), 0.0), 1.0)
+
+
+@_compiled
+def _power(row: Floats) -> Any:
     """Return the mean square of a row."""
-    return float(row @ row) / len(row)
+    total = np.float32(0)
+    for i in range(len(row)):
+        total += row[i] * row[i]
+    return float(total) / len(row)

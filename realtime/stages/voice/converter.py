@@ -14,7 +14,7 @@ import math
 from collections import deque
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,28 +22,23 @@ from gramophone.models.nets.anyone import Anyone
 from gramophone.models.parameters import Value
 from gramophone.models.units import MIDDLE_HZ, POINTS
 from gramophone.realtime.kernels.arrays import Doubles, Floats
-from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.stage import Parts
-from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
+from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch, power_meter
 from gramophone.realtime.stages.latent.pitch_transform import VOICED, PitchTransform
 from gramophone.realtime.stages.latent.voice_codec import adjust_voicing, tracker_within
-from gramophone.realtime.stages.latent.voice_layers import compiled
 from gramophone.realtime.stages.voice.confidence import SpeechConfidence
 from gramophone.realtime.stages.voice.content_encoder import LiveContentEncoder
 from gramophone.realtime.stages.voice.envelope_analysis import LiveEnvelope
 from gramophone.realtime.stages.voice.envelope_synth import EnvelopeSynth
+from gramophone.realtime.stages.voice.hop_content import LiveHopContent
 from gramophone.realtime.stages.voice.prosody import Dynamics, Intonation
 from gramophone.realtime.stages.voice.residual import LiveResidual
 from gramophone.realtime.stages.voice.voices import MixedVoice, VoiceTable
 
 _DEFERRAL_S = 128 / 48_000
 """One block of 128 frames at 48 kHz: synthesis may wait for the block after analysis."""
-_EXPECTED, _MEMORY = 120.0, 2000.0
-"""Frames that usual statistics count as before the first, and that running ones reach back at most: 1 s and 16 s."""
 _AUDIBLE, _DECAY, _FAINTEST = 4.0, 0.0012, 1e-4
 """Nats below the loudest of late that count as speech; its fall per frame; the RMS of silence."""
-_MOST = 4.0
-"""Spreads that a detail is off at most."""
 _LOUDEST = 1.0
 _NATS_PER_DB = math.log(10) / 20
 
@@ -52,7 +47,7 @@ class HeardHop(NamedTuple):
     """What is measured of one hop: `content` `(D,)`, pitch in Hz and voicing, envelope points, RMS and power."""
 
     content: Floats
-    hz: np.float32
+    hz: float
     voicing: float
     points: Floats
     rms: float
@@ -97,12 +92,8 @@ class VoiceConverter:
         self._pitch = tracker_within(shape.rate, shape.hop, self.delay)
         self._pitch.process(np.zeros(max(self.delay - self._pitch.delay, 0), np.float32))
         self._envelope = LiveEnvelope(shape.rate, self.delay)
-        self._powers = deque([0.0] * self._encoder.delay)
-        self._context = np.array(shape.context) - 1
-        self._recent = np.zeros((1 - min(shape.context), shape.content), np.float32)
-        self._content = RunningMoments(model.content_moments.numpy())
-        self._usual = RunningMoments(model.envelope_moments.numpy()[:, :POINTS])
-        self._universal: Floats = model.universal.numpy()[:, :POINTS].copy()
+        self._powers, self._power_of = deque([0.0] * self._encoder.delay), power_meter()
+        self._describe = LiveHopContent(model)
         self._loudest = math.log(_FAINTEST)
         self.voices = VoiceTable(model)
         self.confidence = SpeechConfidence(shape.hop / shape.rate)
@@ -134,27 +125,20 @@ class VoiceConverter:
     def measure(self, sound: Floats) -> HeardHop:
         """Return what the next hop is, `(hop,)`."""
         content = self._encoder.encode(sound)
-        (hz,), (voicing,) = self._pitch.process(sound)
-        points, rms = self._envelope.measure(sound, float(hz) if voicing >= VOICED else 0.0)
-        self._powers.append(float(sound @ sound) / len(sound))
-        return HeardHop(content, hz, float(voicing), points, rms, self._powers.popleft())
+        hz, voicing = self._pitch.process_hop(sound)
+        points, rms = self._envelope.measure(sound, hz if voicing >= VOICED else 0.0)
+        self._powers.append(self._power_of(sound))
+        return HeardHop(content, hz, voicing, points, rms, self._powers.popleft())
 
     def analyse(self, heard: HeardHop) -> AnalysedHop:
         """Return what is said in a hop, and how."""
         voicing, points, rms = heard.voicing, heard.points, heard.rms
         level = self._level(rms)
         counts = rms > _FAINTEST and level > -_AUDIBLE
-        self._recent[:-1] = self._recent[1:]
-        self._recent[-1] = said = self._content.normalised(heard.content, counts)
-        around = self._recent[self._context].ravel()
-        inputs = np.concatenate([around, np.array([voicing >= VOICED, 1.0], np.float32)])
-        own = points - points.mean()
-        shape = np.clip(self._usual.normalised(own, counts), -_MOST, _MOST)
-        detail: Floats = np.clip(shape - inputs @ self._universal, -_MOST, _MOST).astype(np.float32)
+        inputs, own, shape, detail, mean, said = self._describe(heard.content, points, voicing >= VOICED, counts)
         speech = self.confidence.next(said, detail, shape, counts)
-        octaves = math.log2(heard.hz / MIDDLE_HZ)
+        octaves = math.log2(np.float32(heard.hz / MIDDLE_HZ))
         gain = speech * self._dynamics.gain(level, inputs, counts) if self._dynamics else 0.0
-        mean = self._usual.mean.copy()
         return AnalysedHop(inputs, shape, detail, own, mean, speech, level, gain, octaves, voicing, rms, heard.power)
 
     def prepare(self) -> None:
@@ -216,36 +200,6 @@ class VoiceConverter:
         level = math.log(max(rms, _FAINTEST / 10))
         self._loudest = max(self._loudest - _DECAY, level, math.log(_FAINTEST))
         return level - self._loudest
-
-
-class RunningMoments:
-    """The mean and spread of rows, as they come; before the first, usual moments `(2, D)`: mean, spread."""
-
-    def __init__(self, usual: Floats) -> None:
-        self.mean = usual[0].astype(np.float64)
-        square = np.square(usual, dtype=np.float64).sum(0)
-        self._count = _EXPECTED
-        row = usual[0].copy()
-        self._normalise = bind(_normalise, (self.mean, square), row, 0.0, row)
-
-    def normalised(self, row: Floats, counts: bool) -> Floats:
-        """Return a row less the mean and over the spread, which it is counted in if it `counts`."""
-        if counts:
-            self._count = min(self._count + 1, _MEMORY)
-        normalised = np.empty_like(row)
-        self._normalise(row, self._count if counts else math.inf, normalised)
-        return normalised
-
-
-@compiled
-def _normalise(bound: Any, row: Floats, count: float, normalised: Floats) -> None:
-    """Write a row less the mean and over the spread, after it has been counted as one of `count` rows."""
-    mean, square = contents(bound)
-    for i in range(len(row)):
-        x = float(row[i])
-        mean[i] += (x - mean[i]) / count
-        square[i] += (x * x - square[i]) / count
-        normalised[i] = (x - mean[i]) / math.sqrt(max(square[i] - mean[i] * mean[i], 1e-4))
 
 
 def _colour(values: Mapping[str, Value]) -> Floats:

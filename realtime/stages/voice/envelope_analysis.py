@@ -12,7 +12,7 @@ from gramophone.models.nets.speech_envelope import point_weights
 from gramophone.models.units import DEFAULT_HZ, ENVELOPE_FFT, POINTS
 from gramophone.realtime.kernels.arrays import Doubles, Floats, packed, zeros
 from gramophone.realtime.kernels.bound import bind, contents
-from gramophone.realtime.stages.latent.voice_features import transform, transform_constants
+from gramophone.realtime.stages.latent.voice_features import advance, transform, transform_constants
 from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
 
 _PERIODS, _LIFTER, _LEAST_POWER = 3.0, -0.15, 1e-12
@@ -41,15 +41,12 @@ class LiveEnvelope:
 
     def __init__(self, rate: int, ahead: int) -> None:
         plan = plan_of(rate)
-        self._envelope, self._past = plan.envelope[0], np.zeros(ENVELOPE_FFT)
-        self._measure = bind(_measure, (plan, self._past, ahead), 0.0)
+        self._envelope, past = plan.envelope[0], np.zeros(ENVELOPE_FFT)
+        self._measure = bind(_measure, (plan, past, ahead), plan.envelope[0], 0.0)
 
     def measure(self, sound: Floats, hz: float) -> tuple[Floats, float]:
         """Return the logarithms of power per Hz, and the RMS, by the pitch in Hz, 0 where nothing is voiced."""
-        if len(sound):
-            self._past[: -len(sound)] = self._past[len(sound) :]
-            self._past[-len(sound) :] = sound
-        power = self._measure(hz if hz > 0 else DEFAULT_HZ)
+        power = self._measure(sound, hz if hz > 0 else DEFAULT_HZ)
         return self._envelope.copy(), math.sqrt(power)
 
 
@@ -73,9 +70,10 @@ def plan_of(rate: int) -> EnvelopePlan:
 
 
 @compiled
-def _measure(bound: Any, pitch: float) -> Any:
+def _measure(bound: Any, sound: Floats, pitch: float) -> Any:
     """Write the envelope, and return the mean power of the sound that it describes."""
     plan, past, ahead = contents(bound)
+    advance(past, sound)
     half = 0.5 * _PERIODS * plan.rate / pitch
     half = min(half, ENVELOPE_FFT // 2 - 1.0)
     hz = 0.5 * _PERIODS * plan.rate / half

@@ -13,7 +13,7 @@ HOP_S = 0.008
 
 
 def rows(power, width, count=400, seed=0):
-    return np.sqrt(power) * np.random.default_rng(seed).standard_normal((count, width)).astype(np.float32)
+    return power**0.5 * np.random.default_rng(seed).standard_normal((count, width)).astype(np.float32)
 
 
 def after(detail, content, seconds=3.0):
@@ -39,7 +39,7 @@ def test_what_content_explains_is_speech_and_what_it_does_not_is_none():
 def test_what_does_not_sound_changes_nothing():
     confidence = SpeechConfidence(HOP_S)
     for _ in range(1000):
-        assert confidence.next(np.zeros(96), np.ones(POINTS), np.ones(POINTS), False) == 1.0
+        assert confidence.next(*(np.ones(size, np.float32) for size in (96, POINTS, POINTS)), False) == 1.0
 
 
 @pytest.mark.parametrize("residual_width", [0, 16])
