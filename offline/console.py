@@ -20,9 +20,9 @@ def say(text: str) -> None:
 
 
 def wrote(*paths: str | os.PathLike[str]) -> None:
-    """Name files that a command wrote, one a line; with `--json` the result names them instead."""
+    """Name files that a command wrote, one a line whatever their names; with `--json` the result names them instead."""
     for path in paths:
-        say(f"wrote {os.fspath(path)}")
+        say(f"wrote {os.fspath(path)}".replace("\n", r"\n"))
 
 
 def print_json(value: Any) -> None:

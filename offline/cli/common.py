@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from gramophone.models.parameters import Parameter
     from gramophone.offline.cluster.choice import EngineChoice
     from gramophone.presets import Preset
 
@@ -52,7 +55,7 @@ def checked_preset(name: str, settings: list[str] | None, option: str = "--prese
         PresetError: the file is no preset.
     """
     from gramophone.presets import PresetError, load, names
-    from gramophone.realtime.parameter_table import complete, overridden
+    from gramophone.realtime.parameter_table import complete, overridden, table
 
     if name.endswith(PACK_SUFFIX):
         from gramophone.offline.commands.pack import open_pack
@@ -64,7 +67,8 @@ def checked_preset(name: str, settings: list[str] | None, option: str = "--prese
         hint = f"a .toml or {PACK_SUFFIX} file or one of {', '.join(names())}"
         raise typer.BadParameter(f"no preset {name!r}; expected {hint}", param_hint=option)
     try:
-        changed = overridden(preset, [_rooted(setting) for setting in settings or []])
+        knobs = table(preset) if settings else {}
+        changed = overridden(preset, [_rooted(setting, knobs) for setting in settings or []])
     except PresetError as error:
         raise typer.BadParameter(str(error), param_hint="--set" if settings else option) from None
     return complete(changed)
@@ -84,16 +88,19 @@ def engine_choice(engine: str, address: str, jobs: int | None, gpus: float) -> E
     return EngineChoice(engine, address, jobs or 0, gpus)
 
 
-def demand_sound_file(out: Path) -> None:
-    """Check that a result can be written under this name.
+def demand_result(out: Path, *inputs: Path | None) -> None:
+    """Check that a result can be written under this name, and that it replaces none of the inputs.
 
     Raises:
-        BadParameter: it names no format of sound that can be written.
+        BadParameter: it names no format of sound that can be written, or an input.
     """
     from gramophone.realtime.files import EXTENSIONS
 
     if out.suffix.lower() not in EXTENSIONS or out.is_dir():
         raise typer.BadParameter(f"{out}: expected a file of {', '.join(EXTENSIONS)}", param_hint="--out")
+    for file in filter(None, inputs):
+        if os.path.realpath(file) == os.path.realpath(out):
+            raise typer.BadParameter(f"{out} is the input itself; expected another file", param_hint="--out")
 
 
 def demand_choice(value: str, choices: tuple[str, ...] | list[str], option: str) -> None:
@@ -106,11 +113,13 @@ def demand_choice(value: str, choices: tuple[str, ...] | list[str], option: str)
         raise typer.BadParameter(f"{value!r}: expected one of {', '.join(choices)}", param_hint=option)
 
 
-def _rooted(setting: str) -> str:
+def _rooted(setting: str, knobs: Mapping[str, Parameter]) -> str:
     """Make a file name in a setting absolute: on the command line it is relative to the current folder."""
-    address, equals, text = setting.partition("=")
+    address, _, text = setting.partition("=")
+    knob = knobs.get(address)
+    names_file = knob is not None and isinstance(knob.default, str) and not knob.choices
     try:
-        is_file = bool(equals and text) and Path(text).is_file()
+        is_file = bool(names_file and text) and Path(text).is_file()
     except OSError:  # longer than any file's name
         is_file = False
     return f"{address}={Path(text).resolve()}" if is_file else setting

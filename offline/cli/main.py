@@ -11,7 +11,7 @@ import typer
 
 from gramophone.offline.cli.bridge import bridge
 from gramophone.offline.cli.command_group import CommandGroup, OnDemandGroup
-from gramophone.offline.cli.common import DeviceOption, JsonOption, SetOption, demand_sound_file
+from gramophone.offline.cli.common import DeviceOption, JsonOption, SetOption, demand_result
 from gramophone.offline.cli.evaluate import evaluate
 from gramophone.offline.cli.layout import layout
 from gramophone.offline.cli.models import export, models, pack
@@ -62,7 +62,7 @@ app.add_typer(
 
 _INTERRUPTED, _USAGE = 130, 2
 """How typer ends on Ctrl-C, and on a command line that says nothing."""
-_AS_LIVE: dict[str, tuple[str, dict[str, str]]] = {"live": ("style", {}), "mosaic": ("mosaic", {"window": "longest"})}
+_AS_LIVE = ("live", "mosaic")
 
 
 def main(ahead: StandbyWorker | None = None) -> None:
@@ -168,15 +168,15 @@ def stylise(
     json: JsonOption = False,
 ) -> None:
     """Give one recording the style of another; Ctrl-C keeps the best so far, calling again goes on."""
-    demand_sound_file(out)
-    if method in _AS_LIVE:
-        _stylise_live(content, style, out, method, strength, device, json=json)
-        return
-    from gramophone.offline.stylise.command import run
+    demand_result(out, content, style)
+    from gramophone.offline.stylise.command import run, run_live
     from gramophone.offline.stylise.method import METHODS
     from gramophone.offline.stylise.transfer import TransferRequest
     from gramophone.realtime.kernels.executor import choose_device
 
+    if method in _AS_LIVE:
+        run_live(content, style, out, method, strength, device, json=json)
+        return
     if method not in METHODS:
         raise typer.BadParameter(f"{method!r}: expected {', '.join((*_AS_LIVE, *METHODS))}", param_hint="--method")
     keep = out.with_name(f"{out.name}.descent.npz")
@@ -258,7 +258,7 @@ def generate(
     from gramophone.offline.commands.generate import generate as sing
     from gramophone.realtime.kernels.executor import choose_device
 
-    demand_sound_file(out)
+    demand_result(out, like)
     request = GenerateRequest(seconds, speaker, seed, temperature, nucleus, like, choose_device(device))
     done = sing(model, out, request)
     print_json(done) if json else wrote(out)
@@ -289,7 +289,7 @@ def dream(
     from gramophone.offline.dream.command import DreamRequest, run
     from gramophone.offline.dream.target import DreamTarget
 
-    demand_sound_file(out)
+    demand_result(out, clip)
     wanted = Dream(DreamTarget(tag, layer, channel), steps, naive, seed=seed)
     run(out, DreamRequest(wanted, clip, seconds, model), json=json)
 
@@ -342,22 +342,6 @@ def fail(message: str) -> NoReturn:
 def _is_ours(error: Exception) -> bool:
     """Whether `error` is meant for people; anything else is a bug and keeps its traceback."""
     return type(error).__module__.startswith("gramophone.") or isinstance(error, OSError)
-
-
-def _stylise_live(
-    content: Path, style: Path, out: Path, method: str, strength: float, device: str, *, json: bool
-) -> None:
-    from gramophone.offline.progress import RenderProgress
-    from gramophone.offline.render import RenderRequest, render_file
-    from gramophone.presets import Preset, PresetError, StageSettings
-
-    if not style.is_file():
-        raise PresetError(f"{style}: no such style file")
-    kind, settings = _AS_LIVE[method]
-    stage = StageSettings(kind, kind, {**settings, "clip": str(style.resolve()), "strength": strength})
-    with RenderProgress(json) as progress:
-        render_file(content, out, RenderRequest(Preset("stylise", (stage,)), device=device), progress)
-    print_json({"out": str(out)}) if json else wrote(out)
 
 
 if __name__ == "__main__":

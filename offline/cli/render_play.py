@@ -20,7 +20,7 @@ from gramophone.offline.cli.common import (
     PresetOption,
     SetOption,
     checked_preset,
-    demand_sound_file,
+    demand_result,
     engine_choice,
 )
 from gramophone.offline.console import print_json, say, wrote
@@ -212,7 +212,7 @@ def play(
         if record:
             raise typer.BadParameter("goes with a device; what a file plays is kept by --out", param_hint="--record")
         if out is not None:
-            demand_sound_file(out)
+            demand_result(out, source)
         if context.obj:
             context.obj.close()
         _play_file(chosen(), source, out, block or 256, duration, device, json=json, quiet=quiet)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,7 +17,7 @@ from gramophone.offline.cli.common import (
 
 
 def tag(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sound files.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Sound files, folders or patterns.")],
     model: Annotated[
         str, typer.Option(metavar="M", help="A tagger: one that comes with Gramophone, or a file.")
     ] = "tagger",
@@ -35,9 +34,12 @@ def tag(
 ) -> None:
     """Find the instruments, genres and moods in sound files."""
     from gramophone.offline.commands.tag import run
+    from gramophone.offline.render.inputs import find_inputs
     from gramophone.realtime.kernels.executor import choose_device
 
+    if csv and json:
+        raise typer.BadParameter("goes without --json", param_hint="--csv")
     form = "json" if json else "csv" if csv else "bars"
     choice = engine_choice(engine, address, None, gpus)
-    if not run(files, model, tags or (), top, form, choose_device(device), choice):
+    if not run(find_inputs(inputs), model, tags or (), top, form, choose_device(device), choice):
         raise typer.Exit(1)

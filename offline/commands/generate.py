@@ -16,6 +16,7 @@ from gramophone.models.layers.vocoder_features import LogMel, aligned_log_mel, p
 from gramophone.models.nets.wavenet import WaveNet
 from gramophone.offline.data.pyin import pitch
 from gramophone.presets.models import model_file
+from gramophone.realtime.dsp.resampler import mono
 from gramophone.realtime.files import AudioWriter, read
 from gramophone.realtime.stages.wavenet.sampler import Sampler
 
@@ -120,16 +121,16 @@ def _extracted(path: Path, card: Card, channels: int, kind: str, seconds: float)
     import soxr
 
     sound, rate = read(path, seconds or None)
-    mono = soxr.resample(sound.mean(axis=0), rate, card.rate).astype(np.float32)
-    whole = torch.from_numpy(np.pad(mono, (0, -len(mono) % card.hop)))
+    followed = soxr.resample(mono(sound), rate, card.rate).astype(np.float32)
+    whole = torch.from_numpy(np.pad(followed, (0, -len(followed) % card.hop)))
     pitched = kind == "mel+pitch"
     series = aligned_log_mel(LogMel(card.rate, card.hop, channels - 2 * pitched), whole[None, None])
-    return torch.cat([series, pitch_channels(_pitch(mono, card, series.shape[2]))], 1) if pitched else series
+    return torch.cat([series, pitch_channels(_pitch(followed, card, series.shape[2]))], 1) if pitched else series
 
 
-def _pitch(mono: NDArray[np.float32], card: Card, frames: int) -> Tensor:
-    """Return the pitch of each frame in Hz, 0 where there is none, `(1, frames)`."""
-    found = pitch(mono, card.rate, card.hop)[:frames]
+def _pitch(sound: NDArray[np.float32], card: Card, frames: int) -> Tensor:
+    """Return the pitch of each frame of a sound `(T,)` in Hz, 0 where there is none, `(1, frames)`."""
+    found = pitch(sound, card.rate, card.hop)[:frames]
     return torch.from_numpy(np.pad(found, (0, frames - len(found))))[None]
 
 

@@ -6,7 +6,6 @@ A file is split into chunks that overlap by half; its probabilities are the mean
 from __future__ import annotations
 
 import csv
-import json as json_format
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,11 +23,15 @@ from gramophone.models.checkpoint import load
 from gramophone.models.nets.tagger import RATE, Tagger
 from gramophone.offline.cluster.calls import LostCall
 from gramophone.offline.cluster.choice import EngineChoice, caller
+from gramophone.offline.console import plain, print_json, say
 from gramophone.offline.data.audibility import NothingToHearError
 from gramophone.offline.data.mono_audio import Sound, resampled
+from gramophone.offline.render.inputs import Inputs
 from gramophone.presets.models import model_file
+from gramophone.realtime.dsp.resampler import mono
 from gramophone.realtime.files import SoundFileError, read
 
+_NO_FILE = "neither a file of this machine nor a folder to search; name a copy, or the sound files in it"
 _BATCH = 8
 _BAR = 30
 _SILENCE = 1e-4
@@ -49,7 +52,7 @@ class Tagged:
 
 
 def run(
-    files: Sequence[Path],
+    inputs: Inputs,
     model: str,
     wanted: Sequence[str],
     top: int,
@@ -59,6 +62,8 @@ def run(
 ) -> bool:
     """Print the `top` tags of files, or the `wanted` ones, as `bars`, `json` or `csv`; return whether all were read.
 
+    What is left aside or cannot be tagged is named on standard error.
+
     Raises:
         PresetError, CheckpointError, TagError: the model or a tag is not known.
         ClusterError: the `engine` is a cluster that cannot be used.
@@ -67,8 +72,10 @@ def run(
     unknown = [tag for tag in wanted if tag not in known]
     if unknown:
         raise TagError(f"no tag {', '.join(map(repr, unknown))}; {model} has {', '.join(known)}")
+    files = [file for file in inputs.files if isinstance(file, Path) and not file.is_dir()]
+    others = dict.fromkeys(set(inputs.files) - set(files), _NO_FILE)
+    failed = {str(place): why for place, why in (inputs.failed | others).items()}
     found: dict[Path, Tagged] = {}
-    failed = {}
     with caller(engine or EngineChoice()) as calls:
         absolute = {file.absolute(): file for file in files}
         for path, result in calls.results(TagCall(_found_everywhere(model), device), list(absolute)):
@@ -76,9 +83,11 @@ def run(
             if isinstance(result, Tagged):
                 found[file] = replace(_chosen(result, wanted, top), file=str(file))
                 continue
-            why = f"{file}: {result.why}" if isinstance(result, LostCall) else result
-            failed[str(file)] = why
-            print(f"error: {why}", file=sys.stderr)
+            failed[str(file)] = result.why if isinstance(result, LostCall) else result.replace(str(path), str(file), 1)
+    for place, why in inputs.aside.items():
+        say(f"left aside: {place}: {why}")
+    for name, why in failed.items():
+        say(f"error: {why if name in why else f'{name}: {why}'}")
     _PRINT[form]([found[file] for file in files if file in found], failed)
     return not failed
 
@@ -125,7 +134,7 @@ def tag_file(tagger: Tagger, file: Path) -> Tagged:
         NothingToHearError: it is silent or broken.
     """
     audio, rate = read(file)
-    sound = np.ascontiguousarray(resampled(audio.mean(axis=0), rate, RATE))
+    sound = np.ascontiguousarray(resampled(mono(audio), rate, RATE))
     if not np.isfinite(sound).all():
         raise NothingToHearError(f"{file} holds samples that are NaN or infinite: export it again")
     if float(np.abs(sound).max(initial=0)) < _SILENCE:
@@ -169,20 +178,20 @@ def _print_bars(done: Sequence[Tagged], failed: Mapping[str, str]) -> None:
         table = Table("tag", "", "", box=None, pad_edge=False, show_header=False)
         for name, probability in tagged.tags.items():
             table.add_row(name, "█" * round(_BAR * probability), f"{probability:.2f}")
-        console.print(f"{tagged.file}, {tagged.seconds:.1f} s", markup=False, soft_wrap=True)
+        console.print(f"{plain(tagged.file)}, {tagged.seconds:.1f} s", markup=False, soft_wrap=True)
         console.print(table)
 
 
 def _print_json(done: Sequence[Tagged], failed: Mapping[str, str]) -> None:
     files = [{"file": tagged.file, "seconds": tagged.seconds, "tags": tagged.tags} for tagged in done]
-    print(json_format.dumps({"files": files, "failed": failed}), flush=True)
+    print_json({"files": files, "failed": failed})
 
 
 def _print_csv(done: Sequence[Tagged], failed: Mapping[str, str]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["file", "tag", "probability"])
     for tagged in done:
-        writer.writerows([tagged.file, name, f"{probability:.6f}"] for name, probability in tagged.tags.items())
+        writer.writerows([plain(tagged.file), name, f"{probability:.6f}"] for name, probability in tagged.tags.items())
 
 
 _PRINT = {"bars": _print_bars, "json": _print_json, "csv": _print_csv}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gramophone.realtime.dsp.resampler import mono
 from gramophone.realtime.stage import Audio
 
 SHORTEST_S = 1.0
@@ -26,6 +27,6 @@ def demand_sound(name: str, audio: Audio, rate: int) -> None:
         raise NothingToHearError(f"{name} is {seconds:.2f} s long: expected {SHORTEST_S:g} s at least")
     if not np.isfinite(audio).all():
         raise NothingToHearError(f"{name} holds samples that are NaN or infinite: export it again")
-    peak = float(np.abs(audio.mean(axis=0)).max())
+    peak = float(np.abs(mono(audio)).max())
     if peak < _SILENCE:
         raise NothingToHearError(f"{name} is silent (loudest sample of its mono mix: {peak:.1g}): expected a sound")

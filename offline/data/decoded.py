@@ -19,6 +19,7 @@ from gramophone.offline.data.mono_audio import Sound, audible, frame_levels, res
 from gramophone.offline.data.recording import Heard
 from gramophone.presets.atomic import atomic_write
 from gramophone.realtime import files
+from gramophone.realtime.dsp.resampler import mono
 from gramophone.realtime.system.cache_folder import cache_folder
 
 _VERSION = 1
@@ -77,7 +78,7 @@ def _read(path: Path, rate: int) -> tuple[NDArray[np.int16], int]:
         sound, own_rate = corpora.load(path, corpora.G722_RATE), corpora.G722_RATE
     else:
         channels, own_rate = files.read(path)
-        sound = channels.mean(axis=0)
+        sound = mono(channels)
     sound = resampled(sound, own_rate, rate)
     return np.round(np.clip(sound, -1, 1) * FULL_SCALE).astype(np.int16), own_rate
 

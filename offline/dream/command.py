@@ -18,10 +18,12 @@ from gramophone.offline.data.mono_audio import Sound, levelled, resampled
 from gramophone.offline.dream.ascent import Dream, Dreamer
 from gramophone.offline.dream.target import DreamError
 from gramophone.offline.extras import need
+from gramophone.offline.plotting.picture_file import demand_place
 from gramophone.offline.progress import LossProgress
 from gramophone.offline.stylise.descent import Descent
 from gramophone.offline.stylise.picture import draw_transfer
 from gramophone.offline.stylise.saved_descent import restore, store
+from gramophone.realtime.dsp.resampler import mono
 from gramophone.realtime.files import AudioWriter, read
 
 
@@ -41,13 +43,13 @@ def run(out: Path, request: DreamRequest, *, json: bool) -> None:
     Raises:
         MissingLibraryError: the extra `offline` is not installed.
         SoundFileError: a sound cannot be read or written.
-        DreamError: there is nothing to dream of, or no folder to write into.
+        DreamError: there is nothing to dream of.
+        PictureError: there is no folder to write into, or the picture would replace another file.
         NothingToHearError: the clip is shorter than a second, silent, or broken.
         PresetError, CheckpointError: there is no such tagger.
     """
     need("matplotlib")
-    if not out.parent.is_dir():
-        raise DreamError(f"{out}: no folder {out.parent} to write into")
+    picture = demand_place(out)
     tagger = load_tagger(request.model)
     tagger.requires_grad_(False)
     begin = _begin(request)
@@ -69,7 +71,6 @@ def run(out: Path, request: DreamRequest, *, json: bool) -> None:
     if whole:
         keep_in.unlink(missing_ok=True)
     sounds = {"dream": (sound[None], RATE)} | ({} if begin is None else {"clip": (begin[None], RATE)})
-    picture = out.with_suffix(".png")
     draw_transfer(dict(reversed(sounds.items())), done, picture)
     found = dict(zip(tagger.shape.tags, probabilities(tagger, sound).tolist(), strict=True))
     _report(out, picture, request, done, found, whole=whole, json=json)
@@ -99,7 +100,7 @@ def _begin(request: DreamRequest) -> Sound | None:
         return None
     audio, rate = read(request.clip)
     demand_sound("FILE", audio, rate)
-    return np.ascontiguousarray(levelled(resampled(audio.mean(axis=0), rate, RATE)))
+    return np.ascontiguousarray(levelled(resampled(mono(audio), rate, RATE)))
 
 
 def _fingerprint(request: DreamRequest, begin: Sound | None) -> str:

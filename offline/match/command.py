@@ -20,7 +20,8 @@ from gramophone.offline.match.prior import USUAL_WEIGHT_DB, factory_prior
 from gramophone.offline.match.search import Budget
 from gramophone.offline.match.style_distance import overall
 from gramophone.offline.match.task import LEVEL, leveller, make_task
-from gramophone.offline.match.trial import MatchError, Task
+from gramophone.offline.match.trial import Task
+from gramophone.offline.plotting.picture_file import demand_place
 from gramophone.offline.progress import LossProgress
 from gramophone.presets import Preset, load, save
 from gramophone.realtime.files import read
@@ -58,11 +59,11 @@ def run(
         SoundFileError: a sound cannot be read.
         NothingToHearError: a sound is silent, too short or broken.
         MatchError: a stage of the chain fails.
+        PictureError: there is no folder to write into, or the picture would replace another file.
         PresetError: the chain has no parameter to search, or the preset cannot be written.
     """
     need("matplotlib", "cma")
-    if not out.parent.is_dir():
-        raise MatchError(f"{out}: no folder {out.parent} to write into")
+    picture = demand_place(out)
     prior = factory_prior(options.prior_db)
 
     def task_of(knobs: SearchSpace) -> Task:
@@ -77,13 +78,13 @@ def run(
     rungs = [] if knobs else climb(search_chain, budget)
     found = search_chain(knobs, budget) if knobs else rungs[0].match
     save(concise(found.preset, load(chain.path) if chain and chain.path else None), out)
-    draw_match(task_of(knobs or choose(found.preset)), found, out.with_suffix(".png"))
+    draw_match(task_of(knobs or choose(found.preset)), found, picture)
     if json:
         ladder = {"ladder": [rung.as_dict() for rung in rungs]} if rungs else {}
         print_json({"preset": str(out), **found.as_dict(), **ladder})
     else:
         _show(found, rungs)
-        wrote(out, out.with_suffix(".png"))
+        wrote(out, picture)
         if found.found.stopped:
             print(f"stopped; call again with --chain {out} to go on from there")
 

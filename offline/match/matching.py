@@ -16,6 +16,7 @@ from gramophone.offline.match.task import LEVEL, leveller
 from gramophone.offline.match.trial import Task, Trial
 from gramophone.offline.match.workers import Workers
 from gramophone.presets import Preset, StageSettings
+from gramophone.realtime.dsp.resampler import mono
 from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.stage import Audio
 
@@ -89,7 +90,7 @@ def _report(task: Task, found: SearchResult, trial: Trial) -> Match:
         for stage in preset.stages
         if not stage.values["bypass"]
     }
-    gain_db = _decibels(_loudness(task.reference, task.reference_rate) / _loudness(sound.mean(axis=0), task.rate))
+    gain_db = _decibels(_loudness(task.reference, task.reference_rate) / _loudness(mono(sound), task.rate))
     return Match(
         preset=levelled_by(preset, gain_db),
         found=found,

@@ -10,6 +10,7 @@ from gramophone.offline.match.knobs import SearchSpace
 from gramophone.offline.match.prior import NO_PRIOR, Prior
 from gramophone.offline.match.trial import Task
 from gramophone.presets import Preset
+from gramophone.realtime.dsp.resampler import mono
 from gramophone.realtime.stage import Audio
 
 LEVEL = "level"
@@ -31,9 +32,7 @@ def make_task(
     """
     for name, (audio, rate) in (("DRY", dry), ("REFERENCE", reference)):
         demand_sound(name, audio, rate)
-    return Task(
-        _loudest(*dry, excerpt_s), dry[1], _loudest(*reference, reference_s).mean(axis=0), reference[1], knobs, prior
-    )
+    return Task(_loudest(*dry, excerpt_s), dry[1], mono(_loudest(*reference, reference_s)), reference[1], knobs, prior)
 
 
 def _loudest(audio: Audio, rate: int, seconds: float) -> Audio:
@@ -41,7 +40,7 @@ def _loudest(audio: Audio, rate: int, seconds: float) -> Audio:
     length, hop = round(seconds * rate), max(rate // 10, 1)
     if audio.shape[1] <= length:
         return audio
-    levels = np.sqrt(frame_levels(audio.mean(axis=0), hop, hop))
+    levels = np.sqrt(frame_levels(mono(audio), hop, hop))
     sums = np.cumsum(np.pad(levels, (1, 0)))
     frames = length // hop
     start = int(np.argmax(sums[frames:] - sums[:-frames])) * hop

@@ -12,6 +12,7 @@ from gramophone.offline.match.knobs import SearchSpace
 from gramophone.offline.match.prior import NO_PRIOR, Prior
 from gramophone.offline.match.style_distance import ReferenceStyle
 from gramophone.presets import Preset
+from gramophone.realtime.dsp.resampler import mono
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.stage import Audio
 
@@ -107,7 +108,7 @@ class Trial:
                 return
 
     def _heard(self, audio: Audio) -> Sound:
-        return resampled(audio.mean(axis=0), self._task.rate, self._rate)
+        return resampled(mono(audio), self._task.rate, self._rate)
 
 
 def _cut(audio: Audio) -> Iterator[Audio]:

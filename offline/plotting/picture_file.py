@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gramophone.offline.console import plain
-from gramophone.presets.atomic import atomic_write
+from gramophone.presets.atomic import atomic_write, create_part
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ _HEAD_BYTES = 1 << 12
 
 
 class PictureError(ValueError):
-    """A picture cannot be drawn beside a result; the message names its file and says why."""
+    """A result with a picture beside it cannot be written; the message names the file and says why."""
 
 
 def label(text: str) -> str:
@@ -38,20 +38,23 @@ def save_picture(figure: Figure, picture: Path, made: str = "") -> None:
         figure.savefig(part, format="png", metadata={"Software": made or f"gramophone {version('gramophone')}"})
 
 
-def demand_own_picture(out: Path) -> Path:
-    """Return where the picture beside a result lies, if nothing is there yet that gramophone did not draw.
+def demand_place(out: Path) -> Path:
+    """Check, before minutes of work, that a result and its picture can be written; return where the picture lies.
 
     Raises:
-        PictureError: something else is there.
+        PictureError: the folder is missing or cannot be written, or a picture is there that gramophone did not draw.
     """
     picture = out.with_suffix(".png")
+    if not out.parent.is_dir():
+        raise PictureError(f"{out}: no folder {out.parent} to write into")
     try:
+        create_part(picture).unlink()
         with picture.open("rb") as file:
             is_own = _MARK in file.read(_HEAD_BYTES)
     except FileNotFoundError:
         return picture
     except OSError as error:
-        raise PictureError(f"{picture}: {error.strerror}; choose another --out") from None
+        raise PictureError(f"{picture}: cannot be written: {error.strerror}; choose another --out") from None
     if not is_own:
         raise PictureError(f"{picture} is there already, and gramophone did not draw it; choose another --out")
     return picture

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gramophone.offline.plotting.picture_file import label, save_picture
 from gramophone.presets import Preset
+from gramophone.realtime.dsp.resampler import mono
 from gramophone.realtime.files import read
 from gramophone.realtime.stage import Audio
 
@@ -61,10 +62,10 @@ def spectrogram(audio: Audio, rate: int) -> tuple[NDArray[np.float32], NDArray[n
     What is no number counts as silence, as the engine takes it.
     """
     window = 1 << max(round(np.log2(rate * 0.04)), 4)
-    mono = np.nan_to_num(audio, posinf=0, neginf=0).mean(axis=0)
-    padded = np.pad(mono, (window // 2, window))
-    hop = max(window // 4, len(mono) // 1500)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[: len(mono) or 1 : hop]
+    sound = mono(np.nan_to_num(audio, posinf=0, neginf=0))
+    padded = np.pad(sound, (window // 2, window))
+    hop = max(window // 4, len(sound) // 1500)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[: len(sound) or 1 : hop]
     power = np.abs(np.fft.rfft(frames * np.hanning(window).astype(np.float32), axis=1)) ** 2 / window
     centres = np.geomspace(_LOWEST_HZ, rate / 2, _BANDS)
     edges = np.sqrt(np.r_[centres[0] ** 2 / centres[1], centres] * np.r_[centres, centres[-1]])

@@ -1,46 +1,80 @@
-"""`gramophone stylise`: a result and a picture of its descent, from two files."""
+"""`gramophone stylise`: one file in the style of another, as the live stages do it or by a slow method."""
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from gramophone.offline.console import print_json, wrote
+from gramophone.offline.console import print_json, say, wrote
+from gramophone.offline.data.audibility import demand_sound
 from gramophone.offline.extras import need
-from gramophone.offline.progress import LossProgress
-from gramophone.offline.stylise.method import StyliseError
+from gramophone.offline.plotting.picture_file import demand_place
+from gramophone.offline.progress import LossProgress, RenderProgress
+from gramophone.offline.render import RenderRequest, render_file
 from gramophone.offline.stylise.picture import draw_transfer
 from gramophone.offline.stylise.transfer import TransferRequest, transfer
-from gramophone.realtime.files import AudioWriter, read
+from gramophone.presets import Preset, StageSettings
+from gramophone.realtime.files import AudioReader, AudioWriter, read
+
+_STAGES: dict[str, tuple[str, dict[str, str]]] = {"live": ("style", {}), "mosaic": ("mosaic", {"window": "longest"})}
+
+
+def run_live(content: Path, style: Path, out: Path, method: str, strength: float, device: str, *, json: bool) -> None:
+    """Write `content` through the stage of a method that also plays live, `live` or `mosaic`, to `out`.
+
+    Raises:
+        SoundFileError: a sound cannot be read or written.
+        NothingToHearError: the style is shorter than a second, silent, or broken.
+    """
+    demand_sound("STYLE", *read(style))
+    kind, settings = _STAGES[method]
+    stage = StageSettings(kind, kind, {**settings, "clip": str(style.resolve()), "strength": strength})
+    with RenderProgress(json) as progress:
+        done = render_file(content, out, RenderRequest(Preset("stylise", (stage,)), device=device), progress)
+    if json:
+        print_json({"out": str(out), "warnings": list(done.remarks)})
+    else:
+        wrote(out)
+    _warn(content, done.remarks)
 
 
 def run(content: Path, style: Path, out: Path, request: TransferRequest, *, json: bool) -> None:
-    """Write `content` in the style of `style` to `out`, of the content's length, rate and channels.
+    """Write `content` in the style of `style` by a slow method to `out`, of the content's length, rate and channels.
+
+    A picture of the descent lies beside it.
 
     Raises:
         MissingLibraryError: the extra `offline` is not installed.
         SoundFileError: a sound cannot be read or written.
-        StyliseError: there is no such method, or no folder to write into.
+        StyliseError: there is no such method.
+        PictureError: there is no folder to write into, or the picture would replace another file.
         NothingToHearError: a sound is shorter than a second, silent, or broken.
     """
     need("matplotlib")
-    if not out.parent.is_dir():
-        raise StyliseError(f"{out}: no folder {out.parent} to write into")
-    audio, rate = read(content)
+    picture = demand_place(out)
+    with AudioReader(content) as reader:
+        metadata = reader.metadata.made_by(f"gramophone {version('gramophone')}")
+        audio, rate = reader.read(reader.frames), reader.rate
     styled = read(style)
     with LossProgress(f"stylise by {request.method}", quiet=json) as progress:
         done = transfer((audio, rate), styled, request, progress)
-    with AudioWriter(out, rate, len(audio), audio.shape[1]) as writer:
+    with AudioWriter(out, rate, len(audio), audio.shape[1], metadata) as writer:
         writer.write(np.ascontiguousarray(done.audio))
-    picture = out.with_suffix(".png")
     draw_transfer({"content": (audio, rate), "style": styled, "result": (done.audio, rate)}, done.descent, picture)
     if json:
         report = {"out": str(out), "picture": str(picture), "steps": done.descent.steps, "stopped": not done.whole}
-        print_json({**report, "losses": done.descent.curve})
+        print_json({**report, "losses": done.descent.curve, "warnings": list(writer.remarks)})
     else:
         start, end = (done.descent.curve[i]["all"] for i in (0, -1))
         print(f"loss {start:.3f} > {end:.3f} in {done.descent.steps} steps")
         wrote(out, picture)
         if not done.whole:
             print("stopped; call again to go on from there")
+    _warn(content, writer.remarks)
+
+
+def _warn(content: Path, remarks: tuple[str, ...]) -> None:
+    if remarks:
+        say(f"warning: {content}: {'; '.join(remarks)}")

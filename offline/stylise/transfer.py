@@ -16,6 +16,7 @@ from gramophone.offline.data.mono_audio import Sound, frame_levels, levelled, re
 from gramophone.offline.stylise.descent import Descent, descend
 from gramophone.offline.stylise.method import load_method
 from gramophone.offline.stylise.saved_descent import restore, store
+from gramophone.realtime.dsp.resampler import mono
 from gramophone.realtime.stage import Audio
 
 _FRAME_S = 0.032
@@ -95,10 +96,10 @@ def transfer(
     kind = method_of.with_model(request.model or method_of.usual_model)
     for name, (audio, rate) in (("CONTENT", content), ("STYLE", style)):
         demand_sound(name, audio, rate)
-    mono, wanted = (_heard(audio, rate, kind.rate) for audio, rate in (content, style))
-    loudness = _gain(mono)
+    own, wanted = (_heard(audio, rate, kind.rate) for audio, rate in (content, style))
+    loudness = _gain(own)
     steps = request.steps or kind.steps
-    ours = _fingerprint(mono, wanted, request)
+    ours = _fingerprint(own, wanted, request)
     before = restore(request.keep, ours, request.device)
 
     def keep(descent: Descent) -> None:
@@ -106,13 +107,13 @@ def transfer(
             store(request.keep, ours, descent)
         watch(descent.steps / steps, descent.curve[-1]["all"])
 
-    method = kind(*(torch.from_numpy(levelled(sound)).to(request.device) for sound in (mono, wanted)))
+    method = kind(*(torch.from_numpy(levelled(sound)).to(request.device) for sound in (own, wanted)))
     descent = descend(method, request.strength * kind.balance, steps, keep, before)
     whole = descent.steps >= steps
     if whole and request.keep:
         request.keep.unlink(missing_ok=True)
     sound = method.sound(descent.x).detach().cpu().numpy()
-    heard = kept_quiet(sound, mono, kind.rate) if kind.keeps_quiet else levelled(sound)
+    heard = kept_quiet(sound, own, kind.rate) if kind.keeps_quiet else levelled(sound)
     return Transferred(_result(heard * np.float32(loudness), kind.rate, content), descent, whole)
 
 
@@ -123,7 +124,7 @@ def _result(sound: Sound, heard_at: int, content: tuple[Audio, int]) -> Audio:
 
 
 def _heard(audio: Audio, rate: int, target: int) -> Sound:
-    return np.ascontiguousarray(resampled(audio.mean(axis=0), rate, target))
+    return np.ascontiguousarray(resampled(mono(audio), rate, target))
 
 
 def _gain(sound: Sound) -> float:

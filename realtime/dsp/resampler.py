@@ -41,6 +41,23 @@ def read_clip(clip: str, rate: int) -> Audio:
     return np.ascontiguousarray(soxr.resample(sound.T, found, rate).T)
 
 
+def mono(sound: Audio) -> Floats:
+    """Return the mono sum `(frames,)` of a whole sound `(channels, frames)`: the mean of its channels.
+
+    Of two in opposite phase, which would cancel, it is half their difference, as `MonoSum` takes it live.
+    """
+    mid: Floats = np.asarray(sound.mean(axis=0), np.float32)
+    if len(sound) != 2:
+        return mid
+    side: Floats = np.asarray((sound[0] - sound[1]) / 2, np.float32)
+    mid_power, side_power = (float(np.square(x, dtype=np.float64).sum()) for x in (mid, side))
+    return side if side_power > _OPPOSITE * mid_power else mid
+
+
+_OPPOSITE = 4.0
+"""By what factor of power, 6 dB, the side has to be stronger than the mid: one channel alone is as strong in both."""
+
+
 Index = TypeVar("Index", int, NDArray[np.int64])
 _REACH = 24
 """Periods of the lower sample rate that the sinc extends to either side."""

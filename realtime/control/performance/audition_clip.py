@@ -88,10 +88,10 @@ class AuditionClip:
 
     def _sound(self, name: str, rate: int) -> Audio:
         """Return a clip, `(frames,)` at `rate`; none, and the switch off, where it cannot be read."""
-        from gramophone.realtime.dsp.resampler import read_clip
+        from gramophone.realtime.dsp.resampler import mono, read_clip
 
         try:
-            sound: Audio = read_clip(self._space.library.clip(name), rate).mean(axis=0)
+            sound: Audio = mono(read_clip(self._space.library.clip(name), rate))
         except (RefusedError, StageError):
             self._space.notices.publish(f"audition: {name} cannot be read; choose another clip")
             self._plays = False

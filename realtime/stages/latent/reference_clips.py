@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-
 from gramophone.models.parameters import Value
 from gramophone.models.style.gaussian import Gaussian, moments
-from gramophone.realtime.dsp.resampler import read_clip
+from gramophone.realtime.dsp.resampler import mono, read_clip
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stage import StageError
 from gramophone.realtime.stages.latent.codec import Codec, Series
@@ -68,7 +66,7 @@ def _target(codec: Codec, clip: str, known: TargetSpeaker | None) -> TargetSpeak
 
 
 def _mono(clip: str, rate: int) -> Floats:
-    return np.asarray(read_clip(clip, rate).mean(axis=0), np.float32)
+    return mono(read_clip(clip, rate))
 
 
 def _frames(codec: Codec, clip: str) -> Series | None:

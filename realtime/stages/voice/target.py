@@ -15,7 +15,7 @@ from gramophone.models.nets.anyone import Anyone, AnyoneShape, VoiceMap
 from gramophone.models.nets.enrolment import EnrolmentError
 from gramophone.presets.atomic import atomic_write
 from gramophone.presets.voices import SUFFIX, found_voice
-from gramophone.realtime.dsp.resampler import read_clip
+from gramophone.realtime.dsp.resampler import mono, read_clip
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stage import StageError
 from gramophone.realtime.stages.voice.clip import ENOUGH_S, LONGEST_S, described, refused, speech_in
@@ -71,7 +71,7 @@ def target_of(model: Anyone, card: Card, text: str) -> EnrolledTarget:
     path = found_voice(text) or Path(text)
     if path.suffix == SUFFIX:
         return load_target(path, model.shape, card)
-    sound = read_clip(text, model.shape.rate).mean(axis=0)
+    sound = mono(read_clip(text, model.shape.rate))
     return enrolled_target(model, card, text, sound)
 
 

@@ -1,0 +1,133 @@
+"""Every command that reads files and writes one: inputs stay, what is lost is named, any name can be printed."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+import soundfile
+from support.render import gramophone
+
+from gramophone.offline.commands.tag import load_tagger, tag_file
+from gramophone.offline.data.audibility import NothingToHearError
+from gramophone.offline.plotting.picture_file import PictureError
+from gramophone.presets import CLIPS
+from gramophone.realtime.dsp.resampler import mono
+from gramophone.realtime.files import read
+
+VOICE, RATE = read(CLIPS / "voice.flac", 2)
+
+
+@pytest.fixture
+def files(tmp_path):
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(tmp_path / name, VOICE.T, RATE)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["stylise", "a.wav", "b.wav", "--out", "a.wav"],
+        ["stylise", "a.wav", "b.wav", "--out", "./b.wav"],
+        ["stylise", "a.wav", "b.wav", "--out", "link.wav", "--method", "texture"],
+        ["dream", "a.wav", "--tag", "choir", "--out", "a.wav"],
+        ["generate", "--model", "garble", "--like", "a.wav", "--out", "a.wav"],
+        ["play", "a.wav", "--out", "a.wav"],
+    ],
+    ids=lambda command: f"{command[0]} {command[-1]}",
+)
+def test_no_command_writes_over_its_input(files, monkeypatch, command):
+    monkeypatch.chdir(files)
+    (files / "link.wav").symlink_to("b.wav")
+    before = {path: path.read_bytes() for path in files.iterdir()}
+    refused = gramophone(*command)
+    assert refused.exit_code == 2, refused.output
+    assert "is the input itself" in refused.output
+    assert {path: path.read_bytes() for path in files.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["stylise", "a.wav", "b.wav", "--method", "texture", "--out", "c.wav"],
+        ["dream", "--tag", "choir", "--out", "c.wav"],
+        ["match", "a.wav", "b.wav", "--chain", "wide", "--out", "c.toml"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_no_picture_is_drawn_over_anothers(files, monkeypatch, command):
+    monkeypatch.chdir(files)
+    (files / "c.png").write_bytes(b"a cover")
+    with pytest.raises(PictureError, match=r"c\.png is there already"):
+        gramophone(*command)
+    assert (files / "c.png").read_bytes() == b"a cover"
+    assert sorted(path.name for path in files.iterdir()) == ["a.wav", "b.wav", "c.png"]
+
+
+def test_stylise_says_what_it_lost(files):
+    sound = VOICE.T.copy() * 40
+    sound[100] = np.nan
+    soundfile.write(files / "a.wav", sound, RATE, subtype="FLOAT")
+    result = gramophone("stylise", files / "a.wav", files / "b.wav", "--out", files / "c.flac", "--json")
+    assert result.exit_code == 0, result.output
+    warnings = "; ".join(json.loads(result.stdout)["warnings"])
+    assert "1 samples were NaN" in warnings
+    assert "clipped by the format" in warnings
+    assert f"warning: {files / 'a.wav'}: {warnings}" in result.stderr
+
+
+@pytest.mark.parametrize("method", ["live", "mosaic", "texture"])
+def test_a_style_without_sound_is_refused_by_every_method(files, method):
+    soundfile.write(files / "b.wav", np.zeros(RATE * 2), RATE)
+    with pytest.raises(NothingToHearError, match="STYLE is silent"):
+        gramophone("stylise", files / "a.wav", files / "b.wav", "--out", files / "c.wav", "--method", method)
+
+
+def test_a_slow_method_keeps_the_tags(files):
+    with soundfile.SoundFile(files / "a.wav", "w", RATE, 1) as file:
+        file.title = "Tïtel"
+        file.write(VOICE[0])
+    command = ["stylise", files / "a.wav", files / "b.wav", "--out", files / "c.flac"]
+    gramophone(*command, "--method", "stft", "--steps", 1)
+    with soundfile.SoundFile(files / "c.flac") as file:
+        assert file.title == "Tïtel"
+
+
+def test_a_number_is_no_file_of_that_name(files, monkeypatch):
+    monkeypatch.chdir(files)
+    for name in ("0.5", "false"):
+        (files / name).touch()
+    values = ["--set", "reverb.wet=0.5", "--set", "reverb.bypass=false"]
+    (files / "room.toml").write_text('[[stages]]\nkind = "reverb"\n')
+    result = gramophone("render", "a.wav", "--out", "out", "--preset", "room.toml", *values)
+    assert result.exit_code == 0, result.output
+
+
+def test_sound_in_opposite_phase_is_heard(files):
+    both = np.stack([VOICE[0], -VOICE[0]])
+    soundfile.write(files / "a.wav", both.T, RATE, subtype="FLOAT")
+    np.testing.assert_array_equal(mono(both), VOICE[0])
+    np.testing.assert_array_equal(mono(np.stack([VOICE[0], 0 * VOICE[0]])), VOICE[0] / 2)
+    assert next(iter(tag_file(load_tagger("tagger"), files / "a.wav").tags)) == "speech"
+
+
+def test_a_name_of_two_lines_is_written_on_one(files):
+    (files / "a.wav").rename(files / "a\nwrote b.wav")
+    result = gramophone("stylise", files / "a\nwrote b.wav", files / "b.wav", "--out", files / "c\nd.wav")
+    assert result.stderr == f"wrote {files}/c\\nd.wav\n"
+
+
+def test_tag_takes_folders_and_patterns_and_prints_any_name(files):
+    for name in (b"esc\x1b[31m.wav", b"\xff.wav"):
+        (files / os.fsdecode(name)).write_bytes((files / "a.wav").read_bytes())
+    (files / "empty.wav").touch()
+    for form in ([], ["--csv"], ["--json"]):
+        result = gramophone("tag", files, "--top", 1, *form)
+        assert result.exit_code == 1, result.output
+        assert f"error: {files / 'empty.wav'}: the file is empty" in result.stderr
+        assert result.stdout.count("speech") == 4
+        assert "\x1b[31m" not in result.output
+        assert "udcff" in result.stdout
+    assert gramophone("tag", files / "*.wav", "--json").stdout == gramophone("tag", files, "--json").stdout
+    assert gramophone("tag", files / "a.wav", "--csv", "--json").exit_code == 2
