@@ -25,6 +25,8 @@ from gramophone.realtime.dsp.smoothing import Amount
 from gramophone.realtime.kernels.arrays import Doubles, Floats, zeros
 from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.kernels.jit import jit
+from gramophone.realtime.stage import Audio
+from gramophone.realtime.stages import mono_sum
 
 _LOWEST_HZ = 65.0
 """Corner of the high-pass: an octave of the lowest note of a bass is lost, 50 Hz is lowered by 9 dB."""
@@ -102,27 +104,29 @@ class ConditionerState(NamedTuple):
 
 
 class VoiceConditioner:
-    """Conditions one channel at `rate` Hz, 8,000 or more, for a voice model, without delay."""
+    """Sums channels at `rate` Hz, 8,000 or more, and conditions them for a voice model, without delay."""
 
     def __init__(self, rate: int) -> None:
         plan = _plan_of(rate)
         self._state = _initial_state(plan)
         self._depth = np.zeros(0, np.float32)
         self._known: tuple[int, float | None] = 0, None
-        self._condition = bind(_condition, (plan, self._state), self._depth, self._depth, self._depth)
+        parts = mono_sum.initial_state_of(rate), plan, self._state
+        self._condition = bind(_sum_and_condition, parts, self._depth[None], self._depth, self._depth)
 
-    def process(self, block: Floats, depth_db: Amount) -> Floats:
-        """Return the conditioned block, `(frames,)` both.
+    def process(self, block: Audio, depth_db: Amount) -> Floats:
+        """Return the conditioned mono sum `(frames,)` of a block `(channels, frames)`.
 
-        `depth_db`, a number or `(frames,)`, is by how much what is no voice is lowered at most; at 0 the block passes
+        `depth_db`, a number or `(frames,)`, is by how much what is no voice is lowered at most; at 0 the sum passes
         unchanged, without the high-pass either.
         """
-        known = len(block), None if isinstance(depth_db, np.ndarray) else float(depth_db)
+        frames = block.shape[1]
+        known = frames, None if isinstance(depth_db, np.ndarray) else float(depth_db)
         if known != self._known or known[1] is None:
             self._known = known
-            self._depth = np.empty(len(block), np.float32)  # kept, as it hardly ever changes
+            self._depth = np.empty(frames, np.float32)  # kept, as it hardly ever changes
             self._depth[:] = depth_db
-        conditioned = np.empty(len(block), np.float32)
+        conditioned = np.empty(frames, np.float32)
         self._condition(np.ascontiguousarray(block, np.float32), self._depth, conditioned)
         return conditioned
 
@@ -186,16 +190,23 @@ _compiled = partial(jit, forceinline=False)
 
 
 @_compiled
-def _condition(bound: Any, block: Floats, depth: Floats, out: Floats) -> None:
-    """Write the conditioned block, `(frames,)` as `block` and the depth in dB."""
-    plan, state = contents(bound)
+def _sum_and_condition(bound: Any, block: Floats, depth: Floats, out: Floats) -> None:
+    """Write the conditioned sum of a block, `(channels, frames)`; the depth in dB is `(frames,)` as the sum is."""
+    sum_state, plan, state = contents(bound)
+    mono_sum.sum_channels(sum_state, block, out)
+    _condition(plan, state, out, depth)
+
+
+@_compiled
+def _condition(plan: ConditionerPlan, state: ConditionerState, sound: Floats, depth: Floats) -> None:
+    """Condition sound, `(frames,)` as the depth in dB, in place."""
     counts, gains, poles = state.counts, state.gains, state.one_poles
     step = _GRID * plan.decimation
-    for i in range(len(block)):
-        y = filtered(plan.sections, state.filters, float(block[i]))
+    for i in range(len(sound)):
+        y = filtered(plan.sections, state.filters, float(sound[i]))
         done = counts[1] * plan.decimation + counts[0] + 1
         share = min(depth[i] / _FULLY_DB, 1.0)
-        out[i] = block[i] + share * (y * (gains[1] + (gains[2] - gains[1]) * done / step) - block[i])
+        sound[i] += share * (y * (gains[1] + (gains[2] - gains[1]) * done / step) - sound[i])
         poles[0] += plan.emphasis * (y - poles[0])
         power = (y - poles[0]) ** 2
         poles[3] += (plan.attack if power > poles[3] else plan.release) * (power - poles[3])

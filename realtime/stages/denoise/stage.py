@@ -40,7 +40,7 @@ class DenoiseStage(Stage):
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         from gramophone.realtime.dsp.rate_adapter import RateAdapter
-        from gramophone.realtime.stages.latent.mono_sum import MonoSum
+        from gramophone.realtime.stages.mono_sum import MonoSum
 
         self._status = ""
         self._filter: DeepFilter | None = None
@@ -52,7 +52,7 @@ class DenoiseStage(Stage):
             return
         self._ramps = Ramps((REDUCTION,), values, RATE, HOP)
         self._reduction = ReductionMeter(1, DELAY)
-        self._mono_sum = MonoSum(form.rate, form.channels)
+        self._mono_sum = MonoSum(form.rate)
         self._rate_adapter = RateAdapter(form.rate, RATE, HOP, DELAY)
         self.delay = self._rate_adapter.delay
 

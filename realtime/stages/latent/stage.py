@@ -82,7 +82,6 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         from gramophone.realtime.dsp.rate_adapter import RateAdapter
         from gramophone.realtime.stages.latent.latent_transform import LatentTransform, SpeakerMoments
-        from gramophone.realtime.stages.latent.mono_sum import MonoSum
         from gramophone.realtime.stages.voice_conditioner import VoiceConditioner
 
         model = LatentModel.of(model_of(values))
@@ -92,7 +91,6 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         self._codec = codec = model.codec("cuda" if form.device == "cuda" else "cpu")
         self._rate_adapter = RateAdapter(form.rate, codec.rate, codec.hop, codec.delay, codec.deferral_s)
         self.delay = self._rate_adapter.delay
-        self._mono_sum = MonoSum(form.rate, form.channels)
         self._conditioner = VoiceConditioner(form.rate)
         # On a grid of hops: values move from frame to frame.
         smoothed = [knob for knob in knobs if knob.name not in (*_CLIPS, AIR.name)]
@@ -133,7 +131,7 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
     def process(self, block: Audio) -> Audio:
         """Return the model's output, `(channels, frames)` both, `delay` samples late."""
         self._collect()
-        mono = self._conditioner.process(self._mono_sum.process(block), self._fades[GATE.name].next(block.shape[1]))
+        mono = self._conditioner.process(block, self._fades[GATE.name].next(block.shape[1]))
         output = self._rate_adapter.process(mono, self._begin_hop, self._fades[AIR.name].next(len(mono)))
         if self._rate_adapter.has_time:
             self._codec.prepare()

@@ -78,7 +78,6 @@ class VoiceStage(BackgroundStage["Found"]):
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         from gramophone.realtime.dsp.rate_adapter import RateAdapter
-        from gramophone.realtime.stages.latent.mono_sum import MonoSum
         from gramophone.realtime.stages.voice.converter import VoiceConverter
         from gramophone.realtime.stages.voice_conditioner import VoiceConditioner
 
@@ -92,7 +91,6 @@ class VoiceStage(BackgroundStage["Found"]):
             form.rate, converter.rate, converter.hop, converter.delay, converter.deferral_s
         )
         self.delay = self._rate_adapter.delay
-        self._mono_sum = MonoSum(form.rate, form.channels)
         self._conditioner = VoiceConditioner(form.rate)
         smoothed = [knob for knob in knobs if knob.name not in (TARGET, AIR.name, GATE.name)]
         self._ramps = Ramps(smoothed, self._values, converter.rate, converter.hop)
@@ -125,7 +123,7 @@ class VoiceStage(BackgroundStage["Found"]):
     def process(self, block: Audio) -> Audio:
         """Return the other's voice, `(channels, frames)` both, `delay` samples late."""
         self._collect()
-        mono = self._conditioner.process(self._mono_sum.process(block), self._fades[GATE.name].next(block.shape[1]))
+        mono = self._conditioner.process(block, self._fades[GATE.name].next(block.shape[1]))
         output = self._rate_adapter.process(mono, self._begin_hop, self._fades[AIR.name].next(len(mono)))
         if self._rate_adapter.has_time:
             self._converter.prepare()

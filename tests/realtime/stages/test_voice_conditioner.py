@@ -40,7 +40,7 @@ def level_db(sound):
 
 
 def conditioned(sound, rate=RATE, depth=DEPTH):
-    return VoiceConditioner(rate).process(np.asarray(sound, np.float32), depth)
+    return VoiceConditioner(rate).process(np.asarray(sound, np.float32)[None], depth)
 
 
 def change_db(sound, rate=RATE):
@@ -122,7 +122,7 @@ def test_any_blocks_equal_one_pass_while_the_depth_changes():
     playing, start, parts = VoiceConditioner(RATE), 0, []
     while start < len(sound):
         stop = start + int(rng.integers(0, 3000))
-        parts.append(playing.process(sound[start:stop], depth[start:stop]))
+        parts.append(playing.process(sound[None, start:stop], depth[start:stop]))
         start = stop
     assert np.array_equal(np.concatenate(parts), whole)
 
@@ -130,11 +130,11 @@ def test_any_blocks_equal_one_pass_while_the_depth_changes():
 def test_a_louder_room_is_learnt_and_a_quieter_one_too():
     sound = np.concatenate([at(PINK, -60), at(PINK, -42), at(PINK, -65)])
     playing = VoiceConditioner(RATE)
-    playing.process(sound[: len(T)], DEPTH)
+    playing.process(sound[None, : len(T)], DEPTH)
     assert -64 < playing.floor_db < -56
-    playing.process(sound[len(T) : 2 * len(T)], DEPTH)
+    playing.process(sound[None, len(T) : 2 * len(T)], DEPTH)
     assert -46 < playing.floor_db < -38
-    playing.process(sound[2 * len(T) :], DEPTH)
+    playing.process(sound[None, 2 * len(T) :], DEPTH)
     assert -68 <= playing.floor_db < -61
 
 
@@ -150,7 +150,7 @@ def test_long_fricatives_are_no_noise_of_the_room_from_the_first_word_on(fricati
     speech = np.concatenate(parts)
     speech = (speech + at(np.random.default_rng(2).normal(size=len(speech)), noise_db)).astype(np.float32)
     playing = VoiceConditioner(RATE)
-    out = np.concatenate([playing.process(piece, DEPTH) for piece in np.array_split(speech, 600)])
+    out = np.concatenate([playing.process(piece[None], DEPTH) for piece in np.array_split(speech, 600)])
     frames = [slice(start, start + RATE // 20) for start in range(0, len(speech) - RATE // 20, RATE // 20)]
     gains = [level_db(out[frame]) - level_db(speech[frame]) for frame in frames if level_db(speech[frame]) > -50]
     assert min(gains) > -2
