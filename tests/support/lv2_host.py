@@ -1,4 +1,4 @@
-"""A small LV2 host by Debian's lilv, without features, for plug-ins in a process of its own."""
+"""A small LV2 host by Debian's lilv, for plug-ins in a process of its own; numbers for URIs are its only feature."""
 
 import ctypes as c
 
@@ -23,6 +23,37 @@ class _Instance(c.Structure):
     _fields_ = [("descriptor", c.POINTER(_Descriptor)), ("handle", POINTER), ("own", POINTER)]
 
 
+class _Feature(c.Structure):
+    _fields_ = [("uri", TEXT), ("data", POINTER)]
+
+
+_MAP, _UNMAP = c.CFUNCTYPE(c.c_uint32, POINTER, TEXT), c.CFUNCTYPE(TEXT, POINTER, c.c_uint32)
+_VALUE = c.CFUNCTYPE(POINTER, TEXT, POINTER, c.POINTER(c.c_uint32), c.POINTER(c.c_uint32))
+_SET = c.CFUNCTYPE(None, TEXT, POINTER, c.POINTER(c.c_float), c.c_uint32, c.c_uint32)
+
+
+class _Uris:
+    """Numbers for URIs, as the features `urid:map` and `urid:unmap` give them."""
+
+    def __init__(self):
+        self._known = []
+        self._map, self._unmap = (
+            _MAP(lambda _, uri: self.number(uri)),
+            _UNMAP(lambda _, number: self._known[number - 1]),
+        )
+        self._tables = [(POINTER * 2)(None, c.cast(function, POINTER)) for function in (self._map, self._unmap)]
+        self.map, self.unmap = (c.addressof(table) for table in self._tables)
+        names = (b"http://lv2plug.in/ns/ext/urid#map", b"http://lv2plug.in/ns/ext/urid#unmap")
+        self._features = [*map(_Feature, names, (self.map, self.unmap))]
+        self._list = (POINTER * 3)(*map(c.addressof, self._features), None)
+        self.features = c.addressof(self._list)
+
+    def number(self, uri):
+        if uri not in self._known:
+            self._known.append(uri)
+        return 1 + self._known.index(uri)
+
+
 def _functions():
     library = c.CDLL(LIBRARY)
     for name, (result, *arguments) in {
@@ -41,6 +72,11 @@ def _functions():
         "plugin_instantiate": (c.POINTER(_Instance), POINTER, c.c_double, POINTER),
         "instance_free": (None, POINTER),
         "world_free": (None, POINTER),
+        "state_new_from_instance": (POINTER, POINTER, POINTER, POINTER, *[TEXT] * 4, _VALUE, *[POINTER] * 3),
+        "state_save": (c.c_int, *[POINTER] * 4, *[TEXT] * 3),
+        "state_new_from_file": (POINTER, POINTER, POINTER, POINTER, TEXT),
+        "state_restore": (None, POINTER, POINTER, _SET, POINTER, c.c_uint32, POINTER),
+        "state_free": (None, POINTER),
     }.items():
         function = getattr(library, f"lilv_{name}")
         function.restype, function.argtypes = result, arguments
@@ -65,7 +101,8 @@ class Lv2Host:
         addresses = (array.ctypes.data for array in (lowest, highest, values))
         self._lilv.lilv_plugin_get_port_ranges_float(self.plugin, *addresses)
         self._values = np.nan_to_num(values)
-        self._instance = self._lilv.lilv_plugin_instantiate(self.plugin, rate, None)
+        self._uris = _Uris()
+        self._instance = self._lilv.lilv_plugin_instantiate(self.plugin, rate, self._uris.features)
         self._descriptor, self._handle = self._instance[0].descriptor[0], self._instance[0].handle
         for index, symbol in enumerate(self.symbols):
             if not symbol.startswith(("lv2_audio", "lv2_events")):
@@ -78,6 +115,33 @@ class Lv2Host:
     def get(self, symbol):
         """Return a control port's value."""
         return float(self._values[self.symbols.index(symbol)])
+
+    def save(self, folder):
+        """Write the state to `state.ttl` in a folder, as jalv reads it."""
+        kind = self._uris.number(b"http://lv2plug.in/ns/ext/atom#Float")
+
+        def value(symbol, _data, size, type_):
+            size[0], type_[0] = 4, kind
+            return self._values[self.symbols.index(symbol.decode()) :].ctypes.data
+
+        uris, where = self._uris, f"{folder}/".encode()
+        state = self._lilv.lilv_state_new_from_instance(
+            self.plugin, self._instance, uris.map, where, None, None, where, _VALUE(value), None, None, uris.features
+        )
+        assert not self._lilv.lilv_state_save(self._world, uris.map, uris.unmap, state, None, where, b"state.ttl")
+        self._lilv.lilv_state_free(state)
+
+    def load(self, folder):
+        """Restore a state that was saved in a folder."""
+
+        def set_value(symbol, _data, value, _size, _type):
+            self.set(symbol.decode(), value[0])
+
+        file = f"{folder}/state.ttl".encode()
+        state = self._lilv.lilv_state_new_from_file(self._world, self._uris.map, None, file)
+        assert state, f"{folder} holds no state"
+        self._lilv.lilv_state_restore(state, self._instance, _SET(set_value), None, 0, self._uris.features)
+        self._lilv.lilv_state_free(state)
 
     def play(self, sound, block):
         """Return a sound `(2, frames)` as late as the plug-in makes it."""

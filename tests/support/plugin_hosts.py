@@ -144,6 +144,7 @@ HOSTS = {
     "pedalboard": PythonHost("pedalboard"),
     "dawdreamer": PythonHost("dawdreamer"),
     "clap": PythonHost("clap"),
+    "lilv": PythonHost("lilv"),
     "lv2apply": Lv2FileHost("lv2apply"),
     "lv2file": Lv2FileHost("lv2file"),
     "ardour-lv2": ArdourHost("LV2"),

@@ -146,3 +146,16 @@ def clap(installed):
         return done.stdout + done.stderr
 
     return run
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Write a preset of the user's own, the only one; return its path."""
+
+    def write(text):
+        path = tmp_path / "config" / "gramophone" / "presets" / "own.toml"
+        path.parent.mkdir()
+        path.write_text(text)
+        return str(path)
+
+    return write

@@ -14,13 +14,12 @@ import numpy as np
 import pytest
 import soxr
 from support.bridge import in_line, noise, rendered
+from support.eight_macros import EIGHT, FREE, SET, expected_of
 from support.plugin_hosts import HOSTS, ArdourHost, Part
 from support.python_hosts import NAMES
 
-from gramophone.presets import CLIPS, load
-from gramophone.realtime.control.controller import Controller
+from gramophone.presets import CLIPS
 from gramophone.realtime.files import read
-from gramophone.realtime.parameter_table import complete
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 ENGINE = (sys.executable, "-m", "gramophone.realtime.bridge.engine_process")
@@ -28,43 +27,6 @@ TESTS = Path(__file__).parents[2]
 MUSIC_S = float(os.environ.get("BRIDGE_MUSIC_S", "0"))
 BLOCKS = [32, 64, 100, 256, 1000, 1024, 4096] if MUSIC_S else [100]
 NEEDS = {"ardour-lv2": ("ardour7-lua",), "ardour-vst3": ("ardour7-lua",)}
-SET = {"mix": 0.75} | {f"macro_{i}": i / 10 + 0.05 for i in range(1, 9)}  # none is that of `default`
-FREE = {
-    "free_1": ("room.damping", 0.3),
-    "free_2": ("room.width", 0.4),
-    "free_3": ("room.dry", 0.7),
-    "free_4": ("room.mix", 0.6),
-    "free_5": ("room.room", 0.5),
-}
-TARGETS = {
-    "level.gain": (-12, 0),
-    "drive.drive": (0, 20),
-    "nasal.frequency": (500, 3000),
-    "nasal.gain": (-6, 6),
-    "nasal.q": (0.5, 2),
-    "echo.wet": (0, 1),
-    "echo.feedback": (0, 0.8),
-    "room.wet": (0, 0.4),
-}
-KINDS = {
-    "level": "gain",
-    "drive": "distortion",
-    "nasal": "peak",
-    "echo": "delay",
-    "room": "reverb",
-    "ceiling": "brickwall",
-}
-EIGHT = "\n".join(
-    [
-        'title = "Eight"',
-        'description = "Eight macros over stages that forget silence, which some hosts play before a bounce."',
-        *(f'[[stages]]\nname = "{name}"\nkind = "{kind}"' for name, kind in KINDS.items()),
-        *(
-            f'[[macros]]\nname = "{knob}"\ntargets = [{{ parameter = "{knob}", low = {low}, high = {high} }}]'
-            for knob, (low, high) in TARGETS.items()
-        ),
-    ]
-)
 HALF = """
 title = "Half"
 description = "Half as loud, some time later."
@@ -101,43 +63,9 @@ def played(installed, tmp_path, name):
     return play
 
 
-@pytest.fixture
-def own(tmp_path):
-    """Write a preset of the user's own, the only one; return its path."""
-
-    def write(text):
-        path = tmp_path / "config" / "gramophone" / "presets" / "own.toml"
-        path.parent.mkdir()
-        path.write_text(text)
-        return str(path)
-
-    return write
-
-
-def expected_of(preset, values, free, sound, rate):
-    """Return what `render` gives with the host's values and those of its free parameters."""
-    controller = Controller(complete(load(preset)), Silent())
-    settings = [f"{key.replace('_', '.')}={value}" for key, value in values.items() if key.startswith("macro")]
-    for address, position in free.values():
-        controller.set_0to1(address, position)
-        settings.append(f"{address}={controller.get(address)}")
-    wet = rendered(preset, sound, *settings, rate=rate)
-    return sound + np.float32(values["mix"]) * (wet - sound)
-
-
-class Silent:
-    """A sink of the controller's changes."""
-
-    def set_many(self, changes):
-        """Take values."""
-
-    def change(self, preset):
-        """Take a preset."""
-
-
 @pytest.mark.parametrize(
     ("setter", "other"),
-    [("pedalboard",) * 2, ("clap",) * 2, ("dawdreamer", "pedalboard"), ("pedalboard", "dawdreamer")],
+    [("pedalboard",) * 2, ("clap",) * 2, ("lilv",) * 2, ("dawdreamer", "pedalboard"), ("pedalboard", "dawdreamer")],
 )
 def test_all_sixteen_parameters_are_set_and_restored_in_another_instance(installed, tmp_path, own, setter, other):
     """Free parameters take the knobs that OSC moves; bypass is the last to be set, and leaves the sound as it is."""
@@ -148,7 +76,7 @@ def test_all_sixteen_parameters_are_set_and_restored_in_another_instance(install
     restored = {"host": other, "instance": 1}
     jobs = [
         common | {"instance": 0, "values": part.all_values, "free": FREE},
-        common | restored | {"restore": 0, "takes": {free: address for free, (address, _) in FREE.items()}},
+        common | restored | {"restore": 0},
         common | restored | {"values": {"bypass": 1.0}},
     ]
     if setter == "dawdreamer":

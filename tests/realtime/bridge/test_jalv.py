@@ -1,8 +1,13 @@
-"""The plug-in in jalv on a real JACK server: live, and while JACK runs as fast as its clients can."""
+"""The plug-in in jalv on a real JACK server: live, and while JACK runs as fast as its clients can.
+
+jalv for the console stores no state; what lilv has stored, whose functions all jalvs use, it restores.
+"""
 
 import os
+import re
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +17,7 @@ import jack
 import numpy as np
 import pytest
 from support.bridge import noise, rendered
+from support.eight_macros import EIGHT, FREE, SET, expected_of
 from support.jack_server import start_server, stop, until
 
 from gramophone.presets import names
@@ -19,6 +25,10 @@ from gramophone.realtime.engine import Engine
 
 SERVER = f"gramophone-jalv-{os.getpid()}"
 RATE, BLOCK = 48_000, 256
+URI = "urn:gramophone:bridge"
+OWN = 1 + len(names())
+"""The number of a preset of the user's own, the only one."""
+TESTS = Path(__file__).parents[2]
 PRESET = """
 title = "Of no memory"
 description = "Forgets silence: jalv plays some before the sound."
@@ -88,22 +98,38 @@ class Listener:
             port.get_array()[:] = row
 
 
+class Console:
+    """What jalv is told and prints."""
+
+    def __init__(self, process):
+        self._process, self._lines = process, []
+        threading.Thread(target=lambda: self._lines.extend(process.stdout), daemon=True).start()
+
+    def write(self, *commands):
+        """Send commands."""
+        self._process.stdin.writelines(f"{command}\n" for command in commands)
+
+    def value(self, symbol, command="controls"):
+        """Return a port's value as jalv printed it last, None before; `command` lets it print it once more."""
+        self.write(command)
+        found = re.findall(rf"\b{symbol} = (\S+)", "".join(self._lines))
+        return float(found[-1]) if found else None
+
+    def wait_until_it_plays(self):
+        """Wait for the engine's page."""
+        until(lambda: self.value("page", "monitors"), 90)
+
+    def wait_for(self, values):
+        """Wait until controls have these values, by symbol."""
+        until(lambda: {symbol: self.value(symbol) for symbol in values} == pytest.approx(values, abs=1e-5), 60)
+
+
 @contextmanager
-def jalv(installed) -> Iterator[subprocess.Popen[str]]:
-    """Run the plug-in in jalv on a server of its own."""
+def jalv(installed, *words) -> Iterator[Console]:
+    """Run the plug-in in jalv on a server of its own; `words` say which state or plug-in it is."""
     server = start_server(SERVER)
-    host = subprocess.Popen(
-        [
-            "stdbuf",
-            "-oL",
-            "jalv",
-            "-p",
-            "-n",
-            "jalv",
-            "-c",
-            f"preset={1 + len(names())}",
-            "urn:gramophone:bridge",
-        ],
+    process = subprocess.Popen(
+        ["stdbuf", "-oL", "jalv", "-p", "-n", "jalv", *words],
         env=installed.environment | {"JACK_DEFAULT_SERVER": SERVER},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -112,37 +138,98 @@ def jalv(installed) -> Iterator[subprocess.Popen[str]]:
         bufsize=1,
     )
     try:
-        yield host
+        yield Console(process)
     finally:
-        host.stdin.close()  # which ends it
-        host.wait(30)
+        process.stdin.close()  # which ends it
+        process.wait(30)
         stop(server)
 
 
-def test_sound_goes_through_live_and_while_jack_runs_freely_in_line(installed):
-    """Live a busy machine may leave blocks dry, as late as is stated; freely all are what `render` gives."""
+def latency(preset):
+    """Return how late the plug-in is, in samples; jalv 1.6.6 does not report it to JACK: who plays compensates it."""
+    return BLOCK + Engine.load(preset, rate=RATE, channels=2).chain.delay
+
+
+def wait_until_in_line(listener, sound, late):
+    """Play live until what comes back is as late as stated; so are the blocks that a busy machine leaves dry."""
+    around, frames = range(late + BLOCK - 20, late + BLOCK + 21), sound.shape[1]
+
+    def is_in_line():
+        live = listener.play()
+        return np.argmax([np.abs(live[0, shift : shift + frames] @ sound[0]) for shift in around]) == 20
+
+    until(is_in_line, 60)
+
+
+def bounced(listener, late, sound):
+    """Return what JACK, running freely, brings back of the listener's sound, the stated latency taken off."""
+    listener.run_freely(True)
+    played = listener.play()
+    listener.run_freely(False)
+    return played[:, late + BLOCK : late + BLOCK + sound.shape[1]]  # JACK's own loop is a block
+
+
+def test_sound_goes_through_live_and_while_jack_runs_freely_in_line(installed, own):
     sound = noise(1.0, rate=RATE)
-    own = Path(installed.environment["XDG_CONFIG_HOME"]) / "gramophone" / "presets" / "forgets.toml"
-    own.parent.mkdir()
-    own.write_text(PRESET)
-    expected = rendered(str(own), sound, rate=RATE)
-    chain = Engine.load(str(own), rate=RATE, channels=2).chain
-    late = BLOCK + chain.delay + BLOCK  # JACK's own loop is a block
-    with jalv(installed) as host:
-        lines = []
-        threading.Thread(target=lambda: lines.extend(host.stdout), daemon=True).start()
-
-        def plays():
-            host.stdin.write("monitors\n")  # else jalv prints nothing
-            return any("page" in line and "page = 0" not in line for line in lines)
-
-        until(plays, 90)
+    preset = own(PRESET)
+    expected, late = rendered(preset, sound, rate=RATE), latency(preset)
+    with jalv(installed, "-c", f"preset={OWN}", URI) as console:
+        console.wait_until_it_plays()
         with Listener(sound) as listener:
-            live = listener.play()
-            likeness = [np.abs(live[0, shift : shift + RATE] @ sound[0]) for shift in range(late - 20, late + 21)]
-            assert np.argmax(likeness) == 20, likeness
-            host.stdin.write("offline = 1\n")
-            listener.run_freely(True)
-            free = listener.play()
-            listener.run_freely(False)
-    np.testing.assert_allclose(free[:, late : late + RATE], expected, atol=1e-6)
+            wait_until_in_line(listener, sound, late)
+            console.write("offline = 1")
+            free = bounced(listener, late, sound)
+    np.testing.assert_allclose(free, expected, atol=1e-6)
+
+
+def test_every_parameter_is_set_on_the_console(installed, own):
+    """A free parameter stands for nothing until a knob has been moved; bypass is set last."""
+    preset = own(EIGHT)
+    sound = noise(0.5, rate=RATE)
+    values = {"preset": OWN} | SET | {free: position for free, (_, position) in FREE.items()}
+    expected, late = expected_of(preset, SET, {}, sound, RATE), latency(preset)
+    with jalv(installed, URI) as console:
+        console.wait_until_it_plays()
+        console.write(*(f"set {symbol} {value}" for symbol, value in values.items()))
+        console.wait_for(values)
+        with Listener(sound) as listener:
+            wait_until_in_line(listener, sound, late)
+            console.write("set offline 1")
+            found = bounced(listener, late, sound)
+            console.write("set lv2_enabled 0")
+            console.wait_for({"lv2_enabled": 0})
+            dry = bounced(listener, late, sound)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(dry, sound, atol=1e-6)
+
+
+STORE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from support.eight_macros import FREE, SET
+from support.python_hosts import HOSTS, play_silence, take
+host, job = HOSTS["lilv"](sys.argv[2], 48000, 256), {"rate": 48000, "block": 256}
+for symbol, value in {"preset": float(sys.argv[4]), **SET}.items():
+    host.set(symbol, value)
+play_silence(host, job)
+for symbol, (address, position) in FREE.items():
+    take(host, job, symbol, address, position)
+host.set("offline", 0)
+open(sys.argv[3], "w").write(host.save())
+"""
+
+
+def test_a_stored_state_brings_every_parameter_back(installed, own, tmp_path):
+    preset = own(EIGHT)
+    sound = noise(0.5, rate=RATE)
+    words = (TESTS, installed.folder / "Gramophone.lv2", tmp_path / "state.ttl", OWN)
+    installed.run([sys.executable, "-c", STORE, *map(str, words)])
+    values = {"preset": OWN} | SET | {free: position for free, (_, position) in FREE.items()}
+    expected = expected_of(preset, SET, FREE, sound, RATE)
+    with jalv(installed, "-l", str(tmp_path)) as console:
+        console.wait_until_it_plays()
+        console.wait_for(values)
+        console.write("set offline 1")
+        with Listener(sound) as listener:
+            found = bounced(listener, latency(preset), sound)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
