@@ -3,6 +3,7 @@
 import ctypes as c
 import functools
 import struct
+import threading
 
 import numpy as np
 
@@ -48,10 +49,10 @@ class _Process(c.Structure):
 
 
 class ClapHost:
-    """The plug-in in a file, as `id`, initialised."""
+    """The plug-in in a file, as `id`, initialised. `calls`: what it has called in the host, and in which thread."""
 
     def __init__(self, path, plugin_id="gramophone.bridge"):
-        self._kept = []
+        self._kept, self.calls = [], []
         self._events = []
         library = c.CDLL(str(path) + "")
         entry = c.addressof(c.c_char.in_dll(library, "clap_entry"))
@@ -89,7 +90,7 @@ class ClapHost:
             to_value=(c.c_bool, c.c_uint32, TEXT, POINTER),
             flush=(None, POINTER, POINTER),
         )
-        self.latency = self._extension(plugin, b"clap.latency", get=(c.c_uint32,)).get
+        self.latency = getattr(self._extension(plugin, b"clap.latency", get=(c.c_uint32,)), "get", None)
         self.render = self._extension(plugin, b"clap.render", hard=(c.c_bool,), set=(c.c_bool, c.c_int32))
         self._state = self._extension(plugin, b"clap.state", save=(c.c_bool, POINTER), load=(c.c_bool, POINTER))
 
@@ -193,21 +194,28 @@ class ClapHost:
 
     def _extension(self, plugin, name, **functions):
         address = self.plugin.extension(name)
-        assert address, name
-        return _Table(address, 0, plugin, **functions)
+        return _Table(address, 0, plugin, **functions) if address else None
 
     def _host(self):
-        """Return a host that offers the extensions `latency` and `params`, whose calls do nothing."""
-        nothing = c.CFUNCTYPE(None, POINTER, c.c_uint32, c.c_uint32)(lambda *_: None)
-        table = (POINTER * 3)(*[c.cast(nothing, POINTER)] * 3)
-        offered = {b"clap.latency", b"clap.params"}
+        """Return a host that offers the extensions `latency` and `params`, whose calls are only noted."""
+        kind = c.CFUNCTYPE(None, POINTER, c.c_uint32, c.c_uint32)
+
+        def noted(*names):
+            calls = [kind(lambda *_, name=name: self.calls.append((name, threading.get_ident()))) for name in names]
+            self._kept.append(calls)
+            return (POINTER * len(names))(*(c.cast(call, POINTER) for call in calls))
+
+        tables = {
+            b"clap.latency": noted("latency.changed"),
+            b"clap.params": noted("params.rescan", "params.clear", "params.request_flush"),
+        }
         extension = c.CFUNCTYPE(POINTER, POINTER, TEXT)(
-            lambda _host, name: c.addressof(table) if name in offered else None
+            lambda _host, name: c.addressof(tables[name]) if name in tables else None
         )
         words = [c.create_string_buffer(word) for word in (b"test", b"Gramophone", b"", b"1")]
         fields = [1 | 1 << 32, 0, None, *map(c.addressof, words), c.cast(extension, POINTER).value]
-        host = (POINTER * 11)(*fields, *[c.cast(nothing, POINTER)] * 3)
-        self._kept += [nothing, table, extension, words, host]
+        host = (POINTER * 11)(*fields, *noted("request_restart", "request_process", "request_callback"))
+        self._kept += [tables, extension, words, host]
         return c.addressof(host)
 
     def _transport(self, tempo):

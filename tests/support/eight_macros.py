@@ -1,4 +1,4 @@
-"""A preset whose eight macros can be told apart, values for all of the plug-in's parameters, what they give."""
+"""A preset whose eight macros sound each its own way, values for all of the plug-in's parameters, what they give."""
 
 import numpy as np
 

@@ -95,12 +95,13 @@ private:
         fDry.read(fDelayed, frames, latency());
         for (uint32_t channel = 0; channel < fChannels; ++channel) {
             const float* const dry = fDelayed[channel];
-            const float* const wet = fWet[channel];
             const float step = fShare > 0.0f ? fLast[channel] - dry[0] : 0.0f;  // dies away in this block where the engine's sound ends
             for (uint32_t i = 0; i < frames; ++i) {
                 const float share = before + (target - before) * part * static_cast<float>(i + 1);
-                const float more = there ? share * (wet[i] - dry[i]) : step * (1.0f - part * static_cast<float>(i));
-                out[channel][i] = there && share >= 1.0f ? wet[i] : dry[i] + more;
+                const float wet = fWet[channel][i];
+                const float more = there ? share * (wet - dry[i]) : step * (1.0f - part * static_cast<float>(i));
+                const float sound = there && share >= 1.0f ? wet : dry[i] + more;
+                out[channel][i] = std::isnormal(sound) ? sound : 0.0f;  // subnormal numbers slow down what comes after
             }
             fLast[channel] = out[channel][frames - 1];
         }

@@ -42,7 +42,6 @@ public:
     }
 
     Ring(const Ring&) = delete;
-    Ring& operator=(const Ring&) = delete;
 
     ~Ring()
     {

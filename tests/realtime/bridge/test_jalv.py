@@ -99,7 +99,7 @@ class Listener:
 
 
 class Console:
-    """What jalv is told and prints."""
+    """The commands that jalv takes, and what it prints."""
 
     def __init__(self, process):
         self._process, self._lines = process, []
