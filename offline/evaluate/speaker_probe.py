@@ -22,7 +22,7 @@ from gramophone.models.nets.voice import Voice
 from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.data.recording import Recording, spread_evenly
 from gramophone.offline.train.voice.resynthesis import warmed_up
-from gramophone.realtime.stages.latent.voice_features import encode
+from gramophone.realtime.stages.latent.voice_analysis import encode
 
 _PER_SPEAKER = 60
 _LONGEST_S, _SHORTEST_S = 4.0, 1.0

@@ -43,8 +43,8 @@ from gramophone.offline.train.voice.plan import VoicePlan
 from gramophone.offline.train.voice.resynthesis import decoded, warmed_up
 from gramophone.realtime.dsp.pitch.tracker import pitch_contour
 from gramophone.realtime.stages.latent.parameters import MOMENTS
+from gramophone.realtime.stages.latent.voice_analysis import analyse
 from gramophone.realtime.stages.latent.voice_codec import mean_speaker, scale_character
-from gramophone.realtime.stages.latent.voice_features import analyse
 
 FAMILIES = {"violin": "strings", "cello": "strings", "flute": "flute", "choir": "voices"}
 """The family of each instrument that the tagger has a tag for; it has none for brass, nor for reeds."""

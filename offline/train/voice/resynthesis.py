@@ -15,7 +15,7 @@ from gramophone.offline.data.corpus import Corpus, sound
 from gramophone.offline.data.recording import Recording
 from gramophone.offline.train.pitch_cache import prosody
 from gramophone.realtime.stage import Audio
-from gramophone.realtime.stages.latent.voice_features import adapted_state, analyse, encode
+from gramophone.realtime.stages.latent.voice_analysis import adapted_state, analyse, encode
 
 _WARM_UP_S = 10.0
 """Seconds of a speaker from which the encoder's normalisation is warmed up before an evaluation."""

@@ -29,7 +29,7 @@ _CODECS = {
     "vlae": "gramophone.realtime.stages.latent.vlae_codec:VLAECodec",
     "voice": "gramophone.realtime.stages.latent.voice_codec:VoiceCodec",
 }
-"""The codec class for each kind of latent model; it is constructed with the model, its card and the device."""
+"""The codec class for each kind of latent model; it is constructed with the `LatentModel` and the device."""
 _OF_PACKAGES = "gramophone.realtime.stages.latent.streaming_codec:StreamingCodec"
 """That of the kinds that other packages bring."""
 
@@ -125,7 +125,7 @@ class LatentModel:
         Raises:
             StageError: the weights do not fit, or the card's hop differs from the model's.
         """
-        codec: Codec = self._codec_class()(self._network(), self.card, device)
+        codec: Codec = self._codec_class()(self, device)
         return codec
 
     def parts(self) -> Parts:
@@ -135,22 +135,24 @@ class LatentModel:
             StageError: as `codec`.
         """
         parts = getattr(self._codec_class(), "parts", None)
-        return parts(self._network()) if parts else ()
+        return parts(self) if parts else ()
 
-    def _codec_class(self) -> Any:
-        module, _, name = _CODECS.get(self.kind, _OF_PACKAGES).partition(":")
-        return getattr(importlib.import_module(module), name)
+    def network(self) -> Any:
+        """Return the torch module, none of a TorchScript file.
 
-    def _network(self) -> Any:
-        """Return the model; of TorchScript its file, which the codec loads, as it needs it more than once."""
-        if self.kind == KIND:
-            return self.path
+        Raises:
+            StageError: the weights do not fit, or the card's hop differs from the model's.
+        """
         try:
             network: Any = load(self.path, self.kind)[0]
         except CheckpointError as error:
             raise StageError(str(error)) from None
         _require_same(self.path, "hop", self.card.hop, network.shape.hop)
         return network
+
+    def _codec_class(self) -> Any:
+        module, _, name = _CODECS.get(self.kind, _OF_PACKAGES).partition(":")
+        return getattr(importlib.import_module(module), name)
 
 
 def _require_same(path: Path, what: str, card_value: object, model_value: object) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
-from gramophone.models.checkpoint import Card
 from gramophone.models.layers.streaming import Streaming
 from gramophone.models.parameters import Value
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.kernels.executor import Executor, ExecutorError, make
 from gramophone.realtime.stage import StageError
-from gramophone.realtime.stages.latent.codec import Frame, Series
-from gramophone.realtime.stages.latent.encoder import FrameEncoder
+from gramophone.realtime.stages.latent.codec import Frame, LatentModel, Series
+from gramophone.realtime.stages.latent.encoder import FrameEncoder, encode_clip
 
 
 class PackageModel(Protocol):
@@ -38,8 +38,9 @@ class StreamingCodec:
 
     deferral_s = 0.0
 
-    def __init__(self, model: PackageModel, card: Card, device: str) -> None:
-        self.rate, self.hop = card.rate, card.hop
+    def __init__(self, source: LatentModel, device: str) -> None:
+        model: PackageModel = source.network()
+        self.rate, self.hop = source.card.rate, source.card.hop
         latents = model.shape.latents
         encoder, decoder = model.encoder, model.decoder
         self.delay = encoder.delay * self.hop + decoder.delay
@@ -55,7 +56,8 @@ class StreamingCodec:
             latest: Floats = encode(sound[None, None])[0, :latents, 0]
             return latest
 
-        self._frames = FrameEncoder(encoder, means, self.hop, encoder.delay, latents)
+        self._frames = FrameEncoder(means, encoder.delay)
+        self._encode_clip = partial(encode_clip, encoder, hop=self.hop, latents=latents)
 
     def analyse(self, sound: Floats) -> Frame:
         """Return the frame of the next hop, `(hop,)`."""
@@ -63,7 +65,7 @@ class StreamingCodec:
 
     def encode_clip(self, sound: Floats) -> Series:
         """Return the frames of another sound, `(T,)`."""
-        return self._frames.encode_clip(sound)
+        return self._encode_clip(sound)
 
     def prepare(self) -> None:
         """Do nothing: all work needs the hop's samples."""

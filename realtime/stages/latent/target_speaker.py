@@ -95,7 +95,7 @@ def enrol(voice: Voice, clip: str, sound: Floats) -> TargetSpeaker:
     from gramophone.models.nets.speaker_fit import LEAST_FRAMES, fit_speaker
     from gramophone.models.style.gaussian import moments
     from gramophone.realtime.stages.latent.encoder import audible
-    from gramophone.realtime.stages.latent.voice_features import adapted_state, analyse
+    from gramophone.realtime.stages.latent.voice_analysis import adapted_state, analyse
 
     shape = voice.shape
     sound = sound[: round(_LONGEST_S * shape.rate) // shape.hop * shape.hop]

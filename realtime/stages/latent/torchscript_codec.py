@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from gramophone.models.checkpoint import Card
 from gramophone.models.parameters import Value
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stage import StageError
-from gramophone.realtime.stages.latent.codec import Frame, Series
+from gramophone.realtime.stages.latent.codec import Frame, LatentModel, Series
 from gramophone.realtime.stages.latent.parameters import attribute_knobs
 from gramophone.realtime.stages.latent.torchscript import trusted
 
@@ -32,8 +30,8 @@ class TorchScriptCodec:
 
     deferral_s = 0.0
 
-    def __init__(self, path: Path, card: Card, device: str) -> None:
-        self._path, self._form = path, trusted(path)
+    def __init__(self, source: LatentModel, device: str) -> None:
+        self._path, self._form = source.path, trusted(source.path)
         model = self._form
         self.rate, self.hop, self.delay = model.rate, model.hop, model.delay
         self._attributes = {knob.name: name for name, knob in attribute_knobs(model.attributes).items()}

@@ -5,25 +5,36 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from gramophone.models.checkpoint import Card
-from gramophone.models.nets.voice import Voice
 from gramophone.models.parameters import Value
 from gramophone.models.units import MEDIAN_PITCH, MIDDLE_HZ
 from gramophone.realtime.dsp.pitch.tracker import PitchTracker
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stage import Parts
-from gramophone.realtime.stages.latent.codec import Frame, Series
-from gramophone.realtime.stages.latent.encoder import FrameEncoder
+from gramophone.realtime.stages.latent.codec import Frame, LatentModel, Series
+from gramophone.realtime.stages.latent.encoder import FrameEncoder, encode_clip
 from gramophone.realtime.stages.latent.kept import Kept
 from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
 from gramophone.realtime.stages.latent.pitch_transform import PitchTransform
 from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, enrol
-from gramophone.realtime.stages.latent.voice_decoder import voice_decoder_of
-from gramophone.realtime.stages.latent.voice_encoder import LiveVoiceEncoder
-from gramophone.realtime.stages.latent.voice_features import LiveLoudness
+from gramophone.realtime.stages.latent.voice_decoder import (
+    KernelVoiceDecoder,
+    LiveVoiceDecoder,
+    ModuleVoiceDecoder,
+    VoiceDecoderParts,
+    decoder_parts,
+)
+from gramophone.realtime.stages.latent.voice_encoder import LiveVoiceEncoder, VoiceEncoderParts, encoder_parts
+from gramophone.realtime.stages.latent.voice_features import LiveLoudness, LoudnessPlan, loudness_plan_of
+from gramophone.realtime.stages.prepared import prepared
+
+if TYPE_CHECKING:
+    from gramophone.models.nets.voice import Voice
 
 _LOWEST_HZ, _HIGHEST_HZ = (60.0, 80.0), 1100.0
 _DEFERRAL_S, _DEFERRING_HOPS = 128 / 48_000, 2
@@ -33,6 +44,46 @@ _LOUDEST = 0.0
 _NATS_PER_DB = math.log(10) / 20
 
 
+class VoiceParts(NamedTuple):
+    """What a codec takes of a model: rate in Hz, hop in samples, look-ahead and delay of the encoder in hops; arrays.
+
+    `table` `(speakers, width)` are the speakers' vectors.
+    """
+
+    rate: int
+    hop: int
+    ahead: int
+    delay: int
+    table: Floats
+    encoder: VoiceEncoderParts
+    loudness: LoudnessPlan
+    decoder: VoiceDecoderParts
+
+
+def _parts_of(path: Path) -> VoiceParts:
+    model: Voice = LatentModel.of(path).network()
+    shape = model.shape
+    return VoiceParts(
+        shape.rate,
+        shape.hop,
+        shape.ahead,
+        model.encoder.delay,
+        model.table.detach().cpu().numpy(),
+        encoder_parts(model.encoder),
+        loudness_plan_of(model.loudness),
+        decoder_parts(model.decoder),
+    )
+
+
+def _encode_clip(path: Path, sound: Floats) -> Series:
+    model: Voice = LatentModel.of(path).network()
+    return encode_clip(model.encoder, sound, model.shape.hop, model.shape.latents)
+
+
+def _enrol(path: Path, clip: str, sound: Floats) -> TargetSpeaker:
+    return enrol(LatentModel.of(path).network(), clip, sound)
+
+
 class VoiceCodec:
     """Encodes and decodes by a voice model; a frame's prosody is octaves above `MIDDLE_HZ`, voicing, loudness in nats.
 
@@ -40,38 +91,40 @@ class VoiceCodec:
     tracker's delay: then pitch is `pitch_lag` samples older.
     """
 
-    def __init__(self, model: Voice, card: Card, device: str) -> None:
-        shape = model.shape
-        self.rate, self.hop, self.delay = shape.rate, shape.hop, model.delay
-        self.deferral_s = _DEFERRAL_S if shape.ahead >= _DEFERRING_HOPS else 0.0
-        self._encoder = LiveVoiceEncoder(model.encoder)
-        self._frame_encoder = FrameEncoder(
-            model.encoder, self._encoder.encode, shape.hop, model.encoder.delay, shape.latents
-        )
-        self._loudness = LiveLoudness(model.loudness)
-        self._pitch = tracker_within(shape.rate, shape.hop, shape.ahead * shape.hop)
+    def __init__(self, source: LatentModel, device: str) -> None:
+        parts = prepared(_parts_of, source.path)
+        self.rate, self.hop, self.delay = rate, hop, _ = parts.rate, parts.hop, parts.delay * parts.hop
+        self.deferral_s = _DEFERRAL_S if parts.ahead >= _DEFERRING_HOPS else 0.0
+        self._encoder = LiveVoiceEncoder(parts.encoder)
+        self._frame_encoder = FrameEncoder(self._encoder.encode, parts.delay)
+        self._loudness = LiveLoudness(parts.loudness)
+        self._pitch = tracker_within(rate, hop, parts.ahead * hop)
         padding = max(self.delay - self._pitch.delay, 0)
         self.pitch_lag = self._pitch.delay + padding - self.delay
         self._pitch.process(np.zeros(padding, np.float32))
-        self._model = model
+        self._path = source.path
         # One row more than there are speakers, for a target speaker.
-        self._table: Floats = np.pad(model.table.detach().cpu().numpy(), ((0, 1), (0, 0)))
-        self._mean_speaker = mean_speaker(self._table[:-1], card)
-        speaker_octaves = np.append(_speaker_octaves(card), np.float32(math.nan))
-        self._pitch_transform = PitchTransform(shape.hop / shape.rate, speaker_octaves)
-        self._decoder = voice_decoder_of(model.decoder, device)
+        self._table: Floats = np.pad(parts.table, ((0, 1), (0, 0)))
+        self._mean_speaker = mean_speaker(self._table[:-1], source.card)
+        speaker_octaves = np.append(_speaker_octaves(source.card), np.float32(math.nan))
+        self._pitch_transform = PitchTransform(hop / rate, speaker_octaves)
+        self._decoder: LiveVoiceDecoder = (
+            KernelVoiceDecoder(parts.decoder)
+            if device == "cpu"
+            else ModuleVoiceDecoder(source.network().decoder, device)
+        )
         self._turned = Kept(self._turned_by)
-        self._loudness_match = LoudnessMatch(shape.hop, shape.hop / shape.rate)
+        self._loudness_match = LoudnessMatch(hop, hop / rate)
 
     @staticmethod
-    def parts(model: Voice) -> Parts:
+    def parts(source: LatentModel) -> Parts:
         """Return what several processes can compile at once of a codec with this model, as `Stage.parts`."""
-        shape = model.shape
+        parts = prepared(_parts_of, source.path)
         return (
-            partial(tracker_within, shape.rate, shape.hop, shape.ahead * shape.hop),
-            partial(voice_decoder_of, model.decoder, "cpu"),
-            partial(LiveVoiceEncoder, model.encoder),
-            partial(LiveLoudness, model.loudness),
+            partial(tracker_within, parts.rate, parts.hop, parts.ahead * parts.hop),
+            partial(KernelVoiceDecoder, parts.decoder),
+            partial(LiveVoiceEncoder, parts.encoder),
+            partial(LiveLoudness, parts.loudness),
         )
 
     def analyse(self, sound: Floats) -> Frame:
@@ -83,11 +136,11 @@ class VoiceCodec:
 
     def encode_clip(self, sound: Floats) -> Series:
         """Return the frames of another sound, `(T,)`."""
-        return self._frame_encoder.encode_clip(sound)
+        return prepared(_encode_clip, self._path, sound)
 
     def enrol(self, clip: str, sound: Floats) -> TargetSpeaker:
         """Return the speaker of a clip, from its sound `(T,)`."""
-        return enrol(self._model, clip, sound)
+        return prepared(_enrol, self._path, clip, sound)
 
     def add_target(self, target: TargetSpeaker) -> None:
         """Give the last of the weights over speakers to a target speaker."""

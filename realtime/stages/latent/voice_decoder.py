@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from gramophone.models.nets.voice import VoiceDecoder
 from gramophone.models.units import COLOUR, PROSODY, SILENCE
 from gramophone.realtime.kernels.arrays import Floats, zeros
 from gramophone.realtime.kernels.bound import bind, contents
-from gramophone.realtime.kernels.executor import make
 from gramophone.realtime.stages.latent import voice_decoder_net as decoder_net
 from gramophone.realtime.stages.latent import voice_synth as synth
 from gramophone.realtime.stages.latent.voice_layers import add_past, compiled
+
+if TYPE_CHECKING:
+    from gramophone.models.nets.voice import VoiceDecoder
 
 Prosody = tuple[float, float, float]
 """Octaves above `MIDDLE_HZ`, voicing, loudness in nats."""
@@ -33,24 +34,35 @@ class LiveVoiceDecoder(Protocol):
         """Add up what past frames contribute to the next; `decode` does so itself if this was not called."""
 
 
-def voice_decoder_of(decoder: VoiceDecoder, device: str) -> LiveVoiceDecoder:
-    """Return the fastest decoder for a device, `cpu` or `cuda`."""
-    return KernelVoiceDecoder(decoder) if device == "cpu" else ModuleVoiceDecoder(decoder, device)
+class VoiceDecoderParts(NamedTuple):
+    """What the kernels take of a model's decoder: its network's weights, and the constants of its synthesis."""
+
+    weights: decoder_net.DecoderNetWeights
+    plan: synth.SynthPlan
+
+
+def decoder_parts(decoder: VoiceDecoder) -> VoiceDecoderParts:
+    """Return what `KernelVoiceDecoder` takes of a model's decoder."""
+    return VoiceDecoderParts(decoder_net.weights_of(decoder.network), synth.plan_of(decoder))
 
 
 class KernelVoiceDecoder:
     """The decoder as numba kernels on one core."""
 
-    def __init__(self, decoder: VoiceDecoder) -> None:
-        shape, weights, plan = decoder.shape, decoder_net.weights_of(decoder.network), synth.plan_of(decoder)
+    def __init__(self, parts: VoiceDecoderParts) -> None:
+        weights, plan = parts
         network, synth_state = decoder_net.initial_state_of(weights), synth.initial_state_of(plan)
-        inputs, self._speaker, self._colour = zeros(1, weights.entry.shape[1]), zeros(1, shape.speaker), zeros(COLOUR)
+        inputs, self._speaker, self._colour = (
+            zeros(1, weights.entry.shape[1]),
+            zeros(1, weights.speaker.shape[1]),
+            zeros(COLOUR),
+        )
         self._latents, self._hop = inputs[0, :-PROSODY], plan.hop
         self._known: tuple[Floats | None, Floats | None] = None, None
         self._set_speaker = bind(_set_speaker, (weights, network, self._speaker))
         self._add_past = bind(_add_past, (weights.gates, network.gates), 0)
-        parts = weights, network, plan, synth_state, inputs, zeros(PROSODY), self._colour
-        self._decode = bind(_decode, parts, 0, 0.0, 0.0, 0.0, self._colour)
+        bound = weights, network, plan, synth_state, inputs, zeros(PROSODY), self._colour
+        self._decode = bind(_decode, bound, 0, 0.0, 0.0, 0.0, self._colour)
         self._frame, self._prepared = 0, False
 
     def decode(self, latents: Floats, speaker: Floats, prosody: Prosody, colour: Floats) -> Floats:
@@ -107,6 +119,8 @@ class ModuleVoiceDecoder:
     """The decoder as an executor runs the torch module."""
 
     def __init__(self, decoder: VoiceDecoder, device: str) -> None:
+        from gramophone.realtime.kernels.executor import make
+
         shape = decoder.shape
         controls = [np.zeros(size, np.float32) for size in ((1, shape.speaker), (1, PROSODY, 1), (1, COLOUR))]
         self._decode = make(decoder, channels=shape.latents, block=1, controls=controls, device=device)

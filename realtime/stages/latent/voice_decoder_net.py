@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 
-from gramophone.models.nets.voice import VoiceDecoderNetwork
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
 from gramophone.realtime.kernels.jit import tanh
 from gramophone.realtime.stages.latent.voice_layers import (
@@ -21,6 +19,9 @@ from gramophone.realtime.stages.latent.voice_layers import (
     multiply,
     slot_of,
 )
+
+if TYPE_CHECKING:
+    from gramophone.models.nets.voice import VoiceDecoderNetwork
 
 _F = np.float32
 
@@ -61,6 +62,8 @@ class DecoderNetState(NamedTuple):
 
 def weights_of(network: VoiceDecoderNetwork) -> DecoderNetWeights:
     """Return the weights of a network, in the kernels' layout."""
+    import torch
+
     exits: list[Any] = list(network.exits)
     first: Any = network.head[1]
     return DecoderNetWeights(

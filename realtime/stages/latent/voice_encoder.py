@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 
-from gramophone.models.nets import voice_features as features_module
-from gramophone.models.nets.voice import VoiceEncoder
 from gramophone.models.units import LOG_MEL_SCALE
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
 from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.stages.latent import voice_layers as layers
-from gramophone.realtime.stages.latent.voice_features import extract, features_of
+from gramophone.realtime.stages.latent.voice_features import FeaturesPlan, extract, features_of
 from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
+
+if TYPE_CHECKING:
+    from gramophone.models.nets.voice import VoiceEncoder
+    from gramophone.models.nets.voice_features import SpeakerNormalisation
 
 _F = np.float32
 
@@ -65,15 +66,27 @@ class EncoderState(NamedTuple):
     output: Floats
 
 
+class VoiceEncoderParts(NamedTuple):
+    """What an encoder is bound to, from silence."""
+
+    features: FeaturesPlan
+    weights: VoiceEncoderWeights
+    state: EncoderState
+
+
+def encoder_parts(encoder: VoiceEncoder) -> VoiceEncoderParts:
+    """Return what `LiveVoiceEncoder` takes of a model's encoder."""
+    weights = _weights_of(encoder)
+    return VoiceEncoderParts(features_of(encoder.features), weights, initial_state_of(weights, encoder.normalisation))
+
+
 class LiveVoiceEncoder:
     """Encodes hops `(hop,)` to the means of their latents, `(latents,)`, `encoder.delay` frames late."""
 
-    def __init__(self, encoder: VoiceEncoder) -> None:
-        features, weights = features_of(encoder.features), _weights_of(encoder)
-        state = initial_state_of(weights, encoder.normalisation)
-        self._add_past = bind(add_past, (weights, state), 0)
-        self._encode = bind(_encode, (features, weights, state), 0, features.past)
-        self._output: Floats = state.output[0]
+    def __init__(self, parts: VoiceEncoderParts) -> None:
+        self._add_past = bind(add_past, (parts.weights, parts.state), 0)
+        self._encode = bind(_encode, tuple(parts), 0, parts.features.past)
+        self._output: Floats = parts.state.output[0]
         self._frame, self._prepared = 0, False
 
     def encode(self, sound: Floats) -> Floats:
@@ -91,6 +104,8 @@ class LiveVoiceEncoder:
 
 
 def _weights_of(encoder: VoiceEncoder) -> VoiceEncoderWeights:
+    import torch
+
     parts: list[Any] = list(encoder.layers.layers)
     bodies = [unit.layers[1].layers for unit in parts[1:-1]]
     latents = len(parts[-1].bias) // 2
@@ -105,8 +120,10 @@ def _weights_of(encoder: VoiceEncoder) -> VoiceEncoderWeights:
     )
 
 
-def statistics_of(normalisation: features_module.SpeakerNormalisation) -> SpeakerStatistics:
+def statistics_of(normalisation: SpeakerNormalisation) -> SpeakerStatistics:
     """Return the constants of a speaker normalisation."""
+    from gramophone.models.nets import voice_features as features_module
+
     return SpeakerStatistics(
         bands=normalisation.bands,
         scale=LOG_MEL_SCALE,
@@ -120,8 +137,10 @@ def statistics_of(normalisation: features_module.SpeakerNormalisation) -> Speake
     )
 
 
-def initial_state_of(weights: Any, normalisation: features_module.SpeakerNormalisation) -> EncoderState:
+def initial_state_of(weights: Any, normalisation: SpeakerNormalisation) -> EncoderState:
     """Return the state of silence, by weights with the layers `entry` and `units`, `mixes` and `out_bias`."""
+    import torch
+
     no_frames = torch.zeros(1, normalisation.channels, 0)
     loudest, frames, moments = normalisation.initial_state(no_frames)
     means, squares = moments[0, :, 0].chunk(2)

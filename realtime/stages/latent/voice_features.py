@@ -1,8 +1,6 @@
 """A voice model's features live: log-mel frames and loudness, as in `models.nets.voice_features`, by numba kernels.
 
 torch spends more time between its operations than in them, and ONNX has no Fourier transform.
-
-The analysis of a whole sound by a voice model: latents, pitch and loudness, aligned with the sound.
 """
 
 from __future__ import annotations
@@ -10,61 +8,22 @@ from __future__ import annotations
 import math
 from collections import deque
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
-from gramophone.models.layers.composition import Sequential
-from gramophone.models.layers.streaming import State
-from gramophone.models.layers.vocoder_features import LogMel
-from gramophone.models.nets.voice import Voice
-from gramophone.models.nets.voice_features import Loudness, VoiceFeatures
 from gramophone.models.units import LOG_MEL_CENTRE, LOG_MEL_SCALE, SILENCE
-from gramophone.realtime.dsp.pitch.tracker import pitch_contour
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
 from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.kernels.jit import jit
-from gramophone.realtime.stage import Audio, StageError
+from gramophone.realtime.stage import StageError
 from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
 
-
-@torch.no_grad()
-def adapted_state(voice: Voice, samples: Audio) -> State:
-    """Return the encoder's state after a mono sound `(T,)`: its speaker normalisation has adapted to that voice."""
-    state: State = voice.encoder(_hops(voice, samples))[1]
-    return state
-
-
-@torch.no_grad()
-def encode(voice: Voice, samples: Audio, state: State | None = None) -> Tensor:
-    """Return the latents' means `(1, latents, n)` of a mono sound `(T,)`, encoded from `state` or from silence."""
-    numbers, _ = voice.encoder(F.pad(_hops(voice, samples), (0, voice.delay)), state)
-    return cast(Tensor, numbers[:, : voice.shape.latents, voice.encoder.delay :])
-
-
-@torch.no_grad()
-def analyse(
-    voice: Voice, samples: Audio, contour: Audio | None = None, state: State | None = None
-) -> tuple[Tensor, Tensor]:
-    """Return the latents' means `(1, latents, n)` and the prosody `(1, PROSODY, n)` of a mono sound `(T,)`.
-
-    `contour` `(n, 2)` are octaves and voicing where they are known already; `state` is what the encoder starts from
-    (`adapted_state`), by default silence. The last hop is padded with silence.
-    """
-    shape = voice.shape
-    known = pitch_contour(samples, shape.rate, shape.hop) if contour is None else contour
-    pitch = torch.from_numpy(np.ascontiguousarray(known.T))[None]
-    loudness = voice.loudness_of(_hops(voice, samples))
-    return encode(voice, samples, state), torch.cat([pitch, loudness], 1)
-
-
-def _hops(voice: Voice, samples: Audio) -> Tensor:
-    """Return a mono sound `(T,)` as `(1, 1, n * hop)`, the last hop padded with silence."""
-    return torch.from_numpy(np.pad(samples, (0, -len(samples) % voice.shape.hop)))[None, None]
+if TYPE_CHECKING:
+    from gramophone.models.layers.composition import Sequential
+    from gramophone.models.layers.vocoder_features import LogMel
+    from gramophone.models.nets.voice_features import Loudness, VoiceFeatures
 
 
 class LogMelPlan(NamedTuple):
@@ -208,16 +167,26 @@ def transform_constants(length: int) -> tuple[NDArray[np.int64], NDArray[np.floa
     return order, np.stack([np.cos(angles), -np.sin(angles)])
 
 
+class LoudnessPlan(NamedTuple):
+    """Both halves of the window, `(2, hop)`, and by how many hops loudness is delayed further."""
+
+    window: Floats
+    delay_hops: int
+
+
+def loudness_plan_of(loudness: Sequential) -> LoudnessPlan:
+    """Return the constants of `Voice.loudness`."""
+    meter = cast("Loudness", loudness.layers[0])
+    return LoudnessPlan(packed(meter.window.reshape(2, meter.hop)), loudness.delay - meter.delay)
+
+
 class LiveLoudness:
     """Hops `(hop,)` to their loudness in nats, with the delay of `Voice.loudness`."""
 
-    def __init__(self, loudness: Sequential) -> None:
-        meter = loudness.layers[0]
-        assert isinstance(meter, Loudness)
-        delay_hops = loudness.delay - meter.delay
-        window = packed(meter.window.reshape(2, meter.hop))
-        self._measure = bind(_measure_loudness, (window, np.zeros(1), math.exp(2 * SILENCE)), window[0])
-        self._delayed = deque([SILENCE] * delay_hops)
+    def __init__(self, plan: LoudnessPlan) -> None:
+        parts = plan.window, np.zeros(1), math.exp(2 * SILENCE)
+        self._measure = bind(_measure_loudness, parts, plan.window[0])
+        self._delayed = deque([SILENCE] * plan.delay_hops)
 
     def measure(self, sound: Floats) -> float:
         """Return the loudness of the next frame."""

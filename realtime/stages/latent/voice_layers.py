@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gramophone.realtime.kernels.arrays import Floats, packed, packed_weights, zeros
@@ -44,6 +43,8 @@ class LayerState(NamedTuple):
 
 def layers_of(convolutions: Sequence[Any]) -> Layers:
     """Return the weights of `CausalConv1d` layers, in the kernels' layout."""
+    import torch
+
     dilations = np.array([convolution.dilation for convolution in convolutions], np.int64)
     return Layers(
         packed_weights(torch.cat([convolution.weight for convolution in convolutions])),

@@ -7,14 +7,16 @@ all samples of the hop at once, instead of by evaluating sines.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.models.nets.voice import VoiceDecoder
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
 from gramophone.realtime.stages.latent.voice_layers import compiled
+
+if TYPE_CHECKING:
+    from gramophone.models.nets.voice import VoiceDecoder
 
 _F = np.float32
 _MIDDLE_HZ, _VOICED, _TILT_HZ, _SILENCE = 160.0, 0.05, 1000.0, -11.5

@@ -30,7 +30,7 @@ from gramophone.offline.train.voice.resynthesis import decoded, resynthesised
 from gramophone.offline.train.voice.run import train_voice
 from gramophone.offline.train.voice.training import VoiceTraining
 from gramophone.realtime.dsp.pitch.tracker import pitch_contour, without_octave_jumps
-from gramophone.realtime.stages.latent.voice_features import analyse
+from gramophone.realtime.stages.latent.voice_analysis import analyse
 
 pytestmark = pytest.mark.train
 
