@@ -20,3 +20,11 @@ DEFAULT_HZ = 400.0
 """The pitch that stands in, in measuring envelopes, where nothing is voiced."""
 ENVELOPE_FFT = 1024
 """Samples of the spectrum that an envelope is measured in."""
+BANDS_PER_SEMITONE = 2
+"""Of a mosaic's notes."""
+MOST_SEMITONES = 12
+"""The copies of a mosaic's atoms at other pitches reach an octave up and down."""
+LEVEL_BANDS = 32
+"""Bands in which a mosaic's levels follow the content's: fine enough for attacks, too coarse for partials."""
+MODULATION_HZ = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Rates that part the movements of a mosaic's levels: what is faster than each, up to the next."""

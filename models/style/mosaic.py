@@ -18,15 +18,7 @@ from torch import Tensor
 from gramophone.models.layers.mel import hz_to_mel
 from gramophone.models.layers.stft import STFT, low_delay_windows
 from gramophone.models.layers.streaming import State
-
-BANDS_PER_SEMITONE = 2
-MOST_SEMITONES = 12
-"""Copies reach an octave up and down."""
-LEVEL_BANDS = 32
-"""Bands in which levels follow the content's: fine enough for attacks and vowels, too coarse for partials."""
-
-MODULATION_HZ = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Rates that part a level's movements: what is faster than each, up to the next."""
+from gramophone.models.units import BANDS_PER_SEMITONE, LEVEL_BANDS, MODULATION_HZ, MOST_SEMITONES
 
 _LOWEST_HZ, _HIGHEST_HZ = 55.0, 16_000.0
 _LEVELS_FROM_HZ = 40.0

@@ -28,8 +28,8 @@ from gramophone.models.nets.wavenet import SIZES, WaveNet, WaveNetShape
 from gramophone.offline.bench.gpu_training import training_steps
 from gramophone.offline.bench.timing import hot, quantiles
 from gramophone.realtime.kernels.executor import make
-from gramophone.realtime.stages.wavenet.engines import TorchEngine
 from gramophone.realtime.stages.wavenet.sampler import Sampler
+from gramophone.realtime.stages.wavenet.torch_engine import TorchEngine
 
 _TOLERANCE = 1e-3
 _BLOCKS = (64, 128, 256, 512, 1024, 2048)

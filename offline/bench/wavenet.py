@@ -18,9 +18,10 @@ from gramophone.offline.bench.timing import cold, hot, quantiles, warm
 from gramophone.realtime.kernels.arrays import zeros
 from gramophone.realtime.kernels.matvec import add_product
 from gramophone.realtime.stage import Format
-from gramophone.realtime.stages.wavenet.engines import TorchEngine, weights_of
+from gramophone.realtime.stages.wavenet.engines import weights_of
 from gramophone.realtime.stages.wavenet.sampler import Sampler
 from gramophone.realtime.stages.wavenet.stage import WaveNetStage
+from gramophone.realtime.stages.wavenet.torch_engine import TorchEngine
 
 _MODEL_RATE, _RATE, _BLOCK = 16_000, 48_000, 256
 _SAMPLES = {"S": 320, "M": 64}

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
-from gramophone.models.checkpoint import load
-from gramophone.models.nets.anyone import Anyone
 from gramophone.presets.checks import name_of
 from gramophone.presets.models import model_file
 from gramophone.presets.voices import voice_file
@@ -34,8 +31,7 @@ def enrol(clip: Path, name: str) -> EnrolledVoice:
         StageError: the clip cannot be read, or there is hardly any voice in it.
     """
     own = name_of(name or clip.stem)
-    model, card = load(model_file(_MODEL), _MODEL)
-    target = target_of(cast(Anyone, model), card, str(clip))
+    target = target_of(model_file(_MODEL), str(clip))
     path = voice_file(own)
     save_target(path, target)
     return EnrolledVoice(own, str(path), round(target.seconds, 1), target.words)

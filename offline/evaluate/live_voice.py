@@ -33,7 +33,7 @@ from gramophone.realtime.dsp.pitch.tracker import pitch_contour
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stages.latent.codec import LatentModel
 from gramophone.realtime.stages.latent.parameters import parameters_of as latent_parameters
-from gramophone.realtime.stages.voice.converter import VoiceConverter
+from gramophone.realtime.stages.voice.converter import VoiceConverter, converter_parts
 from gramophone.realtime.stages.voice.parameters import parameters_of
 from gramophone.realtime.stages.voice.target import enrolled_target
 
@@ -188,7 +188,12 @@ def _anyone(path: Path, quick: bool) -> tuple[Any, Any, Any, tuple[str, ...]]:
     def enrol(clip: Sound) -> Any:
         return enrolled_target(model, card, "clip", clip)
 
-    return lambda: (set_target, VoiceConverter(model, quick)), enrol, parameters_of(card), card.speakers
+    return (
+        lambda: (set_target, VoiceConverter(converter_parts(model, quick))),
+        enrol,
+        parameters_of(card),
+        card.speakers,
+    )
 
 
 def _voice(path: Path) -> tuple[Any, Any, Any, tuple[str, ...]]:

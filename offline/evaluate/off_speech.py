@@ -30,7 +30,7 @@ from gramophone.offline.judges.music import chroma_correlation
 from gramophone.presets import CLIPS
 from gramophone.realtime.dsp.pitch.tracker import pitch_contour
 from gramophone.realtime.stages.voice.confidence import SpeechConfidence
-from gramophone.realtime.stages.voice.converter import VoiceConverter
+from gramophone.realtime.stages.voice.converter import VoiceConverter, converter_parts
 from gramophone.realtime.stages.voice.parameters import parameters_of
 from gramophone.realtime.stages.voice.target import target_of
 
@@ -100,7 +100,7 @@ def played(
     target: object,
 ) -> tuple[Sound, NDArray[np.float32]]:
     """Return a recording as it is played, of its length, and the confidence in each frame, NaN where nothing sounds."""
-    converter = VoiceConverter(model)
+    converter = VoiceConverter(converter_parts(model))
     converter.voices.set_target(target.voice)  # type: ignore[attr-defined]
     converter.refresh()
     if not blended:
@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=12.0, help="of each at most")
     arguments = parser.parse_args()
     model, card = cast(Anyone, load(arguments.model, "anyone")[0]), card_of(arguments.model)
-    target = target_of(model, card, arguments.target)
+    target = target_of(arguments.model, arguments.target)
     values = {knob.name: knob.default for knob in parameters_of(card)}
     weights = np.eye(len(card.speakers) + 1, dtype=np.float32)[-1]
     rows = []

@@ -6,17 +6,18 @@ Runtime does, which computed them when the shipped sounds were made: 256 inputs 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from gramophone.models.nets.wavenet import Conditions, WaveNetShape
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
 from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.kernels.matvec import add_products_from_memory
 from gramophone.realtime.stages.latent.voice_layers import compiled, leaky_relu
+
+if TYPE_CHECKING:
+    from gramophone.models.nets.wavenet import Conditions, WaveNetShape
 
 _F = np.float32
 _TAPS = 3
@@ -61,14 +62,28 @@ def fits(shape: WaveNetShape) -> bool:
     return bool(shape.local and shape.units and not shape.vector and not shape.upsampling)
 
 
+class ConditionsParts(NamedTuple):
+    """What conditions are computed by, from silence, and how many they are."""
+
+    weights: ConditionsWeights
+    state: ConditionsState
+    conditions: int
+
+
+def conditions_parts(conditions: Conditions) -> ConditionsParts:
+    """Return what `LiveConditions` takes of a model that `fits`."""
+    weights, sizes = _weights_of(conditions), conditions.shape
+    vector = sizes.speaker if sizes.speakers else 0
+    return ConditionsParts(weights, _silence(weights, sizes), vector + len(weights.out_bias))
+
+
 class LiveConditions:
     """Latents `(D,)` and weights over the speakers `(S,)` to conditions `(C,)`: those of a model that `fits`."""
 
-    def __init__(self, conditions: Conditions) -> None:
-        weights, sizes = _weights_of(conditions), conditions.shape
-        self._conditions = (sizes.speaker if sizes.speakers else 0) + len(weights.out_bias)
+    def __init__(self, parts: ConditionsParts) -> None:
+        weights, state, self._conditions = parts
         example = weights.out_bias
-        self._compute = bind(_compute, (weights, _silence(weights, sizes)), 0, example, example, example)
+        self._compute = bind(_compute, (weights, state), 0, example, example, example)
         self._frame = 0
 
     def compute(self, latents: Floats, speakers: Floats) -> Floats:
@@ -94,6 +109,8 @@ def _silence(weights: ConditionsWeights, sizes: WaveNetShape) -> ConditionsState
 
 
 def _weights_of(conditions: Conditions) -> ConditionsWeights:
+    import torch
+
     (entry, *units, out) = cast(Any, conditions.series.layers[0]).layers
     bodies = [cast(Any, unit).layers[1].layers for unit in units]
     table = conditions.table if conditions.shape.speakers else torch.zeros(0)

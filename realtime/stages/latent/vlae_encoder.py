@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-import torch
-
-from gramophone.models.layers.composition import Sequential
-from gramophone.models.layers.vocoder_features import LogMel
-from gramophone.models.nets.vlae import VLAE, VLAEShape
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
 from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.stages.latent import voice_layers as layers
-from gramophone.realtime.stages.latent.voice_features import advance, log_powers, plan_of
+from gramophone.realtime.stages.latent.voice_features import LogMelPlan, advance, log_powers, plan_of
 from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
+
+if TYPE_CHECKING:
+    from gramophone.models.layers.vocoder_features import LogMel
+    from gramophone.models.nets.vlae import VLAE, VLAEShape
 
 
 class VlaeEncoderWeights(NamedTuple):
@@ -56,22 +55,37 @@ def fits(shape: VLAEShape) -> bool:
     return not any(window & (window - 1) for window in (shape.mel_window, shape.pitch_window))
 
 
-class LiveVlaeEncoder:
-    """Encodes hops `(hop,)` to the means of their latents, `(latents,)`, `encoder.delay` frames late.
+class VlaeEncoderParts(NamedTuple):
+    """What an encoder is bound to, from silence: the constants of its windows, its weights, its state."""
+
+    plans: tuple[LogMelPlan, ...]
+    weights: VlaeEncoderWeights
+    state: VlaeEncoderState
+
+
+def encoder_parts(model: VLAE) -> VlaeEncoderParts:
+    """Return what `LiveVlaeEncoder` takes of a model.
 
     Raises:
         StageError: a window is not a power of two.
     """
+    from gramophone.models.layers.composition import Sequential
 
-    def __init__(self, model: VLAE) -> None:
-        first, *_ = parts = list(cast(Any, model.encoder).layers)
-        branches = [part.layers[0] if isinstance(part, Sequential) else part for part in cast(Any, first).layers]
-        extractors = [cast(LogMel, branch) for branch in branches]
-        plans = tuple(map(plan_of, extractors))
+    first, *_ = parts = list(cast(Any, model.encoder).layers)
+    branches = [part.layers[0] if isinstance(part, Sequential) else part for part in cast(Any, first).layers]
+    extractors = [cast("LogMel", branch) for branch in branches]
+    plans = tuple(map(plan_of, extractors))
+    late = first.delay + cast(Any, parts[1]).delay
+    weights = _weights_of(model, tuple(late - extractor.delay for extractor in extractors))
+    return VlaeEncoderParts(plans, weights, _silence(model, weights, max(len(plan.window) for plan in plans)))
+
+
+class LiveVlaeEncoder:
+    """Encodes hops `(hop,)` to the means of their latents, `(latents,)`, `encoder.delay` frames late."""
+
+    def __init__(self, parts: VlaeEncoderParts) -> None:
+        plans, weights, state = parts
         self._hop = plans[0].hop
-        late = first.delay + cast(Any, parts[1]).delay
-        weights = _weights_of(model, tuple(late - extractor.delay for extractor in extractors))
-        state = _silence(model, weights, max(len(plan.window) for plan in plans))
         self._add_past, self._fold = bind(_add_past, (weights, state), 0), bind(_fold, (weights, state))
         self._encode_frame = bind(_encode_frame, (plans, weights, state), 0, state.sound, 0)
         self._output: Floats = state.output[0]
@@ -110,6 +124,8 @@ def _silence(model: VLAE, weights: VlaeEncoderWeights, longest: int) -> VlaeEnco
 
 
 def _weights_of(model: VLAE, late: tuple[int, ...]) -> VlaeEncoderWeights:
+    import torch
+
     parts: list[Any] = list(cast(Any, model.encoder).layers)
     _, _, entry, *units, fold, out = parts
     bodies = [unit.layers[1].layers for unit in units]

@@ -93,7 +93,8 @@ class VoiceCodec:
 
     def __init__(self, source: LatentModel, device: str) -> None:
         parts = prepared(_parts_of, source.path)
-        self.rate, self.hop, self.delay = rate, hop, _ = parts.rate, parts.hop, parts.delay * parts.hop
+        self.rate, self.hop = rate, hop = parts.rate, parts.hop
+        self.delay = parts.delay * hop
         self.deferral_s = _DEFERRAL_S if parts.ahead >= _DEFERRING_HOPS else 0.0
         self._encoder = LiveVoiceEncoder(parts.encoder)
         self._frame_encoder = FrameEncoder(self._encoder.encode, parts.delay)
@@ -108,11 +109,11 @@ class VoiceCodec:
         self._mean_speaker = mean_speaker(self._table[:-1], source.card)
         speaker_octaves = np.append(_speaker_octaves(source.card), np.float32(math.nan))
         self._pitch_transform = PitchTransform(hop / rate, speaker_octaves)
-        self._decoder: LiveVoiceDecoder = (
-            KernelVoiceDecoder(parts.decoder)
-            if device == "cpu"
-            else ModuleVoiceDecoder(source.network().decoder, device)
-        )
+        self._decoder: LiveVoiceDecoder
+        if device == "cpu":
+            self._decoder = KernelVoiceDecoder(parts.decoder)
+        else:
+            self._decoder = ModuleVoiceDecoder(source.network().decoder, device)
         self._turned = Kept(self._turned_by)
         self._loudness_match = LoudnessMatch(hop, hop / rate)
 

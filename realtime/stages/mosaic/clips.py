@@ -6,17 +6,23 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from gramophone.models.parameters import Value
-from gramophone.models.style.mosaic import BANDS_PER_SEMITONE, MOST_SEMITONES, Atoms, MosaicLayout, keys, learn
+from gramophone.models.units import BANDS_PER_SEMITONE, MOST_SEMITONES
 from gramophone.realtime.dsp.resampler import read_clip
 from gramophone.realtime.kernels.arrays import Floats, packed
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stage import Audio
+from gramophone.realtime.stages.mosaic.layout import LiveLayout
 from gramophone.realtime.stages.mosaic.matching import Dictionary
+from gramophone.realtime.stages.prepared import prepared
+
+if TYPE_CHECKING:
+    from gramophone.models.style.mosaic import Atoms
 
 _F = np.float32
 LONGEST_S = 60.0
@@ -36,22 +42,17 @@ class MosaicClips:
     before: int
 
     @staticmethod
-    def learn(layout: MosaicLayout, channels: int, values: Mapping[str, Value]) -> MosaicClips:
+    def learn(layout: LiveLayout, channels: int, values: Mapping[str, Value]) -> MosaicClips:
         """Analyse the clips that `values` name, for so many channels.
 
         Raises:
             StageError: a clip cannot be read.
         """
         before = math.ceil(_FASTEST * len(layout.window)) + _AFTER
-        found: list[tuple[Audio, Atoms | None]] = []
-        with torch.inference_mode():
-            for name in CLIPS:
-                sound = _read(str(values[name]), layout.rate)
-                found.append((_placed(sound, channels, before), learn(layout, torch.from_numpy(sound))))
-            dictionary = _dictionary(
-                [atoms for _, atoms in found], [sound.shape[1] - before - _AFTER for sound, _ in found]
-            )
-        return MosaicClips(dictionary, (found[0][0], found[1][0]), before)
+        clips = [Path(str(values[name])) if values[name] else None for name in CLIPS]
+        dictionary = prepared(_learn, layout.rate, layout.hops, *clips)
+        first, second = (_placed(_read(clip, layout.rate), channels, before) for clip in clips)
+        return MosaicClips(dictionary, (first, second), before)
 
     @property
     def both(self) -> tuple[bool, bool]:
@@ -62,10 +63,21 @@ class MosaicClips:
         return bool(second > first), bool(end > second)
 
 
-def _read(clip: str, rate: int) -> Audio:
+def _read(clip: Path | None, rate: int) -> Audio:
     if not clip:
         return np.zeros((1, 1), np.float32)
-    return np.ascontiguousarray(read_clip(clip, rate)[:, : round(LONGEST_S * rate)])
+    return np.ascontiguousarray(read_clip(str(clip), rate)[:, : round(LONGEST_S * rate)])
+
+
+def _learn(rate: int, hops: int, *clips: Path | None) -> Dictionary | None:
+    import torch
+
+    from gramophone.models.style.mosaic import MosaicLayout, learn
+
+    layout, sounds = MosaicLayout.of(rate, hops), [_read(clip, rate) for clip in clips]
+    with torch.inference_mode():
+        atoms = [learn(layout, torch.from_numpy(sound)) for sound in sounds]
+        return _dictionary(atoms, [sound.shape[1] for sound in sounds])
 
 
 def _placed(sound: Audio, channels: int, before: int) -> Audio:
@@ -75,6 +87,10 @@ def _placed(sound: Audio, channels: int, before: int) -> Audio:
 
 
 def _dictionary(clips: list[Atoms | None], lengths: list[int]) -> Dictionary | None:
+    import torch
+
+    from gramophone.models.style.mosaic import keys
+
     known = [atoms for atoms in clips if atoms]
     if not known:
         return None

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gramophone.models.style.mosaic import LEVEL_BANDS, MODULATION_HZ
+from gramophone.models.units import LEVEL_BANDS, MODULATION_HZ
 from gramophone.realtime.kernels.arrays import Floats, zeros
 from gramophone.realtime.stages.mosaic.state import fast
 

@@ -11,20 +11,20 @@ from collections.abc import Mapping
 import numpy as np
 
 from gramophone.models.parameters import Value
-from gramophone.models.style.mosaic import LEVEL_BANDS, MODULATION_HZ, MosaicLayout, blur
+from gramophone.models.units import LEVEL_BANDS, MODULATION_HZ
 from gramophone.realtime.dsp.fifo import Fifo
 from gramophone.realtime.dsp.smoothing import Ramps
-from gramophone.realtime.kernels.arrays import packed, zeros
+from gramophone.realtime.kernels.arrays import zeros
 from gramophone.realtime.stage import Audio, Format
 from gramophone.realtime.stages.frame_spectra import Complex, FrameOverlap, FrameSpectra, advance
 from gramophone.realtime.stages.mosaic.clips import MosaicClips, read_grain
+from gramophone.realtime.stages.mosaic.layout import LiveLayout
 from gramophone.realtime.stages.mosaic.matching import GRAINS, Choice, Dictionary, match, no_grains, work_space
 from gramophone.realtime.stages.mosaic.modulation import no_modulation
 from gramophone.realtime.stages.mosaic.output_level import level
 from gramophone.realtime.stages.mosaic.parameters import KNOBS
 from gramophone.realtime.stages.mosaic.shaping import Amounts, join, look
-from gramophone.realtime.stages.mosaic.speech import no_speech_yet
-from gramophone.realtime.stages.mosaic.state import memory_of, shape_of
+from gramophone.realtime.stages.mosaic.state import memory_of
 
 _FULL_GRAIN = 0.25
 """Value of `grain` from which on the texture is all grains; at 0 the content is only filtered."""
@@ -38,24 +38,23 @@ _FEWEST, _MOST = 1, GRAINS
 class MosaicProcessor:
     """A layout in use, with its state."""
 
-    def __init__(self, form: Format, layout: MosaicLayout, clips: MosaicClips, values: Mapping[str, Value]) -> None:
+    def __init__(self, form: Format, layout: LiveLayout, clips: MosaicClips, values: Mapping[str, Value]) -> None:
         self._layout, self._clips = layout, clips
         self._hop = hop = layout.hop
         self._fifo = Fifo(form.channels, hop)
         self.delay = len(layout.dual) - hop + self._fifo.delay
         self._ramps = Ramps(KNOBS, values, form.rate, hop)
-        self._shape = shape_of(layout, packed(blur(len(layout.notes.weights))))
+        self._shape = layout.shape
         self._memory = memory_of(self._shape, form.channels)
-        self._speech = no_speech_yet(form.rate, len(layout.short), layout.hop)
+        self._speech = layout.speech
         self._first = len(layout.window) - len(layout.dual)
         self._grains, self._work = no_grains(), work_space(self._shape.blur)
-        window, short, dual = (packed(each) for each in (layout.window, layout.short, layout.dual))
-        channels = form.channels
+        window, short, channels = layout.window, layout.short, form.channels
         self._past, self._read = (zeros(channels, len(window)) for _ in range(2))
         self._content, self._texture = FrameSpectra(window, channels), FrameSpectra(window, channels)
         self._content_now, self._texture_now = FrameSpectra(short, channels), FrameSpectra(short, channels)
-        self._overlap = FrameOverlap(dual, len(window), channels)
-        self._target = zeros(len(layout.notes.weights))
+        self._overlap = FrameOverlap(layout.dual, len(window), channels)
+        self._target = zeros(len(layout.shape.blur))
         self._modulations = zeros(LEVEL_BANDS, len(MODULATION_HZ))
         self._modulation = no_modulation(hop / layout.rate)
         self._target_of: tuple[float, Dictionary] | None = None

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gramophone.models.style.mosaic import LEVEL_BANDS
+from gramophone.models.units import LEVEL_BANDS
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stages.frame_spectra import Complex

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gramophone.models.layers.mel import MelBands
 from gramophone.models.style.speech_detector import (
     BANDS,
     BIAS,
@@ -60,6 +59,8 @@ class SpeechMemory(NamedTuple):
 
 def no_speech_yet(rate: int, window: int, hop: int) -> SpeechMemory:
     """Return the detector before any input, for frames of `window` samples every `hop`; it assumes speech at first."""
+    from gramophone.models.layers.mel import MelBands
+
     low, high = RANGE_HZ
     filters = packed(MelBands(rate, window, BANDS, low, min(high, rate / 2)).weights)
     inside = [np.flatnonzero(row) for row in filters]

@@ -53,14 +53,14 @@ class MosaicStage(BackgroundStage["MosaicClips"]):
         return Keys(cls.parameters, {"window": _window(values)}, hop_s=cls.hop_s)
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
-        # Imported here, so that reading the parameters does not import torch.
-        from gramophone.models.style.mosaic import MosaicLayout
+        # Imported here, so that reading the parameters does not import numba.
         from gramophone.realtime.stages.mosaic.clips import MosaicClips
+        from gramophone.realtime.stages.mosaic.layout import live_layout
         from gramophone.realtime.stages.mosaic.processor import MosaicProcessor
 
         self._form = form
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in self.parameters}
-        self._layout = MosaicLayout.of(form.rate, WINDOWS[_window(values)])
+        self._layout = live_layout(form.rate, WINDOWS[_window(values)])
         self.background = Background["MosaicClips"]("mosaic-clips")
         clips = MosaicClips.learn(self._layout, form.channels, self._values)
         self._processor = MosaicProcessor(form, self._layout, clips, self._values)

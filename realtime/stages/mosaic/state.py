@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.models.style.mosaic import LEVEL_BANDS, Filters, MosaicLayout
+from gramophone.models.units import LEVEL_BANDS
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stages.frame_spectra import Complex
+
+if TYPE_CHECKING:
+    from gramophone.models.style.mosaic import Filters, MosaicLayout
 
 Whole = NDArray[np.int64]
 fast = partial(jit, forceinline=False, reassociate=True)

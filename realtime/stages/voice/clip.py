@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
+from typing import TYPE_CHECKING
 
-from gramophone.models.nets.anyone import Anyone
-from gramophone.models.nets.enrolment import LEAST_SPREAD, Speech, map_inputs
+import numpy as np
+
 from gramophone.models.units import MIDDLE_HZ, POINTS
 from gramophone.realtime.dsp.pitch.tracker import pitch_contour
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stages.latent.pitch_transform import VOICED
+
+if TYPE_CHECKING:
+    from gramophone.models.nets.anyone import Anyone
+    from gramophone.models.nets.enrolment import Speech
 
 LONGEST_S = 300.0
 """Seconds of a clip that are used at most."""
@@ -37,6 +40,8 @@ _SILENT = 1e-4
 
 def speech_in(model: Anyone, sound: Floats) -> Speech:
     """Return what is measured in a clip `(T,)` at the model's rate; its level does not matter."""
+    import torch
+
     shape = model.shape
     hops = min(len(sound), round(LONGEST_S * shape.rate)) // shape.hop
     whole = sound[: hops * shape.hop]
@@ -95,6 +100,8 @@ def _by_content(model: Anyone, speech: Speech) -> tuple[float, Floats]:
 
     What is left is off what speakers usually are.
     """
+    from gramophone.models.nets.enrolment import LEAST_SPREAD, map_inputs
+
     audible, points = speech.audible, speech.envelopes[:, :POINTS]
     if not bool(audible.any()):
         return 0.0, np.zeros((len(points), POINTS), np.float32)

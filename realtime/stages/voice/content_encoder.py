@@ -6,26 +6,28 @@ The same as `models.nets.content.ContentEncoder` computes in torch.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 
-from gramophone.models.layers.composition import Sequential
-from gramophone.models.nets.content import LEVEL_CENTRE, LEVEL_LEAST, LEVEL_SCALE, ContentEncoder
 from gramophone.realtime.kernels.arrays import Floats, packed, packed_weights
 from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stages.latent import voice_layers as layers
 from gramophone.realtime.stages.latent.voice_encoder import (
+    EncoderState,
     SpeakerStatistics,
     add_past,
     initial_state_of,
     normalise,
     statistics_of,
 )
-from gramophone.realtime.stages.latent.voice_features import extract, features_of
+from gramophone.realtime.stages.latent.voice_features import FeaturesPlan, extract, features_of
 from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
+
+if TYPE_CHECKING:
+    from gramophone.models.layers.composition import Sequential
+    from gramophone.models.nets.content import ContentEncoder
 
 _F = np.float32
 _ROOT_HALF = math.sqrt(0.5)
@@ -52,18 +54,36 @@ class NormalisationWeights(NamedTuple):
     level: Floats
 
 
-class LiveContentEncoder:
-    """Encodes hops `(hop,)` to content `(D,)`, `delay` frames late: its `ahead`, or with `quick` its `early`."""
+class ContentEncoderParts(NamedTuple):
+    """What an encoder is bound to, from silence; its output is `delay` frames late."""
 
-    def __init__(self, encoder: ContentEncoder, quick: bool = False) -> None:
-        shape = encoder.shape
-        self.delay = shape.early if quick else shape.ahead
-        said = slice(shape.content, None) if quick else slice(shape.content)
-        features, weights = features_of(encoder.features), trunk_weights(encoder.trunk, said)
-        state = initial_state_of(weights, encoder.normalisation)
+    delay: int
+    features: FeaturesPlan
+    normalisation: NormalisationWeights
+    weights: TrunkWeights
+    state: EncoderState
+
+
+def encoder_parts(encoder: ContentEncoder, quick: bool = False) -> ContentEncoderParts:
+    """Return what `LiveContentEncoder` takes of a model's encoder, which waits for its `ahead` or, `quick`, `early`."""
+    shape = encoder.shape
+    weights = trunk_weights(encoder.trunk, slice(shape.content, None) if quick else slice(shape.content))
+    return ContentEncoderParts(
+        shape.early if quick else shape.ahead,
+        features_of(encoder.features),
+        _normalisation_of(encoder),
+        weights,
+        initial_state_of(weights, encoder.normalisation),
+    )
+
+
+class LiveContentEncoder:
+    """Encodes hops `(hop,)` to content `(D,)`, `delay` frames late."""
+
+    def __init__(self, parts: ContentEncoderParts) -> None:
+        self.delay, features, normalisation, weights, state = parts
         self._add_past = bind(add_past, (weights, state), 0)
-        parts = features, _normalisation_of(encoder), weights, state
-        self._encode = bind(_encode, parts, 0, features.past)
+        self._encode = bind(_encode, (features, normalisation, weights, state), 0, features.past)
         self._output: Floats = state.output[0]
         self._frame, self._prepared = 0, False
 
@@ -82,12 +102,16 @@ class LiveContentEncoder:
 
 
 def _normalisation_of(encoder: ContentEncoder) -> NormalisationWeights:
+    from gramophone.models.nets.content import LEVEL_CENTRE, LEVEL_LEAST, LEVEL_SCALE
+
     level = np.array([LEVEL_CENTRE, LEVEL_SCALE, LEVEL_LEAST], np.float32)
     return NormalisationWeights(statistics_of(encoder.normalisation), level)
 
 
 def trunk_weights(trunk: Sequential, said: slice = slice(None)) -> TrunkWeights:
     """Return the weights of a network of `causal_trunk`; of its outputs those in `said`."""
+    import torch
+
     parts: list[Any] = list(trunk.layers)
     bodies = [part.layers[1].layers for part in parts[2:-1]]
     return TrunkWeights(

@@ -14,26 +14,38 @@ import math
 from collections import deque
 from collections.abc import Mapping
 from functools import partial
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
-from gramophone.models.nets.anyone import Anyone
 from gramophone.models.parameters import Value
 from gramophone.models.units import MIDDLE_HZ, POINTS
 from gramophone.realtime.kernels.arrays import Doubles, Floats
-from gramophone.realtime.stage import Parts
+from gramophone.realtime.stage import Parts, StageError
 from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch, power_meter
 from gramophone.realtime.stages.latent.pitch_transform import VOICED, PitchTransform
 from gramophone.realtime.stages.latent.voice_codec import adjust_voicing, tracker_within
+from gramophone.realtime.stages.latent.voice_synth import SynthPlan
 from gramophone.realtime.stages.voice.confidence import SpeechConfidence
-from gramophone.realtime.stages.voice.content_encoder import LiveContentEncoder
-from gramophone.realtime.stages.voice.envelope_analysis import LiveEnvelope
+from gramophone.realtime.stages.voice.content_encoder import (
+    ContentEncoderParts,
+    LiveContentEncoder,
+    TrunkWeights,
+    encoder_parts,
+    trunk_weights,
+)
+from gramophone.realtime.stages.voice.envelope_analysis import EnvelopePlan, LiveEnvelope
+from gramophone.realtime.stages.voice.envelope_analysis import plan_of as envelope_plan_of
 from gramophone.realtime.stages.voice.envelope_synth import EnvelopeSynth
-from gramophone.realtime.stages.voice.hop_content import LiveHopContent
+from gramophone.realtime.stages.voice.envelope_synth import plan_of as synth_plan_of
+from gramophone.realtime.stages.voice.hop_content import HopContentState, LiveHopContent, state_of
 from gramophone.realtime.stages.voice.prosody import Dynamics, Intonation
 from gramophone.realtime.stages.voice.residual import LiveResidual
-from gramophone.realtime.stages.voice.voices import MixedVoice, VoiceTable
+from gramophone.realtime.stages.voice.voices import MixedVoice, VoiceArrays, VoiceTable
+
+if TYPE_CHECKING:
+    from gramophone.models.nets.anyone import Anyone
 
 _DEFERRAL_S = 128 / 48_000
 """One block of 128 frames at 48 kHz: synthesis may wait for the block after analysis."""
@@ -77,44 +89,99 @@ class AnalysedHop(NamedTuple):
     power: float
 
 
-class VoiceConverter:
-    """Hops `(hop,)` of a voice at `rate` Hz to hops of another; `delay` samples late, at `rate`.
+class ConverterParts(NamedTuple):
+    """What a converter takes of a model (`Anyone`, `AnyoneShape`): sizes, statistics, networks' parts, known voices.
 
     `quick` waits for less of the future: 8 ms instead of 24.
     """
 
-    def __init__(self, model: Anyone, quick: bool = False) -> None:
-        shape = model.shape
-        self.rate, self.hop = shape.rate, shape.hop
-        self._encoder = LiveContentEncoder(model.encoder, quick)
-        self.delay = self._encoder.delay * shape.hop
-        self.deferral_s = 0.0 if quick else _DEFERRAL_S
-        self._pitch = tracker_within(shape.rate, shape.hop, self.delay)
+    rate: int
+    hop: int
+    quick: bool
+    content: int
+    encoder: ContentEncoderParts
+    envelope: EnvelopePlan
+    said: HopContentState
+    known: VoiceArrays
+    usual_spread: Floats
+    residual: TrunkWeights | None
+    gains: Floats
+    level_map: Floats
+    synth: SynthPlan
+
+
+def converter_parts(model: Anyone, quick: bool = False) -> ConverterParts:
+    """Return what a converter takes of a model."""
+    shape, residual = model.shape, model.residual
+    return ConverterParts(
+        shape.rate,
+        shape.hop,
+        quick,
+        shape.content,
+        encoder_parts(model.encoder, quick),
+        envelope_plan_of(shape.rate),
+        state_of(model),
+        VoiceArrays(
+            model.voice_octaves.numpy(),
+            model.voice_means.numpy(),
+            model.voice_spreads.numpy(),
+            model.voice_maps.float().numpy(),
+        ),
+        model.envelope_moments[1, :POINTS].numpy(),
+        trunk_weights(residual) if residual else None,
+        model.residual_gains.numpy() if residual else np.ones(shape.envelope, np.float32),
+        model.level_map.numpy() if residual else np.zeros(shape.inputs, np.float32),
+        synth_plan_of(shape.rate, shape.hop, POINTS),
+    )
+
+
+def parts_of_file(path: Path, quick: bool) -> ConverterParts:
+    """Return what a converter takes of the model in a file.
+
+    Raises:
+        StageError: the model cannot be used.
+    """
+    from gramophone.models.checkpoint import CheckpointError, load
+
+    try:
+        return converter_parts(cast("Anyone", load(path, "anyone")[0]), quick)
+    except CheckpointError as error:
+        raise StageError(str(error)) from None
+
+
+class VoiceConverter:
+    """Hops `(hop,)` of a voice at `rate` Hz to hops of another; `delay` samples late, at `rate`."""
+
+    def __init__(self, parts: ConverterParts) -> None:
+        self.rate, self.hop = rate, hop = parts.rate, parts.hop
+        self._encoder = LiveContentEncoder(parts.encoder)
+        self.delay = self._encoder.delay * hop
+        self.deferral_s = 0.0 if parts.quick else _DEFERRAL_S
+        self._pitch = tracker_within(rate, hop, self.delay)
         self._pitch.process(np.zeros(max(self.delay - self._pitch.delay, 0), np.float32))
-        self._envelope = LiveEnvelope(shape.rate, self.delay)
+        self._envelope = LiveEnvelope(parts.envelope, self.delay)
         self._powers, self._power_of = deque([0.0] * self._encoder.delay), power_meter()
-        self._describe = LiveHopContent(model)
+        self._describe = LiveHopContent(parts.said)
         self._loudest = math.log(_FAINTEST)
-        self.voices = VoiceTable(model)
-        self.confidence = SpeechConfidence(shape.hop / shape.rate)
-        self._residual = LiveResidual(model.residual, shape.content) if model.residual else None
-        self._gains: Floats = model.residual_gains.numpy() if model.residual else np.ones(shape.envelope, np.float32)
-        self._dynamics = Dynamics(model.level_map.numpy()) if model.residual else None
-        self._intonation = Intonation(shape.hop / shape.rate)
-        self._pitch_transform = PitchTransform(shape.hop / shape.rate, self.voices.octaves)
-        self._synth = EnvelopeSynth(shape.rate, shape.hop, POINTS)
-        self._loudness_match = LoudnessMatch(shape.hop, shape.hop / shape.rate)
+        self.voices = VoiceTable(parts.known, parts.usual_spread)
+        self.confidence = SpeechConfidence(hop / rate)
+        self._residual = LiveResidual(parts.residual, parts.content) if parts.residual else None
+        self._gains = parts.gains
+        self._dynamics = Dynamics(parts.level_map) if parts.residual else None
+        self._intonation = Intonation(hop / rate)
+        self._pitch_transform = PitchTransform(hop / rate, self.voices.octaves)
+        self._synth = EnvelopeSynth(parts.synth)
+        self._loudness_match = LoudnessMatch(hop, hop / rate)
 
     @staticmethod
-    def parts(model: Anyone) -> Parts:
-        """Return what several processes can compile at once of a converter with this model, as `Stage.parts`."""
-        shape = model.shape
-        residual = (partial(LiveResidual, model.residual, shape.content),) if model.residual else ()
+    def compiled_parts(parts: ConverterParts) -> Parts:
+        """Return what several processes can compile at once of a converter of these parts, as `Stage.parts`."""
+        residual = (partial(LiveResidual, parts.residual, parts.content),) if parts.residual else ()
         return (
-            partial(tracker_within, shape.rate, shape.hop, shape.hop),
-            partial(LiveContentEncoder, model.encoder, False),
-            partial(LiveEnvelope, shape.rate, shape.hop),
-            partial(EnvelopeSynth, shape.rate, shape.hop, POINTS),
+            partial(tracker_within, parts.rate, parts.hop, parts.hop),
+            partial(LiveContentEncoder, parts.encoder),
+            partial(LiveEnvelope, parts.envelope, parts.hop),
+            partial(EnvelopeSynth, parts.synth),
             *residual,
         )
 

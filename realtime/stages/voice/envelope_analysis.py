@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.models.nets.speech_envelope import point_weights
 from gramophone.models.units import DEFAULT_HZ, ENVELOPE_FFT, POINTS
 from gramophone.realtime.kernels.arrays import Doubles, Floats, packed, zeros
 from gramophone.realtime.kernels.bound import bind, contents
@@ -39,8 +38,7 @@ class EnvelopePlan(NamedTuple):
 class LiveEnvelope:
     """Hops `(hop,)` to the envelope `(POINTS,)` of a moment `ahead` samples ago, or earlier if the pitch is low."""
 
-    def __init__(self, rate: int, ahead: int) -> None:
-        plan = plan_of(rate)
+    def __init__(self, plan: EnvelopePlan, ahead: int) -> None:
         self._envelope, past = plan.envelope[0], np.zeros(ENVELOPE_FFT)
         self._measure = bind(_measure, (plan, past, ahead), plan.envelope[0], 0.0)
 
@@ -52,6 +50,8 @@ class LiveEnvelope:
 
 def plan_of(rate: int) -> EnvelopePlan:
     """Return the constants for sound at `rate` Hz."""
+    from gramophone.models.nets.speech_envelope import point_weights
+
     order, twiddles = transform_constants(ENVELOPE_FFT)
     bins = ENVELOPE_FFT // 2 + 1
     return EnvelopePlan(

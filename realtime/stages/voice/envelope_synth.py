@@ -10,10 +10,7 @@ import math
 from typing import Any
 
 import numpy as np
-import torch
 
-from gramophone.models.layers.harmonics import HarmonicBank
-from gramophone.models.layers.noise import NoiseBank
 from gramophone.realtime.kernels.arrays import Floats, packed
 from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.stages.latent.voice_layers import compiled
@@ -36,10 +33,9 @@ _AUDIBLE = 0.02
 class EnvelopeSynth:
     """Envelopes `(points + 1,)` to hops of sound `(hop,)`: a frame is reached at the end of its hop."""
 
-    def __init__(self, rate: int, hop: int, points: int) -> None:
-        plan = _plan_of(rate, hop, points)
+    def __init__(self, plan: SynthPlan) -> None:
         self._hop = plan.hop
-        self._envelope, self._colour = np.zeros((1, points + 1), np.float32), np.zeros(3, np.float32)
+        self._envelope, self._colour = np.zeros((1, plan.points + 1), np.float32), np.zeros(3, np.float32)
         parts = plan, initial_state_of(plan), self._envelope, self._colour
         self._synthesise = bind(_synthesise, parts, 0.0, 0.0, 0.0, self._colour)
 
@@ -56,7 +52,13 @@ class EnvelopeSynth:
         return output
 
 
-def _plan_of(rate: int, hop: int, points: int) -> SynthPlan:
+def plan_of(rate: int, hop: int, points: int) -> SynthPlan:
+    """Return the constants for hops of sound at `rate` Hz by envelopes of so many points."""
+    import torch
+
+    from gramophone.models.layers.harmonics import HarmonicBank
+    from gramophone.models.layers.noise import NoiseBank
+
     noise = NoiseBank(hop, NOISE_BANDS)
     harmonics = HarmonicBank(rate, hop, HARMONICS)
     return SynthPlan(

@@ -6,16 +6,18 @@ A numba kernel: some sixty numbers a hop, for which NumPy spends its time betwee
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.models.nets.anyone import Anyone
 from gramophone.models.units import POINTS
 from gramophone.realtime.kernels.arrays import Doubles, Floats, packed, zeros
 from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.stages.latent.voice_layers import compiled, multiply
+
+if TYPE_CHECKING:
+    from gramophone.models.nets.anyone import Anyone
 
 _EXPECTED, _MEMORY = 120.0, 2000.0
 """Frames that usual statistics count as before the first, and that running ones reach back at most: 1 s and 16 s."""
@@ -46,6 +48,21 @@ class HopContentState(NamedTuple):
     expected: Floats
 
 
+def state_of(model: Anyone) -> HopContentState:
+    """Return the state before any sound."""
+    shape = model.shape
+    reach = 1 - min(shape.context)
+    return HopContentState(
+        content=_usual(model.content_moments.numpy()),
+        envelope=_usual(model.envelope_moments.numpy()[:, :POINTS]),
+        frames=np.array([_EXPECTED]),
+        recent=zeros(reach, shape.content),
+        context=np.array(shape.context) + reach - 1,
+        universal=packed(model.universal[:, :POINTS][None]),
+        expected=zeros(1, POINTS),
+    )
+
+
 class HopContent(NamedTuple):
     """The map's inputs `(K,)`; the envelope less its level, `own`, that normalised, `shape`, and its `detail`.
 
@@ -64,18 +81,7 @@ class HopContent(NamedTuple):
 class LiveHopContent:
     """Content `(D,)` and envelope `(POINTS,)` of hop after hop to what is said, in the terms of the maps."""
 
-    def __init__(self, model: Anyone) -> None:
-        shape = model.shape
-        reach = 1 - min(shape.context)
-        state = HopContentState(
-            content=_usual(model.content_moments.numpy()),
-            envelope=_usual(model.envelope_moments.numpy()[:, :POINTS]),
-            frames=np.array([_EXPECTED]),
-            recent=zeros(reach, shape.content),
-            context=np.array(shape.context) + reach - 1,
-            universal=packed(model.universal[:, :POINTS][None]),
-            expected=zeros(1, POINTS),
-        )
+    def __init__(self, state: HopContentState) -> None:
         self._inputs, self._said = state.universal.shape[1], state.recent[-1]
         example = state.recent[-1], state.expected[0], False, False
         found = self._nothing()

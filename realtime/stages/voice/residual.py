@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gramophone.models.layers.composition import Sequential
 from gramophone.realtime.kernels.arrays import Floats, zeros
 from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.stages.latent import voice_layers as layers
 from gramophone.realtime.stages.latent.voice_encoder import add_past
 from gramophone.realtime.stages.latent.voice_layers import compiled
-from gramophone.realtime.stages.voice.content_encoder import TrunkWeights, run_trunk, trunk_weights
+from gramophone.realtime.stages.voice.content_encoder import TrunkWeights, run_trunk
 
 _LEAST_LEVEL = np.float32(-3.0)
 
@@ -33,9 +32,8 @@ class ResidualState(NamedTuple):
 class LiveResidual:
     """Residuals `(E,)`, in the target's spreads, of frames one after the other, without delay."""
 
-    def __init__(self, network: Sequential, content: int) -> None:
+    def __init__(self, weights: TrunkWeights, content: int) -> None:
         self._content = content
-        weights = trunk_weights(network)
         state = _initial_state(weights)
         self._add_past = bind(add_past, (weights, state), 0)
         self._compute = bind(_compute, (weights, state), 0, state.output[0])

@@ -16,7 +16,7 @@ import logging
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,7 +30,6 @@ from gramophone.realtime.stages.speaker_blend import MODEL_SETTINGS, model_of, m
 from gramophone.realtime.stages.voice.parameters import TARGET, parameters_of
 
 if TYPE_CHECKING:
-    from gramophone.models.nets.anyone import Anyone
     from gramophone.realtime.dsp.rate_adapter import Finish
     from gramophone.realtime.kernels.arrays import Floats
     from gramophone.realtime.stages.voice.target import EnrolledTarget
@@ -70,23 +69,25 @@ class VoiceStage(BackgroundStage["Found"]):
     @classmethod
     def parts(cls, form: Format, values: Mapping[str, Value]) -> Parts:
         """Return those of the converter, and the gate."""
-        from gramophone.realtime.stages.voice.converter import VoiceConverter
+        from gramophone.realtime.stages.prepared import prepared
+        from gramophone.realtime.stages.voice.converter import VoiceConverter, parts_of_file
         from gramophone.realtime.stages.voice_conditioner import VoiceConditioner
 
-        model = _loaded(model_of({"model": _KIND, **values}))
-        return (partial(VoiceConditioner, form.rate), *VoiceConverter.parts(model))
+        parts = prepared(parts_of_file, model_of({"model": _KIND, **values}), False)
+        return (partial(VoiceConditioner, form.rate), *VoiceConverter.compiled_parts(parts))
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         from gramophone.realtime.dsp.rate_adapter import RateAdapter
-        from gramophone.realtime.stages.voice.converter import VoiceConverter
+        from gramophone.realtime.stages.prepared import prepared
+        from gramophone.realtime.stages.voice.converter import VoiceConverter, parts_of_file
         from gramophone.realtime.stages.voice_conditioner import VoiceConditioner
 
         path = model_of({"model": _KIND, **values})
         self._card = _card(path)
-        self._model = _loaded(path)
+        self._path = path
         knobs = parameters_of(self._card)
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in knobs}
-        self._converter = converter = VoiceConverter(self._model, quick=values.get("quick") is True)
+        self._converter = converter = VoiceConverter(prepared(parts_of_file, path, values.get("quick") is True))
         self._rate_adapter = RateAdapter(
             form.rate, converter.rate, converter.hop, converter.delay, converter.deferral_s
         )
@@ -100,7 +101,7 @@ class VoiceStage(BackgroundStage["Found"]):
         }
         self._target: EnrolledTarget | None = None
         self._held: tuple[Floats, Mapping[str, Value]]
-        self._adopt(_found(self._model, self._card, str(self._values[TARGET]), str(values.get("kept", ""))))
+        self._adopt(_found(path, str(self._values[TARGET]), str(values.get("kept", ""))))
         self.background = Background["Found"]("voice-target")
 
     def set(self, name: str, value: Value) -> None:
@@ -114,7 +115,7 @@ class VoiceStage(BackgroundStage["Found"]):
         refuse_setting(name, _SETTINGS)
         self._values[name] = value
         if name == TARGET:
-            self.background.submit(partial(_found, self._model, self._card, str(value), ""))
+            self.background.submit(partial(_found, self._path, str(value), ""))
         elif name in self._fades:
             self._fades[name].set(float(value))
         else:
@@ -169,16 +170,7 @@ def _card(path: Path) -> Card:
         raise StageError(str(error)) from None
 
 
-def _loaded(path: Path) -> Anyone:
-    from gramophone.models.checkpoint import load
-
-    try:
-        return cast("Anyone", load(path, _KIND)[0])
-    except CheckpointError as error:
-        raise StageError(str(error)) from None
-
-
-def _found(model: Anyone, card: Card, text: str, kept: str) -> Found:
+def _found(model: Path, text: str, kept: str) -> Found:
     """Return the target that a preset or a parameter names, if any, with what is to be said about it in the log.
 
     Raises:
@@ -187,10 +179,10 @@ def _found(model: Anyone, card: Card, text: str, kept: str) -> Found:
     from gramophone.realtime.stages.voice.target import target_from_text, target_of
 
     if kept and (not text or kept.rpartition(": ")[0] in (Path(text).name, text)):
-        return (target_from_text(kept, model.shape, card),)
+        return (target_from_text(kept, model),)
     if not text:
         return (None,)
-    target = target_of(model, card, text)
+    target = target_of(model, text)
     for words in target.warnings:
         _LOG.warning("voice: %s: %s", target.clip, words)
     return (target,)

@@ -7,18 +7,23 @@ import json
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
-import torch
+import numpy as np
 
-from gramophone.models.checkpoint import Card
-from gramophone.models.nets.anyone import Anyone, AnyoneShape, VoiceMap
-from gramophone.models.nets.enrolment import EnrolmentError
+from gramophone.models.checkpoint import Card, CheckpointError, card_of, load, numbers_of
+from gramophone.models.units import POINTS
 from gramophone.presets.atomic import atomic_write
 from gramophone.presets.voices import SUFFIX, found_voice
 from gramophone.realtime.dsp.resampler import mono, read_clip
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stage import StageError
+from gramophone.realtime.stages.prepared import prepared
 from gramophone.realtime.stages.voice.clip import ENOUGH_S, LONGEST_S, described, refused, speech_in
+from gramophone.realtime.stages.voice.voices import VoiceArrays
+
+if TYPE_CHECKING:
+    from gramophone.models.nets.anyone import Anyone
 
 IDENTITY = "identity"
 """The key of a card's notes that says which model a voice was enrolled with."""
@@ -33,7 +38,7 @@ class EnrolledTarget:
     identity: str
     seconds: float
     words: tuple[str, ...]
-    voice: VoiceMap
+    voice: VoiceArrays
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -51,28 +56,37 @@ def enrolled_target(model: Anyone, card: Card, clip: str, sound: Floats) -> Enro
     Raises:
         StageError: there is hardly any voice in it.
     """
+    from gramophone.models.nets.enrolment import EnrolmentError
+
     name = Path(clip).name
     speech = speech_in(model, sound)
     whole = sound[: round(LONGEST_S * model.shape.rate)]
     try:
-        voice = model.voice(model.enrolled(speech))
+        voice = VoiceArrays.of(model.voice(model.enrolled(speech)))
     except EnrolmentError:
         raise StageError(f"target: {clip}: no voice in it: {refused(speech, whole)}") from None
     seconds, words = described(model, speech, whole)
     return EnrolledTarget(name, str(card.notes.get(IDENTITY, "")), seconds, words, voice)
 
 
-def target_of(model: Anyone, card: Card, text: str) -> EnrolledTarget:
-    """Return the target that a parameter names: an enrolled voice by name or file, or a clip.
+def target_of(model: Path, text: str) -> EnrolledTarget:
+    """Return the target that a parameter names: an enrolled voice by name or file, or a clip; `model` is its file.
 
     Raises:
         StageError: it cannot be read, was enrolled with another model, or is no voice.
     """
     path = found_voice(text) or Path(text)
     if path.suffix == SUFFIX:
-        return load_target(path, model.shape, card)
-    sound = mono(read_clip(text, model.shape.rate))
-    return enrolled_target(model, card, text, sound)
+        return load_target(path, model)
+    return prepared(_enrolled, model, path)
+
+
+def _enrolled(model: Path, clip: Path) -> EnrolledTarget:
+    try:
+        network, card = load(model, "anyone")
+    except CheckpointError as error:
+        raise StageError(str(error)) from None
+    return enrolled_target(cast("Anyone", network), card, str(clip), mono(read_clip(str(clip), card.rate)))
 
 
 def save_target(path: Path, target: EnrolledTarget) -> None:
@@ -82,20 +96,20 @@ def save_target(path: Path, target: EnrolledTarget) -> None:
         part.write_bytes(_packed(target))
 
 
-def load_target(path: Path, shape: AnyoneShape, card: Card) -> EnrolledTarget:
-    """Return the target in a file.
+def load_target(path: Path, model: Path) -> EnrolledTarget:
+    """Return the target in a file, for the model in another.
 
     Raises:
         StageError: it is no enrolled voice, or of another model.
     """
     try:
-        return _unpacked(path.read_bytes(), shape, card, str(path))
+        return _unpacked(path.read_bytes(), model, str(path))
     except OSError as error:
         raise StageError(f"{path}: {error.strerror}") from None
 
 
-def target_from_text(text: str, shape: AnyoneShape, card: Card) -> EnrolledTarget:
-    """Return the target that `to_text` wrote.
+def target_from_text(text: str, model: Path) -> EnrolledTarget:
+    """Return the target that `to_text` wrote, for the model in a file.
 
     Raises:
         StageError: the text is no target, or of another model.
@@ -106,12 +120,12 @@ def target_from_text(text: str, shape: AnyoneShape, card: Card) -> EnrolledTarge
         data = zlib.decompress(base64.b85decode(packed))
     except (ValueError, zlib.error):
         raise StageError(f"{where}: not a voice; remove the line, and the clip is analysed again") from None
-    return _unpacked(data, shape, card, where)
+    return _unpacked(data, model, where)
 
 
 def _packed(target: EnrolledTarget) -> bytes:
     """Return a target in the format safetensors, its maps in half precision."""
-    from safetensors.torch import save
+    from safetensors.numpy import save
 
     voice = target.voice
     header = {
@@ -125,36 +139,40 @@ def _packed(target: EnrolledTarget) -> bytes:
     return bytes(
         save(
             {
-                "octaves": voice.octaves.contiguous(),
-                "mean": voice.mean.contiguous(),
-                "spread": voice.spread.contiguous(),
-                "maps": voice.maps.half().contiguous(),
+                "octaves": np.ascontiguousarray(voice.octaves),
+                "mean": np.ascontiguousarray(voice.mean),
+                "spread": np.ascontiguousarray(voice.spread),
+                "maps": np.ascontiguousarray(voice.maps, np.float16),
             },
             header,
         )
     )
 
 
-def _unpacked(data: bytes, shape: AnyoneShape, card: Card, where: str) -> EnrolledTarget:
+def _unpacked(data: bytes, model: Path, where: str) -> EnrolledTarget:
     """Return the target in safetensors bytes; `where` they are from, for messages."""
     from safetensors import SafetensorError
-    from safetensors.torch import load
+    from safetensors.numpy import load as arrays_in
 
     try:
         size = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + size]).get("__metadata__", {})
-        tensors = load(data)
+        arrays = arrays_in(data)
     except (SafetensorError, ValueError, UnicodeDecodeError):
         raise StageError(f"{where}: no enrolled voice") from None
-    wanted = len(shape.shrinkages), shape.inputs, shape.envelope
-    if header.get("kind") != _KIND or header.get("version") != _VERSION or "maps" not in tensors:
+    identity, wanted = card_of(model).notes.get(IDENTITY, ""), _maps_shape(model)
+    if header.get("kind") != _KIND or header.get("version") != _VERSION or "maps" not in arrays:
         raise StageError(f"{where}: no enrolled voice of version {_VERSION}")
-    if header.get("identity") != card.notes.get(IDENTITY, "") or tuple(tensors["maps"].shape) != wanted:
+    if header.get("identity") != identity or arrays["maps"].shape != wanted:
         raise StageError(f"{where}: enrolled with another model; enrol the clip {header.get('clip', '')!r} again")
-    voice = VoiceMap(
-        tensors["octaves"].float(), tensors["mean"].float(), tensors["spread"].float(), tensors["maps"].float()
-    )
-    if not all(bool(torch.isfinite(part).all()) for part in vars(voice).values()):
+    voice = VoiceArrays(*(arrays[name].astype(np.float32) for name in VoiceArrays._fields))
+    if not all(np.isfinite(part).all() for part in voice):
         raise StageError(f"{where}: an enrolled voice with numbers that are not finite")
     words = tuple(str(word) for word in json.loads(header.get("words", "[]")))
     return EnrolledTarget(header.get("clip", ""), header["identity"], float(header.get("seconds", 0)), words, voice)
+
+
+def _maps_shape(model: Path) -> tuple[int, int, int]:
+    """Return the shape of the maps of a model's voices (`AnyoneShape`), read without torch."""
+    numbers = numbers_of(model)
+    return len(numbers["shrinkages"]), len(numbers["context"]) * int(numbers["content"]) + 2, POINTS + 1

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from gramophone.models.nets.anyone import Anyone, VoiceMap
 from gramophone.models.units import MIDDLE_HZ, POINTS
 from gramophone.realtime.kernels.arrays import Doubles, Floats
+
+if TYPE_CHECKING:
+    from gramophone.models.nets.anyone import VoiceMap
 
 _SAME, _OTHER = 0.15, 0.2
 """How far mean envelopes lie apart, in usual spreads, of one person and of two.
@@ -30,29 +32,42 @@ class MixedVoice(NamedTuple):
     plain_mean: Floats
 
 
-class VoiceTable:
-    """All voices' maps; the last place is the target's, as the average voice until there is one."""
+class VoiceArrays(NamedTuple):
+    """A `VoiceMap` as a player needs it; or several, with one axis more, the first."""
 
-    def __init__(self, model: Anyone) -> None:
-        known = [model.known(index) for index in range(model.shape.voices)]
-        self._means = np.stack([voice.mean.numpy() for voice in known])
-        self._spreads = np.stack([voice.spread.numpy() for voice in known])
-        self._maps = np.stack([voice.maps.numpy() for voice in known])
+    octaves: Floats
+    mean: Floats
+    spread: Floats
+    maps: Floats
+
+    @staticmethod
+    def of(voice: VoiceMap) -> VoiceArrays:
+        """Return the arrays of a voice."""
+        return VoiceArrays(*(part.float().numpy() for part in (voice.octaves, voice.mean, voice.spread, voice.maps)))
+
+
+class VoiceTable:
+    """All voices' maps; the last place is the target's, as the average voice until there is one.
+
+    `known` are the model's voices, and `usual_spread` `(POINTS,)` that of speakers' envelopes.
+    """
+
+    def __init__(self, known: VoiceArrays, usual_spread: Floats) -> None:
+        self._means, self._spreads, self._maps = known.mean, known.spread, known.maps
         self._average = self._means.mean(0), self._maps.mean(0)
-        octaves = np.array([float(voice.octaves[0]) for voice in known], np.float32) - math.log2(MIDDLE_HZ)
+        octaves = known.octaves[:, 0] - math.log2(MIDDLE_HZ)
         self.octaves: Floats = np.append(octaves, np.float32(np.nan))
-        spreads = np.array([float(voice.octaves[1]) for voice in known], np.float32)
+        spreads = known.octaves[:, 1]
         self.octave_spreads: Floats = np.append(spreads, spreads.mean())
         self._means, self._spreads, self._maps = (
             np.concatenate([rows, rows.mean(0, keepdims=True)]) for rows in (self._means, self._spreads, self._maps)
         )
-        self._usual_spread: Floats = model.envelope_moments[1, :POINTS].numpy()
+        self._usual_spread = usual_spread
         self._made: tuple[tuple[float, ...], MixedVoice] | None = None
 
-    def set_target(self, voice: VoiceMap) -> None:
+    def set_target(self, voice: VoiceArrays) -> None:
         """Give the last place to a voice."""
-        self._means[-1], self._spreads[-1] = voice.mean.numpy(), voice.spread.numpy()
-        self._maps[-1] = voice.maps.numpy()
+        self._means[-1], self._spreads[-1], self._maps[-1] = voice.mean, voice.spread, voice.maps
         self.octaves[-1] = float(voice.octaves[0]) - math.log2(MIDDLE_HZ)
         self.octave_spreads[-1] = float(voice.octaves[1])
         self._made = None

@@ -15,9 +15,8 @@ import numpy as np
 from numba import cuda
 from numpy.typing import NDArray
 
-from gramophone.models.nets.wavenet import WaveNet
 from gramophone.realtime.kernels.arrays import Floats
-from gramophone.realtime.stages.wavenet.engines import EngineError, SamplerEngine, silence_of, weights_of
+from gramophone.realtime.stages.wavenet.engines import EngineError, Model, SamplerEngine, WaveNetParts, parts_of
 
 _WIDEST = 1024
 """Threads that a block may have, and so the width of the widest layer."""
@@ -31,10 +30,11 @@ class CudaEngine(SamplerEngine):
         EngineError: numba finds no GPU, or the model is too wide for a block.
     """
 
-    def __init__(self, model: WaveNet, voices: int) -> None:
+    def __init__(self, model: Model, voices: int) -> None:
         if not cuda.is_available():
             raise EngineError("numba finds no CUDA device")
-        weights = weights_of(model)
+        parts = model if isinstance(model, WaveNetParts) else parts_of(model)
+        weights = parts.weights
         layers, residual, exits = weights.exits.shape
         width = len(weights.output_bias)
         self._threads = -(-max(2 * residual, exits, width) // 32) * 32
@@ -42,7 +42,7 @@ class CudaEngine(SamplerEngine):
             raise EngineError(f"layers of {self._threads} channels: expected at most {_WIDEST}")
         self._weights = [cuda.to_device(np.ascontiguousarray(array)) for array in weights]
         self._rings = cuda.to_device(np.zeros((voices, int(weights.dilations.sum()), residual), np.float32))
-        self._last = cuda.to_device(np.full(voices, silence_of(model), np.float32))
+        self._last = cuda.to_device(np.full(voices, parts.silence, np.float32))
         self._biases = cuda.to_device(np.zeros((voices, layers, 2 * residual), np.float32))
         self._width = width
         self._now = 0

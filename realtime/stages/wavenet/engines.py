@@ -8,17 +8,17 @@ from __future__ import annotations
 import importlib
 import logging
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from gramophone.models.layers import mulaw
-from gramophone.models.nets.output_distributions import Categorical
-from gramophone.models.nets.wavenet import WaveNet
 from gramophone.realtime.kernels.arrays import Floats, packed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gramophone.models.nets.wavenet import WaveNet
 
 
 class WaveNetWeights(NamedTuple):
@@ -48,6 +48,10 @@ class WaveNetWeights(NamedTuple):
 
 def weights_of(model: WaveNet) -> WaveNetWeights:
     """Return the weights of a model."""
+    import torch
+
+    from gramophone.models.nets.output_distributions import Categorical
+
     shape, entry, exits = model.shape, model.entry, list(model.exits)
     taps = torch.stack([_of(gate, "weight") for gate in model.gates])
     levels = isinstance(model.output, Categorical)
@@ -77,10 +81,39 @@ def _of(module: Any, name: str) -> Tensor:
     return tensor
 
 
+class WaveNetParts(NamedTuple):
+    """What a sampler takes of a model.
+
+    `condition` is the number of conditions, `uniforms` of random numbers for a sample; `silence` is the symbol of
+    silence, `levels` `(256,)` the amplitudes of mu-law levels, or empty where symbols are amplitudes.
+    """
+
+    weights: WaveNetWeights
+    condition: int
+    uniforms: int
+    silence: float
+    levels: Floats
+
+
+def parts_of(model: WaveNet) -> WaveNetParts:
+    """Return what `Sampler` takes of a model."""
+    import torch
+
+    from gramophone.models.layers import mulaw
+    from gramophone.models.nets.output_distributions import Categorical
+
+    levels: Floats = np.zeros(0, np.float32)
+    if isinstance(model.output, Categorical):
+        levels = mulaw.decode(torch.arange(mulaw.LEVELS)).float().numpy()
+    silence = float(mulaw.SILENCE) if len(levels) else 0.0
+    return WaveNetParts(weights_of(model), model.shape.condition, model.output.uniforms, silence, levels)
+
+
 _LOG = logging.getLogger(__name__)
 _ENGINES = {
     "cpu": "gramophone.realtime.stages.wavenet.kernel:CpuEngine",
     "cuda": "gramophone.realtime.stages.wavenet.cuda:CudaEngine",
+    "torch": "gramophone.realtime.stages.wavenet.torch_engine:TorchEngine",
 }
 
 
@@ -88,11 +121,15 @@ class EngineError(RuntimeError):
     """An engine cannot run here, or cannot run this model; the message says why."""
 
 
+Model: TypeAlias = "WaveNet | WaveNetParts"
+"""A network, or what a sampler takes of it."""
+
+
 class SamplerEngine(ABC):
     """Some voices of a model and their state. Symbols are float32, mu-law levels included."""
 
     @abstractmethod
-    def __init__(self, model: WaveNet, voices: int) -> None: ...
+    def __init__(self, model: Model, voices: int) -> None: ...
 
     @abstractmethod
     def generate(self, conditions: Floats, uniforms: NDArray[np.float64], temperature: float, nucleus: float) -> Floats:
@@ -106,51 +143,14 @@ class SamplerEngine(ABC):
         """Return the prediction of the symbol after each of those `given`, `(V, T)`: `(V, T, width)`."""
 
 
-class TorchEngine(SamplerEngine):
-    """The model itself, one step a sample: slow; the reference that the others are tested against."""
-
-    def __init__(self, model: WaveNet, voices: int) -> None:
-        self._model = model
-        self._last = torch.full((voices, 1, 1), silence_of(model))
-        self._state = model.initial_state(self._last)
-
-    @torch.inference_mode()
-    def generate(self, conditions: Floats, uniforms: NDArray[np.float64], temperature: float, nucleus: float) -> Floats:
-        """Step, draw, and step again with the symbol drawn."""
-        held = torch.from_numpy(conditions).transpose(1, 2)
-        hold = uniforms.shape[1] // held.shape[2]
-        drawn = []
-        for t in range(uniforms.shape[1]):
-            predicted = self._step(self._last, held[:, :, t // hold, None])[:, :, 0]
-            uniform = torch.from_numpy(uniforms[:, t])
-            symbols = self._model.output.draw(predicted, uniform, temperature, nucleus)
-            self._last = symbols.float()[:, None, None]
-            drawn.append(symbols.float())
-        return torch.stack(drawn, 1).numpy()
-
-    @torch.inference_mode()
-    def predict(self, conditions: Floats, given: Floats) -> Floats:
-        """Run the model over all given symbols at once."""
-        predicted = self._step(torch.from_numpy(given)[:, None], torch.from_numpy(conditions).transpose(1, 2))
-        return predicted.transpose(1, 2).contiguous().numpy()
-
-    def _step(self, symbols: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
-        if isinstance(self._model.output, Categorical):
-            symbols = symbols.long()
-        controls = (conditions,) if self._model.shape.condition else ()
-        predicted, self._state = self._model.step(symbols, self._state, *controls)
-        return predicted
-
-
-def silence_of(model: WaveNet) -> float:
-    """Return the symbol of silence."""
-    return float(mulaw.SILENCE) if isinstance(model.output, Categorical) else 0.0
-
-
-def engine_for(model: WaveNet, voices: int, device: str = "cpu") -> SamplerEngine:
+def engine_for(model: Model, voices: int, device: str = "cpu") -> SamplerEngine:
     """Return the fastest engine that works here: on the GPU if `device` is `cuda`, else numba's on the CPU.
 
-    Where neither works it is torch's, and a warning says why and how slow that is.
+    Where neither works it is torch's, and a warning says why and how slow that is. Of a model's parts alone, without
+    its network, only the CPU's engine can be made.
+
+    Raises:
+        EngineError: it cannot.
     """
     reasons = []
     for place in ("cuda", "cpu") if device == "cuda" else ("cpu",):
@@ -158,8 +158,10 @@ def engine_for(model: WaveNet, voices: int, device: str = "cpu") -> SamplerEngin
             return _engine(place)(model, voices)
         except (ImportError, OSError, EngineError) as error:
             reasons.append(f"{place}: {error}")
+    if isinstance(model, WaveNetParts):
+        raise EngineError("; ".join(reasons))
     _LOG.warning("WaveNet runs in torch, some eighty times slower, for numba does not work (%s)", "; ".join(reasons))
-    return TorchEngine(model, voices)
+    return _engine("torch")(model, voices)
 
 
 def _engine(place: str) -> type[SamplerEngine]:

@@ -16,20 +16,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.models.nets.wavenet import WaveNet
 from gramophone.realtime.kernels.arrays import Floats, zeros
 from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.kernels.jit import jit, tanh
 from gramophone.realtime.kernels.matvec import add_product, add_products
-from gramophone.realtime.stages.wavenet.engines import SamplerEngine, WaveNetWeights, silence_of, weights_of
+from gramophone.realtime.stages.wavenet.engines import Model, SamplerEngine, WaveNetParts, WaveNetWeights, parts_of
 
 
 class CpuEngine(SamplerEngine):
     """Samples voices on one core, without the interpreter lock."""
 
-    def __init__(self, model: WaveNet, voices: int) -> None:
-        weights = weights_of(model)
-        state = state_of(weights, voices, silence_of(model))
+    def __init__(self, model: Model, voices: int) -> None:
+        parts = model if isinstance(model, WaveNetParts) else parts_of(model)
+        weights, state = parts.weights, state_of(parts.weights, voices, parts.silence)
         self._width, self._now = len(weights.output_bias), 0
         rows, uniforms, predicted = state.sums, np.zeros((voices, 0, 1)), np.zeros((voices, 0, 0), np.float32)
         examples = 0, rows, rows, uniforms, 1.0, 1.0, rows, predicted

@@ -5,11 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.models.layers import mulaw
-from gramophone.models.nets.output_distributions import Categorical
-from gramophone.models.nets.wavenet import WaveNet
 from gramophone.realtime.kernels.arrays import Floats
-from gramophone.realtime.stages.wavenet.engines import SamplerEngine, engine_for
+from gramophone.realtime.stages.wavenet.engines import Model, SamplerEngine, WaveNetParts, engine_for, parts_of
 
 
 class SamplerError(ValueError):
@@ -28,7 +25,7 @@ class Sampler:
 
     def __init__(
         self,
-        model: WaveNet,
+        model: Model,
         voices: int = 1,
         seed: int = 0,
         device: str = "cpu",
@@ -38,9 +35,8 @@ class Sampler:
             raise SamplerError(f"{voices} voices: expected at least 1")
         self.engine = engine(model, voices) if engine else engine_for(model, voices, device)
         self._voices = voices
-        self._condition = model.shape.condition
-        self._uniforms = model.output.uniforms
-        self._levels = _levels() if isinstance(model.output, Categorical) else None
+        parts = model if isinstance(model, WaveNetParts) else parts_of(model)
+        self._condition, self._uniforms, self._levels = parts.condition, parts.uniforms, parts.levels
         self.seed(seed)
 
     def seed(self, seed: int) -> None:
@@ -66,7 +62,7 @@ class Sampler:
         drawn = [stream.random((1, samples, self._uniforms)) for stream in self._streams]
         uniforms = np.concatenate(drawn) if len(drawn) > 1 else drawn[0]
         symbols = self.engine.generate(frames, uniforms, temperature, nucleus)
-        return symbols if self._levels is None else self._levels[symbols.astype(np.intp)]
+        return self._levels[symbols.astype(np.intp)] if len(self._levels) else symbols
 
     def predict(self, symbols: NDArray[np.float32 | np.int64], conditions: Floats | None = None) -> Floats:
         """Return the model's prediction after each of the next symbols, `(voices, T)`: `(voices, width, T)`.
@@ -91,11 +87,3 @@ class Sampler:
         alike = given if batch == self._voices else np.broadcast_to(given, (self._voices, channels, frames))
         # Copied in any case: to numba a read-only array is another type, for which it would compile again.
         return np.array(alike.transpose(0, 2, 1), np.float32, order="C")
-
-
-def _levels() -> Floats:
-    """Return the amplitude of every mu-law level, `(256,)`."""
-    import torch
-
-    levels: Floats = mulaw.decode(torch.arange(mulaw.LEVELS)).float().numpy()
-    return levels

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from gramophone.models.checkpoint import Card
     from gramophone.models.nets.wavenet import WaveNet
     from gramophone.realtime.kernels.arrays import Floats
+    from gramophone.realtime.stages.wavenet.engines import WaveNetParts
 
 
 from math import exp
@@ -114,27 +115,22 @@ class WaveNetStage(Stage):
         Raises:
             StageError: there is no such model, or it is of another kind.
         """
-        from gramophone.models.checkpoint import CheckpointError, card_of, kind_of
-
         path = model_of(values, folder)
-        try:
-            if kind_of(path) != "wavenet":
-                raise StageError(f"{path}: a {kind_of(path)} model; expected wavenet")
-            knobs = _knobs(card_of(path))
-        except CheckpointError as error:
-            raise StageError(str(error)) from None
-        return Keys(knobs, model_settings(values, path))
+        return Keys(_knobs(_card(path)), model_settings(values, path))
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         from gramophone.realtime.dsp.resampler import Resampler
+        from gramophone.realtime.stages.prepared import prepared
         from gramophone.realtime.stages.wavenet.sampler import Sampler
 
-        model, card = _loaded(model_of(values))
-        self._speakers = _Speakers(model, card)
+        path = model_of(values)
+        card, device = _card(path), "cuda" if form.device == "cuda" else "cpu"
+        parts = prepared(_parts_of, path)
+        model = parts.sampler if device == "cpu" else _network(path)
+        self._speakers = _Speakers(card.speakers, parts.table)
         knobs = _knobs(card)
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in knobs}
         self._sampling = Ramps([knob for knob in knobs if knob not in _GATE], self._values, form.rate)
-        device = "cuda" if form.device == "cuda" else "cpu"
         conditions = self._speakers.conditions(self._values)
         Sampler(model, device=device).generate(1, conditions)  # compiled now, not in the first block
         self._seed = round(float(self._values["seed"]))
@@ -188,20 +184,18 @@ class WaveNetStage(Stage):
         return float(10 ** (float(self._values["level"]) / 20))
 
 
+class _Parts(NamedTuple):
+    """What the stage takes of a model: what samples it, and the speakers' vectors `(speakers, C)`, if there are any."""
+
+    sampler: WaveNetParts
+    table: Floats | None
+
+
 class _Speakers:
-    """A model's conditions for a blend of its speakers.
+    """A model's conditions for a blend of its speakers, by their names and vectors."""
 
-    Raises:
-        StageError: the model has other conditions than the speaker.
-    """
-
-    def __init__(self, model: WaveNet, card: Card) -> None:
-        if model.shape.local or model.shape.vector:
-            raise StageError(
-                "the model has other conditions than the speaker; expected a speaker only, or no conditions"
-            )
-        self._names = card.speakers
-        self._table = model.conditions.table.detach().numpy() if model.shape.speakers else None
+    def __init__(self, names: tuple[str, ...], table: Floats | None) -> None:
+        self._names, self._table = names, table
 
     def conditions(self, values: Mapping[str, Value]) -> Floats | None:
         """Return the blend of the speakers' vectors, `(1, C, 1)`, or None for a model without speakers."""
@@ -215,13 +209,35 @@ def _knobs(card: Card) -> tuple[Parameter, ...]:
     return (*speaker_knobs(card.speakers), *_SAMPLING, *_GATE)
 
 
-def _loaded(path: Path) -> tuple[WaveNet, Card]:
-    from gramophone.models.checkpoint import CheckpointError, load
-    from gramophone.models.nets.wavenet import WaveNet
+def _card(path: Path) -> Card:
+    from gramophone.models.checkpoint import CheckpointError, card_of, kind_of
 
     try:
-        model, card = load(path, "wavenet")
+        if kind_of(path) != "wavenet":
+            raise StageError(f"{path}: a {kind_of(path)} model; expected wavenet")
+        return card_of(path)
     except CheckpointError as error:
         raise StageError(str(error)) from None
-    assert isinstance(model, WaveNet)
-    return model, card
+
+
+def _network(path: Path) -> WaveNet:
+    from gramophone.models.checkpoint import CheckpointError, load
+
+    try:
+        return cast("WaveNet", load(path, "wavenet")[0])
+    except CheckpointError as error:
+        raise StageError(str(error)) from None
+
+
+def _parts_of(path: Path) -> _Parts:
+    """Return what the stage takes of a model.
+
+    Raises:
+        StageError: the model cannot be used, or has other conditions than the speaker.
+    """
+    from gramophone.realtime.stages.wavenet.engines import parts_of
+
+    model = _network(path)
+    if model.shape.local or model.shape.vector:
+        raise StageError("the model has other conditions than the speaker; expected a speaker only, or no conditions")
+    return _Parts(parts_of(model), model.conditions.table.detach().numpy() if model.shape.speakers else None)

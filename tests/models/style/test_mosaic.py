@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from gramophone.models.style.mosaic import BANDS_PER_SEMITONE, MosaicLayout, keys, learn
+from gramophone.models.style.mosaic import MosaicLayout, keys, learn
+from gramophone.models.units import BANDS_PER_SEMITONE
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,8 @@ from support.latent import SHAPE, checkpoint, exports, write  # noqa: F401 - a f
 from support.latent_style import FRAME_S, LATENTS, frames, style_of
 from support.stage import noise
 
-from gramophone.models.checkpoint import Card
 from gramophone.models.nets.vlae import VLAE
-from gramophone.realtime.stages.latent.codec import Frame
+from gramophone.realtime.stages.latent.codec import Frame, LatentModel
 from gramophone.realtime.stages.latent.latent_transform import FLOOR, StyleMap
 from gramophone.realtime.stages.latent.reference_clips import ReferenceClips, audible
 from gramophone.realtime.stages.latent.vlae_codec import VLAECodec
@@ -90,7 +89,7 @@ def test_a_clips_style_is_the_mean_and_the_covariance_of_its_audible_frames(tmp_
     sound = noise(SHAPE.hop * 300)[0]
     sound[SHAPE.hop * 100 : SHAPE.hop * 200] = 0
     clip = write(tmp_path / "clip.wav", sound)
-    codec = VLAECodec(model, Card(SHAPE.rate), "cpu")
+    codec = VLAECodec(LatentModel.of(tmp_path / "net.safetensors"), "cpu")
     clips = ReferenceClips.learn(codec, {"clip": clip, "clip2": clip}, None)
     with torch.inference_mode():
         latents = model.posterior(torch.from_numpy(sound)[None, None]).mean[0].t().numpy()

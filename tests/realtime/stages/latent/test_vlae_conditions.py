@@ -6,7 +6,7 @@ import torch
 
 from gramophone.models.nets.vlae import VLAE, VLAEShape
 from gramophone.realtime.kernels.executor import make
-from gramophone.realtime.stages.latent.vlae_conditions import LiveConditions, fits
+from gramophone.realtime.stages.latent.vlae_conditions import LiveConditions, conditions_parts, fits
 
 SHAPES = {
     "as shipped": VLAEShape(speakers=4, told=2),
@@ -23,7 +23,7 @@ def test_frame_by_frame_it_is_the_network(shape, tmp_path):
     controls = [np.zeros((1, shape.speakers), np.float32)] if shape.speakers else []
     given = {"channels": shape.latents, "block": 1, "controls": controls, "device": "cpu"}
     oracle, runtime = make(conditions, **given, kind="eager"), make(conditions, **given, kind="onnx", cache=tmp_path)
-    live, noise = LiveConditions(conditions), np.random.default_rng(0)
+    live, noise = LiveConditions(conditions_parts(conditions)), np.random.default_rng(0)
     same = []
     for frame in range(40):
         latents = noise.normal(0, 2, shape.latents).astype(np.float32)

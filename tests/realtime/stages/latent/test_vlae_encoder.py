@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gramophone.models.nets.vlae import VLAE, VLAEShape
-from gramophone.realtime.stages.latent.vlae_encoder import LiveVlaeEncoder, fits
+from gramophone.realtime.stages.latent.vlae_encoder import LiveVlaeEncoder, encoder_parts, fits
 
 SHAPES = {
     "one window": VLAEShape(bands=20, width=24, units=2, latents=5),
@@ -23,7 +23,7 @@ def test_hop_by_hop_it_is_the_network_in_torch(shape, prepares):
     assert fits(shape)
     sound = np.random.default_rng(0).normal(0, 0.1, 60 * shape.hop).astype(np.float32)
     sound[20 * shape.hop : 30 * shape.hop] = 0
-    live, found = LiveVlaeEncoder(model), []
+    live, found = LiveVlaeEncoder(encoder_parts(model)), []
     for start in range(0, len(sound), shape.hop):
         if prepares:
             live.prepare()

@@ -21,10 +21,11 @@ from support.voice import (
     sung,
 )
 
-from gramophone.models.checkpoint import Card
+from gramophone.models.checkpoint import Card, save
 from gramophone.realtime.dsp.pitch.tracker import PitchTracker
 from gramophone.realtime.dsp.rate_adapter import RateAdapter
 from gramophone.realtime.stage_registry import keys_of
+from gramophone.realtime.stages.latent.codec import LatentModel
 from gramophone.realtime.stages.latent.loudness_match import LoudnessMatch
 from gramophone.realtime.stages.latent.parameters import parameters_of
 from gramophone.realtime.stages.latent.pitch_transform import PitchTransform
@@ -35,7 +36,7 @@ from gramophone.realtime.stages.latent.voice_codec import (
     scale_character,
     tracker_within,
 )
-from gramophone.realtime.stages.latent.voice_decoder import KernelVoiceDecoder, ModuleVoiceDecoder
+from gramophone.realtime.stages.latent.voice_decoder import KernelVoiceDecoder, ModuleVoiceDecoder, decoder_parts
 
 FRAME_S = HOP / RATE
 
@@ -45,10 +46,16 @@ def values(**turned):
     return knobs | {name.replace("_", "-"): value for name, value in turned.items()}
 
 
+def codec_of(shape, folder):
+    path = folder / "voice.safetensors"
+    save(path, made(shape), card(shape))
+    return VoiceCodec(LatentModel.of(path), "cpu")
+
+
 @pytest.mark.parametrize("ahead", [0, 1, 2, 3])
-def test_live_analysis_equals_torch_and_all_of_a_frame_describes_one_hop(ahead):
+def test_live_analysis_equals_torch_and_all_of_a_frame_describes_one_hop(ahead, tmp_path):
     shape = replace(SHAPE, ahead=ahead)
-    model, codec = made(shape), VoiceCodec(made(shape), card(shape), "cpu")
+    model, codec = made(shape), codec_of(shape, tmp_path)
     sound = sung(2.0)[0] + 0.01 * noise(2 * RATE)[0]
     sound[5000:9000] = 0
     frames = [codec.analyse(hop) for hop in sound.reshape(-1, HOP)]
@@ -64,9 +71,9 @@ def test_live_analysis_equals_torch_and_all_of_a_frame_describes_one_hop(ahead):
 
 
 @pytest.mark.parametrize(("ahead", "late"), [(0, 201), (1, 73), (2, 0), (3, 0)])
-def test_pitch_is_aligned_if_the_look_ahead_is_long_enough_and_else_lags_as_stated(ahead, late):
+def test_pitch_is_aligned_if_the_look_ahead_is_long_enough_and_else_lags_as_stated(ahead, late, tmp_path):
     shape = replace(SHAPE, ahead=ahead)
-    codec = VoiceCodec(made(shape), card(shape), "cpu")
+    codec = codec_of(shape, tmp_path)
     assert codec.pitch_lag == late
     hz = 150 * 2 ** (1.5 * np.arange(RATE) / RATE)
     frames = [codec.analyse(hop) for hop in harmonics(hz, [1, 0.6, 0.4, 0.2])[: RATE // HOP * HOP].reshape(-1, HOP)]
@@ -79,7 +86,7 @@ def test_pitch_is_aligned_if_the_look_ahead_is_long_enough_and_else_lags_as_stat
 
 def test_the_kernel_decoder_equals_torch():
     model = made()
-    live, plain = KernelVoiceDecoder(model.decoder), ModuleVoiceDecoder(model.decoder, "cpu")
+    live, plain = KernelVoiceDecoder(decoder_parts(model.decoder)), ModuleVoiceDecoder(model.decoder, "cpu")
     random, frames = np.random.default_rng(0), 200
     latents = random.normal(size=(frames, 3)).astype(np.float32)
     prosody = np.zeros((frames, 3), np.float32)
@@ -145,10 +152,10 @@ def test_the_output_is_as_late_as_stated(model, rate):
     assert abs(lags[int(np.argmax(alike))] - playing.delay) < 0.0015 * rate
 
 
-def test_the_default_voice_is_late_by_less_than_forty_milliseconds_and_the_quick_one_by_less_than_twenty():
+def test_the_default_voice_is_late_by_less_than_forty_milliseconds_and_the_quick_one_by_less_than_twenty(tmp_path):
     for ahead, spare, most_s in [(2, 128, 0.04), (1, 0, 0.02), (0, 0, 0.02)]:
         shape = replace(SHAPE, ahead=ahead)
-        codec = VoiceCodec(made(shape), card(shape), "cpu")
+        codec = codec_of(shape, tmp_path)
         delay = RateAdapter(48_000, codec.rate, codec.hop, codec.delay, codec.deferral_s).delay
         assert delay == 3 * (24 + ahead * 128 + 127 + 24) + spare  # a filter, the encoder, the rest of a hop, a filter
         assert delay / 48_000 < most_s

@@ -7,7 +7,8 @@ from support.voice import sung
 
 from gramophone.models.units import POINTS
 from gramophone.realtime.stages.voice.confidence import SpeechConfidence
-from gramophone.realtime.stages.voice.converter import VoiceConverter
+from gramophone.realtime.stages.voice.converter import VoiceConverter, converter_parts
+from gramophone.realtime.stages.voice.voices import VoiceArrays
 
 HOP_S = 0.008
 
@@ -45,8 +46,8 @@ def test_what_does_not_sound_changes_nothing():
 @pytest.mark.parametrize("residual_width", [0, 16])
 def test_off_speech_the_envelope_is_the_sources_in_the_targets_mean_and_spread(residual_width):
     model = made(SHAPE.__class__(**(SHAPE.__dict__ | {"residual_width": residual_width})))
-    converter = VoiceConverter(model)
-    converter.voices.set_target(voice(seed=3))
+    converter = VoiceConverter(converter_parts(model))
+    converter.voices.set_target(VoiceArrays.of(voice(seed=3)))
     mixed = converter.voices.mixed(np.array([0, 0, 1], np.float32), 0.7, 1.0)
     for hop in sung(0.2)[0][:3200].reshape(-1, 128):
         heard = converter.analyse(converter.measure(hop))
@@ -58,12 +59,12 @@ def test_off_speech_the_envelope_is_the_sources_in_the_targets_mean_and_spread(r
 
 def test_who_is_the_target_already_keeps_their_own_envelopes():
     model = made()
-    converter = VoiceConverter(model)
-    target = voice(seed=3)
+    converter = VoiceConverter(converter_parts(model))
+    target = VoiceArrays.of(voice(seed=3))
     converter.voices.set_target(target)
     weights = np.array([0, 0, 1], np.float32)
     plain, exaggerated = (converter.voices.mixed(weights, 0.7, character) for character in (1.0, 1.5))
-    mean, spread = target.mean.numpy()[:POINTS], model.envelope_moments.numpy()[1, :POINTS]
+    mean, spread = target.mean[:POINTS], model.envelope_moments.numpy()[1, :POINTS]
     assert converter.voices.sameness(mean, plain) == converter.voices.sameness(mean, exaggerated) == 1.0
     assert converter.voices.sameness(mean + 0.3 * spread, plain) == 0.0
     assert 0 < converter.voices.sameness(mean + 0.18 * spread, plain) < 1

@@ -11,9 +11,11 @@ from gramophone.models.nets.anyone import residual_inputs
 from gramophone.models.nets.envelope_decoder import EnvelopeDecoder, EnvelopeDecoderShape
 from gramophone.models.nets.speech_envelope import speech_envelopes
 from gramophone.models.units import POINTS
-from gramophone.realtime.stages.voice.content_encoder import LiveContentEncoder
+from gramophone.realtime.stages.voice.content_encoder import LiveContentEncoder, encoder_parts, trunk_weights
 from gramophone.realtime.stages.voice.envelope_analysis import LiveEnvelope
+from gramophone.realtime.stages.voice.envelope_analysis import plan_of as envelope_plan_of
 from gramophone.realtime.stages.voice.envelope_synth import EnvelopeSynth
+from gramophone.realtime.stages.voice.envelope_synth import plan_of as synth_plan_of
 from gramophone.realtime.stages.voice.residual import LiveResidual
 
 RATE, HOP = SHAPE.rate, SHAPE.hop
@@ -23,7 +25,7 @@ SOUND = (sung(1.0)[0] + 0.02 * noise(RATE)[0]).astype(np.float32)
 @pytest.mark.parametrize("quick", [False, True])
 def test_content_is_the_encoders(quick):
     encoder = made().encoder
-    live = LiveContentEncoder(encoder, quick)
+    live = LiveContentEncoder(encoder_parts(encoder, quick))
     heard = np.stack([live.encode(hop) for hop in SOUND.reshape(-1, HOP)])
     with torch.no_grad():
         whole = encoder(torch.from_numpy(SOUND)[None, None])[0][0].T.numpy()
@@ -36,7 +38,7 @@ def test_content_is_the_encoders(quick):
 def test_envelopes_are_those_of_the_whole_sound(hz):
     ahead = 3
     whole = speech_envelopes(torch.from_numpy(SOUND), torch.full((RATE // HOP,), hz), RATE, HOP)[:, :POINTS]
-    live = LiveEnvelope(RATE, ahead * HOP + HOP // 2)
+    live = LiveEnvelope(envelope_plan_of(RATE), ahead * HOP + HOP // 2)
     heard = np.stack([live.measure(hop, hz)[0] for hop in SOUND.reshape(-1, HOP)])
     np.testing.assert_allclose(heard[ahead + 8 :], whole[8:-ahead], atol=1e-3)
 
@@ -50,7 +52,7 @@ def test_synthesis_is_the_decoders():
     decoder = EnvelopeDecoder(EnvelopeDecoderShape(RATE, HOP, POINTS))
     controls = (torch.from_numpy(row)[None, None] for row in (hz, rms))
     whole, _ = decoder(torch.from_numpy(envelopes.T.copy())[None], None, *controls)
-    live, plain = EnvelopeSynth(RATE, HOP, POINTS), np.zeros(3, np.float32)
+    live, plain = EnvelopeSynth(synth_plan_of(RATE, HOP, POINTS)), np.zeros(3, np.float32)
     heard = [live.synthesise(envelopes[n], float(hz[n]), float(hz[n] > 0), float(rms[n]), plain) for n in range(frames)]
     np.testing.assert_allclose(np.concatenate(heard), whole[0, 0].detach(), atol=1e-4)
 
@@ -76,6 +78,6 @@ def test_the_residual_is_the_networks():
     content = inputs[:, -2 - SHAPE.content : -2]
     parts = (torch.from_numpy(part) for part in (content, inputs[:, -2].copy(), level, detail, mapped))
     whole = model.residual(residual_inputs(*parts).T[None])[0][0].T
-    live = LiveResidual(model.residual, SHAPE.content)
+    live = LiveResidual(trunk_weights(model.residual), SHAPE.content)
     heard = [live.next(inputs[n], float(level[n]), detail[n], mapped[n]) for n in range(frames)]
     np.testing.assert_allclose(np.stack(heard), whole.numpy(), atol=1e-5)

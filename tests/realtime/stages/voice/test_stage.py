@@ -1,6 +1,7 @@
 """The voice stage: in line with its input, the same however it is cut, never broken, and anybody's voice."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from gramophone.presets.voices import voice_file
 from gramophone.realtime.stage import Format, StageError
 from gramophone.realtime.stage_registry import keys_of, make_stage
 from gramophone.realtime.stages.voice.target import EnrolledTarget, load_target, save_target, target_from_text
+from gramophone.realtime.stages.voice.voices import VoiceArrays
 
 RATE = 16_000
 
@@ -24,7 +26,7 @@ def stage(anyone, rate=RATE, channels=1, **values):
 
 
 def target():
-    return EnrolledTarget("ann.wav", IDENTITY, 20.0, ("20.0 s of speech",), voice(seed=5))
+    return EnrolledTarget("ann.wav", IDENTITY, 20.0, ("20.0 s of speech",), VoiceArrays.of(voice(seed=5)))
 
 
 @pytest.mark.parametrize("quick", [False, True])
@@ -98,17 +100,18 @@ def test_a_voice_is_kept_by_name_and_in_presets(anyone, tmp_path, monkeypatch):
     assert not np.allclose(play(stage(anyone), sound, [128]), heard, atol=1e-3)
 
 
-def test_a_voice_of_another_model_is_refused_with_what_to_do(tmp_path):
-    path = tmp_path / "ann.voice"
+def test_a_voice_of_another_model_is_refused_with_what_to_do(anyone, tmp_path):
+    path, model, other = tmp_path / "ann.voice", Path(anyone), tmp_path / "other.safetensors"
     save_target(path, target())
-    assert load_target(path, SHAPE, card()).clip == "ann.wav"
+    assert load_target(path, model).clip == "ann.wav"
+    save(other, made(), type(card())(RATE, notes={"identity": "other"}))
     with pytest.raises(StageError, match=r"enrol the clip 'ann\.wav' again"):
-        load_target(path, SHAPE, type(card())(RATE, notes={"identity": "other"}))
+        load_target(path, other)
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(StageError, match="no enrolled voice"):
-        load_target(path, SHAPE, card())
+        load_target(path, model)
     with pytest.raises(StageError, match="remove the line"):
-        target_from_text("ann.wav: %%%", SHAPE, card())
+        target_from_text("ann.wav: %%%", model)
 
 
 def test_another_models_file_is_refused():

@@ -12,9 +12,9 @@ import torch
 from gramophone.models.layers import mulaw
 from gramophone.models.nets.wavenet import SIZES, WaveNet, WaveNetShape
 from gramophone.realtime.stages.wavenet import engines
-from gramophone.realtime.stages.wavenet.engines import TorchEngine
 from gramophone.realtime.stages.wavenet.kernel import CpuEngine
 from gramophone.realtime.stages.wavenet.sampler import Sampler, SamplerError
+from gramophone.realtime.stages.wavenet.torch_engine import TorchEngine
 
 pytestmark = pytest.mark.slow
 
