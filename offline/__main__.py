@@ -5,12 +5,15 @@ Playing live needs a worker process that is slow to load: it is started before t
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
 
 def main() -> None:
     """Run the command line; see `cli.main.main`."""
+    # What stages compute is quicker so, and the same to the bit as live, where there is one thread.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     ahead = None
     if _plays_live(sys.argv[1:]):
         from gramophone.realtime.live.worker_process import start_standby_worker

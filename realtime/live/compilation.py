@@ -173,9 +173,6 @@ def _call_process(preset: Preset, form: Format, claims: Path, completes: bool) -
 
 def _compile(preset: Preset, form: Format, claims: Path, completes: bool, report: Callable[[str], None]) -> None:
     """Compile parts of a preset that no other process has claimed; with `completes`, the rest once all are done."""
-    import torch
-
-    torch.set_num_threads(1)
     preset = complete(preset)
     with Compilations(report):
         parts = _parts(preset, form)

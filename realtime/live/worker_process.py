@@ -6,15 +6,10 @@ later (`Play`). Nothing heavy is imported at the top of this file: it can be the
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
-import sys
-import threading
 from dataclasses import dataclass
-from importlib.util import find_spec
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 from gramophone.realtime.live.messages import Failed, Play, Resumed, Warm
 from gramophone.realtime.system.control_link import ControlLink, end_on_sigterm, send_descriptor
@@ -59,14 +54,15 @@ def run_worker(wake: Wake, control: Connection) -> None:
     belong_to_parent(outlives=lambda: bool(orders and orders[0].home))
     share_heap()
     gc.disable()  # loading makes much that stays and little that goes: looking through it took a fifth of the time
-    threading.Thread(target=_open_library_of_torch, name="torch-library", daemon=True).start()
-    import gramophone.realtime.kernels.jit
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # NumPy and torch read it as they are loaded
+    # With these comes all that takes time to load. torch is no part of it: what plays does without (`prepared`), and
+    # stages that need it, such as TorchScript's, load it as they are made.
+    import gramophone.realtime.stages.effects.stage
+    import gramophone.realtime.stages.latent.latent_transform
+    import gramophone.realtime.stages.latent.voice_codec
+    import gramophone.realtime.stages.style.processor
+    import gramophone.realtime.stages.voice_conditioner  # noqa: F401
 
-    import torch  # isort: skip
-
-    import gramophone.realtime.stages.style.processor  # noqa: F401 - with it comes all else that takes time to load
-
-    torch.set_num_threads(1)
     control.send(Warm())
     try:
         order = control.recv()
@@ -75,18 +71,6 @@ def run_worker(wake: Wake, control: Connection) -> None:
     if isinstance(order, Play):
         orders.append(order)
         _play(wake, order, control)
-
-
-def _open_library_of_torch() -> None:
-    """Let the system open torch's library, a fifth of the time that importing torch takes, while others import.
-
-    Called so, opening it does not hold the interpreter, as importing it does. Where it fails, importing it opens it.
-    """
-    spec = find_spec("torch")
-    if spec and spec.origin and sys.platform != "win32":
-        suffix = ".dylib" if sys.platform == "darwin" else ".so"
-        library = Path(spec.origin).with_name("lib") / f"libtorch_cpu{suffix}"
-        ctypes.CDLL(None).dlopen(os.fsencode(library), os.RTLD_LAZY)
 
 
 def _play(wake: Wake, order: Play, control: Connection) -> None:

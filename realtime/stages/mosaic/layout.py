@@ -36,6 +36,7 @@ def _layout(rate: int, hops: int) -> LiveLayout:
     from gramophone.models.style.mosaic import MosaicLayout, blur
 
     layout = MosaicLayout.of(rate, hops)
-    windows = (packed(each) for each in (layout.window, layout.dual, layout.short))
+    window, dual, short = (packed(each) for each in (layout.window, layout.dual, layout.short))
     shape = shape_of(layout, packed(blur(len(layout.notes.weights))))
-    return LiveLayout(rate, hops, layout.hop, *windows, shape, no_speech_yet(rate, len(layout.short), layout.hop))
+    speech = no_speech_yet(rate, len(layout.short), layout.hop)
+    return LiveLayout(rate, hops, layout.hop, window, dual, short, shape, speech)
