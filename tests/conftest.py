@@ -15,9 +15,11 @@ DOWNLOADS = ("corpora", "judges", "kokoro", "mnist", "packages")
 
 # Code compiled by numba is shared with the user and between runs: to compile it again would take minutes.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder("numba")))
+# So are models' arrays and clips' analyses: for a process without torch, another has to load it.
+KEPT = (*DOWNLOADS, "prepared")
 # No test sees the presets or other caches of whoever runs it, and none writes to them.
 _HOME = tempfile.TemporaryDirectory(prefix="gramophone-tests-")
-_DOWNLOADED = [cache_folder(name) for name in DOWNLOADS]
+_DOWNLOADED = [cache_folder(name) for name in KEPT]
 for _kind in ("CONFIG", "CACHE", "DATA", "STATE"):
     os.environ[f"XDG_{_kind}_HOME"] = str(Path(_HOME.name, _kind.lower()))
 for _folder in _DOWNLOADED:

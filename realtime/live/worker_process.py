@@ -54,15 +54,7 @@ def run_worker(wake: Wake, control: Connection) -> None:
     belong_to_parent(outlives=lambda: bool(orders and orders[0].home))
     share_heap()
     gc.disable()  # loading makes much that stays and little that goes: looking through it took a fifth of the time
-    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # NumPy and torch read it as they are loaded
-    # With these comes all that takes time to load. torch is no part of it: what plays does without (`prepared`), and
-    # stages that need it, such as TorchScript's, load it as they are made.
-    import gramophone.realtime.stages.effects.stage
-    import gramophone.realtime.stages.latent.latent_transform
-    import gramophone.realtime.stages.latent.voice_codec
-    import gramophone.realtime.stages.style.processor
-    import gramophone.realtime.stages.voice_conditioner  # noqa: F401
-
+    load_libraries()
     control.send(Warm())
     try:
         order = control.recv()
@@ -71,6 +63,20 @@ def run_worker(wake: Wake, control: Connection) -> None:
     if isinstance(order, Play):
         orders.append(order)
         _play(wake, order, control)
+
+
+def load_libraries() -> None:
+    """Load all that takes time to load and that presets of most kinds need.
+
+    torch is no part of it: what plays does without (`prepared`), and stages that need it, such as TorchScript's, load
+    it as they are made.
+    """
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # NumPy and torch read it as they are loaded
+    import gramophone.realtime.stages.effects.stage
+    import gramophone.realtime.stages.latent.latent_transform
+    import gramophone.realtime.stages.latent.voice_codec
+    import gramophone.realtime.stages.style.processor
+    import gramophone.realtime.stages.voice_conditioner  # noqa: F401
 
 
 def _play(wake: Wake, order: Play, control: Connection) -> None:

@@ -30,12 +30,14 @@ from gramophone.presets.atomic import atomic_write
 from gramophone.realtime.kernels.arrays import LINE_BYTES, aligned
 from gramophone.realtime.stage import StageError
 from gramophone.realtime.system.cache_folder import cache_folder
-from gramophone.realtime.system.child_call import run_behind_everything
+from gramophone.realtime.system.child_call import give_way
 from gramophone.realtime.system.realtime_priority import belong_to_parent
 
 _Made = TypeVar("_Made")
 _MOST_BYTES = 512 << 20
 """What is kept in all; what was not used for longest goes first."""
+_NICENESS = 4
+"""Less nice than what compiles: where nothing is kept yet, the sound waits for it."""
 _PACKAGE = Path(__file__).resolve().parents[2]
 _DETERMINING = ("models", "realtime/stages", "realtime/kernels", "realtime/dsp")
 """The folders whose code decides what is made."""
@@ -118,7 +120,7 @@ def _process() -> _TorchProcess:
 def _serve(line: Connection) -> None:
     """Call what is asked for, one after the other, until there is no one who asks."""
     belong_to_parent()
-    run_behind_everything()
+    give_way(_NICENESS)
     import torch
 
     torch.set_num_threads(1)

@@ -71,7 +71,7 @@ def _answer(
     line: Connection, work: Callable[..., Any], arguments: tuple[Any, ...], reports: bool, most_bytes: int | None
 ) -> None:
     belong_to_parent()
-    run_behind_everything(most_bytes)
+    give_way(_NICENESS, most_bytes)
     more = (lambda content: line.send(("progress", content)),) if reports else ()
     try:
         line.send(("done", work(*arguments, *more)))
@@ -81,13 +81,13 @@ def _answer(
         line.send(("raised", ValueError("more memory than there is")))
 
 
-def run_behind_everything(most_bytes: int | None = None) -> None:
-    """Let this process run when nothing else does, and with so much memory at most."""
+def give_way(niceness: int, most_bytes: int | None = None) -> None:
+    """Let this process run behind what is less nice, and with so much memory at most."""
     if sys.platform == "linux":
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     with suppress(OSError, AttributeError):
-        os.nice(_NICENESS)
+        os.nice(niceness)
     with suppress(ImportError, OSError, ValueError):
         import resource
 

@@ -14,9 +14,10 @@ from functools import cache
 from multiprocessing import get_context
 from multiprocessing.reduction import DupFd
 from random import getrandbits
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from gramophone.realtime.system.shared_memory import SharedArrays
+if TYPE_CHECKING:  # a process that waits for NumPy to load starts its worker later
+    from gramophone.realtime.system.shared_memory import SharedArrays
 
 
 class Wake(Protocol):
