@@ -301,18 +301,21 @@ def enrol(
     json: JsonOption = False,
 ) -> None:
     """Keep the voice of a clip, for `--set voice.target=NAME`."""
-    from dataclasses import asdict
+    from gramophone.presets.checks import name_of
+    from gramophone.presets.models import model_file
+    from gramophone.presets.voices import voice_file
+    from gramophone.realtime.stages.voice.target import save_target, target_of
 
-    from gramophone.offline.commands.enrol import enrol as keep
-
-    kept = keep(clip, name)
+    own = name_of(name or clip.stem)
+    target, path = target_of(model_file("anyone"), str(clip)), voice_file(own)
+    save_target(path, target)
     if json:
-        print_json(asdict(kept))
+        print_json({"name": own, "path": str(path), "seconds": round(target.seconds, 1), "words": target.words})
         return
-    for words in kept.words:
+    for words in target.words:
         say(words)
-    wrote(Path(kept.path))
-    say(f"use it as --set voice.target={kept.name}")
+    wrote(path)
+    say(f"use it as --set voice.target={own}")
 
 
 @app.command()
