@@ -39,6 +39,13 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def in_words(error: Exception) -> str:
+    """Return what an error says, or its name; of one of the system, its file and the reason without a number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
 def plain(text: str) -> str:
     """Return a text that others wrote without what would steer a terminal: control characters are escaped."""
     return "".join(

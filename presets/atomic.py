@@ -20,15 +20,17 @@ def atomic_write(path: Path) -> Iterator[Path]:
     If the block raises, the new file is removed and `path` stays as it was.
 
     Raises:
-        OSError: the folder is missing or cannot be written, or the disk is full.
+        OSError: the folder is missing or cannot be written, or the disk is full; it names `path`.
     """
     part = create_part(path)
     try:
         yield part
         publish(part, path)
-    except BaseException:  # an interrupt too
+    except BaseException as error:  # an interrupt too
         with suppress(OSError):
             part.unlink()
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(part)):
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
 
 
@@ -37,14 +39,21 @@ def create_part(path: Path) -> Path:
 
     The length of its name does not depend on that of `path`, as file systems end at 255 bytes. Its permissions are
     those of any new file (`tempfile` would let the owner alone read it).
+
+    Raises:
+        OSError: the folder is missing or cannot be written; it names `path`.
     """
     while True:
         part = path.with_name(f".{secrets.token_hex(4)}.part")
         _parts.add(part)
-        with suppress(FileExistsError):
+        try:
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except FileExistsError:  # another process has made it
+            _parts.discard(part)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        else:
             return part
-        _parts.discard(part)  # another process has made it
 
 
 def publish(part: Path, path: Path) -> None:

@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from gramophone.presets.bin import Bin
+
 SUFFIX = ".voice"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
@@ -18,6 +20,21 @@ def user_folder() -> Path:
 def voice_file(name: str) -> Path:
     """Return the file that a voice of this name has, there or not."""
     return user_folder() / "voices" / f"{name}{SUFFIX}"
+
+
+def set_aside(name: str) -> Path | None:
+    """Move the voice of this name to the bin, where there is one; return the folder that it lies in now.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    path = voice_file(name)
+    if not path.is_file():
+        return None
+    earlier = Bin(path.parent / "bin")
+    earlier.put(path)
+    earlier.tidy()
+    return earlier.folder
 
 
 def voice_names() -> list[str]:

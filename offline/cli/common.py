@@ -66,12 +66,13 @@ def checked_preset(name: str, settings: list[str] | None, option: str = "--prese
     else:
         hint = f"a .toml or {PACK_SUFFIX} file or one of {', '.join(names())}"
         raise typer.BadParameter(f"no preset {name!r}; expected {hint}", param_hint=option)
+    if not settings:
+        return complete(preset)
     try:
-        knobs = table(preset) if settings else {}
-        changed = overridden(preset, [_rooted(setting, knobs) for setting in settings or []])
+        knobs = table(preset)
+        return complete(overridden(preset, [_rooted(setting, knobs) for setting in settings]))
     except PresetError as error:
-        raise typer.BadParameter(str(error), param_hint="--set" if settings else option) from None
-    return complete(changed)
+        raise typer.BadParameter(str(error), param_hint="--set") from None
 
 
 def engine_choice(engine: str, address: str, jobs: int | None, gpus: float) -> EngineChoice:

@@ -18,7 +18,7 @@ from gramophone.offline.cli.models import export, models, pack
 from gramophone.offline.cli.render_play import play, render
 from gramophone.offline.cli.shards import shards
 from gramophone.offline.cli.tag import tag
-from gramophone.offline.console import print_json, say, wrote
+from gramophone.offline.console import in_words, print_json, say, wrote
 from gramophone.offline.extras import explained
 from gramophone.realtime.system.interrupts import interrupts
 
@@ -85,7 +85,7 @@ def main(ahead: StandbyWorker | None = None) -> None:
     except (OSError, ValueError, RuntimeError) as error:
         if not _is_ours(error):
             raise
-        fail(str(error))
+        fail(in_words(error))
 
 
 def _end_as_on_interrupt() -> None:
@@ -303,17 +303,19 @@ def enrol(
     """Keep the voice of a clip, for `--set voice.target=NAME`."""
     from gramophone.presets.checks import name_of
     from gramophone.presets.models import model_file
-    from gramophone.presets.voices import voice_file
+    from gramophone.presets.voices import set_aside, voice_file
     from gramophone.realtime.stages.voice.target import save_target, target_of
 
     own = name_of(name or clip.stem)
     target, path = target_of(model_file("anyone"), str(clip)), voice_file(own)
+    earlier = set_aside(own)
     save_target(path, target)
+    words = (*target.words, *([f"the earlier voice of this name is in {earlier} for a while"] if earlier else []))
     if json:
-        print_json({"name": own, "path": str(path), "seconds": round(target.seconds, 1), "words": target.words})
+        print_json({"name": own, "path": str(path), "seconds": round(target.seconds, 1), "words": words})
         return
-    for words in target.words:
-        say(words)
+    for sentence in words:
+        say(sentence)
     wrote(path)
     say(f"use it as --set voice.target={own}")
 

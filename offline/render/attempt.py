@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from gramophone.offline.console import in_words
 from gramophone.offline.render.provenance import file_digest
 from gramophone.offline.render.render_file import Rendered, RenderRequest, Tick, render_file
 from gramophone.offline.urls import Place, fetch, store
@@ -27,7 +28,7 @@ def attempt(source: Place, target: Place, request: RenderRequest, tick: Tick) ->
             return render_file(source, target, request, tick)
         return _by_copies(source, target, request, tick)
     except Exception as error:
-        why = str(error) or type(error).__name__
+        why = in_words(error)
         is_ours = isinstance(error, OSError) or type(error).__module__.partition(".")[0] == "gramophone"
         return why if is_ours else f"{type(error).__name__}: {why}"
 

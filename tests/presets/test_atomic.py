@@ -1,5 +1,6 @@
 """A file appears whole or not at all, whatever its name and whoever writes beside."""
 
+import errno
 import multiprocessing
 import os
 import stat
@@ -53,8 +54,17 @@ def test_a_folder_in_the_place_is_an_error_and_nothing_stays(tmp_path):
 
 
 def test_a_missing_folder_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "missing" / "file"):
+    with pytest.raises(FileNotFoundError) as raised, atomic_write(tmp_path / "missing" / "file"):
         pass
+    assert raised.value.filename == str(tmp_path / "missing" / "file")
+
+
+def test_an_error_of_the_disk_names_the_file_that_was_to_be_written(tmp_path):
+    with pytest.raises(OSError, match="No space left") as raised, atomic_write(tmp_path / "file"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert raised.value.filename == str(tmp_path / "file")
+    with pytest.raises(OSError, match="other"), atomic_write(tmp_path / "file"):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "other")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")

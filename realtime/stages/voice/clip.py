@@ -36,17 +36,19 @@ _SEGMENT, _FEWEST = 60, 3
 _TWO_APART = 0.4
 """How far two people's mean envelopes lie apart, in spreads: six of seven pairs do, and one of ten voices alone."""
 _SILENT = 1e-4
+_TOO_SHORT = "too short; expected a second of speech or more"
 
 
 def speech_in(model: Anyone, sound: Floats) -> Speech:
-    """Return what is measured in a clip `(T,)` at the model's rate; its level does not matter."""
+    """Return what is measured in a clip `(T,)` at the model's rate, one hop at least; its level does not matter."""
     import torch
 
     shape = model.shape
+    sound = np.pad(sound, (0, max(shape.hop - len(sound), 0)))
     hops = min(len(sound), round(LONGEST_S * shape.rate)) // shape.hop
     whole = sound[: hops * shape.hop]
     powers = np.square(whole.reshape(-1, shape.hop), dtype=np.float64).mean(axis=1)
-    loud = float(np.sqrt(powers[powers >= np.quantile(powers, 0.8)].mean())) if hops else 0.0
+    loud = float(np.sqrt(powers[powers >= np.quantile(powers, 0.8)].mean()))
     whole = np.asarray(whole * (_LEVEL / loud if loud > 0 else 0.0), np.float32)
     contour = pitch_contour(whole, shape.rate, shape.hop)
     hz = np.where(contour[:, 1] >= VOICED, MIDDLE_HZ * 2.0 ** contour[:, 0], 0.0).astype(np.float32)
@@ -83,9 +85,11 @@ def refused(speech: Speech, sound: Floats) -> str:
     """Return why a clip holds no voice that could be learnt, and what was expected."""
     if not len(sound) or float(np.abs(sound).max()) < _SILENT:
         return "silence; expected somebody who speaks"
+    if len(speech.audible) < _SEGMENT:
+        return _TOO_SHORT
     if not bool((speech.audible & ~speech.octaves.isnan()).any()):
         return "nothing in it has a pitch, as in noise, hum or a whisper; expected somebody who speaks"
-    return "too short; expected a second of speech or more"
+    return _TOO_SHORT
 
 
 def _expected(seconds: float, of: str) -> str:

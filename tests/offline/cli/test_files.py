@@ -11,9 +11,10 @@ from support.render import gramophone
 from gramophone.offline.commands.tag import load_tagger, tag_file
 from gramophone.offline.data.audibility import NothingToHearError
 from gramophone.offline.plotting.picture_file import PictureError
-from gramophone.presets import CLIPS
+from gramophone.presets import CLIPS, PresetError
 from gramophone.realtime.dsp.resampler import mono
 from gramophone.realtime.files import read
+from gramophone.realtime.stage import StageError
 
 VOICE, RATE = read(CLIPS / "voice.flac", 2)
 
@@ -110,6 +111,30 @@ def test_sound_in_opposite_phase_is_heard(files):
     np.testing.assert_array_equal(mono(both), VOICE[0])
     np.testing.assert_array_equal(mono(np.stack([VOICE[0], 0 * VOICE[0]])), VOICE[0] / 2)
     assert next(iter(tag_file(load_tagger("tagger"), files / "a.wav").tags)) == "speech"
+
+
+def test_an_enrolled_voice_that_is_replaced_is_in_the_bin(files, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(files / "config"))
+    voices = files / "config" / "gramophone" / "voices"
+    gramophone("enrol", CLIPS / "voice.flac", "--name", "anna")
+    before = (voices / "anna.voice").read_bytes()
+    result = gramophone("enrol", CLIPS / "telephone.flac", "--name", "anna")
+    assert f"is in {voices / 'bin'}" in result.stderr
+    assert (voices / "bin" / "anna.voice").read_bytes() == before
+    assert (voices / "anna.voice").is_file()
+
+
+@pytest.mark.parametrize("frames", [1, 100, 300])
+def test_a_clip_of_next_to_nothing_is_refused_in_words(files, frames):
+    soundfile.write(files / "a.wav", VOICE[0, 20_000 : 20_000 + frames], RATE)
+    with pytest.raises(StageError, match=r"a\.wav: no voice in it: (too short|silence)"):
+        gramophone("enrol", files / "a.wav")
+
+
+def test_a_preset_that_is_wrong_is_no_wrong_command_line(files):
+    (files / "p.toml").write_text('[[stages]]\nkind = "latent"\nmodel = "nonesuch"\n')
+    with pytest.raises(PresetError, match="nonesuch"):
+        gramophone("render", files / "a.wav", "--preset", files / "p.toml", "--out", files / "out")
 
 
 def test_a_name_of_two_lines_is_written_on_one(files):
