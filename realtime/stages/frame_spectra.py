@@ -36,18 +36,21 @@ class FrameSpectra:
 
 
 class FrameOverlap:
-    """Overlap-add of the last samples of frames of `length` samples, under a window `(S,)`."""
+    """Overlap-add of the last samples of frames of `length` samples, under a window `(S,)`.
+
+    `pending` `(C, S)` is the sum so far from the newest hop that was written on.
+    """
 
     def __init__(self, window: Floats, length: int, channels: int) -> None:
         self._window = window
         self._sound = zeros(channels, length)
-        self._pending = zeros(channels, len(window))
+        self.pending = zeros(channels, len(window))
 
     def add(self, spectra: Complex, output: Audio) -> None:
         """Add frames with these spectra, and write the next hop `(C, hop)` to `output`."""
         # NumPy's stubs know double precision alone.
         np.fft.irfft(spectra, self._sound.shape[1], axis=1, out=self._sound)  # type: ignore[arg-type]
-        _overlap(self._sound, self._window, self._pending, output)
+        _overlap(self._sound, self._window, self.pending, output)
 
 
 @compiled

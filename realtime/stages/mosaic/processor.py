@@ -17,6 +17,7 @@ from gramophone.realtime.dsp.smoothing import Ramps
 from gramophone.realtime.kernels.arrays import zeros
 from gramophone.realtime.stage import Audio, Format
 from gramophone.realtime.stages.frame_spectra import Complex, FrameOverlap, FrameSpectra, advance
+from gramophone.realtime.stages.mosaic.attacks import Attacks
 from gramophone.realtime.stages.mosaic.clips import MosaicClips, read_grain
 from gramophone.realtime.stages.mosaic.layout import LiveLayout
 from gramophone.realtime.stages.mosaic.matching import GRAINS, Choice, Dictionary, match, no_grains, work_space
@@ -54,6 +55,7 @@ class MosaicProcessor:
         self._content, self._texture = FrameSpectra(window, channels), FrameSpectra(window, channels)
         self._content_now, self._texture_now = FrameSpectra(short, channels), FrameSpectra(short, channels)
         self._overlap = FrameOverlap(layout.dual, len(window), channels)
+        self._attacks = Attacks(layout.attacks, channels)
         self._target = zeros(len(layout.shape.blur))
         self._modulations = zeros(LEVEL_BANDS, len(MODULATION_HZ))
         self._modulation = no_modulation(hop / layout.rate)
@@ -88,6 +90,7 @@ class MosaicProcessor:
             self._make(dictionary, spectra, values)
         self._overlap.add(spectra, output)
         if dictionary is not None:
+            self._attacks.shape(self._past, self._overlap.pending, output, float(values["strength"]))
             aligned = self._past[:, self._first : self._first + 2 * self._hop]
             level(self._shape, self._memory, aligned, output, self._amounts(values))
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from support.stage import play, run, voice
 
+from gramophone.offline.judges.music import onset_correlation
 from gramophone.presets import CLIPS
+from gramophone.realtime.dsp.resampler import read_clip
 from gramophone.realtime.files import AudioWriter
 from gramophone.realtime.stage import Format, StageError
 from gramophone.realtime.stage_registry import keys_of
@@ -127,6 +129,14 @@ def test_attacks_stay_where_they_are():
     for at in begins:
         before, after = heard[at - 3 * width : at - width], heard[at : at + 2 * width]
         assert loudness(after) - loudness(before) > 15
+
+
+@pytest.mark.parametrize(("content", "least"), [("distorted-guitar", 0.65), ("strings", 0.75)])
+def test_no_more_begins_than_in_a_content_of_few_attacks(content, least):
+    """The clip is a singer: of her syllables none is heard that begins when nothing begins in the content."""
+    audio = np.ascontiguousarray(read_clip(str(CLIPS / f"{content}.flac"), RATE)[:1, : 6 * RATE], np.float32)
+    heard = run(stage(clip=str(CLIPS / "vocals.flac")), audio)
+    assert onset_correlation(audio[0], heard[0], RATE) > least
 
 
 @pytest.mark.parametrize(("pitch", "wanted"), [("follow", 330.0), ("nearest", 262.0)])
