@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.realtime.dsp.resampler import Resampler, interpolate
+from gramophone.realtime.dsp.resampler import RateConversion, interpolate
 from gramophone.realtime.dsp.smoothing import Amount
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.kernels.bound import bind, contents
@@ -55,7 +55,7 @@ class RateAdapter:
     """
 
     def __init__(self, rate: int, inner_rate: int, hop: int, inner_delay: int, deferral_s: float = 0.0) -> None:
-        self._down, self._up = Resampler(rate, inner_rate), Resampler(inner_rate, rate)
+        self._down, self._up = RateConversion(rate, inner_rate), RateConversion(inner_rate, rate)
         self._rates = rate, inner_rate
         self._hop = hop
         self._deferral = math.ceil(deferral_s * rate)
@@ -121,7 +121,7 @@ class RateAdapter:
     def _make_room(self, frames: int) -> None:
         """Make the buffers long enough for blocks of up to so many frames."""
         rate, inner_rate = self._rates
-        reach = [len(resampler.weights[0]) for resampler in (self._down, self._up)]
+        reach = [len(conversion.weights[0]) for conversion in (self._down, self._up)]
         kept = self.delay + 2 * frames
         inner = math.ceil(kept * inner_rate / rate) + 4 * self._hop + reach[1]
         self._room = frames
@@ -238,5 +238,5 @@ def _append(counts: _Counts, which: int, buffer: Floats, needed: int, samples: F
 
 @jit
 def _available(inputs: int, step: int, phases: int, reach: int) -> int:
-    """Return how many outputs of a resampler so many inputs are enough for (`Resampler`)."""
+    """Return how many outputs of a resampler so many inputs are enough for."""
     return max(-(-max(inputs - reach, 0) * phases // step), 0)

@@ -86,11 +86,11 @@ _ROLL_OFF = 0.91
 #   (`available_outputs`).
 #
 # All of it is counted in whole numbers from the first sample, so there is no drift and blocks leave no trace.
-class Resampler:
-    """Converts one channel from `from_rate` to `to_rate`, both in Hz; silence before the first sample.
+class RateConversion:
+    """A conversion of one channel from `from_rate` to `to_rate`, both in Hz: which inputs an output needs, and weights.
 
-    Input sample `k` lies at the time `k / from_rate`, output sample `n` at `n / to_rate`. Between equal rates the sound
-    passes unchanged. `weights` `(phases, 2 * reach)` are those of the inputs for each phase between two of them.
+    Input sample `k` lies at the time `k / from_rate`, output sample `n` at `n / to_rate`. `weights`
+    `(phases, 2 * reach)` are those of the inputs for each phase between two of them.
     """
 
     def __init__(self, from_rate: int, to_rate: int) -> None:
@@ -99,14 +99,25 @@ class Resampler:
         cutoff = min(1.0, float(1 / ratio))
         self._reach = int(np.ceil(_REACH / cutoff)) if ratio != 1 else 0
         self.weights = _weights(self._phases, self._reach, cutoff)
-        self._past: Floats = np.zeros(max(2 * self._reach - 1, 0), np.float32)
-        self._taken = self._made = 0
-        self.process(self._past[:0], 0)  # compiled now, not in the first block
 
     @property
     def ratio(self) -> tuple[int, int]:
         """The two rates, from and to, reduced: the step between two outputs, and by what it is to be divided."""
         return self._step, self._phases
+
+    def newest_input(self, output: Index) -> Index:
+        """Return the index of the newest input sample that output sample `output` (an index or an array) needs."""
+        return output * self._step // self._phases + self._reach
+
+
+class Resampler(RateConversion):
+    """Converts one channel, from silence before the first sample; between equal rates the sound passes unchanged."""
+
+    def __init__(self, from_rate: int, to_rate: int) -> None:
+        super().__init__(from_rate, to_rate)
+        self._past: Floats = np.zeros(max(2 * self._reach - 1, 0), np.float32)
+        self._taken = self._made = 0
+        self.process(self._past[:0], 0)  # compiled now, not in the first block
 
     def required_inputs(self, frames: int) -> int:
         """Return how many more input samples the next `frames` output samples need."""
@@ -116,10 +127,6 @@ class Resampler:
         """Return how many more output samples can be computed from `samples` more input samples."""
         within = max(self._taken + samples - self._reach, 0)
         return max(-(-within * self._phases // self._step) - self._made, 0)
-
-    def newest_input(self, output: Index) -> Index:
-        """Return the index of the newest input sample that output sample `output` (an index or an array) needs."""
-        return output * self._step // self._phases + self._reach
 
     def process(self, samples: Floats, frames: int) -> Floats:
         """Return the next output samples, `(frames,)`, given at least the `required_inputs` for them, `(samples,)`."""

@@ -112,7 +112,7 @@ class VoiceConditioner:
         self._depth = np.zeros(0, np.float32)
         self._known: tuple[int, float | None] = 0, None
         parts = mono_sum.initial_state_of(rate), plan, self._state
-        self._condition = bind(_sum_and_condition, parts, self._depth[None], self._depth, self._depth)
+        self._condition = bind(_condition, parts, self._depth[None], self._depth, self._depth)
 
     def process(self, block: Audio, depth_db: Amount) -> Floats:
         """Return the conditioned mono sum `(frames,)` of a block `(channels, frames)`.
@@ -190,16 +190,10 @@ _compiled = partial(jit, forceinline=False)
 
 
 @_compiled
-def _sum_and_condition(bound: Any, block: Floats, depth: Floats, out: Floats) -> None:
+def _condition(bound: Any, block: Floats, depth: Floats, sound: Floats) -> None:
     """Write the conditioned sum of a block, `(channels, frames)`; the depth in dB is `(frames,)` as the sum is."""
     sum_state, plan, state = contents(bound)
-    mono_sum.sum_channels(sum_state, block, out)
-    _condition(plan, state, out, depth)
-
-
-@_compiled
-def _condition(plan: ConditionerPlan, state: ConditionerState, sound: Floats, depth: Floats) -> None:
-    """Condition sound, `(frames,)` as the depth in dB, in place."""
+    mono_sum.sum_channels(sum_state, block, sound)
     counts, gains, poles = state.counts, state.gains, state.one_poles
     step = _GRID * plan.decimation
     for i in range(len(sound)):

@@ -59,7 +59,9 @@ class KernelVoiceDecoder:
         )
         self._latents, self._hop = inputs[0, :-PROSODY], plan.hop
         self._known: tuple[Floats | None, Floats | None] = None, None
-        self._set_speaker = bind(_set_speaker, (weights, network, self._speaker))
+        self._set_speaker = bind(
+            decoder_net.set_speaker, (weights.speaker, weights.speaker_bias, network.speaker_bias, self._speaker)
+        )
         self._add_past = bind(_add_past, (weights.gates, network.gates), 0)
         bound = weights, network, plan, synth_state, inputs, zeros(PROSODY), self._colour
         self._decode = bind(_decode, bound, 0, 0.0, 0.0, 0.0, self._colour)
@@ -95,12 +97,6 @@ class KernelVoiceDecoder:
 def _add_past(bound: Any, frame: int) -> None:
     gates, state = contents(bound)
     add_past(gates, state, frame)
-
-
-@compiled
-def _set_speaker(bound: Any) -> None:
-    weights, network, speaker = contents(bound)
-    decoder_net.set_speaker(weights, network, speaker)
 
 
 @compiled

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gramophone.realtime.kernels.arrays import Floats, packed, zeros
+from gramophone.realtime.kernels.bound import contents
 from gramophone.realtime.kernels.jit import tanh
 from gramophone.realtime.stages.latent.voice_layers import (
     Layers,
@@ -95,11 +96,12 @@ def initial_state_of(weights: DecoderNetWeights) -> DecoderNetState:
 
 
 @compiled
-def set_speaker(weights: DecoderNetWeights, state: DecoderNetState, speaker: Floats) -> None:
-    """Compute the speaker's bias of all gates from a speaker vector, `(1, S)`."""
-    for i in range(state.speaker_bias.shape[1]):
-        state.speaker_bias[0, i] = weights.speaker_bias[i]
-    multiply(state.speaker_bias, 0, speaker, 0, weights.speaker, 0)
+def set_speaker(bound: Any) -> None:
+    """Compute the speaker's bias of all gates; bound to its weights and bias, the result, and a speaker `(1, S)`."""
+    matrix, bias, found, speaker = contents(bound)
+    for i in range(found.shape[1]):
+        found[0, i] = bias[i]
+    multiply(found, 0, speaker, 0, matrix, 0)
 
 
 @compiled

@@ -16,6 +16,7 @@ from gramophone.realtime.stages.voice.envelope_analysis import LiveEnvelope
 from gramophone.realtime.stages.voice.envelope_analysis import plan_of as envelope_plan_of
 from gramophone.realtime.stages.voice.envelope_synth import EnvelopeSynth
 from gramophone.realtime.stages.voice.envelope_synth import plan_of as synth_plan_of
+from gramophone.realtime.stages.voice.hop_content import LiveHopContent, state_of
 from gramophone.realtime.stages.voice.residual import LiveResidual
 
 RATE, HOP = SHAPE.rate, SHAPE.hop
@@ -81,3 +82,35 @@ def test_the_residual_is_the_networks():
     live = LiveResidual(trunk_weights(model.residual), SHAPE.content)
     heard = [live.next(inputs[n], float(level[n]), detail[n], mapped[n]) for n in range(frames)]
     np.testing.assert_allclose(np.stack(heard), whole.numpy(), atol=1e-5)
+
+
+def test_what_a_hop_says_is_normalised_by_the_hops_that_count():
+    model = made()
+    random, frames = np.random.default_rng(1), 60
+    content = random.normal(1.0, 2.0, (frames, SHAPE.content)).astype(np.float32)
+    points, counts = random.normal(-8.0, 1.0, (frames, POINTS)).astype(np.float32), random.random(frames) < 0.7
+    live = LiveHopContent(state_of(model))
+    heard = [live(content[n], points[n], bool(n % 2), bool(counts[n])) for n in range(frames)]
+    own = points - points.mean(1, keepdims=True)
+    said, shape = (
+        normalised(rows, moments.numpy(), counts)
+        for rows, moments in ((content, model.content_moments), (own, model.envelope_moments[:, :POINTS]))
+    )
+    shape = np.clip(shape, -4, 4)
+    around = np.concatenate([said[frames - 1 + each] for each in SHAPE.context])
+    inputs = np.append(around, [(frames - 1) % 2, 1.0])
+    detail = np.clip(shape[-1] - inputs @ model.universal.numpy()[:, :POINTS], -4, 4)
+    for found, wanted in zip(heard[-1], (inputs, own[-1], shape[-1], detail), strict=False):
+        np.testing.assert_allclose(found, wanted, atol=1e-4)
+    np.testing.assert_allclose(heard[-1].said, said[-1], atol=1e-4)
+
+
+def normalised(rows, usual, counts):
+    """Rows less the mean and over the spread of those so far that count, after the usual ones of 120 frames."""
+    mean, square, count, found = usual[0].astype(float), np.square(usual.astype(float)).sum(0), 120, []
+    for row, counted in zip(rows.astype(float), counts, strict=True):
+        if counted:
+            count += 1
+            mean, square = mean + (row - mean) / count, square + (row * row - square) / count
+        found.append((row - mean) / np.sqrt(np.maximum(square - mean * mean, 1e-4)))
+    return np.array(found)
