@@ -223,6 +223,7 @@ def _spoken_enough(recordings: Sequence[Recording], rate: int, limits: Limits) -
         if minutes >= limits.least_minutes:
             kept.append(recording)
         else:
-            why = f"speaker {recording.speaker!r} has {minutes:.2f} min; expected at least {limits.least_minutes}"
+            has = f"{minutes:.2f} min to learn from, beside what is held out to judge by"
+            why = f"speaker {recording.speaker!r} has {has}; expected at least {limits.least_minutes}"
             dropped.append(Dropped(recording.found.path, "speaker with too little", why))
     return kept, dropped

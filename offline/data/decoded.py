@@ -37,7 +37,7 @@ def decoded(path: Path, rate: int) -> tuple[Heard, Path]:
     """Return the measurements of a recording, and the file with its sound `(frames,)`, int16 at `rate` Hz.
 
     Raises:
-        SoundFileError: the recording cannot be read.
+        SoundFileError: the recording cannot be read, or holds samples that are no number.
     """
     status = path.stat()
     key = f"{path.resolve()}\n{status.st_size}\n{status.st_mtime_ns}\n{rate}\n{_VERSION}"
@@ -79,8 +79,12 @@ def _read(path: Path, rate: int) -> tuple[NDArray[np.int16], int]:
     else:
         channels, own_rate = files.read(path)
         sound = mono(channels)
+    if not np.isfinite(sound).all():
+        raise files.SoundFileError(f"{path}: holds samples that are NaN or infinite; export it again")
     sound = resampled(sound, own_rate, rate)
-    return np.round(np.clip(sound, -1, 1) * FULL_SCALE).astype(np.int16), own_rate
+    # What a float file holds beyond full scale is no distortion, and would become one.
+    peak = max(float(np.abs(sound).max(initial=0)), 1.0)
+    return np.round(sound / peak * FULL_SCALE).astype(np.int16), own_rate
 
 
 def _spans(loud: NDArray[np.bool_], hop: int, frame: int, rate: int, frames: int) -> tuple[tuple[int, int], ...]:

@@ -12,6 +12,7 @@ from gramophone.offline.data.decoded import decoded, listen
 from gramophone.offline.data.layouts import find
 from gramophone.offline.data.recording import DataError
 from gramophone.offline.train.crops import Cutter, FromStep, TrainingCrops, ValidationBatch
+from gramophone.realtime.files import SoundFileError
 
 RATE = 8000
 
@@ -148,6 +149,17 @@ def test_a_sound_is_decoded_again_only_if_the_file_changed_or_the_kept_one_is_in
     again, elsewhere = decoded(path, RATE)
     assert elsewhere != kept
     assert again.digest != heard.digest
+
+
+def test_a_sound_beyond_full_scale_keeps_its_shape_and_one_of_no_numbers_is_refused(tmp_path):
+    loud = noise(1.0, level=2.0)
+    soundfile.write(tmp_path / "loud.wav", loud, RATE, subtype="FLOAT")
+    kept = np.load(decoded(tmp_path / "loud.wav", RATE)[1])
+    np.testing.assert_allclose(kept / 32767, loud / np.abs(loud).max(), atol=1 / 32767)
+    loud[10] = np.nan
+    soundfile.write(tmp_path / "broken.wav", loud, RATE, subtype="FLOAT")
+    with pytest.raises(SoundFileError, match=r"broken\.wav: holds samples that are NaN"):
+        decoded(tmp_path / "broken.wav", RATE)
 
 
 def test_silence_is_cut_out_and_levels_are_alike(tmp_path):
