@@ -11,16 +11,18 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from gramophone.presets import Preset
 from gramophone.realtime.control.controller import Controller
 from gramophone.realtime.live.devices.backend import AudioError
 from gramophone.realtime.live.handover import TakenOver, end_orphans, new_files, take_over
-from gramophone.realtime.live.record import RecordingProcess
 from gramophone.realtime.live.session import Session
 from gramophone.realtime.live.session_settings import SessionSettings
 from gramophone.realtime.live.worker_process import StandbyWorker
+
+if TYPE_CHECKING:
+    from gramophone.realtime.live.record import RecordingProcess
 
 _KEEP_S = 0.2
 
@@ -81,7 +83,7 @@ def run_live(
         files = None if found else new_files()
         session = stack.enter_context(Session(live_run.settings, standby, files, found))
         recording, surfaces = stack.enter_context(ExitStack()), stack.enter_context(ExitStack())
-        recorder = RecordingProcess(live_run.record, session.shared) if live_run.record else None
+        recorder = _recorder(live_run.record, session) if live_run.record else None
         session.on_event = recorder.take if recorder else session.on_event
         session.on_news = view.show_news
         preset = session.preset if found else find_preset()
@@ -123,6 +125,13 @@ def _take_over(live_run: LiveRun, view: ConsoleView) -> TakenOver | None:
     elif end_orphans():
         view.show_news("ended what played on without a controller")
     return found
+
+
+def _recorder(folder: Path, session: Session) -> RecordingProcess:
+    # Imported here: sound files take a fifth of the time that this process needs until the device is opened.
+    from gramophone.realtime.live.record import RecordingProcess
+
+    return RecordingProcess(folder, session.shared)
 
 
 def _report_recording(recorder: RecordingProcess, view: ConsoleView) -> None:

@@ -72,11 +72,15 @@ def load_libraries() -> None:
     it as they are made.
     """
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # NumPy and torch read it as they are loaded
+    import gramophone.realtime.live.worker
     import gramophone.realtime.stages.effects.stage
     import gramophone.realtime.stages.latent.latent_transform
     import gramophone.realtime.stages.latent.voice_codec
     import gramophone.realtime.stages.style.processor
     import gramophone.realtime.stages.voice_conditioner  # noqa: F401
+    from gramophone.realtime.kernels.levels import level_meter
+
+    level_meter()  # with the first kernel, numba looks through its own functions
 
 
 def _play(wake: Wake, order: Play, control: Connection) -> None:
