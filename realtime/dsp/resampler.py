@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gramophone.realtime.files import SoundFileError, read
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stage import Audio, StageError
@@ -29,6 +28,9 @@ def read_clip(clip: str, rate: int) -> Audio:
     Raises:
         StageError: the file cannot be read.
     """
+    # Imported here: a start that reads no clip need not wait for what reads sound files.
+    from gramophone.realtime.files import SoundFileError, read
+
     try:
         sound, found = read(Path(clip))
     except SoundFileError as error:

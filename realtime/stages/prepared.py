@@ -1,10 +1,12 @@
 """What stages prepare by torch and keep: a model's arrays for the kernels, the analysis of a clip.
 
 To import torch takes as long as all else that a player loads, and beside the sound it would hold up blocks. So what
-plays does without it. What needs it, once, and has the same result every time, is a function called through `prepared`:
-in this process where torch is loaded already, else in one beside, which stays for the next call. The result is kept in
-the cache folder and read from there at the next start. A file holds pickled data and then the arrays' bytes, each at a
-cache line, so that they are read into the places where kernels use them.
+plays does without it. What needs it, once, and has the same result every time, is a function called through `prepared`.
+The result is kept in the cache folder and read from there at the next start. What is not there yet is made by a process
+beside, which stays for the next call; a program's own process, which may be any script, makes it itself.
+
+A file holds pickled data and then the arrays' bytes, each at a cache line, so that they are read into the places where
+kernels use them.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
-from multiprocessing import current_process, get_context
+from multiprocessing import current_process, get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,6 +60,8 @@ def prepared(make: Callable[..., _Made], *arguments: Any) -> _Made:
     kept = _read(place)
     if kept is not None:
         return kept[0]  # type: ignore[no-any-return]
+    if parent_process() is None:
+        return _made_here(make, arguments, place)
     with tempfile.TemporaryDirectory(prefix="gramophone-") as elsewhere:
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +72,21 @@ def prepared(make: Callable[..., _Made], *arguments: Any) -> _Made:
     if made is None:
         raise StageError(f"{place}: what was prepared cannot be read")
     return made[0]  # type: ignore[no-any-return]
+
+
+def _made_here(make: Callable[..., _Made], arguments: Sequence[Any], place: Path) -> _Made:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in the process beside: what is kept is the same to the bit
+    try:
+        made = make(*arguments)
+    finally:
+        torch.set_num_threads(threads)
+    with suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _keep(place, made)
+    return made
 
 
 class _TorchProcess:
@@ -133,12 +152,16 @@ def _serve(line: Connection) -> None:
 def _made(make: Callable[..., Any], arguments: Sequence[Any], place: Path) -> StageError | None:
     """Write what a call returns; return the error, if there was one."""
     try:
-        _write(place, make(*arguments))
-        with suppress(OSError):
-            _make_room(place.parent)
+        _keep(place, make(*arguments))
     except Exception as error:
         return error if isinstance(error, StageError) else StageError(f"{type(error).__name__}: {error}")
     return None
+
+
+def _keep(place: Path, made: object) -> None:
+    _write(place, made)
+    with suppress(OSError):
+        _make_room(place.parent)
 
 
 def _key(make: Callable[..., Any], arguments: Sequence[Any]) -> str:

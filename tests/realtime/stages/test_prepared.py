@@ -6,36 +6,33 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.preparation import prepare
 
 from gramophone.realtime.stage import StageError
 from gramophone.realtime.stages import prepared as kept
+from gramophone.realtime.system.child_call import call_in_child
 
-CODE = """
+
+def prepare_beside(file):
+    return call_in_child(prepare, file, timeout_s=600, most_bytes=None)
+
+
+SCRIPT = """
 import sys
 from pathlib import Path
-from gramophone.realtime.stage import StageError
-from gramophone.realtime.stages.prepared import prepared
-from support.preparation import arrays, refused
+from support.preparation import prepare
 
-def main():
-    for factor in (2, 3, 2):
-        found = prepared(arrays, factor, Path(sys.argv[1]))
-        print(found.name, found.numbers.sum(), found.numbers.flags.writeable, found.numbers.ctypes.data % 64)
-    try:
-        prepared(refused, "a clip")
-    except StageError as error:
-        print(error)
-    print("torch" in sys.modules)
-
-if __name__ == "__main__":
-    main()
+print("; ".join(prepare(Path(sys.argv[1]))))
 """
 
 
-def prepare(file):
-    run = [sys.executable, "-c", CODE, str(file)]
-    done = subprocess.run(run, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
-    return done.stdout.splitlines()
+def script(file):
+    """Prepare the same in a script that is no module: spawned processes would run it again."""
+    path = file.with_name("own_script.py")
+    path.write_text(SCRIPT)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, path, file], capture_output=True, text=True, check=True, env=environment)
+    return done.stdout.strip().split("; ")
 
 
 def test_it_is_made_by_another_process_and_kept_until_its_arguments_change(tmp_path, monkeypatch):
@@ -43,16 +40,26 @@ def test_it_is_made_by_another_process_and_kept_until_its_arguments_change(tmp_p
     file = tmp_path / "numbers.txt"
     file.write_text("7")
     first = [f"seven {7 * 12 * factor}.0 True 0" for factor in (2, 3, 2)] + ["a clip: no sound in it", "False"]
-    assert prepare(file) == first
+    assert prepare_beside(file) == first
     folder = tmp_path / "gramophone" / "prepared"
     held = {path.name: path.stat().st_ino for path in folder.iterdir()}
     assert len(held) == 2
-    assert prepare(file) == first
+    assert prepare_beside(file) == first
     assert {path.name: path.stat().st_ino for path in folder.iterdir()} == held  # read, not written again
     next(folder.iterdir()).write_bytes(b"spoilt")
-    assert prepare(file) == first
+    assert prepare_beside(file) == first
     file.write_text("8\n")
-    assert prepare(file)[0] == f"seven {8 * 12 * 2}.0 True 0"
+    assert prepare_beside(file)[0] == f"seven {8 * 12 * 2}.0 True 0"
+
+
+def test_a_script_makes_it_itself_and_keeps_it_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    file = tmp_path / "numbers.txt"
+    file.write_text("7")
+    *first, loaded = script(file)
+    *second, loaded_beside = prepare_beside(file)
+    assert first == second
+    assert (loaded, loaded_beside) == ("True", "False")
 
 
 def test_where_torch_is_loaded_it_is_made_at_once():
