@@ -62,14 +62,17 @@ def level_meter() -> Measure:
     figures = types.Array(types.float64, 1, "C")
     numbers = types.int64, figures, types.int64, types.int64
     signatures = [(types.Array(types.float32, 2, layout), *numbers) for layout in "CA"]
-    compiled = jit(_measure, reassociate=True, signatures=signatures)
+    compiled: Any = jit(_measure, reassociate=True, signatures=signatures)
+    # The code itself, as numba takes as long to find out the types of arguments as a block's level takes.
+    in_order, strided = (compiled.overloads[signature].entry_point for signature in signatures)
 
     def measure(sound: NDArray[np.float32], most: int, figures: NDArray[np.float64], part: int, ns: int) -> bool:
         try:
-            return compiled(sound, most, figures, part, ns)  # type: ignore[no-any-return]
-        except TypeError:  # not float32, or an array that cannot be written
+            entry = in_order if sound.flags.c_contiguous else strided
+            return entry(sound, most, figures, part, ns)  # type: ignore[no-any-return]
+        except TypeError:  # numbers of another size than float32
             plain = np.array(sound, np.float32, order="C")
-            return compiled(plain, most, figures, part, ns)  # type: ignore[no-any-return]
+            return in_order(plain, most, figures, part, ns)  # type: ignore[no-any-return]
 
     return measure
 
