@@ -16,7 +16,7 @@ from gramophone.realtime.parameter_table import (
     COMMON,
     chain_parameters,
     complete,
-    longest_hop_s,
+    hops_s,
     values_of,
     with_values,
 )
@@ -95,7 +95,7 @@ class Slot:
 class Chain:
     """The stages of a preset, made for one audio format.
 
-    `delay` is the sum of the stages' delays in samples; bypassing a stage does not change it. `hop_s` is the longest of
+    `delay` is the sum of the stages' delays in samples; bypassing a stage does not change it. `hops_s` are
     their hops in seconds. `values` holds the newest value of every parameter by its address, `stage.parameter`.
     `meter` has the stages' levels and times, in their order.
 
@@ -120,7 +120,7 @@ class Chain:
         self.delay = sum(slot.link.delay for slot in self)
         self.meter = BlockMeter(len(self.slots))
         self._in_order, self._measure = tuple(enumerate(self)), level_meter()
-        self.hop_s = longest_hop_s(self._preset)
+        self.hops_s = hops_s(self._preset)
         self._targets = {
             f"{slot.name}.{key}": (slot, key) for slot in self for key in self._preset.stage(slot.name).values
         }

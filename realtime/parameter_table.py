@@ -104,15 +104,6 @@ def hops_s(preset: Preset) -> frozenset[float]:
     return frozenset(_keys(preset, stage).hop_s for stage in preset.stages) - {0.0}
 
 
-def longest_hop_s(preset: Preset) -> float:
-    """Return the longest hop of the preset's stages in seconds; 0 where every stage takes each block as it comes.
-
-    Raises:
-        PresetError: a stage's kind is unknown, or its settings do not make a stage.
-    """
-    return max(hops_s(preset), default=0.0)
-
-
 def concise(preset: Preset, written: Preset | None = None) -> Preset:
     """Return a complete preset without the values that are defaults, but with those that `written` holds.
 

@@ -97,8 +97,6 @@ class HostSession:
         self._unread = ""
         """A project's state that could not be read, which is kept until another preset plays."""
         self._hops: frozenset[float] = frozenset()
-        self._needed = 1
-        """Blocks of time, as they were needed last."""
         self._announced: tuple[int, int] | None = None
         self._announcing, self._saving = threading.Lock(), threading.Lock()
         self._changed, self._ended = threading.Event(), threading.Event()
@@ -269,9 +267,7 @@ class HostSession:
         """Return how many blocks of time the worker needs: as long as presets change, what both need."""
         status = self._session.shared.status
         now = blocks_of_time((hop_s * status["rate"] for hop_s in self._hops), int(status["block"]))
-        changed = status["hop_s"] == max(self._hops, default=0.0)
-        self._needed = now if changed else max(now, self._needed)
-        return self._needed
+        return max(now, self._session.blocks)
 
     def _announce(self) -> None:
         """Report the chain's latency and the worker's time in blocks, if either has changed."""

@@ -2,9 +2,8 @@
 
 The latency budget: how many blocks of time the worker has.
 
-One block at least, and more if that is asked for or the chain needs it: a stage with a hop does nothing for some blocks
-and a whole hop's work in another. With as many spare blocks as a hop has, that work may take its time, and stalls of
-the machine do no harm.
+One block at least, and more if that is asked for or the chain needs it: a stage whose hop does not divide the block
+does nothing for some blocks and a whole hop's work in another, which may then take its time.
 
 Figures and meters made of the status of the live engine.
 """
@@ -13,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import zip_longest
 
 from gramophone.realtime.dsp.fifo import fifo_delay
 from gramophone.realtime.dsp.meters import SILENCE_DB
@@ -23,6 +23,9 @@ PACKETS = ("received", "lost", "late", "reordered", "duplicate", "concealed", "r
 
 REDUCTIONS = tuple(f"reduction_{number}" for number in range(1, 9))
 """Of so many stages the reduction is shown."""
+
+HOPS = tuple(f"hop_{number}_s" for number in range(1, 9))
+"""The different hops of the stages that play, the longest first, in seconds; 0 where there are no more."""
 
 _FIELDS = (
     # the audio process
@@ -44,7 +47,7 @@ _FIELDS = (
     "probe",  # measurements of the device's own way that have been asked for
     "awaits_sound",  # whether the chain is to begin with the first sound; the worker ends that
     # the worker
-    "hop_s",  # the longest hop of the stages that play, in seconds
+    *HOPS,
     "done",  # number of the block processed last; -1 before the first
     "delay",  # the chain's, in samples
     "load",
@@ -136,12 +139,22 @@ MOVE_SAMPLES = 480
 def budget_blocks(status: Status, spare: int | None, block: int) -> int:
     """Return the worker's time, 1 or more, in blocks of `block` frames.
 
-    `spare` blocks are added to the one; None adds what the chain that plays now needs for its longest hop.
+    `spare` blocks are added to the one; None adds what the chain that plays now needs for the hops of its stages.
     """
-    if spare is None:
-        hop = round(status["hop_s"] * status["rate"])
-        spare = math.ceil(hop / block) if hop else 0
-    return 1 + spare
+    if spare is not None:
+        return 1 + spare
+    return blocks_of_time([hop_s * status["rate"] for hop_s in read_hops(status)], block)
+
+
+def read_hops(status: Status) -> frozenset[float]:
+    """Return the hops of the stages that play, in seconds."""
+    return frozenset(hop_s for name in HOPS if (hop_s := status[name]))
+
+
+def write_hops(status: Status, hops_s: Iterable[float]) -> None:
+    """Write the hops of the stages that play, in seconds; of more than there is room for, the longest."""
+    for name, hop_s in zip_longest(HOPS, sorted(hops_s, reverse=True)[: len(HOPS)], fillvalue=0.0):
+        status[str(name)] = float(hop_s)
 
 
 def blocks_of_time(hops: Iterable[float], block: int) -> int:

@@ -37,8 +37,8 @@ from gramophone.realtime.live.messages import (
 )
 from gramophone.realtime.live.player import Player
 from gramophone.realtime.live.preset_generations import ParameterReader, numbers_of, places_of
-from gramophone.realtime.live.status import MOVE_SAMPLES, REDUCTIONS
-from gramophone.realtime.parameter_table import longest_hop_s
+from gramophone.realtime.live.status import MOVE_SAMPLES, REDUCTIONS, write_hops
+from gramophone.realtime.parameter_table import hops_s
 from gramophone.realtime.stage import Audio, StageError
 from gramophone.realtime.switches import SWITCHES
 from gramophone.realtime.system.control_link import ControlLink
@@ -88,10 +88,10 @@ class Worker:
         self._next: Play | None = None
         self._number = shared.inputs.newest + 1
         self._ready_at = 0
-        self._hop_s = 0.0
+        self._hops_s: frozenset[float] = frozenset()
         self._watched: Chain | None = None
         self._taken: dict[str, int] = {}
-        self._making_hop_s = 0.0
+        self._making_hops_s: frozenset[float] = frozenset()
         self._preset = order.preset
         self.left_out = LeftOut({}, {})
         """Which stages are left out, as the controller was sent it last."""
@@ -111,7 +111,8 @@ class Worker:
         for helper in helpers:
             helper.start()
         self._shared.status["real_time"] = real_time(SOUND)
-        self._shared.status["hop_s"] = self._hop_s = self._player.engine.chain.hop_s
+        self._hops_s = self._player.engine.chain.hops_s
+        write_hops(self._shared.status, self._hops_s)
         self._number = self._shared.inputs.newest + 1
         self._shared.outputs.pass_over(self._number - 1)  # what a worker before left unplayed
         self._shared.status["done"] = self._number - 1
@@ -199,15 +200,18 @@ class Worker:
         Making a chain takes time from the one that plays. `_ready_at` is when the callback surely leaves the new time:
         two blocks until it has read the status, and its fade.
         """
-        leaving_s = self._hop_s if self._player.changing else 0.0
-        entering_s = self._entering[0][1].hop_s if self._entering else 0.0
-        hop_s = max(self._player.engine.chain.hop_s, leaving_s, entering_s, self._making_hop_s)
-        if hop_s == self._hop_s:
+        hops = self._player.engine.chain.hops_s | self._making_hops_s
+        if self._player.changing:
+            hops |= self._hops_s
+        if self._entering:
+            hops |= self._entering[0][1].hops_s
+        if hops == self._hops_s:
             return
         status = self._shared.status
-        if hop_s > self._hop_s:
+        if hops - self._hops_s:
             self._ready_at = self._shared.inputs.newest + 2 + ceil(MOVE_SAMPLES / max(status["block"], 1))
-        status["hop_s"] = self._hop_s = hop_s
+        self._hops_s = hops
+        write_hops(status, hops)
 
     def _answer(self) -> None:
         """Ask one more stage now that no block waits; where no device asks for blocks, the next follows at once."""
@@ -290,7 +294,7 @@ class Worker:
             newest = {type(order): order for order in orders if order}
             for order in newest.values():
                 try:
-                    self._making_hop_s = longest_hop_s(order.preset)
+                    self._making_hops_s = hops_s(order.preset)
                     with CompileCountdown(order.preset, self._messages.put) as countdown:
                         load_code(order.preset, self._form)
                         chain = self._player.prepare(order.preset)
@@ -299,7 +303,7 @@ class Worker:
                     self._messages.put(Refused(str(error), order.generation, playing))
                 else:
                     (self._fresh if isinstance(order, _Refresh) else self._entering).append((order, chain))
-                self._making_hop_s = 0.0  # one that waits is asked itself
+                self._making_hops_s = frozenset()  # one that waits is asked itself
                 if countdown.compiled:
                     gc.freeze()  # to look through what the compiler leaves would hold up the sound for a second
             gc.collect()

@@ -6,7 +6,6 @@ compensate latency: see `in_line`.
 """
 
 import json
-import math
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import soundfile
 
 from gramophone.presets import names
 from gramophone.realtime.engine import Engine
+from gramophone.realtime.live.status import blocks_of_time
 from support import python_hosts
 from support.ardour import Ardour, own_cache
 from support.bridge import RATE
@@ -48,7 +48,7 @@ class Part:
     def latency(self, rate, block):
         """Return the latency in samples that the plug-in reports to a host whose longest block this is."""
         chain = Engine.load(self.preset, rate=rate, channels=2).chain
-        return (1 + math.ceil(round(chain.hop_s * rate) / block)) * block + chain.delay
+        return blocks_of_time((hop_s * rate for hop_s in chain.hops_s), block) * block + chain.delay
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The plug-in in Ardour 7, without its window: inserted on a track, stored in the session, exported."""
 
-import math
 import shutil
 
 import numpy as np
@@ -10,6 +9,7 @@ from support.bridge import RATE, noise, rendered
 
 from gramophone.presets import names
 from gramophone.realtime.engine import Engine
+from gramophone.realtime.live.status import blocks_of_time
 
 pytestmark = [
     pytest.mark.peer,
@@ -37,7 +37,7 @@ def test_an_export_of_a_stored_session_is_what_render_gives_in_line(installed, a
     plugin = "urn:gramophone:bridge" if kind == "LV2" else ardour.vst3_id()
     values = {"Preset": 1 + names().index("choir"), "Macro 1": 0.3}
     chain = Engine.load("choir", rate=RATE, channels=2).chain
-    blocks = 1 + math.ceil(round(chain.hop_s * RATE) / BLOCK)
+    blocks = blocks_of_time((hop_s * RATE for hop_s in chain.hops_s), BLOCK)
     folder = ardour.make_session(sound, RATE, kind, plugin, values, blocks * BLOCK + chain.delay)
     if comes == "late":
         installed.use(("sh", "-c", f'sleep {LATE_S}; exec "$@"', "engine", *installed.command))

@@ -7,7 +7,7 @@ import pytest
 
 from gramophone.realtime.live.audio_callback import AudioCallback
 from gramophone.realtime.live.shared_state import SWITCH_PLACES, SharedState
-from gramophone.realtime.live.status import MOVE_SAMPLES, budget_blocks
+from gramophone.realtime.live.status import MOVE_SAMPLES, budget_blocks, write_hops
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.system.wakeup import make_wake
 
@@ -49,7 +49,7 @@ class Host:
 
 def follow(host: Host, needed: int, blocks: int = 30) -> Audio:
     """Let the chain need `needed` spare blocks from now on; return what is played while the worker is in time."""
-    host.shared.status["hop_s"] = needed * BLOCK / RATE
+    write_hops(host.shared.status, [(needed * BLOCK + 1) / RATE] if needed else [])
     made = []
     for _ in range(blocks):
         made.append(host.step(answered=(host.shared.inputs.newest + 1,)))
@@ -78,7 +78,7 @@ def test_a_shorter_latency_waits_until_the_worker_is_ahead_enough() -> None:
     follow(host, 2)
     for _ in range(20):  # the worker is in time by the former budget only
         host.step(answered=(host.shared.inputs.newest - 1,))
-        host.shared.status["hop_s"] = 0.0
+        write_hops(host.shared.status, [])
     assert host.shared.status["underruns"] == 0
     follow(host, 0)
     assert host.shared.status["underruns"] == 0
