@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import jack
 import numpy as np
 import pytest
 from support.bridge import noise, rendered
 from support.eight_macros import EIGHT, FREE, SET, expected_of
+from support.jack_listener import Listener
 from support.jack_server import start_server, stop, until
 
 from gramophone.presets import names
@@ -28,6 +28,7 @@ RATE, BLOCK = 48_000, 256
 URI = "urn:gramophone:bridge"
 OWN = 1 + len(names())
 """The number of a preset of the user's own, the only one."""
+PORTS = [[f"jalv:lv2_audio_{way}_{i}" for i in (1, 2)] for way in ("in", "out")]
 TESTS = Path(__file__).parents[2]
 PRESET = """
 title = "Of no memory"
@@ -50,52 +51,6 @@ pytestmark = [
         not (shutil.which("jalv") and shutil.which("jackd")), reason="needs jalv and jackd (apt install jalv jackd2)"
     ),
 ]
-
-
-class Listener:
-    """A JACK client that plays a sound into the plug-in once, and keeps what comes back."""
-
-    def __init__(self, sound):
-        self._client = jack.Client("listener", no_start_server=True, servername=SERVER)
-        self._outputs = [self._client.outports.register(f"out_{i}") for i in (1, 2)]
-        self._inputs = [self._client.inports.register(f"in_{i}") for i in (1, 2)]
-        self._sound, self._at, self._heard = sound, None, []
-        self._done = threading.Event()
-        self._client.set_process_callback(self._process)
-
-    def __enter__(self):
-        self._client.activate()
-        for i in (1, 2):
-            self._client.connect(f"listener:out_{i}", f"jalv:lv2_audio_in_{i}")
-            self._client.connect(f"jalv:lv2_audio_out_{i}", f"listener:in_{i}")
-        return self
-
-    def __exit__(self, *_):
-        self._client.deactivate()
-        self._client.close()
-
-    def run_freely(self, on):
-        """Let JACK run without regard to time, or with."""
-        self._client.set_freewheel(on)
-
-    def play(self):
-        """Return what came back while the sound and a second of silence were played."""
-        self._heard, self._at = [], 0
-        self._done.clear()
-        assert self._done.wait(60)
-        return np.concatenate(self._heard, axis=1)
-
-    def _process(self, frames):
-        part = np.zeros((2, frames), np.float32)
-        if self._at is not None and not self._done.is_set():
-            given = self._sound[:, self._at : self._at + frames]
-            part[:, : given.shape[1]] = given
-            self._heard.append(np.stack([port.get_array().copy() for port in self._inputs]))
-            self._at += frames
-            if self._at > self._sound.shape[1] + RATE:
-                self._done.set()
-        for port, row in zip(self._outputs, part, strict=True):
-            port.get_array()[:] = row
 
 
 class Console:
@@ -175,7 +130,7 @@ def test_sound_goes_through_live_and_while_jack_runs_freely_in_line(installed, o
     expected, late = rendered(preset, sound, rate=RATE), latency(preset)
     with jalv(installed, "-c", f"preset={OWN}", URI) as console:
         console.wait_until_it_plays()
-        with Listener(sound) as listener:
+        with Listener(SERVER, sound, *PORTS) as listener:
             wait_until_in_line(listener, sound, late)
             console.write("offline = 1")
             free = bounced(listener, late, sound)
@@ -192,7 +147,7 @@ def test_every_parameter_is_set_on_the_console(installed, own):
         console.wait_until_it_plays()
         console.write(*(f"set {symbol} {value}" for symbol, value in values.items()))
         console.wait_for(values)
-        with Listener(sound) as listener:
+        with Listener(SERVER, sound, *PORTS) as listener:
             wait_until_in_line(listener, sound, late)
             console.write("set offline 1")
             found = bounced(listener, late, sound)
@@ -230,6 +185,6 @@ def test_a_stored_state_brings_every_parameter_back(installed, own, tmp_path):
         console.wait_until_it_plays()
         console.wait_for(values)
         console.write("set offline 1")
-        with Listener(sound) as listener:
+        with Listener(SERVER, sound, *PORTS) as listener:
             found = bounced(listener, latency(preset), sound)
     np.testing.assert_allclose(found, expected, atol=1e-6)
