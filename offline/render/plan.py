@@ -69,7 +69,8 @@ def plan(
         elif _real(target) in needed:
             failed[source] = f"{target} is another input, or a file that the preset names; choose another --out"
         elif target.suffix not in EXTENSIONS:
-            failed[source] = f"{target}: cannot write {target.suffix!r}; expected {', '.join(EXTENSIONS)}"
+            expected = f"expected {', '.join(EXTENSIONS)}; without --format it becomes a WAV"
+            failed[source] = f"{target}: cannot write {target.suffix!r}; {expected}"
         elif manifest and not overwrite and manifest.holds(source, target) and look.is_there(files[-1]):
             done.append(source)
         else:

@@ -248,7 +248,10 @@ class _Decoder:
             if view.error:
                 raise view.error from None
             why = getattr(error, "error_string", str(error)).rstrip(".")
-            raise SoundFileError(f"not a sound file that can be read ({why}); expected {', '.join(READABLE)}") from None
+            raise SoundFileError(
+                f"not a sound file that can be read ({why}); expected {', '.join(READABLE)}, in a common encoding; "
+                "`ffmpeg -i IN OUT.wav` converts what it can play"
+            ) from None
         if self.sound.format not in _FORMATS:
             raise SoundFileError(f"a {self.sound.format} file; expected {', '.join(READABLE)}")
 

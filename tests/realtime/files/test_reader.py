@@ -272,6 +272,14 @@ def test_bad_files_are_refused_by_name(tmp_path, content, expected):
     assert str(path) in str(caught.value)
 
 
+def test_an_encoding_that_is_not_read_is_refused_with_what_to_do(tmp_path):
+    soundfile.write(tmp_path / "a.caf", np.zeros(100), 8000)
+    data = (tmp_path / "a.caf").read_bytes().replace(b"lpcm", b"opus")
+    (tmp_path / "a.caf").write_bytes(data)
+    with pytest.raises(SoundFileError, match=r"a\.caf: .*encoding.*ffmpeg -i IN OUT\.wav"):
+        AudioReader(tmp_path / "a.caf")
+
+
 def test_a_file_without_frames_is_refused(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros((0, 1)), RATE)
     with pytest.raises(SoundFileError, match="0 frames"):
