@@ -35,7 +35,7 @@ def moonshine_words(speech: Sound, rate: int) -> str:
     encoder, decoder, tokens = _recogniser()
     mask = np.ones((1, len(sound)), np.int64)
     (states,) = encoder.run(None, {"input_values": sound[None], "attention_mask": mask})
-    told = {"encoder_hidden_states": states, "encoder_attention_mask": np.ones(states.shape[:2], np.int64)}
+    told = {"encoder_hidden_states": states, "encoder_attention_mask": mask}  # of samples: it takes each 384th itself
     names = [f"{layer}.{part}.{what}" for layer in range(_LAYERS) for part in ("decoder", "encoder") for what in _PARTS]
     past = {name: np.zeros((1, _HEADS, 0, _WIDTH), np.float32) for name in names}
     token, found = _START, []
