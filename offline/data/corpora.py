@@ -85,12 +85,33 @@ FURTHER = {
     },
 }
 """More people, of whom only the content encoder learns: two actors, and those who say letters and syllables."""
+_KTUBERLING, _HEDGEWARS = "usr/share/ktuberling/sounds", "usr/share/games/hedgewars/Data/Sounds/voices"
+_ACTORS = (
+    "Classic Default Default_es Default_pl Default_ru Default_uk HillBilly "
+    "Mobster Pirate Russian Russian_pl Singer Surfer"
+)
+GAMES = {
+    **{
+        f"ktuberling-{language}": VoiceCorpus("ktuberling-data", f"{_KTUBERLING}/{language}", "*.*")
+        for language in ("el", "en", "gl", "lt", "sl", "wa")
+    },
+    **{f"hedgewars-{name}": VoiceCorpus("hedgewars-data", f"{_HEDGEWARS}/{name}", "*.ogg") for name in _ACTORS.split()},
+}
+"""People and actors who say a minute each, of whom only the content encoder learns."""
+DEVELOPMENT = {
+    **{
+        f"ktuberling-{language}": VoiceCorpus("ktuberling-data", f"{_KTUBERLING}/{language}", "*.*")
+        for language in ("fr", "nn", "uk")
+    },
+    "hedgewars-British": VoiceCorpus("hedgewars-data", f"{_HEDGEWARS}/British", "*.ogg"),
+}
+"""People that nothing is trained on, to make choices by."""
 JUDGES = {
     "stamps-ca": VoiceCorpus(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_ca.ogg"),
     "stamps-da": VoiceCorpus(_STAMPS_PACKAGE, _STAMPS, "**/*_desc_da.ogg"),
 }
 """People that nothing is trained on, besides `UNSEEN`."""
-EVERY = VOICES | FURTHER | JUDGES
+EVERY = VOICES | FURTHER | GAMES | DEVELOPMENT | JUDGES
 
 LICENCES = {
     "asterisk-core-sounds-en-g722": "CC-BY-SA-3.0",
@@ -100,7 +121,9 @@ LICENCES = {
     "festvox-ru": "BSD-like (Moscow State University)",
     "fillets-ng-data-cs": "GPL-2",
     "fillets-ng-data-nl": "GPL-2",
+    "hedgewars-data": "GFDL-1.3",
     "klettres-data": "GPL-2",
+    "ktuberling-data": "GPL-2",
     _STAMPS_PACKAGE: "GPL-2",
 }
 """Licence by package of voices."""

@@ -3,7 +3,8 @@
 It learns Moonshine's middle layer (`offline.data.moonshine`), 96 principal components of it, by squared error, from
 real people, Festival's diphones and a crowd of Kokoro's voices (`--crowd SIZE`), each also played faster and slower,
 and the real ones with noise, in a room and by telephone. All frames are disguised besides: formants moved, the spectrum
-bent. The people in `offline.data.corpora.UNSEEN` and `JUDGES`, flite's and four of Kokoro's are left to judges.
+bent. The people in `offline.data.corpora.UNSEEN` and `JUDGES`, flite's and four of Kokoro's are left to judges. Printed
+are the errors for what is left out: other recordings of known people, and people of whom nothing is known (`LeftOut`).
 `--minutes` are core-minutes of training; called again it goes on from `RUN/model.safetensors`. With `--minutes 0`
 examples are only prepared, and with `--ready` nothing is prepared: so one process may train on what another adds.
 """
@@ -47,7 +48,9 @@ from gramophone.offline.train.content_examples import (
 )
 from gramophone.offline.train.perturbation import perturbed
 
-_PEOPLE = (*corpora.PEOPLE, *corpora.FURTHER)
+_PEOPLE = (*corpora.PEOPLE, *corpora.FURTHER, *corpora.GAMES)
+_LEFT_OUT_S = 60.0
+"""Seconds of each person that are left out."""
 _COPIED, _WORN = 0.3, 0.15
 """Shares of a speaker's seconds that are played faster and slower, and worn in each way."""
 _LEAST_S = 12.0
@@ -61,6 +64,8 @@ _SOONER = ContentShape.ahead - ContentShape.early
 _PEAK, _WARM, _DECAY = 2e-3, 200, 0.01
 _AVERAGE = 0.998
 _EVERY_S = 120.0
+_KNOWN, _UNSEEN = "known", "unseen"
+"""Kinds of what is left out of training."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ def main() -> None:
     arguments.run.mkdir(parents=True, exist_ok=True)
     if not arguments.ready:
         prepare(arguments.run / "examples", arguments.crowd, arguments.seconds)
+        prepare_left_out(arguments.run / "left-out")
     if not arguments.minutes:
         return
     train(arguments.run, arguments.minutes, arguments.fall)
@@ -116,6 +122,41 @@ def prepare(folder: Path, size: int, seconds: float) -> None:
                 pairs = copies(sounds(), kind, max(share * seconds, _LEAST_S), chance)
                 save_examples(path, examples(encoder, teacher, pairs))
                 print(f"prepared {path.stem}", flush=True)
+
+
+def prepare_left_out(folder: Path) -> None:
+    """Write a minute of each known person's recordings that are held out, and of people that nothing is trained on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    encoder, teacher = ContentEncoder(ContentShape()), moonshine.Moonshine()
+    for names, kind in ((corpora.PEOPLE, _KNOWN), (tuple(corpora.DEVELOPMENT), _UNSEEN)):
+        corpus = gather([f"voice:{name}" for name in names], ContentShape.rate)
+        for name in corpus.speakers:
+            path = folder / f"{name}.{kind}.npz"
+            if not path.exists():
+                every = corpus.held_out if kind == _KNOWN else corpus.recordings
+                own = [recording for recording in every if recording.speaker == name]
+                pairs = copies(_recorded(own), PLAIN, _LEFT_OUT_S, np.random.default_rng(0))
+                save_examples(path, examples(encoder, teacher, pairs))
+
+
+class LeftOut:
+    """What is left out of training: other recordings of people that it knows, and people that it does not know."""
+
+    def __init__(self, folder: Path, basis: Basis) -> None:
+        self._all = {path.stem: load_examples([path])[path.stem] for path in sorted(folder.glob("*.npz"))}
+        self._basis = basis
+
+    @torch.no_grad()
+    def errors(self, trunk: Sequential) -> str:
+        """Return the squared errors over the content's variance, on average over people, of either kind."""
+        found: dict[str, list[float]] = {_KNOWN: [], _UNSEEN: []}
+        for name, own in self._all.items():
+            heard = own.weights == 1.0
+            content = own.features[np.round(own.places[heard]).astype(int)].astype(np.float32) @ self._basis.axes
+            both = trunk(torch.from_numpy(own.inputs).float().t()[None])[0][0].t().numpy()[heard]
+            wrong = np.square(both[:, : content.shape[1]] - content).mean() / np.square(content).mean()
+            found[name.rpartition(".")[2]].append(float(wrong))
+        return ", ".join(f"{kind} {np.mean(errors):.3f}" for kind, errors in found.items() if errors)
 
 
 def _speakers(size: int) -> Iterator[tuple[str, Callable[[], list[Sound]]]]:
@@ -221,7 +262,7 @@ def train(run: Path, minutes: float, fall: float) -> None:
     with np.load(basis_path) as file:
         basis = Basis(file["axes"], float(file["explained"]))
     torch.manual_seed(int(time.time()))
-    crops = Crops(run / "examples", basis, int(time.time()))
+    crops, left_out = Crops(run / "examples", basis, int(time.time())), LeftOut(run / "left-out", basis)
     print(f"{crops}; the basis explains {basis.explained:.1%}", flush=True)
     encoder, card = _begun(run, crops)
     trunk, averaged = encoder.trunk, copy.deepcopy(encoder.trunk)
@@ -242,10 +283,12 @@ def train(run: Path, minutes: float, fall: float) -> None:
                 slow.lerp_(quick, 1 - min(_AVERAGE, steps / (steps + 10)))
         if time.monotonic() - written > _EVERY_S:
             written = time.monotonic()
-            print(f"{done:.0%} step {card.steps + steps} loss {np.mean(seen[-200:]):.4f} rate {rate:.1e}", flush=True)
+            loss = f"loss {np.mean(seen[-200:]):.4f}, {left_out.errors(averaged)}"
+            print(f"{done:.0%} step {card.steps + steps} {loss} rate {rate:.1e}", flush=True)
             _write(run, encoder, averaged, replace(card, steps=card.steps + steps), optimiser)
             crops.renew()
-    print(f"step {card.steps + steps} loss {np.mean(seen[-200:]):.4f}, {crops}", flush=True)
+    loss = f"loss {np.mean(seen[-200:]):.4f}, {left_out.errors(averaged)}"
+    print(f"step {card.steps + steps} {loss}, {crops}", flush=True)
     _write(run, encoder, averaged, replace(card, steps=card.steps + steps), optimiser)
 
 
