@@ -2,13 +2,15 @@
 
 Phrases go hop by hop through the code that plays, after some seconds of their speaker, as if they had spoken before.
 Targets are people that no model was trained on, by `--seconds` of each: four recorded ones, flite's four, and Kokoro's
-that are there. Sources are held-out recordings of known people, one of them English, whose words are counted.
+that are there. Sources are held-out recordings of known people, one of them English, whose words are counted; with
+`--unseen-sources` they are flite's voices, all of them English, of which the content encoder knows nothing either.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +23,7 @@ import numpy as np
 from gramophone.models.checkpoint import card_of, kind_of, load
 from gramophone.models.nets.anyone import Anyone
 from gramophone.models.parameters import Value
+from gramophone.offline.data import flite
 from gramophone.offline.data.corpora import JUDGES, UNSEEN
 from gramophone.offline.data.corpus import gather, sound
 from gramophone.offline.data.mono_audio import RATE, Sound
@@ -78,10 +81,15 @@ def _is_phrase(recording: Recording) -> bool:
     )
 
 
-class LiveCases:
-    """Phrases, targets and judges, gathered once for any number of models."""
+def _sentences(name: str, said: Iterable[flite.Sentence]) -> list[JudgedPhrase]:
+    short = (one for one in said if _SHORTEST_S <= len(one.sound) / RATE <= _LONGEST_S)
+    return [judged_phrase(name, one.sound, RATE, one.text) for one in itertools.islice(short, _PHRASES)]
 
-    def __init__(self, seconds: float, targets: Sequence[str] = ()) -> None:
+
+class LiveCases:
+    """Phrases, targets and judges, gathered once for any number of models; sources are known people or flite's."""
+
+    def __init__(self, seconds: float, targets: Sequence[str] = (), *, unseen_sources: bool = False) -> None:
         known = gather([f"voice:{name}" for name in (ENGLISH, *_OTHERS)], RATE)
         unseen = gather([f"voice:{name}" for name in _PEOPLE], RATE)
         self.clips = {name: clip_of(training_of(unseen, name), seconds) for name in _PEOPLE}
@@ -90,19 +98,31 @@ class LiveCases:
         for name, said, rest in synthetic_targets():
             references[name], self.clips[name] = said, clip_of(rest, seconds)
         self.clips = {name: clip for name, clip in self.clips.items() if not targets or name in targets}
-        wanted = {*self.clips, ENGLISH, *_OTHERS}
+        wanted = {*self.clips, *flite.VOICES, ENGLISH, *_OTHERS}
         self.judges = ConversionJudges({name: own[:JUDGED_BY] for name, own in references.items() if name in wanted})
         self.before = {name: clip_of(training_of(known, name), SPOKEN_BEFORE_S) for name in (ENGLISH, *_OTHERS)}
+        self._unseen: dict[str, list[JudgedPhrase]] = {}
+        if unseen_sources:
+            spoken = {name: flite.sentences(name) for name in flite.VOICES}
+            self.before = {
+                name: clip_of([one.sound for one in own[:JUDGED_BY]], SPOKEN_BEFORE_S) for name, own in spoken.items()
+            }
+            self._unseen = {name: _sentences(name, own[JUDGED_BY:]) for name, own in spoken.items()}
         self.octaves = {name: median_octaves(parts) for name, parts in (self.clips | self.before).items()}
         self._phrases = HeldOutPhrases(known.held_out, (ENGLISH, *_OTHERS), _PHRASES)
 
     def pairs(self, english: int) -> Iterator[tuple[JudgedPhrase, str]]:
-        """Yield phrases with whom they are converted to: so many English ones a target, one of each other source."""
+        """Yield phrases with whom they are converted to: so many English ones a target, one of each other source.
+
+        Of unseen sources there are so many of each a target.
+        """
         for number, target in enumerate(self.clips):
-            for index in range(english):
-                yield self._phrases.judged(ENGLISH, number * english + index), target
-            for name in _OTHERS:
-                yield self._phrases.judged(name, number), target
+            numbers = range(number * english, (number + 1) * english)
+            if self._unseen:
+                yield from ((own[index % len(own)], target) for own in self._unseen.values() for index in numbers)
+            else:
+                yield from ((self._phrases.judged(ENGLISH, index), target) for index in numbers)
+                yield from ((self._phrases.judged(name, number), target) for name in _OTHERS)
 
 
 class PlayedCases(Protocol):
@@ -226,9 +246,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="with the short look-ahead")
     parser.add_argument("--english", type=int, default=2, help="English phrases a target")
     parser.add_argument("--set", dest="settings", nargs="*", default=[""], help="settings such as likeness=1,detail=.5")
+    parser.add_argument("--unseen-sources", action="store_true", help="flite's voices speak, to targets that are not")
     parser.add_argument("--json", type=Path, help="a file for all figures")
     arguments = parser.parse_args()
-    cases, found = LiveCases(arguments.seconds, arguments.targets), {}
+    cases = LiveCases(arguments.seconds, arguments.targets, unseen_sources=arguments.unseen_sources)
+    found = {}
     for model in arguments.models:
         convert, kind = LiveConversion(cases, model, arguments.quick, {}), kind_of(model)
         print(f"{model}: enrolment of {arguments.seconds:g} s takes {convert.enrolment_s:.2f} s of a core")
