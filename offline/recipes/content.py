@@ -4,7 +4,7 @@ It learns Moonshine's middle layer (`offline.data.moonshine`), 96 principal comp
 real people, Festival's diphones and a crowd of Kokoro's voices (`--crowd SIZE`), each also played faster and slower,
 and the real ones with noise, in a room and by telephone. All frames are disguised besides: formants moved, the spectrum
 bent. The people in `offline.data.corpora.UNSEEN` and `JUDGES`, flite's and four of Kokoro's are left to judges. Printed
-are the errors for what is left out: other recordings of known people, and people of whom nothing is known (`LeftOut`).
+are the errors for what is left out: other recordings of known people, and unknown people (`LeftOutPeople`).
 `--minutes` are core-minutes of training; called again it goes on from `RUN/model.safetensors`. With `--minutes 0`
 examples are only prepared, and with `--ready` nothing is prepared: so one process may train on what another adds.
 """
@@ -139,7 +139,7 @@ def prepare_left_out(folder: Path) -> None:
                 save_examples(path, examples(encoder, teacher, pairs))
 
 
-class LeftOut:
+class LeftOutPeople:
     """What is left out of training: other recordings of people that it knows, and people that it does not know."""
 
     def __init__(self, folder: Path, basis: Basis) -> None:
@@ -262,7 +262,7 @@ def train(run: Path, minutes: float, fall: float) -> None:
     with np.load(basis_path) as file:
         basis = Basis(file["axes"], float(file["explained"]))
     torch.manual_seed(int(time.time()))
-    crops, left_out = Crops(run / "examples", basis, int(time.time())), LeftOut(run / "left-out", basis)
+    crops, left_out = Crops(run / "examples", basis, int(time.time())), LeftOutPeople(run / "left-out", basis)
     print(f"{crops}; the basis explains {basis.explained:.1%}", flush=True)
     encoder, card = _begun(run, crops)
     trunk, averaged = encoder.trunk, copy.deepcopy(encoder.trunk)
