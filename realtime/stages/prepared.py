@@ -54,7 +54,7 @@ def prepared(make: Callable[..., _Made], *arguments: Any) -> _Made:
     Raises:
         StageError: as `make` raises it, or its process ended by itself.
     """
-    if "torch" in sys.modules:
+    if "torch" in sys.modules and not _loaded_here:
         return make(*arguments)
     place = cache_folder("prepared", _key(make, arguments))
     kept = _read(place)
@@ -74,7 +74,12 @@ def prepared(make: Callable[..., _Made], *arguments: Any) -> _Made:
     return made[0]  # type: ignore[no-any-return]
 
 
+_loaded_here: list[bool] = []
+"""Whether torch is loaded for what is prepared alone: what is kept is of use to it too, and to others."""
+
+
 def _made_here(make: Callable[..., _Made], arguments: Sequence[Any], place: Path) -> _Made:
+    _loaded_here[:] = [True]
     import torch
 
     threads = torch.get_num_threads()

@@ -57,6 +57,7 @@ def test_a_script_makes_it_itself_and_keeps_it_too(tmp_path, monkeypatch):
     file = tmp_path / "numbers.txt"
     file.write_text("7")
     *first, loaded = script(file)
+    assert len(list((tmp_path / "gramophone" / "prepared").iterdir())) == 2
     *second, loaded_beside = prepare_beside(file)
     assert first == second
     assert (loaded, loaded_beside) == ("True", "False")
