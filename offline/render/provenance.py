@@ -16,6 +16,8 @@ from urllib.parse import quote_from_bytes
 from gramophone.models.parameters import Value
 from gramophone.offline.urls import Place, opened
 from gramophone.presets import Preset
+from gramophone.presets.model_library import library_file
+from gramophone.presets.models import MODELS, SUFFIX, model_names
 from gramophone.realtime.files.reader import open_regular
 from gramophone.realtime.live.replay import is_recording
 
@@ -55,7 +57,11 @@ def provenance(source: Place, settings: str) -> Provenance:
 
 
 def settings_digest(preset: Preset, tail: str, *, allow_missing: bool) -> str:
-    """Return a digest of a chain, its values and the files that these name, of the tail, and of what may be missing."""
+    """Return a digest of a chain, its values and the files that these name, of the tail, and of what may be missing.
+
+    Raises:
+        LibraryError: a model that they name is no longer what was added.
+    """
     stages = [(stage.name, stage.kind, _plain(stage.values)) for stage in preset.stages]
     settings = [stages, tail, *(["allow missing"] if allow_missing else [])]
     return _digest(json.dumps(settings, sort_keys=True, default=str).encode("utf-8", "surrogatepass"))
@@ -105,8 +111,18 @@ def _parsed(found: re.Match[bytes]) -> Provenance:
 
 
 def _plain(values: Mapping[str, Value]) -> dict[str, object]:
-    """Return values for comparison: a file counts by what is in it, not by where it lies."""
-    return {key: file_digest(value) if isinstance(value, str) and value else value for key, value in values.items()}
+    """Return values for comparison: a file counts by what is in it, not by where it lies, and so does a named model."""
+    return {key: _content(value) if isinstance(value, str) and value else value for key, value in values.items()}
+
+
+def _content(text: str) -> str:
+    """Return a digest of the file or the model that a text names; the text itself if it names none.
+
+    Raises:
+        LibraryError: a model is no longer what was added.
+    """
+    model = MODELS / f"{text}{SUFFIX}" if text in model_names() else library_file(text)
+    return file_digest(str(model) if model else text)
 
 
 def file_digest(text: str) -> str:

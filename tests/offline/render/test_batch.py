@@ -15,7 +15,8 @@ import soundfile
 from support.render import QUIET, gramophone, sounds  # noqa: F401
 
 from gramophone.offline.render import RenderPlan, RenderRequest, plan, render_all
-from gramophone.presets import CLIPS, load
+from gramophone.presets import CLIPS, Preset, StageSettings, load
+from gramophone.presets.model_library import keep_model, remove_model
 from gramophone.realtime.files import AudioWriter, SoundFileError, read
 from gramophone.realtime.parameter_table import complete
 
@@ -234,6 +235,18 @@ def test_a_result_that_may_lack_a_stage_is_none_for_who_wants_all(sounds, tmp_pa
     assert planned(tmp_path / "1", made=whole, wanted=any_of_it).done
     assert planned(tmp_path / "2", made=any_of_it, wanted=any_of_it).done
     assert "other settings" in str(planned(tmp_path / "3", made=any_of_it, wanted=whole).failed)
+
+
+def test_a_model_of_another_content_under_the_same_name_is_another_setting(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    preset = Preset("p", (StageSettings("amp", "nam", {"model": "amp"}),))
+    found = []
+    for content in (b"one", b"two", b"one"):
+        (tmp_path / "amp.nam").write_bytes(content)
+        keep_model(tmp_path / "amp.nam", "amp", "", "")
+        found.append(RenderRequest(preset).settings)
+        remove_model("amp")
+    assert found[0] == found[2] != found[1]
 
 
 def test_a_target_that_another_input_or_the_preset_needs_is_refused(sounds, tmp_path):
