@@ -48,7 +48,7 @@ def find_inputs(names: Iterable[str], out: Place | None = None) -> Inputs:
                 continue
             if path.exists() and not (path.is_dir() and not is_recording(path)):
                 for each in segments_of(path) if path.is_dir() else [_itself(path)]:
-                    found.setdefault(os.path.realpath(each), each)
+                    _add(found, each)
                 continue
             files = list(searched.folder(path) if path.is_dir() else searched.pattern(str(path)))
         except UrlError as error:
@@ -60,12 +60,19 @@ def find_inputs(names: Iterable[str], out: Place | None = None) -> Inputs:
         if not files and path not in searched.failed:
             inputs.failed[path] = _NO_SOUND
         for file in files:
-            found.setdefault(os.path.realpath(file), file)
+            _add(found, file)
     inputs.failed |= searched.failed
     results = _results_of_others(found.values(), searched.found)
     inputs.aside = searched.aside | results
     inputs.files = [*(file for file in found.values() if file not in results), *remote]
     return inputs
+
+
+def _add(found: dict[str, Path], file: Path) -> None:
+    """Add a file to those found, by where it really lies; its own name goes before those of links to it."""
+    real = os.path.realpath(file)
+    if real not in found or (found[real].is_symlink() and not file.is_symlink()):
+        found[real] = file
 
 
 def _by_url(url: Url, out: Place | None) -> list[Url]:

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from support.render import QUIET, gramophone, sounds  # noqa: F401
 
-from gramophone.offline.render import RenderPlan, RenderRequest, plan, render_all
+from gramophone.offline.render import RenderPlan, RenderRequest, find_inputs, plan, render_all
 from gramophone.presets import CLIPS, Preset, StageSettings, load
 from gramophone.presets.model_library import keep_model, remove_model
 from gramophone.realtime.files import AudioWriter, SoundFileError, read
@@ -247,6 +247,14 @@ def test_a_model_of_another_content_under_the_same_name_is_another_setting(tmp_p
         found.append(RenderRequest(preset).settings)
         remove_model("amp")
     assert found[0] == found[2] != found[1]
+
+
+def test_a_file_has_its_own_name_where_a_link_to_it_is_found_too(sounds):
+    (sounds / "0.wav").symlink_to("a.wav")
+    names = [file.name for file in find_inputs([str(sounds)]).files]
+    assert names.count("a.wav") == 1
+    assert "0.wav" not in names
+    assert find_inputs([str(sounds / "0.wav")]).files == [sounds / "0.wav"]
 
 
 def test_a_target_that_another_input_or_the_preset_needs_is_refused(sounds, tmp_path):
