@@ -16,6 +16,8 @@ import numpy as np
 import soundfile
 from scipy.signal import fftconvolve
 
+from support.bridge import compile_default
+
 _TICKS = 282_240_000  # of Ardour's clock in a second
 _SESSION = """
 session = {opened}
@@ -92,6 +94,7 @@ class Ardour:
     @classmethod
     def at(cls, home, environment, vst3):
         """Make the folder, and let Ardour scan the plug-in."""
+        compile_default()
         (home / ".vst3").mkdir(parents=True)
         (home / ".vst3" / vst3.name).symlink_to(vst3)
         found = cls(home, environment | {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")})

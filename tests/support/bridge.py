@@ -3,9 +3,15 @@
 import numpy as np
 from scipy.signal import fftconvolve
 
+from gramophone.presets import DEFAULT
 from gramophone.realtime.engine import Engine
 
 RATE = 44_100
+
+
+def compile_default():
+    """Have all compiled that the default preset needs: what a plug-in plays first in a host that waits for it."""
+    Engine.load(DEFAULT, rate=RATE, channels=2).close()
 
 
 def noise(seconds, channels=2, rate=RATE):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.ardour import own_cache
-from support.bridge import noise
+from support.bridge import compile_default, noise
 from support.engines import engines
 from support.jack_listener import Listener
 from support.jack_server import start_server, stop, until
@@ -123,6 +123,7 @@ def call_preset(runtime_folder, name):
 def test_qtractor_opens_a_session_with_the_plug_in_and_plays_through_it_in_line(qtractor, own, runtime_folder):
     """Live a busy machine may leave blocks dry, as late as is stated: half of them are enough."""
     preset, sound = own(HALF), noise(0.5, rate=RATE)
+    compile_default()
     qtractor()
     ports = [[f"Qtractor:Master/{way}_{i}" for i in (1, 2)] for way in ("in", "out")]
     silence = ["jack_connect", "-s", SERVER, "system:capture_1", ports[0][0]]
