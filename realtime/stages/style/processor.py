@@ -21,6 +21,7 @@ from gramophone.realtime.kernels.arrays import Floats, zeros
 from gramophone.realtime.stage import Audio, Format
 from gramophone.realtime.stages.background import lower_priority
 from gramophone.realtime.stages.frame_spectra import FrameOverlap, FrameSpectra, advance
+from gramophone.realtime.stages.one_thread import one_thread
 from gramophone.realtime.stages.style.clips import StyleClips
 from gramophone.realtime.stages.style.gains import GainChange, GainMap, restyle, state_of
 
@@ -125,6 +126,7 @@ class StyleProcessor:
         )
 
 
+@one_thread
 def _update_statistics(
     statistics: ContentStatistics, observations: Floats, clips: StyleClips, values: Mapping[str, Value]
 ) -> tuple[ContentStatistics, Aim]:
