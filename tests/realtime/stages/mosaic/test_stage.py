@@ -113,7 +113,8 @@ def test_dynamics_only_widen(tmp_path):
         levels = [loudness(part) for part in np.array_split(heard, 200)]
         return np.percentile(levels, 90) - np.percentile(levels, 10)
 
-    assert spread(swelling, 1.0) > spread(swelling, 0.0) + 3
+    # The gain that lets no more begin than in the content takes up to 3 dB of what swells besides.
+    assert spread(swelling, 1.0) > spread(swelling, 0.0) + 2
     assert spread(steady, 1.0) > spread(steady, 0.0) - 1
 
 
