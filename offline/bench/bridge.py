@@ -154,17 +154,21 @@ def bounces(path: str) -> dict[str, object]:
     plugin: Any = VST3Plugin(path)
     plugin.preset = _PRESET
     plugin(sound[:, :_RATE], _RATE, buffer_size=1024)
-    ratios, difference = [], 0.0
+    seconds, difference = [], 0.0
     for _ in range(_BOUNCES):
         engine = Engine.load(_PRESET, rate=_RATE, channels=2)
         began = time.perf_counter()
         rendered = engine.render(sound)
         between = time.perf_counter()
         bounced = plugin(sound, _RATE, buffer_size=1024)
-        ratios.append((between - began) / (time.perf_counter() - between))
+        seconds.append((between - began, time.perf_counter() - between))
         difference = max(difference, float(np.abs(bounced - rendered).max()))
+    ratios = [rendering / bouncing for rendering, bouncing in seconds]
+    render_s, bounce_s = (round(float(each), 2) for each in np.median(seconds, 0))
     return {
         "median": round(float(np.median(ratios)), 3),
+        "render_s": render_s,
+        "bounce_s": bounce_s,
         "runs": [round(ratio, 3) for ratio in ratios],
         "greatest difference": f"{difference:.1e}",
         "peak": f"{np.abs(rendered).max():.2f}",
