@@ -249,6 +249,7 @@ def _patiently(action: Callable[[], T], url: Url, done: str) -> T:
             return action()
         except FileNotFoundError:
             raise UrlMissingError(f"{url}: is not there") from None
+        # NotImplementedError is what fsspec raises where a file system cannot do that at all: no second attempt helps.
         except (PermissionError, NotADirectoryError, NotImplementedError) as error:
             raise UrlError(f"{url}: cannot be {done}: {str(error) or type(error).__name__}") from None
         except Exception as error:  # each file system has errors of its own
@@ -256,5 +257,5 @@ def _patiently(action: Callable[[], T], url: Url, done: str) -> T:
                 raise UrlError(
                     f"{url}: cannot be {done}, {_ATTEMPTS} times: {str(error) or type(error).__name__}"
                 ) from None
-        time.sleep(_FIRST_PAUSE_S * 2**attempt)
+        time.sleep(_FIRST_PAUSE_S * 2**attempt)  # whatever keeps the server from answering may pass: nothing says when
     raise AssertionError

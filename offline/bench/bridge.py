@@ -138,9 +138,8 @@ def _bounces(built: Path) -> dict[str, object]:
     """Return what `bounces` does, in a process that cannot hold this one up."""
     program = "from gramophone.offline.bench.bridge import bounces; print(json.dumps(bounces(sys.argv[1])))"
     words = [sys.executable, "-c", f"import sys, json; {program}", str(built / "Gramophone.vst3")]
-    alike = os.environ | {
-        "OMP_NUM_THREADS": "1"
-    }  # as engines have it: on a busy machine more threads wait for each other
+    # As engines have it: on a busy machine more threads wait for each other.
+    alike = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, timeout=3 * _LONGEST_S, env=alike)
     return dict(json.loads(done.stdout))
 

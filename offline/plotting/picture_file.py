@@ -5,14 +5,16 @@ from __future__ import annotations
 import warnings
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from gramophone.offline.console import plain
+from gramophone.offline.urls import Place
 from gramophone.presets.atomic import atomic_write, create_part
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_Place = TypeVar("_Place", bound=Place)
 _MARK = b"Software\0gramophone "
 """How a picture's text (PNG, 11.3.4.3) begins that names what made it."""
 _HEAD_BYTES = 1 << 12
@@ -38,13 +40,18 @@ def save_picture(figure: Figure, picture: Path, made: str = "") -> None:
         figure.savefig(part, format="png", metadata={"Software": made or f"gramophone {version('gramophone')}"})
 
 
+def picture_of(target: _Place) -> _Place:
+    """Return where the picture of a result lies."""
+    return cast(_Place, target.parent / f"{target.stem}.png")
+
+
 def demand_place(out: Path) -> Path:
     """Check, before minutes of work, that a result and its picture can be written; return where the picture lies.
 
     Raises:
         PictureError: the folder is missing or cannot be written, or a picture is there that gramophone did not draw.
     """
-    picture = out.with_suffix(".png")
+    picture = picture_of(out)
     if not out.parent.is_dir():
         raise PictureError(f"{out}: no folder {out.parent} to write into")
     try:

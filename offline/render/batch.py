@@ -12,10 +12,11 @@ from pathlib import Path
 from gramophone.offline.cluster.calls import InTurn, LostCall
 from gramophone.offline.cluster.choice import EngineChoice, caller
 from gramophone.offline.extras import need
+from gramophone.offline.plotting.picture_file import picture_of
 from gramophone.offline.render.attempt import RenderCall
 from gramophone.offline.render.manifest import Manifest
 from gramophone.offline.render.plan import RenderPlan
-from gramophone.offline.render.render_file import Rendered, RenderRequest, Tick, picture_of
+from gramophone.offline.render.render_file import Rendered, RenderRequest, Tick
 from gramophone.offline.render.staging import Staging
 from gramophone.offline.render.worker import RenderWorker
 from gramophone.offline.urls import Place, Url, UrlError, private, size_of

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
+from gramophone.offline.plotting.picture_file import picture_of
 from gramophone.offline.render.manifest import Manifest
 from gramophone.offline.render.provenance import Provenance, provenance, read_provenance
-from gramophone.offline.render.render_file import RenderRequest, picture_of
+from gramophone.offline.render.render_file import RenderRequest
 from gramophone.offline.urls import Place, Url, UrlError, sizes
 from gramophone.realtime.files import EXTENSIONS, AudioReader, SoundFileError
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gramophone.offline.plotting.picture_file import picture_of
 from gramophone.offline.render.provenance import provenance, settings_digest
-from gramophone.offline.urls import Place
 from gramophone.presets import Preset
 from gramophone.realtime.files import AudioReader, AudioWriter, Metadata
 from gramophone.realtime.stage import Audio
@@ -69,11 +69,6 @@ class Rendered:
     took_s: float = 0.0
 
 
-def picture_of(target: Place) -> Place:
-    """Return where the picture of a result lies."""
-    return target.parent / f"{target.stem}.png"
-
-
 def render_file(source: Path, target: Path, request: RenderRequest, tick: Tick) -> Rendered:
     """Render one file block by block.
 
@@ -113,7 +108,7 @@ def _through_chain(source: Path, target: Path, request: RenderRequest, made: str
             if request.picture:
                 from gramophone.offline.plotting.spectrograms import draw_render
 
-                draw_render(source, target, engine.preset, target.with_suffix(".png"), made)
+                draw_render(source, target, engine.preset, picture_of(target), made)
             report = engine.report()
             return Rendered(reader.frames / reader.rate, request.picture, (*_remarks(report), *writer.remarks))
         finally:

@@ -95,7 +95,7 @@ def _value(context: Any, builder: Any, kind: Any, next_word: Callable[[], Any]) 
         strides = [_WORD(context.get_abi_sizeof(context.get_data_type(kind.dtype)))]
         for size in reversed(shape[1:]):
             strides.insert(0, builder.mul(strides[0], size))
-        populate_array(array, data, shape, strides, strides[-1], None)  # None: nobody counts who refers to it
+        populate_array(array, data, shape, strides, strides[-1], None)  # None: without a reference count
         return array._getvalue()
     word = next_word()
     return builder.bitcast(word, ir.DoubleType()) if kind == types.float64 else word

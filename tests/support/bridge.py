@@ -7,6 +7,19 @@ from gramophone.presets import DEFAULT
 from gramophone.realtime.engine import Engine
 
 RATE = 44_100
+HALF = """
+title = "Half"
+description = "Half as loud, some time later."
+
+[[stages]]
+name = "level"
+kind = "gain"
+gain = -6.020599913279624
+
+[[stages]]
+name = "ceiling"
+kind = "brickwall"
+"""
 
 
 def compile_default():

@@ -181,6 +181,7 @@ def named_errors() -> Iterator[None]:
 
     try:
         yield
+    # NotImplementedError is python-rtmidi's, of what the system's MIDI cannot do, such as virtual inputs on Windows.
     except (rtmidi.RtMidiError, NotImplementedError) as error:
         raise MidiError(f"MIDI cannot be opened: {error}") from None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soxr
-from support.bridge import in_line, noise, rendered
+from support.bridge import HALF, in_line, noise, rendered
 from support.eight_macros import EIGHT, FREE, SET, expected_of
 from support.plugin_hosts import HOSTS, ArdourHost, Part
 from support.python_hosts import NAMES
@@ -27,19 +27,6 @@ TESTS = Path(__file__).parents[2]
 MUSIC_S = float(os.environ.get("BRIDGE_MUSIC_S", "0"))
 BLOCKS = [32, 64, 100, 256, 1000, 1024, 4096] if MUSIC_S else [100]
 NEEDS = {"ardour-lv2": ("ardour7-lua",), "ardour-vst3": ("ardour7-lua",)}
-HALF = """
-title = "Half"
-description = "Half as loud, some time later."
-
-[[stages]]
-name = "level"
-kind = "gain"
-gain = -6.0206
-
-[[stages]]
-name = "ceiling"
-kind = "brickwall"
-"""
 
 
 def host(*names, quiet=()):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.ardour import own_cache
-from support.bridge import compile_default, noise
+from support.bridge import HALF, compile_default, noise
 from support.engines import engines
 from support.jack_listener import Listener
 from support.jack_server import start_server, stop, until
@@ -26,19 +26,6 @@ SERVER = f"gramophone-qtractor-{os.getpid()}"
 RATE, BLOCK = 48_000, 256
 LONGEST = 1024
 """The block that Qtractor announces to plug-ins, whatever JACK's is."""
-HALF = """
-title = "Half"
-description = "Half as loud, some time later."
-
-[[stages]]
-name = "level"
-kind = "gain"
-gain = -6.020599913279624
-
-[[stages]]
-name = "ceiling"
-kind = "brickwall"
-"""
 SESSION = """<!DOCTYPE qtractor-session>
 <session name="inserted" version="0.9.31">
  <properties><directory>{folder}</directory><sample-rate>48000</sample-rate></properties>
