@@ -1,12 +1,13 @@
 """The content encoder, from packages to checkpoint: `python -m gramophone.offline.recipes.content RUN`.
 
 It learns Moonshine's middle layer (`offline.data.moonshine`), 96 principal components of it, by squared error, from
-real people, Festival's diphones and a crowd of Kokoro's voices (`--crowd SIZE`), each also played faster and slower,
-and the real ones with noise, in a room and by telephone. All frames are disguised besides: formants moved, the spectrum
-bent. The people in `offline.data.corpora.UNSEEN` and `JUDGES`, flite's and four of Kokoro's are left to judges. Printed
-are the errors for what is left out: other recordings of known people, and unknown people (`LeftOutPeople`).
-`--minutes` are core-minutes of training; called again it goes on from `RUN/model.safetensors`. With `--minutes 0`
-examples are only prepared, and with `--ready` nothing is prepared: so one process may train on what another adds.
+real people, a game's actors, Festival's diphones and a crowd of Kokoro's voices (`--crowd SIZE`), each also played
+faster and slower, and the real people with noise, in a room and by telephone. All frames are disguised besides:
+formants moved, the spectrum bent. The people in `offline.data.corpora.UNSEEN` and `JUDGES`, flite's and four of
+Kokoro's are left to judges. Printed are the errors for what is left out: other recordings of known people, and unknown
+people (`LeftOutPeople`). `--minutes` are core-minutes of training; called again it goes on from
+`RUN/model.safetensors`. With `--minutes 0` examples are only prepared, and with `--ready` nothing is prepared: so one
+process may train on what another adds.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from gramophone.models.checkpoint import Card, load, save
 from gramophone.models.layers.composition import Sequential
 from gramophone.models.nets.content import ContentEncoder, ContentShape
 from gramophone.offline.convert import encoder_content
-from gramophone.offline.data import corpora, crowd, diphones, moonshine
+from gramophone.offline.data import corpora, crowd, diphones, moonshine, talkie
 from gramophone.offline.data.corpus import gather, sound
 from gramophone.offline.data.mono_audio import Sound, levelled
 from gramophone.offline.data.recording import Recording
@@ -167,6 +168,8 @@ def _speakers(size: int) -> Iterator[tuple[str, Callable[[], list[Sound]]]]:
         yield name, partial(_recorded, own)
     for name in diphones.VOICES:
         yield f"diphones-{name}", partial(_written, diphones.diphones(name))
+    for folder in talkie.characters():
+        yield f"talkie-{folder.name}", partial(_written, folder)
     for folder in crowd.crowd(size):
         yield f"crowd-{folder.name}", partial(_written, folder)
 
@@ -328,6 +331,9 @@ def _learnt_from(run: Path) -> dict[str, Any]:
     entries += [
         f"{voice.package}: {voice.licence}" for name, voice in diphones.VOICES.items() if f"diphones-{name}" in names
     ]
+    actors = sum(name.startswith("talkie-") for name in names)
+    if actors:
+        entries.append(f"{talkie.PACKAGE} ({actors} characters): {talkie.LICENCE}")
     entries.append(f"{crowd.PACKAGE} ({sum(name.startswith('crowd-') for name in names)} speakers): {crowd.LICENCE}")
     entries.append(f"{moonshine.PACKAGE} (teacher): {moonshine.LICENCE}")
     licences = dict.fromkeys(entry.rpartition(": ")[2] for entry in entries)
