@@ -1,8 +1,8 @@
 """Actors of a spoken adventure, Flight of the Amazon Queen: some sixty characters, half a minute or more of each.
 
-The game's one file has a table of the files in it. Sound files are MP3 at 11,025 Hz and named by conversation: the
-first two digits are the conversation, `P` is the character who is spoken with, `J` the hero. So what is of one
-conversation and has a `P` is of one speaker; one who is met in two conversations counts as two.
+The game's one file has a table of the files in it. Sound files are MP3 at 11,025 Hz. The first two digits of a name are
+those of a dialogue, `P` is the character and `J` the hero. So what has the digits and a `P` in common is of one
+speaker; one who is met in two dialogues counts as two.
 
 Format: `Resource` and `Talk` of ScummVM's engine `queen`, read for its facts.
 """
@@ -23,7 +23,7 @@ from gramophone.realtime.system.cache_folder import cache_folder
 
 PACKAGE, LICENCE = "flight-of-the-amazon-queen", "Flight-of-the-Amazon-Queen-License (free to modify and distribute)"
 LEAST_S = 30.0
-"""Conversations that have less of their character are left out."""
+"""Characters who say less are left out."""
 _ARCHIVE = "usr/share/scummvm/flight-of-the-amazon-queen/queen.1c"
 _MAGIC, _COUNT_AT = b"QTBL", 13
 _ENTRY = struct.Struct(">12sBII")
