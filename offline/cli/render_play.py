@@ -47,7 +47,9 @@ def render(
     ] = "",
     block: Annotated[int, typer.Option(min=1, help="Frames per block.")] = 4096,
     device: DeviceOption = "auto",
-    keep_format: Annotated[bool, typer.Option("--format", help="Write the input's own format, not WAV.")] = False,
+    keep_format: Annotated[
+        bool, typer.Option("--format", help="Write the input's own format and bits, not a WAV of floats.")
+    ] = False,
     tail: Annotated[
         str, typer.Option(metavar="S", help="Seconds to go on behind the input's end; auto: until it is quiet.")
     ] = "0",
@@ -66,13 +68,18 @@ def render(
 
     choice = engine_choice(engine, address, jobs, gpus or float(engine == "ray" and device == "cuda"))
     request = RenderRequest(
-        checked_preset(preset, settings, agreed=agree), block, device, picture, _checked_tail(tail), allow_missing
+        checked_preset(preset, settings, agreed=agree),
+        block,
+        device,
+        picture,
+        _checked_tail(tail),
+        allow_missing,
+        keep_format,
     )
     folder = parse_place(out)
     kept = _manifest(manifest or (f"{out.rstrip('/')}/{_MANIFEST}" if engine == "ray" else ""), request)
     found = find_inputs(inputs, folder)
-    suffix = None if keep_format else ".wav"
-    work = plan(found.files, folder, request, suffix=suffix, overwrite=overwrite, manifest=kept)
+    work = plan(found.files, folder, request, overwrite=overwrite, manifest=kept)
     work.failed.update(found.failed)
     if isinstance(folder, Path):
         _make_folder(folder)

@@ -32,11 +32,10 @@ def plan(
     out: Place,
     request: RenderRequest,
     *,
-    suffix: str | None = ".wav",
     overwrite: bool = False,
     manifest: Manifest | None = None,
 ) -> RenderPlan:
-    """Decide the target `out/<stem><suffix>` of every input (`suffix=None`: the input's own ending).
+    """Decide the target of every input: `out/<stem>.wav`, or with the input's own ending if the format is kept.
 
     Inputs that would become one file are refused, every one of them: whichever were taken, the other would be lost.
     A target that is there is done before if the same version made it of the same input with the same settings; any
@@ -54,7 +53,8 @@ def plan(
     needed = {_real(place) for place in (*inputs, *map(Path, named))}
     targets: dict[Place, list[Place]] = defaultdict(list)
     for path in inputs:
-        ending = ".wav" if isinstance(path, Path) and path.is_dir() else suffix or path.suffix.lower()
+        is_recording = isinstance(path, Path) and path.is_dir()
+        ending = path.suffix.lower() if request.keep_format and not is_recording else ".wav"
         targets[out / (path.stem + ending)].append(path)
     render: list[tuple[Place, Place]] = []
     done: list[Place] = []

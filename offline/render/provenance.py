@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -56,14 +56,14 @@ def provenance(source: Place, settings: str) -> Provenance:
     return Provenance(version("gramophone"), settings, digest_of(source), encoded_name(source))
 
 
-def settings_digest(preset: Preset, tail: str, *, allow_missing: bool) -> str:
-    """Return a digest of a chain, its values and the files that these name, of the tail, and of what may be missing.
+def settings_digest(preset: Preset, tail: str, words: Sequence[str] = ()) -> str:
+    """Return a digest of a chain, its values and the files that these name, of the tail, and of `words` about the rest.
 
     Raises:
         LibraryError: a model that they name is no longer what was added.
     """
     stages = [(stage.name, stage.kind, _plain(stage.values)) for stage in preset.stages]
-    settings = [stages, tail, *(["allow missing"] if allow_missing else [])]
+    settings = [stages, tail, *words]
     return _digest(json.dumps(settings, sort_keys=True, default=str).encode("utf-8", "surrogatepass"))
 
 

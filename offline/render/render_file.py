@@ -48,11 +48,14 @@ class RenderRequest:
     tail: str = "0"
     allow_missing: bool = False
     """Whether stages that cannot play may be left out of the sound."""
+    keep_format: bool = False
+    """Whether a result has its input's container and sample type, not WAV of floats."""
 
     @property
     def settings(self) -> str:
         """A digest of all that is heard of it."""
-        return settings_digest(self.preset, self.tail, allow_missing=self.allow_missing)
+        words = ["allow missing"] * self.allow_missing + ["format"] * self.keep_format
+        return settings_digest(self.preset, self.tail, words)
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,8 @@ def _through_chain(source: Path, target: Path, request: RenderRequest, made: str
         try:
             tail = _Tail(request.tail, reader.rate)
             frames = reader.frames + tail.longest
-            with AudioWriter(target, reader.rate, reader.channels, frames, metadata.made_by(made)) as writer:
+            like = reader.subtype if request.keep_format else ""
+            with AudioWriter(target, reader.rate, reader.channels, frames, metadata.made_by(made), like) as writer:
                 sound = engine.aligned(_followed(reader, request.block, tail.longest))
                 for block in tail.trimmed(sound, reader.frames):
                     _demand_all(engine.chain.status, request)

@@ -110,6 +110,8 @@ _CHUNK = 1 << 16
 class AudioReader:
     """An open sound file: `rate` in Hz, `channels`, and `frames`, exactly as many as can be read.
 
+    `subtype` is how its samples are stored, in libsndfile's words, such as PCM_24.
+
     Raises:
         SoundFileError: the file is missing, not a sound file, empty, damaged, or cut short.
     """
@@ -122,6 +124,7 @@ class AudioReader:
             self._decoder = self._open(0)
             self.rate: int = self._decoder.sound.samplerate
             self.channels: int = self._decoder.sound.channels
+            self.subtype: str = self._decoder.sound.subtype
             self._order = to_wav(self.channels) if self._decoder.sound.format == "OGG" else None
             self.frames: int = sum(self._length(index) for index in range(len(self._links)))
         except SoundFileError as error:

@@ -1,6 +1,7 @@
 """Writing sound files: whole under their name, or not at all.
 
-Writing WAV as 32-bit float, RF64 (EBU Tech 3306) beyond 4 GB, with the chunks that players and editors need.
+Writing WAV, as 32-bit float or in whole numbers, RF64 (EBU Tech 3306) beyond 4 GB, with the chunks that players and
+editors need.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from gramophone.presets.atomic import create_part, publish
 from gramophone.realtime.files.metadata import Metadata
@@ -25,15 +27,42 @@ from gramophone.realtime.stage import Audio
 from gramophone.realtime.system.interrupts import interrupts
 
 _LIMIT = 0xFFFFFFFF
-_FLOAT, _EXTENSIBLE = 3, 0xFFFE
-_FLOAT_GUID = bytes.fromhex("0300000000001000800000aa00389b71")
+_WHOLE, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_GUID_END = bytes.fromhex("00001000800000aa00389b71")
+_FLOAT_TYPE = "FLOAT"
+_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32, _FLOAT_TYPE: 32}
+"""Bits of a sample by libsndfile's name of its type."""
+_MOST_DITHERED_BITS = 16
+
+
+class Rounding:
+    """Rounds samples to whole numbers of so many bits, up to 16 with triangular dither of two steps from peak to peak.
+
+    So the error is a steady noise and no distortion (Lipshitz, Wannamaker and Vanderkooy 1992). A sample that is a
+    whole number already stays, so silence stays silent. The noise depends on nothing but the number of the sample.
+    """
+
+    def __init__(self, bits: int) -> None:
+        self.full = 2.0 ** (bits - 1)
+        """What full scale is as a whole number."""
+        self._noise = np.random.default_rng(0) if bits <= _MOST_DITHERED_BITS else None
+
+    def __call__(self, block: Audio) -> NDArray[np.float64]:
+        """Return samples `(channels, frames)` of -1 to 1 as whole numbers, `(frames, channels)`, clipped."""
+        exact = block.T.astype(np.float64) * self.full
+        whole = np.rint(exact)
+        if self._noise:
+            dithered = np.rint(exact + self._noise.random((*exact.shape, 2)).sum(2) - 1)
+            whole = np.where(whole == exact, whole, dithered)
+        return np.clip(whole, -self.full, self.full - 1)
 
 
 class WavWriter:
     """A WAV being written to `file` at `rate` Hz: its header now, sound block by block, lengths when it is closed.
 
-    `chunks` are names and contents that stand before the sound; `channel_mask` numbers the speakers, 0: not said.
-    Where it `may_be_long`, room is left to make it an RF64.
+    `subtype` is how samples are stored, in libsndfile's words: FLOAT, or PCM_U8, PCM_16, PCM_24 and PCM_32. `chunks`
+    are names and contents that stand before the sound; `channel_mask` numbers the speakers, 0: not said. Where it
+    `may_be_long`, room is left to make it an RF64.
     """
 
     def __init__(
@@ -44,14 +73,21 @@ class WavWriter:
         chunks: Sequence[tuple[bytes, bytes]] = (),
         channel_mask: int = 0,
         may_be_long: bool = True,
+        subtype: str = _FLOAT_TYPE,
     ) -> None:
         self._file = file
         self._channels = channels
+        self._bits = _BITS[subtype]
+        self._round = None if subtype == _FLOAT_TYPE else Rounding(self._bits)
         self.frames = 0
-        frame = channels * 4
-        kind = _EXTENSIBLE if channel_mask else _FLOAT
-        form = struct.pack("<HHIIHH", kind, channels, rate, rate * frame & _LIMIT, frame, 32)
-        form += struct.pack("<HHI", 22, 32, channel_mask) + _FLOAT_GUID if channel_mask else b"\0\0"
+        frame = channels * self._bits // 8
+        code = _WHOLE if self._round else _FLOAT
+        kind = _EXTENSIBLE if channel_mask else code
+        form = struct.pack("<HHIIHH", kind, channels, rate, rate * frame & _LIMIT, frame, self._bits)
+        if channel_mask:
+            form += struct.pack("<HHII", 22, self._bits, channel_mask, code) + _GUID_END
+        elif code == _FLOAT:
+            form += bytes(2)
         header = b"RIFF\0\0\0\0WAVE"
         header += _chunk(b"JUNK", bytes(28)) if may_be_long else b""  # the place of the 64-bit lengths
         header += _chunk(b"fmt ", form) + _chunk(b"fact", bytes(4))
@@ -64,13 +100,15 @@ class WavWriter:
         """Append a block, `(channels, frames)`."""
         if block.shape[0] != self._channels:
             raise ValueError(f"a block of {block.shape[0]} channels; expected {self._channels}")
-        self._file.write(np.ascontiguousarray(block.T, "<f4").data)
+        self._file.write(np.ascontiguousarray(self._stored(block)).data)
         self.frames += block.shape[1]
 
     def close(self) -> None:
         """Write the lengths."""
-        size = self.frames * self._channels * 4
-        riff = self._start + size - 8
+        size = self.frames * self._channels * self._bits // 8
+        if size % 2:
+            self._file.write(b"\0")
+        riff = self._start + size + size % 2 - 8
         if riff > _LIMIT:
             ds64 = b"ds64" + struct.pack("<IQQQI", 28, riff, size, self.frames, 0)
             self._put(0, b"RF64" + struct.pack("<I", _LIMIT) + b"WAVE" + ds64)
@@ -78,6 +116,17 @@ class WavWriter:
             self._put(4, struct.pack("<I", riff))
         self._put(self._fact, struct.pack("<I", min(self.frames, _LIMIT)))
         self._put(self._start - 4, struct.pack("<I", _LIMIT if riff > _LIMIT else size))
+
+    def _stored(self, block: Audio) -> NDArray[Any]:
+        """Return a block as the bytes of the file."""
+        if not self._round:
+            return block.T.astype("<f4")
+        whole = self._round(block)
+        if self._bits == 8:
+            return (whole + 128).astype("u1")
+        if self._bits == 24:
+            return whole.astype("<i4")[..., None].view("u1")[..., :3]
+        return whole.astype(f"<i{self._bits // 8}")
 
     def _put(self, at: int, content: bytes) -> None:
         self._file.seek(at)
@@ -89,15 +138,23 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 FORMATS = {
-    ".wav": ("WAV", "FLOAT"),
+    ".wav": ("WAV", _FLOAT_TYPE),
     ".flac": ("FLAC", "PCM_24"),
     ".mp3": ("MP3", "MPEG_LAYER_III"),
     ".ogg": ("OGG", "VORBIS"),
-    ".aiff": ("AIFF", "FLOAT"),
-    ".aif": ("AIFF", "FLOAT"),
+    ".aiff": ("AIFF", _FLOAT_TYPE),
+    ".aif": ("AIFF", _FLOAT_TYPE),
 }
 """libsndfile's format by a file name's ending, and the sample type that is written: the finest in common use."""
 EXTENSIONS = tuple(FORMATS)
+_HELD = {
+    "WAV": ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", _FLOAT_TYPE),
+    "AIFF": ("PCM_S8", "PCM_16", "PCM_24", "PCM_32", _FLOAT_TYPE),
+    "FLAC": ("PCM_S8", "PCM_16", "PCM_24"),
+}
+"""The sample types of an input that a format keeps."""
+_QUALITY = {"MP3": {"compression_level": 0.0, "bitrate_mode": "VARIABLE"}, "OGG": {"compression_level": 0.1}}
+"""LAME's V0 and Vorbis' 9: libsndfile's own choice is about 90 kbit/s."""
 _WAV_LIMIT_BYTES = 4_000_000_000
 _LIMITS = {
     "WAV": (1024, 2**31 - 1),
@@ -114,23 +171,37 @@ _FAMILIES = {"WAV": "RIFF", "FLAC": "FLAC", "MP3": "MP3", "OGG": "OGG", "AIFF": 
 class AudioWriter:
     """A sound file being written: it appears under its name when the `with` block ends well, else not at all.
 
-    The name's ending decides the format; WAV is 32-bit float, so that nothing clips, and RF64 beyond 4 GB. `clipped`
-    counts the samples written beyond full scale to a format that cannot hold them. `metadata` is kept as far as the
-    format allows. At most `frames` are to come, or any number if 0.
+    The name's ending decides the format; WAV is 32-bit float, so that nothing clips, and RF64 beyond 4 GB. `like` is
+    the sample type of another file, in libsndfile's words, to be taken in place of the finest. `clipped` counts the
+    samples written beyond full scale to a format that cannot hold them. `metadata` is kept as far as the format allows.
+    At most `frames` are to come, or any number if 0.
 
     Raises:
         SoundFileError: the format does not take this rate (Hz) or number of channels, or the folder or disk cannot be
             written.
     """
 
-    def __init__(self, path: Path, rate: int, channels: int, frames: int = 0, metadata: Metadata | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rate: int,
+        channels: int,
+        frames: int = 0,
+        metadata: Metadata | None = None,
+        like: str = "",
+    ) -> None:
         self.path = path
         self.clipped = 0
         self._metadata = metadata or Metadata()
         self._channels = channels
         if path.suffix.lower() not in FORMATS:
             raise SoundFileError(f"{path}: cannot write {path.suffix!r}; expected {', '.join(EXTENSIONS)}")
-        self._format, subtype = FORMATS[path.suffix.lower()]
+        self._format, self._subtype = FORMATS[path.suffix.lower()]
+        if like:
+            self._subtype = kept_type(self._format, self._subtype, like)
+        # A WAV does this itself, and of more bits libsndfile does it as well.
+        is_rounded = self._format != "WAV" and _BITS.get(self._subtype, 32) <= _MOST_DITHERED_BITS
+        self._round = Rounding(_BITS[self._subtype]) if is_rounded else None
         most, highest = _LIMITS[self._format]
         if not (1 <= channels <= most and 1 <= rate <= highest):
             raise SoundFileError(
@@ -147,7 +218,7 @@ class AudioWriter:
             raise self._failure(error) from None
         try:
             with interrupts:
-                self._sound = self._start(rate, channels, subtype, frames)
+                self._sound = self._start(rate, channels, frames)
         except (soundfile.LibsndfileError, ValueError, struct.error) as error:
             self._file.close()
             self._clear()
@@ -162,10 +233,12 @@ class AudioWriter:
         """
         if block.shape[0] != self._channels:
             raise ValueError(f"a block of {block.shape[0]} channels; expected {self._channels}")
-        if self._format not in ("WAV", "AIFF"):
+        if self._subtype != _FLOAT_TYPE:
             self.clipped += int(np.count_nonzero(np.abs(block) > 1.0))
         if self._format == "OGG":
             block = from_wav(block)
+        elif self._round:
+            block = (self._round(block) / self._round.full).T
         try:
             with interrupts:
                 self._sound.write(block if self._format == "WAV" else block.T)
@@ -179,7 +252,9 @@ class AudioWriter:
         """What the format costs, in sentences: samples that it clipped, metadata that it does not keep."""
         remarks = []
         if self.clipped:
-            remarks.append(f"{self.clipped} samples beyond full scale were clipped by the format; WAV keeps them")
+            remarks.append(
+                f"{self.clipped} samples beyond full scale were clipped by the format; a WAV of floats keeps them"
+            )
         if lost := self._metadata.lost_in(_FAMILIES[self._format], self._channels):
             remarks.append(f"the result's format does not keep {', '.join(lost)}")
         return tuple(remarks)
@@ -203,19 +278,21 @@ class AudioWriter:
             self._file.close()
             self._clear()
 
-    def _start(self, rate: int, channels: int, subtype: str, frames: int) -> Any:
+    def _start(self, rate: int, channels: int, frames: int) -> Any:
         """Open the encoder, behind what comes before it in the file."""
         data = self._metadata
         if self._format == "WAV":
             may_be_long = not frames or frames * channels * 4 > _WAV_LIMIT_BYTES
-            return WavWriter(self._file, rate, channels, riff_chunks(data), data.channel_mask, may_be_long)
+            chunks = riff_chunks(data)
+            return WavWriter(self._file, rate, channels, chunks, data.channel_mask, may_be_long, self._subtype)
         if self._format == "MP3":
             self._front = id3_tag(data)
         elif self._format == "FLAC":
             self._front = flac_blocks(data)
         self._file.write(self._front)
         self._file.start = len(self._front)
-        sound = soundfile.SoundFile(self._file, "w", rate, channels, subtype, format=self._format)
+        quality = _QUALITY.get(self._format, {})
+        sound = soundfile.SoundFile(self._file, "w", rate, channels, self._subtype, format=self._format, **quality)
         if self._format in ("OGG", "AIFF"):
             for name, value in {"software": data.software, **data.tags}.items():
                 if value:
@@ -249,6 +326,17 @@ class AudioWriter:
         else:
             why = f"{asked}: {error}" if asked else str(error)
         return SoundFileError(f"{self.path}: cannot be written: {why}")
+
+
+def kept_type(form: str, finest: str, like: str) -> str:
+    """Return the sample type in which a format keeps samples that are stored as `like`; `finest` is its own best.
+
+    What is stored with loss in a WAV or AIFF (A-law, GSM, ADPCM) becomes 16 bits.
+    """
+    held = _HELD.get(form, ())
+    if like in held:
+        return like
+    return "PCM_16" if "PCM_16" in held and not like.startswith(("PCM_", _FLOAT_TYPE, "DOUBLE")) else finest
 
 
 def _remove(path: Path) -> None:

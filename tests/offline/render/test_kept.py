@@ -73,3 +73,18 @@ def test_tags_go_from_any_format_to_any_other(tmp_path):
         with AudioReader(tmp_path / f"a{ending}") as reader:
             assert reader.metadata.tags == tags, ending
             assert reader.frames == 4800 or ending == ".mp3"
+
+
+def test_the_format_that_is_kept_has_the_bits_of_the_input_and_is_another_setting(tmp_path):
+    sound = np.random.default_rng(0).normal(0, 0.1, (4800, 2))
+    kinds = {"a.wav": "PCM_24", "b.wav": "PCM_U8", "c.flac": "PCM_16", "d.aiff": "PCM_16", "e.wav": "ULAW"}
+    for name, subtype in kinds.items():
+        soundfile.write(tmp_path / name, sound, 48000, subtype=subtype)
+    command = ["render", *(tmp_path / name for name in kinds), "--out", tmp_path / "out", *QUIET]
+    for _ in range(2):
+        result = gramophone(*command, "--format")
+        assert result.exit_code == 0, result.output
+    assert "5 there already" in result.output
+    written = {name: soundfile.info(tmp_path / "out" / name).subtype for name in kinds}
+    assert written == {**kinds, "e.wav": "PCM_16"}
+    assert gramophone(*command).output.count("made with other settings") == 3

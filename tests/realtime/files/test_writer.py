@@ -4,6 +4,7 @@ import resource
 
 import numpy as np
 import pytest
+import soundfile
 
 from gramophone.realtime.files import EXTENSIONS, AudioWriter, SoundFileError, read
 
@@ -85,3 +86,64 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
     with pytest.raises(SoundFileError, match="cannot be written: no such folder"):
         AudioWriter(tmp_path / "file" / "a.wav", RATE, 1, 1)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("ending", "like", "kept", "bits"),
+    [
+        (".wav", "PCM_U8", "PCM_U8", 8),
+        (".wav", "PCM_16", "PCM_16", 16),
+        (".wav", "PCM_24", "PCM_24", 24),
+        (".wav", "PCM_32", "PCM_32", 24),
+        (".wav", "ALAW", "PCM_16", 16),
+        (".wav", "GSM610", "PCM_16", 16),
+        (".wav", "DOUBLE", "FLOAT", 24),
+        (".aiff", "PCM_S8", "PCM_S8", 8),
+        (".aiff", "PCM_16", "PCM_16", 16),
+        (".aiff", "PCM_24", "PCM_24", 24),
+        (".flac", "PCM_16", "PCM_16", 16),
+        (".flac", "PCM_24", "PCM_24", 24),
+        (".flac", "FLOAT", "PCM_24", 24),
+    ],
+)
+def test_a_kept_sample_type_is_the_inputs_and_costs_a_step_of_it(tmp_path, ending, like, kept, bits, channels):
+    """libsndfile reads it; whole steps, such as silence, come back as they are."""
+    sound, step = tone(RATE // 2 + 1, channels), 2.0 ** (1 - bits)
+    sound[:, :1000] = np.round(sound[:, :1000] / step) * step
+    sound[:, 1000:2000] = 0
+    found = []
+    for number, block in enumerate((700, RATE)):
+        path = tmp_path / f"{number}{ending}"
+        with AudioWriter(path, RATE, channels, sound.shape[1], like=like) as writer:
+            for start in range(0, sound.shape[1], block):
+                writer.write(sound[:, start : start + block])
+        assert soundfile.info(path).subtype == kept
+        found.append(soundfile.read(path, always_2d=True)[0].T)
+    assert np.array_equal(*found)
+    assert found[0].shape == sound.shape
+    assert np.array_equal(found[0][:, :2000], sound[:, :2000])
+    error = (found[0] - sound)[:, 2000:] / step
+    assert np.abs(error).max() <= 1.5
+    if bits <= 16:  # white: no tone of the error follows the sound's
+        assert 0.4 < error.std() < 0.6
+        spectrum = np.abs(np.fft.rfft(error * np.hanning(error.shape[1]))) ** 2
+        assert spectrum.max() < 20 * spectrum.mean()
+
+
+def test_full_scale_of_whole_numbers_is_clipped_and_counted(tmp_path):
+    with AudioWriter(tmp_path / "a.wav", RATE, 1, 4, like="PCM_16") as writer:
+        writer.write(np.array([[1.5, 1.0, -1.0, -1.5]], np.float32))
+    assert writer.clipped == 2
+    assert soundfile.read(tmp_path / "a.wav", dtype="int16")[0].tolist() == [32767, 32767, -32768, -32768]
+
+
+@pytest.mark.parametrize(("ending", "least"), [(".mp3", 35), (".ogg", 28)])
+def test_codes_with_loss_lose_little(tmp_path, ending, least):
+    sound = (0.3 * np.random.default_rng(0).standard_normal((1, 2 * RATE))).astype(np.float32).clip(-1, 1)
+    sound = np.cumsum(sound, axis=1) * 0.02  # brown, as most sounds are
+    with AudioWriter(tmp_path / f"a{ending}", RATE, 1, sound.shape[1]) as writer:
+        writer.write(sound)
+    back = read(tmp_path / f"a{ending}")[0][:, : sound.shape[1]]
+    lost = back - sound[:, : back.shape[1]]
+    assert 10 * np.log10((sound**2).mean() / (lost**2).mean()) > least
