@@ -74,7 +74,7 @@ def save(path: Path, model: nn.Module, card: Card) -> None:
     Raises:
         CheckpointError: the model is of no kind that can be loaded again.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save as packed
 
     header = {
         "gramophone": str(VERSION),
@@ -84,7 +84,18 @@ def save(path: Path, model: nn.Module, card: Card) -> None:
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with atomic_write(path) as part:
-        save_file(weights, part, header)
+        part.write_bytes(ordered(packed(weights, header)))
+
+
+def ordered(content: bytes) -> bytes:
+    """Return a safetensors file with the keys of its header in order; the library writes metadata in any order.
+
+    So files of the same contents are the same bytes.
+    """
+    size = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[8 + size :]
 
 
 def load(path: Path, kind: str = "") -> tuple[nn.Module, Card]:

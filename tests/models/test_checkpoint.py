@@ -31,6 +31,13 @@ def test_what_is_saved_is_loaded(saved):
     assert [file.name for file in path.parent.iterdir()] == ["model.safetensors"]
 
 
+def test_the_same_model_is_the_same_bytes(tmp_path, saved):
+    path, model = saved
+    for _ in range(8):
+        save(tmp_path / "again.safetensors", model, CARD)
+        assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+
+
 def test_a_file_that_is_no_checkpoint_is_named_with_the_reason(tmp_path, saved):
     path, _ = saved
     with pytest.raises(CheckpointError, match="no such file"):

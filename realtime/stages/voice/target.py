@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from gramophone.models.checkpoint import Card, CheckpointError, card_of, load, numbers_of
+from gramophone.models.checkpoint import Card, CheckpointError, card_of, load, numbers_of, ordered
 from gramophone.models.units import POINTS
 from gramophone.presets.atomic import atomic_write
 from gramophone.presets.voices import SUFFIX, found_voice
@@ -136,7 +136,7 @@ def _packed(target: EnrolledTarget) -> bytes:
         "seconds": f"{target.seconds:.1f}",
         "words": json.dumps(target.words),
     }
-    return bytes(
+    return ordered(
         save(
             {
                 "octaves": np.ascontiguousarray(voice.octaves),

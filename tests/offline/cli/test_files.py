@@ -124,6 +124,16 @@ def test_an_enrolled_voice_that_is_replaced_is_in_the_bin(files, monkeypatch):
     assert (voices / "anna.voice").is_file()
 
 
+def test_a_voice_that_is_enrolled_again_is_the_same_bytes(files, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(files / "config"))
+    voices = files / "config" / "gramophone" / "voices"
+    kept = set()
+    for _ in range(4):
+        gramophone("enrol", CLIPS / "voice.flac", "--name", "anna")
+        kept.add((voices / "anna.voice").read_bytes())
+    assert len(kept) == 1
+
+
 @pytest.mark.parametrize("frames", [1, 100, 300])
 def test_a_clip_of_next_to_nothing_is_refused_in_words(files, frames):
     soundfile.write(files / "a.wav", VOICE[0, 20_000 : 20_000 + frames], RATE)
