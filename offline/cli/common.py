@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,6 +38,7 @@ AddressOption = Annotated[
 GpusOption = Annotated[
     float, typer.Option(min=0.0, metavar="G", help="With --engine ray: how much of a GPU each call takes, such as 0.5.")
 ]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
 AgreeOption = Annotated[bool, typer.Option("--agree", help="Agree to the licences that are shown.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -89,19 +90,25 @@ def engine_choice(engine: str, address: str, jobs: int | None, gpus: float) -> E
     return EngineChoice(engine, address, jobs or 0, gpus)
 
 
-def demand_result(out: Path, *inputs: Path | None) -> None:
-    """Check that a result can be written under this name, and that it replaces none of the inputs.
+def demand_result(out: Path, *inputs: Path | None, endings: Sequence[str] = (), overwrite: bool) -> None:
+    """Check that a result can be written under this name, and that it replaces no input and nothing that is there.
+
+    `endings` are those that the name may have, of sounds unless given. To `overwrite` is to replace what is there.
 
     Raises:
-        BadParameter: it names no format of sound that can be written, or an input.
+        BadParameter: it names no format that can be written, or an input.
+        ResultError: it is there already.
     """
+    from gramophone.offline.results import demand_new
     from gramophone.realtime.files import EXTENSIONS
 
-    if out.suffix.lower() not in EXTENSIONS or out.is_dir():
-        raise typer.BadParameter(f"{out}: expected a file of {', '.join(EXTENSIONS)}", param_hint="--out")
+    expected = tuple(endings or EXTENSIONS)
+    if (out.suffix if endings else out.suffix.lower()) not in expected or out.is_dir():
+        raise typer.BadParameter(f"{out}: expected a file of {', '.join(expected)}", param_hint="--out")
     for file in filter(None, inputs):
         if os.path.realpath(file) == os.path.realpath(out):
             raise typer.BadParameter(f"{out} is the input itself; expected another file", param_hint="--out")
+    demand_new([out], overwrite=overwrite)
 
 
 def demand_choice(value: str, choices: tuple[str, ...] | list[str], option: str) -> None:

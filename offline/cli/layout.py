@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gramophone.offline.cli.common import JsonOption, checked_preset, demand_choice
+from gramophone.offline.cli.common import JsonOption, OverwriteOption, checked_preset, demand_choice, demand_result
 from gramophone.offline.console import print_json, wrote
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ def layout(
         str, typer.Option(help="Open Stage Control: the machine that plays, as seen from the surface.")
     ] = "127.0.0.1",
     osc_port: Annotated[int, typer.Option(min=1, max=65535, help="Open Stage Control: its OSC port.")] = 9000,
+    overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
     """Write a ready session for a touch surface or a DAW, with the macros and knobs of a preset."""
     demand_choice(program, list(SUFFIXES), "--for")
-    if out.suffix != SUFFIXES[program] or out.is_dir():
-        raise typer.BadParameter(f"{out}: expected a name that ends in {SUFFIXES[program]}", param_hint="--out")
+    demand_result(out, endings=[SUFFIXES[program]], overwrite=overwrite)
     write_layout(program, checked_preset(preset, None, "PRESET"), out, host, osc_port)
     print_json({"out": str(out)}) if json else wrote(out)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from gramophone.offline.cli.bridge import bridge
 from gramophone.offline.cli.command_group import CommandGroup, OnDemandGroup
-from gramophone.offline.cli.common import DeviceOption, JsonOption, SetOption, demand_result
+from gramophone.offline.cli.common import DeviceOption, JsonOption, OverwriteOption, SetOption, demand_result
 from gramophone.offline.cli.evaluate import evaluate
 from gramophone.offline.cli.layout import layout
 from gramophone.offline.cli.models import export, models, pack
@@ -165,10 +166,13 @@ def stylise(
         str, typer.Option(metavar="M", help="tagger, wavenet: the model to use, by name or as a file.")
     ] = "",
     device: DeviceOption = "auto",
+    overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
     """Give one recording the style of another; Ctrl-C keeps the best so far, calling again goes on."""
-    demand_result(out, content, style)
+    keep = out.with_name(f"{out.name}.descent.npz")
+    overwrite |= keep.is_file()  # of a call that was stopped
+    demand_result(out, content, style, overwrite=overwrite)
     from gramophone.offline.stylise.command import run, run_live
     from gramophone.offline.stylise.method import METHODS
     from gramophone.offline.stylise.transfer import TransferRequest
@@ -179,8 +183,8 @@ def stylise(
         return
     if method not in METHODS:
         raise typer.BadParameter(f"{method!r}: expected {', '.join((*_AS_LIVE, *METHODS))}", param_hint="--method")
-    keep = out.with_name(f"{out.name}.descent.npz")
-    run(content, style, out, TransferRequest(method, strength, steps, choose_device(device), keep, model), json=json)
+    request = TransferRequest(method, strength, steps, choose_device(device), keep, model)
+    run(content, style, out, request, overwrite=overwrite, json=json)
 
 
 @app.command()
@@ -206,6 +210,7 @@ def match(
     excerpt: Annotated[float, typer.Option(min=1.0, metavar="S", help="How much of DRY is used.")] = 8.0,
     jobs: Annotated[int, typer.Option(min=0, help="Trials at a time; 0 is one for each core.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the search.")] = 0,
+    overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
     """Search a chain's parameters until DRY sounds processed like REFERENCE; Ctrl-C keeps the best so far."""
@@ -214,15 +219,15 @@ def match(
     from gramophone.offline.match.prior import USUAL_WEIGHT_DB
     from gramophone.offline.match.search import Budget
 
-    if out.suffix != ".toml":
-        raise typer.BadParameter(f"{out}: expected a name that ends in .toml", param_hint="--out")
+    overwrite |= Path(chain).exists() and os.path.realpath(chain) == os.path.realpath(out)  # it goes on from there
+    demand_result(out, endings=(".toml",), overwrite=overwrite)
     budget = Budget(minutes * 60, evaluations or float("inf"))
     if chain == "auto" and (settings or free or fix):
         raise typer.BadParameter("auto takes no --set, --free or --fix; expected a preset", param_hint="--chain")
     weight = USUAL_WEIGHT_DB if prior is None else prior
     options = Options(free or (), fix or (), excerpt, jobs=jobs, seed=seed, prior_db=weight)
     preset = None if chain == "auto" else checked_preset(chain, settings, "--chain")
-    run(dry, reference, preset, out, budget, options, json=json)
+    run(dry, reference, preset, out, budget, options, overwrite=overwrite, json=json)
 
 
 @app.command()
@@ -251,6 +256,7 @@ def generate(
     ] = 1.0,
     like: Annotated[Path | None, typer.Option(metavar="FILE", help="A sound to follow, for a vocoder.")] = None,
     device: DeviceOption = "auto",
+    overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
     """Generate sound with a WaveNet; the same model, speaker and seed give the same sound."""
@@ -258,7 +264,7 @@ def generate(
     from gramophone.offline.commands.generate import generate as sing
     from gramophone.realtime.kernels.executor import choose_device
 
-    demand_result(out, like)
+    demand_result(out, like, overwrite=overwrite)
     request = GenerateRequest(seconds, speaker, seed, temperature, nucleus, like, choose_device(device))
     done = sing(model, out, request)
     print_json(done) if json else wrote(out)
@@ -282,6 +288,7 @@ def dream(
     model: Annotated[
         str, typer.Option(metavar="M", help="A tagger: one that comes with Gramophone, or a file.")
     ] = "tagger",
+    overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
     """Optimise noise or a clip until a tagger finds TAG in it; Ctrl-C keeps the best so far, calling again goes on."""
@@ -289,9 +296,11 @@ def dream(
     from gramophone.offline.dream.command import DreamRequest, run
     from gramophone.offline.dream.target import DreamTarget
 
-    demand_result(out, clip)
+    keep = out.with_name(f"{out.name}.dream.npz")
+    overwrite |= keep.is_file()  # of a call that was stopped
+    demand_result(out, clip, overwrite=overwrite)
     wanted = Dream(DreamTarget(tag, layer, channel), steps, naive, seed=seed)
-    run(out, DreamRequest(wanted, clip, seconds, model), json=json)
+    run(out, keep, DreamRequest(wanted, clip, seconds, model), overwrite=overwrite, json=json)
 
 
 @app.command()

@@ -12,9 +12,11 @@ from gramophone.offline.cli.common import (
     PACK_SUFFIX,
     AgreeOption,
     JsonOption,
+    OverwriteOption,
     SetOption,
     checked_preset,
     demand_choice,
+    demand_result,
 )
 from gramophone.offline.console import add_row, new_table, print_json, print_table, say, wrote
 
@@ -56,6 +58,7 @@ def info(
     trust: Annotated[
         bool, typer.Option("--trust", help="Let this TorchScript file (.ts), which is a program, run from now on.")
     ] = False,
+    overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
     """Show a model with its data, licence and scores."""
@@ -65,7 +68,7 @@ def info(
         if not name.endswith(".ts"):
             raise typer.BadParameter("expected the path of a .ts file before it", param_hint="--trust")
         trust_model(name)
-    describe_model(name, out, json=json)
+    describe_model(name, out, overwrite=overwrite, json=json)
 
 
 @models.command()
@@ -120,28 +123,28 @@ def export(
     to: Annotated[str, typer.Option("--to", metavar="onnx|nn~", help="ONNX, or TorchScript for nn~.")],
     out: Annotated[Path, typer.Option(metavar="F", help="The file to write: .onnx, or .ts for nn~.")],
     part: Annotated[str, typer.Option(metavar="P", help="Only this part of it (ONNX).")] = "",
+    overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
     """Write a model for other programs, checked against it; what fails its own check is not written."""
     from gramophone.offline.export.command import FORMATS, run
 
     demand_choice(to, list(FORMATS), "--to")
-    if out.suffix != FORMATS[to] or out.is_dir():
-        raise typer.BadParameter(f"{out}: expected a file of {FORMATS[to]}", param_hint="--out")
-    run(model, to, out, part, json=json)
+    demand_result(out, endings=[FORMATS[to]], overwrite=overwrite)
+    run(model, to, out, part, overwrite=overwrite, json=json)
 
 
 def pack(
     preset: Annotated[str, typer.Argument(metavar="PRESET", help="A preset by name, or a .toml file.")],
     out: Annotated[Path, typer.Option(metavar="F", help="The file to write, which ends in .gramophone.")],
     settings: SetOption = None,
+    overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
     """Write a preset with its clips and models as one file, which others open with play FILE.gramophone."""
     from gramophone.offline.commands.pack import write_pack
 
-    if out.suffix != PACK_SUFFIX or out.is_dir():
-        raise typer.BadParameter(f"{out}: expected a file of {PACK_SUFFIX}", param_hint="--out")
+    demand_result(out, endings=[PACK_SUFFIX], overwrite=overwrite)
     packed = write_pack(checked_preset(preset, settings, "PRESET"), out)
     if json:
         print_json({"out": str(out), "files": [vars(file) for file in packed]})

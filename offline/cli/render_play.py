@@ -17,6 +17,7 @@ from gramophone.offline.cli.common import (
     EngineOption,
     GpusOption,
     JsonOption,
+    OverwriteOption,
     PresetOption,
     SetOption,
     checked_preset,
@@ -204,6 +205,7 @@ def play(
     ] = None,
     device: DeviceOption = "auto",
     agree: AgreeOption = False,
+    overwrite: OverwriteOption = False,
     json: JsonOption = False,
     quiet: Annotated[bool, typer.Option(help="Show nothing.")] = False,
 ) -> None:
@@ -219,7 +221,7 @@ def play(
         if record:
             raise typer.BadParameter("goes with a device; what a file plays is kept by --out", param_hint="--record")
         if out is not None:
-            demand_result(out, source)
+            demand_result(out, source, overwrite=overwrite)
         if context.obj:
             context.obj.close()
         _play_file(chosen(), source, out, block or 256, duration, device, json=json, quiet=quiet)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gramophone.models.checkpoint import Card, CheckpointError, card_of, kind_of
 from gramophone.offline.commands.library import licence_of
-from gramophone.offline.console import add_row, new_table, print_json, print_table, wrote
+from gramophone.offline.console import add_row, new_table, print_json, print_table, say, wrote
 from gramophone.presets import CLIPS
 from gramophone.presets.hashed_files import sha256_of
 from gramophone.presets.model_library import own_models
@@ -38,16 +38,20 @@ def describe_models(*, json: bool) -> None:
     print_table(table)
 
 
-def describe_model(name: str, out: Path | None, *, json: bool) -> None:
+def describe_model(name: str, out: Path | None, *, overwrite: bool, json: bool) -> None:
     """Print a model's page; with `out`, write sounds and a picture of what its named latents do into that folder.
 
     Raises:
         PresetError: there is no such model.
         CheckpointError: the file cannot be read.
+        ResultError: a file is there already, and not to be overwritten.
     """
     path = model_file(name)
     kind, card = _header(path)
-    written = _traversal(path, out) if out and kind == "vlae" and card.latents else []
+    has_sounds = kind == "vlae" and bool(card.latents)
+    written = _traversal(path, out, overwrite=overwrite) if out and has_sounds else []
+    if out and not has_sounds:
+        say(f"{name}: no latents with names, as those of vlae have them; nothing is written to {out}")
     own = own_models().get(name)
     where = {"file": str(path), "sha256": sha256_of(path), "source": own.source if own else ""}
     if json:
@@ -136,7 +140,7 @@ def _latent_names(card: Card) -> Sequence[str]:
     return card.latents or card.notes.get("named", ())
 
 
-def _traversal(path: Path, out: Path) -> list[Path]:
+def _traversal(path: Path, out: Path, *, overwrite: bool) -> list[Path]:
     """Write the traversal of every named latent of a VLAE, from the first seconds of a bundled voice; return files."""
     import numpy as np
 
@@ -152,4 +156,4 @@ def _traversal(path: Path, out: Path) -> list[Path]:
     clip = levelled(load_sound(_CLIP, card.rate))
     start = listen(np.round(clip * 32_767).astype(np.int16), card.rate, card.rate).spans[0][0]
     out.mkdir(parents=True, exist_ok=True)
-    return write_traversal(model, card, clip[start : start + round(_CLIP_S * card.rate)], 0, out)
+    return write_traversal(model, card, clip[start : start + round(_CLIP_S * card.rate)], 0, out, overwrite=overwrite)

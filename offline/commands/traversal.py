@@ -14,6 +14,7 @@ from gramophone.models.checkpoint import Card
 from gramophone.models.nets.vlae import VLAE
 from gramophone.offline.data.descriptors import DESCRIPTORS, describe
 from gramophone.offline.plotting.picture_file import label, save_picture
+from gramophone.offline.results import demand_new
 from gramophone.offline.train.vlae_resynthesis import decoded, encoded
 from gramophone.realtime.files import AudioWriter
 from gramophone.realtime.stage import Audio
@@ -48,20 +49,24 @@ def monotone_share(model: VLAE, card: Card, clips: Sequence[tuple[Audio, int]], 
     return float(np.mean(rising))
 
 
-def write_traversal(model: VLAE, card: Card, clip: Audio, speaker: int, out: Path) -> list[Path]:
-    """Write a clip with each named latent shifted, a sound per latent with one shift after the other, and a picture."""
-    z, rows, written = encoded(model, clip), {}, []
-    for latent, name in enumerate(card.latents):
-        if not card.notes["about"][latent]:
-            continue
+def write_traversal(
+    model: VLAE, card: Card, clip: Audio, speaker: int, out: Path, *, overwrite: bool = False
+) -> list[Path]:
+    """Write a clip with each named latent shifted, a sound per latent with one shift after the other, and a picture.
+
+    Raises:
+        ResultError: one of the files is there already, and not to be overwritten.
+    """
+    z, rows = encoded(model, clip), {}
+    named = {latent: name for latent, name in enumerate(card.latents) if card.notes["about"][latent]}
+    files = {name: out / f"{name.removesuffix(' +').replace(' ', '-')}.wav" for name in named.values()}
+    picture = out / "traversal.png"
+    demand_new([*files.values(), picture], overwrite=overwrite)
+    for latent, name in named.items():
         rows[name] = np.concatenate([sounds[0] for sounds in traversed(model, card, z, latent, speaker)])
-        path = out / f"{name.removesuffix(' +').replace(' ', '-')}.wav"
-        with AudioWriter(path, card.rate, 1, len(rows[name])) as file:
+        with AudioWriter(files[name], card.rate, 1, len(rows[name])) as file:
             file.write(rows[name][None])
-        written.append(path)
-    if rows:
-        written.append(_draw(rows, card.rate, out / "traversal.png"))
-    return written
+    return [*files.values(), *([_draw(rows, card.rate, picture)] if rows else [])]
 
 
 def _measured(model: VLAE, sounds: Sequence[Audio], about: int) -> NDArray[np.float64]:

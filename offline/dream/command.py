@@ -37,25 +37,26 @@ class DreamRequest:
     model: str = "tagger"
 
 
-def run(out: Path, request: DreamRequest, *, json: bool) -> None:
-    """Write a dream to `out`, mono at 16 kHz, and its picture beside it; a stop keeps the best so far.
+def run(out: Path, keep_in: Path, request: DreamRequest, *, overwrite: bool, json: bool) -> None:
+    """Write a dream to `out`, mono at 16 kHz, and its picture beside it; a stop keeps the best so far in `keep_in`.
 
     Raises:
         MissingLibraryError: the extra `offline` is not installed.
         SoundFileError: a sound cannot be read or written.
         DreamError: there is nothing to dream of.
-        PictureError: there is no folder to write into, or the picture would replace another file.
+        PictureError: there is no folder to write into.
+        ResultError: the picture is there already, and not to be overwritten.
         NothingToHearError: the clip is shorter than a second, silent, or broken.
         PresetError, CheckpointError: there is no such tagger.
     """
     need("matplotlib")
-    picture = demand_place(out)
+    picture = demand_place(out, overwrite=overwrite)
     tagger = load_tagger(request.model)
     tagger.requires_grad_(False)
     begin = _begin(request)
     frames = round(request.seconds * RATE) if begin is None else len(begin)
     dreamer = Dreamer(tagger, request.dream, frames, None if begin is None else torch.from_numpy(begin))
-    keep_in, ours = out.with_name(f"{out.name}.dream.npz"), _fingerprint(request, begin)
+    ours = _fingerprint(request, begin)
     with LossProgress(f"dreaming of {request.dream.target.name}", quiet=json) as progress:
 
         def keep(descent: Descent) -> None:

@@ -48,7 +48,15 @@ class Options:
 
 
 def run(
-    dry: Path, reference: Path, chain: Preset | None, out: Path, budget: Budget, options: Options, *, json: bool
+    dry: Path,
+    reference: Path,
+    chain: Preset | None,
+    out: Path,
+    budget: Budget,
+    options: Options,
+    *,
+    overwrite: bool,
+    json: bool,
 ) -> None:
     """Match the complete preset `chain` to `reference`, and write it to `out` with a picture beside it.
 
@@ -59,11 +67,12 @@ def run(
         SoundFileError: a sound cannot be read.
         NothingToHearError: a sound is silent, too short or broken.
         MatchError: a stage of the chain fails.
-        PictureError: there is no folder to write into, or the picture would replace another file.
+        PictureError: there is no folder to write into.
+        ResultError: the picture is there already, and not to be overwritten.
         PresetError: the chain has no parameter to search, or the preset cannot be written.
     """
     need("matplotlib", "cma")
-    picture = demand_place(out)
+    picture = demand_place(out, overwrite=overwrite)
     prior = factory_prior(options.prior_db)
 
     def task_of(knobs: SearchSpace) -> Task:

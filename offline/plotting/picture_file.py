@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from gramophone.offline.console import plain
+from gramophone.offline.results import demand_new
 from gramophone.offline.urls import Place
 from gramophone.presets.atomic import atomic_write, create_part
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _Place = TypeVar("_Place", bound=Place)
-_MARK = b"Software\0gramophone "
-"""How a picture's text (PNG, 11.3.4.3) begins that names what made it."""
-_HEAD_BYTES = 1 << 12
 
 
 class PictureError(ValueError):
@@ -45,23 +43,19 @@ def picture_of(target: _Place) -> _Place:
     return cast(_Place, target.parent / f"{target.stem}.png")
 
 
-def demand_place(out: Path) -> Path:
-    """Check, before minutes of work, that a result and its picture can be written; return where the picture lies.
+def demand_place(out: Path, *, overwrite: bool) -> Path:
+    """Check, before minutes of work, that a result's picture can be written; return where it lies.
 
     Raises:
-        PictureError: the folder is missing or cannot be written, or a picture is there that gramophone did not draw.
+        PictureError: the folder is missing or cannot be written.
+        ResultError: a picture is there already, and not to be overwritten.
     """
     picture = picture_of(out)
     if not out.parent.is_dir():
         raise PictureError(f"{out}: no folder {out.parent} to write into")
+    demand_new([picture], overwrite=overwrite)
     try:
         create_part(picture).unlink()
-        with picture.open("rb") as file:
-            is_own = _MARK in file.read(_HEAD_BYTES)
-    except FileNotFoundError:
-        return picture
     except OSError as error:
         raise PictureError(f"{picture}: cannot be written: {error.strerror}; choose another --out") from None
-    if not is_own:
-        raise PictureError(f"{picture} is there already, and gramophone did not draw it; choose another --out")
     return picture

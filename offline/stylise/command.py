@@ -40,7 +40,7 @@ def run_live(content: Path, style: Path, out: Path, method: str, strength: float
     _warn(content, done.remarks)
 
 
-def run(content: Path, style: Path, out: Path, request: TransferRequest, *, json: bool) -> None:
+def run(content: Path, style: Path, out: Path, request: TransferRequest, *, overwrite: bool, json: bool) -> None:
     """Write `content` in the style of `style` by a slow method to `out`, of the content's length, rate and channels.
 
     A picture of the descent lies beside it.
@@ -49,11 +49,12 @@ def run(content: Path, style: Path, out: Path, request: TransferRequest, *, json
         MissingLibraryError: the extra `offline` is not installed.
         SoundFileError: a sound cannot be read or written.
         StyliseError: there is no such method.
-        PictureError: there is no folder to write into, or the picture would replace another file.
+        PictureError: there is no folder to write into.
+        ResultError: the picture is there already, and not to be overwritten.
         NothingToHearError: a sound is shorter than a second, silent, or broken.
     """
     need("matplotlib")
-    picture = demand_place(out)
+    picture = demand_place(out, overwrite=overwrite)
     with AudioReader(content) as reader:
         metadata = reader.metadata.made_by(f"gramophone {version('gramophone')}")
         audio, rate = reader.read(reader.frames), reader.rate

@@ -70,7 +70,8 @@ class RunFolder:
         """Write the plan; if the folder holds trained weights, check that their plan is the same.
 
         Raises:
-            TrainingError: the folder holds a run of another plan; the message names the difference.
+            TrainingError: the folder holds a run of another plan; the message names the difference. Or it holds what
+                the run would write, of no run.
         """
         wanted = {**asdict(plan), "fingerprint": fingerprint}
         if self.exists() and self.is_trained():
@@ -83,6 +84,8 @@ class RunFolder:
                 difference = "; ".join(f"{key} was {found.get(key)!r}, now {wanted.get(key)!r}" for key in other)
                 raise TrainingError(f"{self.at}: another run was begun here ({difference}); use another folder")
             return
+        if self.is_trained() and not self.exists():
+            raise TrainingError(f"{self.at}: holds a model already, and no run that goes on; use another folder")
         self.at.mkdir(parents=True, exist_ok=True)
         with atomic_write(self.plan) as part:
             part.write_text(json.dumps(wanted, indent=1), "utf-8")

@@ -21,6 +21,9 @@ from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stage import Audio, StageError
 
+_AUDIBLE = 1e-4
+"""Loudest sample of a clip that is not silent: -80 dBFS."""
+
 
 def read_clip(clip: str, rate: int) -> Audio:
     """Return the samples of the audio file `clip`, `(channels, frames)` at `rate` Hz; NaN and infinity become silence.
@@ -41,6 +44,18 @@ def read_clip(clip: str, rate: int) -> Audio:
     import soxr
 
     return np.ascontiguousarray(soxr.resample(sound.T, found, rate).T)
+
+
+def demand_audible(clip: str, sound: Audio) -> Audio:
+    """Return what is used of a clip, `(channels, frames)`, as it is.
+
+    Raises:
+        StageError: it is silent, so there is nothing to take from it.
+    """
+    peak = float(np.abs(sound).max(initial=0))
+    if peak < _AUDIBLE:
+        raise StageError(f"clip: {clip}: silent (loudest sample {peak:.1g}); expected a sound")
+    return sound
 
 
 def mono(sound: Audio) -> Floats:

@@ -153,7 +153,10 @@ _HELD = {
     "FLAC": ("PCM_S8", "PCM_16", "PCM_24"),
 }
 """The sample types of an input that a format keeps."""
-_QUALITY = {"MP3": {"compression_level": 0.0, "bitrate_mode": "VARIABLE"}, "OGG": {"compression_level": 0.1}}
+_QUALITY: dict[str, dict[str, Any]] = {
+    "MP3": {"compression_level": 0.0, "bitrate_mode": "VARIABLE"},
+    "OGG": {"compression_level": 0.1},
+}
 """LAME's V0 and Vorbis' 9: libsndfile's own choice is about 90 kbit/s."""
 _WAV_LIMIT_BYTES = 4_000_000_000
 _LIMITS = {
@@ -238,7 +241,7 @@ class AudioWriter:
         if self._format == "OGG":
             block = from_wav(block)
         elif self._round:
-            block = (self._round(block) / self._round.full).T
+            block = (self._round(block) / self._round.full).T.astype(np.float32)
         try:
             with interrupts:
                 self._sound.write(block if self._format == "WAV" else block.T)

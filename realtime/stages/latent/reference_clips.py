@@ -9,7 +9,7 @@ from typing import cast
 
 from gramophone.models.parameters import Value
 from gramophone.models.style.gaussian import Gaussian, moments
-from gramophone.realtime.dsp.resampler import mono, read_clip
+from gramophone.realtime.dsp.resampler import demand_audible, mono, read_clip
 from gramophone.realtime.kernels.arrays import Floats
 from gramophone.realtime.stage import StageError
 from gramophone.realtime.stages.latent.codec import Codec, Series
@@ -48,7 +48,7 @@ class ReferenceClips:
         A `known` target speaker is not computed again if the clip is the same.
 
         Raises:
-            StageError: a clip cannot be read, or is empty.
+            StageError: a clip cannot be read, or is empty or silent.
         """
         first, second = (_frames(codec, str(values[name])) for name in ("clip", "clip2"))
         style, warning = _style(first, codec, str(values["clip"])) if first else (None, "")
@@ -72,18 +72,22 @@ def _mono(clip: str, rate: int) -> Floats:
 def _frames(codec: Codec, clip: str) -> Series | None:
     if not clip:
         return None
-    series = codec.encode_clip(_mono(clip, codec.rate))
+    series = codec.encode_clip(mono(demand_audible(clip, read_clip(clip, codec.rate))))
     if not len(series.powers):
         raise StageError(f"clip: {clip}: no sound in it")
     return series
 
 
-def _style(series: Series, codec: Codec, clip: str) -> tuple[LatentStyle | None, str]:
-    """Return a clip's style, and a warning or an empty text."""
+def _style(series: Series, codec: Codec, clip: str) -> tuple[LatentStyle, str]:
+    """Return a clip's style, and a warning or an empty text.
+
+    Raises:
+        StageError: no frame of it is audible.
+    """
     active = series.latents[audible(series.powers, float(series.powers.max()))]
     frames, latents = active.shape
     if not frames:
-        return None, f"{clip}: silent, so it has no style"
+        raise StageError(f"clip: {clip}: silent, so it has no style; expected a sound")
     gaussian = moments(active).gaussian()
     if frames >= _ENOUGH * latents:
         return LatentStyle(gaussian, _COVARIANCE), ""

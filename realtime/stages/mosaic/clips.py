@@ -13,7 +13,7 @@ import numpy as np
 
 from gramophone.models.parameters import Value
 from gramophone.models.units import BANDS_PER_SEMITONE, MOST_SEMITONES
-from gramophone.realtime.dsp.resampler import read_clip
+from gramophone.realtime.dsp.resampler import demand_audible, read_clip
 from gramophone.realtime.kernels.arrays import Floats, packed
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stage import Audio
@@ -35,7 +35,7 @@ compiled = partial(jit, forceinline=False)
 
 @dataclass(frozen=True)
 class MosaicClips:
-    """The clips in use: `sounds`, both `(C, T)` with room around them, and their atoms; no dictionary without sound."""
+    """The clips in use: `sounds`, both `(C, T)` with room around them, and their atoms; no dictionary without clips."""
 
     dictionary: Dictionary | None
     sounds: tuple[Audio, Audio]
@@ -46,7 +46,7 @@ class MosaicClips:
         """Analyse the clips that `values` name, for so many channels.
 
         Raises:
-            StageError: a clip cannot be read.
+            StageError: a clip cannot be read, or what is used of it is silent.
         """
         before = math.ceil(_FASTEST * len(layout.window)) + _AFTER
         clips = [Path(str(values[name])) if values[name] else None for name in CLIPS]
@@ -66,7 +66,8 @@ class MosaicClips:
 def _read(clip: Path | None, rate: int) -> Audio:
     if not clip:
         return np.zeros((1, 1), np.float32)
-    return np.ascontiguousarray(read_clip(str(clip), rate)[:, : round(LONGEST_S * rate)])
+    used = read_clip(str(clip), rate)[:, : round(LONGEST_S * rate)]
+    return np.ascontiguousarray(demand_audible(str(clip), used))
 
 
 def _learn(rate: int, hops: int, *clips: Path | None) -> Dictionary | None:

@@ -35,7 +35,7 @@ class MosaicStage(BackgroundStage["MosaicClips"]):
     """Plays its input as a mosaic of a clip's sounds.
 
     Raises:
-        StageError: a clip cannot be read.
+        StageError: a clip cannot be read, or is silent.
     """
 
     kind = "mosaic"

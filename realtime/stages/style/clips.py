@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gramophone.models.parameters import Value
 from gramophone.models.style.style import Style, StyleGrid, blended
-from gramophone.realtime.dsp.resampler import read_clip
+from gramophone.realtime.dsp.resampler import demand_audible, read_clip
 from gramophone.realtime.kernels.arrays import Floats, packed
 from gramophone.realtime.stages.prepared import prepared
 from gramophone.realtime.stages.style.gains import GainPlan, plan_of
@@ -30,7 +30,7 @@ class StyleLayout:
 
 @dataclass(frozen=True)
 class StyleClips:
-    """A band layout and the clips' styles in it; None for a clip that is not given or silent.
+    """A band layout and the clips' styles in it; None for a clip that is not given.
 
     `wanted` are the parameters that the layout is made from: detail, low and high.
     """
@@ -44,7 +44,7 @@ class StyleClips:
         """Analyse the clips that `values` name.
 
         Raises:
-            StageError: a clip cannot be read.
+            StageError: a clip cannot be read, or is silent.
         """
         detail, low, high = (float(values[name]) for name in ("detail", "low", "high"))
         first, second = (Path(str(values[name])) if values[name] else None for name in ("clip", "clip2"))
@@ -75,6 +75,6 @@ def _learn(rate: int, wanted: tuple[float, float, float], *clips: Path | None) -
             packed(bands.overlap_add.window),
             bands.overlap_add.delay,
         )
-        sounds = [read_clip(str(clip), rate) if clip else None for clip in clips]
+        sounds = [demand_audible(str(clip), read_clip(str(clip), rate)) if clip else None for clip in clips]
         first, second = (None if sound is None else bands.learn(torch.from_numpy(sound)) for sound in sounds)
     return StyleClips(layout, wanted, (first, second))

@@ -57,7 +57,7 @@ class StyleStage(BackgroundStage[_Analysis]):
     """Plays its input in the style of a clip.
 
     Raises:
-        StageError: a clip cannot be read.
+        StageError: a clip cannot be read, or is silent.
     """
 
     kind = "style"

@@ -10,7 +10,7 @@ from support.render import gramophone
 
 from gramophone.offline.commands.tag import load_tagger, tag_file
 from gramophone.offline.data.audibility import NothingToHearError
-from gramophone.offline.plotting.picture_file import PictureError
+from gramophone.offline.results import ResultError
 from gramophone.presets import CLIPS, PresetError
 from gramophone.realtime.dsp.resampler import mono
 from gramophone.realtime.files import read
@@ -48,22 +48,49 @@ def test_no_command_writes_over_its_input(files, monkeypatch, command):
     assert {path: path.read_bytes() for path in files.iterdir()} == before
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["stylise", "a.wav", "b.wav", "--method", "texture", "--out", "c.wav"],
-        ["dream", "--tag", "choir", "--out", "c.wav"],
-        ["match", "a.wav", "b.wav", "--chain", "wide", "--out", "c.toml"],
-    ],
-    ids=lambda command: command[0],
-)
-def test_no_picture_is_drawn_over_anothers(files, monkeypatch, command):
+RESULTS = [
+    ["stylise", "a.wav", "b.wav", "--out", "c.wav"],
+    ["stylise", "a.wav", "b.wav", "--method", "texture", "--out", "c.wav"],
+    ["dream", "--tag", "choir", "--out", "c.wav"],
+    ["match", "a.wav", "b.wav", "--chain", "wide", "--out", "c.toml"],
+    ["generate", "--model", "garble", "--seconds", "0.1", "--out", "c.wav"],
+    ["play", "a.wav", "--preset", "wide", "--out", "c.wav"],
+    ["layout", "--for", "reaper", "--out", "c.ReaperOSC"],
+    ["export", "vlae", "--to", "onnx", "--out", "c.onnx"],
+    ["pack", "choir", "--out", "c.gramophone"],
+]
+
+
+@pytest.mark.parametrize("command", RESULTS, ids=lambda command: " ".join(command[:1] + command[-3:]))
+def test_no_command_replaces_what_is_there(files, monkeypatch, command):
     monkeypatch.chdir(files)
-    (files / "c.png").write_bytes(b"a cover")
-    with pytest.raises(PictureError, match=r"c\.png is there already"):
+    for taken in (command[-1], *(["c.png"] if {"texture", "dream", "match"} & set(command) else [])):
+        (files / taken).write_bytes(b"precious")
+        with pytest.raises(ResultError, match=rf"^{taken} is there already; choose another --out, or --overwrite$"):
+            gramophone(*command)
+        assert (files / taken).read_bytes() == b"precious"
+        assert sorted(path.name for path in files.iterdir()) == sorted(["a.wav", "b.wav", taken])
+        (files / taken).unlink()
+
+
+@pytest.mark.parametrize("command", [RESULTS[number] for number in (0, 4, 5, 6, 8)], ids=lambda command: command[0])
+def test_every_command_overwrites_if_it_is_asked_to(files, monkeypatch, command):
+    monkeypatch.chdir(files)
+    (files / command[-1]).write_bytes(b"precious")
+    result = gramophone(*command, "--overwrite")
+    assert result.exit_code == 0, result.output
+    assert (files / command[-1]).read_bytes() != b"precious"
+
+
+def test_a_command_that_was_stopped_goes_on_over_what_it_left(files, monkeypatch):
+    monkeypatch.chdir(files)
+    command = ["stylise", "a.wav", "b.wav", "--method", "stft", "--steps", 1, "--out", "c.wav"]
+    for name in ("c.wav", "c.png", "c.wav.descent.npz"):
+        (files / name).write_bytes(b"as far as it got")
+    assert gramophone(*command).exit_code == 0
+    assert not (files / "c.wav.descent.npz").exists()
+    with pytest.raises(ResultError, match="there already"):
         gramophone(*command)
-    assert (files / "c.png").read_bytes() == b"a cover"
-    assert sorted(path.name for path in files.iterdir()) == ["a.wav", "b.wav", "c.png"]
 
 
 def test_stylise_says_what_it_lost(files):

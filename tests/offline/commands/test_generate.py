@@ -60,7 +60,7 @@ def test_a_vocoder_follows_a_file_and_needs_one(tmp_path, kind):
     assert done.exit_code == 0, done.output
     assert read(tmp_path / "a.wav")[0].shape == (1, 6000)
     with pytest.raises(GenerateError, match="expected --like FILE"):
-        gramophone(*options, "--seconds", 1)
+        gramophone(*options, "--seconds", 1, "--overwrite")
 
 
 def test_what_does_not_fit_is_said(tmp_path):
@@ -91,4 +91,4 @@ def test_models_are_listed_and_called_by_name(tmp_path, monkeypatch):
     done = gramophone("generate", "--model", "garble", "--seconds", 0.1, "--out", tmp_path / "a.wav")
     assert done.exit_code == 0, done.output
     with pytest.raises(ValueError, match=r"no model 'grable'; expected .* garble"):
-        gramophone("generate", "--model", "grable", "--seconds", 0.1, "--out", tmp_path / "a.wav")
+        gramophone("generate", "--model", "grable", "--seconds", 0.1, "--out", tmp_path / "b.wav")

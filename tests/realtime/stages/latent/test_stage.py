@@ -179,9 +179,7 @@ def test_a_clip_that_cannot_be_analysed_is_named_and_the_old_one_stays(model, cl
     assert "stays as it was" in caplog.text
 
 
-def test_a_clip_too_short_for_a_covariance_is_warned_about_and_a_silent_one_has_no_style(
-    model, clips, tmp_path, caplog
-):
+def test_a_clip_too_short_for_a_covariance_is_warned_about_and_a_silent_one_is_refused(model, clips, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         short = stage(model, clip=clips["short"])
     assert "too short" in caplog.text
@@ -190,9 +188,9 @@ def test_a_clip_too_short_for_a_covariance_is_warned_about_and_a_silent_one_has_
     moved = play(short, sound, [256])
     assert np.isfinite(moved).all()
     assert not np.array_equal(moved, plain)
-    silent = stage(model, clip=write(tmp_path / "silent.wav", np.zeros(8000, np.float32)))
-    assert "so it has no style" in caplog.text
-    np.testing.assert_array_equal(play(silent, sound, [256]), plain)
+    for key in ("clip", "clip2"):
+        with pytest.raises(StageError, match=r"silent\.wav: silent"):
+            stage(model, **{key: write(tmp_path / "silent.wav", np.zeros(8000, np.float32))})
 
 
 HOSTILE = {

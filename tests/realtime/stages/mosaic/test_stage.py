@@ -12,6 +12,7 @@ from gramophone.realtime.dsp.resampler import read_clip
 from gramophone.realtime.files import AudioWriter
 from gramophone.realtime.stage import Format, StageError
 from gramophone.realtime.stage_registry import keys_of
+from gramophone.realtime.stages.mosaic.clips import LONGEST_S
 from gramophone.realtime.stages.mosaic.stage import MosaicStage
 
 pytestmark = pytest.mark.slow
@@ -49,11 +50,18 @@ def test_strength_zero_is_the_input_bit_for_bit_after_the_delay(rate, window, lo
 
 
 @pytest.mark.parametrize("window", ["short", "long"])
-def test_the_delay_of_the_sound_is_the_one_stated(tmp_path, window):
-    """A clip without sound leaves the input as it is, through all windows and spectra."""
-    silent = clip_of(tmp_path, np.zeros((1, RATE)))
+def test_the_delay_of_the_sound_is_the_one_stated(window):
+    """No clip leaves the input as it is, through all windows and spectra."""
     audio = voice(1.0, 2)
-    assert np.abs(run(stage(channels=2, clip=silent, window=window), audio, (300,)) - audio).max() < 1e-5
+    assert np.abs(run(stage(channels=2, clip="", window=window), audio, (300,)) - audio).max() < 1e-5
+
+
+@pytest.mark.parametrize("key", ["clip", "clip2"])
+def test_a_clip_that_is_silent_where_it_is_used_is_refused_by_name(tmp_path, key):
+    late = np.zeros((1, round((LONGEST_S + 1) * RATE)))
+    late[:, -100:] = 0.5
+    with pytest.raises(StageError, match=r"\.wav: silent"):
+        stage(**{key: clip_of(tmp_path, late)})
 
 
 @pytest.mark.parametrize("channels", [1, 2])

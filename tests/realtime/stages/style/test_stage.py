@@ -174,11 +174,12 @@ def test_it_never_blows_up(tmp_path, content, style):
     assert np.isfinite(after).all()
 
 
-def test_a_silent_clip_changes_nothing(tmp_path):
-    with AudioWriter(tmp_path / "clip.wav", RATE, 1, RATE) as writer:
-        writer.write(np.zeros((1, RATE), np.float32))
-    audio = voice(2)
-    assert np.abs(run(stage(clip=str(tmp_path / "clip.wav")), audio) - audio).max() < 1e-5
+@pytest.mark.parametrize("key", ["clip", "clip2"])
+def test_a_silent_clip_is_refused_by_name(tmp_path, key):
+    with AudioWriter(tmp_path / "empty.wav", RATE, 1, RATE) as writer:
+        writer.write(np.full((1, RATE), 1e-5, np.float32))
+    with pytest.raises(StageError, match=r"empty\.wav: silent"):
+        stage(**{key: str(tmp_path / "empty.wav")})
 
 
 def test_a_clip_that_is_no_sound_is_named(tmp_path):
