@@ -99,7 +99,8 @@ def _driver(place: Path) -> Path:
     """Return the plug-in's core as a program that plays in real time."""
     program = place / "driver"
     source = str(Path(__file__).with_name("bridge_cost.cpp"))
-    subprocess.run(["c++", "-std=gnu++17", "-O3", "-pthread", f"-I{SOURCES}", source, "-o", str(program)], check=True)
+    alike = ["-std=gnu++17", "-O3", "-fno-trapping-math", "-pthread"]  # as the plug-in is compiled
+    subprocess.run(["c++", *alike, f"-I{SOURCES}", source, "-o", str(program)], check=True)
     return program
 
 

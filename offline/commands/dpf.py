@@ -37,7 +37,12 @@ class _Addition(NamedTuple):
     behind: str = ""
 
 
+_NOT_STORED = _Addition(  # a project that was stored in a bounce is not one when it is opened
+    "if (fPlugin.getParameterSymbol(j) != key)\n",
+    before="if (j == GRAMOPHONE_OFFLINE)\n                                continue;\n                            ",
+)
 _VST3 = (
+    _NOT_STORED,
     _Addition(  # behind a line of DPF's own that says what is still to do there
         "        // TODO process_mode can be V3_REALTIME, V3_PREFETCH, V3_OFFLINE\n",
         behind="        fPlugin.setParameterValue(GRAMOPHONE_OFFLINE, setup->process_mode == V3_OFFLINE);\n",
@@ -64,6 +69,10 @@ _VST3 = (
         "            _setNormalizedPluginParameterValue(number, normalized);\n"
         "       #endif\n",
     ),
+    _Addition(  # JUCE asks between the setup and the activation, in which it changes
+        "    uint32_t getLatencySamples() const noexcept\n    {\n       #if DISTRHO_PLUGIN_WANT_LATENCY\n",
+        behind="        const_cast<PluginVst3*>(this)->fLastKnownLatency = fPlugin.getLatency();\n",
+    ),
     _Addition(
         "        if (fLastKnownLatency != latency)\n        {\n            fLastKnownLatency = latency;\n",
         behind="            fCachedParameterValues[kVst3InternalParameterLatency] = latency;\n"
@@ -78,6 +87,7 @@ _VST3 = (
     ),
 )
 _CLAP = (
+    _NOT_STORED,
     _Addition(
         "        for (uint32_t i=0; i < enumValues.count; ++i)\n        {\n"
         "            if (d_isEqual(static_cast<double>(enumValues.values[i].value), value))\n",

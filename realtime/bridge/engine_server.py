@@ -16,6 +16,7 @@ import time
 from contextlib import closing, suppress
 from pathlib import Path
 
+from gramophone.realtime.live.worker_process import load_libraries
 from gramophone.realtime.system.shared_memory import remove_orphans
 
 _IDLE_S = 300.0
@@ -60,15 +61,12 @@ def _has_ended(child: int, how: int) -> bool:
 
 
 def _load() -> None:
-    """Load what an engine needs, and keep the collector from looking at it, which would unshare its memory."""
+    """Load what engine and worker need, and keep the collector from looking at it, which would unshare its memory."""
     gc.disable()
-    import torch  # noqa: F401
-
     import gramophone.realtime.bridge.host_session
-    import gramophone.realtime.control.oscquery
-    import gramophone.realtime.live.worker
-    import gramophone.realtime.stages.style.processor  # noqa: F401
+    import gramophone.realtime.control.oscquery  # noqa: F401
 
+    load_libraries()
     gc.collect()
     gc.freeze()
     gc.enable()

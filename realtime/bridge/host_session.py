@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from multiprocessing import resource_tracker
@@ -40,6 +41,8 @@ from gramophone.realtime.system.wakeup import MemoryWake, Wake
 
 _SAVE_AFTER_S = 0.2
 """The host is given the state so long after a change: moving a knob is one change."""
+_PATIENCE_S, _BUSY_S, _LOOK_S = 30.0, 1e-3, 5e-5
+"""So long it is waited for the blocks of a bounce, without sleep, and between two looks."""
 _WITH_SOUND = 2
 """A bounce that begins with the first sound (`HostChanges.bounce`)."""
 _DRY = Preset("dry", (), "Dry", "What plays in place of a state that cannot be read.")
@@ -120,6 +123,7 @@ class HostSession:
             self._open_surfaces(stack)  # which takes longer than all else, and sounds like nothing
             stack.callback(self._end_keeper, self._start_keeper())
             for changes in batches:
+                self._await_played()
                 try:
                     with self._parameters.all_at_once():
                         self._follow(changes)
@@ -136,6 +140,7 @@ class HostSession:
         self._session = session = stack.enter_context(Session(settings, self._standby))
         session.on_news = self._link.notify
         state = self._chosen(changes)
+        self._begin_bounce(changes.bounce or 0)
         self._newest = self._rings[0].newest
         session.start(state.preset)
         self._controller = controller = Controller(state.preset, session)
@@ -149,7 +154,6 @@ class HostSession:
         controller.listen_parameters(self._expect_time)
         self._expect_time()
         self._parameters.report()
-        self._await_sound(changes.bounce or 0)
 
     def _open_surfaces(self, stack: ExitStack) -> None:
         """Open the control page and OSC on ports of their own, and the system's MIDI.
@@ -202,14 +206,21 @@ class HostSession:
             self._attach(changes.format)
         self._set_values(changes)
         if changes.bounce is not None:
-            self._await_sound(changes.bounce)
+            self._begin_bounce(changes.bounce)
         begins = changes.bounce and not self._idle
         if begins or ((changes.bounce or self._session.shared.status["awaits_sound"]) and not self._untouched):
             self._restart()
 
-    def _await_sound(self, bounce: int) -> None:
-        """Begin a bounce with the first sound where that is asked for: the worker leaves out the silence before it."""
-        self._session.shared.status["awaits_sound"] = bounce == _WITH_SOUND
+    def _begin_bounce(self, bounce: int) -> None:
+        """Begin or end a bounce; with the first sound where that is asked for: the worker leaves out what is before."""
+        status = self._session.shared.status
+        status["bounces"], status["awaits_sound"] = bounce != 0, bounce == _WITH_SOUND
+
+    def _await_played(self) -> None:
+        """Wait in a bounce until what came before is played: it is not to have what is set now."""
+        status, newest, began = self._session.shared.status, self._session.shared.inputs.newest, time.monotonic()
+        while status["bounces"] and status["done"] < newest and (waited := time.monotonic() - began) < _PATIENCE_S:
+            time.sleep(0.0 if waited < _BUSY_S else _LOOK_S)
 
     def _attach(self, host: HostFormat) -> None:
         """Play at another rate or block length; the worker makes the chain anew where that is needed."""

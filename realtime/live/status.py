@@ -45,6 +45,7 @@ _FIELDS = (
     *PACKETS,
     # the control process
     "probe",  # measurements of the device's own way that have been asked for
+    "bounces",  # whether a host waits for every block: blocks that wait are played as one, and none is left out
     "awaits_sound",  # whether the chain is to begin with the first sound; the worker ends that
     # the worker
     *HOPS,

@@ -37,6 +37,7 @@ from gramophone.realtime.live.messages import (
 )
 from gramophone.realtime.live.player import Player
 from gramophone.realtime.live.preset_generations import ParameterReader, numbers_of, places_of
+from gramophone.realtime.live.shared_state import LONGEST_BLOCK
 from gramophone.realtime.live.status import MOVE_SAMPLES, REDUCTIONS, write_hops
 from gramophone.realtime.parameter_table import hops_s
 from gramophone.realtime.stage import Audio, StageError
@@ -113,7 +114,7 @@ class Worker:
         self._shared.status["real_time"] = real_time(SOUND)
         self._hops_s = self._player.engine.chain.hops_s
         write_hops(self._shared.status, self._hops_s)
-        self._number = self._shared.inputs.newest + 1
+        self._number = self._first()
         self._shared.outputs.pass_over(self._number - 1)  # what a worker before left unplayed
         self._shared.status["done"] = self._number - 1
         logging.getLogger("gramophone").addHandler(_LogSender(self._messages))
@@ -131,6 +132,13 @@ class Worker:
         self._player.close()
         return self._next
 
+    def _first(self) -> int:
+        """Return the number of the first block to play: the next, in a bounce the first that a dead worker has left."""
+        inputs, outputs = self._shared.inputs, self._shared.outputs
+        waiting = inputs.newest - outputs.newest
+        waits = self._shared.status["bounces"] and 0 < waiting <= inputs.slots // 2
+        return (outputs.newest if waits else inputs.newest) + 1
+
     def _catch_up(self) -> bool:
         """Play every block that is there; return whether there was one."""
         inputs, outputs = self._shared.inputs, self._shared.outputs
@@ -138,19 +146,39 @@ class Worker:
         while not self._stopped.is_set() and self._number <= inputs.newest:
             if self._shared.status["rate"] not in (self._rate, 0):
                 return played  # the device has come back at another rate: another worker will be made for it
-            taken = inputs.read(self._number)
-            behind = inputs.newest - self._number
-            if taken is None or (behind and behind > self._most_behind(taken.sound.shape[1])):
-                self._number = inputs.newest  # what lies between would come too late
+            blocks = self._waiting()
+            if not blocks:
+                self._number = inputs.newest
                 continue
             self._apply_changes()
-            sound, delay = self._play(taken.sound), self._player.delay
-            outputs.write(self._number, sound, delay)
-            self._shared.status["done"] = self._number
+            sound, delay = self._play(np.concatenate(blocks, 1) if len(blocks) > 1 else blocks[0]), self._player.delay
+            start = 0
+            for block in blocks:
+                end = start + block.shape[1]
+                outputs.write(self._number, sound[:, start:end], delay)
+                self._number, start = self._number + 1, end
+            self._shared.status["done"] = self._number - 1
             self._shared.status["delay"] = delay
-            self._number += 1
             played = True
         return played
+
+    def _waiting(self) -> list[Audio]:
+        """Return the block that is to be played next, none where that, and what follows, would come too late.
+
+        In a bounce no block is too late, and as many as are there may be played as one, as `render` plays long ones.
+        """
+        inputs, status = self._shared.inputs, self._shared.status
+        taken = inputs.read(self._number)
+        if taken is None:
+            return []
+        if not status["bounces"]:
+            behind = inputs.newest - self._number
+            return [] if behind and behind > self._most_behind(taken.sound.shape[1]) else [taken.sound]
+        blocks, room = [taken.sound], 0 if status["awaits_sound"] else LONGEST_BLOCK - taken.sound.shape[1]
+        while room > 0 and (taken := inputs.read(self._number + len(blocks))) and taken.sound.shape[1] <= room:
+            blocks.append(taken.sound)
+            room -= taken.sound.shape[1]
+        return blocks
 
     def _play(self, block: Audio) -> Audio:
         """Return the player's sound; send as events what its stages took over from the background to make it.

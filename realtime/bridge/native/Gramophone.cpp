@@ -89,8 +89,7 @@ protected:
             fBridge.link.setParameter(kTempo, time.bbt.beatsPerMinute);
         fBridge.play(inputs, outputs, frames, time.bbt.valid && !time.playing);
         setLatency(fBridge.latency());
-        const uint32_t moved = fBridge.link.takeMoved();
-        for (uint32_t index = 0; moved != 0 && index < kParameters; ++index)
+        for (uint32_t index = 0, moved = fBridge.link.takeMoved(); index < kParameters && moved >> index != 0; ++index)
             if ((moved >> index & 1u) != 0)
                 requestParameterValueChange(index, fBridge.link.parameter(index));
     }
@@ -118,10 +117,7 @@ private:
     DISTRHO_DECLARE_NON_COPYABLE_WITH_LEAK_DETECTOR(GramophonePlugin)
 };
 
-Plugin* createPlugin()
-{
-    return new GramophonePlugin();
-}
+Plugin* createPlugin() { return new GramophonePlugin(); }
 
 END_NAMESPACE_DISTRHO
 

@@ -8,6 +8,7 @@ namespace gramophone {
 class BlockExchange {
 public:
     static constexpr int64_t kSilent = -1, kLost = -2;
+    static constexpr int64_t kMostUnderWay = kSlots / 2;  // blocks of a host that waits
 
     explicit BlockExchange(uint32_t channels) : input(channels), output(channels) {}
 
@@ -27,8 +28,12 @@ public:
         fSamples += frames;
     }
 
-    /* Whether the block that was sent last has come back, or never will. */
-    bool answered() const { return output.passed(fNumber - 1); }
+    /* Take what has come back; whether that is all but the newest `ahead` samples, or a part of it never will, and there is room to go on. */
+    bool hasCome(uint64_t ahead)
+    {
+        collect();
+        return fSamples - fBack.end() <= ahead && fNumber - fExpected <= kMostUnderWay;
+    }
 
     /* Take what has come back. */
     void collect()
@@ -39,8 +44,8 @@ public:
             const int64_t delay = output.read(fExpected, frames, fPart);
             if (delay < 0 && !lost)
                 return;
-            std::fill_n(fPart[kLatencyRow], frames, static_cast<float>(delay < 0 ? -1 : delay + 1));  // 0: from before the beginning
-            const float* const rows[] {fPart[0], fPart[1], fPart[kLatencyRow]};
+            std::fill_n(fPart[kNoteRow], frames, static_cast<float>(delay < 0 ? -1 : delay + 1));  // 0: from before the beginning
+            const float* const rows[] {fPart[0], fPart[1], fPart[kNoteRow]};
             fBack.write(rows, frames);
         }
     }
@@ -53,7 +58,7 @@ public:
         if (ahead < missing)
             return kLost;
         fBack.read(out, frames, ahead - missing);
-        const float* const stated = out[kLatencyRow];
+        const float* const stated = out[kNoteRow];
         const bool lost = std::any_of(stated, stated + frames, [](float each) { return each < 0.0f; });
         return lost ? kLost : static_cast<int64_t>(stated[frames - 1]) - 1;
     }
@@ -62,7 +67,7 @@ public:
 
 private:
     Block fPart {};                      // while it is copied
-    DelayLine fBack {kLatencyRow + 1};
+    DelayLine fBack {kNoteRow + 1};      // with each frame's latency and 1; -1 where it is lost
     uint32_t fLengths[kSlots] {};        // of the blocks that were sent last, by number
     uint64_t fSamples = 0;               // sent since the beginning
     int64_t fNumber = 0, fExpected = 0;  // of the next block to send, and of the next to come back

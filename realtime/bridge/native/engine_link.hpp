@@ -46,11 +46,10 @@ public:
 
     ~EngineLink()
     {
-        {
-            const std::lock_guard<std::mutex> lock(fLock);
-            fStopping = true;
-            fProgress.notify_all();
-        }
+        std::unique_lock<std::mutex> lock(fLock);
+        fStopping = true;
+        fProgress.notify_all();
+        lock.unlock();
         eventfd_write(fSignal, 1);
         if (fThread.joinable())
             fThread.join();

@@ -1,8 +1,7 @@
 /* The protocol between the plug-in and its engine process, version 4; docs/bridge.md describes it for other clients.
 
-   The plug-in starts the engine process with one end of a Unix stream socket as descriptor 3, and with two rings in shared memory: that of
-   blocks to the engine as 4, that of blocks to the plug-in as 5. Both sides send frames: type and size (uint32 each), then the payload. The
-   plug-in begins with a hello. All numbers are little-endian. */
+   The engine process has one end of a Unix stream socket as descriptor 3, the ring of blocks to the engine as 4, that of blocks from there
+   as 5. Both sides send frames: type and size (uint32 each), then the payload. The plug-in begins with a hello. Little-endian. */
 #pragma once
 
 #include <atomic>

@@ -17,9 +17,9 @@
 
 namespace gramophone {
 
-/* Two channels of up to `kLongest` frames, and of each frame the latency that it went through. */
-constexpr uint32_t kLatencyRow = 2;
-using Block = float[kLatencyRow + 1][kLongest];
+/* Two channels of up to `kLongest` frames, and a number that goes with each frame. */
+constexpr uint32_t kNoteRow = 2;
+using Block = float[kNoteRow + 1][kLongest];
 
 class Ring {
 public:

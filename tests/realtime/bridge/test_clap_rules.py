@@ -14,11 +14,11 @@ sys.path.insert(0, sys.argv[1])
 from support.clap_host import ClapHost
 took = []
 for _ in range(3):
-    began = time.process_time()
+    began = time.process_time(), time.perf_counter()
     host = ClapHost(*sys.argv[2:])
     host.infos()
     host.close()
-    took.append(1e3 * (time.process_time() - began))
+    took.append([1e3 * (time.process_time() - began[0]), 1e3 * (time.perf_counter() - began[1])])
 print(json.dumps(took))
 """
 
@@ -31,8 +31,9 @@ def test_a_scan_takes_less_processor_time_than_that_of_a_reverb_of_debian(instal
     for path, name in ((installed.folder / "Gramophone.clap", "gramophone.bridge"), (REVERB, "com.zamaudio.ZamVerb")):
         done = installed.run([sys.executable, "-c", SCAN, tests, str(path), name])
         found.append(json.loads(done.stdout.splitlines()[-1]))
-    print("ms of processor time:", found)
-    assert max(found[0]) < min(found[1])
+    print("ms of processor time, and by the clock:", found)
+    ours, theirs = ([processor_ms for processor_ms, _ in each] for each in found)
+    assert max(ours) < min(theirs)
 
 
 def test_no_number_that_comes_out_is_subnormal(clap):

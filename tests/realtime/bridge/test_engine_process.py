@@ -6,10 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import jack
 import pytest
-from support.engines import engines, memory_of
+from support.engines import engines, memory_of, server
 from support.jack_server import start_server, stop, until
 
 pytestmark = pytest.mark.peer
@@ -74,3 +75,16 @@ def test_an_engine_is_no_client_of_the_hosts_audio_server(core_driver, installed
         host.wait()
         host.stdout.close()
         stop(server)
+
+
+def test_the_server_has_loaded_what_a_worker_does_which_is_without_torch(core_driver, installed):
+    host = _host(core_driver, installed)
+    try:
+        assert host.stdout.readline() == b"plays\n"
+        loaded = Path(f"/proc/{server(installed.environment['XDG_RUNTIME_DIR'])}/maps").read_text()
+        assert "numba" in loaded
+        assert "torch" not in loaded
+    finally:
+        host.kill()
+        host.wait()
+        host.stdout.close()

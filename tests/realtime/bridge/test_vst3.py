@@ -114,6 +114,14 @@ def test_a_bounce_is_what_render_gives_at_any_block_length(host):
         np.testing.assert_allclose(bounced, expected, atol=1e-6, err_msg=str(jobs[number]))
 
 
+def test_a_host_that_changes_the_block_length_from_one_bounce_to_the_next_stays_in_line(host):
+    sound = noise(0.3)
+    blocks = [64, 256, 1024, 100, 4096, 256]
+    played, _ = host([job(block, settings={"preset": "hall"}) for block in blocks], {"in": sound})
+    for block, bounced in zip(blocks, played, strict=True):
+        np.testing.assert_allclose(bounced, rendered("hall", sound), atol=1e-6, err_msg=str(block))
+
+
 def test_macros_are_set_by_their_names_before_anything_plays_and_a_stored_state_brings_all_back(host):
     sound = noise(0.6)
     settings = {"preset": "choir", "macro_1": 0.3, "macro_3": 0.9}
