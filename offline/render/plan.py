@@ -15,6 +15,7 @@ from gramophone.offline.render.manifest import Manifest
 from gramophone.offline.render.provenance import Provenance, provenance, read_provenance
 from gramophone.offline.render.render_file import RenderRequest
 from gramophone.offline.urls import Place, Url, UrlError, sizes
+from gramophone.presets.atomic import create_part
 from gramophone.realtime.files import EXTENSIONS, AudioReader, SoundFileError
 
 
@@ -37,7 +38,8 @@ def plan(
 ) -> RenderPlan:
     """Decide the target of every input: `out/<stem>.wav`, or with the input's own ending if the format is kept.
 
-    Inputs that would become one file are refused, every one of them: whichever were taken, the other would be lost.
+    Inputs of which a file would be one and the same are refused, every one of them: whichever were taken, the other
+    would be lost.
     A target that is there is done before if the same version made it of the same input with the same settings; any
     other is refused, unless told to `overwrite`; so is its picture. What the `manifest` of an earlier run holds is not
     read for that.
@@ -51,20 +53,16 @@ def plan(
     look = _Look(settings, there, overwrite)
     named = (value for stage in request.preset.stages for value in stage.values.values() if isinstance(value, str))
     needed = {_real(place) for place in (*inputs, *map(Path, named))}
-    targets: dict[Place, list[Place]] = defaultdict(list)
-    for path in inputs:
-        is_recording = isinstance(path, Path) and path.is_dir()
-        ending = path.suffix.lower() if request.keep_format and not is_recording else ".wav"
-        targets[out / (path.stem + ending)].append(path)
+    pairs = [(source, out / _result_name(source, request)) for source in inputs]
+    files_of = {source: _files_of(source, target, request) for source, target in pairs}
+    rivals = _rivals(files_of, out)
     render: list[tuple[Place, Place]] = []
     done: list[Place] = []
     failed: dict[Place, str] = {}
-    for target, sources in targets.items():
-        source = sources[0]
-        files = _files_of(source, target, request)
-        if len(sources) > 1:
-            both = " and ".join(map(str, sources))
-            failed |= dict.fromkeys(sources, f"{both} would both become {target}; rename one or use two folders")
+    for source, target in pairs:
+        files = files_of[source]
+        if source in rivals:
+            failed[source] = rivals[source]
         elif _real(target) == _real(source):
             failed[source] = f"{target} is the input itself; choose another --out"
         elif _real(target) in needed:
@@ -84,6 +82,45 @@ def plan(
             else:
                 render.append((source, target))
     return RenderPlan(tuple(render), tuple(done), failed)
+
+
+def _result_name(source: Place, request: RenderRequest) -> str:
+    is_recording = isinstance(source, Path) and source.is_dir()
+    return source.stem + (source.suffix.lower() if request.keep_format and not is_recording else ".wav")
+
+
+def _rivals(files_of: Mapping[Place, Sequence[Place]], out: Place) -> dict[Place, str]:
+    """Return why not, for each input of which a file, sound or picture, would have the name of another's."""
+    names = {str(file) for files in files_of.values() for file in files}
+    differ = len({name.casefold() for name in names})
+    is_folding = differ < len(names) and isinstance(out, Path) and folds_case(out)
+    claims: dict[str, list[tuple[Place, Place]]] = defaultdict(list)
+    for source, files in files_of.items():
+        for file in files:
+            claims[str(file).casefold() if is_folding else str(file)].append((source, file))
+    why: dict[Place, str] = {}
+    for claim in claims.values():
+        if len(claim) > 1:
+            both = " and ".join(str(source) for source, _ in claim)
+            why = {
+                each: f"{both} would both become {file}; rename one or use two folders" for each, file in claim
+            } | why
+    return why
+
+
+def folds_case(folder: Path) -> bool:
+    """Return whether names that differ in capitals only are one in a folder, or where it will be made.
+
+    They are on most disks of macOS and Windows. Where nothing can be written, they are not known to be.
+    """
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir())
+    try:
+        part = create_part(there / "name")
+        is_folding = os.path.lexists(part.with_name(part.name.upper()))
+        part.unlink()
+    except OSError:
+        return False
+    return is_folding
 
 
 def announced_seconds(work: RenderPlan) -> float:

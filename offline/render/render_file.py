@@ -80,17 +80,40 @@ def render_file(source: Path, target: Path, request: RenderRequest, tick: Tick) 
     Raises:
         SoundFileError: the input cannot be read to its end or the output not be written; no output is left.
         PresetError: the preset does not fit this file's format.
-        RenderError: a stage was left out, or the file's rate is beyond what stages are made for; no output is left.
+        RenderError: a stage was left out, the file's rate is beyond what stages are made for, or the file was written
+            to meanwhile; no output is left.
     """
-    began = time.monotonic()
+    began, stamp = time.monotonic(), _stamp(source)
     made = str(provenance(source, request.settings))
     done = (
-        _replay(source, target, made, tick) if source.is_dir() else _through_chain(source, target, request, made, tick)
+        _replay(source, target, made, tick)
+        if source.is_dir()
+        else _through_chain(source, target, request, made, tick, stamp)
     )
     return replace(done, made=made, took_s=time.monotonic() - began)
 
 
-def _through_chain(source: Path, target: Path, request: RenderRequest, made: str, tick: Tick) -> Rendered:
+_Stamp = tuple[int, int, int]
+"""What tells a file from another, and from itself once it was written to: its number, size, and time of change."""
+
+
+def _stamp(source: Path) -> _Stamp | None:
+    """Return a file's stamp; None if it is gone, which costs those nothing who have it open."""
+    try:
+        found = source.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _demand_unchanged(source: Path, before: _Stamp | None) -> None:
+    if _stamp(source) not in (None, before):
+        raise RenderError(f"{source}: changed while it was read; render it again when nothing writes it any more")
+
+
+def _through_chain(
+    source: Path, target: Path, request: RenderRequest, made: str, tick: Tick, stamp: _Stamp | None
+) -> Rendered:
     from gramophone.realtime.engine import Engine
 
     with AudioReader(source) as reader:
@@ -109,6 +132,7 @@ def _through_chain(source: Path, target: Path, request: RenderRequest, made: str
                     writer.write(block)
                     tick(block.shape[1] / reader.rate)
                 _demand_all(engine.chain.status, request)
+                _demand_unchanged(source, stamp)
             if request.picture:
                 from gramophone.offline.plotting.spectrograms import draw_render
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import soundfile
 from support.render import QUIET, gramophone, sounds  # noqa: F401
 
 from gramophone.offline.render import RenderPlan, RenderRequest, find_inputs, plan, render_all
+from gramophone.offline.render.plan import folds_case
 from gramophone.presets import CLIPS, Preset, StageSettings, load
 from gramophone.presets.model_library import keep_model, remove_model
 from gramophone.realtime.files import AudioWriter, SoundFileError, read
@@ -266,3 +268,28 @@ def test_a_target_that_another_input_or_the_preset_needs_is_refused(sounds, tmp_
     assert list(plan(inputs, sounds, request, overwrite=True).failed) == [tmp_path / "a.wav"]
     styled = RenderRequest(complete(load("hall")).with_values({("style", "clip"): str(sounds / "a.wav")}))
     assert plan([tmp_path / "a.wav"], sounds, styled, overwrite=True).failed
+
+
+def test_two_inputs_that_would_draw_one_picture_are_refused(sounds, tmp_path):
+    """A sound and a picture are each named by their input's stem."""
+    soundfile.write(sounds / "a.flac", np.zeros((100, 1)), 44_100)
+    names = [sounds / "a.wav", sounds / "a.flac"]
+    request = RenderRequest(complete(load("wide")), keep_format=True)
+    assert len(plan(names, tmp_path, request).render) == 2
+    both = plan(names, tmp_path, replace(request, picture=True))
+    assert not both.render
+    assert all(f"would both become {tmp_path / 'a.png'}" in both.failed[name] for name in names)
+
+
+def test_names_that_are_one_on_the_disk_of_the_results_are_refused(sounds, tmp_path, monkeypatch):
+    """As on macOS and Windows, disks that are not at hand here: what `folds_case` finds is set."""
+    (sounds / "sub").mkdir()
+    shutil.copy(sounds / "a.wav", sounds / "sub" / "A.wav")
+    inputs = find_inputs([str(sounds)]).files
+    request = RenderRequest(complete(load("wide")))
+    assert folds_case(tmp_path / "not" / "yet") == (tmp_path / "IN").exists()
+    for is_folding in (False, True):
+        monkeypatch.setattr(sys.modules[plan.__module__], "folds_case", lambda _folder, found=is_folding: found)
+        found = plan(inputs, tmp_path / "out", request)
+        assert {path.name for path in found.failed} == ({"a.wav", "A.wav"} if is_folding else set())
+        assert len(found.render) == len(inputs) - 2 * is_folding

@@ -1,9 +1,12 @@
 """What a result keeps of its input beside the samples, and what of a sound behind its end."""
 
 import numpy as np
+import pytest
 import soundfile
 from support.render import QUIET, gramophone
 
+from gramophone.offline.render import RenderError, RenderRequest, render_file
+from gramophone.presets import Preset, StageSettings
 from gramophone.realtime.files import EXTENSIONS, AudioReader, AudioWriter, Metadata, read
 
 
@@ -88,3 +91,26 @@ def test_the_format_that_is_kept_has_the_bits_of_the_input_and_is_another_settin
     written = {name: soundfile.info(tmp_path / "out" / name).subtype for name in kinds}
     assert written == {**kinds, "e.wav": "PCM_16"}
     assert gramophone(*command).output.count("made with other settings") == 3
+
+
+@pytest.mark.parametrize("is_gone", [False, True], ids=["written to", "removed"])
+def test_a_file_that_is_written_to_while_it_is_read_has_no_result(tmp_path, is_gone):
+    """One that is only removed has: it is read to its end all the same."""
+    source, target = tmp_path / "in.wav", tmp_path / "out.wav"
+    soundfile.write(source, np.random.default_rng(0).normal(0, 0.1, (48000, 1)), 48000)
+
+    def meddle(seconds):
+        if is_gone:
+            source.unlink(missing_ok=True)
+        else:
+            with source.open("ab") as file:
+                file.write(bytes(1000))
+
+    request = RenderRequest(Preset("p", (StageSettings("gain", "gain", {"gain": 0.0}),)))
+    if is_gone:
+        render_file(source, target, request, meddle)
+        assert read(target)[0].shape == (1, 48000)
+        return
+    with pytest.raises(RenderError, match=r"in\.wav: changed while it was read"):
+        render_file(source, target, request, meddle)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.wav"]
