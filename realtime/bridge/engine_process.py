@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -81,7 +82,6 @@ def _comes(connection: socket.socket, plugin: int) -> bool:
 def _connected() -> socket.socket:
     """Return a connection to the server, which is started if there is none."""
     path = _socket_path()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with alone(path.with_suffix(".lock")):  # two plug-ins must not start two
         connection = socket.socket(socket.AF_UNIX)
         try:
@@ -93,11 +93,21 @@ def _connected() -> socket.socket:
 
 
 def _socket_path() -> Path:
-    """Return where the server of this installation listens; only its user may enter the folder."""
+    """Return where the server of this installation listens; only its user may enter the folder.
+
+    Raises:
+        OSError: there is no place for it.
+    """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    folder = Path(runtime) / "gramophone" if runtime else cache_folder("bridge")
     identity = f"{sys.executable} {_PROGRAM} {sys.version}"
-    return folder / f"engines-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.sock"
+    name = f"engines-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.sock"
+    usual = Path(runtime) / "gramophone" if runtime else cache_folder("bridge")
+    for folder in (usual, Path(tempfile.gettempdir()) / f"gramophone-{os.getuid()}"):  # a home may be read-only
+        with suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK):  # in a shared folder: not another's
+                return folder / name
+    raise PermissionError(f"{usual}: cannot be written, where engines are found: set XDG_RUNTIME_DIR")
 
 
 def _start(path: Path) -> None:
@@ -123,4 +133,7 @@ def _start(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(hand_over(SOCKET))
+    try:
+        sys.exit(hand_over(SOCKET))
+    except OSError as error:
+        sys.exit(f"gramophone: no engine can be started: {error}")

@@ -72,7 +72,7 @@ def play(plugin: socket.socket, rings: Sequence[int]) -> None:
         standby = StandbyWorker(ChildProcess("gramophone worker", work, wake, method="fork"), wake)
         link.end_process_after_hangup(_ENDS_S)
         HostSession(link, standby, channels, (inputs, outputs)).run()
-    except (RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         link.notify(str(error))
     finally:
         link.close()

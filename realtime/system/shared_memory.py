@@ -195,8 +195,16 @@ class _LinuxSegment:
         self._fd = os.open(self._path, flags, 0o600)
         fcntl.flock(self._fd, fcntl.LOCK_SH)
         if create:
-            os.ftruncate(self._fd, size)
+            self._reserve(size)
         self.buf = mmap(self._fd, 0)  # which arrays keep as long as they need it
+
+    def _reserve(self, size: int) -> None:
+        """Take the memory now: where none is left, a process that writes there later is killed."""
+        try:
+            os.posix_fallocate(self._fd, 0, size)
+        except OSError as error:
+            self.unlink()
+            raise OSError(error.errno, f"{error.strerror}: {size} bytes of shared memory", str(_FOLDER)) from None
 
     def fileno(self) -> int:
         return self._fd

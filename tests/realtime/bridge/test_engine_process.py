@@ -6,12 +6,15 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import jack
 import pytest
 from support.engines import engines, memory_of, server
 from support.jack_server import start_server, stop, until
+
+from gramophone.realtime.bridge import engine_process
 
 pytestmark = pytest.mark.peer
 HOSTS, AT_ONCE = 30, 5
@@ -88,3 +91,16 @@ def test_the_server_has_loaded_what_a_worker_does_which_is_without_torch(core_dr
         host.kill()
         host.wait()
         host.stdout.close()
+
+
+def test_where_no_usual_folder_can_be_written_engines_are_found_in_one_of_the_users_own(tmp_path, monkeypatch):
+    for name in ("XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.setenv(name, "/proc/nowhere")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = engine_process._socket_path().parent
+    assert folder.parent == tmp_path
+    assert folder.stat().st_mode & 0o777 == 0o700
+    monkeypatch.setattr(os, "getuid", lambda: folder.stat().st_uid + 1)
+    (tmp_path / f"gramophone-{os.getuid()}").mkdir()
+    with pytest.raises(PermissionError, match="XDG_RUNTIME_DIR"):  # another user has made it
+        engine_process._socket_path()
