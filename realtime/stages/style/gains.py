@@ -13,8 +13,9 @@ the bands, whose entries are nearly all zero.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from gramophone.models.style.content_statistics import Aim
 from gramophone.models.style.speech_detector import BANDS
 from gramophone.models.style.style import FLOOR, GATE, TINY
 from gramophone.realtime.kernels.arrays import Doubles, Floats, zeros
+from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.kernels.jit import jit
 
 if TYPE_CHECKING:
@@ -71,16 +73,20 @@ _SPEECH = ContentGains(12.0, -15.0, 0.04, 0.3, 0.0, -12.0)
 
 
 class GainMap(NamedTuple):
-    """A style map: `matrix` `(B, B)`, `vectors` `(4, B)` (`Aim`), and the probability of speech."""
+    """A style map: `matrix` `(B, B)`, `vectors` `(4, B)` (`Aim`), and the probability of speech `(1,)`."""
 
     matrix: Floats
     vectors: Floats
-    speech: float
+    speech: Doubles
 
     @staticmethod
     def of(aim: Aim) -> GainMap:
-        """Return the map of an aim."""
-        return GainMap(np.ascontiguousarray(aim.matrix), np.ascontiguousarray(aim.vectors), aim.speech)
+        """Return the map of an aim, in arrays of its own."""
+        return GainMap(aim.matrix.copy(order="C"), aim.vectors.copy(order="C"), np.array([aim.speech]))
+
+    def become(self, other: GainMap) -> None:
+        """Take over another map's numbers."""
+        self.matrix[:], self.vectors[:], self.speech[:] = other
 
 
 class GainChange(NamedTuple):
@@ -167,21 +173,29 @@ _PEAK_DECAY, _LOUDNESS_DECAY, _ACTIVITY_DECAY, _ENVELOPE_DECAY, _FLATNESS_DECAY,
 """Places in `GainPlan.decays`."""
 
 
-def _restyle(
-    plan: GainPlan,
-    state: GainState,
-    spectra: Floats,
-    observation: Floats,
-    maps: tuple[GainMap, GainMap],
-    position: float,
-    change: GainChange,
-    number: int,
-) -> None:
-    """Restyle frame `number`: `spectra` `(C, 2 F)`, real and imaginary parts in turn, in place.
+class GainParts(NamedTuple):
+    """What frames are restyled by and in: `position`, 0 to 1, is between the two `maps`.
 
-    `position`, 0 to 1, is between two maps. `observation` `(B + 17,)` gets the frame in dB, the powers for the speech
-    detector, and 1, or 0 in a pause.
+    `spectra` `(C, 2 F)`, real and imaginary parts in turn, are restyled in place. A row of `observations` `(n, B + 17)`
+    gets the frame in dB, the powers for the speech detector, and 1, or 0 in a pause.
     """
+
+    plan: GainPlan
+    state: GainState
+    maps: tuple[GainMap, GainMap]
+    spectra: Floats
+    observations: Floats
+
+
+def restyler(parts: GainParts) -> Callable[[int, float, GainChange, int], None]:
+    """Return what restyles a frame, of the row to observe in, the position between the maps, the change, the number."""
+    return bind(_compiled, parts, 0, 0.0, GainChange(0.0, 0.0, 0.0, 0.0), 0)
+
+
+def _restyle(bound: Any, row: int, position: float, change: GainChange, number: int) -> None:
+    parts = contents(bound)
+    plan, state, maps = parts.plan, parts.state, parts.maps
+    spectra, observation = parts.spectra, parts.observations[row]
     bands = plan.bands
     power, logs, factors, filling = state.by_bin[0], state.by_bin[1], state.by_bin[2], state.by_bin[3]
     total = _add_powers(plan, state, spectra, power, logs)
@@ -195,7 +209,7 @@ def _restyle(
         observation[i] = sums[i]
     observation[-1] = loud
 
-    speech = maps[0].speech + (maps[1].speech - maps[0].speech) * position
+    speech = maps[0].speech[0] + (maps[1].speech[0] - maps[0].speech[0]) * position
     limits = _limits(speech)
     vectors = maps[0].vectors + (maps[1].vectors - maps[0].vectors) * np.float32(position)
     desired = _map(maps, frame, vectors, np.float32(position), speech)
@@ -222,7 +236,7 @@ def _restyle(
     _apply(plan, state, spectra, factors, filling, factor, allowed, number)
 
 
-restyle = jit(_restyle, forceinline=False)
+_compiled = jit(_restyle, forceinline=False)
 
 
 @_inline

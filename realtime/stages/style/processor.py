@@ -23,7 +23,7 @@ from gramophone.realtime.stages.background import lower_priority
 from gramophone.realtime.stages.frame_spectra import FrameOverlap, FrameSpectra, advance
 from gramophone.realtime.stages.one_thread import one_thread
 from gramophone.realtime.stages.style.clips import StyleClips
-from gramophone.realtime.stages.style.gains import GainChange, GainMap, restyle, state_of
+from gramophone.realtime.stages.style.gains import GainChange, GainMap, GainParts, restyler, state_of
 
 _PERIOD_S = 0.16
 _SMOOTHED_S = {"strength": 0.05, "fill": 0.05, "gain": 0.05}
@@ -41,9 +41,7 @@ class StyleProcessor:
         self._fifo = Fifo(form.channels, grid.hop)
         self.delay = layout.delay + self._fifo.delay
         self._period = max(round(grid.frames(_PERIOD_S)), 1)
-        identity = GainMap.of(Aim.at_rest(grid.bands))
-        self._maps = identity, identity
-        self._plan = layout.plan
+        self._maps = GainMap.of(Aim.at_rest(grid.bands)), GainMap.of(Aim.at_rest(grid.bands))
         self._past = zeros(form.channels, len(layout.analysis))
         self._spectra = FrameSpectra(layout.analysis, form.channels)
         self._overlap = FrameOverlap(layout.synthesis, len(layout.analysis), form.channels)
@@ -57,10 +55,12 @@ class StyleProcessor:
         }
         self._fade = decay_per_frame(grid, float(values["adaptation"]))
         quiet = zeros(form.channels, grid.hop)
+        spectra, state = self._spectra.values.view(np.float32), state_of(layout.plan, form.channels)
+        self._restyler = restyler(GainParts(layout.plan, state, self._maps, spectra, self._observations))
         for hops in (1, 2):  # so that everything is compiled now and not in the first block
-            self._state = state_of(self._plan, form.channels)
             self._step(quiet, 0, zeros(form.channels, hops * grid.hop)[:, : grid.hop])
-        self._state = state_of(self._plan, form.channels)
+            for kept in state:
+                kept[:] = 0
 
     def set(self, name: str, value: Value) -> None:
         """Set a parameter, except those that need the clips to be analysed again."""
@@ -101,10 +101,8 @@ class StyleProcessor:
     def _step(self, hop: Audio, into: int, output: Audio) -> None:
         """Process one hop, `into` frames after the beginning of a period."""
         advance(self._past, np.ascontiguousarray(hop))
-        spectra = self._spectra.look(self._past).view(np.float32)
-        position = (into + 1) / self._period
-        observation = self._observations[into]
-        restyle(self._plan, self._state, spectra, observation, self._maps, position, self._changes(), self._count)
+        self._spectra.look(self._past)
+        self._restyler(into, (into + 1) / self._period, self._changes(), self._count)
         self._overlap.add(self._spectra.values, output)
 
     def _changes(self) -> GainChange:
@@ -114,11 +112,10 @@ class StyleProcessor:
 
     def _renew_map(self) -> None:
         """At the end of a period, fade to the map that was started at its beginning, and start the next."""
-        next_map = self._maps[1]
+        self._maps[0].become(self._maps[1])
         if self._job:
             self._statistics, aim = self._job.result()
-            next_map = GainMap.of(aim)
-        self._maps = self._maps[1], next_map
+            self._maps[1].become(GainMap.of(aim))
         kept = 0 if self._values["freeze"] or not self._count else None
         observations = self._observations[:kept].copy()
         self._job = self._worker.submit(

@@ -9,7 +9,7 @@ from gramophone.models.style.speech_detector import BANDS
 from gramophone.models.style.style import FLOOR, GATE, TINY
 from gramophone.models.style.style_bands import StyleBands
 from gramophone.realtime.stages.style import gains as compiled
-from gramophone.realtime.stages.style.gains import GainChange, GainMap, plan_of, restyle, state_of
+from gramophone.realtime.stages.style.gains import GainChange, GainMap, GainParts, plan_of, restyler, state_of
 
 DB = 10 / math.log(10)
 STRIDE = compiled._NOISE_STRIDE
@@ -97,7 +97,7 @@ def a_map(bands, seed):
     rng = np.random.default_rng(seed)
     matrix = (0.6 * np.eye(bands) + rng.normal(0, 0.02, (bands, bands))).astype(np.float32)
     vectors = np.concatenate((rng.normal(0, 5, (2, bands)), rng.uniform(0, 1, (2, bands)))).astype(np.float32)
-    return GainMap(matrix, vectors, float(rng.uniform(0, 1)))
+    return GainMap(matrix, vectors, rng.uniform(0, 1, 1))
 
 
 def frames(bins, channels, count):
@@ -120,11 +120,13 @@ def test_a_frame_is_restyled_as_the_formulas_say(rate, bands, channels, change):
     plan, truth = plan_of(layout), Truth(layout, channels)
     state = state_of(plan, channels)
     observation = np.zeros(bands + BANDS + 1, np.float32)
+    found = np.zeros((channels, layout.bins), np.complex64)
+    restyle = restyler(GainParts(plan, state, maps, found.view(np.float32), observation[None]))
     change = GainChange(*change)
     for number, spectra in enumerate(frames(layout.bins, channels, 60)):
         position = (number % 30 + 1) / 30
-        found = spectra.copy()
-        restyle(plan, state, found.view(np.float32), observation, maps, position, change, number)
+        found[:] = spectra
+        restyle(0, position, change, number)
         wanted, (frame, sums, loud) = truth.restyle(spectra, maps, position, change, number)
         assert np.abs(found - wanted).max() <= 3e-6 * max(np.abs(wanted).max(), np.abs(spectra).max())
         np.testing.assert_allclose(observation[:bands], frame, rtol=0, atol=2e-5)
