@@ -11,6 +11,7 @@ kernels use them.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import pickle
@@ -21,6 +22,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from multiprocessing import current_process, get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -72,6 +74,20 @@ def prepared(make: Callable[..., _Made], *arguments: Any) -> _Made:
     if made is None:
         raise StageError(f"{place}: what was prepared cannot be read")
     return made[0]  # type: ignore[no-any-return]
+
+
+def open_torch_library() -> None:
+    """Let the system load what is largest of torch (Linux), before a stage imports torch beside the sound.
+
+    `import torch` holds the interpreter meanwhile, for half a second, in which blocks would come too late. Where there
+    is no such library, nothing is done.
+    """
+    found = find_spec("torch")
+    if sys.platform != "linux" or "torch" in sys.modules or not (found and found.origin):
+        return
+    library = Path(found.origin).parent / "lib" / "libtorch_cpu.so"
+    # The function is called itself: `ctypes.CDLL(library)`, too, would hold the interpreter.
+    ctypes.CDLL(None).dlopen(os.fsencode(library), os.RTLD_NOW)
 
 
 _loaded_here: list[bool] = []

@@ -8,7 +8,7 @@ import numpy as np
 
 from gramophone.realtime.kernels.arrays import packed
 from gramophone.realtime.stage import StageError
-from gramophone.realtime.stages.prepared import prepared
+from gramophone.realtime.stages.prepared import open_torch_library, prepared
 
 
 class Arrays(NamedTuple):
@@ -68,3 +68,12 @@ def play_without_torch(names: tuple[str, ...]) -> bool:
         assert np.isfinite(sound).all()
         engine.close()
     return "torch" in sys.modules
+
+
+def open_library() -> tuple[bool, bool, float]:
+    """Open torch's library; return whether it is there, whether torch is loaded, and what torch then adds up."""
+    open_torch_library()
+    found = "libtorch_cpu" in Path("/proc/self/maps").read_text(), "torch" in sys.modules
+    import torch
+
+    return *found, float(torch.ones(3).sum())

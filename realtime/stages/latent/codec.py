@@ -20,6 +20,7 @@ from gramophone.models.checkpoint import (
 from gramophone.models.parameters import Value
 from gramophone.realtime.stage import Parts, StageError
 from gramophone.realtime.stages.latent.torchscript import KIND, trusted
+from gramophone.realtime.stages.prepared import open_torch_library
 
 if TYPE_CHECKING:
     from gramophone.realtime.kernels.arrays import Floats
@@ -30,6 +31,7 @@ _CODECS = {
     "voice": "gramophone.realtime.stages.latent.voice_codec:VoiceCodec",
 }
 """The codec class for each kind of latent model; it is constructed with the `LatentModel` and the device."""
+_WITHOUT_TORCH = ("vlae", "voice")
 _OF_PACKAGES = "gramophone.realtime.stages.latent.streaming_codec:StreamingCodec"
 """That of the kinds that other packages bring."""
 
@@ -151,6 +153,8 @@ class LatentModel:
         return network
 
     def _codec_class(self) -> Any:
+        if self.kind not in _WITHOUT_TORCH:
+            open_torch_library()
         module, _, name = _CODECS.get(self.kind, _OF_PACKAGES).partition(":")
         return getattr(importlib.import_module(module), name)
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.preparation import prepare
+from support.preparation import open_library, prepare
 
 from gramophone.realtime.stage import StageError
 from gramophone.realtime.stages import prepared as kept
@@ -20,7 +20,7 @@ def prepare_beside(file):
 SCRIPT = """
 import sys
 from pathlib import Path
-from support.preparation import prepare
+from support.preparation import open_library, prepare
 
 print("; ".join(prepare(Path(sys.argv[1]))))
 """
@@ -80,3 +80,8 @@ def test_what_was_not_used_for_longest_is_removed(tmp_path, monkeypatch):
         os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
     kept._make_room(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere `import torch` opens its library")
+def test_torchs_library_is_opened_before_torch_is_imported():
+    assert call_in_child(open_library, timeout_s=600, most_bytes=None) == (True, False, 3.0)
