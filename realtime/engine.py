@@ -30,7 +30,7 @@ from gramophone.realtime.parameter_table import overridden
 from gramophone.realtime.stage import Audio, Format
 
 _CHANGE_MS = 50.0
-_RENDER_BLOCK = 4096
+_RENDER_BLOCK = 16_384
 _LOUDEST_BITS = bits_of(LOUDEST_INPUT)
 _INPUT, _OUTPUT = 0, 1
 """The parts of the engine's meter; the output's time is that of the whole block."""

@@ -46,7 +46,7 @@ def render(
         str,
         typer.Option(metavar="FILE", help="List of what was done, to go on by; with --engine ray DIR/manifest.jsonl."),
     ] = "",
-    block: Annotated[int, typer.Option(min=1, help="Frames per block.")] = 4096,
+    block: Annotated[int, typer.Option(min=1, help="Frames per block.")] = 16_384,
     device: DeviceOption = "auto",
     keep_format: Annotated[
         bool, typer.Option("--format", help="Write the input's own format and bits, not a WAV of floats.")

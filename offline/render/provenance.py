@@ -23,6 +23,7 @@ from gramophone.realtime.live.replay import is_recording
 
 _MARK = re.compile(rb"gramophone (\S{1,40}) settings=([0-9a-f]{16}) input=([0-9a-f]{16}) from=([\w.~%-]*)")
 _HEAD_BYTES, _END_BYTES = 1 << 18, 1 << 16
+_READ_BYTES = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,11 @@ def digest_of(source: Place) -> str:
     if isinstance(source, Path) and is_recording(source):
         files = sorted(path for path in source.iterdir() if path.is_file())
     total = hashlib.blake2b(digest_size=8)
+    room = memoryview(bytearray(_READ_BYTES))
     for each in files:
         with open_regular(each) if isinstance(each, Path) else opened(each) as file:
-            while block := file.read(1 << 20):
-                total.update(block)
+            while count := file.readinto(room):  # type: ignore[attr-defined]  # a new block for each part would be touched for the first time
+                total.update(room[:count])
     return total.hexdigest()
 
 

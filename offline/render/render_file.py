@@ -42,7 +42,7 @@ class RenderRequest:
     """
 
     preset: Preset
-    block: int = 4096
+    block: int = 16_384
     device: str = "auto"
     picture: bool = False
     tail: str = "0"
@@ -166,26 +166,25 @@ class _Tail:
         self.longest = round((_LONGEST_TAIL_S if self._auto else float(tail)) * rate)
 
     def trimmed(self, sound: Iterator[Audio], frames: int) -> Iterator[Audio]:
-        """Yield blocks, those behind the first `frames` only until they stay quiet, if that is asked for."""
+        """Yield blocks; with `auto`, those behind the first `frames` only to the last sample before a long pause."""
         if not self._auto:
             yield from sound
             return
         held: list[Audio] = []
-        done = 0
+        done, sent, end = 0, 0, frames
         for block in sound:
+            loud = done + np.flatnonzero(np.abs(block).max(axis=0, initial=0) > _QUIET)
+            ends = np.concatenate(([end], loud[loud >= frames] + 1))
+            pauses = np.flatnonzero(np.diff(ends) > self._quiet_frames)
+            end = int(ends[pauses[0] if pauses.size else -1])
             done += block.shape[1]
-            behind = min(max(done - frames, 0), block.shape[1])
-            loud = np.flatnonzero(np.abs(block[:, block.shape[1] - behind :]).max(axis=0, initial=0) > _QUIET)
-            if not behind or loud.size:
-                yield from held
-                held = []
-                yield block
-            else:
-                if behind < block.shape[1]:
-                    yield block[:, : block.shape[1] - behind]
-                held.append(block[:, block.shape[1] - behind :])
-                if sum(piece.shape[1] for piece in held) >= self._quiet_frames:
-                    return
+            held.append(block)
+            if (heard := min(end, done) - sent) > 0:
+                waiting = np.concatenate(held, axis=1)
+                yield waiting[:, :heard]
+                held, sent = [waiting[:, heard:]], sent + heard
+            if pauses.size or done - end >= self._quiet_frames:
+                return
 
 
 def _followed(reader: AudioReader, block: int, tail: int) -> Iterator[Audio]:

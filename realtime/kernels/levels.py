@@ -84,7 +84,7 @@ def _measure(sound: NDArray[np.float32], most: int, figures: NDArray[np.float64]
         words = row.view(np.int32)
         for i in range(sound.shape[1]):
             # without the sign, the bits of floats are in the order of their amounts, NaN above infinity
-            word = words[i] & np.int32(0x7FFFFFFF)
+            word = np.int32(words[i] & np.int32(0x7FFFFFFF))  # else numba widens it, and vectors hold half as many
             bits = word if word > bits else bits
             energy += row[i] * row[i]
     if bits > most:
