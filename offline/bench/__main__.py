@@ -20,6 +20,7 @@ _PARTS = ("peers", "live", "latent", "wavenet")
 """What runs when no part is named: within ten minutes on two cores."""
 _NAMED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("decoder", "captures", "descent", "training", "start", "batch", "bridge", "osc"), ()),
+    "blocks": ("keep",),
     "cluster": ("files",),
     "endurance": ("minutes", "blocks", "chains"),
     "gpu": ("minutes",),
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[*sorted({*_PARTS, *_NAMED}), []], help="what to measure")
     parser.add_argument("--out", type=Path, default=Path("bench.json"), help="where to keep the figures")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="peers: these rows")
-    parser.add_argument("--keep", action="store_true", help="peers, scale: write the page in docs/figures")
+    parser.add_argument("--keep", action="store_true", help="peers, scale, blocks: write to docs/figures")
     parser.add_argument("--files", type=int, default=200, help="cluster: how many")
     parser.add_argument("--minutes", type=float, help="endurance (10): how long each case plays; gpu (4): all of it")
     parser.add_argument("--block", dest="blocks", type=int, nargs="+", default=[128, 256], help="endurance: frames")

@@ -1,4 +1,4 @@
-"""Bench: files through a preset: against a bare loop over the same stages, with two jobs, and a long file's memory.
+"""Bench: files through a preset: with two jobs, and a long file's memory.
 
 All of it takes two minutes on two free cores.
 """
@@ -15,14 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from gramophone.offline.bench.timing import LONG_CHAIN
-from gramophone.offline.render import RenderPlan, RenderRequest, render_all, render_file
-from gramophone.presets import CLIPS, Preset, load
-from gramophone.realtime.chain import Chain
-from gramophone.realtime.files import AudioReader, AudioWriter, read
-from gramophone.realtime.stage import Format
+from gramophone.offline.render import RenderPlan, RenderRequest, render_all
+from gramophone.presets import CLIPS, load
+from gramophone.realtime.files import AudioWriter, read
 
 _RATE = 48_000
-_BLOCK = 4096
 _LONG = """
 import json, resource, sys
 from pathlib import Path
@@ -40,7 +37,7 @@ print(json.dumps([before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
 def measure() -> dict[str, object]:
     """Return speeds in times real time, their ratios, and the memory of a file of ten minutes in MiB."""
     with tempfile.TemporaryDirectory() as folder:
-        return {**_against_bare_loop(Path(folder)), **_jobs(Path(folder)), **_long(Path(folder))}
+        return {**_jobs(Path(folder)), **_long(Path(folder))}
 
 
 def sound_file(path: Path, seconds: int) -> Path:
@@ -55,37 +52,9 @@ def sound_file(path: Path, seconds: int) -> Path:
     return path
 
 
-def _against_bare_loop(folder: Path, rounds: int = 5) -> dict[str, object]:
-    source, preset = sound_file(folder / "minute.wav", 60), load(LONG_CHAIN)
-    times: dict[str, list[float]] = {"render": [], "bare": []}
-    for _ in range(rounds):
-        start = time.perf_counter()
-        render_file(source, folder / "result.wav", RenderRequest(preset, _BLOCK), lambda seconds: None)
-        times["render"].append(time.perf_counter() - start)
-        start = time.perf_counter()
-        bare_loop(source, preset)
-        times["bare"].append(time.perf_counter() - start)
-    medians = {name: float(np.median(seconds)) for name, seconds in times.items()}
-    return {
-        "render_speed": round(60 / medians["render"], 1),
-        "bare_loop_speed": round(60 / medians["bare"], 1),
-        "render_share_of_bare_loop": round(float(np.median(np.array(times["bare"]) / times["render"])), 3),
-    }
-
-
-def bare_loop(source: Path, preset: Preset) -> None:
-    """Pass a file's blocks through a preset's stages, without anything else that rendering does."""
-    chain = Chain(preset, Format(_RATE, 2, "auto"))
-    with AudioReader(source) as reader:
-        for block in reader.blocks(_BLOCK):
-            for slot in chain:
-                block = slot.stage.process(block)
-    chain.close()
-
-
 def _jobs(folder: Path, files: int = 4, seconds: int = 120) -> dict[str, object]:
     sources = [sound_file(folder / f"file{i}.wav", seconds) for i in range(files)]
-    request = RenderRequest(load(LONG_CHAIN), _BLOCK)
+    request = RenderRequest(load(LONG_CHAIN))
     took = {}
     for jobs in (1, 2):
         out = folder / f"jobs{jobs}"

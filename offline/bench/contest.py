@@ -40,6 +40,18 @@ class Contest:
 
 
 @dataclass(frozen=True)
+class Woven:
+    """The same work twice, the peer's step by step between ours, so that neither meets a slower moment of the machine.
+
+    `both` does it once and returns the processor time of the calling thread that each took, in s: ours and the peer's.
+    """
+
+    both: Callable[[], tuple[float, float]]
+    amount: float
+    runs: int = RUNS
+
+
+@dataclass(frozen=True)
 class Duel:
     """A row before it is measured: its name, the work, the unit a second, the peer, and what sets both up.
 
@@ -51,7 +63,7 @@ class Duel:
     unit: str
     peer: str
     package: str
-    make: Callable[[ExitStack], Contest]
+    make: Callable[[ExitStack], Contest | Woven]
 
     @property
     def command(self) -> str:
@@ -125,8 +137,11 @@ def measured(duel: Duel, runs: int = 0) -> BenchRow:
     )
 
 
-def _times(contest: Contest, runs: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def _times(contest: Contest | Woven, runs: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """Return the seconds of a call, `(runs, 2)`: ours and theirs, the median of the calls of a turn."""
+    if isinstance(contest, Woven):
+        contest.both()
+        return np.array([contest.both() for _ in range(runs)])
     both = (contest.ours, contest.theirs)
     for call in both:  # compiles, and fills what is kept from call to call
         call()

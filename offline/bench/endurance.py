@@ -21,6 +21,7 @@ from gramophone.models.checkpoint import Card, save
 from gramophone.models.nets.wavenet import SIZES, WaveNet
 from gramophone.offline.bench.companions import run_bare, run_source
 from gramophone.offline.bench.jack_server import jack_server
+from gramophone.offline.bench.peer_models import trusted_file
 from gramophone.presets import CLIPS, DEFAULT, Preset, StageSettings, load
 from gramophone.realtime.files import read
 from gramophone.realtime.live.session import Session
@@ -32,7 +33,7 @@ _RATE, _MODEL_RATE = 48_000, 16_000
 _STALLS_MS = (1, 5, 50)
 _STALLS = 3
 _PATIENCE_S = 30.0
-_COLD = "cold"
+_COLD, _TORCHSCRIPT = "cold", "torchscript"
 _LONGEST_S, _AFTER_S = 600.0, 1.0
 _CACHES = "XDG_CACHE_HOME"
 _BETWEEN_S = 0.3
@@ -42,7 +43,8 @@ _BETWEEN_S = 0.3
 def measure(minutes: float, blocks: Sequence[int], chains: Sequence[str]) -> dict[str, object]:
     """Return, for each of `CHAINS` named and each block size, underruns beside a bare client's, and latencies.
 
-    The chain `cold` is a voice that is chosen where nothing of it is compiled yet, beside another preset.
+    The chain `cold` is a voice that is chosen where nothing of it is compiled yet, beside another preset; `torchscript`
+    is a TorchScript model that is chosen beside another preset, with which torch is loaded.
 
     Raises:
         ServerError: there is no JACK server to be had.
@@ -51,18 +53,24 @@ def measure(minutes: float, blocks: Sequence[int], chains: Sequence[str]) -> dic
 
 
 def _case(chain: str, block: int, seconds: float) -> dict[str, Any]:
-    return choose_cold(block) if chain == _COLD else endure(CHAINS[chain](), block, seconds)
+    if chain not in (_COLD, _TORCHSCRIPT):
+        return endure(CHAINS[chain](), block, seconds)
+    with ExitStack() as stack:
+        if chain == _COLD:
+            stack.enter_context(_empty_cache())
+            return choose(default(), block)
+        stage = StageSettings("model", "latent", {"model": str(trusted_file(stack))})
+        return choose(complete(Preset(chain, (stage,))), block)
 
 
-def choose_cold(block: int) -> dict[str, Any]:
-    """Play `hall`, choose the default preset, a voice whose code no cache has, and count until it plays.
+def choose(preset: Preset, block: int) -> dict[str, Any]:
+    """Play `hall`, choose another preset, and count until it plays.
 
     Raises:
         ServerError: there is no JACK server to be had.
     """
     server, chosen = f"gramophone-choice-{os.getpid()}", threading.Event()
     with ExitStack() as stack:
-        stack.enter_context(_empty_cache())
         stack.enter_context(jack_server(server, block, _RATE))
         session = stack.enter_context(Session(SessionSettings(f"jack:{server}")))
         session.on_event = lambda event: chosen.set() if event.name == "change" else None
@@ -71,7 +79,7 @@ def choose_cold(block: int) -> dict[str, Any]:
         case = _Case(session, stack, server)
         case.latency()  # the source plays
         before, load_before, began = case.figures(), os.getloadavg()[0], time.monotonic()
-        session.change(default())
+        session.change(preset)
         if not chosen.wait(_LONGEST_S):
             raise RuntimeError("the preset that was chosen does not play")
         took_s = time.monotonic() - began

@@ -32,13 +32,13 @@ _BLOCKS = 3
 _ROUNDS = 400
 _TONE_HZ = 375.0
 """Whole periods fit a block, so that a block again and again is one tone."""
-_AT_WORK: Mapping[str, Value] = {
+AT_WORK: Mapping[str, Value] = {
     "clip": str(CLIPS / "choir.flac"),
     "clip2": str(CLIPS / "voice.flac"),
     "morph": 0.3,
     "blend": 0.5,
 }
-_SUNG: Mapping[str, Value] = {"pitch": 3.0, "scale": "major", "vibrato": 30.0, "formant": 2.0, "air": 1.0}
+SUNG: Mapping[str, Value] = {"pitch": 3.0, "scale": "major", "vibrato": 30.0, "formant": 2.0, "air": 1.0}
 
 
 def measure() -> dict[str, object]:
@@ -57,18 +57,21 @@ def measure() -> dict[str, object]:
 
 
 def _all() -> Iterator[tuple[str, dict[str, object]]]:
-    with latent_stage(_vlae(), _AT_WORK) as stage:
+    with latent_stage(random_vlae(), AT_WORK) as stage:
         noise = np.random.default_rng(0).normal(0, 0.1, (2, 256)).astype(np.float32)
         yield "vlae, 256:", _figures(stage, noise)
     for block in (128, 256):
-        with latent_stage(random_voice(), {**_AT_WORK, **_SUNG}) as stage:
-            cycles = _TONE_HZ / _RATE * np.arange(block)
-            tone = (0.2 * (cycles % 1) - 0.1).astype(np.float32)
-            yield f"voice, {block}:", _figures(stage, np.stack([tone, tone]))
-    sung = (0.2 * (_TONE_HZ / _RATE * np.arange(128) % 1) - 0.1).astype(np.float32)
+        with latent_stage(random_voice(), {**AT_WORK, **SUNG}) as stage:
+            yield f"voice, {block}:", _figures(stage, tone(block))
     for quick in (False, True):
-        anybody = make_stage("voice", Format(_RATE, 2), {"model": "anyone", "quick": quick, **_SUNG})
-        yield f"anyone{', quick' if quick else ''}, 128:", _figures(anybody, np.stack([sung, sung]))
+        anybody = make_stage("voice", Format(_RATE, 2), {"model": "anyone", "quick": quick, **SUNG})
+        yield f"anyone{', quick' if quick else ''}, 128:", _figures(anybody, tone(128))
+
+
+def tone(frames: int) -> Audio:
+    """Return a block `(2, frames)` of a tone; one after the other, they are one tone."""
+    sound = (0.2 * (_TONE_HZ / _RATE * np.arange(frames) % 1) - 0.1).astype(np.float32)
+    return np.stack([sound, sound])
 
 
 def _figures(stage: Stage, sound: Audio) -> dict[str, object]:
@@ -101,7 +104,7 @@ def _times(round_ms: float, rounds_ms: NDArray[np.float64], share: float) -> flo
     return round(round_ms / float(np.quantile(rounds_ms, share)), 2)
 
 
-def _vlae() -> VLAE:
+def random_vlae() -> VLAE:
     """Return a model of four speakers, of the shape that `gramophone train vlae` makes."""
     torch.manual_seed(0)
     return VLAE(VLAEShape(speakers=4, pitch_window=1024, told=2, emphasis=0.85))

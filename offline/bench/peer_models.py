@@ -97,6 +97,25 @@ def _world(stack: ExitStack) -> Contest:
 
 def _torchscript(stack: ExitStack) -> Contest:
     """Return a TorchScript model in our stage, and called directly, hop by hop."""
+    path = trusted_file(stack)
+    stage = LatentStage(Format(_RATE, 1), {"model": str(path)})
+    stack.callback(stage.close)
+    bare = torch.jit.load(str(path)).eval()  # type: ignore[no-untyped-call]
+    block = np.random.default_rng(0).normal(0, 0.1, (1, _NN_HOP)).astype(np.float32)
+
+    def call() -> Tensor:
+        found: Tensor = bare.decode(bare.encode(torch.from_numpy(block)[None])).numpy()
+        return found
+
+    return Contest(lambda: stage.process(block), call, _NN_HOP / _RATE, 100)
+
+
+def trusted_file(stack: ExitStack) -> Path:
+    """Return a TorchScript model of nn~ that this process and those that it starts may run while `stack` is open.
+
+    Raises:
+        NotInstalledError: there is no nn-tilde.
+    """
     try:
         import nn_tilde  # noqa: F401
     except ImportError:
@@ -112,16 +131,7 @@ def _torchscript(stack: ExitStack) -> Contest:
     path = folder / "model.ts"
     torch.jit.script(_nn_model().eval()).save(str(path))  # type: ignore[no-untyped-call]
     trust(path)
-    stage = LatentStage(Format(_RATE, 1), {"model": str(path)})
-    stack.callback(stage.close)
-    bare = torch.jit.load(str(path)).eval()  # type: ignore[no-untyped-call]
-    block = np.random.default_rng(0).normal(0, 0.1, (1, _NN_HOP)).astype(np.float32)
-
-    def call() -> Tensor:
-        found: Tensor = bare.decode(bare.encode(torch.from_numpy(block)[None])).numpy()
-        return found
-
-    return Contest(lambda: stage.process(block), call, _NN_HOP / _RATE, 100)
+    return path
 
 
 def _nn_model() -> nn.Module:
