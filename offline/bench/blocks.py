@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,21 +86,15 @@ class _Timers:
 
     def watch(self, owner: Any, name: str, label: str) -> None:
         """Time a method of an object from now on."""
-        method = getattr(owner, name)
-
-        def timed(*arguments: Any) -> Any:
-            with self._timed(label):
-                return method(*arguments)
-
-        setattr(owner, name, timed)
+        setattr(owner, name, self._timed(getattr(owner, name), label))
 
     def medians(self, call: Callable[[], object]) -> Spent:
         """Return the medians of many calls, each a block."""
+        timed = self._timed(call, _REST)
 
         def block() -> None:
             self._spent.clear()
-            with self._timed(_REST):
-                call()
+            timed()
             self._blocks.append(dict(self._spent))
 
         cold({"": block}, _ROUNDS, _WARM_UP)
@@ -109,16 +102,19 @@ class _Timers:
         parts = {part: None for found in blocks for part in found}
         return {part: float(np.median([found[part] for found in blocks if part in found])) for part in parts}
 
-    @contextmanager
-    def _timed(self, label: str) -> Iterator[None]:
-        self._within.append(0.0)
-        start = time.thread_time_ns()
-        try:
-            yield
-        finally:
-            spent = (time.thread_time_ns() - start) / 1000
-            self._spent[label] += spent - self._within.pop()
-            self._within[-1] += spent
+    def _timed(self, call: Callable[..., Any], label: str) -> Callable[..., Any]:
+        spent, within, clock = self._spent, self._within, time.thread_time_ns
+
+        def timed(*arguments: Any) -> Any:
+            within.append(0.0)
+            start = clock()
+            result = call(*arguments)
+            took = (clock() - start) / 1000
+            spent[label] += took - within.pop()
+            within[-1] += took
+            return result
+
+        return timed
 
 
 def _draw(found: dict[str, Spent], picture: Path) -> None:

@@ -26,22 +26,25 @@ _TABLE = 1 << 15
 
 
 def measure() -> dict[str, object]:
-    """Return seconds to the first dry and processed sound, on JACK and to a file, and their ratio to `import torch`.
+    """Return seconds to the first dry and processed sound, on JACK and to a file, and to the end of `--help`.
 
-    Medians of some runs that take turns, files in the system's cache; the first run's time is given apart.
+    Medians of some runs that take turns with a bare `import torch`, files in the system's cache; the first run's time
+    is given apart.
     """
     server = f"gramophone-start-{os.getpid()}"
     runs = []
     with jack_server(server, _BLOCK, _RATE):
         for _ in range(_RUNS):
             dry, processed = _time_to_sound(server)
-            runs.append({"dry": dry, "processed": processed, "file": _time_to_file(), "import_torch": _time_to_torch()})
+            others = {"file": _time_to_file(), "import_torch": _time_to_torch(), "help": _time_to_help()}
+            runs.append({"dry": dry, "processed": processed, **others})
     medians = {name: float(np.median([run[name] for run in runs])) for name in runs[0]}
     return {
         "first_dry_s": _spread([run["dry"] for run in runs]),
         "first_processed_s": _spread([run["processed"] for run in runs]),
         "file_first_second_s": _spread([run["file"] for run in runs]),
         "bare_import_torch_s": _spread([run["import_torch"] for run in runs]),
+        "help_s": _spread([run["help"] for run in runs]),
         "processed_over_import_torch": round(medians["processed"] / medians["import_torch"], 2),
     }
 
@@ -83,6 +86,12 @@ def _time_to_file() -> float:
 def _time_to_torch() -> float:
     began = time.monotonic()
     subprocess.run([sys.executable, "-c", "import torch, os; os._exit(0)"], check=True)
+    return time.monotonic() - began
+
+
+def _time_to_help() -> float:
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-m", "gramophone.offline", "--help"], stdout=subprocess.DEVNULL, check=True)
     return time.monotonic() - began
 
 
