@@ -3,6 +3,9 @@
 How much begins is the mean, over bands, of how far levels rise, in nats of power. Where pieces of the clip begin and
 nothing does in the content, the mosaic is quieter, so that no more begins; where something begins in the content, it is
 louder. The gain soon leaks back to 1, so that slow swells remain the clip's.
+
+A content with attacks of its own, drums or speech, masks what begins in the clip between them, and the clip's rhythm is
+part of its style. There is no gain then: attacks are told by how far the rises of a hop spread, against their mean.
 """
 
 from __future__ import annotations
@@ -34,6 +37,10 @@ _LEAST, _MOST = -0.7, 0.7
 _STEP = 1.0
 """Nats by which the gain moves in a frame at most."""
 _HALVINGS = 12
+_STRIKE = 0.7
+"""Mean rise in a hop, in nats, above which all attacks count the same."""
+_FEW, _MANY = 0.7, 1.1
+"""Spread of the rises over their mean up to which the content has hardly attacks, and from which on it has its own."""
 _TINY = 1e-9
 
 
@@ -41,8 +48,9 @@ class Rises(NamedTuple):
     """Constants and state.
 
     `filters` `(K, F)` with their spans; `power` `(F,)` and `moves` `(K,)`, work space; `content` and `output` `(K,)`,
-    logs of the last frames' levels; `usual` `(K,)`, the content's slow levels; `gain` `(2,)`: in nats of power, and the
-    frames so far; the holds are by frame.
+    logs of the last frames' levels; `usual` `(K,)`, the content's slow levels; `gain` `(2,)`: in nats of power, and
+    whether there was a frame; `struck` `(3,)`: sums of the content's rises, of their squares, and their weight; the
+    holds are by frame.
     """
 
     filters: Floats
@@ -53,6 +61,7 @@ class Rises(NamedTuple):
     output: Floats
     usual: Floats
     gain: Floats
+    struck: Floats
     hold_gain: float
     hold_usual: float
 
@@ -111,8 +120,8 @@ def no_attacks(layout: MosaicLayout) -> NoAttacks:
     spans = np.array([(row[0], row[-1] + 1) if len(row) else (0, 0) for row in inside], np.int64)
     hold_gain, hold_usual = (math.exp(-hop / layout.rate / seconds) for seconds in (_LEAK_S, _USUAL_S))
     moves, content, output, usual = (zeros(_BANDS) for _ in range(4))
-    power, gain = zeros(filters.shape[1]), zeros(2)
-    rises = Rises(filters, spans, power, moves, content, output, usual, gain, hold_gain, hold_usual)
+    power, gain, struck = zeros(filters.shape[1]), zeros(2), zeros(3)
+    rises = Rises(filters, spans, power, moves, content, output, usual, gain, struck, hold_gain, hold_usual)
     return NoAttacks(packed(window), packed(window / whole), packed(parts), rises)
 
 
@@ -145,8 +154,22 @@ def _follow(rises: Rises, content: Complex, output: Complex, amount: float) -> N
             low = middle
         else:
             high = middle
-    gain = rises.gain[0] * _F(rises.hold_gain) + _F(amount) * _F(0.5) * (low + high)
+    needed = _F(amount) * _few_attacks(rises, wanted)
+    gain = rises.gain[0] * _F(rises.hold_gain) + needed * _F(0.5) * (low + high)
     rises.gain[0] = min(max(gain, _F(_LEAST)), _F(_MOST))
+
+
+@compiled
+def _few_attacks(rises: Rises, rise: Any) -> Any:
+    """Return how far the content is one with hardly an attack, 0 to 1, once its levels have risen by the sum `rise`."""
+    struck, hold = rises.struck, _F(rises.hold_usual)
+    rise = min(rise / _F(len(rises.moves)), _F(_STRIKE))
+    struck[0] = struck[0] * hold + rise
+    struck[1] = struck[1] * hold + rise * rise
+    struck[2] = struck[2] * hold + _F(1)
+    mean = struck[0] / struck[2] + _F(_TINY)
+    spread = math.sqrt(max(struck[1] / struck[2] - mean * mean, _F(0))) / mean
+    return min(max((_F(_MANY) - spread) / _F(_MANY - _FEW), _F(0)), _F(1))
 
 
 @compiled
