@@ -35,7 +35,7 @@ SETTINGS: Mapping[str, Mapping[str, Scalar] | None] = {
     "style stage": None,
     "mosaic": {},
     "grain 0": {"grain": 0.0},
-    "texture 0.6": {"texture": 0.6},
+    "texture 0.75": {"texture": 0.75},
 }
 """The parameters of the mosaic stage by name; None is the style stage."""
 

@@ -13,7 +13,7 @@ from gramophone.realtime.stages.mosaic.state import QUARTERS, Memory, Shape, fas
 
 _F = np.float32
 _TINY = 1e-12
-_PAUSE_FROM, _PAUSE_OVER = 0.05, 1.25
+_PAUSE_FROM, _PAUSE_OVER = 0.1, 1.25
 """Power, of the mean of a second, below which the content pauses, and by which the output may exceed it there."""
 _LEAST_GAIN = 1e-8
 """Of the gain after it; from there the gain rises before an attack, even in dB, so late as to leave the pause."""

@@ -13,7 +13,7 @@ CLIP_KNOBS = (
 KNOBS = (
     Parameter("blend", 0.0, "from the first clip's pieces (0) to the second's (1)"),
     Parameter("strength", 1.0, "how far the sound goes towards the mosaic", smoothing_ms=50),
-    Parameter("texture", 0.75, "from the tune, with the clip's colour (0), to the clip's texture (1)", smoothing_ms=50),
+    Parameter("texture", 0.6, "from the tune, with the clip's colour (0), to the clip's texture (1)", smoothing_ms=50),
     Parameter(
         "grain", 0.45, "how long pieces of the clip play as they are: 0 none at all, 1 a second", smoothing_ms=50
     ),

@@ -4,7 +4,7 @@
 name = "mosaic"
 kind = "mosaic"
 clip = "choir.flac"
-texture = 0.75             # 0 the tune in the clip's colour, 1 the clip's texture
+texture = 0.6              # 0 the tune in the clip's colour, 1 the clip's texture
 window = "short"           # a setting: "short" is 21 ms late, "long" 43 ms and smoother, "longest" 85 ms
 
 It runs on the CPU on any device: its arrays are so small that a GPU would only add transfers.
