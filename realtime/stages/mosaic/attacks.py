@@ -5,7 +5,7 @@ nothing does in the content, the mosaic is quieter, so that no more begins; wher
 louder. The gain soon leaks back to 1, so that slow swells remain the clip's.
 
 A content with attacks of its own, drums or speech, masks what begins in the clip between them, and the clip's rhythm is
-part of its style. There is no gain then: attacks are told by how far the rises of a hop spread, against their mean.
+part of its style. There is no gain then. Such a content is one whose rises in a hop spread far, against their mean.
 """
 
 from __future__ import annotations
