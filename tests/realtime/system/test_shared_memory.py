@@ -84,6 +84,6 @@ def test_names_that_are_not_ours_and_a_pid_that_another_process_has_now():
 def test_memory_that_there_is_not_is_refused_by_a_message_and_leaves_nothing():
     """Else the process that writes there first would be killed."""
     before = pieces_of(os.getpid())
-    with pytest.raises(OSError, match="bytes of shared memory.*/dev/shm"):
+    with pytest.raises(OSError, match=r"bytes of shared memory.*/dev/shm"):
         SharedArrays({"all": ("float64", (1 << 44,))})
     assert pieces_of(os.getpid()) == before
