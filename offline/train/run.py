@@ -136,12 +136,20 @@ def gathered(plan: TrainingPlan, folder: RunFolder, tell: Tell) -> Corpus:
         corpus: Corpus = gathered_shards(plan.data, plan.rate, plan.speakers)
     else:
         corpus = gather(plan.data, plan.rate, speakers=plan.speakers, layout=plan.layout)
+        if not corpus.held_out:
+            raise TrainingError(
+                f"{', '.join(plan.data)}: of {len(corpus.recordings)} recordings none is held out to judge by, and the "
+                "model is written as it is judged; about one in four is, by its name: cut them into more files, or "
+                "rename some"
+            )
     folder.begin(plan, corpus.fingerprint)
     with atomic_write(folder.data) as part:
         part.write_text(json.dumps(corpus.as_dict(), indent=1), "utf-8")
     report = "\n".join(corpus.report()) + "\n"
     with atomic_write(folder.data.with_suffix(".txt")) as part:
         part.write_text(report, "utf-8")
+    if corpus.dropped:
+        tell({"words": f"{len(corpus.dropped)} left out; {folder.data.with_suffix('.txt')} says which and why"})
     tell({"words": f"{len(corpus.recordings)} recordings of {len(corpus.speakers)} speakers; preparing them"})
     return corpus
 
