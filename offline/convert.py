@@ -61,10 +61,8 @@ def recogniser_content() -> ContentFeatures:
     return content
 
 
-def encoder_content(path: Path) -> ContentFeatures:
-    """Return a causal encoder's content, as it says it once it is accustomed to the speaker of a sound.
-
-    The file is a content encoder's or that of `anyone`, which holds one.
+def encoder_in(path: Path) -> ContentEncoder:
+    """Return the content encoder of a file: it is one, or a model of `anyone`, which holds one.
 
     Raises:
         CheckpointError: the file is no content encoder.
@@ -73,6 +71,18 @@ def encoder_content(path: Path) -> ContentFeatures:
     encoder = model.encoder if isinstance(model, Anyone) else model
     if not isinstance(encoder, ContentEncoder):
         raise CheckpointError(f"{path}: no content encoder")
+    return encoder
+
+
+def encoder_content(path: Path) -> ContentFeatures:
+    """Return a causal encoder's content, as it says it once it is accustomed to the speaker of a sound.
+
+    The file is a content encoder's or that of `anyone`, which holds one.
+
+    Raises:
+        CheckpointError: the file is no content encoder.
+    """
+    encoder = encoder_in(path)
 
     def content(sound: Sound) -> NDArray[np.float32]:
         return np.asarray(content_of(encoder, torch.from_numpy(sound[: len(sound) // HOP * HOP])).numpy())

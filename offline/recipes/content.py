@@ -7,7 +7,8 @@ formants moved, the spectrum bent. The people in `offline.data.corpora.UNSEEN` a
 Kokoro's are left to judges. Printed are the errors for what is left out: other recordings of known people, and unknown
 people (`LeftOutPeople`). `--minutes` are core-minutes of training; called again it goes on from
 `RUN/model.safetensors`. With `--minutes 0` examples are only prepared, and with `--ready` nothing is prepared: so one
-process may train on what another adds.
+process may train on what another adds. With `--start MODEL` a new run begins with that model's encoder, its last layer
+fitted anew to the run's components.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
-from gramophone.models.checkpoint import Card, load, save
+from gramophone.models.checkpoint import Card, card_of, load, save
 from gramophone.models.layers.composition import Sequential
+from gramophone.models.layers.convolution import CausalConv1d
 from gramophone.models.nets.content import ContentEncoder, ContentShape
-from gramophone.offline.convert import encoder_content
+from gramophone.offline.convert import encoder_content, encoder_in
 from gramophone.offline.data import corpora, crowd, diphones, moonshine, talkie
 from gramophone.offline.data.corpus import gather, sound
 from gramophone.offline.data.mono_audio import Sound, levelled
@@ -48,6 +51,7 @@ from gramophone.offline.train.content_examples import (
     save_examples,
 )
 from gramophone.offline.train.perturbation import perturbed
+from gramophone.offline.train.precision import quick_products
 
 _PEOPLE = (*corpora.PEOPLE, *corpora.FURTHER, *corpora.GAMES)
 _LEFT_OUT_S = 60.0
@@ -55,8 +59,8 @@ _LEFT_OUT_S = 60.0
 _COPIED, _WORN = 0.3, 0.15
 """Shares of a speaker's seconds that are played faster and slower, and worn in each way."""
 _LEAST_S = 12.0
-_FORMANTS = 0.2
-"""Octaves by which formants are moved at most."""
+_FORMANTS, _BEND, _STRETCH = 0.25, 0.2, 0.15
+"""Octaves by which formants are moved at most, and how far spectra are bent and scaled (`perturbed`)."""
 _HISS = 0.1
 """Spread of the noise on normalised frames, in a channel's own spread."""
 _BATCH, _CROP, _LEAD = 16, 256, 48
@@ -65,6 +69,8 @@ _SOONER = ContentShape.ahead - ContentShape.early
 _PEAK, _WARM, _DECAY = 2e-3, 200, 0.01
 _AVERAGE = 0.998
 _EVERY_S = 120.0
+_REFIT_BATCHES, _RIDGE = 120, 1e-4
+"""Crops that a last layer is fitted anew to, and the ridge in the hidden layer's mean power."""
 _KNOWN, _UNSEEN = "known", "unseen"
 """Kinds of what is left out of training."""
 
@@ -85,6 +91,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1200.0, help="the most to learn from each speaker")
     parser.add_argument("--crowd", type=int, default=0, help="how many of Kokoro's voices and draws to learn from")
     parser.add_argument("--ready", action="store_true", help="learn from what the run has, and what is added meanwhile")
+    parser.add_argument(
+        "--start", type=Path, help="an encoder or model of `anyone` to begin with; the card names the run's data only"
+    )
     parser.add_argument("--fall", type=float, default=0.3, help="share of the minutes over which the rate falls")
     arguments = parser.parse_args()
     keep_freed_memory()
@@ -95,7 +104,7 @@ def main() -> None:
         prepare_left_out(arguments.run / "left-out")
     if not arguments.minutes:
         return
-    train(arguments.run, arguments.minutes, arguments.fall)
+    train(arguments.run, arguments.minutes, arguments.fall, arguments.start)
     for name, score in judge(arguments.run / "model.safetensors").items():
         print(f"{name:12} {score:.3f}")
 
@@ -253,8 +262,10 @@ def _with_early(late: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([late[:-_SOONER], late[_SOONER:]], 1)
 
 
-def train(run: Path, minutes: float, fall: float) -> None:
-    """Train for so many core-minutes, from the checkpoint if there is one; it is written every two minutes.
+def train(run: Path, minutes: float, fall: float, start: Path | None = None) -> None:
+    """Train for so many core-minutes, from the run's checkpoint if there is one, else from `start`.
+
+    The checkpoint is written every two minutes.
 
     The learning rate falls to nothing over the share `fall` of them, at the end.
     """
@@ -267,7 +278,7 @@ def train(run: Path, minutes: float, fall: float) -> None:
     torch.manual_seed(int(time.time()))
     crops, left_out = Crops(run / "examples", basis, int(time.time())), LeftOutPeople(run / "left-out", basis)
     print(f"{crops}; the basis explains {basis.explained:.1%}", flush=True)
-    encoder, card = _begun(run, crops)
+    encoder, card = _begun(run, crops, start)
     trunk, averaged = encoder.trunk, copy.deepcopy(encoder.trunk)
     optimiser = torch.optim.AdamW(trunk.parameters(), _PEAK, betas=(0.9, 0.98), weight_decay=_DECAY)
     if state_path.exists():
@@ -300,9 +311,9 @@ def _step(
 ) -> float:
     """Take one step; return the squared error over the content's variance, over what counts."""
     inputs, content, weights = batch
-    heard = perturbed(inputs[:, :-1], shape.bands, shape.rate, _FORMANTS)
+    heard = perturbed(inputs[:, :-1], shape.bands, shape.rate, _FORMANTS, _BEND, _STRETCH)
     heard = heard + _HISS * torch.randn_like(heard)
-    with torch.autocast("cpu", torch.bfloat16):  # 2.5 times as quick, where the processor has such products
+    with quick_products():
         found, _ = trunk(torch.cat([heard, inputs[:, -1:]], 1))
     loss = ((found.float() - content).square() * weights).sum() / weights.sum()
     optimiser.zero_grad()
@@ -312,15 +323,41 @@ def _step(
     return float(loss.detach())
 
 
-def _begun(run: Path, crops: Crops) -> tuple[ContentEncoder, Card]:
-    """Return the encoder so far and its card, or a new one that expects speakers to be as these are on average."""
+def _begun(run: Path, crops: Crops, start: Path | None) -> tuple[ContentEncoder, Card]:
+    """Return the encoder so far and its card, that of `start`, or a new one that expects speakers as these are."""
     if (run / "model.safetensors").exists():
         loaded, card = load(run / "model.safetensors", "content")
         return cast(ContentEncoder, loaded.train()), replace(card, **_learnt_from(run))
+    if start:
+        encoder = encoder_in(start).train().requires_grad_(True)
+        refit(encoder.trunk, crops)
+        shape = encoder.shape
+        return encoder, Card(
+            shape.rate, hop=shape.hop, delay=shape.ahead * shape.hop, steps=card_of(start).steps, **_learnt_from(run)
+        )
     encoder = ContentEncoder(ContentShape())
     encoder.normalisation.mean_speaker.copy_(torch.from_numpy(crops.usual))
     shape = encoder.shape
     return encoder, Card(shape.rate, hop=shape.hop, delay=shape.ahead * shape.hop, **_learnt_from(run))
+
+
+@torch.no_grad()
+def refit(trunk: Sequential, crops: Crops) -> None:
+    """Fit the last layer to the content of crops, by ridge regression on what the layer before says of them."""
+    last = cast(CausalConv1d, trunk.layers[-1])
+    products, projections = 0.0, 0.0
+    for _ in range(_REFIT_BATCHES):
+        hidden, content, weights = crops.batch()
+        for layer in trunk.layers[:-1]:
+            hidden, _ = layer(hidden)
+        heard = weights[:, 0] == 1
+        rows = functional.pad(hidden.transpose(1, 2)[heard], (0, 1), value=1.0).double()
+        products = products + rows.t() @ rows
+        projections = projections + rows.t() @ content.transpose(1, 2)[heard].double()
+    ridge = _RIDGE * products.diagonal().mean() * torch.eye(len(products))
+    fitted = torch.linalg.solve(products + ridge, projections).float()
+    last.weight.copy_(fitted[None, :-1])
+    last.bias.copy_(fitted[-1])
 
 
 def _learnt_from(run: Path) -> dict[str, Any]:

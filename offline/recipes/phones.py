@@ -27,6 +27,7 @@ from gramophone.offline.data.corpus import Corpus, gather, sound
 from gramophone.offline.data.phone_transcripts import Words, said, timed
 from gramophone.offline.data.recording import spread_evenly
 from gramophone.offline.train.perturbation import perturbed
+from gramophone.offline.train.precision import quick_products
 from gramophone.offline.train.voice.speaker_statistics import moments_of
 from gramophone.realtime.stage import Audio
 
@@ -176,7 +177,7 @@ def _train(phones: PhoneClassifier, examples: Sequence[Example], epochs: int) ->
             *(_crop(examples[n]) for n in torch.multinomial(lengths, _BATCH, replacement=True)), strict=True
         )
         inputs = perturbed(torch.stack(frames), VoiceShape.bands, _RATE, _FORMANTS)
-        with torch.autocast("cpu", torch.bfloat16):
+        with quick_products():
             logits = phones.pairs(inputs)
         loss = F.cross_entropy(logits.float(), torch.stack(labels), ignore_index=_IGNORED, label_smoothing=_SMOOTHING)
         optimiser.zero_grad()

@@ -34,6 +34,7 @@ from gramophone.offline.data.mono_audio import RATE, Sound, levelled
 from gramophone.offline.data.recording import DataError, spread_evenly
 from gramophone.offline.train.allocator import keep_freed_memory
 from gramophone.offline.train.envelope_pairs import PairBatch, Pairs, PairSpeaker, measured_speaker
+from gramophone.offline.train.precision import quick_products
 
 _WIDTH = 128
 _SECONDS, _RECORDINGS, _LEAST_S = 150.0, 200, 0.25
@@ -160,7 +161,7 @@ def trained_reader(pairs: Pairs, model: Anyone, minutes: float) -> Sequential:
 def read(reader: Sequential, envelopes: Tensor, batch: PairBatch, model: Anyone) -> Tensor:
     """Return the content that is read in envelopes `(B, n, E)` of a batch, `(B, n, D)`."""
     voiced = batch.inputs[..., model.shape.content : model.shape.content + 1]
-    with torch.autocast("cpu", torch.bfloat16):  # twice as quick, where the processor has such products
+    with quick_products():
         content: Tensor = reader(torch.cat([envelopes, voiced], 2).transpose(1, 2))[0]
     return content.transpose(1, 2).float()
 
@@ -213,7 +214,7 @@ def _descend(network: Sequential, minutes: float, loss_of: Callable[[], Tensor],
 
 def converted(network: Sequential, batch: PairBatch) -> Tensor:
     """Return the envelopes that map and network together give, `(B, n, E)`."""
-    with torch.autocast("cpu", torch.bfloat16):
+    with quick_products():
         residual: Tensor = network(batch.inputs.transpose(1, 2))[0]
     return batch.mapped + residual.transpose(1, 2).float()
 

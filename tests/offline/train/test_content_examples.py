@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from gramophone.models.nets.content import ContentEncoder, ContentShape
+from gramophone.models.nets.content import ContentEncoder, ContentShape, causal_trunk
 from gramophone.offline.data.mono_audio import RATE
 from gramophone.offline.data.moonshine import CHANNELS, FIRST, STRIDE
-from gramophone.offline.recipes.content import Crops, basis_of
+from gramophone.offline.recipes.content import Crops, basis_of, refit
 from gramophone.offline.train.content_examples import (
     FACTORS,
     WORN,
@@ -102,3 +102,21 @@ def test_examples_are_kept_and_cropped(tmp_path):
 def test_too_little_is_refused():
     with pytest.raises(ValueError, match="100 ms"):
         examples(ContentEncoder(ContentShape()), Chance(), [(noise(0.05), noise(0.05))])
+
+
+def test_the_last_layer_is_fitted_anew_to_other_components():
+    torch.manual_seed(0)
+    trunk, other = (causal_trunk(5, 8, (1, 2), 2 * 3) for _ in range(2))
+    with torch.no_grad():
+        for name, weights in trunk.named_parameters():
+            other.get_parameter(name).copy_(weights)
+        other.layers[-1].weight.normal_()
+
+    class Drawn:
+        def batch(self):
+            inputs = torch.randn(4, 5, 60)
+            content = other(inputs)[0].detach()
+            return inputs, content, torch.ones_like(content)
+
+    refit(trunk, Drawn())
+    torch.testing.assert_close(trunk.layers[-1].weight, other.layers[-1].weight, rtol=0.02, atol=0.02)
