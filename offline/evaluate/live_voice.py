@@ -163,7 +163,7 @@ class LiveConversion:
         begun = time.process_time()
         self._targets = {name: enrol(clip) for name, clip in self._clips.items()}
         self.enrolment_s = (time.process_time() - begun) / max(len(self._targets), 1)
-        self._accustomed = {name: self._made(parts) for name, parts in cases.before.items()}
+        self._before = cases.before
 
     def voice_weights(self, target: str) -> Floats:
         """Return the weights of the known voices and, last, of a target by a clip, `(speakers + 1,)`."""
@@ -173,7 +173,7 @@ class LiveConversion:
 
     def __call__(self, phrase: JudgedPhrase, target: str) -> Sound:
         """Return a phrase as a target, of its length."""
-        set_target, converter = copy.deepcopy(self._accustomed[phrase.speaker])
+        set_target, converter = self._made(self._before[phrase.speaker])
         if target in self._targets:
             set_target(converter, self._targets[target])
         said = self._hops(converter, np.pad(phrase.sound, (0, converter.delay)), self.voice_weights(target))

@@ -345,16 +345,17 @@ def _begun(run: Path, crops: Crops, start: Path | None) -> tuple[ContentEncoder,
 def refit(trunk: Sequential, crops: Crops) -> None:
     """Fit the last layer to the content of crops, by ridge regression on what the layer before says of them."""
     last = cast(CausalConv1d, trunk.layers[-1])
-    products, projections = 0.0, 0.0
+    width = last.weight.shape[1] + 1
+    products, projections = (torch.zeros(width, columns).double() for columns in (width, last.weight.shape[2]))
     for _ in range(_REFIT_BATCHES):
         hidden, content, weights = crops.batch()
         for layer in trunk.layers[:-1]:
             hidden, _ = layer(hidden)
         heard = weights[:, 0] == 1
         rows = functional.pad(hidden.transpose(1, 2)[heard], (0, 1), value=1.0).double()
-        products = products + rows.t() @ rows
-        projections = projections + rows.t() @ content.transpose(1, 2)[heard].double()
-    ridge = _RIDGE * products.diagonal().mean() * torch.eye(len(products))
+        products += rows.t() @ rows
+        projections += rows.t() @ content.transpose(1, 2)[heard].double()
+    ridge = _RIDGE * products.diagonal().mean() * torch.eye(width)
     fitted = torch.linalg.solve(products + ridge, projections).float()
     last.weight.copy_(fitted[None, :-1])
     last.bias.copy_(fitted[-1])

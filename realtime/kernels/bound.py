@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from llvmlite import ir
@@ -29,15 +29,23 @@ def bind(kernel: Callable[..., Any], parts: tuple[Any, ...], *examples: Any) -> 
 
     The kernel takes `parts` as one argument, the first, and gets them back by `contents`. They are tuples of arrays in
     C order, tuples of those, and numbers; they must not be exchanged afterwards. A call does not check the types of its
-    other arguments: arrays must be as the examples are. It takes a fraction of the time of a call by numba.
+    other arguments: arrays must be as the examples are. It takes a fraction of the time of a call by numba. It cannot
+    be copied: a copy would still work on these parts.
     """
     kinds = _Bound(typeof(parts)), *map(typeof, examples)
     words = np.fromiter(_words(kinds[0].parts, parts), np.int64)
     compiled: Any = kernel
     compiled.compile(kinds)
-    bound: Any = partial(compiled.overloads[kinds].entry_point, words.ctypes.data)
+    bound = _BoundKernel(compiled.overloads[kinds].entry_point, words.ctypes.data)
     bound.kept = parts, words  # for as long as the function is there
-    return bound  # type: ignore[no-any-return]
+    return bound
+
+
+class _BoundKernel(partial[Any]):
+    kept: tuple[Any, Any]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> NoReturn:
+        raise TypeError("a kernel is bound to its parts and cannot be copied: make it, and what holds it, anew")
 
 
 def _words(kind: Any, value: Any) -> Iterator[int]:

@@ -1,5 +1,6 @@
 """Kernels bound to weights and state: what they get is what they were bound to."""
 
+import copy
 import gc
 from typing import NamedTuple
 
@@ -53,6 +54,12 @@ def test_kernels_bound_to_others_of_the_same_types_are_one_code():
     adds[1](2, 1.0, given)
     assert (one[0], other[0]) == (2.0, 3.0)
     assert len(_add.overloads) == 1
+
+
+def test_a_copy_is_refused_as_it_would_work_on_what_the_original_is_bound_to():
+    add = bind(_add, (weights(5), State(np.zeros(3), weights(1), 0.5)), 0, 0.0, np.ones((1, 2), np.float32))
+    with pytest.raises(TypeError, match="cannot be copied"):
+        copy.deepcopy({"kernel": add})
 
 
 def test_arrays_that_are_not_in_order_are_refused():

@@ -1,0 +1,39 @@
+"""What is judged of a live conversion is what a converter plays after the same sound before."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from support.anyone import KNOWN, anyone  # noqa: F401 - a fixture
+
+from gramophone.offline.evaluate.conversion_judges import JudgedPhrase
+from gramophone.offline.evaluate.live_voice import LiveConversion
+from gramophone.realtime.stages.voice.converter import VoiceConverter, parts_of_file
+
+HOP = 128
+
+
+def buzz(hops, hz):
+    """A buzz whose level and colour move."""
+    time = np.arange(hops * HOP) / 16_000
+    tones = sum(np.sin(2 * np.pi * hz * k * time) * (1 + np.sin(7 * k * time)) / k for k in range(1, 20))
+    return (0.05 * tones).astype(np.float32)
+
+
+def test_every_phrase_is_converted_as_if_its_speaker_had_only_spoken_before(anyone):
+    before, sound = buzz(60, 110), buzz(40, 140)
+    cases = SimpleNamespace(clips={}, before={"ann": [before]}, octaves={})
+    convert = LiveConversion(cases, Path(anyone), False, {})
+    phrase = JudgedPhrase("ann", sound, "", 0.0, (), 0, 0)
+    said = [convert(phrase, KNOWN[1]) for _ in range(2)]
+
+    converter = VoiceConverter(parts_of_file(Path(anyone), False))
+    played = np.concatenate([before, sound, np.zeros(converter.delay, np.float32)]).reshape(-1, HOP)
+    weights = [convert.voice_weights("")] * 60 + [convert.voice_weights(KNOWN[1])] * len(played)
+    hops = [
+        converter.convert(converter.measure(hop), own, convert._values)
+        for hop, own in zip(played, weights, strict=False)
+    ]
+    np.testing.assert_array_equal(said[0], np.concatenate(hops[60:])[converter.delay :][: len(sound)])
+    np.testing.assert_array_equal(*said)
+    assert np.abs(said[0]).max() > 0
