@@ -1,4 +1,4 @@
-"""Every factory preset sounds as it did when its render was kept: to -110 dB, on the same model of processor.
+"""Every factory preset sounds as it did when its render was kept: to -110 dB, on another model of processor to -85 dB.
 
 The renders themselves would take 20 MB. What is kept of each are random projections: sums of a tenth of a second's
 samples with signs drawn at random. The sum over a difference is as large on average as the root of its energy
@@ -28,8 +28,12 @@ LIMIT_DB = -110.0
 # What quantises or distorts hears a change of rounding: so far are renders in one pass from those in blocks of 256
 # (docs/figures.md, "Goals of speed"), and as much more is let through.
 LIMITS_DB = {"robot": -35, "lo-fi": -51, "drums": -80, "cello": -87, "telephone": -96, "stack": -98, "old-record": -104}
+ELSEWHERE_DB = 25.0
+"""So much more is let through on another processor, which rounds otherwise: up to 15 dB more from znver4 to znver3."""
 DRAWN = ("someone-else", "sixteen-numbers")
 """They draw samples at random, so that a change of rounding changes all after it: their level is compared."""
+CHOSEN = ("bowed", "choir-of-one", "ghost-radio", "power-chords", "stained-glass", "talking-drums")
+"""They choose among pieces of a clip, and another rounding may choose others: the same, on another processor."""
 LEVEL_DB = 3.0
 
 
@@ -66,22 +70,18 @@ def difference_db(projections, kept, peak):
     return 10 * np.log10(energy / peak**2 + 1e-20)
 
 
-def kept_of(name):
-    with np.load(KEPT) as kept:
-        if kept["processor"] != get_host_cpu_name():
-            pytest.skip(f"the renders were kept on another processor, {kept['processor']}")
-        return kept[f"{name}.projections"], kept[f"{name}.levels"]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_factory_preset_sounds_as_its_kept_render(name):
-    kept, (peak, level) = kept_of(name)
+    with np.load(KEPT) as kept:
+        here = str(kept["processor"]) == get_host_cpu_name()
+        before, (peak, level) = kept[f"{name}.projections"], kept[f"{name}.levels"]
     projections, (_, now) = fingerprint(render(name))
-    if name in DRAWN:
+    if name in DRAWN or (name in CHOSEN and not here):
         assert abs(20 * np.log10(now / level)) < LEVEL_DB
     else:
-        assert difference_db(projections, kept, peak) < LIMITS_DB.get(name, LIMIT_DB)
+        limit_db = LIMITS_DB.get(name, LIMIT_DB) + (0.0 if here else ELSEWHERE_DB)
+        assert difference_db(projections, before, peak) < limit_db
 
 
 @pytest.mark.parametrize("level_db", [-60.0, -100.0, -120.0])
