@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from support.render import gramophone
 
 from gramophone.offline.commands.tag import load_tagger, tag_file
 from gramophone.offline.data.audibility import NothingToHearError
+from gramophone.offline.data.corpora import is_held_out
 from gramophone.offline.results import ResultError
 from gramophone.presets import CLIPS, PresetError
 from gramophone.realtime.dsp.resampler import mono
@@ -193,3 +196,18 @@ def test_tag_takes_folders_and_patterns_and_prints_any_name(files):
         assert "udcff" in result.stdout
     assert gramophone("tag", files / "*.wav", "--json").stdout == gramophone("tag", files, "--json").stdout
     assert gramophone("tag", files / "a.wav", "--csv", "--json").exit_code == 2
+
+
+def test_recordings_of_which_none_is_held_out_are_refused_before_the_training(files):
+    """The model is written as it is judged: there would be none, after hours."""
+    folder = files / "in"
+    folder.mkdir()
+    number = next(number for number in range(100) if not is_held_out(f"{number}.wav"))
+    soundfile.write(folder / f"{number}.wav", np.tile(VOICE[0], 20), RATE)
+    command = ["train", "wavenet", str(folder), "--out", str(files / "run"), "--steps", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "gramophone.offline.cli.main", *command], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "of 1 recordings none is held out" in done.stderr
+    assert not (files / "run").exists()
