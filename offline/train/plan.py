@@ -15,6 +15,7 @@ class TrainingError(RuntimeError):
 
 
 T = TypeVar("T")
+AUTO_PRECISION = "auto"
 
 
 def option(
@@ -61,7 +62,9 @@ class TrainingPlan:
     clip: float = option(1.0, "Gradients are clipped to this norm.", least=0.0)
     average: float = option(0.999, "Decay per step of the moving average of the weights.", least=0.0, most=1.0)
     precision: str = option(
-        "bf16-mixed", "Floating point format of the networks.", choices=("bf16-mixed", "16-mixed", "32-true")
+        AUTO_PRECISION,
+        "Floating point format of the networks; auto: bf16-mixed where the device has such products, else 32-true.",
+        choices=(AUTO_PRECISION, "bf16-mixed", "16-mixed", "32-true"),
     )
     every: int = option(1000, "Steps between validations; each also writes the model and examples.", least=1)
 

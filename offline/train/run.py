@@ -24,6 +24,7 @@ from gramophone.offline.train.log_lines import show
 from gramophone.offline.train.module import Training
 from gramophone.offline.train.plan import TrainingError, TrainingPlan
 from gramophone.offline.train.plans import WaveNetPlan
+from gramophone.offline.train.precision import precision_on
 from gramophone.offline.train.run_folder import RunFolder
 from gramophone.offline.train.samples import write_sounds
 from gramophone.offline.train.wavenet import WaveNetTraining, conditions_of
@@ -194,7 +195,7 @@ def fit(
         devices=machine.devices,
         num_nodes=machine.nodes,
         strategy="ddp" if machine.devices * machine.nodes > 1 else "auto",
-        precision=plan.precision,  # type: ignore[arg-type]
+        precision=precision_on(choose_device(machine.device), plan.precision),  # type: ignore[arg-type]
         max_epochs=-1,
         max_steps=plan.steps,
         val_check_interval=plan.every,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gramophone.offline.train.plan import TrainingError, TrainingPlan
+from gramophone.offline.train.plan import AUTO_PRECISION, TrainingError, TrainingPlan
 from gramophone.presets.atomic import atomic_write
 
 P = TypeVar("P", bound=TrainingPlan)
@@ -79,6 +79,8 @@ class RunFolder:
                 **asdict(type(plan)()),
                 **plan.renamed(self.read()),
             }  # an option that did not exist then had its default
+            if plan.precision == AUTO_PRECISION:  # the default of earlier versions was one of what it stands for
+                found["precision"] = AUTO_PRECISION
             other = [key for key in wanted if _listed(wanted[key]) != _listed(found.get(key))]
             if other:
                 difference = "; ".join(f"{key} was {found.get(key)!r}, now {wanted.get(key)!r}" for key in other)

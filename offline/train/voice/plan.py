@@ -37,9 +37,6 @@ class VoicePlan(TrainingPlan):
     crop: int = option(16_384, "Length of a crop.", least=2048, unit="samples")
     steps: int = option(12_000, "Number of training steps.", least=1)
     peak: float = option(2e-3, "Highest learning rate.", least=0.0)
-    precision: str = option(
-        "bf16-mixed", "Floating point format of the networks.", choices=("bf16-mixed", "16-mixed", "32-true")
-    )
     start: str = option("", "A trained voice whose weights to start from; its speakers may be others. Empty: none.")
     phones: str = option("", "A trained phone classifier for the phone cross-entropies. Empty: none.")
     hop: int = option(128, "Samples per frame.", least=1, unit="samples")

@@ -57,6 +57,15 @@ def test_a_run_begun_under_earlier_names_of_fields_is_resumed(tmp_path):
         folder.begin(VoicePlan(cycle=0.6, back_conversion=0.1), "data")
 
 
+def test_a_run_that_was_begun_in_a_precision_goes_on_where_none_is_asked_for(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.begin(VoicePlan(precision="bf16-mixed"), "data")  # the default until December 2026
+    folder.state.touch()
+    folder.begin(VoicePlan(), "data")
+    with pytest.raises(TrainingError, match="precision was 'bf16-mixed', now '32-true'"):
+        folder.begin(VoicePlan(precision="32-true"), "data")
+
+
 def test_plans_import_neither_torch_nor_numpy():
     code = (
         "import sys, gramophone.offline.train.plans, gramophone.offline.train.voice.plan\n"
