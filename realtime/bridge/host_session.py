@@ -141,7 +141,7 @@ class HostSession:
         session.on_news = self._link.notify
         state = self._chosen(changes)
         self._begin_bounce(changes.bounce or 0)
-        self._newest = self._rings[0].newest
+        self._newest = self._rings[1].newest  # what came after the last answer is played in a bounce
         session.start(state.preset)
         self._controller = controller = Controller(state.preset, session)
         self._parameters = HostParameters(controller, self._link, state.free)
