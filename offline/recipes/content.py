@@ -59,8 +59,8 @@ _LEFT_OUT_S = 60.0
 _COPIED, _WORN = 0.3, 0.15
 """Shares of a speaker's seconds that are played faster and slower, and worn in each way."""
 _LEAST_S = 12.0
-_FORMANTS, _BEND, _STRETCH = 0.25, 0.2, 0.15
-"""Octaves by which formants are moved at most, and how far spectra are bent and scaled (`perturbed`)."""
+_FORMANTS = 0.2
+"""Octaves by which formants are moved at most."""
 _HISS = 0.1
 """Spread of the noise on normalised frames, in a channel's own spread."""
 _BATCH, _CROP, _LEAD = 16, 256, 48
@@ -311,7 +311,7 @@ def _step(
 ) -> float:
     """Take one step; return the squared error over the content's variance, over what counts."""
     inputs, content, weights = batch
-    heard = perturbed(inputs[:, :-1], shape.bands, shape.rate, _FORMANTS, _BEND, _STRETCH)
+    heard = perturbed(inputs[:, :-1], shape.bands, shape.rate, _FORMANTS)
     heard = heard + _HISS * torch.randn_like(heard)
     with quick_products():
         found, _ = trunk(torch.cat([heard, inputs[:, -1:]], 1))

@@ -15,12 +15,14 @@ from gramophone.models.layers.envelope import between
 from gramophone.models.layers.mel import hz_to_mel, mel_edges
 from gramophone.models.nets.voice_features import FINE_BANDS
 
+_BEND = 0.1
+"""Standard deviation of each cosine added to the normalised spectrum."""
+_STRETCH = 0.1
+"""Standard deviation of each cosine by which the channels are scaled, in nats."""
 _WAVES = 5
 
 
-def perturbed(
-    frames: Tensor, bands: int, rate: int, formants: float, bend: float = 0.1, stretch: float = 0.1
-) -> Tensor:
+def perturbed(frames: Tensor, bands: int, rate: int, formants: float) -> Tensor:
     """Return normalised frames `[B, bands + others, n]`, each example with its own random perturbation.
 
     Args:
@@ -28,15 +30,13 @@ def perturbed(
         bands: how many of the channels are mel bands; the others are the fine bands.
         rate: sample rate in Hz.
         formants: largest shift of the formants, in octaves.
-        bend: standard deviation of each cosine added to the normalised spectrum.
-        stretch: standard deviation of each cosine by which the channels are scaled, in nats.
     """
     batch, channels, count = frames.shape
     coarse, fine = frames[:, :bands], frames[:, bands:]
     moved = torch.cat([between(coarse, _places(batch, bands, rate, formants).expand(-1, -1, count)), fine], 1)
-    bent, stretched = (_curves(batch, bands, channels - bands) * spread for spread in (bend, stretch))
+    bend, stretch = (_curves(batch, bands, channels - bands) * spread for spread in (_BEND, _STRETCH))
     audible = frames.abs().amax(1, keepdim=True) > 0
-    return (moved * stretched.exp() + bent) * audible
+    return (moved * stretch.exp() + bend) * audible
 
 
 def _places(batch: int, bands: int, rate: int, formants: float) -> Tensor:

@@ -32,7 +32,7 @@ def quick_products() -> torch.autocast:
 
 @functools.cache
 def _has_bfloat16() -> bool:
-    if not hasattr(torch.cpu, "get_capabilities"):  # torch before 2.10 tells of x86 alone
+    if not hasattr(torch.cpu, "get_capabilities"):  # an older torch reports x86 alone
         return torch.cpu._is_avx512_bf16_supported()
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name, False) for name in _INSTRUCTIONS)

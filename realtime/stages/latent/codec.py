@@ -32,6 +32,7 @@ _CODECS = {
 }
 """The codec class for each kind of latent model; it is constructed with the `LatentModel` and the device."""
 _WITHOUT_TORCH = ("vlae", "voice")
+"""The kinds whose codecs import no torch."""
 _OF_PACKAGES = "gramophone.realtime.stages.latent.streaming_codec:StreamingCodec"
 """That of the kinds that other packages bring."""
 

@@ -62,11 +62,7 @@ def _target(codec: Codec, clip: str, known: TargetSpeaker | None) -> TargetSpeak
         return None
     if known and known.clip == Path(clip).name:
         return known
-    return cast(ZeroShotCodec, codec).enrol(clip, _mono(clip, codec.rate))
-
-
-def _mono(clip: str, rate: int) -> Floats:
-    return mono(read_clip(clip, rate))
+    return cast(ZeroShotCodec, codec).enrol(clip, mono(read_clip(clip, codec.rate)))
 
 
 def _frames(codec: Codec, clip: str) -> Series | None:
