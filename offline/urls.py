@@ -113,6 +113,15 @@ def listed(url: Url) -> list[Url]:
     return [Url(str(system.unstrip_protocol(found))) for found in sorted(_patiently(look, url, "listed"))]
 
 
+def folder_below(file: Url, place: Url) -> str:
+    """Return where a file of `listed(place)` lies: its folder below that one, or below the pattern's fixed part."""
+    system, root = file_system(place)
+    if any(sign in root for sign in "*[") and not system.exists(root):
+        root = posixpath.dirname(root[: min(at for sign in "*[" if (at := root.find(sign)) >= 0)])
+    below = posixpath.relpath(posixpath.dirname(file_system(file)[1]), root or "/") if file != place else "."
+    return "" if below == "." or below.startswith("..") else below
+
+
 def stamp(place: Place) -> str:
     """Return a text that changes when the file does: its size in bytes, and what its file system knows besides.
 
@@ -142,17 +151,17 @@ def size_of(place: Place) -> int:
 
 
 def sizes(folder: Url) -> dict[str, int]:
-    """Return the files right in a folder with their sizes in bytes, by URL; none if it is not there."""
+    """Return the files below a folder with their sizes in bytes, by URL; none if it is not there."""
     system, path = file_system(folder)
 
-    def look() -> list[dict[str, Any]]:
+    def look() -> dict[str, dict[str, Any]]:
         try:
-            return list(system.ls(path, detail=True))
+            return dict(system.find(path, detail=True))
         except FileNotFoundError:
-            return []
+            return {}
 
     found = _patiently(look, folder, "listed")
-    return {str(folder / posixpath.basename(item["name"])): int(item["size"] or 0) for item in found}
+    return {str(folder / posixpath.relpath(name, path)): int(item["size"] or 0) for name, item in found.items()}
 
 
 def opened(url: Url) -> BinaryIO:
@@ -200,7 +209,7 @@ def rename(source: Url, target: Url) -> None:
     """
     system, path = file_system(source)
     other = file_system(target)[1]
-    _patiently(lambda: system.mv(path, other), target, "written")
+    _put(target, lambda: system.mv(path, other))
 
 
 def write(url: Url, content: bytes) -> None:

@@ -59,7 +59,7 @@ def _jobs(folder: Path, files: int = 4, seconds: int = 120) -> dict[str, object]
     for jobs in (1, 2):
         out = folder / f"jobs{jobs}"
         out.mkdir()
-        work = RenderPlan(tuple((source, out / source.name) for source in sources), (), {})
+        work = RenderPlan(tuple((source, out / source.name) for source in sources), (), {}, out)
         start = time.perf_counter()
         outcome = render_all(work, request, jobs, lambda seconds: None)
         took[jobs] = time.perf_counter() - start

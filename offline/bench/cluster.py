@@ -70,7 +70,7 @@ class _Killed:
         self._out.mkdir()
         request = RenderRequest(complete(load(LONG_CHAIN)))
         manifest = open_manifest(self._out / "manifest.jsonl", request)
-        work = plan(find_inputs([str(self._sources)]).files, self._out, request)
+        work = plan(find_inputs([str(self._sources)]), self._out, request)
         outcome = render_all(work, request, _JOBS, self._tick, engine=self._engine, manifest=manifest)
         if outcome.failed:
             raise RuntimeError(f"rendering failed: {outcome.failed}")

@@ -61,7 +61,7 @@ def rendering(sources: Path, out: Path, engine: EngineChoice) -> Callable[[], No
     def render() -> None:
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir()
-        work = plan(find_inputs([str(sources)]).files, out, request)
+        work = plan(find_inputs([str(sources)]), out, request)
         outcome = render_all(work, request, engine.jobs, lambda _seconds: None, engine=engine)
         if outcome.failed:
             raise RuntimeError(f"rendering failed: {outcome.failed}")

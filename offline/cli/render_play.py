@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 def render(
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Sound files, folders or patterns.")],
-    out: Annotated[str, typer.Option(metavar="DIR", help="Folder for the results, or its URL.")],
+    out: Annotated[
+        str, typer.Option(metavar="DIR", help="Folder for the results, or its URL; a folder's tree is kept in it.")
+    ],
     preset: PresetOption = "default",
     settings: SetOption = None,
     jobs: Annotated[
@@ -80,8 +82,7 @@ def render(
     folder = parse_place(out)
     kept = _manifest(manifest or (f"{out.rstrip('/')}/{_MANIFEST}" if engine == "ray" else ""), request)
     found = find_inputs(inputs, folder)
-    work = plan(found.files, folder, request, overwrite=overwrite, manifest=kept)
-    work.failed.update(found.failed)
+    work = plan(found, folder, request, overwrite=overwrite, manifest=kept)
     if isinstance(folder, Path):
         _make_folder(folder)
     shown = sys.stderr.isatty() and not json

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -71,27 +72,54 @@ def render_all(
     if request.picture:
         need("matplotlib")
     outcome = RenderOutcome(skipped=list(work.done), failed=dict(work.failed))
-    for source, target, result in _results(work, request, replace(engine or EngineChoice(), jobs=jobs), tick):
-        outcome.add(source, target, result)
-        if manifest:
-            manifest.add(source, target, result)
+    choice = replace(engine or EngineChoice(), jobs=jobs)
+    with _folders(work) as (pairs, failed):
+        outcome.failed |= failed
+        for source, target, result in _results(pairs, work.out, request, choice, tick):
+            outcome.add(source, target, result)
+            if manifest:
+                manifest.add(source, target, result)
     if manifest:
         manifest.close()
     return outcome
 
 
+@contextmanager
+def _folders(work: RenderPlan) -> Iterator[tuple[Pairs, dict[Place, str]]]:
+    """Make the folders of the results, and at the end of the `with` block remove those that are still empty.
+
+    Yields the pairs whose folders are there, and why not for the other sources.
+    """
+    made: list[Path] = []
+    why: dict[Place, str] = {}
+    for folder in dict.fromkeys(target.parent for _, target in work.render):
+        if isinstance(folder, Path):
+            made += takewhile(lambda each: not each.exists(), (folder, *folder.parents))
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                why[folder] = f"{folder}: cannot be made: {error.strerror or error}"
+    try:
+        there = [pair for pair in work.render if pair[1].parent not in why]
+        yield there, {source: why[target.parent] for source, target in work.render if target.parent in why}
+    finally:
+        for folder in sorted(made, key=lambda each: -len(each.parts)):
+            with suppress(OSError):
+                folder.rmdir()
+
+
 def _results(
-    work: RenderPlan, request: RenderRequest, choice: EngineChoice, tick: Tick
+    pairs: Pairs, out: Place, request: RenderRequest, choice: EngineChoice, tick: Tick
 ) -> Iterator[tuple[Place, Place, Rendered | str]]:
     """Yield each pair with what it became, or why it failed, in the order in which they are done."""
-    # The longest first, so that no worker is left alone with a long file at the end.
-    pairs = sorted(work.render, key=lambda pair: -_size(pair[0])) if choice.jobs != 1 else list(work.render)
+    if choice.jobs != 1:  # the longest first, so that no worker is left alone with a long file at the end
+        pairs = sorted(pairs, key=lambda pair: -_size(pair[0]))
     if not pairs:
         return
     if choice.name == "local" and all(isinstance(target, Path) for _, target in pairs):
         yield from _by_processes(pairs, request, choice.jobs, tick)
         return
-    with Staging() as staging:
+    with Staging(out) as staging:
         places = {(source, staging.staged(number, target)): target for number, (source, target) in enumerate(pairs)}
         staged = list(places)
         by_engine = (

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import glob
 import os
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
-from gramophone.offline.render.provenance import encoded_name, read_provenance
-from gramophone.offline.urls import Place, Url, UrlError, listed, parse_place
+from gramophone.offline.render.provenance import digest_of, encoded_name, read_provenance
+from gramophone.offline.urls import Place, Url, UrlError, folder_below, listed, parse_place
 from gramophone.realtime.files import OTHER_ENDINGS, READABLE_ENDINGS
 from gramophone.realtime.live.replay import is_recording, segments_of
 
@@ -23,9 +24,13 @@ _NO_SOUND = f"no sound file there; expected a file, folder or pattern of {', '.j
 
 @dataclass
 class Inputs:
-    """Files to render; names in vain, with why; and files left aside, with what they are."""
+    """Files to render; names in vain, with why; and files left aside, with what they are.
+
+    `folders` has where a file lies below the folder or pattern that it was found by; none for what was named outright.
+    """
 
     files: list[Place] = field(default_factory=list)
+    folders: dict[Place, str] = field(default_factory=dict)
     failed: dict[Place, str] = field(default_factory=dict)
     aside: dict[Place, str] = field(default_factory=dict)
 
@@ -35,22 +40,25 @@ def find_inputs(names: Iterable[str], out: Place | None = None) -> Inputs:
 
     A file named outright is taken whatever its ending. Folders are searched to the bottom by ending; a folder that
     `gramophone play --record` made is one input, to be played again. In what is searched, results of other files in it
-    and everything in `out`, the folder for the results, are no inputs, nor is what macOS keeps beside files.
+    and everything in `out`, the folder for the results, are no inputs, nor is what macOS keeps beside files. Of what is
+    named twice, the first time counts.
     """
     inputs, searched = Inputs(), _Search(out if isinstance(out, Path) else None)
-    found: dict[str, Path] = {}
-    remote: dict[Place, None] = {}
+    found: dict[str, tuple[Path, str]] = {}
+    remote: dict[Place, str] = {}
     for name in names:
         path = parse_place(name)
         try:
             if isinstance(path, Url):
-                remote |= dict.fromkeys(_by_url(path, out))
+                for url in _by_url(path, out):
+                    remote.setdefault(url, folder_below(url, path))
                 continue
             if path.exists() and not (path.is_dir() and not is_recording(path)):
                 for each in segments_of(path) if path.is_dir() else [_itself(path)]:
-                    _add(found, each)
+                    _add(found, each, "")
                 continue
-            files = list(searched.folder(path) if path.is_dir() else searched.pattern(str(path)))
+            root, rest = (path, "") if path.is_dir() else _fixed_part(path)
+            files = list(searched.pattern(root, rest) if rest else searched.folder(path))
         except UrlError as error:
             inputs.failed[path] = str(error)
             continue
@@ -60,19 +68,29 @@ def find_inputs(names: Iterable[str], out: Place | None = None) -> Inputs:
         if not files and path not in searched.failed:
             inputs.failed[path] = _NO_SOUND
         for file in files:
-            _add(found, file)
+            below = file.parent.relative_to(root)
+            _add(found, file, below.as_posix() if below.parts and ".." not in below.parts else "")
     inputs.failed |= searched.failed
-    results = _results_of_others(found.values(), searched.found)
+    results = _results_of_others([file for file, _ in found.values()], searched.found)
     inputs.aside = searched.aside | results
-    inputs.files = [*(file for file in found.values() if file not in results), *remote]
+    inputs.folders.update((file, folder) for file, folder in found.values() if file not in results)
+    inputs.folders.update(remote)
+    inputs.files = list(inputs.folders)
     return inputs
 
 
-def _add(found: dict[str, Path], file: Path) -> None:
+def _add(found: dict[str, tuple[Path, str]], file: Path, folder: str) -> None:
     """Add a file to those found, by where it really lies; its own name goes before those of links to it."""
     real = os.path.realpath(file)
-    if real not in found or (found[real].is_symlink() and not file.is_symlink()):
-        found[real] = file
+    if real not in found or (found[real][0].is_symlink() and not file.is_symlink()):
+        found[real] = file, folder
+
+
+def _fixed_part(pattern: Path) -> tuple[Path, str]:
+    """Return a pattern in two: what of it is there as it stands, which is no pattern, and the rest."""
+    parts = pattern.parts
+    literal = next((i for i in range(len(parts), 0, -1) if _is_there(Path(*parts[:i]))), 0)
+    return Path(*parts[:literal]), str(Path(*parts[literal:])) if literal < len(parts) else ""
 
 
 def _by_url(url: Url, out: Place | None) -> list[Url]:
@@ -101,9 +119,18 @@ class _Search:
         self.found: set[Path] = set()
 
     def folder(self, root: Path) -> Iterator[Path]:
-        """Yield the sound files and recordings below a folder."""
-        visited = {os.path.realpath(root)}
-        for folder, folders, files in os.walk(root, onerror=self._note, followlinks=True):
+        """Yield the sound files and recordings below a folder, what links lead to last: it may have a place there."""
+        visited: set[str] = set()
+        tops = deque([root])
+        while tops:
+            top = tops.popleft()
+            if (real := os.path.realpath(top)) not in visited:
+                visited.add(real)
+                yield from self._tree(top, root, visited, tops)
+
+    def _tree(self, top: Path, root: Path, visited: set[str], links: deque[Path]) -> Iterator[Path]:
+        """Yield what is below a folder `top`, the folders of `visited` left out; links to folders go to `links`."""
+        for folder, folders, files in os.walk(top, onerror=self._note):
             here = Path(folder)
             for name in sorted(folders):
                 below = here / name
@@ -111,8 +138,10 @@ class _Search:
                 if is_recording(below):
                     yield from segments_of(below)
                 elif name != _APPLE_FOLDER and real not in visited and not self._is_out(real, root):
-                    visited.add(real)
-                    continue
+                    if not below.is_symlink():
+                        visited.add(real)
+                        continue
+                    links.append(below)
                 folders.remove(name)
             folders.sort()
             for name in sorted(files):
@@ -122,14 +151,10 @@ class _Search:
                 elif ending in OTHER_ENDINGS and not self._is_apple_double(here / name):
                     self.aside[here / name] = f"{ending} is not read; `ffmpeg -i IN OUT.wav` converts it"
 
-    def pattern(self, name: str) -> Iterator[Path]:
-        """Yield what a pattern matches; the part of it that is there as it stands is no pattern."""
-        parts = Path(name).parts
-        literal = next((i for i in range(len(parts), 0, -1) if _is_there(Path(*parts[:i]))), 0)
-        root = Path(*parts[:literal]) if literal else Path()
-        rest = str(Path(*parts[literal:])) if literal < len(parts) else ""
+    def pattern(self, root: Path, rest: str) -> Iterator[Path]:
+        """Yield what a pattern matches below a folder."""
         # Path.glob knows no absolute patterns, and sees hidden files.
-        pattern = os.path.join(glob.escape(str(root)), rest) if literal else rest  # noqa: PTH118
+        pattern = os.path.join(glob.escape(str(root)), rest) if root.parts else rest  # noqa: PTH118
         for match in map(Path, sorted(glob.glob(pattern, recursive=True))):  # noqa: PTH207
             if _APPLE_FOLDER in match.parts or self._is_out(os.path.realpath(match), root):
                 continue
@@ -159,8 +184,12 @@ class _Search:
 
 
 def _results_of_others(files: Iterable[Path], searched: set[Path]) -> dict[Place, str]:
-    """Return the searched files that are marked as results of others among `files`: those of the same stem."""
+    """Return the searched files that are marked as results of others among `files`: those of the same stem.
+
+    In a tree of results many have the names of each other's inputs, so it is by the input's content that one is known.
+    """
     stems: dict[str, list[Path]] = defaultdict(list)
+    digest = cache(digest_of)
     for file in files:
         stems[file.stem].append(file)
     results: dict[Place, str] = {}
@@ -168,7 +197,8 @@ def _results_of_others(files: Iterable[Path], searched: set[Path]) -> dict[Place
         for file in group if len(group) > 1 else []:
             with suppress(OSError):
                 made = read_provenance(file) if file in searched and file.is_file() else None
-                if made and any(encoded_name(other) == made.name for other in group if other != file):
+                named = [other for other in group if other != file and made and encoded_name(other) == made.name]
+                if made and any(digest(other) == made.input for other in named):
                     results[file] = "a result of another input"
     return results
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from gramophone.offline.render.provenance import parse_mark
 from gramophone.offline.render.render_file import Rendered
-from gramophone.offline.urls import Place, Url, UrlError, UrlMissingError, opened, size_of, sizes, stamp, write
+from gramophone.offline.urls import Place, Url, UrlError, UrlMissingError, opened, size_of, stamp, write
 
 NAME = "manifest.jsonl"
 _EVERY_S = 10.0
@@ -55,19 +55,21 @@ class Manifest:
 
     def __init__(self, at: Place, settings_hash: str) -> None:
         self._at, self._settings_hash = at, settings_hash
-        self._sizes: dict[str, int] | None = None
         self._lines, self._is_cut_off = _read(at)
         self._written_s = time.monotonic()
 
-    def holds(self, source: Place, target: Place) -> bool:
-        """Return whether this version made `target` of `source` as it is now, with the same settings."""
+    def holds(self, source: Place, target: Place, size: int | None) -> bool:
+        """Return whether this version made `target` of `source` as it is now, with the same settings.
+
+        `size` is what `target` has now, in bytes; None if it is not there.
+        """
         line = self._lines.get(_named(source))
         if line is None or line.error or line.target != _named(target):
             return False
         if (line.settings_hash, line.version) != (self._settings_hash, version("gramophone")):
             return False
         try:
-            return self._size(target) == line.bytes and stamp(source) == line.stamp
+            return size == line.bytes and stamp(source) == line.stamp
         except (OSError, UrlError):
             return False
 
@@ -109,13 +111,6 @@ class Manifest:
             text = "".join(json.dumps(asdict(line)) + "\n" for line in self._lines.values())
             write(self._at, text.encode("utf-8", "surrogateescape"))
             self._written_s = time.monotonic()
-
-    def _size(self, target: Place) -> int | None:
-        if isinstance(target, Path):
-            return target.stat().st_size
-        if self._sizes is None:
-            self._sizes = sizes(target.parent)
-        return self._sizes.get(str(target))
 
 
 def _named(place: Place) -> str:

@@ -11,6 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from gramophone.offline.plotting.picture_file import picture_of
+from gramophone.offline.render.inputs import Inputs
 from gramophone.offline.render.manifest import Manifest
 from gramophone.offline.render.provenance import Provenance, provenance, read_provenance
 from gramophone.offline.render.render_file import RenderRequest
@@ -21,15 +22,19 @@ from gramophone.realtime.files import EXTENSIONS, AudioReader, SoundFileError
 
 @dataclass(frozen=True)
 class RenderPlan:
-    """What to do with every input: `render` into a target; `done` before; `failed` already, with the reason."""
+    """What to do with every input: `render` into a target; `done` before; `failed` already, with the reason.
+
+    All targets are below the folder `out`.
+    """
 
     render: tuple[tuple[Place, Place], ...]
     done: tuple[Place, ...]
     failed: dict[Place, str]
+    out: Place
 
 
 def plan(
-    inputs: Sequence[Place],
+    inputs: Inputs,
     out: Place,
     request: RenderRequest,
     *,
@@ -38,8 +43,8 @@ def plan(
 ) -> RenderPlan:
     """Decide the target of every input: `out/<stem>.wav`, or with the input's own ending if the format is kept.
 
-    Inputs of which a file would be one and the same are refused, every one of them: whichever were taken, the other
-    would be lost.
+    What was found in a folder has the same place below `out` as it has there. Inputs of which a file would be one and
+    the same are refused, every one of them: whichever were taken, the other would be lost.
     A target that is there is done before if the same version made it of the same input with the same settings; any
     other is refused, unless told to `overwrite`; so is its picture. What the `manifest` of an earlier run holds is not
     read for that.
@@ -52,13 +57,13 @@ def plan(
     settings = request.settings, replace(request, allow_missing=False).settings
     look = _Look(settings, there, overwrite)
     named = (value for stage in request.preset.stages for value in stage.values.values() if isinstance(value, str))
-    needed = {_real(place) for place in (*inputs, *map(Path, named))}
-    pairs = [(source, out / _result_name(source, request)) for source in inputs]
+    needed = {_real(place) for place in (*inputs.files, *map(Path, named))}
+    pairs = [(source, out / _result_name(source, inputs.folders.get(source, ""), request)) for source in inputs.files]
     files_of = {source: _files_of(source, target, request) for source, target in pairs}
     rivals = _rivals(files_of, out)
     render: list[tuple[Place, Place]] = []
     done: list[Place] = []
-    failed: dict[Place, str] = {}
+    failed: dict[Place, str] = dict(inputs.failed)
     for source, target in pairs:
         files = files_of[source]
         if source in rivals:
@@ -70,7 +75,7 @@ def plan(
         elif target.suffix not in EXTENSIONS:
             expected = f"expected {', '.join(EXTENSIONS)}; without --format it becomes a WAV"
             failed[source] = f"{target}: cannot write {target.suffix!r}; {expected}"
-        elif manifest and not overwrite and manifest.holds(source, target) and look.is_there(files[-1]):
+        elif not overwrite and manifest and manifest.holds(source, target, look.size(target)) and look.size(files[-1]):
             done.append(source)
         else:
             wanted = cache(partial(provenance, source, settings[0]))
@@ -81,12 +86,13 @@ def plan(
                 done.append(source)
             else:
                 render.append((source, target))
-    return RenderPlan(tuple(render), tuple(done), failed)
+    return RenderPlan(tuple(render), tuple(done), failed, out)
 
 
-def _result_name(source: Place, request: RenderRequest) -> str:
+def _result_name(source: Place, folder: str, request: RenderRequest) -> str:
     is_recording = isinstance(source, Path) and source.is_dir()
-    return source.stem + (source.suffix.lower() if request.keep_format and not is_recording else ".wav")
+    name = source.stem + (source.suffix.lower() if request.keep_format and not is_recording else ".wav")
+    return f"{folder}/{name}" if folder else name
 
 
 def _rivals(files_of: Mapping[Place, Sequence[Place]], out: Place) -> dict[Place, str]:
@@ -101,10 +107,17 @@ def _rivals(files_of: Mapping[Place, Sequence[Place]], out: Place) -> dict[Place
     why: dict[Place, str] = {}
     for claim in claims.values():
         if len(claim) > 1:
-            both = " and ".join(str(source) for source, _ in claim)
-            why = {
-                each: f"{both} would both become {file}; rename one or use two folders" for each, file in claim
-            } | why
+            (first, _), (second, _), *others = claim
+            both = f"{first} and {second} would both" + f" (and {len(others)} more)" * bool(others)
+            advice = "rename one, or use two --out"
+            if first.parent != second.parent:
+                advice += "; or give the folder that holds both, whose tree is kept"
+            why = {each: f"{both} become {file}; {advice}" for each, file in claim} | why
+    for source, files in files_of.items():
+        for folder in {folder for file in files if isinstance(file, Path) for folder in file.parents}:
+            for other, _ in claims.get(str(folder).casefold() if is_folding else str(folder), ()):
+                both = f"{other} would become {folder}, the folder of what {source} would become"
+                why |= dict.fromkeys((source, other), f"{both}; rename one, or use two --out")
     return why
 
 
@@ -133,6 +146,12 @@ def announced_seconds(work: RenderPlan) -> float:
     return total
 
 
+def _obstacle(file: Path) -> str:
+    """Return why the folder of a file cannot be made; empty if nothing is in its way."""
+    nearest = next(folder for folder in file.absolute().parents if os.path.lexists(folder))
+    return "" if nearest.is_dir() else f"{nearest} is there already, and no folder; choose another --out"
+
+
 def _real(place: Place) -> str:
     return os.path.realpath(place) if isinstance(place, Path) else str(place)
 
@@ -158,11 +177,19 @@ class _Look:
         """Return whether anything has this name."""
         return os.path.lexists(file) if isinstance(file, Path) else str(file) in self.there
 
+    def size(self, file: Place) -> int | None:
+        """Return the size of a file in bytes; None if it is not there."""
+        if isinstance(file, Url):
+            return self.there.get(str(file))
+        with suppress(OSError):
+            return file.stat().st_size
+        return None
+
     def found(self, file: Place, wanted: Callable[[], Provenance]) -> str | None:
         """Return why a sound or picture cannot be written; empty if nothing is in its way, None if it is there."""
         try:
             if not self.is_there(file):
-                return ""
+                return "" if isinstance(file, Url) else _obstacle(file)
             if isinstance(file, Path) and (file.is_dir() if self.overwrite else not file.is_file()):
                 return f"{file} is there already, and no file; choose another --out"
             if self.overwrite:

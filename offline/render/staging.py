@@ -1,4 +1,4 @@
-"""A hidden folder beside the results, from which each is moved into its place once and whole.
+"""A hidden folder in that of the results, from which each is moved into its place once and whole.
 
 Whatever a lost process leaves half done stays in there, and goes with it.
 """
@@ -22,12 +22,12 @@ _PREFIX = ".gramophone-"
 
 
 class Staging:
-    """Folders for results that are not in their places yet. For a `with` block, at whose end they are removed."""
+    """A folder in `out` for results that are not in their places yet; for a `with` block, which removes it."""
 
-    def __init__(self) -> None:
-        self._name = f"{_PREFIX}{secrets.token_hex(4)}"
-        self._locks: dict[Path, BinaryIO] = {}
-        self._folders: dict[Place, Place] = {}
+    def __init__(self, out: Place) -> None:
+        self._out = out
+        self._folder: Place | None = None
+        self._lock: BinaryIO | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -35,22 +35,21 @@ class Staging:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for folder in self._folders.values():
-            if isinstance(folder, Path):
-                shutil.rmtree(folder, ignore_errors=True)
-            else:
-                remove(folder)
-        for lock in self._locks.values():
-            lock.close()
+        if isinstance(self._folder, Path):
+            shutil.rmtree(self._folder, ignore_errors=True)
+        elif self._folder:
+            remove(self._folder)
+        if self._lock:
+            self._lock.close()
 
     def staged(self, number: int, target: Place) -> Place:
-        """Return where to write result `number`, which `publish` moves to `target`.
+        """Return where to write result `number`, which `publish` moves to `target` below `out`.
 
         Raises:
             OSError: the folder cannot be made.
         """
-        folder = self._folders.get(target.parent) or self._made(target.parent)
-        own = folder / str(number)
+        self._folder = self._folder or self._made()
+        own = self._folder / str(number)
         if isinstance(own, Path):
             own.mkdir()
         return own / target.name
@@ -72,18 +71,17 @@ class Staging:
         for url in listed(staged.parent):
             rename(url, target.parent / url.name)
 
-    def _made(self, parent: Place) -> Place:
+    def _made(self) -> Place:
         """Make the folder, and remove those that runs which were killed have left."""
-        folder = parent / self._name
-        self._folders[parent] = folder
+        name = f"{_PREFIX}{secrets.token_hex(4)}"
+        folder = self._out / name
         if isinstance(folder, Path):
-            assert isinstance(parent, Path)
-            new = parent / f".new{self._name}"
+            assert isinstance(self._out, Path)
+            new = self._out / f".new{name}"
             new.mkdir()
-            if lock := _locked(new):
-                self._locks[folder] = lock
+            self._lock = _locked(new)
             new.rename(folder)  # locked when another run sees it first
-            for other in parent.glob(f"{_PREFIX}*"):
+            for other in self._out.glob(f"{_PREFIX}*"):
                 if other != folder and (lock := _locked(other)):
                     shutil.rmtree(other, ignore_errors=True)
                     lock.close()

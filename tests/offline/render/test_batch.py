@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from support.render import QUIET, gramophone, sounds  # noqa: F401
 
-from gramophone.offline.render import RenderPlan, RenderRequest, find_inputs, plan, render_all
+from gramophone.offline.render import Inputs, RenderPlan, RenderRequest, find_inputs, plan, render_all
 from gramophone.offline.render.plan import folds_case
 from gramophone.presets import CLIPS, Preset, StageSettings, load
 from gramophone.presets.model_library import keep_model, remove_model
@@ -154,7 +154,8 @@ def test_rates_and_channels_beyond_a_format_are_named(sounds, tmp_path):
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_process_that_dies_is_named_and_the_others_are_done(sounds, tmp_path, jobs):
     """A plug-in or codec may end the process that it runs in."""
-    work = RenderPlan(tuple((sounds / name, tmp_path / f"{name}.wav") for name in ("a.wav", "b.flac", "c.ogg")), (), {})
+    pairs = tuple((sounds / name, tmp_path / f"{name}.wav") for name in ("a.wav", "b.flac", "c.ogg"))
+    work = RenderPlan(pairs, (), {}, tmp_path)
     killed = []
 
     def kill_one(seconds):
@@ -229,8 +230,8 @@ def test_a_result_that_may_lack_a_stage_is_none_for_who_wants_all(sounds, tmp_pa
 
     def planned(out, *, made, wanted):
         out.mkdir()
-        render_all(plan([sounds / "a.wav"], out, made), made, 1, lambda _seconds: None)
-        return plan([sounds / "a.wav"], out, wanted)
+        render_all(plan(Inputs([sounds / "a.wav"]), out, made), made, 1, lambda _seconds: None)
+        return plan(Inputs([sounds / "a.wav"]), out, wanted)
 
     preset = complete(load("wide"))
     whole, any_of_it = RenderRequest(preset), RenderRequest(preset, allow_missing=True)
@@ -264,10 +265,10 @@ def test_a_target_that_another_input_or_the_preset_needs_is_refused(sounds, tmp_
     (tmp_path / "link" / "z.wav").symlink_to(sounds / "a.wav")
     (tmp_path / "a.wav").write_bytes((sounds / "a.wav").read_bytes())
     request = RenderRequest(complete(load("wide")))
-    inputs = [tmp_path / "a.wav", tmp_path / "link" / "z.wav"]
+    inputs = Inputs([tmp_path / "a.wav", tmp_path / "link" / "z.wav"])
     assert list(plan(inputs, sounds, request, overwrite=True).failed) == [tmp_path / "a.wav"]
     styled = RenderRequest(complete(load("hall")).with_values({("style", "clip"): str(sounds / "a.wav")}))
-    assert plan([tmp_path / "a.wav"], sounds, styled, overwrite=True).failed
+    assert plan(Inputs([tmp_path / "a.wav"]), sounds, styled, overwrite=True).failed
 
 
 def test_two_inputs_that_would_draw_one_picture_are_refused(sounds, tmp_path):
@@ -275,8 +276,8 @@ def test_two_inputs_that_would_draw_one_picture_are_refused(sounds, tmp_path):
     soundfile.write(sounds / "a.flac", np.zeros((100, 1)), 44_100)
     names = [sounds / "a.wav", sounds / "a.flac"]
     request = RenderRequest(complete(load("wide")), keep_format=True)
-    assert len(plan(names, tmp_path, request).render) == 2
-    both = plan(names, tmp_path, replace(request, picture=True))
+    assert len(plan(Inputs(names), tmp_path, request).render) == 2
+    both = plan(Inputs(names), tmp_path, replace(request, picture=True))
     assert not both.render
     assert all(f"would both become {tmp_path / 'a.png'}" in both.failed[name] for name in names)
 
@@ -285,11 +286,91 @@ def test_names_that_are_one_on_the_disk_of_the_results_are_refused(sounds, tmp_p
     """As on macOS and Windows, disks that are not at hand here: what `folds_case` finds is set."""
     (sounds / "sub").mkdir()
     shutil.copy(sounds / "a.wav", sounds / "sub" / "A.wav")
-    inputs = find_inputs([str(sounds)]).files
+    inputs = Inputs(find_inputs([str(sounds)]).files)
     request = RenderRequest(complete(load("wide")))
     assert folds_case(tmp_path / "not" / "yet") == (tmp_path / "IN").exists()
     for is_folding in (False, True):
         monkeypatch.setattr(sys.modules[plan.__module__], "folds_case", lambda _folder, found=is_folding: found)
         found = plan(inputs, tmp_path / "out", request)
         assert {path.name for path in found.failed} == ({"a.wav", "A.wav"} if is_folding else set())
-        assert len(found.render) == len(inputs) - 2 * is_folding
+        assert len(found.render) == len(inputs.files) - 2 * is_folding
+
+
+def tree_of(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_has_its_tree_in_the_results(sounds, tmp_path):
+    """Whatever its name ends in, whoever does it, and also where the results lie within it; again, all is there."""
+    for below in ("b", ".c/d"):
+        (sounds / below).mkdir(parents=True)
+        for name in ("a.wav", "b.flac"):
+            shutil.copy(sounds / name, sounds / below / name)
+    expected = {"a.wav", "b.wav", "c.wav", "d.wav", "e.wav", "b/a.wav", "b/b.wav", ".c/d/a.wav", ".c/d/b.wav"}
+    for given, out, *options in [
+        (f"{sounds}", tmp_path / "1", "--jobs", "2"),
+        (f"{sounds}/", tmp_path / "1"),
+        (f"{sounds}/", sounds / "results", "--picture"),
+        (f"{sounds}", sounds / "results"),
+    ]:
+        result = gramophone("render", given, "--out", out, *QUIET, *options)
+        assert result.exit_code == 0, result.output
+        pictures = {name.replace(".wav", ".png") for name in expected} if out == sounds / "results" else set()
+        assert tree_of(out) == expected | pictures
+    assert f"{len(expected)} there already" in result.output
+    again = gramophone("render", tmp_path / "1", "--out", tmp_path / "2", *QUIET)  # a tree of results is an input, too
+    assert again.exit_code == 0, again.output
+    assert tree_of(tmp_path / "2") == expected
+
+
+def test_what_is_named_lies_right_in_the_results_and_matches_below_what_the_pattern_begins_with(sounds, tmp_path):
+    for name in ("x/1.wav", "x/deep/2.wav", "y/1.wav"):
+        (sounds / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(sounds / "a.wav", sounds / name)
+    for given, expected in {
+        ("x/1.wav", "x/deep/2.wav"): ["1.wav", "2.wav"],
+        ("[xy]/*.wav",): ["x/1.wav", "y/1.wav"],
+        ("?",): ["x/1.wav", "x/deep/2.wav", "y/1.wav"],
+        ("x/*/../*.wav",): ["1.wav"],
+        ("x/deep", "x"): ["1.wav", "2.wav"],
+        ("x", "x/deep"): ["1.wav", "deep/2.wav"],
+    }.items():
+        found = find_inputs([str(sounds / name) for name in given])
+        work = plan(found, tmp_path / "out", RenderRequest(complete(load("wide"))))
+        assert sorted(target.relative_to(tmp_path / "out").as_posix() for _, target in work.render) == expected, given
+    found = find_inputs([str(sounds / "x"), str(sounds / "y")])
+    work = plan(found, tmp_path / "out", RenderRequest(complete(load("wide"))))
+    assert set(work.failed) == {sounds / "x" / "1.wav", sounds / "y" / "1.wav"}
+    assert "give the folder that holds both" in work.failed[sounds / "x" / "1.wav"]
+
+
+def test_a_folder_has_its_own_place_where_links_to_it_are_found_too(sounds):
+    (sounds / "z" / "deep").mkdir(parents=True)
+    shutil.copy(sounds / "a.wav", sounds / "z" / "deep" / "1.wav")
+    (sounds / "a").mkdir()
+    for link, to in {"a/link": "z", "a/loop": "a", "0": "z/deep"}.items():
+        (sounds / link).symlink_to(sounds / to)
+    found = find_inputs([str(sounds)])
+    assert found.folders[sounds / "z" / "deep" / "1.wav"] == "z/deep"
+    assert len(found.files) == 6
+    assert find_inputs([str(sounds / "a")]).folders == {sounds / "a" / "link" / "deep" / "1.wav": "link/deep"}
+
+
+def test_a_result_with_the_name_of_a_folder_of_results_is_refused(sounds, tmp_path):
+    (sounds / "b.wav").mkdir()
+    shutil.copy(sounds / "a.wav", sounds / "b.wav" / "1.wav")
+    request = RenderRequest(complete(load("wide")))
+    work = plan(find_inputs([str(sounds)]), tmp_path / "out", request)
+    assert set(work.failed) == {sounds / "b.flac", sounds / "b.wav" / "1.wav"}
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "b.wav").write_bytes(b"precious")
+    work = plan(find_inputs([str(sounds / "?.wav")]), tmp_path / "there", request, overwrite=True)
+    assert "b.wav is there already, and no folder" in work.failed[sounds / "b.wav" / "1.wav"]
+
+
+def test_no_folder_is_left_where_all_in_it_failed(sounds, tmp_path):
+    (sounds / "bad").mkdir()
+    (sounds / "bad" / "1.wav").write_bytes(b"no sound")
+    assert gramophone("render", sounds, "--out", tmp_path / "out", *QUIET).exit_code == 1
+    assert tree_of(tmp_path / "out") == {f"{stem}.wav" for stem in "abcde"}
+    assert not (tmp_path / "out" / "bad").exists()

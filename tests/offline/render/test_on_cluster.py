@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 def rendered(folder, out, engine, tick=lambda _: None):
     out.mkdir()
     manifest = open_manifest(out / "manifest.jsonl", REQUEST)
-    work = plan(find_inputs([str(folder)]).files, out, REQUEST, manifest=manifest)
+    work = plan(find_inputs([str(folder)]), out, REQUEST, manifest=manifest)
     return render_all(work, REQUEST, 0 if engine.name == "ray" else 1, tick, engine=engine, manifest=manifest)
 
 

@@ -14,7 +14,7 @@ from support.render import QUIET, gramophone, sounds  # noqa: F401
 from gramophone.offline import urls
 from gramophone.offline.render import ManifestError, RenderRequest, find_inputs, open_manifest, plan, render_all
 from gramophone.offline.render.staging import Staging
-from gramophone.offline.urls import Url, UrlError, parse_place
+from gramophone.offline.urls import Url, UrlError, parse_place, size_of
 from gramophone.presets import load
 from gramophone.realtime.parameter_table import complete
 
@@ -37,8 +37,7 @@ def _no_pause(monkeypatch):
 
 def render(inputs, out, manifest=None):
     found = find_inputs(inputs, out)
-    work = plan(found.files, out, REQUEST, manifest=manifest)
-    work.failed.update(found.failed)
+    work = plan(found, out, REQUEST, manifest=manifest)
     return work, render_all(work, REQUEST, 1, lambda _: None, manifest=manifest)
 
 
@@ -47,12 +46,12 @@ def test_results_by_url_are_those_of_this_machine(sounds, tmp_path, memory):
     for name in ("a.wav", "b.flac", "notes.txt"):
         memory.pipe_file(f"/in/sub/{name}", (sounds / name).read_bytes())
     render([str(sounds / "a.wav"), str(sounds / "b.flac")], here) if here.mkdir() is None else None
-    _, outcome = render(["memory://in"], there)
+    _, outcome = render(["memory://in/sub"], there)
     assert outcome.failed == {}
     for path in here.iterdir():
         assert memory.cat_file(f"/out/deep/{path.name}") == path.read_bytes()
     assert sorted(memory.find("/out")) == ["/out/deep/a.wav", "/out/deep/b.wav"]  # nothing half done is left
-    assert len(plan(find_inputs(["memory://in/sub/*.wav"]).files, there, REQUEST).done) == 1
+    assert len(plan(find_inputs(["memory://in/sub/*.wav"]), there, REQUEST).done) == 1
 
 
 def test_a_manifest_goes_on_without_reading_and_sees_every_change(sounds, tmp_path, memory):
@@ -69,15 +68,15 @@ def test_a_manifest_goes_on_without_reading_and_sees_every_change(sounds, tmp_pa
         assert lines[names[0]]["took_s"] > 0
         assert len(lines[names[0]]["input_hash"]) == len(lines[names[0]]["settings_hash"]) == 16
         assert "notes.txt" in lines[names[2]]["error"]
-        assert open_manifest(place, REQUEST).holds(sounds / "a.wav", out / "a.wav")
+        assert open_manifest(place, REQUEST).holds(sounds / "a.wav", out / "a.wav", size_of(out / "a.wav"))
         work, _ = render(names, out, open_manifest(place, REQUEST))
         assert len(work.done) == 2
         assert [source.name for source, _ in work.render] == ["notes.txt"]  # what failed is tried again
         other = RenderRequest(complete(load("choir")))
-        assert not open_manifest(place, other).holds(sounds / "a.wav", out / "a.wav")
+        assert not open_manifest(place, other).holds(sounds / "a.wav", out / "a.wav", size_of(out / "a.wav"))
         before = (sounds / "a.wav").read_bytes()
         soundfile.write(sounds / "a.wav", np.zeros((100, 1)), 44100)
-        assert not open_manifest(place, REQUEST).holds(sounds / "a.wav", out / "a.wav")
+        assert not open_manifest(place, REQUEST).holds(sounds / "a.wav", out / "a.wav", size_of(out / "a.wav"))
         (sounds / "a.wav").write_bytes(before)
 
 
@@ -86,9 +85,8 @@ def test_a_manifest_knows_its_inputs_from_whatever_folder_a_run_is_started(sound
     (tmp_path / "out").mkdir()
     render(["in/a.wav"], Path("out"), open_manifest(Path("out/manifest.jsonl"), REQUEST))
     monkeypatch.chdir(sounds)
-    assert open_manifest(tmp_path / "out" / "manifest.jsonl", REQUEST).holds(
-        Path("a.wav"), Path("../out/a.wav").resolve()
-    )
+    target = tmp_path / "out" / "a.wav"
+    assert open_manifest(target.with_name("manifest.jsonl"), REQUEST).holds(Path("a.wav"), target, size_of(target))
 
 
 def test_a_manifest_that_was_cut_off_goes_on_and_another_file_is_refused(sounds, tmp_path):
@@ -100,7 +98,7 @@ def test_a_manifest_that_was_cut_off_goes_on_and_another_file_is_refused(sounds,
         place.write_text(place.read_text() + '{"input": "' + "x" * 5)
     for name in ("a", "b"):
         source = sounds / f"{name}.{'wav' if name == 'a' else 'flac'}"
-        assert open_manifest(place, REQUEST).holds(source, out / f"{name}.wav")
+        assert open_manifest(place, REQUEST).holds(source, out / f"{name}.wav", size_of(out / f"{name}.wav"))
     place.write_text("a shopping list\n")
     with pytest.raises(ManifestError, match=r"manifest.jsonl, line 1: no line of a manifest"):
         open_manifest(place, REQUEST)
@@ -135,11 +133,11 @@ def test_the_command_takes_urls(sounds, tmp_path):
 
 
 def test_a_killed_run_leaves_a_folder_that_the_next_one_removes_and_a_living_run_keeps_its_own(tmp_path):
-    with Staging() as living:
+    with Staging(tmp_path) as living:
         living.staged(0, tmp_path / "a.wav").write_bytes(b"half")
         dead = tmp_path / ".gramophone-00000000"
         (dead / "0").mkdir(parents=True)
-        with Staging() as other:
+        with Staging(tmp_path) as other:
             made = other.staged(0, tmp_path / "b.wav")
             made.write_bytes(b"whole")
             other.publish(made, tmp_path / "b.wav")
@@ -162,7 +160,7 @@ def test_a_file_that_only_this_process_sees_is_refused_by_a_cluster(memory):
     from gramophone.offline.cluster.choice import EngineChoice
 
     memory.pipe_file("/in/a.wav", b"")
-    work = plan(find_inputs(["memory://in/a.wav"]).files, Url("memory://out"), REQUEST)
+    work = plan(find_inputs(["memory://in/a.wav"]), Url("memory://out"), REQUEST)
     with pytest.raises(UrlError, match="memory:// is of one process"):
         render_all(work, REQUEST, 1, lambda _: None, engine=EngineChoice("ray"))
 
@@ -181,3 +179,16 @@ def test_the_files_of_a_preset_go_where_they_are_not(sounds, tmp_path, monkeypat
     clip.unlink()
     assert not isinstance(call((sounds / "b.flac", found)), str)
     assert expected.read_bytes() == found.read_bytes()
+
+
+def test_a_folder_by_url_has_its_tree_in_the_results(sounds, memory):
+    for name in ("x/1.wav", "x/deep/1.wav", "y/1.wav"):
+        memory.pipe_file(f"/in/{name}", (sounds / "a.wav").read_bytes())
+    for given, expected in {"memory://in": ["x/1", "x/deep/1", "y/1"], "memory://in/x*/*.wav": ["x/1"]}.items():
+        out = Url(f"memory://{len(expected)}")
+        for done in (0, len(expected)):
+            work, outcome = render([given], out, open_manifest(out / "manifest.jsonl", REQUEST))
+            assert (len(work.done), outcome.failed) == (done, {})
+        assert len(plan(find_inputs([given]), out, REQUEST).done) == len(expected)
+        memory.rm(f"/{len(expected)}/manifest.jsonl")
+        assert memory.find(f"/{len(expected)}") == [f"/{len(expected)}/{name}.wav" for name in expected]
