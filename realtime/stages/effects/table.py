@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -116,24 +117,25 @@ def _read_impulse(file: str, rate: int) -> Audio:
     """Return an impulse response `(1 or 2, frames)` at `rate` Hz; no file name stands for a unit impulse.
 
     Raises:
-        StageError: the file cannot be read as audio, is silent, not finite or longer than `_LONGEST_IMPULSE_S`.
+        StageError: the file cannot be read to its end, is silent, not finite or longer than `_LONGEST_IMPULSE_S`.
     """
     if not file:
         return np.ones((1, 1), np.float32)
-    import soundfile
     import soxr
 
+    from gramophone.realtime.files import AudioReader, SoundFileError
+
     try:
-        with soundfile.SoundFile(file) as sound:
-            own_rate, seconds = sound.samplerate, sound.frames / sound.samplerate
-            samples = sound.read(frames=int(_LONGEST_IMPULSE_S * own_rate), dtype="float32", always_2d=True)
-    except (OSError, RuntimeError) as error:
-        raise StageError(f"impulse {file}: cannot be read as audio ({error})") from None
+        with AudioReader(Path(file)) as reader:
+            own_rate, seconds = reader.rate, reader.frames / reader.rate
+            samples = reader.read(int(_LONGEST_IMPULSE_S * own_rate) + 1)
+    except SoundFileError as error:
+        raise StageError(f"impulse {error}") from None
     if seconds > _LONGEST_IMPULSE_S:
         raise StageError(f"impulse {file}: {seconds:.1f} s long, expected at most {_LONGEST_IMPULSE_S:g} s")
     if not np.isfinite(samples).all() or not samples.any():
         raise StageError(f"impulse {file}: expected finite samples that are not all zero")
-    at_rate = soxr.resample(samples[:, :2], own_rate, rate)
+    at_rate = soxr.resample(samples[:2].T, own_rate, rate)
     return np.ascontiguousarray(at_rate.T, dtype=np.float32)
 
 

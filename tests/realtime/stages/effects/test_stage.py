@@ -344,7 +344,7 @@ def test_a_disk_that_does_not_answer_holds_up_no_sound(tmp_path: Path) -> None:
     sound = noise(2, 3000)
     np.testing.assert_allclose(played(stage, sound, random_cuts(0, 3000)), sound, atol=1e-6)
     (tmp_path / "slow.wav").write_text("not audio")  # now it answers
-    with pytest.raises(StageError, match=r"slow\.wav.*cannot be read"):
+    with pytest.raises(StageError, match=r"slow\.wav.*not a sound file"):
         stage.take(1)
     stage.close()
 
@@ -356,7 +356,14 @@ def test_an_impulse_that_cannot_be_used_is_named_and_changes_nothing(
     text, silent = tmp_path / "notes.wav", tmp_path / "silent.wav"
     text.write_text("not audio")
     soundfile.write(silent, np.zeros(100), RATE)
-    for file, why in ((tmp_path / "gone.wav", "cannot be read"), (text, "cannot be read"), (silent, "not all zero")):
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(silent.read_bytes()[:-50])
+    for file, why in (
+        (tmp_path / "gone.wav", "cannot be read"),
+        (text, "not a sound file"),
+        (silent, "not all zero"),
+        (cut, "cut short: 50 of 200 bytes"),
+    ):
         with pytest.raises(StageError, match=f"{file.name}.*{why}"):
             effect_stage("convolution")(Format(RATE, 2), {"impulse": str(file)})
         caplog.clear()
