@@ -158,7 +158,8 @@ class LiveConversion:
 
     def __init__(self, cases: PlayedCases, path: Path, quick: bool, values: Mapping[str, Value]) -> None:
         self._clips = {name: np.concatenate(parts) for name, parts in cases.clips.items()}
-        self._make, enrol, knobs, self.speakers = _anyone(path, quick) if kind_of(path) == "anyone" else _voice(path)
+        made = _anyone(path, quick) if kind_of(path) == "anyone" else _voice(path)
+        self._make, self._play, enrol, knobs, self.speakers = made
         self._values = {knob.name: knob.default for knob in knobs} | {"range": "free"} | dict(values)
         begun = time.process_time()
         self._targets = {name: enrol(clip) for name, clip in self._clips.items()}
@@ -192,12 +193,11 @@ class LiveConversion:
 
     def _hops(self, converter: Any, samples: Floats, weights: Floats) -> Sound:
         whole = np.pad(samples, (0, -len(samples) % converter.hop)).reshape(-1, converter.hop)
-        said = [converter.convert(converter.measure(hop), weights, self._values) for hop in whole]
-        return np.concatenate(said)
+        return np.concatenate([self._play(converter, hop, weights, self._values) for hop in whole])
 
 
-def _anyone(path: Path, quick: bool) -> tuple[Any, Any, Any, tuple[str, ...]]:
-    """Return what makes a converter, what enrols a clip, the parameters and the known speakers."""
+def _anyone(path: Path, quick: bool) -> tuple[Any, Any, Any, Any, tuple[str, ...]]:
+    """Return what makes a converter, plays a hop, enrols a clip; the parameters and the known speakers."""
     loaded, card = load(path, "anyone")
     model = cast(Anyone, loaded)
 
@@ -205,18 +205,22 @@ def _anyone(path: Path, quick: bool) -> tuple[Any, Any, Any, tuple[str, ...]]:
         converter.voices.set_target(target.voice)
         converter.refresh()
 
+    def play(converter: VoiceConverter, hop: Floats, weights: Floats, values: Mapping[str, Value]) -> Floats:
+        return converter.convert(converter.measure(hop), weights, values)
+
     def enrol(clip: Sound) -> Any:
         return enrolled_target(model, card, "clip", clip)
 
     return (
         lambda: (set_target, VoiceConverter(converter_parts(model, quick))),
+        play,
         enrol,
         parameters_of(card),
         card.speakers,
     )
 
 
-def _voice(path: Path) -> tuple[Any, Any, Any, tuple[str, ...]]:
+def _voice(path: Path) -> tuple[Any, Any, Any, Any, tuple[str, ...]]:
     """Return the same for a voice model of before, whose speaker vector is fitted to a clip."""
     header = LatentModel.of(path)
     codec: Any = header.codec("cpu")
@@ -224,11 +228,14 @@ def _voice(path: Path) -> tuple[Any, Any, Any, tuple[str, ...]]:
     def set_target(converter: Any, target: Any) -> None:
         converter.add_target(target)
 
+    def play(converter: Any, hop: Floats, weights: Floats, values: Mapping[str, Value]) -> Any:
+        return converter.synthesise(converter.analyse(hop), weights, values)
+
     def enrol(clip: Sound) -> Any:
         return codec.enrol("clip", clip)
 
     knobs = latent_parameters(header.kind, header.card, header.latents)
-    return lambda: (set_target, header.codec("cpu")), enrol, knobs, card_of(path).speakers
+    return lambda: (set_target, header.codec("cpu")), play, enrol, knobs, card_of(path).speakers
 
 
 def median_octaves(parts: Sequence[Sound]) -> float:

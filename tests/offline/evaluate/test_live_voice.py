@@ -8,6 +8,8 @@ from support.anyone import KNOWN, anyone  # noqa: F401 - a fixture
 
 from gramophone.offline.evaluate.conversion_judges import JudgedPhrase
 from gramophone.offline.evaluate.live_voice import LiveConversion
+from gramophone.realtime.stages.latent.codec import LatentModel
+from gramophone.realtime.stages.speaker_blend import model_path
 from gramophone.realtime.stages.voice.converter import VoiceConverter, parts_of_file
 
 HOP = 128
@@ -37,3 +39,22 @@ def test_every_phrase_is_converted_as_if_its_speaker_had_only_spoken_before(anyo
     np.testing.assert_array_equal(said[0], np.concatenate(hops[60:])[converter.delay :][: len(sound)])
     np.testing.assert_array_equal(*said)
     assert np.abs(said[0]).max() > 0
+
+
+def test_a_phrase_is_converted_by_a_model_of_latents_as_its_codec_plays():
+    before, sound = buzz(20, 110), buzz(20, 140)
+    cases = SimpleNamespace(clips={}, before={"ann": [before]}, octaves={})
+    path = model_path("voice")
+    convert = LiveConversion(cases, path, False, {})
+    speaker = convert.speakers[0]
+    said = convert(JudgedPhrase("ann", sound, "", 0.0, (), 0, 0), speaker)
+
+    codec = LatentModel.of(path).codec("cpu")
+    hops = np.concatenate([before, sound, np.zeros(codec.delay, np.float32)])
+    hops = np.pad(hops, (0, -len(hops) % codec.hop)).reshape(-1, codec.hop)
+    weights = [convert.voice_weights("" if i * codec.hop < len(before) else speaker) for i in range(len(hops))]
+    played = [
+        codec.synthesise(codec.analyse(hop), own, convert._values) for hop, own in zip(hops, weights, strict=True)
+    ]
+    np.testing.assert_array_equal(said, np.concatenate(played)[len(before) + codec.delay :][: len(sound)])
+    assert np.abs(said).max() > 0
