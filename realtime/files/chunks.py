@@ -49,6 +49,9 @@ FORMATS: dict[bytes, ChunkFormat] = {
 """Containers by their first four bytes."""
 
 
+_GSM, _MPEG = b"\x31\0", (b"\x50\0", b"\x55\0")
+"""Codes of what a WAV holds in place of samples."""
+_GSM_BLOCK_BYTES, _GSM_BLOCK_FRAMES = 65, 320
 _MOST_CHUNKS = 10_000
 """More than any file has: what seem to be more are samples, behind a length that is none."""
 
@@ -93,7 +96,7 @@ def survey_chunks(file: BinaryIO, start: int, size: int) -> tuple[Link, range | 
     file.seek(start)
     magic = file.read(4)
     form = FORMATS[magic]
-    description, sound, announced = b"", None, 0
+    description, fact, sound, announced = b"", b"", None, 0
     rf64_length = None
     for chunk in read_chunks(file, size, form, start):
         if chunk.name == b"ds64":
@@ -103,6 +106,9 @@ def survey_chunks(file: BinaryIO, start: int, size: int) -> tuple[Link, range | 
         elif chunk.name[:4] in (b"fmt ", b"COMM", b"desc"):
             file.seek(chunk.start)
             description = file.read(min(max(chunk.length, 0), 64))
+        elif chunk.name == b"fact":  # in a W64 libsndfile writes no count there
+            file.seek(chunk.start)
+            fact = file.read(4)
         elif chunk.name.startswith(form.sound) and sound is None:
             sound, announced = chunk, chunk.length
             if magic in (b"RF64", b"BW64") and chunk.length == 0xFFFFFFFF and rf64_length is not None:
@@ -117,8 +123,18 @@ def survey_chunks(file: BinaryIO, start: int, size: int) -> tuple[Link, range | 
         pieces, end = _with_magic(magic, start, size), sound.start + announced
     else:
         pieces, end = _with_length(magic, form, file, start, size, sound, description), size
-    holds_mpeg = magic in (b"RIFF", b"RF64", b"BW64", b"riff") and description[:2] in (b"\x50\0", b"\x55\0")
-    return Link(pieces), range(sound.start, end) if holds_mpeg else None
+    code = description[:2] if magic in (b"RIFF", b"RF64", b"BW64", b"riff") else b""
+    frames = _gsm_frames(end - sound.start, fact) if code == _GSM else None
+    return Link(pieces, frames), range(sound.start, end) if code in _MPEG else None
+
+
+def _gsm_frames(length: int, fact: bytes) -> int:
+    """Return how many frames of sound `length` bytes of GSM 6.10 are, without what the chunk `fact` leaves of the last.
+
+    libsndfile takes the byte that pads a chunk to an even length for one more block.
+    """
+    frames, announced = length // _GSM_BLOCK_BYTES * _GSM_BLOCK_FRAMES, int.from_bytes(fact, "little")
+    return announced if frames - _GSM_BLOCK_FRAMES < announced <= frames else frames
 
 
 def survey_au(file: BinaryIO, start: int, size: int) -> Link:

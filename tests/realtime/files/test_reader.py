@@ -221,6 +221,21 @@ def test_lengths_that_announce_nothing_are_those_of_the_file(tmp_path):
         assert read(tmp_path / "a.wav")[0].shape == sound.shape, hex(length)
 
 
+def test_gsm_is_as_long_as_its_blocks_and_their_announcement(tmp_path):
+    """An odd number of blocks of 65 bytes is padded by a byte, which libsndfile takes for one more block."""
+    path = tmp_path / "a.wav"
+    for frames in (320, 3519, 3520, 3521, 3840):
+        for container in ("WAV", "W64"):
+            soundfile.write(path, sweep(1.0, 1, 8000)[0, :frames], 8000, format=container, subtype="GSM610")
+            blocks = -(-frames // 320)
+            assert read(path)[0].shape[1] == (frames if container == "WAV" else blocks * 320)
+        soundfile.write(path, np.zeros(frames), 8000, format="WAV", subtype="GSM610")
+        data = bytearray(path.read_bytes())
+        struct.pack_into("<I", data, data.index(b"fact") + 8, 0)
+        path.write_bytes(data)
+        assert read(path)[0].shape[1] == blocks * 320
+
+
 @pytest.mark.parametrize("container", ["WAV", "CAF"])
 def test_a_sound_chunk_of_no_length_is_empty_only_where_chunks_or_nothing_follow(tmp_path, container):
     """As a recorder leaves it that ended before it wrote the length, though that of the container may be right."""
