@@ -12,12 +12,14 @@ class ResultError(RuntimeError):
 
 
 def demand_new(files: Iterable[Path], *, overwrite: bool) -> None:
-    """Check that none of some files is there yet, or that those which are may be overwritten.
+    """Check, before the work, that none of some files is there yet or may be overwritten, and that their folders are.
 
     Raises:
-        ResultError: one is there, or cannot be overwritten, as it is no file.
+        ResultError: one is there, or cannot be overwritten, as it is no file; or its folder is not there.
     """
     for file in files:
+        if not file.parent.is_dir():
+            raise ResultError(f"{file}: there is no folder {file.parent}; make it first, or choose another --out")
         if file.is_dir():
             raise ResultError(f"{file} is there already, and no file; choose another --out")
         if os.path.lexists(file) and not overwrite:

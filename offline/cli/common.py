@@ -97,7 +97,7 @@ def demand_result(out: Path, *inputs: Path | None, endings: Sequence[str] = (), 
 
     Raises:
         BadParameter: it names no format that can be written, or an input.
-        ResultError: it is there already.
+        ResultError: it is there already, or its folder is not.
     """
     from gramophone.offline.results import demand_new
     from gramophone.realtime.files import EXTENSIONS

@@ -49,7 +49,7 @@ def _try() -> list[str]:
 
     clips = {path.stem: path for path in sorted(CLIPS.glob("*.flac"))}
     print(f"Clips: {', '.join(clips)}; or a sound file of yours.")
-    clip = _ask("Which clip?", "voice", lambda text: str(clips[text]) if text in clips else _existing(text))
+    clip = _ask("Which clip?", "voice", lambda text: str(clips[text]) if text in clips else _file(text))
     return ["render", clip, "--preset", _ask_preset(), "--out", str(_OUT / "try"), "--overwrite"]
 
 
@@ -139,6 +139,11 @@ def _preset(text: str) -> str:
 def _existing(text: str) -> str:
     path = Path(text).expanduser()
     return str(path) if text and path.exists() else _refuse(f"{text!r}: there is no such file or folder")
+
+
+def _file(text: str) -> str:
+    path = _existing(text)
+    return path if Path(path).is_file() else _refuse(f"{text!r}: expected a sound file; for a folder choose render")
 
 
 def _speakers(text: str) -> str:

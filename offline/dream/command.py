@@ -44,8 +44,8 @@ def run(out: Path, keep_in: Path, request: DreamRequest, *, overwrite: bool, jso
         MissingLibraryError: the extra `offline` is not installed.
         SoundFileError: a sound cannot be read or written.
         DreamError: there is nothing to dream of.
-        PictureError: there is no folder to write into.
-        ResultError: the picture is there already, and not to be overwritten.
+        PictureError: the folder cannot be written.
+        ResultError: there is no folder, or the picture is there already, and not to be overwritten.
         NothingToHearError: the clip is shorter than a second, silent, or broken.
         PresetError, CheckpointError: there is no such tagger.
     """

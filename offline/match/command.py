@@ -67,8 +67,8 @@ def run(
         SoundFileError: a sound cannot be read.
         NothingToHearError: a sound is silent, too short or broken.
         MatchError: a stage of the chain fails.
-        PictureError: there is no folder to write into.
-        ResultError: the picture is there already, and not to be overwritten.
+        PictureError: the folder cannot be written.
+        ResultError: there is no folder, or the picture is there already, and not to be overwritten.
         PresetError: the chain has no parameter to search, or the preset cannot be written.
     """
     need("matplotlib", "cma")

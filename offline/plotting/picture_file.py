@@ -47,12 +47,10 @@ def demand_place(out: Path, *, overwrite: bool) -> Path:
     """Check, before minutes of work, that a result's picture can be written; return where it lies.
 
     Raises:
-        PictureError: the folder is missing or cannot be written.
-        ResultError: a picture is there already, and not to be overwritten.
+        PictureError: the folder cannot be written.
+        ResultError: the folder is missing, or a picture is there already, and not to be overwritten.
     """
     picture = picture_of(out)
-    if not out.parent.is_dir():
-        raise PictureError(f"{out}: no folder {out.parent} to write into")
     demand_new([picture], overwrite=overwrite)
     try:
         create_part(picture).unlink()

@@ -49,8 +49,8 @@ def run(content: Path, style: Path, out: Path, request: TransferRequest, *, over
         MissingLibraryError: the extra `offline` is not installed.
         SoundFileError: a sound cannot be read or written.
         StyliseError: there is no such method.
-        PictureError: there is no folder to write into.
-        ResultError: the picture is there already, and not to be overwritten.
+        PictureError: the folder cannot be written.
+        ResultError: there is no folder, or the picture is there already, and not to be overwritten.
         NothingToHearError: a sound is shorter than a second, silent, or broken.
     """
     need("matplotlib")

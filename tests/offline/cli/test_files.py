@@ -76,6 +76,13 @@ def test_no_command_replaces_what_is_there(files, monkeypatch, command):
         (files / taken).unlink()
 
 
+@pytest.mark.parametrize("command", RESULTS, ids=lambda command: " ".join(command[:1] + command[-3:]))
+def test_a_folder_that_is_not_there_is_named_before_the_work(files, monkeypatch, command):
+    monkeypatch.chdir(files)
+    with pytest.raises(ResultError, match=rf"^no/{command[-1]}: there is no folder no; make it first"):
+        gramophone(*command[:-1], f"no/{command[-1]}")
+
+
 @pytest.mark.parametrize("command", [RESULTS[number] for number in (0, 4, 5, 6, 8)], ids=lambda command: command[0])
 def test_every_command_overwrites_if_it_is_asked_to(files, monkeypatch, command):
     monkeypatch.chdir(files)

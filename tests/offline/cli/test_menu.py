@@ -87,6 +87,8 @@ def test_trying_compiles_once_renders_a_clip_and_names_the_command(tmp_path):
     for is_first in (True, False):
         terminal = Terminal(tmp_path, **folder)
         terminal.answer(r"like\?", "2")
+        terminal.answer("Which clip", str(tmp_path))
+        terminal.read_until("expected a sound file; for a folder choose render")
         terminal.answer("Which clip", "drums")
         terminal.answer("Which preset", "nothing")
         terminal.read_until("no preset 'nothing'")

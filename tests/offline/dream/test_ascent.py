@@ -17,7 +17,7 @@ from gramophone.offline.dream.canvas import Samples, Spectrum, faint_noise
 from gramophone.offline.dream.priors import Priors
 from gramophone.offline.dream.target import DreamError, DreamGoal, DreamTarget
 from gramophone.offline.evaluate.dream import flatness
-from gramophone.offline.plotting.picture_file import PictureError
+from gramophone.offline.results import ResultError
 from gramophone.realtime.files import read
 
 pytestmark = pytest.mark.slow
@@ -205,5 +205,5 @@ def test_a_stopped_command_keeps_the_best_and_the_same_command_goes_on(tagger, t
     assert rounds == [0, ROUND, ROUND]
     assert again["losses"] == whole["losses"]
     np.testing.assert_array_equal(read(tmp_path / "part.wav")[0], read(tmp_path / "whole.wav")[0])
-    with pytest.raises(PictureError, match="no folder"):
+    with pytest.raises(ResultError, match="no folder"):
         gramophone(*command, "--out", tmp_path / "nowhere" / "a.wav")
