@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
+import threading
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gramophone.models.parameters import Parameter, Value
+from gramophone.realtime.files import AudioReader
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
 from gramophone.realtime.stages.effects.plugin import EffectPlugin
 from gramophone.realtime.stages.effects.stage import effect_stage
@@ -338,14 +339,22 @@ def test_loading_an_impulse_response_holds_up_no_sound_and_is_replayed_bit_for_b
         stage.close()
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
-def test_a_disk_that_does_not_answer_holds_up_no_sound(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "slow.wav")
+def test_a_disk_that_does_not_answer_holds_up_no_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe would do as such a disk, but is refused at once."""
+    answers = threading.Event()
+
+    class Slow(AudioReader):
+        def __init__(self, path: Path) -> None:
+            answers.wait()
+            super().__init__(path)
+
+    monkeypatch.setattr("gramophone.realtime.files.AudioReader", Slow)
+    (tmp_path / "slow.wav").write_text("not audio")
     stage = effect_stage("convolution")(Format(RATE, 2), {})
     stage.set("impulse", str(tmp_path / "slow.wav"))
     sound = noise(2, 3000)
     np.testing.assert_allclose(played(stage, sound, random_cuts(0, 3000)), sound, atol=1e-6)
-    (tmp_path / "slow.wav").write_text("not audio")  # now it answers
+    answers.set()
     with pytest.raises(StageError, match=r"slow\.wav.*not a sound file"):
         stage.take(1)
     stage.close()
