@@ -62,8 +62,8 @@ class Amounts(NamedTuple):
 
     `strength`; `low` and `high`, the texture's shares of the power in the lows and above them; `fine`, how far partials
     go to the grains' spectrum; `tuned`, how far grains keep to the content's partials; `onsets`, how far levels follow
-    it; `dynamics`, how far they move as the clip's do by rate; `exact`, how far they follow it in
-    every band and frame, for words; `gain`, a factor.
+    it; `dynamics`, how far they move as the clip's do by rate; `exact`, how far they are the content's own through a
+    filter that stays, for words; `gain`, a factor.
     """
 
     strength: float
@@ -177,6 +177,9 @@ def _shape_levels(
     heard = total(content[0]) > _F(_GATE) * memory.sums[7]
     if heard:
         note_frame(modulation, shape.hold_mean)
+        for band in range(LEVEL_BANDS):
+            memory.usual[0, band] = memory.usual[0, band] * _F(shape.hold_long) + content[0, band]
+            memory.usual[1, band] = memory.usual[1, band] * _F(shape.hold_usual) + grains[0, band]
     slow_content, slow_grains, now = total(content[1]), total(grains[1]), total(content[0])
     level_sum = _F(0)
     swells, onsets = memory.swells, amounts.onsets
@@ -192,7 +195,10 @@ def _shape_levels(
         log += (1.0 - onsets) * _wide(swells[1], band) + (1.0 - detail) * memory.rises[2, band]
         log = share + min(max(log, _LEAST_LOG), _MOST_LOG)
         log = modulated(modulation, wanted, band, _F(log), heard, fresh, _F(amounts.dynamics))
-        memory.gains[1, band] = math.exp(min(log, share + _MOST_LOG))
+        log = min(log, share + _MOST_LOG)
+        if amounts.exact > 0:
+            log += amounts.exact * (_filtered_level(memory, band) - log)
+        memory.gains[1, band] = math.exp(log)
         level_sum += memory.gains[1, band]
     factor = _overall(shape, memory, now, level_sum, fresh, amounts.exact)
     floor, floor_content = _F(1e-4) * total(grains[0]) / LEVEL_BANDS, _F(1e-4) * now / LEVEL_BANDS
@@ -208,6 +214,18 @@ def _shape_levels(
 def _swell(level: Any, usual: Any) -> Any:
     """Return a level relative to its slow mean, in nats of power."""
     return min(max(math.log(level / usual), _LEAST_LOG), _MOST_LOG)
+
+
+@compiled
+def _filtered_level(memory: Memory, band: int) -> Any:
+    """Return the content's level in nats, filtered from its long-term spectrum to the clip's.
+
+    Words are in the levels of bands against each other: a filter that moves within a sentence moves its vowels.
+    """
+    own, other = memory.usual[0], memory.usual[1]
+    ratio = (other[band] + _F(_TINY)) / (total(other) + _F(_TINY))
+    ratio *= (total(own) + _F(_TINY)) / (own[band] + _F(_TINY))
+    return math.log(memory.content[0, band] * ratio + _TINY)
 
 
 @compiled
@@ -240,11 +258,12 @@ def _wide(swells: Floats, band: int) -> Any:
 def _overall(shape: Shape, memory: Memory, now: Any, wanted: Any, fresh: bool, exact: float) -> Any:
     """Return the factor of all levels, whose sum is `wanted` where the content's is `now`.
 
-    In the mean the sums are equal; in a frame as far as `exact`. In its pauses the content's sum is the most.
+    In the mean the sums are equal: of a quarter of a second, or of three as far as `exact`. In its pauses the content's
+    sum is the most.
     """
     if fresh:
         memory.sums[5], memory.sums[6] = now, wanted
-    hold = _F(shape.hold_slow)
+    hold = _F(shape.hold_slow + exact * (shape.hold_usual - shape.hold_slow))
     memory.sums[5] = now + (memory.sums[5] - now) * hold
     memory.sums[6] = wanted + (memory.sums[6] - wanted) * hold
     usual = max(memory.sums[5] / max(memory.sums[6], _F(_TINY)), _F(_TINY))
@@ -253,9 +272,8 @@ def _overall(shape: Shape, memory: Memory, now: Any, wanted: Any, fresh: bool, e
         memory.sums[7] = now + (memory.sums[7] - now) * _F(shape.hold_mean)
     depth = math.log10(max(now / max(memory.sums[7], _F(_TINY)), 1e-6))
     open_ = min(max((depth - _NONE_OVER_BELOW) / (_FULL_OVER_FROM - _NONE_OVER_BELOW), 0.0), 1.0)
-    factor = same**exact * usual ** (1.0 - exact)
     most = same * 10 ** (_MOST_OVER * open_)
-    return _F(min(max(min(factor, most), _LEAST_SWELL * same), _MOST_SWELL))
+    return _F(min(max(min(usual, most), _LEAST_SWELL * same), _MOST_SWELL))
 
 
 @compiled

@@ -25,7 +25,7 @@ QUARTERS = 4
 """Parts of a hop, in which gains follow the content."""
 
 _F = np.float32
-_SLOW_S, _USUAL_S, _MEAN_S, _SHARES_S, _LEVEL_S, _ONSET_GAP_S = 0.25, 3.0, 4.0, 0.1, 1.0, 0.06
+_SLOW_S, _USUAL_S, _MEAN_S, _SHARES_S, _LEVEL_S, _LONG_S, _ONSET_GAP_S = 0.25, 3.0, 4.0, 0.1, 1.0, 15.0, 0.06
 
 
 class Shape(NamedTuple):
@@ -52,6 +52,7 @@ class Shape(NamedTuple):
     hold_mean: float
     hold_shares: float
     hold_level: float
+    hold_long: float
     gap: int
 
 
@@ -65,7 +66,8 @@ class Memory(NamedTuple):
     the frames, slow levels of content and texture, the content's usual level; `quarters` `(12,)`: the power of
     the content in quarters of the hop before the output's, of its own and of the next; `swells` `(2, J)`: the
     levels of content and texture relative to their slow means, in nats of power; `rises` `(3, J)`: the content's
-    last swells, how much they have risen, and how the texture's single bands move within those around.
+    last swells, how much they have risen, and how the texture's single bands move within those around; `usual`
+    `(2, J)`: sums of the levels of content over 15 s, and of texture over 3 s.
     """
 
     mean: Floats
@@ -84,6 +86,7 @@ class Memory(NamedTuple):
     quarters: Floats
     swells: Floats
     rises: Floats
+    usual: Floats
 
 
 _LOWS_HZ, _STEEPNESS = 800.0, 11.5
@@ -97,8 +100,9 @@ def shape_of(layout: MosaicLayout, blur: Floats) -> Shape:
     bins = np.arange(levels.shape[1])
     # The largest of two weights may be the upper one's.
     below -= (below > 0) & (levels[np.maximum(below - 1, 0), bins] > 0) & (levels[below + 1, bins] <= 0)
-    slow, usual, mean, shares, level = (
-        math.exp(-layout.hop / layout.rate / seconds) for seconds in (_SLOW_S, _USUAL_S, _MEAN_S, _SHARES_S, _LEVEL_S)
+    slow, usual, mean, shares, level, long_term = (
+        math.exp(-layout.hop / layout.rate / seconds)
+        for seconds in (_SLOW_S, _USUAL_S, _MEAN_S, _SHARES_S, _LEVEL_S, _LONG_S)
     )
     notes, note_spans = _filters(layout.notes)
     long, long_spans = _filters(layout.levels)
@@ -120,6 +124,7 @@ def shape_of(layout: MosaicLayout, blur: Floats) -> Shape:
         mean,
         shares,
         level,
+        long_term,
         max(round(_ONSET_GAP_S * layout.rate / layout.hop), 1),
     )
 
@@ -150,6 +155,7 @@ def memory_of(shape: Shape, channels: int) -> Memory:
         zeros(3 * QUARTERS),
         zeros(2, LEVEL_BANDS),
         zeros(3, LEVEL_BANDS),
+        zeros(2, LEVEL_BANDS),
     )
 
 

@@ -60,14 +60,15 @@ def likeness(sound, other):
 
 
 @pytest.mark.slow
-def test_a_voice_keeps_the_levels_that_its_words_are_in():
-    """What a recogniser reads, levels by band, follows the voice closely with the guard."""
+@pytest.mark.parametrize("clip", ["cello.flac", "choir.flac"])
+def test_a_voice_keeps_the_levels_that_its_words_are_in(clip):
+    """What a recogniser reads, levels by band, follows the voice closely with the guard, whatever the clip's."""
     sound = voice(8)
     heard = {}
     for guard in (0.0, 1.0):
         stage = MosaicStage(
-            Format(RATE, 1), {"clip": str(CLIPS / "cello.flac"), "guard": guard, "onsets": 0.2, "dynamics": 0.0}
+            Format(RATE, 1), {"clip": str(CLIPS / clip), "guard": guard, "onsets": 0.2, "dynamics": 0.0}
         )
         heard[guard] = likeness(sound[0, RATE:], run(stage, sound)[0, RATE:])
-    assert heard[1.0] > 0.8
+    assert heard[1.0] > 0.9
     assert heard[1.0] > heard[0.0] + 0.2
