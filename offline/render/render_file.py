@@ -138,7 +138,9 @@ def _through_chain(
 
                 draw_render(source, target, engine.preset, picture_of(target), made)
             report = engine.report()
-            return Rendered(reader.frames / reader.rate, request.picture, (*_remarks(report), *writer.remarks))
+            return Rendered(
+                reader.frames / reader.rate, request.picture, (*reader.remarks, *_remarks(report), *writer.remarks)
+            )
         finally:
             engine.close()
 

@@ -8,7 +8,7 @@ than WAV (Vorbis I, 4.3.9; RFC 7845, 5.1.1.2).
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from mmap import mmap
 from typing import BinaryIO
 
@@ -78,6 +78,8 @@ class _Stream:
     """The highest so far: frames from the start of the stream."""
     sequence: int = -1
     ended: bool = False
+    is_split: bool = False
+    """Whether a packet of the last page goes on behind it."""
 
     def add(self, page: range) -> None:
         if self.pages and self.pages[-1].stop == page.start:
@@ -109,17 +111,19 @@ def survey_ogg(data: mmap, start: int, end: int) -> list[Link]:
             raise SoundFileError(f"damaged: a page of no known stream at byte {at}")
         _add(stream, data, page, at)
         at = page.stop
-    links = [_sound_of(group) for group in groups]
-    sounds = [link for link in links if link]
+    sounds = [stream for group in groups if (stream := _sound_of(group))]
     if not sounds:
         raise SoundFileError(
             "an Ogg file without sound in it, or in a code that is not known; expected Vorbis, Opus or FLAC"
         )
-    if not sounds[-1].ended:
+    if sounds[-1].is_split:
         raise SoundFileError(
             "cut short: the end of the stream is missing, nothing says how much of it; export or copy it again"
         )
-    return [_link(stream, data) for stream in sounds]
+    # Some encoders mark no last page, and a recorder that was ended does not.
+    remark = "" if sounds[-1].ended else "no page is marked as the last; what should follow, if anything, is missing"
+    links = [_link(stream, data) for stream in sounds]
+    return [*links[:-1], replace(links[-1], remark=remark)]
 
 
 def _page_at(data: mmap, at: int, end: int) -> range:
@@ -155,6 +159,7 @@ def _add(stream: _Stream, data: mmap, page: range, at: int) -> None:
     stream.sequence = sequence
     stream.granule = max(int.from_bytes(data[at + 6 : at + 14], "little", signed=True), stream.granule)
     stream.ended = bool(data[at + 5] & _LAST)
+    stream.is_split = data[at + 26] > 0 and data[at + 26 + data[at + 26]] == 255
     stream.add(page)
     if stream.is_flac:
         stream.contents.append(range(at + 27 + data[at + 26], page.stop))

@@ -110,7 +110,8 @@ _CHUNK = 1 << 16
 class AudioReader:
     """An open sound file: `rate` in Hz, `channels`, and `frames`, exactly as many as can be read.
 
-    `subtype` is how its samples are stored, in libsndfile's words, such as PCM_24.
+    `subtype` is how its samples are stored, in libsndfile's words, such as PCM_24. `remarks` has in words what is to be
+    known about the file.
 
     Raises:
         SoundFileError: the file is missing, not a sound file, empty, damaged, or cut short.
@@ -121,6 +122,7 @@ class AudioReader:
         self._file = open_regular(path)
         try:
             self._links, self._announced = survey(self._file)
+            self.remarks = tuple(link.remark for link in self._links if link.remark)
             self._decoder = self._open(0)
             self.rate: int = self._decoder.sound.samplerate
             self.channels: int = self._decoder.sound.channels

@@ -143,3 +143,5 @@ class Link:
     """How many frames it yields; None where libsndfile's own count is right, -1 where only decoding tells."""
     skip: int = 0
     """How many of its first frames are the encoder's delay and no sound."""
+    remark: str = ""
+    """What is to be known about it, in words; empty if nothing."""

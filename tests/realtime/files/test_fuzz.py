@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.encoders import sweep
+from support.encoders import sweep, with_checksums
 
 from gramophone.realtime.files import AudioReader, SoundFileError
 
@@ -38,22 +38,6 @@ LIMIT_S = 20
 
 def hang(*_):
     raise TimeoutError("reading takes too long")
-
-
-def with_checksums(data):
-    """Make the checksums of Ogg pages right again: else every change is found by them."""
-    data, at = bytearray(data), 0
-    while data[at : at + 4] == b"OggS" and at + 27 <= len(data):
-        size = 27 + data[at + 26] + sum(data[at + 27 : at + 27 + data[at + 26]])
-        data[at + 22 : at + 26] = bytes(4)
-        checksum = 0
-        for byte in data[at : at + size]:
-            checksum ^= byte << 24
-            for _ in range(8):
-                checksum = (checksum << 1 ^ (0x104C11DB7 if checksum & 0x80000000 else 0)) & 0xFFFFFFFF
-        data[at + 22 : at + 26] = checksum.to_bytes(4, "little")
-        at += size
-    return bytes(data)
 
 
 def changed(data, changes, cut):

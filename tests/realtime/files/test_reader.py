@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.encoders import RATE, decoded, make, run, sweep
+from support.encoders import RATE, decoded, make, run, sweep, with_checksums
 
 from gramophone.realtime.files import AudioReader, SoundFileError, read
 
@@ -169,6 +169,25 @@ def test_an_ogg_with_a_missing_or_changed_page_is_refused(tmp_path):
         (tmp_path / "damaged.ogg").write_bytes(damaged)
         with pytest.raises(SoundFileError, match="damaged"):
             AudioReader(tmp_path / "damaged.ogg")
+
+
+@pytest.mark.peer
+def test_an_ogg_whose_last_page_is_not_marked_is_read_with_a_remark(tmp_path):
+    """Unless a packet goes on behind it: then its end is missing."""
+    path = make(tmp_path, "oggenc -Q -o a.ogg in.wav", "a.ogg")
+    whole, data = read(path)[0], bytearray(path.read_bytes())
+    at = data.rindex(b"OggS")
+    data[at + 5] &= ~4
+    path.write_bytes(with_checksums(data))
+    with AudioReader(path) as reader:
+        assert np.array_equal(reader.read(reader.frames), whole)
+        assert reader.remarks == ("no page is marked as the last; what should follow, if anything, is missing",)
+    table = at + 26 + data[at + 26]
+    more = bytes(255 - data[table])
+    data[table] = 255
+    path.write_bytes(with_checksums(data + more))
+    with pytest.raises(SoundFileError, match="cut short"):
+        AudioReader(path)
 
 
 @pytest.mark.peer
