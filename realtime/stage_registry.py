@@ -80,7 +80,7 @@ def compiles(kind: str) -> bool:
     Raises:
         KindError: there is no such kind.
     """
-    return EFFECTS[kind].compiles if kind in EFFECTS else _stage_class(kind).compiles
+    return kind not in EFFECTS and _stage_class(kind).compiles
 
 
 def parts_of(kind: str, form: Format, values: Mapping[str, Value]) -> Parts:

@@ -244,19 +244,17 @@ def jit(
     forceinline: bool = True,
     reassociate: bool = False,
     signatures: Sequence[Sequence[Any]] = (),
-    exact: bool = False,
 ) -> Callable[..., Any]:
     """Return `function`, defined at the top level of a module, compiled to machine code that releases the GIL.
 
-    Multiplications and additions may be contracted (fused), unless the code is to be `exact`: it rounds after each.
-    Sums are computed in the order in which they are written, unless `reassociate` lets the compiler reorder them.
-    `forceinline` inlines the function into every caller.
+    Multiplications and additions may be contracted (fused). Sums are computed in the order in which they are written,
+    unless `reassociate` lets the compiler reorder them. `forceinline` inlines the function into every caller.
     With `signatures`, numba types of the arguments, it is compiled for those at once and takes no others: a call with
     another type raises TypeError rather than compile on the audio thread.
     """
     options: dict[str, Any] = {
         "nogil": True,
-        "fastmath": False if exact else {"contract", "reassoc"} if reassociate else {"contract"},
+        "fastmath": {"contract", "reassoc"} if reassociate else {"contract"},
         "error_model": "numpy",
         "forceinline": forceinline,
         "no_cfunc_wrapper": True,  # nothing is called by its address

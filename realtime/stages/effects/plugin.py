@@ -59,7 +59,7 @@ class EffectPlugin:
 
     def __call__(self, block: Audio) -> Audio:
         """Return the effect's output for `block`, both `(channels, frames)`."""
-        return self._run(block) if self._fifo is None else self._fifo.process(block, self._pull)
+        return self._pull(block) if self._fifo is None else self._fifo.process(block, self._pull)
 
     def set(self, name: str, value: Value) -> None:
         """Set a value at once, without a fade."""
@@ -88,8 +88,10 @@ class EffectPlugin:
 
     def _pull(self, block: Audio) -> Audio:
         """Return as many samples as came in, from earlier output and the plugin's present one."""
-        hop = self._effect.hop
-        pieces = [self._pull_hop(block[:, i : i + hop]) for i in range(0, block.shape[1], hop)]
+        frames = block.shape[1]
+        if self._effect.hop == 1:
+            return self._run(block)
+        pieces = [self._pull_hop(block[:, i : i + self._effect.hop]) for i in range(0, frames, self._effect.hop)]
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
 
     def _pull_hop(self, block: Audio) -> Audio:

@@ -5,10 +5,17 @@ moving threshold or cutoff clicked. So a change is a crossfade between two insta
 values and one with the new. Filter modes change the same way, and so do impulse responses once they have been loaded in
 the background. A change during a fade waits for the fade's end, so a moving parameter is followed in straight lines of
 one smoothing time each. Only parameters that pedalboard smooths itself (`EffectParameter.direct`) are set at once.
+
+A delay effect whose time, feedback and level change without a click.
+
+At rest it computes what pedalboard's Delay does, sample for sample. A change of pedalboard's parameters makes a step,
+and a step in the feedback is stored in the line and repeated: no fade after the effect can remove it. Here the fades
+lie inside the loop.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from functools import cache, partial
 from typing import ClassVar
@@ -20,37 +27,90 @@ from gramophone.realtime.dsp.meters import ReductionMeter
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
 from gramophone.realtime.stages.background import Background, BackgroundStage
-from gramophone.realtime.stages.effects.brickwall import Brickwall
-from gramophone.realtime.stages.effects.delay import DelayStage
-from gramophone.realtime.stages.effects.dynamics import Compressor, Limiter, NoiseGate
-from gramophone.realtime.stages.effects.filters import FirstOrderFilter, SecondOrderFilter
-from gramophone.realtime.stages.effects.kernel import EffectKernel
-from gramophone.realtime.stages.effects.memoryless import Clip, Scale
 from gramophone.realtime.stages.effects.plugin import EffectPlugin
-from gramophone.realtime.stages.effects.reverb import Reverb
 from gramophone.realtime.stages.effects.table import EFFECTS, REFUSED, EffectSpec
+
+
+class DelayStage(Stage):
+    """A delay line with feedback, `line = x + feedback * line[-time]`; output: `x` and `line[-time]` mixed by `wet`.
+
+    Its `parameters` are `time` in ms, `feedback` and `wet`. A new time is a crossfade between two taps.
+    """
+
+    def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
+        parameters = {p.name: p for p in self.parameters}
+        self._targets = {name: float(values.get(name, p.default)) for name, p in parameters.items()}
+        self._rate = form.rate
+        self._size = self._samples(parameters["time"].range[1]) + 8192
+        self._line = np.zeros((form.channels, self._size), np.float32)
+        self._at = 0
+
+        def fade(name: str, value: float) -> Fade:
+            return Fade(value, self._samples(parameters[name].smoothing_ms))
+
+        self._feedback = fade("feedback", self._targets["feedback"])
+        self._wet = fade("wet", self._targets["wet"])
+        self._tap_fade = fade("time", 1.0)
+        self._old = self._new = self._samples(self._targets["time"])
+
+    def set(self, name: str, value: Value) -> None:
+        """Set a target, effective from the next block on; a new time once the fade to the last one is over.
+
+        Raises:
+            StageError: there is no such parameter.
+        """
+        if name not in self._targets:
+            raise StageError(f"delay: no parameter {name!r}, expected one of {', '.join(self._targets)}")
+        self._targets[name] = float(value)
+        self._feedback.set(self._targets["feedback"])
+        self._wet.set(self._targets["wet"])
+
+    def process(self, block: Audio) -> Audio:
+        """Return the mix of the sound and its echoes for `block`, both `(channels, frames)`."""
+        out = np.empty_like(block)
+        start, frames = 0, block.shape[1]
+        while start < frames:
+            self._fade_to_tap(self._samples(self._targets["time"]))
+            stop = start + self._run_length(frames - start)
+            out[:, start:stop] = self._process_run(block[:, start:stop])
+            start = stop
+        return out
+
+    def _samples(self, ms: float) -> int:
+        return round(ms * self._rate / 1000)
+
+    def _fade_to_tap(self, time: int) -> None:
+        """Start the fade to another tap unless one is under way."""
+        if time != self._new and not self._tap_fade.left:
+            self._old, self._new = self._new, time
+            self._tap_fade = Fade(0.0, self._tap_fade.samples)
+            self._tap_fade.set(1.0)
+
+    def _run_length(self, frames: int) -> int:
+        """Return for how many samples taps and line are contiguous in memory and no fade ends."""
+        ends = [self._size - position for position in (self._at, self._tap(self._old), self._tap(self._new))]
+        return min(frames, self._old, self._new, self._tap_fade.left or frames, *ends)
+
+    def _tap(self, time: int) -> int:
+        return (self._at - time) % self._size
+
+    def _process_run(self, block: Audio) -> Audio:
+        frames = block.shape[1]
+        echo = self._line[:, self._tap(self._new) :][:, :frames]
+        if self._tap_fade.left:
+            old = self._line[:, self._tap(self._old) :][:, :frames]
+            echo = crossfade(old, echo, self._tap_fade.next(frames))
+        if not self._tap_fade.left:
+            self._old = self._new
+        self._line[:, self._at : self._at + frames] = block + self._feedback.next(frames) * echo
+        self._at = (self._at + frames) % self._size
+        return crossfade(block, echo, self._wet.next(frames))
+
+
+_LOG = logging.getLogger(__name__)
 
 _HOLD_MS = 3.0
 """How long an instance with new values runs before the fade, until the transient of the change has decayed."""
-
-_KERNELS: Mapping[str, type[EffectKernel]] = {
-    "Gain": Scale,
-    "Invert": Scale,
-    "Clipping": Clip,
-    "HighpassFilter": FirstOrderFilter,
-    "LowpassFilter": FirstOrderFilter,
-    "LowShelfFilter": SecondOrderFilter,
-    "PeakFilter": SecondOrderFilter,
-    "HighShelfFilter": SecondOrderFilter,
-    "Compressor": Compressor,
-    "Limiter": Limiter,
-    "BrickwallLimiter": Brickwall,
-    "NoiseGate": NoiseGate,
-    "Reverb": Reverb,
-}
-"""What computes those of pedalboard's classes that `compiles`, by name; pedalboard itself computes the others."""
-
-_Instance = EffectKernel | EffectPlugin
 
 
 class EffectStage(Stage):
@@ -75,9 +135,7 @@ class EffectStage(Stage):
         self.delay = self._main.delay
         fades = not all(knob.direct for knob in self.effect.knobs)
         self._twin = self._make_instance(self._targets) if fades and self.effect.change == "twin" else None
-        self._remembers = self.effect.memory == "long" and not isinstance(self._main, EffectKernel)
-        self._incoming: _Instance | None = None
-        self._is_set = False
+        self._incoming: EffectPlugin | None = None
         self._warm_up = 0
         self._fade = Fade(1.0, 1)
         self._reduction = ReductionMeter(form.channels, self.delay) if self.effect.passes_db else None
@@ -98,12 +156,10 @@ class EffectStage(Stage):
                 if instance is not None:
                     instance.set(name, value)
         self._targets[name] = value
-        self._is_set = True
 
     def process(self, block: Audio) -> Audio:
         """Return the effect of `block`, `(channels, frames)` both, `delay` samples later."""
-        rests = self._incoming is None and not self._is_set and block.shape[1]
-        output = self._run(block) if rests else self._process(block)
+        output = self._process(block)
         if self._reduction:
             self._reduction.add(block, output)
         return output
@@ -126,17 +182,12 @@ class EffectStage(Stage):
             return pieces[0]
         return np.concatenate(pieces, axis=1) if pieces else block.copy()
 
-    def _make_instance(self, values: Mapping[str, Value]) -> _Instance:
-        if self.effect.compiles:
-            return _KERNELS[self.effect.plugin](self.effect, self._form, values)
+    def _make_instance(self, values: Mapping[str, Value]) -> EffectPlugin:
         return EffectPlugin(self.effect, self._form, values, self._least_delay)
 
     def _start_fade(self) -> None:
         """Start a fade to the target values if they differ and no fade is under way."""
-        if self._incoming is not None:
-            return
-        self._is_set = self._main.values != self._targets
-        if not self._is_set:
+        if self._incoming is not None or self._main.values == self._targets:
             return
         changed = [name for name, value in self._targets.items() if self._main.values[name] != value]
         if self._twin is None:
@@ -148,14 +199,12 @@ class EffectStage(Stage):
                 self._incoming.set(name, self._targets[name])
             if self.effect.memory == "short":
                 self._twin.restart()
-            elif isinstance(self._twin, EffectKernel) and isinstance(self._main, EffectKernel):
-                self._twin.follow(self._main)
             self._warm_up = round(_HOLD_MS * self._form.rate / 1000)
         longest_ms = max(self._parameters[name].parameter.smoothing_ms for name in changed)
         self._fade = Fade(0.0, round(longest_ms * self._form.rate / 1000))
         self._fade.set(1.0)
 
-    def _make_incoming(self) -> _Instance:
+    def _make_incoming(self) -> EffectPlugin:
         """Return an instance with the new values, where there is no twin to take them."""
         return self._make_instance(self._targets)
 
@@ -168,7 +217,7 @@ class EffectStage(Stage):
     def _run(self, block: Audio) -> Audio:
         old = self._main(block)
         if self._incoming is None:
-            if self._remembers and self._twin is not None:
+            if self._twin is not None and self.effect.memory == "long":
                 self._twin(block)
             return old
         new = self._incoming(block)
@@ -180,7 +229,7 @@ class EffectStage(Stage):
             self._finish_fade(self._incoming)
         return mixed
 
-    def _finish_fade(self, incoming: _Instance) -> None:
+    def _finish_fade(self, incoming: EffectPlugin) -> None:
         """Make the new instance the main one, and the old one, set to the same values, its twin."""
         if self._twin is not None:
             self._twin = self._main
@@ -190,7 +239,7 @@ class EffectStage(Stage):
         self._main, self._incoming = incoming, None
 
 
-class LoadedStage(BackgroundStage[_Instance], EffectStage):
+class LoadedStage(BackgroundStage[EffectPlugin], EffectStage):
     """An effect whose parameters name files, which are loaded in the background.
 
     A file that cannot be used is named in the log, and the old one stays.
@@ -198,7 +247,7 @@ class LoadedStage(BackgroundStage[_Instance], EffectStage):
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
         super().__init__(form, values)
-        self.background = Background[_Instance](f"{self.kind}-loader")
+        self.background = Background[EffectPlugin](f"{self.kind}-loader")
         self._loaded = self._main
 
     def set(self, name: str, value: Value) -> None:
@@ -217,10 +266,10 @@ class LoadedStage(BackgroundStage[_Instance], EffectStage):
             self._collect()
         return super().process(block)
 
-    def _adopt(self, made: _Instance) -> None:
-        self._loaded, self._targets, self._is_set = made, dict(made.values), True
+    def _adopt(self, made: EffectPlugin) -> None:
+        self._loaded, self._targets = made, dict(made.values)
 
-    def _make_incoming(self) -> _Instance:
+    def _make_incoming(self) -> EffectPlugin:
         return self._loaded
 
 
@@ -242,7 +291,6 @@ def effect_stage(kind: str) -> type[Stage]:
         "effect": effect,
         "parameters": effect.parameters,
         "reduces": effect.passes_db is not None,
-        "compiles": effect.compiles,
         "__doc__": effect.description,
     }
     return type(f"{effect.plugin}Stage", (base,), body)

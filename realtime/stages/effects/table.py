@@ -1,6 +1,8 @@
 """The built-in effects as data: their names, their parameters, and what these set in pedalboard.
 
 To add an effect, add a row to `EFFECTS`. pedalboard is imported only when a stage is made.
+
+The form of a row of the effect table.
 """
 
 from __future__ import annotations
@@ -38,13 +40,6 @@ class EffectParameter:
     direct: bool = False
 
 
-_OURS = (
-    *("Echo", "Gain", "Invert", "Clipping", "Compressor", "Limiter", "BrickwallLimiter", "NoiseGate", "Reverb"),
-    *("HighpassFilter", "LowpassFilter", "LowShelfFilter", "PeakFilter", "HighShelfFilter"),
-)
-"""The classes that our kernels compute, in pedalboard's place."""
-
-
 @dataclass(frozen=True)
 class EffectSpec:
     """One row: the class that computes the effect, its parameters, and what it needs in order to stream.
@@ -80,11 +75,6 @@ class EffectSpec:
     def parameters(self) -> tuple[Parameter, ...]:
         """The effect's part of the parameter table."""
         return tuple(knob.parameter for knob in self.knobs)
-
-    @property
-    def compiles(self) -> bool:
-        """Whether kernels of numba compute it."""
-        return self.plugin in _OURS
 
 
 _LONGEST_IMPULSE_S = 5.0
@@ -252,7 +242,13 @@ EFFECTS: Mapping[str, EffectSpec] = {
         "echoes",
         (
             _knob(
-                *("time", "time", 300.0, (1, 2000), "from one echo to the next", "ms", "log"),
+                "time",
+                "time",
+                300.0,
+                (1, 2000),
+                "from one echo to the next",
+                "ms",
+                "log",
                 smoothing_ms=40.0,
                 direct=True,
             ),
