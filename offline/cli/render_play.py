@@ -208,7 +208,7 @@ def play(
     agree: AgreeOption = False,
     overwrite: OverwriteOption = False,
     json: JsonOption = False,
-    quiet: Annotated[bool, typer.Option(help="Show nothing.")] = False,
+    quiet: Annotated[bool, typer.Option(help="Show only what happens, not levels.")] = False,
 ) -> None:
     """Play live through a preset: the microphone, JACK, or a file, which repeats until --duration is full."""
     if source and source.suffix == PACK_SUFFIX:
