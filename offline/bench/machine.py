@@ -29,9 +29,15 @@ def describe() -> dict[str, str | int]:
 
 
 def _processor() -> str:
+    """Return the processor's name, on Linux with family and model: virtual machines give several the same name."""
     info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    if not info.is_file():
+        return platform.processor() or platform.machine()
+    fields: dict[str, str] = {}
+    for line in info.read_text().splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name.strip(), value.strip())
+    if "model name" not in fields:
+        return platform.machine()
+    numbers = [f"{name} {fields[key]}" for name, key in (("family", "cpu family"), ("model", "model")) if key in fields]
+    return ", ".join((fields["model name"], " ".join(numbers))) if numbers else fields["model name"]
