@@ -62,8 +62,8 @@ class _CompiledCache(FunctionCache):  # type: ignore[misc]
     - numba unpickles the index before it compares its stamp with the source's. An index that an older version of the
       source wrote may name a class that has been renamed since; numba then raises `AttributeError`, and does so at
       every start, since it never rewrites the file. Here, files that cannot be read count as no cache.
-    - numba's stamp covers the file of the function alone, but the compiled code contains the functions that it calls.
-      Here, the stamp covers the files of those, too.
+    - numba's stamp covers the file of the function alone, but the compiled code contains the functions that it calls,
+      and constants from any file. Here, the stamp covers the files of those functions and the values of constants, too.
     - Two processes that keep code for two types of arguments at once may give both files one name, so that the index
       leads to code for other arguments. Here, one process writes at a time, and code for other arguments is not used.
     - What the cache lacks may be prebuilt, or be compiled in another process (`compiling_elsewhere`).
@@ -79,7 +79,7 @@ class _CompiledCache(FunctionCache):  # type: ignore[misc]
         elif not config.CACHE_DIR:
             inside = self._impl.locator.get_suitable_cache_subpath(function.__code__.co_filename)
             self._cache_path = str(cache_folder("numba", inside))
-        stamp = hashlib.sha256(b"".join(map(_digest, sorted(_sources(function.__globals__))))).hexdigest()
+        stamp = _stamp(function.__globals__)
         base = self._impl.filename_base + called
         self._cache_file = IndexDataCacheFile(self._cache_path, base, stamp)
         self._prebuilt = IndexDataCacheFile(str(_within(PREBUILT, function)), base, stamp)
@@ -296,14 +296,20 @@ class _Listener(event.Listener):  # type: ignore[misc]
         """Do nothing: the next function is named when it starts."""
 
 
-def _sources(namespace: Mapping[str, Any]) -> set[Path]:
-    """Return the file of a module, given its globals, and those of all compiled functions that it can call."""
-    found: set[Path] = set()
+def _stamp(namespace: Mapping[str, Any]) -> str:
+    """Return a digest of all that compiled code of a module depends on, given its globals."""
+    modules = _modules(namespace)
+    return hashlib.sha256(b"".join(_digest(path, modules[path]) for path in sorted(modules))).hexdigest()
+
+
+def _modules(namespace: Mapping[str, Any]) -> dict[Path, Mapping[str, Any]]:
+    """Return the globals, by file, of a module, given its own, and of all whose compiled functions it can call."""
+    found: dict[Path, Mapping[str, Any]] = {}
     waiting = [namespace]
     while waiting:
         module = waiting.pop()
         if (path := Path(module["__file__"]).resolve()) not in found:
-            found.add(path)
+            found[path] = module
             waiting.extend(_called(module))
     return found
 
@@ -320,9 +326,21 @@ def _called(namespace: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
                 yield inner
 
 
-@cache
-def _digest(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes()).digest()
+_digests: dict[Path, bytes] = {}
+
+
+def _digest(path: Path, namespace: Mapping[str, Any]) -> bytes:
+    """Return a digest of a module's source and of the numbers among its globals, which code is compiled with."""
+    if path not in _digests:
+        named = {name: repr(value) for name, value in namespace.items() if _is_constant(value)}
+        named |= {name: repr(value.tobytes()) for name, value in namespace.items() if isinstance(value, np.ndarray)}
+        _digests[path] = hashlib.sha256(path.read_bytes() + repr(sorted(named.items())).encode()).digest()
+    return _digests[path]
+
+
+def _is_constant(value: Any) -> bool:
+    """Return whether numba takes a global value for a constant: a number, or tuples of them."""
+    return all(map(_is_constant, value)) if isinstance(value, tuple) else isinstance(value, int | float | np.generic)
 
 
 _F = np.float32

@@ -12,12 +12,16 @@ from gramophone.realtime.kernels.jit import FAMILY, FAMILY_FEATURES, family
 
 pytestmark = pytest.mark.slow
 
+CONSTANTS = """
+SHIFTS = (({shift}, 0.0), 0)
+"""
 CALLEE = """
+from constants import SHIFTS
 from gramophone.realtime.kernels.jit import jit
 
 @jit
 def scaled(x):
-    return {factor} * x
+    return {factor} * x + SHIFTS[0][0]
 """
 CALLER = """
 from typing import NamedTuple
@@ -45,7 +49,8 @@ def run(tmp_path):
     places = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "LOCALAPPDATA": str(tmp_path / "cache")}
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"} | places
 
-    def run(name="State", factor=1.0, before="", **more):
+    def run(name="State", factor=1.0, before="", shift=0.0, **more):
+        (tmp_path / "constants.py").write_text(CONSTANTS.format(shift=shift))
         (tmp_path / "callee.py").write_text(CALLEE.format(factor=factor))
         (tmp_path / "caller.py").write_text(CALLER.format(name=name))
         code = f"import sys; sys.path.insert(0, sys.argv[1])\n{before}\nimport caller"
@@ -74,6 +79,12 @@ def test_an_index_that_names_a_renamed_class_counts_as_no_cache(run):
 def test_a_function_is_compiled_again_when_one_that_it_calls_has_changed(run):
     assert run(factor=1.0)[0] == 6.0
     assert run(factor=3.0)[:2] == (18.0, 0)
+
+
+def test_a_function_is_compiled_again_when_a_constant_from_a_file_without_functions_has_changed(run):
+    assert run(shift=1.0)[:2] == (10.0, 0)
+    assert run(shift=1.0)[:2] == (10.0, 1)
+    assert run(shift=2.0)[:2] == (14.0, 0)
 
 
 @pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
