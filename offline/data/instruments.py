@@ -6,8 +6,6 @@ instrument at all pitches and strengths rather than a soundfont's few samples.
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gramophone.offline.data import corpora
+from gramophone.offline.data.fluidsynth import synthesise
 from gramophone.offline.data.packages import filled
 from gramophone.offline.data.recording import DataError
 from gramophone.realtime.system.cache_folder import cache_folder
@@ -64,8 +63,6 @@ def played(name: str) -> Path:
     folder = cache_folder("instruments", f"{name}-{_VERSION}")
     if folder.is_dir():
         return folder
-    if not shutil.which("fluidsynth"):
-        raise DataError("fluidsynth: not installed; install it, for example by `apt-get install fluidsynth`")
     corpora.fetch([PACKAGE])
     with filled(folder) as part:
         for number in range(PHRASES):
@@ -75,15 +72,12 @@ def played(name: str) -> Path:
 
 def _play(instrument: Instrument, number: int, path: Path) -> None:
     """Write one phrase as the soundfont plays it."""
-    song = path.with_suffix(".mid")
-    _song(instrument, np.random.default_rng([instrument.program, number])).save(song)
-    soundfont = corpora.unpacked_file(PACKAGE, _SOUNDFONT)
-    options = ["-ni", "-q", "-g", "0.6", "-C", "0", "-R", "0", "-r", str(_RATE), "-O", "s16", "-F", str(path)]
-    command = ["fluidsynth", *options, str(soundfont), str(song)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode or not path.is_file():
-        raise DataError(f"{' '.join(command)}: {done.stderr.strip() or f'exit code {done.returncode}'}")
-    song.unlink()
+    import soundfile
+
+    song = _song(instrument, np.random.default_rng([instrument.program, number]))
+    soundfile.write(
+        path, synthesise(song.save, corpora.unpacked_file(PACKAGE, _SOUNDFONT), _RATE, 0.6), _RATE, "PCM_16"
+    )
 
 
 def _song(instrument: Instrument, chance: np.random.Generator) -> Any:

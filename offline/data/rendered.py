@@ -8,17 +8,16 @@ excerpt goes through an equaliser and gets a loudness. What is played is a funct
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gramophone.models.nets.tagger import RATE
+from gramophone.offline.data.fluidsynth import synthesise
 from gramophone.offline.data.mono_audio import Sound, levelled, resampled
 from gramophone.offline.data.recording import DataError
 
@@ -182,11 +181,10 @@ def play(excerpts: Sequence[Excerpt], soundfont: Path, seed: int) -> list[Sound]
         DataError: FluidSynth is not installed, or failed.
     """
     chance = np.random.default_rng(seed)
-    if not shutil.which("fluidsynth"):
-        raise DataError("fluidsynth: not installed; install it, for example by `apt-get install fluidsynth`")
     room = {"room-size": chance.uniform(0.1, 0.8), "level": chance.uniform(0, 0.7), "damp": chance.uniform(0, 0.6)}
     parts = [part for excerpt in excerpts for part in excerpt]
-    mono = _fluidsynth([(part,) for part in parts], soundfont, room)
+    # Quiet enough never to clip: `treated` sets the level.
+    mono = synthesise(partial(save_song, [(part,) for part in parts]), soundfont, _PLAYED_RATE, 0.2, room)
     slot = round(_SLOT_S * _PLAYED_RATE)
     mono = np.pad(mono, (0, max(slot * len(parts) - len(mono), 0)))
     alone = (mono[slot * index :][: round(SECONDS * _PLAYED_RATE)] for index in range(len(parts)))
@@ -216,25 +214,6 @@ def _mixed(excerpt: Excerpt, heard: Iterator[Sound]) -> Sound:
     """Return an excerpt's parts together, each the next that was `heard`."""
     parts = [levelled(next(heard)) * np.float32(10 ** (part.level_db / 20)) for part in excerpt]
     return np.asarray(np.sum(parts, axis=0))
-
-
-def _fluidsynth(excerpts: Sequence[Excerpt], soundfont: Path, room: Mapping[str, float]) -> Sound:
-    """Return excerpts in a row, mono at `_PLAYED_RATE`."""
-    import soundfile
-
-    # Quiet enough never to clip: `treated` sets the level.
-    options = ["-ni", "-q", "-g", "0.2", "-C", "0", "-R", "1", "-r", str(_PLAYED_RATE), "-O", "float"]
-    options += [word for name, value in room.items() for word in ("-o", f"synth.reverb.{name}={value:.3f}")]
-    with tempfile.TemporaryDirectory() as work:
-        song, sound = Path(work) / "song.mid", Path(work) / "song.wav"
-        save_song(excerpts, song)
-        command = ["fluidsynth", *options, "-F", str(sound), str(soundfont), str(song)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode or not sound.is_file():
-            raise DataError(f"{' '.join(command)}: {done.stderr.strip() or f'exit code {done.returncode}'}")
-        whole, _ = soundfile.read(sound, dtype="float32", always_2d=True)
-    mono: Sound = whole.mean(axis=1)
-    return mono
 
 
 def _cut(part: Part, start: float, tempo: float) -> Part:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from gramophone.offline.data import corpora
+from gramophone.offline.data.fluidsynth import synthesise
 from gramophone.offline.data.mono_audio import Sound
-from gramophone.offline.data.recording import DataError
 
 DRUMS = 128
 """The program that stands for the drum kit; 0 to 127 are General MIDI's, counted from 0."""
@@ -50,10 +47,7 @@ def played(programs: Sequence[int], soundfont: Path, seconds: float, rate: int, 
         DataError: FluidSynth is not installed, or failed.
     """
     import mido
-    import soundfile
 
-    if not shutil.which("fluidsynth"):
-        raise DataError("fluidsynth: not installed; install it, for example by `apt-get install fluidsynth`")
     slot = seconds + _GAP_S
     events = [
         event
@@ -65,15 +59,8 @@ def played(programs: Sequence[int], soundfont: Path, seconds: float, rate: int, 
         track.append(message.copy(time=round(start * 1000) - before))
         before = round(start * 1000)
     track.append(mido.MetaMessage("end_of_track", time=round(slot * len(programs) * 1000) - before))
-    with tempfile.TemporaryDirectory() as work:
-        song, heard = Path(work) / "song.mid", Path(work) / "song.wav"
-        mido.MidiFile(type=0, ticks_per_beat=500, tracks=[track]).save(song)
-        options = ["-ni", "-q", "-g", "0.4", "-C", "0", "-r", str(rate), "-F", str(heard)]
-        command = ["fluidsynth", *options, str(soundfont), str(song)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode or not heard.is_file():
-            raise DataError(f"{' '.join(command)}: {done.stderr.strip() or f'exit code {done.returncode}'}")
-        whole = soundfile.read(heard, dtype="float32", always_2d=True)[0].mean(axis=1)
+    song = mido.MidiFile(type=0, ticks_per_beat=500, tracks=[track])
+    whole = synthesise(song.save, soundfont, rate, 0.4, reverb={})
     whole = np.pad(whole, (0, max(round(slot * len(programs) * rate) - len(whole), 0)))
     return [whole[round(index * slot * rate) :][: round(seconds * rate)] for index in range(len(programs))]
 

@@ -11,19 +11,18 @@ Truth is a value every 4 ms: Hz, 0 where nothing is voiced, NaN where it is not 
 from __future__ import annotations
 
 import hashlib
-import subprocess
 import sys
-import tempfile
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gramophone.offline.data import corpora
+from gramophone.offline.data.fluidsynth import synthesise
 from gramophone.offline.data.mono_audio import RATE, Sound, resampled
+from gramophone.offline.data.recording import DataError
 from gramophone.offline.data.world import pyworld
 from gramophone.offline.evaluate.base import EvaluationError
 from gramophone.presets.atomic import atomic_write
@@ -289,7 +288,6 @@ def _faint(values: int, sound: Sound) -> NDArray[np.bool_]:
 
 def _rendered(program: int, played: list[int]) -> Sound:
     import mido
-    import soundfile
 
     corpora.fetch([SOUNDFONT[0]])
     soundfont = cache_folder("corpora", *SOUNDFONT)
@@ -302,18 +300,10 @@ def _rendered(program: int, played: list[int]) -> Sound:
         track.append(mido.Message("note_on", note=note, velocity=96))
         track.append(mido.Message("note_off", note=note, time=ticks[0]))
     song.tracks.append(track)
-    with tempfile.TemporaryDirectory() as work:
-        song.save(Path(work) / "notes.mid")
-        options = ["-ni", "-q", "-g", "0.5", "-C", "0", "-R", "0", "-r", "48000", "-O", "float", "-F", "notes.wav"]
-        command = ["fluidsynth", *options, str(soundfont), "notes.mid"]
-        try:
-            subprocess.run(command, cwd=work, check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise EvaluationError(
-                f"fluidsynth: {error}; install it, for example by `apt-get install fluidsynth`"
-            ) from None
-        sound, rate = soundfile.read(Path(work) / "notes.wav", dtype="float32", always_2d=True)
-    return resampled(np.asarray(sound.mean(axis=1), np.float32), rate, RATE)
+    try:
+        return resampled(synthesise(song.save, soundfont, 48_000, 0.5), 48_000, RATE)
+    except DataError as error:
+        raise EvaluationError(str(error)) from None
 
 
 def _rms(sound: Sound) -> float:

@@ -34,6 +34,8 @@ from pedalboard import (
     Reverb,
 )
 
+from gramophone.offline.data.fluidsynth import synthesise
+from gramophone.offline.data.recording import DataError
 from gramophone.offline.extras import MissingLibraryError, need
 from gramophone.offline.recipes import phrases
 from gramophone.offline.recipes.phrases import Phrase
@@ -54,7 +56,6 @@ SOUNDFONT = ("fluid-soundfont-gm", "usr/share/sounds/sf2/FluidR3_GM.sf2")
 HELP = {
     "apt-get": "this recipe needs Debian or Ubuntu; `apt-get update` first, and see that the release has the package",
     "dpkg": "this recipe needs Debian or Ubuntu, and room on the disk",
-    "fluidsynth": "install it, for example by `apt-get install fluidsynth`",
 }
 """What to do when a command is missing or fails."""
 
@@ -116,14 +117,8 @@ def samples(packages: Packages, *names: str) -> list[Mono]:
 
 def play(packages: Packages, phrase: Phrase) -> Mono:
     """Return a phrase as FluidSynth plays it."""
-    soundfont = packages.path(*SOUNDFONT).resolve()
     # Quiet enough never to clip: `finish` sets the level.
-    options = ["-ni", "-q", "-g", "0.25", "-C", "0", "-R", "1", "-r", str(RATE), "-O", "float"]
-    with tempfile.TemporaryDirectory() as work:
-        phrase.save(Path(work) / "phrase.mid")
-        _run(["fluidsynth", *options, "-F", "phrase.wav", str(soundfont), "phrase.mid"], Path(work))
-        sound, _ = soundfile.read(Path(work) / "phrase.wav", dtype="float32", always_2d=True)
-    return np.asarray(sound.mean(axis=1), np.float32)
+    return synthesise(phrase.save, packages.path(*SOUNDFONT).resolve(), RATE, 0.25, reverb={})
 
 
 # Treatment ------------------------------------------------------------------------------------------
@@ -253,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             path = options.out / f"{name}.flac"
             soundfile.write(path, finish(recipe(Packages(options.cache)), seconds), RATE, "PCM_16")
             print(f"{path}: {soundfile.info(path).duration:.1f} s, {path.stat().st_size / 1000:.0f} kB")
-    except (RecipeError, MissingLibraryError) as error:
+    except (RecipeError, DataError, MissingLibraryError) as error:
         print(f"clips: {error}", file=sys.stderr)
         return 1
     return 0

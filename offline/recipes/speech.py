@@ -67,7 +67,7 @@ def fit(examples: SpeechExamples) -> tuple[Tensor, Tensor]:
 
 
 def examples() -> SpeechExamples:
-    """Return the statistics of the cases that are not held out, every half second."""
+    """Return the statistics of the cases that are not held out, every `STEP_S`."""
     features = DetectorFeatures()
     rows: list[tuple[float, ...]] = []
     found: list[tuple[str, str, bool]] = []

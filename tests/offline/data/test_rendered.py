@@ -9,7 +9,7 @@ import mido
 import numpy as np
 import pytest
 
-from gramophone.offline.data import rendered
+from gramophone.offline.data import fluidsynth, rendered
 from gramophone.offline.data.magnatagatune import read_annotations
 from gramophone.offline.data.recording import DataError
 from gramophone.offline.data.rendered import (
@@ -162,7 +162,7 @@ def test_every_part_of_an_excerpt_is_as_loud_as_its_level_says_whatever_the_soun
 
 
 def test_without_fluidsynth_it_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr(rendered.shutil, "which", lambda name: None)
+    monkeypatch.setattr(fluidsynth.shutil, "which", lambda name: None)
     with pytest.raises(DataError, match="apt-get install fluidsynth"):
         play([(line(0, 60),)], SOUNDFONT, 0)
 
