@@ -224,7 +224,7 @@ def test_what_fails_its_own_check_is_not_written(tmp_path):
         (["garble", "--to", "nn~", "--out", "F.ts"], "neither an encoder nor a decoder"),
         (["voice", "--to", "onnx", "--part", "nose", "--out", "F.onnx"], "expected one of encoder, loudness, decoder"),
         (["voice", "--to", "nn~", "--part", "decoder", "--out", "F.ts"], "holds all of the model's methods"),
-        (["voice", "--to", "onnx", "--out", "missing/F.onnx"], "No such file or directory"),
+        (["voice", "--to", "onnx", "--out", "missing/F.onnx"], "there is no folder missing; make it first"),
     ],
 )
 def test_what_cannot_be_exported_is_named(words, message, tmp_path, monkeypatch, capsys):
