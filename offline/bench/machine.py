@@ -37,7 +37,6 @@ def _processor() -> str:
     for line in info.read_text().splitlines():
         name, _, value = line.partition(":")
         fields.setdefault(name.strip(), value.strip())
-    if "model name" not in fields:
-        return platform.machine()
-    numbers = [f"{name} {fields[key]}" for name, key in (("family", "cpu family"), ("model", "model")) if key in fields]
-    return ", ".join((fields["model name"], " ".join(numbers))) if numbers else fields["model name"]
+    numbers = {"family": fields.get("cpu family"), "model": fields.get("model")}
+    known = " ".join(f"{name} {number}" for name, number in numbers.items() if number)
+    return ", ".join(filter(None, (fields.get("model name", platform.machine()), known)))

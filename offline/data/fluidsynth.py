@@ -1,17 +1,45 @@
-"""How a MIDI file sounds as FluidSynth plays it on a General MIDI soundfont."""
+"""MIDI files of messages at times, and how FluidSynth plays a MIDI file on a General MIDI soundfont."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gramophone.offline.data.mono_audio import Sound
 from gramophone.offline.data.recording import DataError
+
+DRUMS = 128
+"""The program that stands for the drum kit; 0 to 127 are General MIDI's, counted from 0."""
+DRUM_CHANNEL = 9
+
+
+def song_of(events: Iterable[tuple[float, Any]]) -> Any:
+    """Return a MIDI file of messages by their seconds; a tick is a millisecond. Those of one time keep their order."""
+    import mido
+
+    track, before = mido.MidiTrack(), 0
+    for seconds, message in sorted(events, key=lambda event: event[0]):
+        ticks = round(seconds * 1000)
+        track.append(message.copy(time=ticks - before))
+        before = ticks
+    # 500 a beat, at the 120 beats a minute that hold where nothing is said
+    return mido.MidiFile(type=0, ticks_per_beat=500, tracks=[track])
+
+
+def demand_fluidsynth() -> None:
+    """Check, before the work, that there is FluidSynth.
+
+    Raises:
+        DataError: it is not installed.
+    """
+    if not shutil.which("fluidsynth"):
+        raise DataError("fluidsynth: not installed; install it, for example by `apt-get install fluidsynth`")
 
 
 def synthesise(
@@ -27,22 +55,8 @@ def synthesise(
     """
     import soundfile
 
-    if not shutil.which("fluidsynth"):
-        raise DataError("fluidsynth: not installed; install it, for example by `apt-get install fluidsynth`")
-    options = [
-        "-ni",
-        "-q",
-        "-g",
-        f"{gain:g}",
-        "-C",
-        "0",
-        "-R",
-        str(int(reverb is not None)),
-        "-r",
-        str(rate),
-        "-O",
-        "float",
-    ]
+    demand_fluidsynth()
+    options = f"-ni -q -g {gain:g} -C 0 -R {int(reverb is not None)} -r {rate} -O float".split()
     options += [word for name, value in (reverb or {}).items() for word in ("-o", f"synth.reverb.{name}={value:.3f}")]
     with tempfile.TemporaryDirectory() as work:
         song, sound = Path(work) / "song.mid", Path(work) / "song.wav"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gramophone.offline.data import corpora
-from gramophone.offline.data.fluidsynth import synthesise
+from gramophone.offline.data.fluidsynth import demand_fluidsynth, song_of, synthesise
 from gramophone.offline.data.packages import filled
 from gramophone.offline.data.recording import DataError
 from gramophone.realtime.system.cache_folder import cache_folder
@@ -63,6 +63,7 @@ def played(name: str) -> Path:
     folder = cache_folder("instruments", f"{name}-{_VERSION}")
     if folder.is_dir():
         return folder
+    demand_fluidsynth()
     corpora.fetch([PACKAGE])
     with filled(folder) as part:
         for number in range(PHRASES):
@@ -72,24 +73,13 @@ def played(name: str) -> Path:
 
 def _play(instrument: Instrument, number: int, path: Path) -> None:
     """Write one phrase as the soundfont plays it."""
+    import mido
     import soundfile
 
-    song = _song(instrument, np.random.default_rng([instrument.program, number]))
-    soundfile.write(
-        path, synthesise(song.save, corpora.unpacked_file(PACKAGE, _SOUNDFONT), _RATE, 0.6), _RATE, "PCM_16"
-    )
-
-
-def _song(instrument: Instrument, chance: np.random.Generator) -> Any:
-    """Return a phrase as a MIDI file; a tick is a millisecond."""
-    import mido
-
-    track = mido.MidiTrack([mido.Message("program_change", program=instrument.program)])
-    before = 0.0
-    for seconds, message in sorted(_events(instrument, chance), key=lambda event: event[0]):
-        track.append(message.copy(time=round(1000 * seconds) - round(1000 * before)))
-        before = seconds
-    return mido.MidiFile(type=0, ticks_per_beat=500, tracks=[track])
+    chance = np.random.default_rng([instrument.program, number])
+    song = song_of([(0.0, mido.Message("program_change", program=instrument.program)), *_events(instrument, chance)])
+    sound = synthesise(song.save, corpora.unpacked_file(PACKAGE, _SOUNDFONT), _RATE, 0.6)
+    soundfile.write(path, sound, _RATE, "PCM_16")
 
 
 def _events(instrument: Instrument, chance: np.random.Generator) -> Iterator[tuple[float, Any]]:

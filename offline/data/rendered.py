@@ -17,12 +17,10 @@ from typing import Any
 import numpy as np
 
 from gramophone.models.nets.tagger import RATE
-from gramophone.offline.data.fluidsynth import synthesise
+from gramophone.offline.data.fluidsynth import DRUM_CHANNEL, DRUMS, song_of, synthesise
 from gramophone.offline.data.mono_audio import Sound, levelled, resampled
 from gramophone.offline.data.recording import DataError
 
-DRUMS = 128
-"""The program that stands for the drum kit; 0 to 127 are General MIDI's, counted from 0."""
 SPEECH = "speech"
 """The tag of real recordings of people who speak."""
 
@@ -78,7 +76,7 @@ _QUIETEST_DB = -6.0
 """Of a part, below the loudest."""
 _LEAST_SOUNDING_S = 0.5
 """In each half of an excerpt: so that a tag is true of any part of it."""
-_CHANNELS, _DRUM_CHANNEL = 16, 9
+_CHANNELS = 16
 _ALL_SOUND_OFF = 120
 _PLAYED_RATE = 32_000
 _TRIES = 1000
@@ -135,12 +133,12 @@ def read_piece(path: Path) -> Piece:
     except (OSError, ValueError, EOFError, IndexError) as error:
         raise DataError(f"{path}: not a MIDI file that can be read ({error})") from None
     now = 0.0
-    programs = dict.fromkeys(range(_CHANNELS), 0) | {_DRUM_CHANNEL: DRUMS}
+    programs = dict.fromkeys(range(_CHANNELS), 0) | {DRUM_CHANNEL: DRUMS}
     held: dict[tuple[int, int], tuple[float, int, int]] = {}
     notes: dict[tuple[int, int], list[Note]] = {}
     for message in messages:
         now += message.time
-        if message.type == "program_change" and message.channel != _DRUM_CHANNEL:
+        if message.type == "program_change" and message.channel != DRUM_CHANNEL:
             programs[message.channel] = message.program
         elif message.type in ("note_on", "note_off"):
             key = message.channel, message.note
@@ -256,19 +254,13 @@ def _orchestrated(part: Part, key: int, without: Set[int], chance: np.random.Gen
 
 
 def save_song(excerpts: Sequence[Excerpt], path: Path) -> None:
-    """Write a MIDI file that plays excerpts in a row, a gap after each; a tick is a millisecond."""
+    """Write a MIDI file that plays excerpts in a row, a gap after each."""
     import mido
 
     events = [event for index, excerpt in enumerate(excerpts) for event in _events(excerpt, index * _SLOT_S)]
     events.append((len(excerpts) * _SLOT_S, 3, mido.MetaMessage("end_of_track")))
-    track = mido.MidiTrack()
-    before = 0
-    for seconds, _, message in sorted(events, key=lambda event: event[:2]):
-        ticks = round(seconds * 1000)
-        track.append(message.copy(time=ticks - before))
-        before = ticks
-    # 500 a beat, at the 120 beats a minute that hold where nothing is said
-    mido.MidiFile(type=0, ticks_per_beat=500, tracks=[track]).save(path)
+    by_rank = sorted(events, key=lambda event: event[:2])
+    song_of((seconds, message) for seconds, _, message in by_rank).save(path)
 
 
 def _events(excerpt: Excerpt, start: float) -> Iterator[tuple[float, int, Any]]:
@@ -277,9 +269,9 @@ def _events(excerpt: Excerpt, start: float) -> Iterator[tuple[float, int, Any]]:
 
     for channel in range(_CHANNELS):
         yield start, 0, mido.Message("control_change", control=_ALL_SOUND_OFF, channel=channel)
-    free = iter(channel for channel in range(_CHANNELS) if channel != _DRUM_CHANNEL)
+    free = iter(channel for channel in range(_CHANNELS) if channel != DRUM_CHANNEL)
     for part in excerpt:
-        channel = _DRUM_CHANNEL if part.program == DRUMS else next(free)
+        channel = DRUM_CHANNEL if part.program == DRUMS else next(free)
         for message in _settings(part, channel):
             yield start, 1, message
         for note in part.notes:

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 
 from gramophone.offline.data import corpora
-from gramophone.offline.data.fluidsynth import synthesise
+from gramophone.offline.data.fluidsynth import DRUM_CHANNEL, DRUMS, song_of, synthesise
 from gramophone.offline.data.mono_audio import Sound
 
-DRUMS = 128
-"""The program that stands for the drum kit; 0 to 127 are General MIDI's, counted from 0."""
 PERCUSSION = (47, 112, 113, 114, 115, 116, 117, 118, DRUMS)
 """Programs that are struck and not played in phrases."""
 _GAP_S = 3.0
@@ -54,13 +52,8 @@ def played(programs: Sequence[int], soundfont: Path, seconds: float, rate: int, 
         for index, program in enumerate(programs)
         for event in _events(program, index * slot, seconds, np.random.default_rng([seed, index, program]))
     ]
-    track, before = mido.MidiTrack(), 0
-    for start, message in sorted(events, key=lambda event: event[0]):
-        track.append(message.copy(time=round(start * 1000) - before))
-        before = round(start * 1000)
-    track.append(mido.MetaMessage("end_of_track", time=round(slot * len(programs) * 1000) - before))
-    song = mido.MidiFile(type=0, ticks_per_beat=500, tracks=[track])
-    whole = synthesise(song.save, soundfont, rate, 0.4, reverb={})
+    events.append((slot * len(programs), mido.MetaMessage("end_of_track")))
+    whole = synthesise(song_of(events).save, soundfont, rate, 0.4, reverb={})
     whole = np.pad(whole, (0, max(round(slot * len(programs) * rate) - len(whole), 0)))
     return [whole[round(index * slot * rate) :][: round(seconds * rate)] for index in range(len(programs))]
 
@@ -82,7 +75,7 @@ def _events(program: int, start: float, seconds: float, chance: np.random.Genera
     """Yield seconds and messages of one excerpt."""
     import mido
 
-    channel = 9 if program == DRUMS else 0
+    channel = DRUM_CHANNEL if program == DRUMS else 0
     if program != DRUMS:
         yield start, mido.Message("program_change", program=program, channel=channel)
     notes = _struck(program, seconds, chance) if program in PERCUSSION else _phrases(seconds, chance)

@@ -14,7 +14,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -22,7 +22,7 @@ import numpy as np
 
 from gramophone.models.checkpoint import card_of, kind_of, load
 from gramophone.models.nets.anyone import Anyone
-from gramophone.models.parameters import Value
+from gramophone.models.parameters import Parameter, Value
 from gramophone.offline.data import flite
 from gramophone.offline.data.corpora import JUDGES, UNSEEN
 from gramophone.offline.data.corpus import gather, sound
@@ -158,13 +158,17 @@ class LiveConversion:
 
     def __init__(self, cases: PlayedCases, path: Path, quick: bool, values: Mapping[str, Value]) -> None:
         self._clips = {name: np.concatenate(parts) for name, parts in cases.clips.items()}
-        made = _anyone(path, quick) if kind_of(path) == "anyone" else _voice(path)
-        self._make, self._play, enrol, knobs, self.speakers = made
-        self._values = {knob.name: knob.default for knob in knobs} | {"range": "free"} | dict(values)
+        self._model = _anyone(path, quick) if kind_of(path) == "anyone" else _voice(path)
+        self._values = {knob.name: knob.default for knob in self._model.knobs} | {"range": "free"} | dict(values)
         begun = time.process_time()
-        self._targets = {name: enrol(clip) for name, clip in self._clips.items()}
+        self._targets = {name: self._model.enrol(clip) for name, clip in self._clips.items()}
         self.enrolment_s = (time.process_time() - begun) / max(len(self._targets), 1)
         self._before = cases.before
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """The known speakers."""
+        return self._model.speakers
 
     def voice_weights(self, target: str) -> Floats:
         """Return the weights of the known voices and, last, of a target by a clip, `(speakers + 1,)`."""
@@ -174,9 +178,10 @@ class LiveConversion:
 
     def __call__(self, phrase: JudgedPhrase, target: str) -> Sound:
         """Return a phrase as a target, of its length."""
-        set_target, converter = self._made(self._before[phrase.speaker])
+        converter = self._model.make()
+        self._hops(converter, np.concatenate(self._before[phrase.speaker]), self.voice_weights(""))
         if target in self._targets:
-            set_target(converter, self._targets[target])
+            self._model.set_target(converter, self._targets[target])
         said = self._hops(converter, np.pad(phrase.sound, (0, converter.delay)), self.voice_weights(target))
         return said[converter.delay :][: len(phrase.sound)]
 
@@ -186,18 +191,24 @@ class LiveConversion:
         other._values = self._values | dict(values)
         return other
 
-    def _made(self, parts: Sequence[Sound]) -> tuple[Callable[[Any, Any], None], Any]:
-        set_target, converter = self._make()
-        self._hops(converter, np.concatenate(parts), self.voice_weights(""))
-        return set_target, converter
-
     def _hops(self, converter: Any, samples: Floats, weights: Floats) -> Sound:
         whole = np.pad(samples, (0, -len(samples) % converter.hop)).reshape(-1, converter.hop)
-        return np.concatenate([self._play(converter, hop, weights, self._values) for hop in whole])
+        return np.concatenate([self._model.play(converter, hop, weights, self._values) for hop in whole])
 
 
-def _anyone(path: Path, quick: bool) -> tuple[Any, Any, Any, Any, tuple[str, ...]]:
-    """Return what makes a converter, plays a hop, enrols a clip; the parameters and the known speakers."""
+@dataclass(frozen=True)
+class _PlayedModel:
+    """How a model is played: `make` a converter, give it a target that `enrol` makes of a clip, `play` hop by hop."""
+
+    make: Callable[[], Any]
+    set_target: Callable[[Any, Any], None]
+    play: Callable[[Any, Floats, Floats, Mapping[str, Value]], Floats]
+    enrol: Callable[[Sound], Any]
+    knobs: Sequence[Parameter]
+    speakers: tuple[str, ...]
+
+
+def _anyone(path: Path, quick: bool) -> _PlayedModel:
     loaded, card = load(path, "anyone")
     model = cast(Anyone, loaded)
 
@@ -205,37 +216,28 @@ def _anyone(path: Path, quick: bool) -> tuple[Any, Any, Any, Any, tuple[str, ...
         converter.voices.set_target(target.voice)
         converter.refresh()
 
-    def play(converter: VoiceConverter, hop: Floats, weights: Floats, values: Mapping[str, Value]) -> Floats:
-        return converter.convert(converter.measure(hop), weights, values)
-
-    def enrol(clip: Sound) -> Any:
-        return enrolled_target(model, card, "clip", clip)
-
-    return (
-        lambda: (set_target, VoiceConverter(converter_parts(model, quick))),
-        play,
-        enrol,
+    return _PlayedModel(
+        lambda: VoiceConverter(converter_parts(model, quick)),
+        set_target,
+        lambda converter, hop, weights, values: converter.convert(converter.measure(hop), weights, values),
+        lambda clip: enrolled_target(model, card, "clip", clip),
         parameters_of(card),
         card.speakers,
     )
 
 
-def _voice(path: Path) -> tuple[Any, Any, Any, Any, tuple[str, ...]]:
-    """Return the same for a voice model of before, whose speaker vector is fitted to a clip."""
+def _voice(path: Path) -> _PlayedModel:
+    """Return the same of a voice model of before, whose speaker vector is fitted to a clip."""
     header = LatentModel.of(path)
     codec: Any = header.codec("cpu")
-
-    def set_target(converter: Any, target: Any) -> None:
-        converter.add_target(target)
-
-    def play(converter: Any, hop: Floats, weights: Floats, values: Mapping[str, Value]) -> Any:
-        return converter.synthesise(converter.analyse(hop), weights, values)
-
-    def enrol(clip: Sound) -> Any:
-        return codec.enrol("clip", clip)
-
-    knobs = latent_parameters(header.kind, header.card, header.latents)
-    return lambda: (set_target, header.codec("cpu")), play, enrol, knobs, card_of(path).speakers
+    return _PlayedModel(
+        lambda: header.codec("cpu"),
+        lambda converter, target: converter.add_target(target),
+        lambda converter, hop, weights, values: converter.synthesise(converter.analyse(hop), weights, values),
+        lambda clip: codec.enrol("clip", clip),
+        latent_parameters(header.kind, header.card, header.latents),
+        card_of(path).speakers,
+    )
 
 
 def median_octaves(parts: Sequence[Sound]) -> float:

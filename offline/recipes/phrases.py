@@ -10,9 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-DRUMS = 128
-"""The program that stands for the drum kit; 0 to 127 are General MIDI's, counted from 0."""
-_DRUM_CHANNEL = 9
+from gramophone.offline.data.fluidsynth import DRUM_CHANNEL, DRUMS
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Phrase:
 
         song = mido.MidiFile(type=1)
         for number, melody in enumerate(self.voices):
-            channel = _DRUM_CHANNEL if self.program == DRUMS else number
+            channel = DRUM_CHANNEL if self.program == DRUMS else number
             track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(self.tempo))])
             if self.program != DRUMS:
                 track.append(mido.Message("program_change", program=self.program, channel=channel))

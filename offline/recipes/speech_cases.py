@@ -31,6 +31,7 @@ from gramophone.offline.data.corpora import (
     recordings,
     unpacked_file,
 )
+from gramophone.offline.data.fluidsynth import DRUMS
 from gramophone.offline.data.mono_audio import Sound, levelled
 
 RATE = 48_000
@@ -54,8 +55,8 @@ _FONTS = (
 """The soundfont that is learnt from, and the one that is held out."""
 _PROGRAMS = {
     "GM percussion": (
-        (47, 112, 114, 116, 118, *[solo.DRUMS] * 7) * 2,
-        (113, 115, 117, 113, 115, 117, *[solo.DRUMS] * 6),
+        (47, 112, 114, 116, 118, *[DRUMS] * 7) * 2,
+        (113, 115, 117, 113, 115, 117, *[DRUMS] * 6),
     ),
     "plucked, struck": (
         (0, 6, 8, 11, 12, 24, 26, 29, 32, 45, 46, 105) * 2,

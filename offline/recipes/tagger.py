@@ -22,10 +22,10 @@ import soundfile
 
 from gramophone.models.nets.tagger import RATE
 from gramophone.offline.data import corpora
+from gramophone.offline.data.fluidsynth import DRUMS
 from gramophone.offline.data.magnatagatune import ANNOTATIONS, LICENCE_FILE
 from gramophone.offline.data.mono_audio import Sound
 from gramophone.offline.data.rendered import (
-    DRUMS,
     INSTRUMENTS,
     SECONDS,
     SPEECH,

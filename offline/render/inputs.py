@@ -26,13 +26,17 @@ _NO_SOUND = f"no sound file there; expected a file, folder or pattern of {', '.j
 class Inputs:
     """Files to render; names in vain, with why; and files left aside, with what they are.
 
-    `folders` has where a file lies below the folder or pattern that it was found by; none for what was named outright.
+    `folders` has where each file lies below the folder or pattern that it was found by; empty if it was named outright.
     """
 
-    files: list[Place] = field(default_factory=list)
     folders: dict[Place, str] = field(default_factory=dict)
     failed: dict[Place, str] = field(default_factory=dict)
     aside: dict[Place, str] = field(default_factory=dict)
+
+    @property
+    def files(self) -> list[Place]:
+        """The files, in the order in which they were found."""
+        return list(self.folders)
 
 
 def find_inputs(names: Iterable[str], out: Place | None = None) -> Inputs:
@@ -75,7 +79,6 @@ def find_inputs(names: Iterable[str], out: Place | None = None) -> Inputs:
     inputs.aside = searched.aside | results
     inputs.folders.update((file, folder) for file, folder in found.values() if file not in results)
     inputs.folders.update(remote)
-    inputs.files = list(inputs.folders)
     return inputs
 
 

@@ -57,8 +57,8 @@ def plan(
     settings = request.settings, replace(request, allow_missing=False).settings
     look = _Look(settings, there, overwrite)
     named = (value for stage in request.preset.stages for value in stage.values.values() if isinstance(value, str))
-    needed = {_real(place) for place in (*inputs.files, *map(Path, named))}
-    pairs = [(source, out / _result_name(source, inputs.folders.get(source, ""), request)) for source in inputs.files]
+    needed = {_real(place) for place in (*inputs.folders, *map(Path, named))}
+    pairs = [(source, out / _result_name(source, folder, request)) for source, folder in inputs.folders.items()]
     files_of = {source: _files_of(source, target, request) for source, target in pairs}
     rivals = _rivals(files_of, out)
     render: list[tuple[Place, Place]] = []

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from gramophone.offline.data import fluidsynth, rendered
+from gramophone.offline.data.fluidsynth import DRUMS
 from gramophone.offline.data.magnatagatune import read_annotations
 from gramophone.offline.data.recording import DataError
 from gramophone.offline.data.rendered import (
-    DRUMS,
     INSTRUMENTS,
     NAMES,
     RATE,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gramophone.offline.data import solo
+from gramophone.offline.data.fluidsynth import DRUMS
 
 RATE = 16_000
 FONT = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
@@ -32,7 +33,7 @@ def test_a_loop_is_as_long_as_asked_for_begins_with_a_stroke_and_follows_the_see
     not shutil.which("fluidsynth") or not FONT.is_file(), reason="needs fluidsynth and timgm6mb-soundfont"
 )
 def test_each_program_plays_alone_and_nothing_of_the_one_before_is_left():
-    piano, drums = solo.played([0, solo.DRUMS], FONT, 4.0, RATE, 0)
+    piano, drums = solo.played([0, DRUMS], FONT, 4.0, RATE, 0)
     (alone,) = solo.played([0], FONT, 4.0, RATE, 0)
     assert piano.shape == drums.shape == (4 * RATE,)
     assert min(np.abs(piano).max(), np.abs(drums).max()) > 0.01

@@ -230,8 +230,8 @@ def test_a_result_that_may_lack_a_stage_is_none_for_who_wants_all(sounds, tmp_pa
 
     def planned(out, *, made, wanted):
         out.mkdir()
-        render_all(plan(Inputs([sounds / "a.wav"]), out, made), made, 1, lambda _seconds: None)
-        return plan(Inputs([sounds / "a.wav"]), out, wanted)
+        render_all(plan(Inputs({sounds / "a.wav": ""}), out, made), made, 1, lambda _seconds: None)
+        return plan(Inputs({sounds / "a.wav": ""}), out, wanted)
 
     preset = complete(load("wide"))
     whole, any_of_it = RenderRequest(preset), RenderRequest(preset, allow_missing=True)
@@ -265,10 +265,10 @@ def test_a_target_that_another_input_or_the_preset_needs_is_refused(sounds, tmp_
     (tmp_path / "link" / "z.wav").symlink_to(sounds / "a.wav")
     (tmp_path / "a.wav").write_bytes((sounds / "a.wav").read_bytes())
     request = RenderRequest(complete(load("wide")))
-    inputs = Inputs([tmp_path / "a.wav", tmp_path / "link" / "z.wav"])
+    inputs = Inputs({tmp_path / "a.wav": "", tmp_path / "link" / "z.wav": ""})
     assert list(plan(inputs, sounds, request, overwrite=True).failed) == [tmp_path / "a.wav"]
     styled = RenderRequest(complete(load("hall")).with_values({("style", "clip"): str(sounds / "a.wav")}))
-    assert plan(Inputs([tmp_path / "a.wav"]), sounds, styled, overwrite=True).failed
+    assert plan(Inputs({tmp_path / "a.wav": ""}), sounds, styled, overwrite=True).failed
 
 
 def test_two_inputs_that_would_draw_one_picture_are_refused(sounds, tmp_path):
@@ -276,8 +276,8 @@ def test_two_inputs_that_would_draw_one_picture_are_refused(sounds, tmp_path):
     soundfile.write(sounds / "a.flac", np.zeros((100, 1)), 44_100)
     names = [sounds / "a.wav", sounds / "a.flac"]
     request = RenderRequest(complete(load("wide")), keep_format=True)
-    assert len(plan(Inputs(names), tmp_path, request).render) == 2
-    both = plan(Inputs(names), tmp_path, replace(request, picture=True))
+    assert len(plan(Inputs(dict.fromkeys(names, "")), tmp_path, request).render) == 2
+    both = plan(Inputs(dict.fromkeys(names, "")), tmp_path, replace(request, picture=True))
     assert not both.render
     assert all(f"would both become {tmp_path / 'a.png'}" in both.failed[name] for name in names)
 
@@ -286,7 +286,7 @@ def test_names_that_are_one_on_the_disk_of_the_results_are_refused(sounds, tmp_p
     """As on macOS and Windows, disks that are not at hand here: what `folds_case` finds is set."""
     (sounds / "sub").mkdir()
     shutil.copy(sounds / "a.wav", sounds / "sub" / "A.wav")
-    inputs = Inputs(find_inputs([str(sounds)]).files)
+    inputs = Inputs(dict.fromkeys(find_inputs([str(sounds)]).files, ""))
     request = RenderRequest(complete(load("wide")))
     assert folds_case(tmp_path / "not" / "yet") == (tmp_path / "IN").exists()
     for is_folding in (False, True):
@@ -301,7 +301,7 @@ def tree_of(folder):
 
 
 def test_a_folder_has_its_tree_in_the_results(sounds, tmp_path):
-    """Whatever its name ends in, whoever does it, and also where the results lie within it; again, all is there."""
+    """Whatever its name ends in, in one process or two, also where the results lie within it; again, all is there."""
     for below in ("b", ".c/d"):
         (sounds / below).mkdir(parents=True)
         for name in ("a.wav", "b.flac"):
