@@ -85,12 +85,22 @@ class ConversionJudges:
             self._errors(phrase, said, moonshine),
         )
 
+    def misheard(self, phrase: JudgedPhrase, target: str, said: Sound) -> ScoredConversion:
+        """Return the scores of a phrase, whose text is known, that was converted to a target: PocketSphinx's words."""
+        unknown = float("nan")
+        return ScoredConversion(
+            phrase.speaker, target, unknown, {}, unknown, unknown, {SPHINX: self._words(phrase, said)}
+        )
+
+    def _words(self, phrase: JudgedPhrase, said: Sound) -> Errors:
+        wrong, words = word_errors(phrase.text, recognise(said, self.rate))
+        return Errors(wrong, phrase.sphinx, words)
+
     def _errors(self, phrase: JudgedPhrase, said: Sound, moonshine: bool) -> dict[str, Errors]:
         changed, count = phonemes_changed(phrase.phonemes, phonemes(said, self.rate))
         found = {HAMA: Errors(changed, 0, count)}
         if phrase.text:
-            wrong, words = word_errors(phrase.text, recognise(said, self.rate))
-            found[SPHINX] = Errors(wrong, phrase.sphinx, words)
+            found[SPHINX] = self._words(phrase, said)
             if moonshine:
                 wrong, words = word_errors(phrase.text, moonshine_words(said, self.rate))
                 found[MOONSHINE] = Errors(wrong, phrase.moonshine, words)

@@ -1,7 +1,8 @@
 """The voices that a model knows, as they are played: `python -m gramophone.offline.evaluate.known_voices MODEL...`.
 
 Every person to every other (`--part pairs`), a phrase each, and every person as themselves (`--part oneself`): held-out
-phrases, hop by hop through the code that plays, after ten seconds of the source. The words of English phrases count.
+phrases, hop by hop through the code that plays, after ten seconds of the source. The words of English phrases count,
+and of the pairs those of more phrases, that are converted for their words alone.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ from gramophone.offline.evaluate.live_voice import (
     LiveConversion,
     median_octaves,
     scores,
+    word_scores,
 )
 from gramophone.offline.judges.moonshine import TEACHES
 
 PARTS = ("pairs", "oneself")
-_RECORDINGS = 12
-"""Phrases of each person at most."""
+_RECORDINGS, _WORD_PHRASES = 12, 3
+"""Phrases of each person at most; English ones to each other person of which the words alone are counted."""
 
 
 class KnownCases:
@@ -48,6 +50,7 @@ class KnownCases:
         self.before = {name: clip_of(training_of(corpus, name), SPOKEN_BEFORE_S) for name in people}
         self.octaves = {name: median_octaves(parts) for name, parts in self.before.items()}
         self._phrases = HeldOutPhrases(corpus.held_out, people, _RECORDINGS)
+        self._words = HeldOutPhrases(corpus.held_out, (ENGLISH,), _WORD_PHRASES * len(people), besides=self._phrases)
         self.judges = ConversionJudges({name: references_of(corpus, name)[:JUDGED_BY] for name in people})
 
     def cases(self, part: str) -> Iterator[tuple[JudgedPhrase, str]]:
@@ -67,6 +70,14 @@ class KnownCases:
             turn, place = divmod(number, people)
             yield self._phrases.judged(self.people[place], turn), self.people[(place + turn + 1) % people]
 
+    def word_cases(self, part: str) -> Iterator[tuple[JudgedPhrase, str]]:
+        """Yield English phrases with whom they are converted to, of which the words alone are counted."""
+        others = [name for name in self.people if name != ENGLISH]
+        if part == "pairs" and ENGLISH in self.people:
+            yield from (
+                (self._words.judged(ENGLISH, i), others[i % len(others)]) for i in range(_WORD_PHRASES * len(others))
+            )
+
 
 def main() -> None:
     """Print each model's figures."""
@@ -82,7 +93,8 @@ def main() -> None:
     for model in arguments.models:
         convert, moonshine = LiveConversion(known, model, False, {}), kind_of(model) not in TEACHES
         for part in arguments.part:
-            figures = grouped(scores(known, known.cases(part), convert, moonshine=moonshine))
+            rows = scores(known, known.cases(part), convert, moonshine=moonshine)
+            figures = grouped(rows + word_scores(known, known.word_cases(part), convert))
             found[f"{model} {part}"] = {name: asdict(one) for name, one in figures.items()}
             print(f"{model}, {part}")
             for name, interval in figures.items():

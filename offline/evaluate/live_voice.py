@@ -2,8 +2,9 @@
 
 Phrases go hop by hop through the code that plays, after some seconds of their speaker, as if they had spoken before.
 Targets are people that no model was trained on, by `--seconds` of each: four recorded ones, flite's four, and Kokoro's
-that are there. Sources are held-out recordings of known people, one of them English, whose words are counted; with
-`--unseen-sources` they are flite's voices, all of them English, of which the content encoder knows nothing either.
+that are there. Sources are held-out recordings of known people, one of them English, whose words are counted, and more
+phrases of whom are converted for their words alone; with `--unseen-sources` they are flite's voices, all of them
+English, of which the content encoder knows nothing either.
 """
 
 from __future__ import annotations
@@ -43,18 +44,29 @@ from gramophone.realtime.stages.voice.target import enrolled_target
 _PEOPLE = (*UNSEEN, *JUDGES)
 ENGLISH, _OTHERS = "english", ("french", "italian", "moscow", "big-fish")
 SPOKEN_BEFORE_S = 10.0
-_PHRASES = 10
+_PHRASES, _WORD_PHRASES = 10, 5
+"""Phrases of a source; English ones a target of which the words alone are counted."""
 JUDGED_BY = 12
 """Recordings that a judge knows a speaker by."""
 _SHORTEST_S, _LONGEST_S = 2.0, 6.0
 
 
 class HeldOutPhrases:
-    """Phrases of some seconds of speakers, so many of each at most; of English ones the words are known."""
+    """Phrases of some seconds of speakers, so many of each at most; of English ones the words are known.
 
-    def __init__(self, held_out: Iterable[Recording], speakers: Iterable[str], count: int) -> None:
-        recordings = [one for one in held_out if _is_phrase(one)]
-        self._recordings = {
+    None is among those `besides`.
+    """
+
+    def __init__(
+        self,
+        held_out: Iterable[Recording],
+        speakers: Iterable[str],
+        count: int,
+        besides: HeldOutPhrases | None = None,
+    ) -> None:
+        taken = {one.sound for own in besides._recordings.values() for one in own} if besides else set()
+        recordings = [one for one in held_out if _is_phrase(one) and one.sound not in taken]
+        self._recordings: dict[str, list[Recording]] = {
             name: spread_evenly([one for one in recordings if one.speaker == name], count) for name in speakers
         }
         self._judged: dict[tuple[str, int], JudgedPhrase] = {}
@@ -110,6 +122,8 @@ class LiveCases:
             self._unseen = {name: _sentences(name, own[JUDGED_BY:]) for name, own in spoken.items()}
         self.octaves = {name: median_octaves(parts) for name, parts in (self.clips | self.before).items()}
         self._phrases = HeldOutPhrases(known.held_out, (ENGLISH, *_OTHERS), _PHRASES)
+        count = _WORD_PHRASES * len(self.clips)
+        self._words = HeldOutPhrases(known.held_out, (ENGLISH,), count, besides=self._phrases)
 
     def pairs(self, english: int) -> Iterator[tuple[JudgedPhrase, str]]:
         """Yield phrases with whom they are converted to: so many English ones a target, one of each other source.
@@ -123,6 +137,13 @@ class LiveCases:
             else:
                 yield from ((self._phrases.judged(ENGLISH, index), target) for index in numbers)
                 yield from ((self._phrases.judged(name, number), target) for name in _OTHERS)
+
+    def word_pairs(self) -> Iterator[tuple[JudgedPhrase, str]]:
+        """Yield more English phrases with whom they are converted to, of which the words alone are counted."""
+        if not self._unseen:
+            for number, target in enumerate(self.clips):
+                for index in range(number * _WORD_PHRASES, (number + 1) * _WORD_PHRASES):
+                    yield self._words.judged(ENGLISH, index), target
 
 
 class PlayedCases(Protocol):
@@ -151,6 +172,13 @@ def scores(
         )
         for phrase, target in phrases
     ]
+
+
+def word_scores(
+    cases: PlayedCases, phrases: Iterable[tuple[JudgedPhrase, str]], convert: Convert
+) -> list[ScoredConversion]:
+    """Return the scores of phrases, each with its target, of which the words alone are counted."""
+    return [cases.judges.misheard(phrase, target, convert(phrase, target)) for phrase, target in phrases]
 
 
 class LiveConversion:
@@ -265,8 +293,9 @@ def main() -> None:
         print(f"{model}: enrolment of {arguments.seconds:g} s takes {convert.enrolment_s:.2f} s of a core")
         for setting in arguments.settings:
             values = {key: float(text) for key, text in (pair.split("=") for pair in setting.split(",") if pair)}
-            phrases = cases.pairs(arguments.english)
-            figures = grouped(scores(cases, phrases, convert.with_values(values), moonshine=kind not in TEACHES))
+            played = convert.with_values(values)
+            rows = scores(cases, cases.pairs(arguments.english), played, moonshine=kind not in TEACHES)
+            figures = grouped(rows + word_scores(cases, cases.word_pairs(), played))
             found[f"{model} {setting}".strip()] = {name: asdict(one) for name, one in figures.items()}
             print(f"{model} {setting}")
             for name, interval in figures.items():

@@ -38,3 +38,14 @@ def test_figures_are_of_the_pairs_of_each_group():
 
 def test_a_group_that_no_pair_belongs_to_has_no_figures():
     assert not any("same language" in name for name in grouped([scored("english", "french", 0.1, 0.6)]))
+
+
+def test_a_phrase_of_which_the_words_alone_are_counted_changes_no_other_figure():
+    rows, unknown = [scored("english", "french", 0.1, 0.6)], float("nan")
+    words = ScoredConversion("english", "french", unknown, {}, unknown, unknown, {"words": Errors(4, 1, 4)})
+    before, found = grouped(rows), grouped([*rows, words])
+    assert found["errors added, words"].mean == pytest.approx(0.5)
+    assert {name for name in found if found[name] != before.get(name)} == {
+        "errors added, words",
+        "errors as recorded, words",
+    }

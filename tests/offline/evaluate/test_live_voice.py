@@ -7,7 +7,7 @@ import numpy as np
 from support.anyone import KNOWN, anyone  # noqa: F401 - a fixture
 
 from gramophone.offline.evaluate.conversion_judges import JudgedPhrase
-from gramophone.offline.evaluate.live_voice import LiveConversion
+from gramophone.offline.evaluate.live_voice import ENGLISH, HeldOutPhrases, LiveConversion
 from gramophone.realtime.stages.latent.codec import LatentModel
 from gramophone.realtime.stages.speaker_blend import model_path
 from gramophone.realtime.stages.voice.converter import VoiceConverter, parts_of_file
@@ -58,3 +58,16 @@ def test_a_phrase_is_converted_by_a_model_of_latents_as_its_codec_plays():
     ]
     np.testing.assert_array_equal(said, np.concatenate(played)[len(before) + codec.delay :][: len(sound)])
     assert np.abs(said).max() > 0
+
+
+def test_phrases_whose_words_alone_count_are_none_of_those_that_are_judged_besides():
+    heard = SimpleNamespace(audible=3 * 16_000, frames=4 * 16_000)
+    recordings = [
+        SimpleNamespace(speaker=ENGLISH, found=SimpleNamespace(text="one two"), heard=heard, sound=Path(f"{n}.wav"))
+        for n in range(20)
+    ]
+    judged = HeldOutPhrases(recordings, (ENGLISH,), 6)
+    more = HeldOutPhrases(recordings, (ENGLISH,), 20, besides=judged)
+    first, others = ({one.sound for one in own._recordings[ENGLISH]} for own in (judged, more))
+    assert (len(first), len(others)) == (6, 14)
+    assert not first & others
