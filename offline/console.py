@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import sys
@@ -17,6 +18,25 @@ if TYPE_CHECKING:
 def say(text: str) -> None:
     """Print a line for people on standard error, apart from results."""
     print(plain(text), file=sys.stderr)
+
+
+class _Warnings(logging.Handler):
+    """Prints each warning once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._shown: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if text not in self._shown:
+            self._shown.add(text)
+            say(f"warning: {text}")
+
+
+def show_remarks() -> None:
+    """From now on, print remarks on the files that are read (`publish_remarks`), each once."""
+    logging.getLogger("gramophone.realtime.files").handlers = [_Warnings()]
 
 
 def wrote(*paths: str | os.PathLike[str]) -> None:

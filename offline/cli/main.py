@@ -19,7 +19,7 @@ from gramophone.offline.cli.models import export, models, pack
 from gramophone.offline.cli.render_play import play, render
 from gramophone.offline.cli.shards import shards
 from gramophone.offline.cli.tag import tag
-from gramophone.offline.console import in_words, print_json, say, wrote
+from gramophone.offline.console import in_words, print_json, say, show_remarks, wrote
 from gramophone.offline.extras import explained
 from gramophone.realtime.system.interrupts import interrupts
 
@@ -114,6 +114,7 @@ def options(
     ] = False,
 ) -> None:
     """Play one sound in the style of another, live."""
+    show_remarks()
     if context.invoked_subcommand is not None:
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):

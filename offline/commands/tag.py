@@ -29,7 +29,7 @@ from gramophone.offline.data.mono_audio import Sound, resampled
 from gramophone.offline.render.inputs import Inputs
 from gramophone.presets.models import model_file
 from gramophone.realtime.dsp.resampler import mono
-from gramophone.realtime.files import SoundFileError, read
+from gramophone.realtime.files import Remark, SoundFileError, collected_remarks, publish_remarks, read
 
 _NO_FILE = "neither a file of this machine nor a folder to search; name a copy, or the sound files in it"
 _BATCH = 8
@@ -44,11 +44,12 @@ class TagError(ValueError):
 
 @dataclass(frozen=True)
 class Tagged:
-    """Tags of a file with their probabilities, likeliest first, and how long the file is."""
+    """Tags of a file with their probabilities, likeliest first, how long the file is, and remarks on it."""
 
     file: str
     seconds: float
     tags: Mapping[str, float]
+    remarks: tuple[Remark, ...] = ()
 
 
 def run(
@@ -82,6 +83,7 @@ def run(
             file = absolute[path]
             if isinstance(result, Tagged):
                 found[file] = replace(_chosen(result, wanted, top), file=str(file))
+                publish_remarks((str(file), text) for _, text in result.remarks)
                 continue
             failed[str(file)] = result.why if isinstance(result, LostCall) else result.replace(str(path), str(file), 1)
     for place, why in inputs.aside.items():
@@ -102,7 +104,9 @@ class TagCall:
     def __call__(self, file: Path) -> Tagged | str:
         """Return all tags of a file, or why it has none."""
         try:
-            return tag_file(_loaded(self.model, self.device), file)
+            with collected_remarks() as remarks:
+                tagged = tag_file(_loaded(self.model, self.device), file)
+            return replace(tagged, remarks=tuple(remarks))
         except (SoundFileError, NothingToHearError) as error:
             return str(error)
 

@@ -94,6 +94,7 @@ class Corpus:
                 for speaker in self.speakers
             },
             "recordings": {"training": len(self.training), "held_out": len(self.held_out)},
+            "remarks": {str(item.found.path): item.heard.remarks for item in self.recordings if item.heard.remarks},
             "dropped": [{**asdict(item), "path": str(item.path)} for item in self.dropped],
         }
 
@@ -107,8 +108,17 @@ class Corpus:
             yield f"dropped, {kind}: {count}"
             items = [item for item in self.dropped if item.kind == kind]
             yield from (f"  {item.path}: {item.why}" for item in items[:_SHOWN])
-            if count > _SHOWN:
-                yield f"  and {count - _SHOWN} more"
+            yield from _more(count)
+        remarks = [(item.found.path, text) for item in self.recordings for text in item.heard.remarks]
+        if remarks:
+            yield f"read all the same, with a remark: {len(remarks)}"
+            yield from (f"  {path}: {text}" for path, text in remarks[:_SHOWN])
+            yield from _more(len(remarks))
+
+
+def _more(count: int) -> Iterator[str]:
+    if count > _SHOWN:
+        yield f"  and {count - _SHOWN} more"
 
 
 def sound(recording: Recording, start: int = 0, end: int | None = None) -> NDArray[np.float32]:

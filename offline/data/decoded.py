@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from gramophone.realtime import files
 from gramophone.realtime.dsp.resampler import mono
 from gramophone.realtime.system.cache_folder import cache_folder
 
-_VERSION = 1
+_VERSION = 2
 """Version of the cache; a new one decodes everything again."""
 _FRAME_S, _HOP_S = 0.02, 0.01
 _PAUSE_S = 0.3
@@ -45,9 +45,11 @@ def decoded(path: Path, rate: int) -> tuple[Heard, Path]:
     sound, note = stem.with_suffix(".npy"), stem.with_suffix(".json")
     if note.is_file():
         known = json.loads(note.read_text("utf-8"))
-        return Heard(**{**known, "spans": tuple(map(tuple, known["spans"]))}), sound
-    samples, own_rate = _read(path, rate)
-    heard = listen(samples, rate, own_rate)
+        spans, remarks = tuple(map(tuple, known["spans"])), tuple(known["remarks"])
+        return Heard(**{**known, "spans": spans, "remarks": remarks}), sound
+    with files.collected_remarks() as remarks_found:
+        samples, own_rate = _read(path, rate)
+    heard = replace(listen(samples, rate, own_rate), remarks=tuple(text for _, text in remarks_found))
     sound.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(sound) as part, part.open("wb") as file:
         np.save(file, samples)

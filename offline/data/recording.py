@@ -31,7 +31,7 @@ class Heard:
 
     `rate` is the file's own in Hz, `frames` its length at the training rate. `spans` are the audible parts, first and
     one past the last frame each. `level` and `peak` are the RMS of the audible parts and the largest sample, 1 being
-    full scale. `digest` is a hash of the decoded sound.
+    full scale. `digest` is a hash of the decoded sound. `remarks`: what is to be known about the file, in words.
     """
 
     rate: int
@@ -40,6 +40,7 @@ class Heard:
     level: float
     peak: float
     digest: str
+    remarks: tuple[str, ...] = ()
 
     @property
     def audible(self) -> int:

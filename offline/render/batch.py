@@ -28,7 +28,7 @@ Pairs = list[tuple[Place, Place]]
 
 @dataclass
 class RenderOutcome:
-    """What became of the inputs. `warnings` are about files that were rendered all the same."""
+    """What became of the inputs. `warnings` are about files that were read all the same."""
 
     rendered: list[Place] = field(default_factory=list)
     pictures: list[Place] = field(default_factory=list)
@@ -48,6 +48,7 @@ class RenderOutcome:
         self.seconds += result.seconds
         if result.remarks:
             self.warnings[source] = "; ".join(result.remarks)
+        self.warnings |= {Path(path): text for path, text in result.on_others}
 
 
 def render_all(

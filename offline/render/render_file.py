@@ -13,7 +13,7 @@ import numpy as np
 from gramophone.offline.plotting.picture_file import picture_of
 from gramophone.offline.render.provenance import provenance, settings_digest
 from gramophone.presets import Preset
-from gramophone.realtime.files import AudioReader, AudioWriter, Metadata
+from gramophone.realtime.files import AudioReader, AudioWriter, Metadata, Remark, collected_remarks
 from gramophone.realtime.stage import Audio
 
 if TYPE_CHECKING:  # it takes time to load
@@ -62,7 +62,8 @@ class RenderRequest:
 class Rendered:
     """One file done: seconds of sound, what is to be known about it, how it is marked, and the seconds that it took.
 
-    `picture`: whether one lies beside it, where `picture_of` says.
+    `picture`: whether one lies beside it, where `picture_of` says. `on_others`: what is to be known about other files
+    that were read, such as the preset's clips.
     """
 
     seconds: float
@@ -70,6 +71,7 @@ class Rendered:
     remarks: tuple[str, ...] = ()
     made: str = ""
     took_s: float = 0.0
+    on_others: tuple[Remark, ...] = ()
 
 
 def render_file(source: Path, target: Path, request: RenderRequest, tick: Tick) -> Rendered:
@@ -85,12 +87,15 @@ def render_file(source: Path, target: Path, request: RenderRequest, tick: Tick) 
     """
     began, stamp = time.monotonic(), _stamp(source)
     made = str(provenance(source, request.settings))
-    done = (
-        _replay(source, target, made, tick)
-        if source.is_dir()
-        else _through_chain(source, target, request, made, tick, stamp)
-    )
-    return replace(done, made=made, took_s=time.monotonic() - began)
+    with collected_remarks(of_all_threads=True) as remarks:
+        done = (
+            _replay(source, target, made, tick)
+            if source.is_dir()
+            else _through_chain(source, target, request, made, tick, stamp)
+        )
+    own = tuple(text for path, text in remarks if path == str(source))
+    others = tuple(remark for remark in remarks if remark[0] != str(source))
+    return replace(done, remarks=(*own, *done.remarks), made=made, took_s=time.monotonic() - began, on_others=others)
 
 
 _Stamp = tuple[int, int, int]
@@ -138,9 +143,7 @@ def _through_chain(
 
                 draw_render(source, target, engine.preset, picture_of(target), made)
             report = engine.report()
-            return Rendered(
-                reader.frames / reader.rate, request.picture, (*reader.remarks, *_remarks(report), *writer.remarks)
-            )
+            return Rendered(reader.frames / reader.rate, request.picture, (*_remarks(report), *writer.remarks))
         finally:
             engine.close()
 

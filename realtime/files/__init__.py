@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gramophone.realtime.files.metadata import Metadata
 from gramophone.realtime.files.reader import OTHER_ENDINGS, READABLE_ENDINGS, AudioReader, read
-from gramophone.realtime.files.segments import SoundFileError
+from gramophone.realtime.files.segments import Remark, SoundFileError, collected_remarks, publish_remarks
 from gramophone.realtime.files.writer import EXTENSIONS, FORMATS, AudioWriter
 
 __all__ = [
@@ -15,6 +15,9 @@ __all__ = [
     "AudioReader",
     "AudioWriter",
     "Metadata",
+    "Remark",
     "SoundFileError",
+    "collected_remarks",
+    "publish_remarks",
     "read",
 ]

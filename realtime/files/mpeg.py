@@ -253,6 +253,8 @@ def _silenced(data: mmap, frames: range, first: FrameHeader) -> bytes:
         frame = bytearray(data[at : at + header.size])
         frame[1] |= 1
         frame[4 : first.tag_offset] = bytes(first.tag_offset - 4)
+        # It still points back at all that is kept: a decoder carries that much on to the next frame, and no more.
+        frame[4:6] = (kept << 7).to_bytes(2, "big") if first.version == 1 else bytes((kept, 0))
         silenced += frame
         kept += header.size - first.tag_offset - checksum
         at += header.size

@@ -19,7 +19,7 @@ import soundfile
 from gramophone.realtime.files import chunks, mpeg, ogg
 from gramophone.realtime.files.metadata import Metadata, read_metadata
 from gramophone.realtime.files.ogg import to_wav
-from gramophone.realtime.files.segments import Link, Segments, SoundFileError, reason
+from gramophone.realtime.files.segments import Link, Segments, SoundFileError, publish_remarks, reason
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.system.interrupts import interrupts
 
@@ -111,7 +111,7 @@ class AudioReader:
     """An open sound file: `rate` in Hz, `channels`, and `frames`, exactly as many as can be read.
 
     `subtype` is how its samples are stored, in libsndfile's words, such as PCM_24. `remarks` has in words what is to be
-    known about the file.
+    known about the file; at the end of the `with` block they are published, if anything was read.
 
     Raises:
         SoundFileError: the file is missing, not a sound file, empty, damaged, or cut short.
@@ -184,6 +184,8 @@ class AudioReader:
     ) -> None:
         self._decoder.sound.close()
         self._file.close()
+        if self._done:
+            publish_remarks((str(self.path), remark) for remark in self.remarks)
 
     def _open(self, index: int) -> _Decoder:
         self._index = index

@@ -1,4 +1,4 @@
-"""The files that sound libraries read and write, as objects, and the error of a sound file.
+"""The files that sound libraries read and write, as objects; the error of a sound file, and remarks on one.
 
 `Segments` is a file view: pieces of a file and literal bytes, read as if they were one file. An `OutputFile` is written
 by a C library, with every error kept.
@@ -6,9 +6,12 @@ by a C library, with every error kept.
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -63,6 +66,42 @@ class OutputFile:
 
 class SoundFileError(OSError):
     """A sound file cannot be read or written; the message names the file and what was found."""
+
+
+_LOG = logging.getLogger("gramophone.realtime.files")
+_filters = threading.Lock()
+Remark = tuple[str, str]
+"""A file's path, and in words what is to be known about it although it was read."""
+
+
+def publish_remarks(remarks: Iterable[Remark]) -> None:
+    """Log remarks as warnings of `gramophone.realtime.files`: every program shows them, once it reads a file."""
+    for path, text in remarks:
+        _LOG.warning("%s: %s", path, text)
+
+
+@contextmanager
+def collected_remarks(*, of_all_threads: bool = False) -> Iterator[list[Remark]]:
+    """Put the remarks on files that this thread reads meanwhile, or all threads, into a list instead of the log."""
+    remarks: list[Remark] = []
+    own = None if of_all_threads else threading.get_ident()
+
+    def take(record: logging.LogRecord) -> bool:
+        if own not in (None, record.thread):
+            return True
+        path, text = map(str, record.args or ())
+        if (path, text) not in remarks:
+            remarks.append((path, text))
+        return False
+
+    # The innermost comes first, and a list that another thread goes through stays as it is.
+    with _filters:
+        _LOG.filters = [take, *_LOG.filters]
+    try:
+        yield remarks
+    finally:
+        with _filters:
+            _LOG.filters = [each for each in _LOG.filters if each is not take]
 
 
 def reason(error: OSError) -> str:

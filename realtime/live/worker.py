@@ -10,11 +10,12 @@ import gc
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from math import ceil
 from queue import SimpleQueue
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,16 +60,26 @@ class _Refresh(PresetChange):
     known: NDArray[np.float64]
 
 
-class _LogSender(logging.Handler):
-    """Sends what stages log, such as what is wrong with a clip, to the control process, which shows it."""
+class LogSender(logging.Handler):
+    """Sends what stages log, such as what is wrong with a clip, to the control process, which shows it.
 
-    def __init__(self, messages: SimpleQueue[object]) -> None:
+    In the `with` block, by `send`.
+    """
+
+    def __init__(self, send: Callable[[Complaint], None]) -> None:
         super().__init__(logging.WARNING)
-        self._sent = messages
+        self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send a warning."""
-        self._sent.put(Complaint(record.getMessage()))
+        self._send(Complaint(record.getMessage()))
+
+    def __enter__(self) -> Self:
+        logging.getLogger("gramophone").addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("gramophone").removeHandler(self)
 
 
 class Worker:
@@ -117,14 +128,14 @@ class Worker:
         self._number = self._first()
         self._shared.outputs.pass_over(self._number - 1)  # what a worker before left unplayed
         self._shared.status["done"] = self._number - 1
-        logging.getLogger("gramophone").addHandler(_LogSender(self._messages))
         self._shared.status["delay"] = self._player.delay
         self._send_event("start", value=self._preset)
-        while not self._stopped.is_set():
-            self._wake.wait()
-            played = self._catch_up()
-            if self._questions and (played or not self._shared.status["rate"]):
-                self._answer()
+        with LogSender(self._messages.put):
+            while not self._stopped.is_set():
+                self._wake.wait()
+                played = self._catch_up()
+                if self._questions and (played or not self._shared.status["rate"]):
+                    self._answer()
         self._orders.put(None)
         self._messages.put(None)
         for helper in helpers if self._next else helpers[2:3]:

@@ -88,7 +88,7 @@ def _play(wake: Wake, order: Play, control: Connection) -> None:
     from gramophone.realtime.live.compilation import CompileCountdown, compiled_by_others, note_loaded
     from gramophone.realtime.live.player import Player
     from gramophone.realtime.live.status import ENDED, ENDING
-    from gramophone.realtime.live.worker import Worker
+    from gramophone.realtime.live.worker import LogSender, Worker
     from gramophone.realtime.stage import StageError
 
     status = order.shared.status
@@ -113,7 +113,11 @@ def _play(wake: Wake, order: Play, control: Connection) -> None:
     try:
         while current:
             real_time(HELPERS)  # the device plays already
-            with CompileCountdown(current.preset, link.send), compiled_by_others(current.preset, current.form):
+            with (
+                LogSender(link.send),
+                CompileCountdown(current.preset, link.send),
+                compiled_by_others(current.preset, current.form),
+            ):
                 player = Player(current.preset, current.form, warm_up=current.warm_up)
             note_loaded(current.preset, current.form)
             playing[:] = [Worker(wake, player, current, link)]

@@ -38,6 +38,8 @@ from gramophone.realtime.system.child_call import give_way
 from gramophone.realtime.system.realtime_priority import belong_to_parent
 
 _Made = TypeVar("_Made")
+_Kept = tuple[Any, "list[tuple[str, str]]"]
+"""What was made, and the remarks on the files that were read for it."""
 _MOST_BYTES = 512 << 20
 """What is kept in all; what was not used for longest goes first."""
 _NICENESS = 4
@@ -61,7 +63,7 @@ def prepared(make: Callable[..., _Made], *arguments: Any) -> _Made:
     place = cache_folder("prepared", _key(make, arguments))
     kept = _read(place)
     if kept is not None:
-        return kept[0]  # type: ignore[no-any-return]
+        return _published(kept)  # type: ignore[no-any-return]
     if parent_process() is None:
         return _made_here(make, arguments, place)
     with tempfile.TemporaryDirectory(prefix="gramophone-") as elsewhere:
@@ -73,7 +75,7 @@ def prepared(make: Callable[..., _Made], *arguments: Any) -> _Made:
         made = _read(place)
     if made is None:
         raise StageError(f"{place}: what was prepared cannot be read")
-    return made[0]  # type: ignore[no-any-return]
+    return _published(made)  # type: ignore[no-any-return]
 
 
 def open_torch_library() -> None:
@@ -101,12 +103,30 @@ def _made_here(make: Callable[..., _Made], arguments: Sequence[Any], place: Path
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in the process beside: what is kept is the same to the bit
     try:
-        made = make(*arguments)
+        made = _with_remarks(make, arguments)
     finally:
         torch.set_num_threads(threads)
     with suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True)
         _keep(place, made)
+    return _published(made)  # type: ignore[no-any-return]
+
+
+def _with_remarks(make: Callable[..., Any], arguments: Sequence[Any]) -> _Kept:
+    from gramophone.realtime.files import collected_remarks
+
+    with collected_remarks() as remarks:
+        made = make(*arguments)
+    return made, remarks
+
+
+def _published(kept: _Kept) -> Any:
+    """Return what was made; what is to be known about the files that it was made of is published each time."""
+    made, remarks = kept
+    if remarks:
+        from gramophone.realtime.files import publish_remarks
+
+        publish_remarks(remarks)
     return made
 
 
@@ -173,13 +193,13 @@ def _serve(line: Connection) -> None:
 def _made(make: Callable[..., Any], arguments: Sequence[Any], place: Path) -> StageError | None:
     """Write what a call returns; return the error, if there was one."""
     try:
-        _keep(place, make(*arguments))
+        _keep(place, _with_remarks(make, arguments))
     except Exception as error:
         return error if isinstance(error, StageError) else StageError(f"{type(error).__name__}: {error}")
     return None
 
 
-def _keep(place: Path, made: object) -> None:
+def _keep(place: Path, made: _Kept) -> None:
     _write(place, made)
     with suppress(OSError):
         _make_room(place.parent)
@@ -207,9 +227,9 @@ def _code_stamp() -> bytes:
     return repr(([_stamp(path) for path in files], version("torch"), np.__version__)).encode()
 
 
-def _write(place: Path, made: object) -> None:
+def _write(place: Path, made: _Kept) -> None:
     buffers: list[pickle.PickleBuffer] = []
-    data = pickle.dumps((made,), 5, buffer_callback=buffers.append)
+    data = pickle.dumps(made, 5, buffer_callback=buffers.append)
     parts: list[bytes | memoryview] = [data, *(buffer.raw() for buffer in buffers)]
     sizes = np.array([len(parts), *(len(part) for part in parts)], np.int64).tobytes()
     with atomic_write(place) as part, part.open("wb") as file:
@@ -218,8 +238,8 @@ def _write(place: Path, made: object) -> None:
             file.write(bytes(-len(piece) % LINE_BYTES))
 
 
-def _read(place: Path) -> tuple[Any] | None:
-    """Return what is kept in a file, in a tuple, or None where there is none that can be read."""
+def _read(place: Path) -> _Kept | None:
+    """Return what is kept in a file, or None where there is none that can be read."""
     try:
         with place.open("rb") as file:
             held = aligned((os.fstat(file.fileno()).st_size,), np.dtype(np.uint8))
@@ -231,7 +251,7 @@ def _read(place: Path) -> tuple[Any] | None:
         first = -(-8 * (count + 1) // LINE_BYTES) * LINE_BYTES
         starts = first + np.concatenate(([0], np.cumsum(lined)))
         parts = [held[start : start + size] for start, size in zip(starts, sizes[1:], strict=False)]
-        kept: tuple[Any] = pickle.loads(parts[0], buffers=parts[1:])
+        kept: _Kept = pickle.loads(parts[0], buffers=parts[1:])
     except Exception:  # unpickling raises whatever the bytes lead to
         return None
     with suppress(OSError):

@@ -56,3 +56,12 @@ def with_checksums(data):
         data[at + 22 : at + 26] = checksum.to_bytes(4, "little")
         at += size
     return bytes(data)
+
+
+def unended(path, seconds=3.0, sound=None):
+    """Write an Ogg whose last page is not marked as the last, which is read with the remark that is returned."""
+    soundfile.write(path, (sweep(seconds, 1) if sound is None else sound).T, RATE, format="OGG")
+    data = bytearray(path.read_bytes())
+    data[data.rindex(b"OggS") + 5] &= ~4
+    path.write_bytes(with_checksums(data))
+    return "no page is marked as the last; what should follow, if anything, is missing"

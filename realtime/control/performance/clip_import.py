@@ -9,7 +9,7 @@ import numpy as np
 
 from gramophone.presets.clips import SOUND, ClipError, OwnClip, clips_folder
 from gramophone.realtime.dsp.clip_quality import clip_quality
-from gramophone.realtime.files import AudioReader, AudioWriter, SoundFileError
+from gramophone.realtime.files import AudioReader, AudioWriter, SoundFileError, collected_remarks
 from gramophone.realtime.stage import Audio
 
 LONGEST_S = 60.0
@@ -32,7 +32,8 @@ def import_clip(source: Path, name: str, start_s: float = 0.0, end_s: float | No
         ClipError: the file is no sound file, is damaged or silent, or nothing is left of it.
     """
     try:
-        sound, rate, whole_s = _read(source, start_s, end_s)
+        with collected_remarks() as remarks:
+            sound, rate, whole_s = _read(source, start_s, end_s)
     except SoundFileError as error:
         raise ClipError(str(error).replace(f"{source}: ", "")) from None
     sound = np.nan_to_num(sound, nan=0.0, posinf=0.0, neginf=0.0)
@@ -44,7 +45,7 @@ def import_clip(source: Path, name: str, start_s: float = 0.0, end_s: float | No
     sound = _without_silence(sound, rate)
     if sound.shape[1] < _SHORTEST_S * rate:
         raise ClipError(f"{sound.shape[1] / rate:.2f} s of sound: expected {_SHORTEST_S:g} s at least")
-    warnings = clip_quality(sound, rate).warnings
+    warnings = (*(text for _, text in remarks), *clip_quality(sound, rate).warnings)
     if whole_s > LONGEST_S:
         warnings = (f"only {LONGEST_S:g} s of {whole_s:.0f} s are kept; choose others by start and end", *warnings)
     return OwnClip(
