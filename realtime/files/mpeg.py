@@ -7,8 +7,16 @@ not announce the right number, the decoder gets a Xing header that does.
 
 from __future__ import annotations
 
+import ctypes
+import os
+import re
+import sys
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from mmap import mmap
+from typing import Self
 
 from gramophone.realtime.files.segments import Link, Piece, SoundFileError
 
@@ -129,6 +137,10 @@ def survey_mpeg(data: mmap, start: int, end: int) -> Link:
         missing = (info.frames - count + 1) / info.frames
         seconds = (info.frames - count + 1) * first.samples / first.rate
         raise SoundFileError(f"cut short: {seconds:.2f} s of its sound are missing ({missing:.0%}); copy it again")
+    remark = ""
+    if info and 0 < info.frames < count - 1:
+        seconds = (count - 1 - info.frames) * first.samples / first.rate
+        remark = f"goes on for {seconds:.2f} s behind the end that it announces; are several files joined?"
     if info and info.is_xing and info.frames == count - 1:
         return Link(pieces)
     if info:
@@ -136,15 +148,19 @@ def survey_mpeg(data: mmap, start: int, end: int) -> Link:
     delay = info.delay if info else 0
     if first.layer < 3:
         # The length is estimated from the file's size: more zeros behind make it long enough.
-        return Link((*pieces, bytes(4096)), count * first.samples)
+        return Link((*pieces, bytes(4096)), count * first.samples, remark=remark)
     # mpg123 cuts off a decoder's delay where a Xing header is found: off a frame of silence, and skip its rest.
     header = data[start : start + 4]
     front = _empty_frame(header, first, count + 1) + _empty_frame(header, first)
-    silenced = _silenced(data, pieces[0], first) if isinstance(pieces[0], range) else b""
+    silenced, silent = _silenced(data, pieces[0], first) if isinstance(pieces[0], range) else (b"", 0)
+    if silenced:
+        seconds = silent * first.samples / first.rate
+        remark = f"its first {seconds:.2f} s are silence: they need sound that was cut off before them"
     return Link(
         (front, silenced, *_without(pieces, len(silenced))),
         count * first.samples - delay,
         first.samples - _DECODER_DELAY + delay,
+        remark,
     )
 
 
@@ -237,12 +253,12 @@ def _without(pieces: tuple[Piece, ...], size: int) -> tuple[Piece, ...]:
     return (pieces[0][size:], *pieces[1:])
 
 
-def _silenced(data: mmap, frames: range, first: FrameHeader) -> bytes:
-    """Return the first frames, as silence, that need the main data of frames which were cut off before them.
+def _silenced(data: mmap, frames: range, first: FrameHeader) -> tuple[bytes, int]:
+    """Return the first frames, as silence, that need the main data of frames which were cut off before; and how many.
 
     What they hold for the frames behind them stays in its place.
     """
-    silenced, at, kept = bytearray(), frames.start, 0
+    silenced, count, at, kept = bytearray(), 0, frames.start, 0
     while at + 8 < frames.stop:
         header = parse_header(data[at : at + 4])
         checksum = 0 if data[at + 1] & 1 else 2
@@ -251,14 +267,13 @@ def _silenced(data: mmap, frames: range, first: FrameHeader) -> bytes:
         if header is None or behind <= kept:
             break
         frame = bytearray(data[at : at + header.size])
-        frame[1] |= 1
-        frame[4 : first.tag_offset] = bytes(first.tag_offset - 4)
+        frame[4 : first.tag_offset + checksum] = bytes(first.tag_offset + checksum - 4)
         # It still points back at all that is kept: a decoder carries that much on to the next frame, and no more.
-        frame[4:6] = (kept << 7).to_bytes(2, "big") if first.version == 1 else bytes((kept, 0))
+        frame[side - at : side - at + 2] = (kept << 7).to_bytes(2, "big") if first.version == 1 else bytes((kept, 0))
         silenced += frame
         kept += header.size - first.tag_offset - checksum
-        at += header.size
-    return bytes(silenced)
+        at, count = at + header.size, count + 1
+    return bytes(silenced), count
 
 
 def _empty_frame(header: bytes, first: FrameHeader, announced: int = 0) -> bytes:
@@ -274,3 +289,72 @@ def _empty_frame(header: bytes, first: FrameHeader, announced: int = 0) -> bytes
         at = first.tag_offset
         frame[at : at + 12] = b"Xing" + (1).to_bytes(4, "big") + announced.to_bytes(4, "big")
     return bytes(frame)
+
+
+_ITS_LINES = re.compile(
+    rb"\n?(?:\[src/libmpg123/|Note: (?:Illegal Audio-MPEG|Trying to resync|Skipped|Hit end|Junk|missing|broken frame)|"
+    rb"Warning: (?:Big change|Encountered more|Real sample count|Xing stream))[^\n]*\n"
+)
+_UNBUFFERED = 2
+
+
+class DecoderMessages:
+    """What libmpg123 prints of a stream that it cannot decode, kept from the terminal: libsndfile cannot have it quiet.
+
+    In the `with` block libc's variable `stderr`, by which C code prints, points to a file in memory (Linux; elsewhere
+    nothing happens). What other code prints there meanwhile is written to where it belongs afterwards. Descriptor 2
+    itself, by which Python and child processes print, stays as it is. One thread at a time decodes.
+    """
+
+    def __init__(self) -> None:
+        self.failures = 0
+        """How often the decoder failed in the `with` block, once it has ended."""
+        self._alone = threading.Lock()
+        self._stderr: ctypes.c_void_p | None = None
+        if sys.platform != "linux":
+            return
+        libc = ctypes.CDLL(None)
+        libc.fdopen.restype = ctypes.c_void_p
+        libc.setvbuf.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_size_t)
+        self._file = os.memfd_create("gramophone-decoder")
+        self._ours = libc.fdopen(self._file, b"a+")
+        libc.setvbuf(self._ours, None, _UNBUFFERED, 0)
+        self._stderr = ctypes.c_void_p.in_dll(libc, "stderr")
+        self._theirs = self._stderr.value
+        os.register_at_fork(after_in_child=self._restore)
+
+    def __enter__(self) -> Self:
+        self._alone.acquire()
+        self.failures = 0
+        if self._stderr is not None:
+            self._stderr.value = self._ours
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stderr is not None:
+            self._stderr.value = self._theirs
+            self.failures = self._sorted()
+        self._alone.release()
+
+    def _sorted(self) -> int:
+        """Return how many lines of the decoder there are, and write the others to descriptor 2."""
+        size = os.fstat(self._file).st_size
+        if not size:
+            return 0
+        others, count = _ITS_LINES.subn(b"", os.pread(self._file, size, 0))
+        os.ftruncate(self._file, 0)
+        with suppress(OSError):
+            os.write(2, others)
+        return count
+
+    def _restore(self) -> None:
+        """Undo, in a forked child, what a thread of its parent was at."""
+        self._alone = threading.Lock()
+        if self._stderr is not None:
+            self._stderr.value = self._theirs
+
+
+@cache
+def decoder_messages() -> DecoderMessages:
+    """Return the one of this process."""
+    return DecoderMessages()

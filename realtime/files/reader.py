@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import nullcontext
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from types import TracebackType
@@ -110,8 +111,8 @@ _CHUNK = 1 << 16
 class AudioReader:
     """An open sound file: `rate` in Hz, `channels`, and `frames`, exactly as many as can be read.
 
-    `subtype` is how its samples are stored, in libsndfile's words, such as PCM_24. `remarks` has in words what is to be
-    known about the file; at the end of the `with` block they are published, if anything was read.
+    `subtype` is how its samples are stored, in libsndfile's words, such as PCM_24. At the end of the `with` block
+    `remarks` are published, if anything was read.
 
     Raises:
         SoundFileError: the file is missing, not a sound file, empty, damaged, or cut short.
@@ -122,7 +123,6 @@ class AudioReader:
         self._file = open_regular(path)
         try:
             self._links, self._announced = survey(self._file)
-            self.remarks = tuple(link.remark for link in self._links if link.remark)
             self._decoder = self._open(0)
             self.rate: int = self._decoder.sound.samplerate
             self.channels: int = self._decoder.sound.channels
@@ -138,7 +138,17 @@ class AudioReader:
         if not self.frames:
             self._file.close()
             raise SoundFileError(f"{path}: no sound in it (0 frames)")
-        self._done = 0
+        self._done = self._failures = 0
+        self._failed_s = 0.0
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be known about the file as far as it was read, in words."""
+        remarks = [link.remark for link in self._links if link.remark]
+        if self._failures:
+            times = "once" if self._failures == 1 else f"{self._failures} times"
+            remarks.append(f"damaged: its decoder failed {times}, first near {self._failed_s:.1f} s")
+        return tuple(remarks)
 
     def read(self, frames: int) -> Audio:
         """Return the next sound, `(channels, frames)`, fewer frames only at the end of the file.
@@ -154,6 +164,9 @@ class AudioReader:
                 count = self._decoder.read_into(block[filled:])
             except SoundFileError as error:
                 raise self._cut_short(self._done + filled, str(error)) from None
+            if failures := self._decoder.take_failures():
+                self._failed_s = self._failed_s or (self._done + filled) / self.rate
+                self._failures += failures
             filled += count
             if not count and not self._next_link():
                 raise self._cut_short(self._done + filled, "the data end")
@@ -248,8 +261,9 @@ class _Decoder:
     def __init__(self, view: Segments, link: Link) -> None:
         self._view = view
         self._skip = link.skip
+        self._failures = 0
         try:
-            with interrupts:
+            with interrupts, mpeg.decoder_messages():
                 self.sound = _Sequential(view)
         except (soundfile.LibsndfileError, TypeError) as error:
             if view.error:
@@ -261,6 +275,7 @@ class _Decoder:
             ) from None
         if self.sound.format not in _FORMATS:
             raise SoundFileError(f"a {self.sound.format} file; expected {', '.join(READABLE)}")
+        self._messages = mpeg.decoder_messages() if self.sound.format == "MP3" else None
 
     def read_into(self, block: np.ndarray) -> int:
         """Fill `block`, `(frames, channels)`, from its start; returns how many frames there were, 0 at the end.
@@ -275,10 +290,16 @@ class _Decoder:
             self._skip -= skipped
         return self._read(block)
 
+    def take_failures(self) -> int:
+        """Return how often the decoder failed and went on since this was called last."""
+        failures, self._failures = self._failures, 0
+        return failures
+
     def _read(self, block: np.ndarray) -> int:
         try:
-            with interrupts:
+            with interrupts, self._messages or nullcontext():
                 count = len(self.sound.read(len(block), out=block))
+            self._failures += self._messages.failures if self._messages else 0
         except soundfile.LibsndfileError as error:
             raise SoundFileError(error.error_string) from None
         if self._view.error:

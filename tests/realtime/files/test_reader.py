@@ -190,16 +190,6 @@ def test_an_ogg_whose_last_page_is_not_marked_is_read_with_a_remark(tmp_path):
         AudioReader(path)
 
 
-@pytest.mark.peer
-def test_an_mp3_cut_from_a_broadcast_begins_with_silence_and_goes_on_as_it_was(tmp_path):
-    """Its first frames need data of frames that are gone."""
-    path = make(tmp_path, f"{LAME} -t -V4 in.wav a.mp3", "a.mp3")
-    (tmp_path / "b.mp3").write_bytes(path.read_bytes()[10_000:])
-    found, truth = read(tmp_path / "b.mp3")[0], decoded(tmp_path / "b.mp3", 2)
-    assert found.shape == truth.shape
-    assert np.abs(found - truth)[:, 6000:].max() < 1e-4
-
-
 PIPED = {
     "flac": "cat in.wav | flac -s --ignore-chunk-sizes - | cat > out",
     "ffmpeg-flac": f"{FFMPEG} -f flac - | cat > out",
