@@ -14,7 +14,7 @@ import numpy as np
 from gramophone.models.parameters import Value
 from gramophone.models.units import BANDS_PER_SEMITONE, MOST_SEMITONES
 from gramophone.realtime.dsp.resampler import demand_audible, read_clip
-from gramophone.realtime.kernels.arrays import Floats, packed
+from gramophone.realtime.kernels.arrays import Doubles, Floats, packed
 from gramophone.realtime.kernels.jit import jit
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.stages.mosaic.layout import LiveLayout
@@ -28,6 +28,8 @@ _F = np.float32
 LONGEST_S = 60.0
 """Seconds of a clip that are used."""
 _AFTER = 4
+_SAME = 1e-6
+"""Samples of a clip by which a grain may be off and still be where it was."""
 _FASTEST = 2.0 ** ((MOST_SEMITONES + 1) / 12)
 CLIPS = ("clip", "clip2")
 compiled = partial(jit, forceinline=False)
@@ -128,21 +130,40 @@ def _norms(key: Floats, bands: int) -> Floats:
 
 
 @compiled
-def read_grain(sound: Audio, before: int, end: float, stride: float, amount: float, into: Audio) -> None:
-    """Add a grain that ends before sample `end` of a clip, read `stride` samples a sample, to `into` `(C, N)`.
+def read_grain(
+    sound: Audio, before: int, held: Audio, last: Doubles, clip: int, end: float, stride: float, hop: int
+) -> None:
+    """Bring `held` `(C, N)` to what ends before sample `end` of a clip's `sound`, read `stride` samples a sample.
 
-    Between samples: cubic Hermite interpolation (Catmull and Rom 1974).
+    `last` `(3,)` is the clip, end and stride of what it holds: where that goes on, a hop is read. Between samples:
+    cubic Hermite interpolation (Catmull and Rom 1974).
     """
-    length = into.shape[1]
+    length, new = held.shape[1], 0
+    if last[0] == clip and last[2] == stride and abs(last[1] + hop * stride - end) < _SAME:
+        new = length - hop
+        for channel in range(len(held)):
+            line = held[channel]
+            for i in range(new):
+                line[i] = line[i + hop]
+    last[0], last[1], last[2] = clip, end, stride
     first = before + end - 1.0 - (length - 1) * stride
-    for channel in range(len(into)):
-        line = sound[channel]
-        for i in range(length):
+    for channel in range(len(held)):
+        line, into = sound[channel], held[channel]
+        for i in range(new, length):
             place = first + i * stride
             at = int(place)
             x = _F(place - at)
             a, b, c, d = line[at - 1], line[at], line[at + 1], line[at + 2]
             slope, later = _F(0.5) * (c - a), _F(0.5) * (d - b)
-            into[channel, i] += _F(amount) * (
-                b + x * (slope + x * (_F(3) * (c - b) - _F(2) * slope - later + x * (slope + later - _F(2) * (c - b))))
+            into[i] = b + x * (
+                slope + x * (_F(3) * (c - b) - _F(2) * slope - later + x * (slope + later - _F(2) * (c - b)))
             )
+
+
+@compiled
+def add_grain(held: Audio, amount: float, into: Audio) -> None:
+    """Add so much of a grain to `into`, `(C, N)` both."""
+    for channel in range(len(into)):
+        line, sum_ = held[channel], into[channel]
+        for i in range(len(line)):
+            sum_[i] += _F(amount) * line[i]

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gramophone.models.units import MOST_SEMITONES
 from gramophone.realtime.kernels.arrays import Doubles, Floats, zeros
 from gramophone.realtime.kernels.jit import jit
 
@@ -74,7 +75,7 @@ class Grains(NamedTuple):
 class Work(NamedTuple):
     """Work space: `rest` and `sum` `(B,)`, `fitted` `(G,)`, `turn` `(1,)`, the grain whose turn it is.
 
-    `blur` `(B, B)` averages over half an octave.
+    `blur` `(B, B)` averages over half an octave; `products` are an atom's at all pitches.
     """
 
     rest: Floats
@@ -82,6 +83,7 @@ class Work(NamedTuple):
     fitted: Floats
     turn: Whole
     blur: Floats
+    products: Floats
 
 
 class Choice(NamedTuple):
@@ -122,7 +124,8 @@ def no_grains() -> Grains:
 def work_space(blur: Floats) -> Work:
     """Return work space for as many bands as `blur` `(B, B)` has, which averages over half an octave."""
     bands = len(blur)
-    return Work(zeros(bands), zeros(bands), zeros(GRAINS), np.zeros(1, np.int64), blur)
+    pitches = 2 * MOST_SEMITONES + 1
+    return Work(zeros(bands), zeros(bands), zeros(GRAINS), np.zeros(1, np.int64), blur, zeros(pitches))
 
 
 @compiled
@@ -237,6 +240,23 @@ def _dot(key: Floats, rest: Floats) -> Any:
     return total
 
 
+@fast
+def _products(key: Floats, rest: Floats, into: Floats) -> None:
+    """Write the products of `rest` `(B,)` with the parts of a key that begin at every second band.
+
+    Two at a time: most of what a product costs is to load `rest` and to call it.
+    """
+    count = len(rest)
+    for pair in range(len(into) // 2):
+        one, other = key[4 * pair :][:count], key[4 * pair + 2 :][:count]
+        first, second = _F(0), _F(0)
+        for band in range(count):
+            first += one[band] * rest[band]
+            second += other[band] * rest[band]
+        into[2 * pair], into[2 * pair + 1] = first, second
+    into[len(into) - 1] = _dot(key[2 * len(into) - 2 :], rest)
+
+
 @compiled
 def _likeness(dictionary: Dictionary, work: Work, table: Floats, atom: int, shift: int) -> Any:
     """Return how alike an atom, shifted by some bands, is to what is left of the content."""
@@ -249,13 +269,16 @@ def _likeness(dictionary: Dictionary, work: Work, table: Floats, atom: int, shif
 def _renew(dictionary: Dictionary, grains: Grains, work: Work, turn: int, choice: Choice) -> None:
     """Let a grain jump to the atom and pitch that fit what is left best, if they fit better than what it plays."""
     table = dictionary.blurred if choice.blurred else dictionary.keys
+    margin, products = (table.shape[1] - len(work.rest)) // 2, work.products[: 2 * choice.reach + 1]
     best, best_atom, best_shift = _F(0), -1, 0
     for atom in range(len(table)):
         worth = _worth(dictionary, grains, atom, turn, choice)
         if worth <= 0:
             continue
+        _products(table[atom][margin - 2 * choice.reach :], work.rest, products)
         for semitone in range(-choice.reach, choice.reach + 1):
-            score = worth * _likeness(dictionary, work, table, atom, 2 * semitone)
+            norm = dictionary.norms[atom, margin + 2 * semitone]
+            score = worth * products[choice.reach - semitone] / norm
             if score > best:
                 best, best_atom, best_shift = score, atom, 2 * semitone
     if best_atom < 0:

@@ -18,7 +18,7 @@ from gramophone.realtime.kernels.arrays import zeros
 from gramophone.realtime.stage import Audio, Format
 from gramophone.realtime.stages.frame_spectra import Complex, FrameOverlap, FrameSpectra, advance
 from gramophone.realtime.stages.mosaic.attacks import Attacks
-from gramophone.realtime.stages.mosaic.clips import MosaicClips, read_grain
+from gramophone.realtime.stages.mosaic.clips import MosaicClips, add_grain, read_grain
 from gramophone.realtime.stages.mosaic.layout import LiveLayout
 from gramophone.realtime.stages.mosaic.matching import GRAINS, Choice, Dictionary, match, no_grains, work_space
 from gramophone.realtime.stages.mosaic.modulation import no_modulation
@@ -49,6 +49,7 @@ class MosaicProcessor:
         self._memory = memory_of(self._shape, form.channels)
         self._speech = layout.speech
         self._first = len(layout.window) - len(layout.dual)
+        self._held, self._last = zeros(GRAINS, form.channels, len(layout.window)), np.full((GRAINS, 3), -1.0)
         self._grains, self._work = no_grains(), work_space(self._shape.blur)
         window, short, channels = layout.window, layout.short, form.channels
         self._past, self._read = (zeros(channels, len(window)) for _ in range(2))
@@ -69,6 +70,7 @@ class MosaicProcessor:
         """Change to other clips; what plays ends, and the next frame begins with theirs."""
         self._clips = clips
         self._grains.atoms[:] = -1
+        self._last[:] = -1
 
     def process(self, block: Audio) -> Audio:
         """Return the mosaic, `(channels, frames)` both, `delay` samples late."""
@@ -128,8 +130,12 @@ class MosaicProcessor:
         amount = float(self._grains.amounts[grain]) / max(float(dictionary.amplitudes[atom]), 1e-9)
         if amount > 0:
             stride = 2.0 ** (float(self._grains.shifts[grain]) / 24)
-            sound = self._clips.sounds[int(dictionary.clips[atom])]
-            read_grain(sound, self._clips.before, float(self._grains.ends[grain]), stride, amount, self._read)
+            clip, end = int(dictionary.clips[atom]), float(self._grains.ends[grain])
+            held = self._held[grain]
+            read_grain(
+                self._clips.sounds[clip], self._clips.before, held, self._last[grain], clip, end, stride, self._hop
+            )
+            add_grain(held, amount, self._read)
 
     def _second(self, values: Mapping[str, Value]) -> float:
         """Return the second clip's share; where one has no sound, the other is all."""
