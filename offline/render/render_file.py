@@ -122,8 +122,7 @@ def _through_chain(
     from gramophone.realtime.engine import Engine
 
     with AudioReader(source) as reader:
-        if reader.rate > _HIGHEST_RATE:
-            raise RenderError(f"{source}: a rate of {reader.rate} Hz; expected at most {_HIGHEST_RATE} Hz")
+        demand_rate(source, reader.rate)
         metadata = reader.metadata
         engine = Engine(request.preset, reader.rate, reader.channels, request.device)
         try:
@@ -146,6 +145,16 @@ def _through_chain(
             return Rendered(reader.frames / reader.rate, request.picture, (*_remarks(report), *writer.remarks))
         finally:
             engine.close()
+
+
+def demand_rate(source: Path, rate: int) -> None:
+    """Refuse a file's rate that stages are not made for.
+
+    Raises:
+        RenderError: it is too high.
+    """
+    if rate > _HIGHEST_RATE:
+        raise RenderError(f"{source}: a rate of {rate} Hz; expected at most {_HIGHEST_RATE} Hz")
 
 
 def parse_tail(text: str) -> str:

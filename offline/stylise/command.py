@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,32 +16,68 @@ from gramophone.offline.data.audibility import demand_sound
 from gramophone.offline.extras import need
 from gramophone.offline.plotting.picture_file import demand_place
 from gramophone.offline.progress import LossProgress, RenderProgress
-from gramophone.offline.render import RenderRequest, render_file
+from gramophone.offline.render import Rendered, RenderRequest, render_file
+from gramophone.offline.render.render_file import demand_rate
 from gramophone.offline.stylise.picture import draw_transfer
+from gramophone.offline.stylise.second_pass import SecondPass
 from gramophone.offline.stylise.transfer import TransferRequest, transfer
 from gramophone.presets import Preset, StageSettings
+from gramophone.presets.checks import Scalar
+from gramophone.realtime.dsp.input_guard import InputGuard
 from gramophone.realtime.files import AudioReader, AudioWriter, read
+from gramophone.realtime.stage import Audio
 
-_STAGES: dict[str, tuple[str, dict[str, str]]] = {"live": ("style", {}), "mosaic": ("mosaic", {"window": "longest"})}
+_BLOCK = 16_384
 
 
 def run_live(content: Path, style: Path, out: Path, method: str, strength: float, device: str, *, json: bool) -> None:
     """Write `content` through the stage of a method that also plays live, `live` or `mosaic`, to `out`.
+
+    A mosaic gets a second pass.
 
     Raises:
         SoundFileError: a sound cannot be read or written.
         NothingToHearError: the style is shorter than a second, silent, or broken.
     """
     demand_sound("STYLE", *read(style))
-    kind, settings = _STAGES[method]
-    stage = StageSettings(kind, kind, {**settings, "clip": str(style.resolve()), "strength": strength})
+    values: dict[str, str | float] = {"clip": str(style.resolve()), "strength": strength}
     with RenderProgress(json) as progress:
-        done = render_file(content, out, RenderRequest(Preset("stylise", (stage,)), device=device), progress)
+        if method == "mosaic":
+            done = _mosaic(content, out, values, device, progress)
+        else:
+            done = render_file(content, out, _request("style", values, device), progress)
     if json:
         print_json({"out": str(out), "warnings": list(done.remarks)})
     else:
         wrote(out)
     _warn(content, done.remarks)
+
+
+def _request(kind: str, values: Mapping[str, Scalar], device: str) -> RenderRequest:
+    return RenderRequest(Preset("stylise", (StageSettings(kind, kind, values),)), device=device)
+
+
+def _mosaic(
+    content: Path, out: Path, values: dict[str, str | float], device: str, progress: RenderProgress
+) -> Rendered:
+    """Write the mosaic stage's sound of `content`, with a second pass, to `out`."""
+    with AudioReader(content) as reader:
+        rate, channels, frames, metadata = reader.rate, reader.channels, reader.frames, reader.metadata
+    demand_rate(content, rate)
+    second = SecondPass(partial(_blocks, content), rate, channels)
+    with tempfile.TemporaryDirectory() as folder:
+        first = Path(folder) / "first.wav"
+        done = render_file(content, first, _request("mosaic", {**values, "texture": second.texture}, device), progress)
+        with AudioWriter(out, rate, channels, frames, metadata.made_by(done.made)) as writer:
+            for block in second(partial(_blocks, first), float(values["strength"])):
+                writer.write(block)
+    return replace(done, remarks=(*done.remarks, *writer.remarks))
+
+
+def _blocks(file: Path) -> Iterator[Audio]:
+    guard = InputGuard()
+    with AudioReader(file) as reader:
+        yield from map(guard.process, reader.blocks(_BLOCK))
 
 
 def run(content: Path, style: Path, out: Path, request: TransferRequest, *, overwrite: bool, json: bool) -> None:

@@ -13,7 +13,7 @@ from gramophone.realtime.stages.mosaic.state import QUARTERS, Memory, Shape, fas
 
 _F = np.float32
 _TINY = 1e-12
-_PAUSE_FROM, _PAUSE_OVER = 0.1, 1.25
+PAUSE_FROM, PAUSE_OVER = 0.1, 1.25
 """Power, of the mean of a second, below which the content pauses, and by which the output may exceed it there."""
 _LEAST_GAIN = 1e-8
 """Of the gain after it; from there the gain rises before an attack, even in dB, so late as to leave the pause."""
@@ -62,8 +62,8 @@ def level(shape: Shape, memory: Memory, sound: Audio, output: Audio, amounts: Am
             before = max(before, powers[now - other])
             ahead = max(ahead, powers[now + 1 + other])
         nearby = min(before, ahead)
-        depth = nearby / (_F(_PAUSE_FROM * (1.0 - shape.hold_level) / QUARTERS) * memory.sums[0] + _F(_TINY))
-        allowed = _F(_PAUSE_OVER) * nearby * max(_F(1), depth * depth)
+        depth = nearby / (_F(PAUSE_FROM * (1.0 - shape.hold_level) / QUARTERS) * memory.sums[0] + _F(_TINY))
+        allowed = _F(PAUSE_OVER) * nearby * max(_F(1), depth * depth)
         found = _power(output, first, after)
         if found * wanted * wanted >= allowed * _F(amounts.gain * amounts.gain):
             limit = _F(amounts.gain * math.sqrt(allowed / (found + _F(_TINY))))
