@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ _RATE, _BLOCK = 48_000, 256
 _ROUNDS, _WARM_UP = 200, 20
 _REST, _STAGES = "the rest, in Python", "stages"
 _PARTS = {
-    "_conditioner.process": "mono sum, gate, filter",
-    "_rate_adapter.process": "resampling",
+    "_hops._conditioner.process": "mono sum, gate, filter",
+    "_hops._rate_adapter.process": "resampling",
     "_codec.analyse": "encoder, pitch",
     "_transform.process": "transform of latents",
     "_codec.synthesise": "decoder",
@@ -55,8 +56,8 @@ def measure(keep: bool = False) -> dict[str, object]:
 def _of_latent(stage: LatentStage) -> Spent:
     timers = _Timers()
     for place, label in _PARTS.items():
-        owner, name = place.split(".")
-        timers.watch(getattr(stage, owner), name, label)
+        owner, _, name = place.rpartition(".")
+        timers.watch(attrgetter(owner)(stage), name, label)
     sound = tone(_BLOCK)
     return timers.medians(lambda: stage.process(sound))
 

@@ -8,8 +8,7 @@ clip = "choir.flac"        # the style that the latents are moved to
 speaker = "anna"
 z1-brightness = 0.5        # offset of the first latent, if that is its name
 
-It is mono inside: the mean of the channels (`mono_sum.py`), without hum and the noise of the room
-(`realtime/stages/voice_conditioner.py`), is encoded, and all channels get the same output.
+It is mono inside (`realtime/stages/latent/voice_hops.py`).
 """
 
 from __future__ import annotations
@@ -25,11 +24,10 @@ import numpy as np
 
 from gramophone.models.checkpoint import numbers_of
 from gramophone.models.parameters import Value
-from gramophone.realtime.dsp.smoothing import Fade, Ramps
 from gramophone.realtime.stage import Audio, Format, Keys, Parts, StageError, refuse_setting
 from gramophone.realtime.stages.background import Background, BackgroundStage
 from gramophone.realtime.stages.latent.codec import Codec, LatentModel
-from gramophone.realtime.stages.latent.parameters import AIR, GATE, MOMENTS, latent_names, parameters_of
+from gramophone.realtime.stages.latent.parameters import MOMENTS, latent_names, parameters_of
 from gramophone.realtime.stages.latent.target_speaker import TargetSpeaker, ZeroShotCodec
 from gramophone.realtime.stages.speaker_blend import MODEL_SETTINGS, model_of, model_settings, speaker_weights
 
@@ -75,33 +73,23 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
     @classmethod
     def parts(cls, form: Format, values: Mapping[str, Value]) -> Parts:
         """Return those of the model's codec, and the gate."""
-        from gramophone.realtime.stages.voice_conditioner import VoiceConditioner
+        from gramophone.realtime.stages.latent.voice_hops import VoiceHops
 
-        return (*LatentModel.of(model_of(values)).parts(), partial(VoiceConditioner, form.rate))
+        return (*LatentModel.of(model_of(values)).parts(), *VoiceHops.parts(form.rate))
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
-        from gramophone.realtime.dsp.rate_adapter import RateAdapter
         from gramophone.realtime.stages.latent.latent_transform import LatentTransform, SpeakerMoments
-        from gramophone.realtime.stages.voice_conditioner import VoiceConditioner
+        from gramophone.realtime.stages.latent.voice_hops import VoiceHops
 
         model = LatentModel.of(model_of(values))
         knobs = parameters_of(model.kind, model.card, model.latents)
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in knobs}
         self._speakers = model.card.speakers
         self._codec = codec = model.codec("cuda" if form.device == "cuda" else "cpu")
-        self._rate_adapter = RateAdapter(form.rate, codec.rate, codec.hop, codec.delay, codec.deferral_s)
-        self.delay = self._rate_adapter.delay
-        self._conditioner = VoiceConditioner(form.rate)
-        # On a grid of hops: values move from frame to frame.
-        smoothed = [knob for knob in knobs if knob.name not in (*_CLIPS, AIR.name)]
-        self._ramps = Ramps(smoothed, self._values, codec.rate, codec.hop)
-        self._fades = {
-            knob.name: Fade(float(self._values[knob.name]), round(knob.smoothing_ms * form.rate / 1000))
-            for knob in (AIR, GATE)
-        }
+        self._hops = VoiceHops(form.rate, codec, knobs, self._values, self._weights)
+        self.delay = self._hops.delay
         self._speaker_moments = SpeakerMoments(model.card) if MOMENTS in model.card.notes else None
         self._target: TargetSpeaker | None = None
-        self._held: tuple[Floats, Mapping[str, Value]]
         clips = _analyse_clips(codec, self._values, _saved_target(values, model))
         self._set_target(clips.target)
         self._transform = LatentTransform(
@@ -119,29 +107,20 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
         """
         refuse_setting(name, _SETTINGS)
         self._values[name] = value
-        if name in self._fades:
-            self._fades[name].set(float(value))
+        self._hops.set(name, value)
         if name in _CLIPS:
             self.background.submit(partial(_analyse_clips, self._codec, dict(self._values), self._target))
-        elif name != AIR.name:
-            self._ramps.set(name, value)
         if name == "store" and value:
             self._transform.store()
 
     def process(self, block: Audio) -> Audio:
         """Return the model's output, `(channels, frames)` both, `delay` samples late."""
         self._collect()
-        mono = self._conditioner.process(block, self._fades[GATE.name].next(block.shape[1]))
-        output = self._rate_adapter.process(mono, self._begin_hop, self._fades[AIR.name].next(len(mono)))
-        if self._rate_adapter.has_time:
-            self._codec.prepare()
-        channels = np.empty(block.shape, np.float32)
-        channels[:] = output
-        return channels
+        return self._hops.process(block, self._begin_hop)
 
     def read_reduction_db(self) -> float:
         """Return by how much its gate turns the input down now, in dB, 0 or less."""
-        return self._conditioner.gain_db
+        return self._hops.gain_db
 
     def snapshot(self) -> Mapping[str, Value]:
         """Return the stored latents and the target speaker, each as text."""
@@ -160,14 +139,11 @@ class LatentStage(BackgroundStage["ReferenceClips"]):
             if self._speaker_moments:
                 self._speaker_moments.add_target(target)
         self._target = target
-        self._edition = -1
+        self._hops.refresh()
 
     def _begin_hop(self, sound: Floats) -> Finish:
         """Do the first half of a hop's work; return the second, with the parameters as they are now."""
-        ((_, _, values),) = self._ramps.segments(len(sound))
-        if self._ramps.edition != self._edition:  # a copy, as the second half may come later
-            self._edition, self._held = self._ramps.edition, (self._weights(values), dict(values))
-        weights, values = self._held
+        weights, values = self._hops.next_values()
         speaker_style = self._speaker_moments.blend(weights) if self._speaker_moments and values["likeness"] else None
         frame = self._transform.process(self._codec.analyse(sound), values, speaker_style)
         return partial(self._codec.synthesise, frame, weights, values)

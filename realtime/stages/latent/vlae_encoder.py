@@ -80,31 +80,24 @@ def encoder_parts(model: VLAE) -> VlaeEncoderParts:
     return VlaeEncoderParts(plans, weights, _silence(model, weights, max(len(plan.window) for plan in plans)))
 
 
-class LiveVlaeEncoder:
+class LiveVlaeEncoder(layers.FrameByFrame):
     """Encodes hops `(hop,)` to the means of their latents, `(latents,)`, `encoder.delay` frames late."""
 
     def __init__(self, parts: VlaeEncoderParts) -> None:
         plans, weights, state = parts
         self._hop = plans[0].hop
-        self._add_past, self._fold = bind(_add_past, (weights, state), 0), bind(_fold, (weights, state))
-        self._encode_frame = bind(_encode_frame, (plans, weights, state), 0, state.sound, 0)
+        super().__init__(
+            bind(_add_past, (weights, state), 0), bind(_encode_frame, (plans, weights, state), 0, state.sound, 0)
+        )
+        self._fold = bind(_fold, (weights, state))
         self._output: Floats = state.output[0]
-        self._frame, self._prepared = 0, False
 
     def encode(self, sound: Floats) -> Floats:
         """Return the latents of the next hop."""
         for start in range(0, len(sound), self._hop):
-            self.prepare()
-            self._encode_frame(self._frame, sound[start : start + self._hop], start // self._hop)
-            self._frame, self._prepared = self._frame + 1, False
+            self.advance(sound[start : start + self._hop], start // self._hop)
         self._fold()
         return self._output.copy()
-
-    def prepare(self) -> None:
-        """Add up what past frames contribute to the next; `encode` does so itself if this was not called."""
-        if not self._prepared:
-            self._add_past(self._frame)
-            self._prepared = True
 
 
 def _silence(model: VLAE, weights: VlaeEncoderWeights, longest: int) -> VlaeEncoderState:

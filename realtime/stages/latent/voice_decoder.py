@@ -11,7 +11,7 @@ from gramophone.realtime.kernels.arrays import Floats, zeros
 from gramophone.realtime.kernels.bound import bind, contents
 from gramophone.realtime.stages.latent import voice_decoder_net as decoder_net
 from gramophone.realtime.stages.latent import voice_synth as synth
-from gramophone.realtime.stages.latent.voice_layers import add_past, compiled
+from gramophone.realtime.stages.latent.voice_layers import FrameByFrame, add_past, compiled
 
 if TYPE_CHECKING:
     from gramophone.models.nets.voice import VoiceDecoder
@@ -46,7 +46,7 @@ def decoder_parts(decoder: VoiceDecoder) -> VoiceDecoderParts:
     return VoiceDecoderParts(decoder_net.weights_of(decoder.network), synth.plan_of(decoder))
 
 
-class KernelVoiceDecoder:
+class KernelVoiceDecoder(FrameByFrame):
     """The decoder as numba kernels on one core."""
 
     def __init__(self, parts: VoiceDecoderParts) -> None:
@@ -62,21 +62,19 @@ class KernelVoiceDecoder:
         self._set_speaker = bind(
             decoder_net.set_speaker, (weights.speaker, weights.speaker_bias, network.speaker_bias, self._speaker)
         )
-        self._add_past = bind(_add_past, (weights.gates, network.gates), 0)
         bound = weights, network, plan, synth_state, inputs, zeros(PROSODY), self._colour
-        self._decode = bind(_decode, bound, 0, 0.0, 0.0, 0.0, self._colour)
-        self._frame, self._prepared = 0, False
+        super().__init__(
+            bind(_add_past, (weights.gates, network.gates), 0), bind(_decode, bound, 0, 0.0, 0.0, 0.0, self._colour)
+        )
 
     def decode(self, latents: Floats, speaker: Floats, prosody: Prosody, colour: Floats) -> Floats:
         """Return the next hop of sound, `(hop,)`."""
-        self.prepare()
         if self._known[0] is not speaker or self._known[1] is not colour:
             self._set_controls(speaker, colour)
         octaves, voicing, loudness = prosody
         self._latents[:] = latents
         output = np.empty(self._hop, np.float32)
-        self._decode(self._frame, octaves, voicing, max(loudness, SILENCE), output)
-        self._frame, self._prepared = self._frame + 1, False
+        self.advance(octaves, voicing, max(loudness, SILENCE), output)
         return output
 
     def _set_controls(self, speaker: Floats, colour: Floats) -> None:
@@ -85,12 +83,6 @@ class KernelVoiceDecoder:
             self._set_speaker()
         self._colour[:] = colour
         self._known = speaker, colour
-
-    def prepare(self) -> None:
-        """Add up what past frames contribute to the next."""
-        if not self._prepared:
-            self._add_past(self._frame)
-            self._prepared = True
 
 
 @compiled

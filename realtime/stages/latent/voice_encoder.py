@@ -80,27 +80,19 @@ def encoder_parts(encoder: VoiceEncoder) -> VoiceEncoderParts:
     return VoiceEncoderParts(features_of(encoder.features), weights, initial_state_of(weights, encoder.normalisation))
 
 
-class LiveVoiceEncoder:
+class LiveVoiceEncoder(layers.FrameByFrame):
     """Encodes hops `(hop,)` to the means of their latents, `(latents,)`, `encoder.delay` frames late."""
 
     def __init__(self, parts: VoiceEncoderParts) -> None:
-        self._add_past = bind(add_past, (parts.weights, parts.state), 0)
-        self._encode = bind(_encode, tuple(parts), 0, parts.features.past)
+        super().__init__(
+            bind(add_past, (parts.weights, parts.state), 0), bind(_encode, tuple(parts), 0, parts.features.past)
+        )
         self._output: Floats = parts.state.output[0]
-        self._frame, self._prepared = 0, False
 
     def encode(self, sound: Floats) -> Floats:
         """Return the latents of the next frame."""
-        self.prepare()
-        self._encode(self._frame, sound)
-        self._frame, self._prepared = self._frame + 1, False
+        self.advance(sound)
         return self._output.copy()
-
-    def prepare(self) -> None:
-        """Add up what past frames contribute to the next; `encode` does so itself if this was not called."""
-        if not self._prepared:
-            self._add_past(self._frame)
-            self._prepared = True
 
 
 def _weights_of(encoder: VoiceEncoder) -> VoiceEncoderWeights:

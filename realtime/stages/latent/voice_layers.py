@@ -6,7 +6,7 @@ can be done a hop before the frame is there. `add_newest` adds the third tap.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -39,6 +39,29 @@ class LayerState(NamedTuple):
 
     past: Floats
     sums: Floats
+
+
+class FrameByFrame:
+    """Calls a bound kernel for one frame after the other, and once before each the one that adds up the past.
+
+    Both take the number of the frame first, then `compute` the frame's inputs.
+    """
+
+    def __init__(self, add_past: Callable[[int], None], compute: Callable[..., None]) -> None:
+        self._add_past, self._compute = add_past, compute
+        self._frame, self._prepared = 0, False
+
+    def prepare(self) -> None:
+        """Add up what past frames contribute to the next, which is done with it if this was not called."""
+        if not self._prepared:
+            self._add_past(self._frame)
+            self._prepared = True
+
+    def advance(self, *inputs: object) -> None:
+        """Compute the next frame."""
+        self.prepare()
+        self._compute(self._frame, *inputs)
+        self._frame, self._prepared = self._frame + 1, False
 
 
 def layers_of(convolutions: Sequence[Any]) -> Layers:

@@ -77,28 +77,19 @@ def encoder_parts(encoder: ContentEncoder, quick: bool = False) -> ContentEncode
     )
 
 
-class LiveContentEncoder:
+class LiveContentEncoder(layers.FrameByFrame):
     """Encodes hops `(hop,)` to content `(D,)`, `delay` frames late."""
 
     def __init__(self, parts: ContentEncoderParts) -> None:
         self.delay, features, normalisation, weights, state = parts
-        self._add_past = bind(add_past, (weights, state), 0)
-        self._encode = bind(_encode, (features, normalisation, weights, state), 0, features.past)
+        encode = bind(_encode, (features, normalisation, weights, state), 0, features.past)
+        super().__init__(bind(add_past, (weights, state), 0), encode)
         self._output: Floats = state.output[0]
-        self._frame, self._prepared = 0, False
 
     def encode(self, sound: Floats) -> Floats:
         """Return the content of the next frame."""
-        self.prepare()
-        self._encode(self._frame, sound)
-        self._frame, self._prepared = self._frame + 1, False
+        self.advance(sound)
         return self._output.copy()
-
-    def prepare(self) -> None:
-        """Add up what past frames contribute to the next; `encode` does so itself if this was not called."""
-        if not self._prepared:
-            self._add_past(self._frame)
-            self._prepared = True
 
 
 def _normalisation_of(encoder: ContentEncoder) -> NormalisationWeights:

@@ -29,35 +29,25 @@ class ResidualState(NamedTuple):
     output: Floats
 
 
-class LiveResidual:
+class LiveResidual(layers.FrameByFrame):
     """Residuals `(E,)`, in the target's spreads, of frames one after the other, without delay."""
 
     def __init__(self, weights: TrunkWeights, content: int) -> None:
         self._content = content
         state = _initial_state(weights)
-        self._add_past = bind(add_past, (weights, state), 0)
-        self._compute = bind(_compute, (weights, state), 0, state.output[0])
+        super().__init__(bind(add_past, (weights, state), 0), bind(_compute, (weights, state), 0, state.output[0]))
         self._output: Floats = state.output[0]
-        self._frame, self._prepared = 0, False
 
     def next(self, inputs: Floats, level: float, detail: Floats, mapped: Floats) -> Floats:
         """Return the residual of the next frame, by the map's inputs `(K,)` and what `residual_inputs` takes besides.
 
         `level` in nats, `detail` `(POINTS,)` and `mapped` `(E,)` in spreads.
         """
-        self.prepare()
         scaled = max(np.float32(level / 2 + 0.5), _LEAST_LEVEL)
         content = inputs[-self._content - 2 : -2]
         frame = np.concatenate([content, inputs[-2:-1], [scaled], detail, mapped], dtype=np.float32)
-        self._compute(self._frame, frame)
-        self._frame, self._prepared = self._frame + 1, False
+        self.advance(frame)
         return self._output.copy()
-
-    def prepare(self) -> None:
-        """Add up what past frames contribute to the next; `next` does so itself if this was not called."""
-        if not self._prepared:
-            self._add_past(self._frame)
-            self._prepared = True
 
 
 def _initial_state(weights: TrunkWeights) -> ResidualState:

@@ -6,8 +6,7 @@ kind = "voice"
 target = "ann.wav"         # or the name of a voice that `gramophone enrol` has kept
 range = "free"
 
-It is mono inside: the mean of the channels, without hum and the noise of a room (`stages/voice_conditioner.py`), is
-analysed, and all channels get the same output.
+It is mono inside (`realtime/stages/latent/voice_hops.py`).
 """
 
 from __future__ import annotations
@@ -22,10 +21,8 @@ import numpy as np
 
 from gramophone.models.checkpoint import Card, CheckpointError, card_of, kind_of
 from gramophone.models.parameters import Value
-from gramophone.realtime.dsp.smoothing import Fade, Ramps
 from gramophone.realtime.stage import Audio, Format, Keys, Parts, StageError, refuse_setting
 from gramophone.realtime.stages.background import Background, BackgroundStage
-from gramophone.realtime.stages.latent.parameters import AIR, GATE
 from gramophone.realtime.stages.speaker_blend import MODEL_SETTINGS, model_of, model_settings, speaker_weights
 from gramophone.realtime.stages.voice.parameters import TARGET, parameters_of
 
@@ -69,18 +66,17 @@ class VoiceStage(BackgroundStage["Found"]):
     @classmethod
     def parts(cls, form: Format, values: Mapping[str, Value]) -> Parts:
         """Return those of the converter, and the gate."""
+        from gramophone.realtime.stages.latent.voice_hops import VoiceHops
         from gramophone.realtime.stages.prepared import prepared
         from gramophone.realtime.stages.voice.converter import VoiceConverter, parts_of_file
-        from gramophone.realtime.stages.voice_conditioner import VoiceConditioner
 
         parts = prepared(parts_of_file, model_of({"model": _KIND, **values}), False)
-        return (partial(VoiceConditioner, form.rate), *VoiceConverter.compiled_parts(parts))
+        return (*VoiceHops.parts(form.rate), *VoiceConverter.compiled_parts(parts))
 
     def __init__(self, form: Format, values: Mapping[str, Value]) -> None:
-        from gramophone.realtime.dsp.rate_adapter import RateAdapter
+        from gramophone.realtime.stages.latent.voice_hops import VoiceHops
         from gramophone.realtime.stages.prepared import prepared
         from gramophone.realtime.stages.voice.converter import VoiceConverter, parts_of_file
-        from gramophone.realtime.stages.voice_conditioner import VoiceConditioner
 
         path = model_of({"model": _KIND, **values})
         self._card = _card(path)
@@ -88,19 +84,9 @@ class VoiceStage(BackgroundStage["Found"]):
         knobs = parameters_of(self._card)
         self._values = {knob.name: values.get(knob.name, knob.default) for knob in knobs}
         self._converter = converter = VoiceConverter(prepared(parts_of_file, path, values.get("quick") is True))
-        self._rate_adapter = RateAdapter(
-            form.rate, converter.rate, converter.hop, converter.delay, converter.deferral_s
-        )
-        self.delay = self._rate_adapter.delay
-        self._conditioner = VoiceConditioner(form.rate)
-        smoothed = [knob for knob in knobs if knob.name not in (TARGET, AIR.name, GATE.name)]
-        self._ramps = Ramps(smoothed, self._values, converter.rate, converter.hop)
-        self._fades = {
-            knob.name: Fade(float(self._values[knob.name]), round(knob.smoothing_ms * form.rate / 1000))
-            for knob in (AIR, GATE)
-        }
+        self._hops = VoiceHops(form.rate, converter, knobs, self._values, self._weights)
+        self.delay = self._hops.delay
         self._target: EnrolledTarget | None = None
-        self._held: tuple[Floats, Mapping[str, Value]]
         self._adopt(_found(path, str(self._values[TARGET]), str(values.get("kept", ""))))
         self.background = Background["Found"]("voice-target")
 
@@ -116,25 +102,17 @@ class VoiceStage(BackgroundStage["Found"]):
         self._values[name] = value
         if name == TARGET:
             self.background.submit(partial(_found, self._path, str(value), ""))
-        elif name in self._fades:
-            self._fades[name].set(float(value))
         else:
-            self._ramps.set(name, value)
+            self._hops.set(name, value)
 
     def process(self, block: Audio) -> Audio:
         """Return the other's voice, `(channels, frames)` both, `delay` samples late."""
         self._collect()
-        mono = self._conditioner.process(block, self._fades[GATE.name].next(block.shape[1]))
-        output = self._rate_adapter.process(mono, self._begin_hop, self._fades[AIR.name].next(len(mono)))
-        if self._rate_adapter.has_time:
-            self._converter.prepare()
-        channels = np.empty(block.shape, np.float32)
-        channels[:] = output
-        return channels
+        return self._hops.process(block, self._begin_hop)
 
     def read_reduction_db(self) -> float:
         """Return by how much its gate turns the input down now, in dB, 0 or less."""
-        return self._conditioner.gain_db
+        return self._hops.gain_db
 
     def snapshot(self) -> Mapping[str, Value]:
         """Return the target's voice as text, so that a preset does without the clip."""
@@ -142,17 +120,14 @@ class VoiceStage(BackgroundStage["Found"]):
 
     def _adopt(self, made: Found) -> None:
         (self._target,) = made
-        self._edition = -1
+        self._hops.refresh()
         if self._target:
             self._converter.voices.set_target(self._target.voice)
             self._converter.refresh()
 
     def _begin_hop(self, sound: Floats) -> Finish:
         """Do the first half of a hop's work; return the second, with the parameters as they are now."""
-        ((_, _, values),) = self._ramps.segments(len(sound))
-        if self._ramps.edition != self._edition:  # a copy, as the second half may come later
-            self._edition, self._held = self._ramps.edition, (self._weights(values), dict(values))
-        return partial(self._converter.convert, self._converter.measure(sound), *self._held)
+        return partial(self._converter.convert, self._converter.measure(sound), *self._hops.next_values())
 
     def _weights(self, values: Mapping[str, Value]) -> Floats:
         """Return the weights of the known voices and, last, of the target."""
