@@ -66,8 +66,12 @@ class BlockMeter:
     def quantile_ms(self, q: float, part: int = 0) -> float:
         """Return the `q` quantile (0.5: median) of the times of the last 1,024 blocks in ms; 0 before the first."""
         blocks = min(int(self.figures[part * FIELDS + BLOCKS]), KEPT)
-        times = self.figures[self._parts * FIELDS + part :: self._parts][:blocks]
-        return float(np.quantile(times, q)) / 1e6 if blocks else 0.0
+        if not blocks:
+            return 0.0
+        times = np.sort(self.figures[self._parts * FIELDS + part :: self._parts][:blocks])
+        place = q * (blocks - 1)  # as np.quantile has it, which takes ten times as long, beside the sound
+        low, high = times[[math.floor(place), math.ceil(place)]].tolist()
+        return (low + (high - low) * (place % 1)) / 1e6  # type: ignore[no-any-return]
 
 
 def level_of(peak: float, energy: float, count: int) -> Level:

@@ -15,11 +15,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 from llvmlite import ir
-from numba import typeof
+from numba import from_dtype, typeof
 from numba.core import types
 from numba.core.types.containers import BaseTuple
 from numba.extending import NativeValue, intrinsic, models, register_model, unbox
-from numba.np.arrayobj import populate_array
 
 _WORD = ir.IntType(64)
 
@@ -32,13 +31,22 @@ def bind(kernel: Callable[..., Any], parts: tuple[Any, ...], *examples: Any) -> 
     other arguments: arrays must be as the examples are. It takes a fraction of the time of a call by numba. It cannot
     be copied: a copy would still work on these parts.
     """
-    kinds = _Bound(typeof(parts)), *map(typeof, examples)
+    kinds = _Bound(_kind(parts)), *map(_kind, examples)
     words = np.fromiter(_words(kinds[0].parts, parts), np.int64)
     compiled: Any = kernel
     compiled.compile(kinds)
     bound = _BoundKernel(compiled.overloads[kinds].entry_point, words.ctypes.data)
     bound.kept = parts, words  # for as long as the function is there
     return bound
+
+
+def _kind(value: Any) -> Any:
+    """Return the type that numba's `typeof` returns, without numpy's masked arrays, which that imports to refuse."""
+    if isinstance(value, tuple):
+        return BaseTuple.from_types(tuple(map(_kind, value)), type(value))
+    if isinstance(value, np.ndarray) and value.flags.c_contiguous:
+        return types.Array(from_dtype(value.dtype), value.ndim, "C", readonly=not value.flags.writeable)
+    return typeof(value)
 
 
 class _BoundKernel(partial[Any]):
@@ -97,6 +105,8 @@ def _value(context: Any, builder: Any, kind: Any, next_word: Callable[[], Any]) 
         inner = [_value(context, builder, each, next_word) for each in kind.types]
         return context.make_tuple(builder, kind, inner)
     if isinstance(kind, types.Array):
+        from numba.np.arrayobj import populate_array  # a part of what is only loaded to compile
+
         array = context.make_array(kind)(context, builder)
         data = builder.inttoptr(next_word(), array.data.type)
         shape = [next_word() for _ in range(kind.ndim)]

@@ -6,6 +6,7 @@ compiled where it was built, in `PREBUILT`: it is for one family of processors, 
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import importlib
 import os
@@ -13,30 +14,34 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import cache, cached_property
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
-from llvmlite.binding import get_host_cpu_features
+from llvmlite.binding import get_host_cpu_features, parse_assembly
 from numba import config, njit
 from numba.core import event
-from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, NullCache
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.dispatcher import Dispatcher
+from numba.core.environment import Environment
 from numba.core.extending import _Intrinsic
-from numba.np import linalg
+from numba.core.runtime import rtsys
 
 from gramophone.realtime.kernels.compilations import compile_elsewhere, note_compilation
 from gramophone.realtime.system.cache_folder import alone, cache_folder
 
 
+@cache
 def _load_numpy_functions() -> None:
-    """Load numba's NumPy functions without SciPy.
+    """Load numba's NumPy functions without SciPy, before the first function is compiled.
 
     numba imports that only to learn whether there is a BLAS, which takes as long as a voice's code. Where a function
     needs one, it looks again.
     """
+    from numba.np import linalg
+
     looks, linalg.ensure_blas = linalg.ensure_blas, lambda: None
     try:
         importlib.import_module("numba.np.arraymath")
@@ -44,7 +49,6 @@ def _load_numpy_functions() -> None:
         linalg.ensure_blas = looks
 
 
-_load_numpy_functions()
 PREBUILT = Path(__file__).parent / "prebuilt"
 FAMILY = "x86-64-v3"
 """The processors that prebuilt code is for: x86 since 2013 (Haswell) and 2017 (Zen), by the name LLVM has for them."""
@@ -53,7 +57,26 @@ FAMILY_FEATURES = (
     *("popcnt", "sahf", "sse", "sse2", "sse3", "sse4.1", "sse4.2", "ssse3", "xsave"),
 )
 _PACKAGE = Path(__file__).resolve().parents[2]
+_COMPILED = Dispatcher, _Intrinsic
 _kept_in: list[Path] = []
+
+
+class _Kept(CompileResultCacheImpl):  # type: ignore[misc]
+    """What is kept of a function.
+
+    numba keeps LLVM's code beside the machine code, to link it into others, and reads it at every start. Of what Python
+    calls, nothing but its names is needed: what kernels call is kept apart. It also imports the modules of all its own
+    functions that were compiled into a kernel, for their globals, which machine code does not use.
+    """
+
+    def reduce(self, compiled: Any) -> Any:
+        """Return what is written of a compiled function."""
+        (name, kind, kept), *others, environments = super().reduce(compiled)
+        if kind == "object":
+            names = compiled.fndesc.llvm_func_name, compiled.fndesc.llvm_cpython_wrapper_name
+            defined = "".join(f'define void @"{each}"() {{ unreachable }}\n' for each in names)
+            kept = kept[0], parse_assembly(defined).as_bitcode()
+        return (name, kind, kept), *others, tuple(map(_without_globals, environments))
 
 
 class _CompiledCache(FunctionCache):  # type: ignore[misc]
@@ -67,10 +90,14 @@ class _CompiledCache(FunctionCache):  # type: ignore[misc]
     - Two processes that keep code for two types of arguments at once may give both files one name, so that the index
       leads to code for other arguments. Here, one process writes at a time, and code for other arguments is not used.
     - What the cache lacks may be prebuilt, or be compiled in another process (`compiling_elsewhere`).
+    - numba looks through all that it could compile before it loads anything, a third of a worker's start. Here, it does
+      so before it compiles.
 
     `called` is the ending of the files' names: code for kernels to call is kept apart from code for Python to call.
     `NUMBA_CACHE_DIR` names another folder, as with numba itself.
     """
+
+    _impl_class = _Kept
 
     def __init__(self, function: Any, called: str) -> None:
         super().__init__(function)
@@ -98,8 +125,11 @@ class _CompiledCache(FunctionCache):  # type: ignore[misc]
 
     def _load(self, sig: Any, target_context: Any) -> Any:
         """Return what is kept, or prebuilt; what was kept and cannot be used is removed."""
+        rtsys.initialize(target_context)  # the functions of numba's runtime, which compiled code calls
+        found = None
         try:
-            found = super().load_overload(sig, target_context)
+            with self._guard_against_spurious_io_errors():
+                found = self._load_overload(sig, target_context)
             _require_same_arguments(found, sig)
         except Exception:  # unpickling raises whatever the bytes lead to
             with suppress(OSError), self._alone():
@@ -130,10 +160,8 @@ class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
     numba makes it for each, which took a seventh of the time, and keeps it; here, what is kept is LLVM's code.
     """
 
-    @property
-    def codegen(self) -> Any:
-        """What numba sets the function's environment by; it is set in the code of those that call it."""
-        return _NoEnvironment
+    codegen = SimpleNamespace(set_env=lambda _name, _environment: None)
+    """What numba sets the function's environment by; it is set in the code of those that call it."""
 
     def get_pointer_to_function(self, name: str) -> int:
         """Return 0: it cannot be called by its address."""
@@ -146,14 +174,6 @@ class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
     def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
         self._finalized = True
-
-
-class _NoEnvironment:
-    """In the place of numba's code generator, where there is no machine code."""
-
-    @staticmethod
-    def set_env(_name: str, _environment: Any) -> None:
-        """Do nothing."""
 
 
 class _LinkedCompiler(Compiler):  # type: ignore[misc]
@@ -192,6 +212,14 @@ class _LazyCache(NullCache):  # type: ignore[misc]
         for environment in () if self._called else data._find_referenced_environments():
             data.library.codegen.set_env(environment.env_name, environment)
         self._kept.save_overload(sig, data)
+
+
+def _without_globals(environment: Environment) -> Environment:
+    """Return the environment of a function of numba's, which is read without its module; of another, as it is."""
+    bare = Environment(vars(builtins))
+    bare.env_name = environment.env_name
+    bare.consts[:] = environment.consts
+    return bare if environment.globals["__name__"].startswith("numba.") else environment
 
 
 def family() -> tuple[str, str]:
@@ -290,6 +318,7 @@ def report_compilations() -> None:
 
 class _Listener(event.Listener):  # type: ignore[misc]
     def on_start(self, event: Any) -> None:
+        _load_numpy_functions()
         note_compilation(event.data["dispatcher"].py_func.__name__.strip("_").replace("_", " "))
 
     def on_end(self, event: Any) -> None:
@@ -308,24 +337,32 @@ def _modules(namespace: Mapping[str, Any]) -> dict[Path, Mapping[str, Any]]:
     waiting = [namespace]
     while waiting:
         module = waiting.pop()
-        if (path := Path(module["__file__"]).resolve()) not in found:
+        if (path := _resolved(module["__file__"])) not in found:
             found[path] = module
-            waiting.extend(_called(module))
+            if path not in _calls:
+                _calls[path] = tuple(_called(module))
+            waiting.extend(_calls[path])
     return found
+
+
+@cache
+def _resolved(file: str) -> Path:
+    return Path(file).resolve()
 
 
 def _called(namespace: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the globals of the modules whose compiled functions a module imports, by name or with their module."""
     package = namespace["__name__"].partition(".")[0]
     for value in namespace.values():
-        if isinstance(value, Dispatcher | _Intrinsic):
+        if isinstance(value, _COMPILED):
             yield value.__wrapped__.__globals__  # type: ignore[union-attr]
         elif isinstance(value, ModuleType) and value.__name__.partition(".")[0] == package:
             inner = vars(value)
-            if any(isinstance(each, Dispatcher | _Intrinsic) for each in inner.values()):
+            if any(isinstance(each, _COMPILED) for each in inner.values()):
                 yield inner
 
 
+_calls: dict[Path, tuple[Mapping[str, Any], ...]] = {}
 _digests: dict[Path, bytes] = {}
 
 

@@ -63,7 +63,7 @@ def level_meter() -> Measure:
     numbers = types.int64, figures, types.int64, types.int64
     signatures = [(types.Array(types.float32, 2, layout), *numbers) for layout in "CA"]
     compiled: Any = jit(_measure, reassociate=True, signatures=signatures)
-    # The code itself, as numba takes as long to find out the types of arguments as a block's level takes.
+    # The code itself: numba takes as long to find out the types of arguments as a block's level takes.
     in_order, strided = (compiled.overloads[signature].entry_point for signature in signatures)
 
     def measure(sound: NDArray[np.float32], most: int, figures: NDArray[np.float64], part: int, ns: int) -> bool:

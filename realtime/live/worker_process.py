@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
 
 from gramophone.realtime.live.messages import Failed, Play, Resumed, Warm
 from gramophone.realtime.system.control_link import ControlLink, end_on_sigterm, send_descriptor
@@ -72,6 +75,7 @@ def load_libraries() -> None:
     it as they are made.
     """
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # NumPy and torch read it as they are loaded
+    _load_numba()
     import gramophone.realtime.live.worker
     import gramophone.realtime.stages.effects.stage
     import gramophone.realtime.stages.latent.latent_transform
@@ -80,7 +84,19 @@ def load_libraries() -> None:
     import gramophone.realtime.stages.voice_conditioner  # noqa: F401
     from gramophone.realtime.kernels.levels import level_meter
 
-    level_meter()  # with the first kernel, numba looks through its own functions
+    level_meter()  # with the first kernel, numba makes what all kernels use
+
+
+def _load_numba() -> None:
+    """Import numba without SciPy, of which it wants the version, and without YAML where it has no settings in that."""
+    names = {"scipy"} if Path(".numba_config.yaml").exists() else {"scipy", "yaml"}
+    left_out: dict[str, Any] = dict.fromkeys(names - sys.modules.keys())  # None: it cannot be imported
+    sys.modules |= left_out
+    try:
+        import numba  # noqa: F401
+    finally:
+        for name in left_out:
+            del sys.modules[name]
 
 
 def _play(wake: Wake, order: Play, control: Connection) -> None:

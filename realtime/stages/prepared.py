@@ -18,7 +18,7 @@ import pickle
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
@@ -223,8 +223,19 @@ def _stamp(path: Path) -> tuple[str, int, int]:
 @cache
 def _code_stamp() -> bytes:
     """Return what changes with the code that prepares."""
-    files = sorted(path for folder in _DETERMINING for path in (_PACKAGE / folder).rglob("*.py"))
-    return repr(([_stamp(path) for path in files], version("torch"), np.__version__)).encode()
+    files = sorted(file for folder in _DETERMINING for file in _sources(_PACKAGE / folder))
+    return repr((files, version("torch"), np.__version__)).encode()
+
+
+def _sources(folder: str | Path) -> Iterator[tuple[str, int, int]]:
+    """Yield path, time and size of the sources below a folder, in a third of the time of `Path.rglob`."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _sources(entry.path)
+            elif entry.name.endswith(".py"):
+                found = entry.stat()
+                yield entry.path, found.st_mtime_ns, found.st_size
 
 
 def _write(place: Path, made: _Kept) -> None:

@@ -105,6 +105,13 @@ def test_code_that_was_kept_under_the_name_of_other_code_is_not_used(run):
     assert run()[:2] == (6.0, 1)
 
 
+def test_what_is_kept_is_loaded_without_what_compiles(run, monkeypatch):
+    loaded = "int('numba.np.arrayobj' in __import__('sys').modules)"
+    monkeypatch.setattr(sys.modules[__name__], "CALLER", CALLER.replace("sum(total.stats.cache_hits.values())", loaded))
+    assert run()[:2] == (6.0, 1)
+    assert run()[:2] == (6.0, 0)
+
+
 RAISING = """
 from callee import refuse
 from gramophone.realtime.kernels.jit import jit
