@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar
 
 from gramophone.offline.cluster.calls import ClusterError, LostCall
 from gramophone.offline.extras import need
+from gramophone.realtime.stages.one_thread import keep_torch_to_one_thread
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -189,9 +190,7 @@ def _call(function: Callable[[T], R], item: T, expected: str) -> R:
         raise ClusterError(
             f"{socket.gethostname()} has gramophone {found}, this machine {expected}; install one version on all"
         )
-    import torch
-
-    torch.set_num_threads(1)  # Ray gives each call one core
+    keep_torch_to_one_thread()  # Ray gives each call one core
     return function(item)
 
 

@@ -14,10 +14,10 @@ from gramophone.offline.render.attempt import attempt
 from gramophone.offline.render.render_file import Rendered, RenderRequest
 from gramophone.offline.urls import Place
 from gramophone.presets.atomic import remove_parts
+from gramophone.realtime.stages.one_thread import keep_torch_to_one_thread
 from gramophone.realtime.system.interrupts import interrupts
 
 _PRELOADED = [
-    "torch",
     "soxr",
     "gramophone.realtime.engine",
     "gramophone.realtime.stages.effects.stage",
@@ -89,9 +89,7 @@ def _work(connection: Connection, request: RenderRequest) -> None:
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    import torch
-
-    torch.set_num_threads(1)  # one process a core: more threads only get in each other's way
+    keep_torch_to_one_thread()  # one process a core: more threads only get in each other's way
     try:
         _render_all(connection, request)
     finally:

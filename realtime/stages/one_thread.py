@@ -6,6 +6,8 @@ besides, a map of 6 ms then takes 100. In one thread its last bits do not depend
 
 from __future__ import annotations
 
+import os
+import sys
 from contextlib import ContextDecorator
 from functools import cache
 from threading import Lock
@@ -33,6 +35,13 @@ class _OneThread(ContextDecorator):
 
 
 one_thread = _OneThread()
+
+
+def keep_torch_to_one_thread() -> None:
+    """Let torch compute in one thread of this process, if it is loaded, or once it is: most chains do without it."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # torch reads it as it is loaded
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
 
 
 @cache

@@ -22,11 +22,10 @@ def render_take(source: Path, target: Path, preset: Preset, progress: Callable[[
     Raises:
         ValueError: the input cannot be read, the output not be written, or the preset not be played.
     """
-    import torch
-
     from gramophone.realtime.engine import Engine
+    from gramophone.realtime.stages.one_thread import keep_torch_to_one_thread
 
-    torch.set_num_threads(1)
+    keep_torch_to_one_thread()
     shown_s = 0.0
     try:
         with (
