@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from gramophone.offline.bench.machine import describe
+from gramophone.realtime.system.interrupts import end_as_on_interrupt
 
 _PARTS = ("peers", "live", "latent", "wavenet")
 """What runs when no part is named: within ten minutes on two cores."""
@@ -48,6 +50,7 @@ def main() -> None:
     parser.add_argument("--preset", help="set: what it starts with, if not a light chain")
     parser.add_argument("--model", help="torchscript: a file that has been trusted")
     options = parser.parse_args()
+    end_as_on_interrupt()  # what a part has started, such as a server, is ended
     figures: dict[str, object] = {"machine": describe()}
     for part in options.parts or _PARTS:
         measure = importlib.import_module(f"gramophone.offline.bench.{part}").measure
@@ -70,4 +73,7 @@ def _show(title: str, figures: object) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted; what was measured before is kept")

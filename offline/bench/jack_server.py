@@ -35,7 +35,11 @@ def jack_server(name: str, block: int, rate: int = 48_000) -> Iterator[None]:
                 return
         finally:
             server.terminate()
-            server.wait(_PATIENCE_S)
+            try:
+                server.wait(_PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
     raise ServerError(f"jackd does not start: {' '.join(command)}")
 
 

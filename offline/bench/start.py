@@ -19,7 +19,7 @@ from gramophone.realtime.live.devices.jack import load_jack
 
 _RUNS = 7
 _BLOCK, _RATE = 256, 48_000
-_PATIENCE_S = 60.0
+_PATIENCE_S = 300.0
 _LOOK_S = 0.002
 _TABLE = 1 << 15
 """Samples of noise that the probe repeats; no two are alike, so a block of them that comes back is dry."""
@@ -57,6 +57,11 @@ def _spread(seconds: Sequence[float]) -> dict[str, float]:
     }
 
 
+def _installed() -> dict[str, str]:
+    """Return the environment with Python's own code kept, as in an installation, whatever this one says."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "gramophone.offline", "play", "--preset", DEFAULT, *arguments]
 
@@ -66,7 +71,7 @@ def _time_to_sound(server: str) -> tuple[float, float]:
     with _Probe(server) as probe:
         began = time.monotonic()
         ports = ["--osc-port", "0", "--http-port", "0"]
-        environment = {**os.environ, "JACK_DEFAULT_SERVER": server}
+        environment = {**_installed(), "JACK_DEFAULT_SERVER": server}
         with subprocess.Popen(_command("--audio", "jack", "--quiet", *ports), env=environment) as play:
             try:
                 probe.connect(play)
@@ -79,19 +84,20 @@ def _time_to_sound(server: str) -> tuple[float, float]:
 def _time_to_file() -> float:
     """Return seconds from the command to the end of the first second of sound, played to nowhere."""
     began = time.monotonic()
-    subprocess.run(_command("--audio", "file", "--quiet", "--duration", "1"), check=True)
+    subprocess.run(_command("--audio", "file", "--quiet", "--duration", "1"), env=_installed(), check=True)
     return time.monotonic() - began
 
 
 def _time_to_torch() -> float:
     began = time.monotonic()
-    subprocess.run([sys.executable, "-c", "import torch, os; os._exit(0)"], check=True)
+    subprocess.run([sys.executable, "-c", "import torch, os; os._exit(0)"], env=_installed(), check=True)
     return time.monotonic() - began
 
 
 def _time_to_help() -> float:
     began = time.monotonic()
-    subprocess.run([sys.executable, "-m", "gramophone.offline", "--help"], stdout=subprocess.DEVNULL, check=True)
+    command = [sys.executable, "-m", "gramophone.offline", "--help"]
+    subprocess.run(command, stdout=subprocess.DEVNULL, env=_installed(), check=True)
     return time.monotonic() - began
 
 
@@ -126,10 +132,17 @@ class _Probe:
         self._patiently(play, wanted[1], self._target)
 
     def first_dry_and_processed(self, play: subprocess.Popen[bytes]) -> tuple[float, float]:
-        """Return when the first block came back dry, and when the first came back changed."""
+        """Return when the first block came back dry, and when the first came back changed.
+
+        Raises:
+            RuntimeError: not within `_PATIENCE_S`, or the program has ended.
+        """
         dry = processed = 0.0
+        deadline = time.monotonic() + _PATIENCE_S
         while not (dry and processed):
             _still_runs(play)
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"no processed sound within {_PATIENCE_S:.0f} s")
             for when, block in self._news():
                 known = np.isin(block, self._noise).mean()
                 if known == 1 and not dry:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -21,7 +20,7 @@ from gramophone.offline.cli.shards import shards
 from gramophone.offline.cli.tag import tag
 from gramophone.offline.console import in_words, print_json, say, show_remarks, wrote
 from gramophone.offline.extras import explained
-from gramophone.realtime.system.interrupts import interrupts
+from gramophone.realtime.system.interrupts import end_as_on_interrupt
 
 if TYPE_CHECKING:
     from gramophone.realtime.live.worker_process import StandbyWorker
@@ -71,7 +70,7 @@ def main(ahead: StandbyWorker | None = None) -> None:
 
     `ahead` is a worker process for `play`, where one was started before.
     """
-    _end_as_on_interrupt()
+    end_as_on_interrupt()
     try:
         app(obj=ahead)
     except SystemExit as end:
@@ -87,15 +86,6 @@ def main(ahead: StandbyWorker | None = None) -> None:
         if not _is_ours(error):
             raise
         fail(in_words(error))
-
-
-def _end_as_on_interrupt() -> None:
-    """Clean up when the terminal is closed or the process is asked to end, as on Ctrl-C."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        # nohup ignores SIGHUP, and a shell SIGINT of what runs in the background: so be it.
-        if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-            signal.signal(number, interrupts.raising(KeyboardInterrupt))
 
 
 def _print_version(wanted: bool) -> None:

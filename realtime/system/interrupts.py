@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -42,3 +43,12 @@ class DeferredInterrupts:
 
 interrupts = DeferredInterrupts()
 """Those of this process."""
+
+
+def end_as_on_interrupt() -> None:
+    """Clean up when the terminal is closed or the process is asked to end, as on Ctrl-C: `KeyboardInterrupt`."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # nohup ignores SIGHUP, and a shell SIGINT of what runs in the background: so be it.
+        if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, interrupts.raising(KeyboardInterrupt))

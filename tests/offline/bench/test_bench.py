@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from support.jack_server import until
 
 from gramophone.offline.bench import set as concert
 from gramophone.offline.bench.endurance import endure, light
@@ -30,3 +35,25 @@ def test_a_set_stays_in_step_with_its_input() -> None:
     assert figures["lags_minus_delay"] == [0]
     assert figures["worst_difference_in_step"] < 1e-4
     assert (figures["non_finite_samples"], figures["first_complaint"]) == (0, "")
+
+
+@pytest.mark.peer
+@pytest.mark.skipif(not shutil.which("jackd"), reason="needs jackd (Debian: apt install jackd2)")
+def test_a_bench_that_is_asked_to_end_ends_the_server_that_it_started(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gramophone.offline.bench", "start", "--out", str(tmp_path / "bench.json")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as bench:
+        server = f"gramophone-start-{bench.pid}"
+        until(lambda: _runs(server))
+        bench.send_signal(signal.SIGTERM)
+        assert bench.wait(60) == 1
+        assert bench.stderr is not None
+        assert bench.stderr.read().startswith("interrupted")
+    assert not _runs(server)
+
+
+def _runs(server: str) -> bool:
+    """Whether a JACK server of this name runs."""
+    return (
+        subprocess.run(["pgrep", "-f", f"^jackd .* -n {server} "], stdout=subprocess.DEVNULL, check=False).returncode
+        == 0
+    )
