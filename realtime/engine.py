@@ -30,6 +30,8 @@ from gramophone.realtime.parameter_table import overridden
 from gramophone.realtime.stage import Audio, Format
 
 _CHANGE_MS = 50.0
+RATES = range(500, 1_000_001)
+"""The sample rates in Hz that stages are made for."""
 _RENDER_BLOCK = 16_384
 _LOUDEST_BITS = bits_of(LOUDEST_INPUT)
 _INPUT, _OUTPUT = 0, 1
@@ -56,6 +58,18 @@ class EngineReport:
     left_out: dict[str, str]
     """Why stages have been left out of the sound, by name; empty when all play."""
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be known about the sound, in words."""
+        remarks = [f"without stage {name!r}: {why}" for name, why in self.left_out.items()]
+        if self.non_finite:
+            remarks.append(f"{self.non_finite} samples were NaN or infinite and were taken as silence")
+        if self.limited:
+            remarks.append(f"{self.limited} samples were above +48 dBFS and were limited to it")
+        for name, count in self.failures.items():
+            remarks.append(f"stage {name!r} played what is no sound and was made again ({count} times)")
+        return tuple(remarks)
+
 
 class Engine:
     """A preset playing at one sample rate (Hz) and channel count. One thread feeds it; any thread may set parameters.
@@ -65,6 +79,8 @@ class Engine:
     """
 
     def __init__(self, preset: Preset, rate: int, channels: int = 2, device: str = "auto") -> None:
+        if rate not in RATES:
+            raise PresetError(f"a rate of {rate} Hz; expected {RATES.start} to {RATES.stop - 1} Hz")
         self._form = Format(rate, channels, device)
         self._chain = Chain(preset, self._form)
         self._leaving: _Leaving | None = None

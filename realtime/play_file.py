@@ -11,7 +11,7 @@ import numpy as np
 
 from gramophone.presets import Preset
 from gramophone.realtime.engine import Engine, EngineReport
-from gramophone.realtime.files import AudioReader, AudioWriter
+from gramophone.realtime.files import AudioReader, AudioWriter, publish_remarks
 from gramophone.realtime.stage import Audio
 
 Show = Callable[[dict[str, object]], None]
@@ -51,7 +51,10 @@ def play_file(
             played += sound.shape[1]
             if played // rate > shown or played == frames:
                 shown = played // rate
-                show({"time_s": round(played / rate, 3), **as_json(engine.report())})
+                report = engine.report()
+                show({"time_s": round(played / rate, 3), **as_json(report)})
+                if played == frames:
+                    publish_remarks((str(source), remark) for remark in report.remarks)
 
 
 def as_json(report: EngineReport) -> dict[str, object]:

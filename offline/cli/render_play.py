@@ -107,8 +107,8 @@ def render(
         say(f"left aside: {path}: {why}")
     for path, why in outcome.warnings.items():
         say(f"warning: {path}: {why}")
-    for path, why in outcome.failed.items():
-        say(f"error: {why if str(path) in why else f'{path}: {why}'}")
+    for line in dict.fromkeys(why if str(path) in why else f"{path}: {why}" for path, why in outcome.failed.items()):
+        say(f"error: {line}")
     counts = f"{len(outcome.rendered)} rendered, {len(outcome.skipped)} there already, {len(outcome.failed)} failed"
     say(f"{counts}; {progress.summary}" if outcome.rendered else counts)
     if outcome.failed:

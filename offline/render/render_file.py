@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,14 +15,10 @@ from gramophone.presets import Preset
 from gramophone.realtime.files import AudioReader, AudioWriter, Metadata, Remark, collected_remarks
 from gramophone.realtime.stage import Audio
 
-if TYPE_CHECKING:  # it takes time to load
-    from gramophone.realtime.engine import EngineReport
-
 Tick = Callable[[float], None]
 """Called with the seconds of sound done since the last call."""
 
 AUTO = "auto"
-_HIGHEST_RATE = 1_000_000
 _QUIET = 10 ** (-80 / 20)
 _QUIET_S = 2.0
 """A tail has ended when nothing above -80 dBFS was heard for so long: echoes come in between."""
@@ -93,8 +88,9 @@ def render_file(source: Path, target: Path, request: RenderRequest, tick: Tick) 
             if source.is_dir()
             else _through_chain(source, target, request, made, tick, stamp)
         )
-    own = tuple(text for path, text in remarks if path == str(source))
-    others = tuple(remark for remark in remarks if remark[0] != str(source))
+    ours = (str(source), str(target))
+    own = tuple(text for path, text in remarks if path in ours)
+    others = tuple(remark for remark in remarks if remark[0] not in ours)
     return replace(done, remarks=(*own, *done.remarks), made=made, took_s=time.monotonic() - began, on_others=others)
 
 
@@ -142,7 +138,7 @@ def _through_chain(
 
                 draw_render(source, target, engine.preset, picture_of(target), made)
             report = engine.report()
-            return Rendered(reader.frames / reader.rate, request.picture, (*_remarks(report), *writer.remarks))
+            return Rendered(reader.frames / reader.rate, request.picture, report.remarks)
         finally:
             engine.close()
 
@@ -151,10 +147,12 @@ def demand_rate(source: Path, rate: int) -> None:
     """Refuse a file's rate that stages are not made for.
 
     Raises:
-        RenderError: it is too high.
+        RenderError: it is too low or too high.
     """
-    if rate > _HIGHEST_RATE:
-        raise RenderError(f"{source}: a rate of {rate} Hz; expected at most {_HIGHEST_RATE} Hz")
+    from gramophone.realtime.engine import RATES
+
+    if rate not in RATES:
+        raise RenderError(f"{source}: a rate of {rate} Hz; expected {RATES.start} to {RATES.stop - 1} Hz")
 
 
 def parse_tail(text: str) -> str:
@@ -212,17 +210,6 @@ def _demand_all(left_out: dict[str, str], request: RenderRequest) -> None:
     if left_out and not request.allow_missing:
         stages = "; ".join(f"stage {name!r} was left out: {why}" for name, why in left_out.items())
         raise RenderError(f"{stages} (--allow-missing renders without it)")
-
-
-def _remarks(report: EngineReport) -> tuple[str, ...]:
-    remarks = [f"without stage {name!r}: {why}" for name, why in report.left_out.items()]
-    if report.non_finite:
-        remarks.append(f"{report.non_finite} samples were NaN or infinite and were taken as silence")
-    if report.limited:
-        remarks.append(f"{report.limited} samples were above +48 dBFS and were limited to it")
-    for name, count in report.failures.items():
-        remarks.append(f"stage {name!r} played what is no sound and was made again ({count} times)")
-    return tuple(remarks)
 
 
 def _replay(recording: Path, target: Path, made: str, tick: Tick) -> Rendered:

@@ -24,7 +24,7 @@ from gramophone.offline.stylise.transfer import TransferRequest, transfer
 from gramophone.presets import Preset, StageSettings
 from gramophone.presets.checks import Scalar
 from gramophone.realtime.dsp.input_guard import InputGuard
-from gramophone.realtime.files import AudioReader, AudioWriter, read
+from gramophone.realtime.files import AudioReader, AudioWriter, collected_remarks, read
 from gramophone.realtime.stage import Audio
 
 _BLOCK = 16_384
@@ -50,7 +50,8 @@ def run_live(content: Path, style: Path, out: Path, method: str, strength: float
         print_json({"out": str(out), "warnings": list(done.remarks)})
     else:
         wrote(out)
-    _warn(content, done.remarks)
+    if done.remarks:
+        say(f"warning: {content}: {'; '.join(done.remarks)}")
 
 
 def _request(kind: str, values: Mapping[str, Scalar], device: str) -> RenderRequest:
@@ -64,8 +65,9 @@ def _mosaic(
     with AudioReader(content) as reader:
         rate, channels, frames, metadata = reader.rate, reader.channels, reader.frames, reader.metadata
     demand_rate(content, rate)
-    second = SecondPass(partial(_blocks, content), rate, channels)
-    with tempfile.TemporaryDirectory() as folder:
+    # What is remarked on meanwhile is all in the result.
+    with collected_remarks(), tempfile.TemporaryDirectory() as folder:
+        second = SecondPass(partial(_blocks, content), rate, channels)
         first = Path(folder) / "first.wav"
         done = render_file(content, first, _request("mosaic", {**values, "texture": second.texture}, device), progress)
         with AudioWriter(out, rate, channels, frames, metadata.made_by(done.made)) as writer:
@@ -113,9 +115,3 @@ def run(content: Path, style: Path, out: Path, request: TransferRequest, *, over
         wrote(out, picture)
         if not done.whole:
             print("stopped; call again to go on from there")
-    _warn(content, writer.remarks)
-
-
-def _warn(content: Path, remarks: tuple[str, ...]) -> None:
-    if remarks:
-        say(f"warning: {content}: {'; '.join(remarks)}")

@@ -90,7 +90,14 @@ def survey(file: BinaryIO) -> tuple[list[Link], int]:
         frame = mpeg.find_frame(data, start, end)
         if frame >= 0:
             return [mpeg.survey_mpeg(data, frame, end)], 0
-    raise SoundFileError(f"not a sound file that can be read; expected {', '.join(READABLE)}")
+    raise SoundFileError(_unreadable())
+
+
+def _unreadable(why: str = "") -> str:
+    return (
+        f"not a sound file that can be read{why}; expected {', '.join(READABLE)}, in a common encoding; "
+        "`ffmpeg -i IN OUT.wav` converts what it can play"
+    )
 
 
 def _survey_chunks(file: BinaryIO, data: mmap, start: int, size: int) -> Link:
@@ -269,10 +276,7 @@ class _Decoder:
             if view.error:
                 raise view.error from None
             why = getattr(error, "error_string", str(error)).rstrip(".")
-            raise SoundFileError(
-                f"not a sound file that can be read ({why}); expected {', '.join(READABLE)}, in a common encoding; "
-                "`ffmpeg -i IN OUT.wav` converts what it can play"
-            ) from None
+            raise SoundFileError(_unreadable(f" ({why})")) from None
         if self.sound.format not in _FORMATS:
             raise SoundFileError(f"a {self.sound.format} file; expected {', '.join(READABLE)}")
         self._messages = mpeg.decoder_messages() if self.sound.format == "MP3" else None

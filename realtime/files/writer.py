@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from gramophone.presets.atomic import create_part, publish
 from gramophone.realtime.files.metadata import Metadata
 from gramophone.realtime.files.ogg import from_wav
-from gramophone.realtime.files.segments import OutputFile, SoundFileError, reason
+from gramophone.realtime.files.segments import OutputFile, SoundFileError, publish_remarks, reason
 from gramophone.realtime.files.tagging import append_aiff_chunks, flac_blocks, id3_tag, insert_flac_blocks, riff_chunks
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.system.interrupts import interrupts
@@ -180,6 +180,7 @@ class AudioWriter:
     The name's ending decides the format; WAV is 32-bit float, so that nothing clips, and RF64 beyond 4 GB. `like` is
     the sample type of another file, in libsndfile's words, to be taken in place of the finest. `clipped` counts the
     samples written beyond full scale to a format that cannot hold them. `metadata` is kept as far as the format allows.
+    `remarks` are published at the end of the `with` block.
     At most `frames` are to come, or any number if 0.
 
     Raises:
@@ -278,6 +279,7 @@ class AudioWriter:
                 self._finish()
                 self._file.close()
                 publish(self._part, self.path)
+                publish_remarks((str(self.path), remark) for remark in self.remarks)
         except OSError as failure:
             raise self._failure(failure) from None
         finally:

@@ -36,7 +36,9 @@ def import_clip(source: Path, name: str, start_s: float = 0.0, end_s: float | No
             sound, rate, whole_s = _read(source, start_s, end_s)
     except SoundFileError as error:
         raise ClipError(str(error).replace(f"{source}: ", "")) from None
-    sound = np.nan_to_num(sound, nan=0.0, posinf=0.0, neginf=0.0)
+    if broken := int(np.count_nonzero(~np.isfinite(sound))):
+        remarks.append((str(source), f"{broken} samples were NaN or infinite and were taken as silence"))
+        sound = np.nan_to_num(sound, nan=0.0, posinf=0.0, neginf=0.0)
     if len(sound) > 2:
         sound = sound.mean(axis=0, keepdims=True)
     quality = clip_quality(sound, rate)

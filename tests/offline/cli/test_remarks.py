@@ -2,13 +2,15 @@
 
 import logging
 
+import numpy as np
 import pytest
 import soundfile
 from support.encoders import RATE, unended
 from support.render import gramophone
 
 from gramophone.offline.data.corpus import Limits, gather
-from gramophone.presets import CLIPS
+from gramophone.offline.render.render_file import RenderError
+from gramophone.presets import CLIPS, PresetError
 from gramophone.realtime.control.performance.clip_import import import_clip
 from gramophone.realtime.files import AudioReader, collected_remarks, publish_remarks, read
 
@@ -40,6 +42,7 @@ COMMANDS = {
     "render as JSON": ("render", "a.ogg", "b.ogg", "--preset", "wide", "--out", "out", "--json"),
     "play": ("play", "a.ogg", "--preset", "room.toml", "--duration", "7"),
     "stylise": ("stylise", "a.ogg", "b.ogg", "--out", "d.wav"),
+    "stylise in two passes": ("stylise", "a.ogg", "b.ogg", "--method", "mosaic", "--out", "d.wav"),
     "stylise slowly": ("stylise", "a.ogg", "b.ogg", "--method", "stft", "--steps", "1", "--out", "d.wav"),
     "match": ("match", "a.ogg", "b.ogg", "--chain", "wide", "--evaluations", "1", "--jobs", "1", "--out", "d.toml"),
     "tag": ("tag", "a.ogg", "b.ogg"),
@@ -75,6 +78,31 @@ def test_what_is_kept_from_an_earlier_call_is_remarked_on_again(files, remark, c
         assert [line for line in result.stderr.splitlines() if remark in line and "a.ogg: " in line], result.stderr
         (files / "d.wav").unlink(missing_ok=True)
         (files / "d.png").unlink(missing_ok=True)
+
+
+def test_play_remarks_on_what_it_clips_and_on_samples_that_are_no_numbers_in_sound_and_clip(files):
+    loud = VOICE[:, None] * 40
+    loud[100] = np.nan
+    soundfile.write(files / "loud.wav", loud, RATE, subtype="FLOAT")
+    (files / "clip.toml").write_text('[[stages]]\nkind = "style"\nclip = "loud.wav"\nstrength = 0\n')
+    for _ in range(2):
+        result = gramophone("play", "loud.wav", "--preset", "clip.toml", "--quiet", "--out", "d.flac", "--overwrite")
+        lines = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
+        assert [line for line in lines if line.startswith("warning: loud.wav: 1 samples were NaN")], lines
+        assert [line for line in lines if "/loud.wav: 1 samples were NaN" in line], lines
+        assert [line for line in lines if line.startswith("warning: d.flac: ") and "clipped by the format" in line], (
+            lines
+        )
+
+
+@pytest.mark.parametrize("command", [("play",), ("render", "--out", "out"), ("stylise", "c.wav", "--out", "d.wav")])
+def test_a_rate_that_no_stage_is_made_for_is_refused(files, command):
+    soundfile.write(files / "slow.wav", VOICE[:100], 1)
+    try:
+        refusal = gramophone(command[0], "slow.wav", *command[1:]).stderr
+    except (PresetError, RenderError) as error:
+        refusal = str(error)
+    assert "a rate of 1 Hz; expected 500 to 1000000 Hz" in refusal
 
 
 def test_a_clip_that_is_taken_over_carries_the_remark(files, remark, caplog):
