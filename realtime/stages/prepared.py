@@ -16,7 +16,6 @@ import hashlib
 import os
 import pickle
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -66,13 +65,7 @@ def prepared(make: Callable[..., _Made], *arguments: Any) -> _Made:
         return _published(kept)  # type: ignore[no-any-return]
     if parent_process() is None:
         return _made_here(make, arguments, place)
-    with tempfile.TemporaryDirectory(prefix="gramophone-") as elsewhere:
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            place = Path(elsewhere, place.name)
-        _process().call(make, arguments, place)
-        made = _read(place)
+    made = _process().call(make, arguments, place) or _read(place)
     if made is None:
         raise StageError(f"{place}: what was prepared cannot be read")
     return _published(made)  # type: ignore[no-any-return]
@@ -107,7 +100,6 @@ def _made_here(make: Callable[..., _Made], arguments: Sequence[Any], place: Path
     finally:
         torch.set_num_threads(threads)
     with suppress(OSError):
-        place.parent.mkdir(parents=True, exist_ok=True)
         _keep(place, made)
     return _published(made)  # type: ignore[no-any-return]
 
@@ -148,8 +140,8 @@ class _TorchProcess:
         """Whether it runs."""
         return self._process.is_alive()
 
-    def call(self, make: Callable[..., Any], arguments: Sequence[Any], place: Path) -> None:
-        """Let it write what `make(*arguments)` returns to a file.
+    def call(self, make: Callable[..., Any], arguments: Sequence[Any], place: Path) -> _Kept | None:
+        """Let it write what `make(*arguments)` returns to a file; return it where that cannot be written.
 
         Raises:
             StageError: as `make` raises it, or the process ended by itself.
@@ -157,13 +149,14 @@ class _TorchProcess:
         with self._alone:
             try:
                 self._connection.send((make, tuple(arguments), place))
-                error = self._connection.recv()
+                answer: StageError | _Kept | None = self._connection.recv()
             except (EOFError, OSError):
                 self._process.join(1)
                 code = self._process.exitcode
                 raise StageError(f"the process that analyses clips and models ended by itself ({code})") from None
-        if error:
-            raise error
+        if isinstance(answer, StageError):
+            raise answer
+        return answer
 
 
 _lock = threading.Lock()
@@ -190,16 +183,21 @@ def _serve(line: Connection) -> None:
             line.send(_made(make, arguments, place))
 
 
-def _made(make: Callable[..., Any], arguments: Sequence[Any], place: Path) -> StageError | None:
-    """Write what a call returns; return the error, if there was one."""
+def _made(make: Callable[..., Any], arguments: Sequence[Any], place: Path) -> StageError | _Kept | None:
+    """Write what a call returns; return it where that cannot be written, or the error that the call raised."""
     try:
-        _keep(place, _with_remarks(make, arguments))
+        made = _with_remarks(make, arguments)
     except Exception as error:
         return error if isinstance(error, StageError) else StageError(f"{type(error).__name__}: {error}")
+    try:
+        _keep(place, made)
+    except OSError:
+        return made
     return None
 
 
 def _keep(place: Path, made: _Kept) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
     _write(place, made)
     with suppress(OSError):
         _make_room(place.parent)

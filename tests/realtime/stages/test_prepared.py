@@ -63,6 +63,15 @@ def test_a_script_makes_it_itself_and_keeps_it_too(tmp_path, monkeypatch):
     assert (loaded, loaded_beside) == ("True", "False")
 
 
+def test_where_it_cannot_be_kept_it_is_made_each_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "numbers.txt"))  # a file, so no folder for files
+    file = tmp_path / "numbers.txt"
+    file.write_text("7")
+    *made, loaded = prepare_beside(file)
+    assert [each.split()[1] for each in made[:3]] == [f"{7 * 12 * factor}.0" for factor in (2, 3, 2)]
+    assert (made[3:], loaded) == (["a clip: no sound in it"], "False")
+
+
 def test_where_torch_is_loaded_it_is_made_at_once():
     assert kept.prepared(sum, (1, 2)) == 3
     with pytest.raises(StageError, match="no sound"):
