@@ -1,7 +1,7 @@
 """A voice model between blocks: what the latent and the voice stage have in common.
 
-It is mono inside: the sum of the channels (`mono_sum.py`), without hum and the noise of the room
-(`voice_conditioner.py`), goes through the model hop by hop, and all channels get the same output.
+It is mono inside: the sum of the channels (`stages/mono_sum.py`), without hum and the noise of the room
+(`stages/voice_conditioner.py`), goes through the model hop by hop, and all channels get the same output.
 """
 
 from __future__ import annotations
