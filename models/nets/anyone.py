@@ -81,12 +81,6 @@ class Anyone(nn.Module):
     network that learnt of many speakers knows besides, for any target. Like all regression it smooths: their sum
     is multiplied by `residual_gains` `(envelope,)`, or it would vary less than the target does.
     `level_map` `(inputs,)` says the level of frames about its mean, in nats, from the map's inputs.
-
-    Of a known voice there are minutes, enough to correct the residual network for it: `voice_layers`
-    `(voices, residual_width + 1, envelope)` are added to the weights of its last layer, the last row to the bias, and
-    `voice_gains` `(voices, envelope)` multiply the gains. Character is exaggerated from the average voice,
-    `average_mean` `(envelope,)` and `average_maps` `(L, inputs, envelope)`: that of clips, which are shrunk as a
-    target's are.
     """
 
     content_moments: Tensor
@@ -94,10 +88,6 @@ class Anyone(nn.Module):
     universal: Tensor
     residual_gains: Tensor
     level_map: Tensor
-    voice_layers: Tensor
-    voice_gains: Tensor
-    average_mean: Tensor
-    average_maps: Tensor
     voice_octaves: Tensor
     voice_means: Tensor
     voice_spreads: Tensor
@@ -115,17 +105,12 @@ class Anyone(nn.Module):
             self.residual = causal_trunk(*widths)
             self.register_buffer("residual_gains", torch.ones(shape.envelope))
             self.register_buffer("level_map", torch.zeros(shape.inputs))
-            layers = torch.zeros(shape.voices, shape.residual_width + 1, shape.envelope)
-            self.register_buffer("voice_layers", layers.half())
-            self.register_buffer("voice_gains", torch.ones(shape.voices, shape.envelope))
         self.register_buffer("universal", torch.zeros(shape.inputs, shape.envelope))
         self.register_buffer("voice_octaves", torch.zeros(shape.voices, 2))
         self.register_buffer("voice_means", torch.zeros(shape.voices, shape.envelope))
         self.register_buffer("voice_spreads", torch.ones(shape.voices, shape.envelope))
         maps = torch.zeros(shape.voices, len(shape.shrinkages), shape.inputs, shape.envelope)
         self.register_buffer("voice_maps", maps.half())
-        self.register_buffer("average_mean", torch.zeros(shape.envelope))
-        self.register_buffer("average_maps", maps.new_zeros(maps.shape[1:]).half())
 
     def known(self, index: int) -> VoiceMap:
         """Return one of the known voices."""
@@ -136,10 +121,8 @@ class Anyone(nn.Module):
             self.voice_maps[index].float(),
         )
 
-    def set_known(self, voices: Sequence[VoiceMap], clips: Sequence[VoiceMap] = ()) -> None:
-        """Take over voices as those that are known; the average voice is of the same people by `clips`, if given."""
-        self.average_mean.copy_(torch.stack([voice.mean for voice in clips or voices]).mean(0))
-        self.average_maps.copy_(torch.stack([voice.maps for voice in clips or voices]).mean(0))
+    def set_known(self, voices: Sequence[VoiceMap]) -> None:
+        """Take over voices as those that are known."""
         self.voice_octaves.copy_(torch.stack([voice.octaves for voice in voices]))
         self.voice_means.copy_(torch.stack([voice.mean for voice in voices]))
         self.voice_spreads.copy_(torch.stack([voice.spread for voice in voices]))

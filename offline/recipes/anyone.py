@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import cast
@@ -30,10 +30,9 @@ from gramophone.realtime.stages.voice.target import IDENTITY
 from gramophone.realtime.system.cache_folder import cache_folder
 
 _PEOPLE = (*corpora.PEOPLE, "dutch-big-fish", "dutch-small-fish")
-_SECONDS, _RECORDINGS, _LEAST_S = 45.0, 40, 1.0
-"""Of each speaker for the universal map: seconds, recordings, and how much of one is audible at least."""
-_KNOWN_SECONDS, _KNOWN_RECORDINGS, _KNOWN_LEAST_S = 150.0, 200, 0.25
-"""The same for the known voices."""
+_SECONDS = 45.0
+_RECORDINGS = 40
+_LEAST_S = 1.0
 
 
 def main() -> None:
@@ -58,14 +57,12 @@ def fitted(encoder: ContentEncoder, card: Card, size: int) -> tuple[Anyone, Card
     speeches = {name: speech_in(model, np.concatenate(sounds)) for name, sounds in _speakers(size)}
     speakers = {name: enrolled(speech, shape.context, 2) for name, speech in speeches.items()}
     _set_usual(model, list(speakers.values()))
-    known, voices = [], []
-    for name, sounds in _people(_KNOWN_SECONDS, _KNOWN_RECORDINGS, _KNOWN_LEAST_S):
-        known.append(name)
-        voices.append(model.voice(model.enrolled(speech_in(model, np.concatenate(sounds)))))
+    known = [name for name in speakers if name in _PEOPLE]
+    voices = [model.voice(model.enrolled(speeches[name])) for name in known]
     whole = Anyone(AnyoneShape(**(asdict(shape) | {"voices": len(known)})))
     weights = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("voice_")}
     whole.load_state_dict(whole.state_dict() | weights)
-    whole.set_known(voices, clips=[model.voice(model.enrolled(speeches[name])) for name in known])
+    whole.set_known(voices)
     hop, delay = shape.hop, shape.ahead * shape.hop
     return whole.eval(), Card(
         shape.rate,
@@ -98,25 +95,20 @@ def _set_usual(model: Anyone, speakers: Sequence[Enrolment]) -> None:
 
 def _speakers(size: int) -> Iterator[tuple[str, list[Sound]]]:
     """Yield every speaker's name and `_SECONDS` of recordings that are not held out."""
-    yield from _people(_SECONDS, _RECORDINGS, _LEAST_S)
+    corpus = gather([f"voice:{name}" for name in _PEOPLE], RATE)
+    for name in _PEOPLE:
+        own = [r for r in corpus.training if r.speaker == name and r.heard.audible >= _LEAST_S * RATE]
+        yield name, _cut([sound(recording) for recording in spread_evenly(own, _RECORDINGS)])
     for kind in ("diphones", "crowd"):
         folders = sorted({path.parent for path in (cache_folder() / kind).glob("[!.]*/*.wav")})
         for folder in folders if kind == "diphones" else folders[:size]:
             sounds = [levelled(load_sound(path, RATE)) for path in sorted(folder.glob("*.wav"))[:_RECORDINGS]]
-            yield f"{kind}-{folder.name}", _cut(sounds, _SECONDS)
+            yield f"{kind}-{folder.name}", _cut(sounds)
 
 
-def _people(seconds: float, recordings: int, least_s: float) -> Iterator[tuple[str, list[Sound]]]:
-    """Yield the people's names and recordings that are not held out, of some seconds together."""
-    corpus = gather([f"voice:{name}" for name in _PEOPLE], RATE)
-    for name in _PEOPLE:
-        own = [r for r in corpus.training if r.speaker == name and r.heard.audible >= least_s * RATE]
-        yield name, _cut((sound(recording) for recording in spread_evenly(own, recordings)), seconds)
-
-
-def _cut(sounds: Iterable[Sound], seconds: float) -> list[Sound]:
-    """Return the first recordings that are some seconds long together, or all."""
-    found, left = [], seconds
+def _cut(sounds: Sequence[Sound]) -> list[Sound]:
+    """Return the first recordings that are `_SECONDS` long together, or all."""
+    found, left = [], _SECONDS
     for one in sounds:
         if left <= 0:
             break

@@ -4,8 +4,7 @@
 error to what the target said, and by the content that a frozen network, learnt first, reads in the envelopes: it is to
 be that of what the target said (cycle consistency), so that words are kept. Speakers are real people and Kokoro's crowd
 (`--crowd`); three people and two groups of the crowd are left out, and what explains most of them is kept.
-Nothing of the people that conversions are judged by is used. The voices that the model knows are given a last layer of
-their own, in closed form.
+Nothing of the people that conversions are judged by is used.
 """
 
 from __future__ import annotations
@@ -25,17 +24,16 @@ from torch import Tensor
 
 from gramophone.models.checkpoint import load, save
 from gramophone.models.layers.composition import Sequential
-from gramophone.models.nets.anyone import Anyone, residual_inputs
+from gramophone.models.nets.anyone import Anyone
 from gramophone.models.nets.content import causal_trunk
 from gramophone.models.nets.enrolment import map_inputs
-from gramophone.models.units import POINTS
 from gramophone.offline.data import corpora, crowd
 from gramophone.offline.data.corpora import load as load_sound
 from gramophone.offline.data.corpus import gather, sound
 from gramophone.offline.data.mono_audio import RATE, Sound, levelled
 from gramophone.offline.data.recording import DataError, spread_evenly
 from gramophone.offline.train.allocator import keep_freed_memory
-from gramophone.offline.train.envelope_pairs import MOST, PairBatch, Pairs, PairSpeaker, measured_speaker
+from gramophone.offline.train.envelope_pairs import PairBatch, Pairs, PairSpeaker, measured_speaker
 from gramophone.offline.train.precision import quick_products
 
 _WIDTH = 128
@@ -49,8 +47,6 @@ _READER_WIDTH, _READER_DILATIONS, _READER_NOISE = 96, (1, 2, 4), 0.2
 _JUDGED_EVERY = 50
 _FAINTEST, _RIDGE = -4.0, 0.003
 """Nats below the loudest of late that levels are learnt from, and the ridge of their map, in the inputs' power."""
-_OWN_RIDGE, _OWN_PLACE, _OWN_GAINS = 1000.0, 0.66, (1.0, 1.6)
-"""Of known voices' last layers: the ridge in hidden units' power, by which maps they are fitted, bounds of gains."""
 _SEED = 1
 
 
@@ -79,8 +75,6 @@ def main() -> None:
     data = (*card.data, f"{crowd.PACKAGE} (residual network, {arguments.crowd} speakers): {crowd.LICENCE}")
     model = with_residual(plain, network, variance_gains(network, unheard))
     model.level_map.copy_(level_map(plain, [own[0] for name, own in people.items() if name not in _LEFT_OUT]))
-    for index, name in enumerate(card.speakers):
-        fit_own_layer(model, index, people[name][0])
     save(arguments.out, model, replace(card, data=data))
 
 
@@ -94,32 +88,6 @@ def with_residual(plain: Anyone, network: Sequential, gains: Tensor) -> Anyone:
     model.residual.half()  # loaded as single precision again
     model.encoder.trunk.half()
     return model.eval()
-
-
-@torch.no_grad()
-def fit_own_layer(model: Anyone, index: int, one: PairSpeaker) -> None:
-    """Fit a known voice's own last layer of the residual network, and its gains, to what they have said themselves."""
-    assert model.residual is not None
-    speech, voice, frames = one.speech, model.known(index), len(one.levels)
-    *hidden_layers, last = copy.deepcopy(model.residual).float().layers
-    speaker, voiced, audible = model.enrolled(speech), speech.voiced[:frames], speech.audible[:frames]
-    content = speaker.content(speech.content)[:frames]
-    inputs = map_inputs(content, voiced, model.shape.context)
-    mapped = inputs @ torch.lerp(voice.maps[0], voice.maps[1], _OWN_PLACE) / voice.spread
-    shape = (speech.envelopes[:frames] - speaker.envelope_mean) / speaker.envelope_spread
-    detail = (shape - inputs @ model.universal)[:, :POINTS].clamp(-MOST, MOST) * (1 - voiced)[:, None]
-    path = residual_inputs(content, voiced, one.levels, detail, mapped).t()[None]
-    for layer in hidden_layers:
-        path = layer(path)[0]
-    said = mapped + last(path)[0][0].t()
-    wanted = ((speech.envelopes[:frames] - voice.mean) / voice.spread)[audible]
-    units = torch.cat([path[0].t(), torch.ones(frames, 1)], 1)[audible].double()
-    ridge = _OWN_RIDGE * units.square().mean() * torch.eye(units.shape[1], dtype=torch.float64)
-    left = wanted - said[audible]
-    layers = torch.linalg.solve(units.t() @ units + ridge, units.t() @ left.double()).float()
-    own = said[audible] + units.float() @ layers
-    model.voice_layers[index].copy_(layers)
-    model.voice_gains[index].copy_((wanted.std(0) / own.std(0)).clamp(*_OWN_GAINS) / model.residual_gains)
 
 
 def level_map(model: Anyone, people: Sequence[PairSpeaker]) -> Tensor:

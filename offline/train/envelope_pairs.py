@@ -26,8 +26,7 @@ from gramophone.realtime.stages.voice.clip import speech_in
 _MOVED_OCTAVES = (0.0, -0.13, 0.13)
 """How far spectra of real people are moved."""
 _CLIP_S, _CLIPS = 20.0, 4
-MOST = 4.0
-"""Spreads that a detail counts at most."""
+_MOST = 4.0
 _LEAST_LEVEL, _DECAY = 1e-5, 0.0012
 _NOISE = 0.2
 """Spread of the noise on half of the content, in content's own."""
@@ -176,7 +175,7 @@ class Pairs:
         inputs = map_inputs(content, voiced[start - lead : here.stop], self._model.shape.context)[lead:]
         mean, spread = (part[:POINTS] for part in heard.envelope)
         shape = (source.speech.envelopes[here, :POINTS] - mean) / spread
-        detail = (shape - inputs @ self._model.universal[:, :POINTS]).clamp(-MOST, MOST)
+        detail = (shape - inputs @ self._model.universal[:, :POINTS]).clamp(-_MOST, _MOST)
         detail = detail * self._detail_share(aligned, voiced[here], plain)[:, None]
         mapped = inputs @ self._map(known, plain)
         wanted = (target.speech.envelopes[here] - known.envelope[0]) / known.envelope[1]

@@ -42,7 +42,7 @@ from gramophone.realtime.stages.voice.envelope_synth import plan_of as synth_pla
 from gramophone.realtime.stages.voice.hop_content import HopContentState, LiveHopContent, state_of
 from gramophone.realtime.stages.voice.prosody import Dynamics, Intonation
 from gramophone.realtime.stages.voice.residual import LiveResidual
-from gramophone.realtime.stages.voice.voices import MixedVoice, OwnLayers, VoiceArrays, VoiceTable
+from gramophone.realtime.stages.voice.voices import MixedVoice, VoiceArrays, VoiceTable
 
 if TYPE_CHECKING:
     from gramophone.models.nets.anyone import Anyone
@@ -103,8 +103,6 @@ class ConverterParts(NamedTuple):
     envelope: EnvelopePlan
     said: HopContentState
     known: VoiceArrays
-    average: tuple[Floats, Floats]
-    own: OwnLayers
     usual_spread: Floats
     residual: TrunkWeights | None
     gains: Floats
@@ -129,21 +127,12 @@ def converter_parts(model: Anyone, quick: bool = False) -> ConverterParts:
             model.voice_spreads.numpy(),
             model.voice_maps.float().numpy(),
         ),
-        (model.average_mean.numpy(), model.average_maps.float().numpy()),
-        _own_layers(model),
         model.envelope_moments[1, :POINTS].numpy(),
         trunk_weights(residual) if residual else None,
         model.residual_gains.numpy() if residual else np.ones(shape.envelope, np.float32),
         model.level_map.numpy() if residual else np.zeros(shape.inputs, np.float32),
         synth_plan_of(shape.rate, shape.hop, POINTS),
     )
-
-
-def _own_layers(model: Anyone) -> OwnLayers:
-    if model.residual:
-        return OwnLayers(model.voice_layers.float().numpy(), model.voice_gains.numpy())
-    voices, envelope = model.voice_means.shape
-    return OwnLayers(np.zeros((voices, 1, envelope), np.float32), np.ones((voices, envelope), np.float32))
 
 
 def parts_of_file(path: Path, quick: bool) -> ConverterParts:
@@ -174,7 +163,7 @@ class VoiceConverter:
         self._powers, self._power_of = deque([0.0] * self._encoder.delay), power_meter()
         self._describe = LiveHopContent(parts.said)
         self._loudest = math.log(_FAINTEST)
-        self.voices = VoiceTable(parts.known, parts.average, parts.usual_spread, parts.own)
+        self.voices = VoiceTable(parts.known, parts.usual_spread)
         self.confidence = SpeechConfidence(hop / rate)
         self._residual = LiveResidual(parts.residual, parts.content) if parts.residual else None
         self._gains = parts.gains
@@ -260,8 +249,8 @@ class VoiceConverter:
         if self._residual:
             share = np.float32(detail if heard.voicing >= VOICED else 1.0)
             mapped = deviation / voice.spread
-            residual = self._residual.next(heard.inputs, heard.level, share * heard.detail, mapped, voice.layer)
-            deviation = voice.spread * self._gains * voice.gains * (mapped + residual)
+            residual = self._residual.next(heard.inputs, heard.level, share * heard.detail, mapped)
+            deviation = voice.spread * self._gains * (mapped + residual)
         else:
             share = np.float32(detail + (1 - detail) * (1 - heard.voicing))
             deviation[:POINTS] += share * voice.spread[:POINTS] * heard.detail

@@ -37,20 +37,17 @@ class LiveResidual(layers.FrameByFrame):
         state = _initial_state(weights)
         super().__init__(bind(add_past, (weights, state), 0), bind(_compute, (weights, state), 0, state.output[0]))
         self._output: Floats = state.output[0]
-        self._hidden: Floats = state.path[0]
 
-    def next(self, inputs: Floats, level: float, detail: Floats, mapped: Floats, own: Floats) -> Floats:
+    def next(self, inputs: Floats, level: float, detail: Floats, mapped: Floats) -> Floats:
         """Return the residual of the next frame, by the map's inputs `(K,)` and what `residual_inputs` takes besides.
 
-        `level` in nats, `detail` `(POINTS,)` and `mapped` `(E,)` in spreads. `own` `(W + 1, E)` is added to the last
-        layer's weights and, its last row, to its bias.
+        `level` in nats, `detail` `(POINTS,)` and `mapped` `(E,)` in spreads.
         """
         scaled = max(np.float32(level / 2 + 0.5), _LEAST_LEVEL)
         content = inputs[-self._content - 2 : -2]
         frame = np.concatenate([content, inputs[-2:-1], [scaled], detail, mapped], dtype=np.float32)
         self.advance(frame)
-        residual: Floats = self._output + self._hidden @ own[:-1] + own[-1]
-        return residual
+        return self._output.copy()
 
 
 def _initial_state(weights: TrunkWeights) -> ResidualState:

@@ -23,26 +23,13 @@ After 10 s, twelve people were .08 to .19 from themselves and at least .21 from 
 class MixedVoice(NamedTuple):
     """The envelopes of a mixture: mean `(E,)`, spread `(E,)`, and the map `(K, E)` to deviations from the mean.
 
-    `plain_mean` `(E,)` is the mean before character is exaggerated; `layer` `(W + 1, E)` and `gains` `(E,)` are of
-    `OwnLayers`.
+    `plain_mean` `(E,)` is the mean before character is exaggerated.
     """
 
     mean: Floats
     spread: Floats
     map: Floats
     plain_mean: Floats
-    layer: Floats
-    gains: Floats
-
-
-class OwnLayers(NamedTuple):
-    """What known voices add to the residual network's last layer, `(V, W + 1, E)`, and multiply its gains by, `(V, E)`.
-
-    The last row is added to the bias.
-    """
-
-    layers: Floats
-    gains: Floats
 
 
 class VoiceArrays(NamedTuple):
@@ -62,15 +49,12 @@ class VoiceArrays(NamedTuple):
 class VoiceTable:
     """All voices' maps; the last place is the target's, as the average voice until there is one.
 
-    `known` are the model's voices, `average` the mean `(E,)` and maps `(L, K, E)` that character is exaggerated from,
-    `usual_spread` `(POINTS,)` that of speakers' envelopes, and `own` the known voices' layers; the target has none.
+    `known` are the model's voices, and `usual_spread` `(POINTS,)` that of speakers' envelopes.
     """
 
-    def __init__(
-        self, known: VoiceArrays, average: tuple[Floats, Floats], usual_spread: Floats, own: OwnLayers
-    ) -> None:
+    def __init__(self, known: VoiceArrays, usual_spread: Floats) -> None:
         self._means, self._spreads, self._maps = known.mean, known.spread, known.maps
-        self._average = average
+        self._average = self._means.mean(0), self._maps.mean(0)
         octaves = known.octaves[:, 0] - math.log2(MIDDLE_HZ)
         self.octaves: Floats = np.append(octaves, np.float32(np.nan))
         spreads = known.octaves[:, 1]
@@ -78,8 +62,6 @@ class VoiceTable:
         self._means, self._spreads, self._maps = (
             np.concatenate([rows, rows.mean(0, keepdims=True)]) for rows in (self._means, self._spreads, self._maps)
         )
-        self._layers = np.concatenate([own.layers, np.zeros_like(own.layers[:1])])
-        self._gains = np.concatenate([own.gains, np.ones_like(own.gains[:1])])
         self._usual_spread = usual_spread
         self._made: tuple[tuple[float, ...], MixedVoice] | None = None
 
@@ -114,14 +96,12 @@ class VoiceTable:
         below = min(int(position), self._maps.shape[1] - 2)
         above = np.float32(position - below)
         low, high = (np.tensordot(shares, self._maps[places, level], 1) for level in (below, below + 1))
-        mean = shares @ self._means[places]
-        matrix: Floats = np.asarray(low + above * (high - low), np.float32)
+        mean, matrix = shares @ self._means[places], low + above * (high - low)
         plain = mean
         if character != 1:
             average, maps = self._average
             usual = maps[below] + above * (maps[below + 1] - maps[below])
-            more = np.float32(character - 1)
-            mean, matrix = mean + more * (mean - average), matrix + more * (matrix - usual)
-        layer = np.tensordot(shares, self._layers[places], 1)
-        spread, gains = shares @ self._spreads[places], shares @ self._gains[places]
-        return MixedVoice(mean, spread, np.ascontiguousarray(matrix), plain, layer, gains)
+            mean, matrix = (
+                own + np.float32(character - 1) * (own - other) for own, other in ((mean, average), (matrix, usual))
+            )
+        return MixedVoice(mean, shares @ self._spreads[places], np.ascontiguousarray(matrix), plain)

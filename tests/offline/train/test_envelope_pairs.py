@@ -1,7 +1,5 @@
 """Pairs for the residual network: moved spectra, levels below the loudest, targets enrolled from other frames."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
@@ -10,10 +8,8 @@ from support.stage import noise
 from support.voice import sung
 
 from gramophone.models.layers.mel import hz_to_mel
-from gramophone.models.nets.anyone import residual_inputs
-from gramophone.models.nets.enrolment import map_inputs
 from gramophone.models.units import POINTS
-from gramophone.offline.recipes.residual import converted, fit_own_layer, variance_gains
+from gramophone.offline.recipes.residual import converted, variance_gains
 from gramophone.offline.train.envelope_pairs import PairBatch, Pairs, levels_of, measured_speaker, moved_in_frequency
 
 RATE, HOP = SHAPE.rate, SHAPE.hop
@@ -85,30 +81,3 @@ def test_gains_give_the_variance_back_that_regression_takes():
     with torch.no_grad():
         varied = (gains * converted(model.residual, batch))[:, 24:].flatten(0, 1).std(0)
     torch.testing.assert_close(varied, wanted[:, 24:].flatten(0, 1).std(0), rtol=1e-3, atol=1e-3)
-
-
-def test_a_known_voices_own_layer_explains_more_of_what_the_person_said():
-    model, (one, *_) = made(), measured_speaker(made(), [spoken(2.0, 110.0), spoken(2.0, 140.0)], aligned=False)
-    model.voice_gains.fill_(-1)
-    fit_own_layer(model, 1, one)
-    assert not model.voice_layers[0].any()
-    assert (model.voice_gains[0] == -1).all()
-    assert (model.voice_gains[1] >= 1).all()
-
-    voice, frames = model.known(1), len(one.levels)
-    speaker = model.enrolled(one.speech)
-    content, voiced = speaker.content(one.speech.content)[:frames], one.speech.voiced[:frames]
-    inputs = map_inputs(content, voiced, SHAPE.context)
-    mapped = inputs @ torch.lerp(voice.maps[0], voice.maps[1], 0.66) / voice.spread
-    shape = (one.speech.envelopes[:frames] - speaker.envelope_mean) / speaker.envelope_spread
-    detail = (shape - inputs @ model.universal)[:, :POINTS].clamp(-4, 4) * (1 - voiced)[:, None]
-    taken = residual_inputs(content, voiced, one.levels, detail, mapped).t()[None]
-    wanted = (one.speech.envelopes[:frames] - voice.mean) / voice.spread
-    errors = []
-    for own in (model.voice_layers[0], model.voice_layers[1]):
-        network = copy.deepcopy(model.residual)
-        network.layers[-1].weight[0] += own[:-1].float()
-        network.layers[-1].bias += own[-1].float()
-        said = mapped + network(taken)[0][0].t()
-        errors.append(float((said - wanted)[one.speech.audible[:frames]].square().mean()))
-    assert errors[1] < 0.9 * errors[0]
