@@ -8,7 +8,8 @@ import math
 import os
 import sys
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,9 +35,15 @@ class _Warnings(logging.Handler):
             say(f"warning: {text}")
 
 
-def show_remarks() -> None:
-    """From now on, print remarks on the files that are read (`publish_remarks`), each once."""
-    logging.getLogger("gramophone.realtime.files").handlers = [_Warnings()]
+@contextmanager
+def shown_remarks() -> Iterator[None]:
+    """Print remarks on the files that are read meanwhile (`publish_remarks`), each once."""
+    log = logging.getLogger("gramophone.realtime.files")
+    before, log.handlers = log.handlers, [_Warnings()]
+    try:
+        yield
+    finally:
+        log.handlers = before
 
 
 def wrote(*paths: str | os.PathLike[str]) -> None:

@@ -31,10 +31,13 @@ _STEPS = 5
 _KINDS = ("wavenet", "vlae", "voice", "tagger", "digits")
 
 
-def training_steps(device: str, kinds: tuple[str, ...] = _KINDS, compiled: bool = True) -> dict[str, object]:
+def training_steps(
+    device: str, kinds: tuple[str, ...] = _KINDS, compiled: bool = True, steps: int = _STEPS
+) -> dict[str, object]:
     """Return by trainer the median seconds of a step: forward, backward and Adam, without reading the batch.
 
-    `fp32`, `bf16`, and with `compiled` `bf16_compiled`; one that fails says why.
+    `fp32`, `bf16`, and with `compiled` `bf16_compiled`; one that fails says why. The first of `steps`, 2 or more, does
+    not count.
     """
     figures: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -43,11 +46,11 @@ def training_steps(device: str, kinds: tuple[str, ...] = _KINDS, compiled: bool 
             training = _TRAININGS[kind](corpus, Path(folder) / kind).to(device).train()
             batch = _to(training.crops(0, 1)[0], device)
             found: dict[str, object] = {
-                "fp32": _seconds(training, batch, device),
-                "bf16": _seconds(training, batch, device, narrow=True),
+                "fp32": _seconds(training, batch, device, steps),
+                "bf16": _seconds(training, batch, device, steps, narrow=True),
             }
             if compiled:
-                found["bf16_compiled"] = _tried(lambda t=training, b=batch: _compiled(t, b, device))  # type: ignore[misc]
+                found["bf16_compiled"] = _tried(lambda t=training, b=batch: _compiled(t, b, device, steps))  # type: ignore[misc]
             figures[kind] = found
     return figures
 
@@ -59,14 +62,16 @@ def _tried(call: Callable[[], object]) -> object:
         return f"failed: {type(error).__name__}"
 
 
-def _compiled(training: Training, batch: Any, device: str) -> object:
-    return _seconds(training, batch, device, narrow=True, net=torch.compile(training.net))  # type: ignore[arg-type]
+def _compiled(training: Training, batch: Any, device: str, steps: int) -> object:
+    return _seconds(training, batch, device, steps, narrow=True, net=torch.compile(training.net))  # type: ignore[arg-type]
 
 
-def _seconds(training: Training, batch: Any, device: str, narrow: bool = False, net: nn.Module | None = None) -> float:
+def _seconds(
+    training: Training, batch: Any, device: str, steps: int, narrow: bool = False, net: nn.Module | None = None
+) -> float:
     optimizer = torch.optim.Adam(training.net.parameters(), 1e-5)
     times = []
-    for _ in range(_STEPS):
+    for _ in range(steps):
         start = time.perf_counter()
         with torch.autocast(device, torch.bfloat16) if narrow else nullcontext():
             loss = training.loss(net or training.net, batch)

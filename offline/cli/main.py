@@ -18,7 +18,7 @@ from gramophone.offline.cli.models import export, models, pack
 from gramophone.offline.cli.render_play import play, render
 from gramophone.offline.cli.shards import shards
 from gramophone.offline.cli.tag import tag
-from gramophone.offline.console import in_words, print_json, say, show_remarks, wrote
+from gramophone.offline.console import in_words, print_json, say, shown_remarks, wrote
 from gramophone.offline.extras import explained
 from gramophone.realtime.system.interrupts import end_as_on_interrupt
 
@@ -104,7 +104,7 @@ def options(
     ] = False,
 ) -> None:
     """Play one sound in the style of another, live."""
-    show_remarks()
+    context.with_resource(shown_remarks())
     if context.invoked_subcommand is not None:
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):

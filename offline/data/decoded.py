@@ -44,9 +44,7 @@ def decoded(path: Path, rate: int) -> tuple[Heard, Path]:
     stem = cache_folder("decoded", hashlib.blake2b(key.encode(), digest_size=16).hexdigest())
     sound, note = stem.with_suffix(".npy"), stem.with_suffix(".json")
     if note.is_file():
-        known = json.loads(note.read_text("utf-8"))
-        spans, remarks = tuple(map(tuple, known["spans"])), tuple(known["remarks"])
-        return Heard(**{**known, "spans": spans, "remarks": remarks}), sound
+        return Heard.from_json(json.loads(note.read_text("utf-8"))), sound
     with files.collected_remarks() as remarks_found:
         samples, own_rate = _read(path, rate)
     heard = replace(listen(samples, rate, own_rate), remarks=tuple(text for _, text in remarks_found))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 
 class DataError(ValueError):
@@ -41,6 +42,12 @@ class Heard:
     peak: float
     digest: str
     remarks: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, known: Mapping[str, Any]) -> Self:
+        """Return what `asdict` gave, read from JSON, which has lists for tuples."""
+        spans, remarks = tuple(map(tuple, known["spans"])), tuple(known.get("remarks", ()))
+        return cls(**{**known, "spans": spans, "remarks": remarks})
 
     @property
     def audible(self) -> int:

@@ -244,9 +244,8 @@ def _unpack(tar: Path, folder: Path, note: Path) -> None:
 
 
 def _recording(folder: Path, entry: dict[str, Any]) -> Recording:
-    heard = {**entry["heard"], "spans": tuple(map(tuple, entry["heard"]["spans"]))}
     found = {**entry["found"], "path": Path(entry["found"]["path"])}
-    return Recording(Found(**found), Heard(**heard), folder / entry["sound"])
+    return Recording(Found(**found), Heard.from_json(entry["heard"]), folder / entry["sound"])
 
 
 def _digest(path: Path) -> str:
