@@ -46,9 +46,11 @@ class RenderOutcome:
         self.rendered.append(target)
         self.pictures += [picture_of(target)] if result.picture else []
         self.seconds += result.seconds
-        if result.remarks:
-            self.warnings[source] = "; ".join(result.remarks)
-        self.warnings |= {Path(path): text for path, text in result.on_others}
+        others: list[tuple[Place, str]] = [(Path(path), text) for path, text in result.on_others]
+        for place, text in (*((source, text) for text in result.remarks), *others):
+            known = self.warnings.get(place, "")
+            if text not in known:
+                self.warnings[place] = f"{known}; {text}" if known else text
 
 
 def render_all(

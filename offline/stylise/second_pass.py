@@ -49,7 +49,7 @@ class SecondPass:
         self._layout = layout = live_layout(rate, WINDOWS["short"])
         self._late = layout.hops - 1
         meter, levels, certain = _Meter(layout, channels), [], []
-        for hop in itertools.chain(_hops(content(), layout.hop), self._silence()):
+        for hop in self._hops(content()):
             levels.append(meter(hop).copy())
             certain.append(float(listen(layout.speech, meter.power)))
         self._levels = np.array(levels)
@@ -80,7 +80,7 @@ class SecondPass:
                 yield block
 
         done = 0
-        for hop in self._levelled(self._approached(_hops(counted(), self._layout.hop), wanted), strength):
+        for hop in self._levelled(self._approached(counted(), wanted), strength):
             # By the time that the last hop comes, which silence fills up, all frames are counted.
             yield hop[:, : frames - done]
             done += hop.shape[1]
@@ -88,8 +88,7 @@ class SecondPass:
     def _wanted(self, wet: Blocks) -> Floats:
         """Return the logs of the content's levels, through the filter that leads to the mosaic's, `(N, K)`."""
         meter = _Meter(self._layout, self._channels)
-        hops = itertools.chain(_hops(wet(), self._layout.hop), self._silence())
-        found = np.array([meter(hop).copy() for hop in hops])
+        found = np.array([meter(hop).copy() for hop in self._hops(wet())])
         logs = np.log(np.maximum(self._levels, self._floor))
         weights = self._exact * self._loud
         change = weights @ (np.log(found + _TINY) - logs) / max(float(weights.sum()), _TINY)
@@ -97,11 +96,11 @@ class SecondPass:
         return wanted
 
     def _approached(self, sound: Iterable[Audio], wanted: Floats) -> Iterator[Audio]:
-        """Yield hops of `sound` nearer to the levels `wanted`, in line with it."""
+        """Yield `sound` in hops nearer to the levels `wanted`, in line with it."""
         layout, channels = self._layout, self._channels
         meter = _Meter(layout, channels)
         overlap = FrameOverlap(layout.short / np.float32(layout.hops / 2), len(layout.short), channels)
-        for frame, hop in enumerate(itertools.chain(sound, self._silence())):
+        for frame, hop in enumerate(self._hops(sound)):
             change = self._change(frame, meter(hop), wanted[frame])
             meter.spectra *= np.exp(0.5 * change).astype(np.float32) @ layout.shape.short_levels
             output = zeros(channels, layout.hop)
@@ -126,14 +125,14 @@ class SecondPass:
         layout = self._layout
         memory = memory_of(layout.shape, self._channels)
         amounts = Amounts(strength, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
-        content = itertools.chain(_hops(self._content(), layout.hop), self._silence())
-        for pair, output in zip(itertools.pairwise(content), sound, strict=False):
+        for pair, output in zip(itertools.pairwise(self._hops(self._content())), sound, strict=False):
             level(layout.shape, memory, np.concatenate(pair, axis=1), output, amounts)
             yield output
 
-    def _silence(self) -> list[Audio]:
-        """Return the hops that follow a sound until its last frame is whole."""
-        return [zeros(self._channels, self._layout.hop)] * self._late
+    def _hops(self, sound: Iterable[Audio]) -> Iterator[Audio]:
+        """Yield a sound in hops, and as many of silence until its last frame is whole."""
+        yield from _hops(sound, self._layout.hop)
+        yield from [zeros(self._channels, self._layout.hop)] * self._late
 
 
 class _Meter:

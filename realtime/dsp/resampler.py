@@ -32,15 +32,13 @@ def read_clip(clip: str, rate: int) -> Audio:
         StageError: the file cannot be read.
     """
     # Imported here: a start that reads no clip need not wait for what reads sound files.
-    from gramophone.realtime.files import SoundFileError, publish_remarks, read
+    from gramophone.realtime.files import SoundFileError, finite_sound, read
 
     try:
         sound, found = read(Path(clip))
     except SoundFileError as error:
         raise StageError(f"clip: {error}") from None
-    if broken := int(np.count_nonzero(~np.isfinite(sound))):
-        publish_remarks([(clip, f"{broken} samples were NaN or infinite and were taken as silence")])
-        sound = np.nan_to_num(sound, nan=0.0, posinf=0.0, neginf=0.0)
+    sound = finite_sound(clip, sound)
     if found == rate:
         return sound
     import soxr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gramophone.realtime.files.metadata import Metadata
-from gramophone.realtime.files.reader import OTHER_ENDINGS, READABLE_ENDINGS, AudioReader, read
+from gramophone.realtime.files.reader import OTHER_ENDINGS, READABLE_ENDINGS, AudioReader, finite_sound, read
 from gramophone.realtime.files.segments import Remark, SoundFileError, collected_remarks, publish_remarks
 from gramophone.realtime.files.writer import EXTENSIONS, FORMATS, AudioWriter
 
@@ -18,6 +18,7 @@ __all__ = [
     "Remark",
     "SoundFileError",
     "collected_remarks",
+    "finite_sound",
     "publish_remarks",
     "read",
 ]

@@ -342,3 +342,11 @@ def read(path: Path, seconds: float | None = None) -> tuple[Audio, int]:
     with AudioReader(path) as reader:
         frames = reader.frames if seconds is None else max(round(seconds * reader.rate), 1)
         return reader.read(frames), reader.rate
+
+
+def finite_sound(path: str | Path, sound: Audio) -> Audio:
+    """Return what was read of a file with silence for NaN and infinity; how many there are is published."""
+    if broken := int(np.count_nonzero(~np.isfinite(sound))):
+        publish_remarks([(str(path), f"{broken} samples were NaN or infinite and were taken as silence")])
+        return np.nan_to_num(sound, nan=0.0, posinf=0.0, neginf=0.0)
+    return sound

@@ -25,7 +25,7 @@ from importlib.util import find_spec
 from multiprocessing import current_process, get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -36,8 +36,11 @@ from gramophone.realtime.system.cache_folder import cache_folder
 from gramophone.realtime.system.child_call import give_way
 from gramophone.realtime.system.realtime_priority import belong_to_parent
 
+if TYPE_CHECKING:  # it takes time to load
+    from gramophone.realtime.files import Remark
+
 _Made = TypeVar("_Made")
-_Kept = tuple[Any, "list[tuple[str, str]]"]
+_Kept = tuple[Any, "list[Remark]"]
 """What was made, and the remarks on the files that were read for it."""
 _MOST_BYTES = 512 << 20
 """What is kept in all; what was not used for longest goes first."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from gramophone.presets.clips import SOUND, ClipError, OwnClip, clips_folder
 from gramophone.realtime.dsp.clip_quality import clip_quality
-from gramophone.realtime.files import AudioReader, AudioWriter, SoundFileError, collected_remarks
+from gramophone.realtime.files import AudioReader, AudioWriter, SoundFileError, collected_remarks, finite_sound
 from gramophone.realtime.stage import Audio
 
 LONGEST_S = 60.0
@@ -34,11 +34,9 @@ def import_clip(source: Path, name: str, start_s: float = 0.0, end_s: float | No
     try:
         with collected_remarks() as remarks:
             sound, rate, whole_s = _read(source, start_s, end_s)
+            sound = finite_sound(source, sound)
     except SoundFileError as error:
         raise ClipError(str(error).replace(f"{source}: ", "")) from None
-    if broken := int(np.count_nonzero(~np.isfinite(sound))):
-        remarks.append((str(source), f"{broken} samples were NaN or infinite and were taken as silence"))
-        sound = np.nan_to_num(sound, nan=0.0, posinf=0.0, neginf=0.0)
     if len(sound) > 2:
         sound = sound.mean(axis=0, keepdims=True)
     quality = clip_quality(sound, rate)

@@ -15,7 +15,8 @@ import pytest
 import soundfile
 from support.render import QUIET, gramophone, sounds  # noqa: F401
 
-from gramophone.offline.render import Inputs, RenderPlan, RenderRequest, find_inputs, plan, render_all
+from gramophone.offline.render import Inputs, Rendered, RenderPlan, RenderRequest, find_inputs, plan, render_all
+from gramophone.offline.render.batch import RenderOutcome
 from gramophone.offline.render.plan import folds_case
 from gramophone.presets import CLIPS, Preset, StageSettings, load
 from gramophone.presets.model_library import keep_model, remove_model
@@ -374,3 +375,13 @@ def test_no_folder_is_left_where_all_in_it_failed(sounds, tmp_path):
     assert gramophone("render", sounds, "--out", tmp_path / "out", *QUIET).exit_code == 1
     assert tree_of(tmp_path / "out") == {f"{stem}.wav" for stem in "abcde"}
     assert not (tmp_path / "out" / "bad").exists()
+
+
+def test_no_remark_takes_the_place_of_another(tmp_path):
+    outcome, a, b = RenderOutcome(), tmp_path / "a.wav", tmp_path / "b.wav"
+    outcome.add(a, tmp_path / "out.wav", Rendered(1.0, False, ("one", "two")))
+    for source in (b, a):
+        outcome.add(
+            source, tmp_path / "out.wav", Rendered(1.0, False, (), on_others=((str(a), "three"), (str(a), "four")))
+        )
+    assert outcome.warnings == {a: "one; two; three; four"}
