@@ -25,15 +25,13 @@ from gramophone.realtime.dsp.delay_line import DelayLine
 from gramophone.realtime.dsp.input_guard import LOUDEST_INPUT, InputGuard
 from gramophone.realtime.dsp.meters import BlockMeter, Level
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
-from gramophone.realtime.kernels.levels import ANY, bits_of, level_meter
 from gramophone.realtime.parameter_table import overridden
-from gramophone.realtime.stage import Audio, Format
+from gramophone.realtime.stage import Audio, Format, as_audio
 
 _CHANGE_MS = 50.0
 RATES = range(500, 1_000_001)
 """The sample rates in Hz that stages are made for."""
 _RENDER_BLOCK = 16_384
-_LOUDEST_BITS = bits_of(LOUDEST_INPUT)
 _INPUT, _OUTPUT = 0, 1
 """The parts of the engine's meter; the output's time is that of the whole block."""
 
@@ -85,7 +83,9 @@ class Engine:
         self._chain = Chain(preset, self._form)
         self._leaving: _Leaving | None = None
         self._pending: deque[tuple[Chain, str, Value]] = deque()
-        self._meter, self._measure = BlockMeter(2), level_meter()
+        self._meter = BlockMeter(2)
+        self._measure_input = self._meter.measure(_INPUT, LOUDEST_INPUT)
+        self._measure_output = self._meter.measure(_OUTPUT)
         self._guard = InputGuard()
         self._spent_ns = 0.0
 
@@ -213,19 +213,18 @@ class Engine:
         if reset:
             self.reset()
         start = perf_counter_ns()
-        measure, figures = self._measure, self._meter.figures
         if self._pending:
             self._apply_pending()
-        if not measure(block, _LOUDEST_BITS, figures, _INPUT, 0):
-            block = self._guard.process(block)
-            measure(block, _LOUDEST_BITS, figures, _INPUT, 0)
+        if not self._measure_input(block, block, 0):
+            block = as_audio(self._guard.process(block))
+            self._measure_input(block, block, 0)
         leaving = self._leaving
         output = self._chain.process(block)
         if leaving:
             output = leaving.fade(block, output)
             if leaving.done and self._leaving is leaving:
                 self._leaving = None
-        measure(output, ANY, figures, _OUTPUT, perf_counter_ns() - start)
+        self._measure_output(output, output, perf_counter_ns() - start)
         return output
 
     def stream(self, blocks: Iterable[Audio]) -> Iterator[Audio]:

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,17 @@ Audio = NDArray[np.float32]
 """float32 `(channels, frames)`."""
 Parts = tuple[Callable[[], object], ...]
 """Calls that each compile a part of what a stage compiles, apart from each other; the longest first."""
+
+
+def as_audio(sound: NDArray[Any]) -> Audio:
+    """Return a copy of `sound`, `(channels, frames)`, that is `Audio` with its rows in order.
+
+    Raises:
+        ValueError: it has another number of dimensions.
+    """
+    if np.ndim(sound) != 2:
+        raise ValueError(f"audio of shape {np.shape(sound)}: expected (channels, frames)")
+    return np.array(sound, np.float32, order="C")
 
 
 class StageError(RuntimeError):

@@ -15,16 +15,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from gramophone.models.parameters import Value
+from gramophone.realtime.dsp.meters import BlockMeter
 from gramophone.realtime.dsp.smoothing import Amount, Fade
-from gramophone.realtime.kernels.levels import bits_of, level_meter, new_figures
 from gramophone.realtime.stage import Audio, Format, Stage, StageError
 
 LOUDEST = 1e6
 """+120 dBFS: above what any chain makes of an input of at most +48 dBFS."""
 WHOLE = np.float32(1)
 """The share of a stage that plays as it should."""
-LOUDEST_BITS = bits_of(LOUDEST)
-"""Of the highest sample, as `kernels.levels` measures it."""
 REST_S = 0.5
 """How long the input passes after the first failure of a stage; twice as long after each further one, up to 64 s."""
 _MOST_DOUBLINGS = 7
@@ -57,7 +55,7 @@ class RestartingStage:
         self._quiet = 0
         self._share = Fade(1.0, round(_FADE_MS * form.rate / 1000))
         self.is_whole = True
-        self._measure, self._figures = level_meter(), new_figures(1)
+        self._measure = BlockMeter().measure(loudest=LOUDEST)
 
     @property
     def status(self) -> str:
@@ -122,7 +120,7 @@ class RestartingStage:
         (self._made or self.stage).close()
 
     def _is_sound(self, output: Audio) -> bool:
-        return self._measure(output, LOUDEST_BITS, self._figures, 0, 0)
+        return self._measure(output, output, 0) or _first_bad(output) == output.shape[1]  # not in plain order
 
     def _in_parts(self, block: Audio, start: int, parts: list[Audio], shares: list[Audio]) -> tuple[Audio, Amount]:
         """Go through `block` from `start` on, part by part: at rest, silent for its delay, fading in, playing."""

@@ -66,9 +66,10 @@ def _of_engine() -> Spent:
     engine, timers = Engine.load(LONG_CHAIN, _RATE), _Timers()
     for slot in engine.chain:
         timers.watch(slot.stage, "process", _STAGES)
+        timers.watch(slot, "_measure_and_keep", "levels of stages, dry paths")
         slot.update()
-    timers.watch(engine, "_measure", "level in and out")
-    timers.watch(engine.chain, "_measure", "levels of stages")
+    timers.watch(engine, "_measure_input", "level in and out")
+    timers.watch(engine, "_measure_output", "level in and out")
     timers.watch(engine.chain, "process", "chain")
     sound = tone(_BLOCK)
     spent = timers.medians(lambda: engine.process(sound))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gramophone.realtime.stage import Audio
 
@@ -23,7 +24,16 @@ class DelayLine:
         self._delay = delay
         self._longest = max(delay, longest)
         self._ring = np.zeros((channels, self._longest + _SPARE), np.float32)
-        self._next = 0
+        self._next = np.zeros(1, np.int64)
+        self._place: memoryview[int] = self._next.data
+
+    @property
+    def memory(self) -> tuple[Audio, NDArray[np.int64], int]:
+        """What a kernel needs to write: ring, place of the next sample, and the longest block that there is room for.
+
+        For a longer block, `make_room` and `write` take other memory.
+        """
+        return self._ring, self._next, self._ring.shape[1] - self._longest
 
     def process(self, block: Audio) -> Audio:
         """Return `block`, `(channels, frames)`, `delay` samples late; without delay, `block` itself."""
@@ -35,17 +45,16 @@ class DelayLine:
     def write(self, block: Audio) -> None:
         """Append `block`, `(channels, frames)`."""
         frames = block.shape[1]
-        if frames + self._longest > self._ring.shape[1]:
-            self._grow(frames)
-        size = self._ring.shape[1]
-        end = self._next + frames
+        self.make_room(frames)
+        size, start = self._ring.shape[1], self._place[0]
+        end = start + frames
         if end <= size:
-            self._ring[:, self._next : end] = block
+            self._ring[:, start:end] = block
         else:
-            first = size - self._next
-            self._ring[:, self._next :] = block[:, :first]
+            first = size - start
+            self._ring[:, start:] = block[:, :first]
             self._ring[:, : frames - first] = block[:, first:]
-        self._next = end % size
+        self._place[0] = end % size
 
     def read(self, frames: int, delay: int | None = None) -> Audio:
         """Return the samples that end `delay` before the newest, `(channels, frames)`, in an array of their own.
@@ -54,14 +63,20 @@ class DelayLine:
         the longest that it keeps.
         """
         size = self._ring.shape[1]
-        start = (self._next - frames - min(self._delay if delay is None else delay, size - frames)) % size
+        start = (self._place[0] - frames - min(self._delay if delay is None else delay, size - frames)) % size
         first = min(frames, size - start)
         if first == frames:
             return self._ring[:, start : start + frames].copy()
         return np.concatenate((self._ring[:, start:], self._ring[:, : frames - first]), axis=1)
 
-    def _grow(self, frames: int) -> None:
-        """Make room for `frames` more samples; silence stands before the oldest sample kept."""
-        in_order = np.roll(self._ring, -self._next, axis=1)
+    def make_room(self, frames: int) -> bool:
+        """Make room for a block of `frames` samples, and return whether that took other memory.
+
+        Silence stands before the oldest sample kept.
+        """
+        if frames + self._longest <= self._ring.shape[1]:
+            return False
+        in_order = np.roll(self._ring, -self._place[0], axis=1)
         self._ring = np.pad(in_order, ((0, 0), (frames, 0)))
-        self._next = 0
+        self._place[0] = 0
+        return True

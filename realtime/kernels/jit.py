@@ -10,7 +10,7 @@ import builtins
 import hashlib
 import importlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import cache, cached_property
 from pathlib import Path
@@ -271,17 +271,16 @@ def jit(
     function: Callable[..., Any],
     forceinline: bool = True,
     reassociate: bool = False,
-    signatures: Sequence[Sequence[Any]] = (),
+    short: bool = False,
 ) -> Callable[..., Any]:
     """Return `function`, defined at the top level of a module, compiled to machine code that releases the GIL.
 
     Multiplications and additions may be contracted (fused). Sums are computed in the order in which they are written,
     unless `reassociate` lets the compiler reorder them. `forceinline` inlines the function into every caller.
-    With `signatures`, numba types of the arguments, it is compiled for those at once and takes no others: a call with
-    another type raises TypeError rather than compile on the audio thread.
+    One that is `short` keeps the GIL, as another thread that took it would keep the sound waiting for longer than that.
     """
     options: dict[str, Any] = {
-        "nogil": True,
+        "nogil": not short,
         "fastmath": {"contract", "reassoc"} if reassociate else {"contract"},
         "error_model": "numpy",
         "forceinline": forceinline,
@@ -304,9 +303,6 @@ def jit(
             get_call_template=lambda args, kws: called().get_call_template(args, kws),
             get_overload=lambda signature: called().get_overload(signature),
         )
-        for signature in signatures:
-            compiled.compile(tuple(signature))
-        compiled.disable_compile(bool(signatures))
     return compiled  # type: ignore[no-any-return]
 
 

@@ -23,8 +23,8 @@ import numpy as np
 
 from gramophone.models.parameters import Value
 from gramophone.presets import Preset, StageSettings
+from gramophone.realtime.dsp.meters import BlockMeter
 from gramophone.realtime.kernels.compilations import Compilations, compiling_elsewhere, note_compilation
-from gramophone.realtime.kernels.levels import level_meter
 from gramophone.realtime.live.messages import Compiling
 from gramophone.realtime.parameter_table import complete
 from gramophone.realtime.stage import Format, Parts
@@ -186,7 +186,7 @@ def _compile(preset: Preset, form: Format, claims: Path, completes: bool, report
             for number in range(len(parts)):
                 with alone(claims / str(number)):
                     pass  # it is done, or its process has ended
-            level_meter()
+            BlockMeter().measure()
             for stage in preset.stages:
                 if compiles(stage.kind):
                     with suppress(Exception):  # so will the player's, with a message

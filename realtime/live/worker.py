@@ -239,7 +239,9 @@ class Worker:
         Making a chain takes time from the one that plays. `_ready_at` is when the callback surely leaves the new time:
         two blocks until it has read the status, and its fade.
         """
-        hops = self._player.engine.chain.hops_s | self._making_hops_s
+        hops = self._player.engine.chain.hops_s
+        if self._making_hops_s:
+            hops |= self._making_hops_s
         if self._player.changing:
             hops |= self._hops_s
         if self._entering:

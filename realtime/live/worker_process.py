@@ -82,9 +82,9 @@ def load_libraries() -> None:
     import gramophone.realtime.stages.latent.voice_codec
     import gramophone.realtime.stages.style.processor
     import gramophone.realtime.stages.voice_conditioner  # noqa: F401
-    from gramophone.realtime.kernels.levels import level_meter
+    from gramophone.realtime.dsp.meters import BlockMeter
 
-    level_meter()  # with the first kernel, numba makes what all kernels use
+    BlockMeter().measure()  # with the first kernel, numba makes what all kernels use
 
 
 def _load_numba() -> None:

@@ -1,16 +1,19 @@
 """The engine: any blocks equal one pass, latency is what it says, nothing clicks, nothing blows up."""
 
+import gc
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
 
 from gramophone.models.parameters import ParameterError
 from gramophone.presets import CLIPS, Preset, PresetError, StageSettings, load
+from gramophone.realtime import chain as chain_module
 from gramophone.realtime.engine import Engine
 from gramophone.realtime.files import read
-from gramophone.realtime.stage import StageError
+from gramophone.realtime.stage import Stage, StageError
 
 RATE = 48_000
 VOICE, VOICE_RATE = read(CLIPS / "voice.flac")
@@ -235,7 +238,84 @@ def test_input_blocks_are_left_as_they_were():
     assert np.array_equal(audio, before)
 
 
+def as_stage(monkeypatch, process, delay=0):
+    """The kind `gain` returns what `process` does in this test."""
+
+    class Given(Stage):
+        def __init__(self, form, values):
+            self.delay = delay
+
+        def set(self, name, value):
+            pass
+
+        def process(self, block):
+            return process(block)
+
+    monkeypatch.setattr(chain_module, "make_stage", lambda kind, form, values: Given(form, values))
+    return preset(("given", "gain", {}))
+
+
+LAYOUTS = {"float64": lambda sound: sound.astype(np.float64), "columns": np.asfortranarray, "masked": np.ma.asarray}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_sound_in_any_layout_plays_as_plain_sound(layout):
+    engines = [Engine.load("hall", RATE) for _ in range(2)]
+    given = LAYOUTS[layout](sine(5000)), sine(5000)
+    sounds = [engine.process(sound) for engine, sound in zip(engines, given, strict=True)]
+    assert np.array_equal(*sounds)
+    reports = [engine.report() for engine in engines]
+    assert reports[0].input == reports[1].input
+    assert reports[0].output == reports[1].output
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("mix", [1.0, 0.25])
+def test_what_a_stage_returns_in_any_layout_is_played_and_measured(monkeypatch, layout, mix):
+    engine = Engine(as_stage(monkeypatch, lambda block: LAYOUTS[layout](-0.5 * block)), RATE)
+    engine.set("given.mix", mix)
+    for _ in range(20):
+        out = engine.process(sine(500))
+    np.testing.assert_allclose(out, (1 - 1.5 * mix) * sine(500), atol=1e-6)
+    assert out.dtype == np.float32
+    report = engine.report()
+    assert not report.failures
+    assert report.stages["given"]["median_ms"] > 0
+
+
+def test_a_bypass_is_in_line_after_blocks_of_any_length(monkeypatch):
+    rng = np.random.default_rng(0)
+    sound = rng.normal(0, 0.1, (2, 200_000)).astype(np.float32)
+    engine = Engine(as_stage(monkeypatch, np.zeros_like, delay=777), RATE)
+    out = []
+    for number, block in enumerate(cut(sound, random_sizes(rng, sound.shape[1], longest=12_000))):
+        engine.set("given.bypass", number % 3 == 2)
+        out.append((block.shape[1], number % 3 == 2, engine.process(block)))
+    start = 0
+    for frames, is_bypassed, block in out:
+        if is_bypassed and frames > 4000:  # the fade is over
+            assert np.array_equal(block[:, 4000:], sound[:, start + 4000 - 777 : start + frames - 777])
+        start += frames
+    assert any(is_bypassed and frames > 4000 for frames, is_bypassed, _ in out)
+
+
+def test_a_chain_that_was_closed_is_freed_at_once():
+    engine = Engine(EFFECTS, RATE)
+    chain = weakref.ref(engine.chain)
+    engine.set("low.mix", 0.5)
+    engine.process(sine(256))
+    engine.close()
+    gc.disable()
+    try:
+        del engine
+        assert chain() is None
+    finally:
+        gc.enable()
+
+
 def test_wrong_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"\(10,\): expected \(channels, frames\)"):
+        Engine(EFFECTS, RATE).process(np.zeros(10, np.float32))
     with pytest.raises(ValueError, match=r"expected \(2, frames\)"):
         Engine(EFFECTS, RATE).render(np.zeros((1, 10), np.float32))
 
