@@ -1,14 +1,18 @@
-"""The second pass of an offline mosaic: where somebody speaks, levels are the content's through one filter.
+"""The second pass of an offline mosaic: levels where somebody speaks, and attacks of what has hardly any.
 
 Words are in the levels of bands against each other, and in how these move. Live, a mosaic's levels miss the content's
 by some 6 dB: its frames are summed after they were measured, and the filter from the content's spectrum to the clip's
 is estimated as the sound goes by. With the whole sound at hand, that filter is the mean difference over all loud
 frames; what levels miss is measured in the sum and corrected there. Words then bear more texture.
+
+The gain by which as much begins as in the content, where that has hardly attacks, is measured in the sum as well, in
+frames that are whole.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -17,6 +21,7 @@ from gramophone.models.units import LEVEL_BANDS
 from gramophone.realtime.kernels.arrays import Floats, zeros
 from gramophone.realtime.stage import Audio
 from gramophone.realtime.stages.frame_spectra import FrameOverlap, FrameSpectra, advance
+from gramophone.realtime.stages.mosaic.attacks import follow, no_rises
 from gramophone.realtime.stages.mosaic.layout import LiveLayout, live_layout
 from gramophone.realtime.stages.mosaic.output_level import PAUSE_FROM, PAUSE_OVER, level
 from gramophone.realtime.stages.mosaic.parameters import KNOBS, WINDOWS
@@ -32,6 +37,8 @@ _AHEAD_S = 3.0
 _FLOOR = 1e-4
 """Of a band's mean power, and of the frames'; below it a band is not raised, and nothing is learnt from a frame."""
 _TINY = 1e-9
+_ATTACK_HOPS = 8
+"""Of frames in which attacks are measured: 43 ms."""
 _LEAST, _MOST = -6.0, 4.0
 """Nats of power by which a band is lowered or raised at most."""
 _SPOKEN_TEXTURE = 0.9
@@ -65,12 +72,11 @@ class SecondPass:
     def __call__(self, wet: Blocks, strength: float) -> Iterator[Audio]:
         """Yield `wet`, the content's mosaic in line with it, as the pass corrects it, in blocks of any lengths.
 
-        At a strength of 0, where `wet` is the content, and where no one speaks, it is yielded as it is.
+        At a strength of 0, where `wet` is the content, it is yielded as it is.
         """
-        if strength == 0 or not self._exact.any():
+        if strength == 0:
             yield from wet()
             return
-        wanted = self._wanted(wet)
         frames = 0
 
         def counted() -> Iterator[Audio]:
@@ -79,8 +85,11 @@ class SecondPass:
                 frames += block.shape[1]
                 yield block
 
+        sound: Iterable[Audio] = counted()
+        if self._exact.any():
+            sound = self._levelled(self._approached(sound, self._wanted(wet)), strength)
         done = 0
-        for hop in self._levelled(self._approached(counted(), wanted), strength):
+        for hop in self._attacked(sound, strength):
             # By the time that the last hop comes, which silence fills up, all frames are counted.
             yield hop[:, : frames - done]
             done += hop.shape[1]
@@ -129,10 +138,33 @@ class SecondPass:
             level(layout.shape, memory, np.concatenate(pair, axis=1), output, amounts)
             yield output
 
-    def _hops(self, sound: Iterable[Audio]) -> Iterator[Audio]:
-        """Yield a sound in hops, and as many of silence until its last frame is whole."""
+    def _attacked(self, sound: Iterable[Audio], strength: float) -> Iterator[Audio]:
+        """Yield hops of `sound` in which as much begins as in the content, where that has hardly attacks of its own.
+
+        Gains lie in the middle of the frames that they are measured in.
+        """
+        layout, channels = self._layout, self._channels
+        length, late = _ATTACK_HOPS * layout.hop, _ATTACK_HOPS // 2
+        window = np.hanning(length + 1)[:-1].astype(np.float32)
+        rises = no_rises(layout.rate, length, layout.hop)
+        own, found = zeros(channels, length), zeros(channels, length)
+        looks = FrameSpectra(window, channels), FrameSpectra(window, channels)
+        before = 1.0
+        pairs = zip(self._hops(self._content(), late), self._hops(sound, late), strict=False)
+        for frame, (content, hop) in enumerate(pairs):
+            advance(own, content)
+            advance(found, hop)
+            follow(rises, looks[0].look(own), looks[1].look(found), strength)
+            gain = math.exp(0.5 * rises.gain[0])
+            if frame >= late:
+                middle = found[:, length - (late + 1) * layout.hop : length - late * layout.hop]
+                yield middle * np.linspace(before, gain, layout.hop, endpoint=False, dtype=np.float32)
+            before = gain
+
+    def _hops(self, sound: Iterable[Audio], late: int = 0) -> Iterator[Audio]:
+        """Yield a sound in hops, and as many of silence until its last frame, or the one so `late`, is whole."""
         yield from _hops(sound, self._layout.hop)
-        yield from [zeros(self._channels, self._layout.hop)] * self._late
+        yield from [zeros(self._channels, self._layout.hop)] * (late or self._late)
 
 
 class _Meter:

@@ -95,7 +95,7 @@ class Attacks:
         `pending` `(C, S)` is the sum of the mosaic's frames, from this hop on.
         """
         self._sound[:, -self._span :] = pending
-        _follow(self._rises, self._content.look(past), self._output.look(self._sound), amount)
+        follow(self._rises, self._content.look(past), self._output.look(self._sound), amount)
         advance(self._sound, output)
         _apply(self._rises, self._parts, self._gains, output)
 
@@ -104,7 +104,6 @@ def no_attacks(layout: MosaicLayout) -> NoAttacks:
     """Return what attacks are measured with in a layout."""
     import torch
 
-    from gramophone.models.layers.mel import MelBands
     from gramophone.models.layers.stft import low_delay_windows
 
     span, hop = len(layout.dual), layout.hop
@@ -114,19 +113,25 @@ def no_attacks(layout: MosaicLayout) -> NoAttacks:
     parts = (layout.window[-span:] * layout.dual).reshape(-1, hop)
     there = parts.flip(0).cumsum(0).flip(0).flatten()
     whole = torch.cat([torch.ones(length - span), there.clamp_min(1e-6)])
-    bands = MelBands(layout.rate, length, _BANDS, _LOWEST_HZ, min(_HIGHEST_HZ, 0.45 * layout.rate))
+    return NoAttacks(packed(window), packed(window / whole), packed(parts), no_rises(layout.rate, length, hop))
+
+
+def no_rises(rate: int, length: int, hop: int) -> Rises:
+    """Return the state before any of the frames of `length` samples that are `hop` apart."""
+    from gramophone.models.layers.mel import MelBands
+
+    bands = MelBands(rate, length, _BANDS, _LOWEST_HZ, min(_HIGHEST_HZ, 0.45 * rate))
     filters = packed(bands.weights)
     inside = [np.flatnonzero(row) for row in filters]
     spans = np.array([(row[0], row[-1] + 1) if len(row) else (0, 0) for row in inside], np.int64)
-    hold_gain, hold_usual = (math.exp(-hop / layout.rate / seconds) for seconds in (_LEAK_S, _USUAL_S))
+    hold_gain, hold_usual = (math.exp(-hop / rate / seconds) for seconds in (_LEAK_S, _USUAL_S))
     moves, content, output, usual = (zeros(_BANDS) for _ in range(4))
     power, gain, struck = zeros(filters.shape[1]), zeros(2), zeros(3)
-    rises = Rises(filters, spans, power, moves, content, output, usual, gain, struck, hold_gain, hold_usual)
-    return NoAttacks(packed(window), packed(window / whole), packed(parts), rises)
+    return Rises(filters, spans, power, moves, content, output, usual, gain, struck, hold_gain, hold_usual)
 
 
 @compiled
-def _follow(rises: Rises, content: Complex, output: Complex, amount: float) -> None:
+def follow(rises: Rises, content: Complex, output: Complex, amount: float) -> None:
     """Move the gain to what makes as much begin in the output as in the content, spectra `(C, F)` both."""
     wanted, moves = _F(0), rises.moves
     fresh = rises.gain[1] == 0
