@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-# A thread for each of torch's operators would fight the other test process for the cores.
-TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+# A thread for each of torch's operators would fight the other test processes for the cores.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3
 
 .PHONY: demo check test lint bench docs format lock clean
 
