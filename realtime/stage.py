@@ -30,7 +30,9 @@ def as_audio(sound: NDArray[Any]) -> Audio:
     """
     if np.ndim(sound) != 2:
         raise ValueError(f"audio of shape {np.shape(sound)}: expected (channels, frames)")
-    return np.array(sound, np.float32, order="C")
+    audio = np.empty(np.shape(sound), np.float32)  # np.array keeps what stands for float32 in an array out of a pickle
+    audio[...] = sound
+    return audio
 
 
 class StageError(RuntimeError):

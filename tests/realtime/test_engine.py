@@ -1,6 +1,7 @@
 """The engine: any blocks equal one pass, latency is what it says, nothing clicks, nothing blows up."""
 
 import gc
+import pickle
 import sys
 import threading
 import weakref
@@ -255,7 +256,12 @@ def as_stage(monkeypatch, process, delay=0):
     return preset(("given", "gain", {}))
 
 
-LAYOUTS = {"float64": lambda sound: sound.astype(np.float64), "columns": np.asfortranarray, "masked": np.ma.asarray}
+LAYOUTS = {
+    "float64": lambda sound: sound.astype(np.float64),
+    "columns": np.asfortranarray,
+    "masked": np.ma.asarray,
+    "out of a pickle": lambda sound: pickle.loads(pickle.dumps(sound)),  # has a dtype of its own
+}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

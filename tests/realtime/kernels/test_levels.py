@@ -1,6 +1,7 @@
 """The level of a block: NumPy's, bit for bit where it is exact; what is no plain array is refused."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -51,6 +52,7 @@ OTHERS = {
     "one dimension": lambda sound: sound[0],
     "three dimensions": lambda sound: sound[None],
     "masked": np.ma.asarray,
+    "out of a pickle": lambda sound: pickle.loads(pickle.dumps(sound)),
     "list": lambda sound: sound.tolist(),
     "none": lambda sound: None,
 }
