@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cache, lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -66,6 +66,12 @@ class Card:
     steps: int = 0
     scores: Mapping[str, float] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def learnt_from(self, *entries: str) -> Card:
+        """Return the card with these sources besides, `source: licence` each, and the licences of all."""
+        data = tuple(dict.fromkeys((*self.data, *entries)))
+        licences = dict.fromkeys(entry.rpartition(": ")[2] for entry in data)
+        return replace(self, data=data, licence=", ".join(licences))
 
 
 def save(path: Path, model: nn.Module, card: Card) -> None:

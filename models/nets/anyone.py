@@ -30,11 +30,12 @@ class AnyoneShape(ContentShape):
     """A content encoder's shape, and the map's: `context` frames, relative to each, that an envelope follows.
 
     `shrinkages` are those that every voice has a map for, most first; `voices` the number of known ones.
-    The residual network is of `residual_width`, or there is none.
+    The residual network is of `residual_width`, or there is none; so is what is known of how speakers' maps differ.
     """
 
     context: tuple[int, ...] = (-9, -6, -3, 0)
     shrinkages: tuple[float, ...] = (1e4, 1e3, 1e2)
+    has_covariance: bool = False
     voices: int = 0
     residual_width: int = 0
     residual_dilations: tuple[int, ...] = (1, 2, 4, 8)
@@ -80,12 +81,14 @@ class Anyone(nn.Module):
     A map is linear and hears four frames; `residual`, `(B, residual_inputs, n)` -> `(B, envelope, n)`, adds what a
     network that learnt of many speakers knows besides, for any target. Like all regression it smooths: their sum
     is multiplied by `residual_gains` `(envelope,)`, or it would vary less than the target does.
-    `level_map` `(inputs,)` says the level of frames about its mean, in nats, from the map's inputs.
+    `level_map` `(inputs,)` says the level of frames about its mean, in nats, from the map's inputs. `map_covariance`
+    `(inputs, inputs)` is how speakers' maps lie around the universal one.
     """
 
     content_moments: Tensor
     envelope_moments: Tensor
     universal: Tensor
+    map_covariance: Tensor | None
     residual_gains: Tensor
     level_map: Tensor
     voice_octaves: Tensor
@@ -106,6 +109,7 @@ class Anyone(nn.Module):
             self.register_buffer("residual_gains", torch.ones(shape.envelope))
             self.register_buffer("level_map", torch.zeros(shape.inputs))
         self.register_buffer("universal", torch.zeros(shape.inputs, shape.envelope))
+        self.register_buffer("map_covariance", torch.eye(shape.inputs) if shape.has_covariance else None)
         self.register_buffer("voice_octaves", torch.zeros(shape.voices, 2))
         self.register_buffer("voice_means", torch.zeros(shape.voices, shape.envelope))
         self.register_buffer("voice_spreads", torch.ones(shape.voices, shape.envelope))
@@ -145,7 +149,7 @@ class Anyone(nn.Module):
         """Return a speaker's voice."""
         maps = []
         for shrinkage in self.shape.shrinkages:
-            weights = speaker_map(speaker, self.universal, shrinkage)
+            weights = speaker_map(speaker, self.universal, shrinkage, self.map_covariance)
             maps.append(weights * variance_gains(speaker, weights) * speaker.envelope_spread)
         return VoiceMap(speaker.octaves, speaker.envelope_mean, speaker.envelope_spread, torch.stack(maps))
 

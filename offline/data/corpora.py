@@ -97,7 +97,7 @@ GAMES = {
     },
     **{f"hedgewars-{name}": VoiceCorpus("hedgewars-data", f"{_HEDGEWARS}/{name}", "*.ogg") for name in _ACTORS.split()},
 }
-"""People and actors who say a minute each, of whom only the content encoder learns."""
+"""People and actors who say a minute each, of whom only content encoder and covariance of maps learn."""
 DEVELOPMENT = {
     **{
         f"ktuberling-{language}": VoiceCorpus("ktuberling-data", f"{_KTUBERLING}/{language}", "*.*")
@@ -147,6 +147,12 @@ PACKAGES = tuple(
         [_TRANSCRIPTS, *(voice.package for voice in VOICES.values()), *(name for name, _ in HELD_OUT_MUSIC.values())]
     )
 )
+
+
+def card_entry(name: str) -> str:
+    """Return what a model's card says of a voice that it has learnt from: package, name, and licence."""
+    package = EVERY[name].package
+    return f"{package} ({name}): {LICENCES[package]}"
 
 
 def fetch(packages: Iterable[str] = PACKAGES) -> None:

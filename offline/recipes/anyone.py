@@ -93,12 +93,17 @@ def _set_usual(model: Anyone, speakers: Sequence[Enrolment]) -> None:
             row.copy_(torch.stack([getattr(one, f"{kind}_{statistic}") for one in speakers]).mean(0))
 
 
-def _speakers(size: int) -> Iterator[tuple[str, list[Sound]]]:
-    """Yield every speaker's name and `_SECONDS` of recordings that are not held out."""
+def people() -> Iterator[tuple[str, list[Sound]]]:
+    """Yield the names of the people whom the model knows, and 45 s of each one's recordings that are not held out."""
     corpus = gather([f"voice:{name}" for name in _PEOPLE], RATE)
     for name in _PEOPLE:
         own = [r for r in corpus.training if r.speaker == name and r.heard.audible >= _LEAST_S * RATE]
         yield name, _cut([sound(recording) for recording in spread_evenly(own, _RECORDINGS)])
+
+
+def _speakers(size: int) -> Iterator[tuple[str, list[Sound]]]:
+    """Yield every speaker's name and `_SECONDS` of recordings that are not held out."""
+    yield from people()
     for kind in ("diphones", "crowd"):
         folders = sorted({path.parent for path in (cache_folder() / kind).glob("[!.]*/*.wav")})
         for folder in folders if kind == "diphones" else folders[:size]:

@@ -327,18 +327,17 @@ def _begun(run: Path, crops: Crops, start: Path | None) -> tuple[ContentEncoder,
     """Return the encoder so far and its card, that of `start`, or a new one that expects speakers as these are."""
     if (run / "model.safetensors").exists():
         loaded, card = load(run / "model.safetensors", "content")
-        return cast(ContentEncoder, loaded.train()), replace(card, **_learnt_from(run))
+        return cast(ContentEncoder, loaded.train()), _told(run, card)
     if start:
         encoder = encoder_in(start).train().requires_grad_(True)
         refit(encoder.trunk, crops)
         shape = encoder.shape
-        return encoder, Card(
-            shape.rate, hop=shape.hop, delay=shape.ahead * shape.hop, steps=card_of(start).steps, **_learnt_from(run)
-        )
+        card = Card(shape.rate, hop=shape.hop, delay=shape.ahead * shape.hop, steps=card_of(start).steps)
+        return encoder, _told(run, card)
     encoder = ContentEncoder(ContentShape())
     encoder.normalisation.mean_speaker.copy_(torch.from_numpy(crops.usual))
     shape = encoder.shape
-    return encoder, Card(shape.rate, hop=shape.hop, delay=shape.ahead * shape.hop, **_learnt_from(run))
+    return encoder, _told(run, Card(shape.rate, hop=shape.hop, delay=shape.ahead * shape.hop))
 
 
 @torch.no_grad()
@@ -361,11 +360,10 @@ def refit(trunk: Sequential, crops: Crops) -> None:
     last.bias.copy_(fitted[-1])
 
 
-def _learnt_from(run: Path) -> dict[str, Any]:
-    """Return a card's entries of the data and their licences, by the examples that there are."""
+def _told(run: Path, card: Card) -> Card:
+    """Return a card that says what was learnt from, by the examples that there are."""
     names = {path.name.removesuffix(f".{PLAIN}.npz") for path in (run / "examples").glob(f"*.{PLAIN}.npz")}
-    packages = [(corpora.EVERY[name].package, name) for name in _PEOPLE if name in names]
-    entries = [f"{package} ({name}): {corpora.LICENCES[package]}" for package, name in packages]
+    entries = [corpora.card_entry(name) for name in _PEOPLE if name in names]
     entries += [
         f"{voice.package}: {voice.licence}" for name, voice in diphones.VOICES.items() if f"diphones-{name}" in names
     ]
@@ -374,8 +372,7 @@ def _learnt_from(run: Path) -> dict[str, Any]:
         entries.append(f"{talkie.PACKAGE} ({actors} characters): {talkie.LICENCE}")
     entries.append(f"{crowd.PACKAGE} ({sum(name.startswith('crowd-') for name in names)} speakers): {crowd.LICENCE}")
     entries.append(f"{moonshine.PACKAGE} (teacher): {moonshine.LICENCE}")
-    licences = dict.fromkeys(entry.rpartition(": ")[2] for entry in entries)
-    return {"data": tuple(entries), "licence": ", ".join(licences)}
+    return replace(card, data=()).learnt_from(*entries)
 
 
 def _write(
@@ -384,7 +381,7 @@ def _write(
     """Write the encoder with the averaged weights, and what training goes on from."""
     kept = copy.copy(encoder)
     kept._modules = {**encoder._modules, "trunk": averaged}
-    save(run / "model.safetensors", kept, replace(card, **_learnt_from(run)))
+    save(run / "model.safetensors", kept, _told(run, card))
     torch.save({"trunk": encoder.trunk.state_dict(), "optimiser": optimiser.state_dict()}, run / "state.pt")
 
 

@@ -1,10 +1,10 @@
 """The residual network of anybody's voice: `python -m gramophone.offline.recipes.residual MODEL OUT`.
 
-`MODEL` is what `offline.recipes.anyone` makes. The network learns from envelopes alone, not from sound: by the squared
-error to what the target said, and by the content that a frozen network, learnt first, reads in the envelopes: it is to
-be that of what the target said (cycle consistency), so that words are kept. Speakers are real people and Kokoro's crowd
-(`--crowd`); three people and two groups of the crowd are left out, and what explains most of them is kept.
-Nothing of the people that conversions are judged by is used.
+`MODEL` is what `offline.recipes.map_covariance` makes. The network learns from envelopes alone, not from sound: by the
+squared error to what the target said, and by the content that a frozen network, learnt first, reads in the envelopes:
+it is to be that of what the target said (cycle consistency), so that words are kept. Speakers are real people and
+Kokoro's crowd (`--crowd`); three people and two groups of the crowd are left out, and what explains most of them is
+kept. Nothing of the people that conversions are judged by is used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import copy
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -72,10 +72,10 @@ def main() -> None:
     unheard = others.batch(48, 192, plain=True)
     reader = trained_reader(learnt, plain, arguments.minutes / 3)
     network = trained(learnt, plain, reader, unheard, arguments.minutes)
-    data = (*card.data, f"{crowd.PACKAGE} (residual network, {arguments.crowd} speakers): {crowd.LICENCE}")
+    spoken = f"{crowd.PACKAGE} (residual network, {arguments.crowd} speakers): {crowd.LICENCE}"
     model = with_residual(plain, network, variance_gains(network, unheard))
     model.level_map.copy_(level_map(plain, [own[0] for name, own in people.items() if name not in _LEFT_OUT]))
-    save(arguments.out, model, replace(card, data=data))
+    save(arguments.out, model, card.learnt_from(spoken))
 
 
 def with_residual(plain: Anyone, network: Sequential, gains: Tensor) -> Anyone:
@@ -120,16 +120,19 @@ def _speakers(
         same = tuple(path.name for path in paths), tuple(len(one) for one in sounds)
         groups[same] += measured_speaker(model, sounds, aligned=True)
     aligned = [group for group in groups.values() if len(group) > 1]
-    people = {name: measured_speaker(model, sounds, aligned=False) for name, sounds in _recorded()}
+    people = {
+        name: measured_speaker(model, sounds, aligned=False)
+        for name, sounds in recorded((*corpora.PEOPLE, *corpora.FURTHER))
+    }
     print(f"{len(aligned)} groups of aligned speakers, {len(people)} people", flush=True)
     if kept:
         torch.save((aligned, people), kept)
     return aligned, people
 
 
-def _recorded() -> Iterator[tuple[str, list[Sound]]]:
-    """Yield people's names and recordings that are not held out; those with too little are left out."""
-    for name in (*corpora.PEOPLE, *corpora.FURTHER):
+def recorded(names: Iterable[str]) -> Iterator[tuple[str, list[Sound]]]:
+    """Yield people's names and 150 s of recordings that are not held out; those with too little are left out."""
+    for name in names:
         try:
             corpus = gather([f"voice:{name}"], RATE)
         except DataError:

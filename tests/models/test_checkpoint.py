@@ -77,3 +77,9 @@ def test_a_header_that_does_not_fit_is_refused(saved, header, message):
 def test_a_model_of_no_kind_cannot_be_saved(tmp_path):
     with pytest.raises(CheckpointError, match="no kind"):
         save(tmp_path / "m", nn.Linear(1, 1), replace(CARD))
+
+
+def test_a_card_names_each_source_once_and_the_licences_of_all():
+    card = Card(16_000).learnt_from("a (ann): GPL-2", "b: MIT").learnt_from("a (bob): GPL-2", "b: MIT", "c: CC0-1.0")
+    assert card.data == ("a (ann): GPL-2", "b: MIT", "a (bob): GPL-2", "c: CC0-1.0")
+    assert card.licence == "GPL-2, MIT, CC0-1.0"

@@ -11,6 +11,7 @@ from gramophone.models.nets.enrolment import (
     converted,
     converted_octaves,
     enrolled,
+    map_covariance,
     map_inputs,
     speaker_map,
     unexplained,
@@ -59,6 +60,46 @@ def test_shrinkage_leads_from_the_speakers_own_map_to_the_universal_one():
     far = [float((speaker_map(speaker, prior, shrinkage) - prior).norm()) for shrinkage in (1.0, 100.0, 1e4, 1e7)]
     assert far == sorted(far, reverse=True)
     assert far[-1] < 1e-2
+
+
+def test_the_map_is_least_squares_with_a_prior_of_any_covariance():
+    spoken, prior, shrinkage = speech(noise=0.3), true_map(1), 50.0
+    factor = torch.linalg.qr(true_map(4) @ true_map(5).t()).R.t() + 2 * torch.eye(len(prior))
+    speaker = enrolled(spoken, CONTEXT)
+    inputs = map_inputs(speaker.content(spoken.content), spoken.voiced, CONTEXT)
+    wanted = (spoken.envelopes - speaker.envelope_mean) / speaker.envelope_spread
+    weight = shrinkage**0.5 * torch.linalg.inv(factor)
+    expected = torch.linalg.lstsq(
+        torch.cat([inputs, weight]).double(), torch.cat([wanted, weight @ prior]).double()
+    ).solution.float()
+    found = speaker_map(speaker, prior, shrinkage, factor @ factor.t())
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+    alike = speaker_map(speaker, prior, shrinkage, torch.eye(len(prior)))
+    torch.testing.assert_close(alike, speaker_map(speaker, prior, shrinkage))
+
+
+def test_the_way_in_which_speakers_differ_is_found_and_makes_short_clips_say_more():
+    chance = torch.Generator().manual_seed(0)
+    way = torch.nn.functional.normalize(torch.randn(3 * D + 2, generator=chance), dim=0)
+
+    def person(seed, frames):
+        own = way[:, None] * torch.randn(E, generator=torch.Generator().manual_seed(1000 + seed))
+        return enrolled(speech(frames, seed=seed, matrix=true_map() + 2 * own, noise=3.0), CONTEXT, 2)
+
+    universal = universal_map([person(seed, 2000) for seed in range(40)])
+    covariance = map_covariance([person(seed, 2000) for seed in range(40)], universal)
+    assert float(covariance.diagonal().mean()) == pytest.approx(1)
+    torch.linalg.cholesky(covariance)
+    values, directions = torch.linalg.eigh(covariance)
+    assert abs(float(directions[:, -1] @ way)) > 0.9
+    assert float(values[-1]) > 3 * float(values[-2])
+    for seed in range(100, 104):
+        short, long = person(seed, 80), speaker_map(person(seed, 20_000), universal, 1e-3)
+        alike, told = (
+            min(float((speaker_map(short, universal, amount, ways) - long).norm()) for amount in (30, 100, 300, 1000))
+            for ways in (None, covariance)
+        )
+        assert told < 0.9 * alike
 
 
 def test_a_speaker_who_follows_a_map_exactly_is_converted_to_exactly():
