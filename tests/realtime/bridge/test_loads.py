@@ -15,12 +15,15 @@ from support.python_hosts import FILES
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 TESTS = Path(__file__).parents[2]
-LOADS = {"pedalboard": 6, "dawdreamer": 6, "clap": 16, "lilv": 16}
+LOADS = {"pedalboard": 8, "dawdreamer": 8, "clap": 16, "lilv": 16}
 """How often each host loads in the suite; the first two activate what they load, which starts an engine each time."""
 MANY = int(os.environ.get("BRIDGE_LOADS", "0"))
 PLAYS_EACH = 4
 GROWTH_KIB = 8192
-"""What host or server may have more at the end than after the first third: an allocator's moods, and no leak."""
+"""What host or server may have more at the end than after half of the loads: an allocator's moods, and no leak.
+
+The first four may take 18 MB; 41 more take none.
+"""
 PROGRAM = """
 import gc, json, os, sys
 sys.path.insert(0, sys.argv[1])
@@ -53,7 +56,7 @@ def test_loads_leave_no_memory_descriptors_threads_or_processes(installed, host)
     rows, started = json.loads(done.stdout.splitlines()[-1])
     assert len(started) >= len(rows[::PLAYS_EACH])
     names = [f"{of} {what}" for of in ("host", "server") for what in ("KiB", "descriptors", "threads")]
-    found = {name: (row[loads // 3], row[-1]) for name, row in zip(names, zip(*rows, strict=True), strict=True)}
+    found = {name: (row[loads // 2], row[-1]) for name, row in zip(names, zip(*rows, strict=True), strict=True)}
     print(host, loads, found)
     for name, (first, last) in found.items():
         assert last <= first + (GROWTH_KIB if "KiB" in name else 0), found
