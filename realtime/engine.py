@@ -206,7 +206,7 @@ class Engine:
         silence; with `reset` it begins from silence in any case.
 
         Raises:
-            ValueError: with a rate, the block has another form, or is not of floating-point numbers.
+            ValueError: the block has another form, or is not of floating-point numbers.
         """
         if rate is not None:
             return self.process(self._in_form(block, rate, reset=reset)).reshape(block.shape)
@@ -216,7 +216,7 @@ class Engine:
         if self._pending:
             self._apply_pending()
         if not self._measure_input(block, block, 0):
-            block = as_audio(self._guard.process(block))
+            block = self._guard.process(as_audio(block))
             self._measure_input(block, block, 0)
         leaving = self._leaving
         output = self._chain.process(block)

@@ -319,8 +319,20 @@ def test_a_chain_that_was_closed_is_freed_at_once():
         gc.enable()
 
 
+@pytest.mark.parametrize("kind", ["int16", "int32", "bool", "complex64", "object", "str"])
+def test_numbers_whose_full_scale_is_not_one_are_refused(kind):
+    engine, sound = Engine(EFFECTS, RATE), sine(256)
+    with pytest.raises(ValueError, match="expected floating-point numbers"):
+        engine.process(sound.astype(kind))
+    with pytest.raises(ValueError, match="expected floating-point numbers"):
+        engine.render((30_000 * sound).astype(kind))
+    assert np.array_equal(engine.process(sound.tolist()), Engine(EFFECTS, RATE).process(sound))
+
+
 def test_wrong_shapes_are_refused():
-    with pytest.raises(ValueError, match=r"\(10,\): expected \(channels, frames\)"):
+    with pytest.raises(
+        ValueError, match=r"\(10,\) and type float32: expected floating-point numbers, \(channels, frames\)"
+    ):
         Engine(EFFECTS, RATE).process(np.zeros(10, np.float32))
     with pytest.raises(ValueError, match=r"expected \(2, frames\)"):
         Engine(EFFECTS, RATE).render(np.zeros((1, 10), np.float32))
