@@ -216,7 +216,7 @@ class Engine:
         if self._pending:
             self._apply_pending()
         if not self._measure_input(block, block, 0):
-            block = self._guard.process(as_audio(block))
+            block = self._guard.process(as_audio(_of_floats(block, 2)))
             self._measure_input(block, block, 0)
         leaving = self._leaving
         output = self._chain.process(block)
@@ -302,11 +302,7 @@ class Engine:
         Raises:
             ValueError: the array has another form, or is not of floating-point numbers.
         """
-        if audio.ndim not in (1, 2) or not np.issubdtype(audio.dtype, np.floating):
-            raise ValueError(
-                f"audio of shape {audio.shape} and type {audio.dtype}: "
-                "expected floating-point numbers, (channels, frames) or (frames,)"
-            )
+        _of_floats(audio, 1)
         if rate != round(rate):
             raise ValueError(f"a rate of {rate} Hz: expected a whole number")
         sound = np.atleast_2d(audio).astype(np.float32, copy=False)
@@ -365,3 +361,18 @@ class _Leaving:
 def _cut(total: int, size: int) -> Iterator[int]:
     for start in range(0, total, size):
         yield min(size, total - start)
+
+
+def _of_floats(audio: NDArray[np.floating[Any]], least_dimensions: int) -> NDArray[np.floating[Any]]:
+    """Return audio that is of floating-point numbers and has two dimensions, or one where that is enough.
+
+    Raises:
+        ValueError: it is not, or has not.
+    """
+    found = np.asarray(audio)
+    if not least_dimensions <= found.ndim <= 2 or not np.issubdtype(found.dtype, np.floating):
+        forms = "(channels, frames)" + (" or (frames,)" if least_dimensions == 1 else "")
+        raise ValueError(
+            f"audio of shape {found.shape} and type {found.dtype}: expected floating-point numbers, {forms}"
+        )
+    return found

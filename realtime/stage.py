@@ -26,13 +26,10 @@ def as_audio(sound: NDArray[Any]) -> Audio:
     """Return a copy of `sound`, `(channels, frames)`, that is `Audio` with its rows in order.
 
     Raises:
-        ValueError: it has another number of dimensions, or is not of floating-point numbers.
+        ValueError: it has another number of dimensions.
     """
-    kind = np.asarray(sound).dtype
-    if np.ndim(sound) != 2 or not np.issubdtype(kind, np.floating):
-        raise ValueError(
-            f"audio of shape {np.shape(sound)} and type {kind}: expected floating-point numbers, (channels, frames)"
-        )
+    if np.ndim(sound) != 2:
+        raise ValueError(f"audio of shape {np.shape(sound)}: expected (channels, frames)")
     audio = np.empty(np.shape(sound), np.float32)  # np.array keeps what stands for float32 in an array out of a pickle
     audio[...] = sound
     return audio

@@ -275,6 +275,11 @@ def test_sound_in_any_layout_plays_as_plain_sound(layout):
     assert reports[0].output == reports[1].output
 
 
+def test_a_stage_that_returns_whole_numbers_plays_on(monkeypatch):
+    engine = Engine(as_stage(monkeypatch, lambda block: np.ones(block.shape, int)), RATE)
+    assert np.array_equal(engine.process(sine(256)), np.ones((2, 256)))
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("mix", [1.0, 0.25])
 def test_what_a_stage_returns_in_any_layout_is_played_and_measured(monkeypatch, layout, mix):
