@@ -91,10 +91,13 @@ def opened(url, folder):
     )  # fmt: skip
     try:
         port_file = folder / "DevToolsActivePort"
-        for _ in range(600):
-            if port_file.is_file() and len(lines := port_file.read_text().splitlines()) == 2:
-                break
+        lines: list[str] = []
+        end = time.monotonic() + 120  # the first one after the machine's start takes longest
+        while len(lines) != 2:
+            assert browser.poll() is None, "the browser ended at its start"
+            assert time.monotonic() < end, "the browser does not start"
             time.sleep(0.05)
+            lines = port_file.read_text().splitlines() if port_file.is_file() else []
         with connect(f"ws://127.0.0.1:{lines[0]}{lines[1]}", proxy=None, max_size=None) as whole:
             whole.send(json.dumps({"id": 1, "method": "Target.createTarget", "params": {"url": "about:blank"}}))
             target = json.loads(whole.recv(30))["result"]["targetId"]

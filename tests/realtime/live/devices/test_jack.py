@@ -146,6 +146,12 @@ def test_the_latency_reported_is_what_jack_iodelay_reads(session: Session, block
     assert report["latency_samples"] == (1 + budget) * block + delay == measured_latency()
 
 
+def counts(session: Session) -> tuple[int, int]:
+    """Blocks that came too late, and those that the server says it missed itself."""
+    report = session.report()
+    return int(str(report["underruns"])), int(str(report["xruns"]))
+
+
 def announced_latency() -> tuple[str, str]:
     """The least and greatest capture latency, in samples, that JACK announces for gramophone's first output."""
     listing = tool("jack_lsp", "-l").split("gramophone:out_1")[1]
@@ -234,7 +240,7 @@ def test_the_latency_follows_a_preset_that_needs_more_time_and_jack_knows_it(ses
     controller = Controller(session_preset(session), session)
     set_block(128)
     for preset, spare in ((plain, 0), (styled, 1), (plain, 0)):
-        before = session.report()["underruns"]
+        before = counts(session)
         controller.change(preset)
         until(lambda p=preset: session.preset and session.preset.name == p.name)
         until(lambda s=spare: session.report()["block"] == 128 and session.blocks == 1 + s)
@@ -243,7 +249,10 @@ def test_the_latency_follows_a_preset_that_needs_more_time_and_jack_knows_it(ses
         assert session.report()["latency_samples"] == (2 + spare) * block + delay
         whole = str(block + (1 + spare) * block + delay)  # the dummy card's own capture latency is a block
         until(lambda w=whole: announced_latency() == (w, w))
-        assert session.report()["underruns"] - before <= 2
+        underruns, xruns = (after - count for after, count in zip(counts(session), before, strict=True))
+        assert (
+            underruns <= 2 + 2 * xruns
+        )  # a stall of the machine that costs the server a block may cost us its neighbour
     controller.change(complete(Preset("quieter", (StageSettings("volume", "gain", {"gain": -18.0}),))))
     until(lambda: abs(level_of_loop() - -18.0) < 0.1)
     set_block(256)
