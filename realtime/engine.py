@@ -8,10 +8,12 @@ wet = engine(dry, rate)                            # or as a pedalboard's effect
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from time import perf_counter_ns
 from typing import Any
 
@@ -31,6 +33,8 @@ from gramophone.realtime.stage import Audio, Format, as_audio
 _CHANGE_MS = 50.0
 RATES = range(500, 1_000_001)
 """The sample rates in Hz that stages are made for."""
+_FEW = 8
+"""Channels that files have at most, but for rare ones: an array with more rows and no more columns is on its side."""
 _RENDER_BLOCK = 16_384
 _INPUT, _OUTPUT = 0, 1
 """The parts of the engine's meter; the output's time is that of the whole block."""
@@ -77,9 +81,7 @@ class Engine:
     """
 
     def __init__(self, preset: Preset, rate: int, channels: int = 2, device: str = "auto") -> None:
-        if rate not in RATES:
-            raise PresetError(f"a rate of {rate} Hz; expected {RATES.start} to {RATES.stop - 1} Hz")
-        self._form = Format(rate, channels, device)
+        self._form = Format(_checked_rate(rate), channels, device)
         self._chain = Chain(preset, self._form)
         self._leaving: _Leaving | None = None
         self._pending: deque[tuple[Chain, str, Value]] = deque()
@@ -192,12 +194,12 @@ class Engine:
         it changes to them. Without `reset` the sound goes on from the last call, `delay` samples late, as by `process`.
 
         Raises:
-            ValueError: the array has another form, or is not of floating-point numbers.
+            ValueError: the array has another form, or is not of floating-point numbers; the rate is none.
         """
         if not reset:
             return self.process(audio, rate)
         sound = self._in_form(audio, rate)
-        return self.render(sound).reshape(audio.shape)
+        return self.render(sound).reshape(np.shape(audio))
 
     def process(self, block: NDArray[np.floating[Any]], rate: float | None = None, reset: bool = False) -> Audio:
         """Return the sound of `block`, `(channels, frames)`, `delay` samples late. Never writes `block`.
@@ -206,10 +208,11 @@ class Engine:
         silence; with `reset` it begins from silence in any case.
 
         Raises:
-            ValueError: the block has another form, or is not of floating-point numbers.
+            ValueError: the block has another form or number of channels, or is not of floating-point numbers; the rate
+                is none.
         """
         if rate is not None:
-            return self.process(self._in_form(block, rate, reset=reset)).reshape(block.shape)
+            return self.process(self._in_form(block, rate, reset=reset)).reshape(np.shape(block))
         if reset:
             self.reset()
         start = perf_counter_ns()
@@ -218,6 +221,8 @@ class Engine:
         if not self._measure_input(block, block, 0):
             block = self._guard.process(as_audio(_of_floats(block, 2)))
             self._measure_input(block, block, 0)
+        if len(block) != self._form.channels:
+            raise ValueError(f"audio of shape {block.shape}: expected ({self._form.channels}, frames)")
         leaving = self._leaving
         output = self._chain.process(block)
         if leaving:
@@ -252,9 +257,10 @@ class Engine:
             ValueError: the array has another number of channels than the engine.
         """
         channels = self._form.channels
-        if audio.ndim != 2 or audio.shape[0] != channels:
-            raise ValueError(f"audio of shape {audio.shape}: expected ({channels}, frames)")
+        if np.ndim(audio) != 2 or len(audio) != channels:
+            raise ValueError(f"audio of shape {np.shape(audio)}: expected ({channels}, frames)")
         self.reset()
+        audio = np.asarray(audio)
         blocks = [audio[:, i : i + _RENDER_BLOCK] for i in range(0, audio.shape[1], _RENDER_BLOCK)]
         return np.concatenate([np.empty((channels, 0), np.float32), *self.aligned(blocks)], axis=1)
 
@@ -300,13 +306,13 @@ class Engine:
         """Return audio as `(channels, frames)`, float32, once the engine plays at its rate and channels.
 
         Raises:
-            ValueError: the array has another form, or is not of floating-point numbers.
+            ValueError: the array has another form, or is not of floating-point numbers; the rate is none.
         """
-        _of_floats(audio, 1)
-        if rate != round(rate):
-            raise ValueError(f"a rate of {rate} Hz: expected a whole number")
-        sound = np.atleast_2d(audio).astype(np.float32, copy=False)
-        form = replace(self._form, rate=round(rate), channels=sound.shape[0])
+        sound = np.atleast_2d(_of_floats(audio, 1)).astype(np.float32, copy=False)
+        channels, frames = sound.shape
+        if 0 < frames <= _FEW < channels:
+            raise ValueError(f"audio of shape {sound.shape}: expected (channels, frames); transpose it")
+        form = replace(self._form, rate=_checked_rate(rate), channels=channels)
         if form != self._form:
             self._apply_pending()
             chain = Chain(self.preset, form)
@@ -361,6 +367,18 @@ class _Leaving:
 def _cut(total: int, size: int) -> Iterator[int]:
     for start in range(0, total, size):
         yield min(size, total - start)
+
+
+def _checked_rate(rate: float) -> int:
+    """Return a rate in Hz as a whole number.
+
+    Raises:
+        PresetError: no preset plays at it.
+    """
+    whole = int(rate) if isinstance(rate, Real) and math.isfinite(rate) else 0
+    if whole != rate or whole not in RATES:
+        raise PresetError(f"a rate of {rate} Hz; expected a whole number from {RATES.start} to {RATES.stop - 1} Hz")
+    return whole
 
 
 def _of_floats(audio: NDArray[np.floating[Any]], least_dimensions: int) -> NDArray[np.floating[Any]]:

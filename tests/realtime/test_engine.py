@@ -324,6 +324,42 @@ def test_a_chain_that_was_closed_is_freed_at_once():
         gc.enable()
 
 
+@pytest.mark.parametrize("rate", [0, -1, 499, 1e9, 48_000.5, float("nan"), float("inf"), "48000", None])
+def test_a_rate_that_nothing_plays_at_is_refused_by_every_way_in(rate):
+    with pytest.raises(PresetError, match=f"a rate of {rate} Hz; expected a whole number from 500 to 1000000 Hz"):
+        Engine.load("hall", rate)
+    engine = Engine.load("hall", RATE)
+    for reset in (True, False) if rate is not None else (True,):
+        with pytest.raises(ValueError, match=f"a rate of {rate} Hz; expected a whole number from 500 to 1000000 Hz"):
+            engine(sine(256), rate, reset)
+
+
+@pytest.mark.parametrize("rate", [48_000.0, np.float32(48_000), np.int64(48_000)])
+def test_a_whole_rate_of_any_type_is_one(rate):
+    assert np.array_equal(Engine.load("hall", rate)(sine(256), rate), Engine.load("hall", RATE)(sine(256), RATE))
+
+
+def test_another_number_of_channels_than_the_engine_has_is_refused():
+    engine = Engine.load("hall", RATE)
+    for channels in (0, 1, 3):
+        with pytest.raises(ValueError, match=rf"\({channels}, 64\): expected \(2, frames\)"):
+            engine.process(np.zeros((channels, 64), np.float32))
+    assert np.array_equal(engine.process(sine(256)), Engine.load("hall", RATE).process(sine(256)))
+
+
+def test_frames_in_rows_as_soundfile_reads_them_are_refused_and_not_played_as_hundreds_of_channels():
+    engine = Engine.load("hall", RATE)
+    for reset in (True, False):
+        with pytest.raises(ValueError, match=r"\(480, 2\): expected \(channels, frames\); transpose it"):
+            engine(sine(480).T, RATE, reset)
+
+
+def test_lists_are_played_as_arrays():
+    block = sine(256)
+    for way in (Engine.render, Engine.process, lambda engine, sound: engine(sound, RATE)):
+        assert np.array_equal(way(Engine.load("hall", RATE), block.tolist()), way(Engine.load("hall", RATE), block))
+
+
 @pytest.mark.parametrize("kind", ["int16", "int32", "bool", "complex64", "object", "str"])
 def test_numbers_whose_full_scale_is_not_one_are_refused(kind):
     engine, sound = Engine(EFFECTS, RATE), sine(256)
