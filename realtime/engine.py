@@ -28,7 +28,7 @@ from gramophone.realtime.dsp.input_guard import LOUDEST_INPUT, InputGuard
 from gramophone.realtime.dsp.meters import BlockMeter, Level
 from gramophone.realtime.dsp.smoothing import Fade, crossfade
 from gramophone.realtime.parameter_table import overridden
-from gramophone.realtime.stage import Audio, Format, as_audio
+from gramophone.realtime.stage import Audio, Format, as_audio, of_floats
 
 _CHANGE_MS = 50.0
 RATES = range(500, 1_000_001)
@@ -219,7 +219,7 @@ class Engine:
         if self._pending:
             self._apply_pending()
         if not self._measure_input(block, block, 0):
-            block = self._guard.process(as_audio(_of_floats(block, 2)))
+            block = self._guard.process(as_audio(of_floats(block, 2)))
             self._measure_input(block, block, 0)
         if len(block) != self._form.channels:
             raise ValueError(f"audio of shape {block.shape}: expected ({self._form.channels}, frames)")
@@ -308,7 +308,7 @@ class Engine:
         Raises:
             ValueError: the array has another form, or is not of floating-point numbers; the rate is none.
         """
-        sound = np.atleast_2d(_of_floats(audio, 1)).astype(np.float32, copy=False)
+        sound = np.atleast_2d(of_floats(audio, 1)).astype(np.float32, copy=False)
         channels, frames = sound.shape
         if 0 < frames <= _FEW < channels:
             raise ValueError(f"audio of shape {sound.shape}: expected (channels, frames); transpose it")
@@ -379,18 +379,3 @@ def _checked_rate(rate: float) -> int:
     if whole != rate or whole not in RATES:
         raise PresetError(f"a rate of {rate} Hz; expected a whole number from {RATES.start} to {RATES.stop - 1} Hz")
     return whole
-
-
-def _of_floats(audio: NDArray[np.floating[Any]], least_dimensions: int) -> NDArray[np.floating[Any]]:
-    """Return audio that is of floating-point numbers and has two dimensions, or one where that is enough.
-
-    Raises:
-        ValueError: it is not, or has not.
-    """
-    found = np.asarray(audio)
-    if not least_dimensions <= found.ndim <= 2 or not np.issubdtype(found.dtype, np.floating):
-        forms = "(channels, frames)" + (" or (frames,)" if least_dimensions == 1 else "")
-        raise ValueError(
-            f"audio of shape {found.shape} and type {found.dtype}: expected floating-point numbers, {forms}"
-        )
-    return found

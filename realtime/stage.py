@@ -35,6 +35,21 @@ def as_audio(sound: NDArray[Any]) -> Audio:
     return audio
 
 
+def of_floats(audio: NDArray[np.floating[Any]], least_dimensions: int = 2) -> NDArray[np.floating[Any]]:
+    """Return audio that is of floating-point numbers and has two dimensions, or one where that is enough.
+
+    Raises:
+        ValueError: it is not, or has not.
+    """
+    found = np.asarray(audio)
+    if not least_dimensions <= found.ndim <= 2 or not np.issubdtype(found.dtype, np.floating):
+        forms = "(channels, frames)" + (" or (frames,)" if least_dimensions == 1 else "")
+        raise ValueError(
+            f"audio of shape {found.shape} and type {found.dtype}: expected floating-point numbers, {forms}"
+        )
+    return found
+
+
 class StageError(RuntimeError):
     """A stage cannot be made or cannot go on; the message names the stage and what to do."""
 

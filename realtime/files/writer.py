@@ -23,7 +23,7 @@ from gramophone.realtime.files.metadata import Metadata
 from gramophone.realtime.files.ogg import from_wav
 from gramophone.realtime.files.segments import OutputFile, SoundFileError, publish_remarks, reason
 from gramophone.realtime.files.tagging import append_aiff_chunks, flac_blocks, id3_tag, insert_flac_blocks, riff_chunks
-from gramophone.realtime.stage import Audio
+from gramophone.realtime.stage import Audio, as_audio, of_floats
 from gramophone.realtime.system.interrupts import interrupts
 
 _LIMIT = 0xFFFFFFFF
@@ -170,6 +170,10 @@ _LIMITS = {
     "AIFF": (1024, 2**31 - 1),
 }
 """The most channels and the highest rate in Hz of each format. Beyond them libvorbis ends the process (SIGSEGV)."""
+_LOUDEST_CODED = 8.0
+"""What MP3 and Vorbis still hold beyond full scale (+18 dBFS): louder samples come back garbled, or as silence."""
+_NEVER_EMPTY = {"FLAC", "MP3"}
+"""Formats of which libsndfile writes nothing at all where there is no sound."""
 _FAMILIES = {"WAV": "RIFF", "FLAC": "FLAC", "MP3": "MP3", "OGG": "OGG", "AIFF": "AIFF"}
 """Which metadata a format holds (`Metadata.family`)."""
 
@@ -179,8 +183,8 @@ class AudioWriter:
 
     The name's ending decides the format; WAV is 32-bit float, so that nothing clips, and RF64 beyond 4 GB. `like` is
     the sample type of another file, in libsndfile's words, to be taken in place of the finest. `clipped` counts the
-    samples written beyond full scale to a format that cannot hold them. `metadata` is kept as far as the format allows.
-    `remarks` are published at the end of the `with` block.
+    samples written beyond full scale to a format that cannot hold them, `non_finite` those that were NaN or infinite.
+    `metadata` is kept as far as the format allows. `remarks` are published at the end of the `with` block.
     At most `frames` are to come, or any number if 0.
 
     Raises:
@@ -198,7 +202,8 @@ class AudioWriter:
         like: str = "",
     ) -> None:
         self.path = path
-        self.clipped = 0
+        self.clipped = self.non_finite = 0
+        self._is_empty = True
         self._metadata = metadata or Metadata()
         self._channels = channels
         if path.suffix.lower() not in FORMATS:
@@ -232,16 +237,24 @@ class AudioWriter:
             raise self._failure(error, f"{self._format} at {rate} Hz with {channels} channels") from None
 
     def write(self, block: Audio) -> None:
-        """Append a block, `(channels, frames)`.
+        """Append a block, `(channels, frames)`; NaN and infinity as silence.
 
         Raises:
             SoundFileError: the disk is full or gone.
-            ValueError: it has another number of channels.
+            ValueError: it has another form or number of channels, or is not of floating-point numbers.
         """
-        if block.shape[0] != self._channels:
-            raise ValueError(f"a block of {block.shape[0]} channels; expected {self._channels}")
+        block = as_audio(of_floats(block))
+        if len(block) != self._channels:
+            raise ValueError(f"audio of shape {block.shape}: expected ({self._channels}, frames)")
+        if not block.size:
+            return
+        self._is_empty = False
+        if broken := block.size - int(np.count_nonzero(np.isfinite(block))):
+            self.non_finite += broken
+            np.nan_to_num(block, copy=False, posinf=0.0, neginf=0.0)
         if self._subtype != _FLOAT_TYPE:
             self.clipped += int(np.count_nonzero(np.abs(block) > 1.0))
+            np.clip(block, -_LOUDEST_CODED, _LOUDEST_CODED, out=block)
         if self._format == "OGG":
             block = from_wav(block)
         elif self._round:
@@ -258,6 +271,8 @@ class AudioWriter:
     def remarks(self) -> tuple[str, ...]:
         """What the format costs, in sentences: samples that it clipped, metadata that it does not keep."""
         remarks = []
+        if self.non_finite:
+            remarks.append(f"{self.non_finite} samples were NaN or infinite and were taken as silence")
         if self.clipped:
             remarks.append(
                 f"{self.clipped} samples beyond full scale were clipped by the format; a WAV of floats keeps them"
@@ -312,6 +327,8 @@ class AudioWriter:
         """Add what libsndfile does not write, and check that everything is stored: it swallows a full disk."""
         if self._file.error:
             raise self._file.error
+        if self._is_empty and self._format in _NEVER_EMPTY:
+            raise OSError(f"no sound was written (0 frames), and {self._format} cannot be without any")
         self._file.start = 0
         if self._format == "AIFF":
             append_aiff_chunks(self._file, self._metadata)

@@ -43,7 +43,10 @@ def test_eight_channels_and_one_sample(tmp_path):
 
 
 def test_a_failed_write_leaves_nothing(tmp_path):
-    with pytest.raises(ValueError, match="channels"), AudioWriter(tmp_path / "a.wav", RATE, 1, 100) as writer:
+    with (
+        pytest.raises(ValueError, match=r"expected \(1, frames\)"),
+        AudioWriter(tmp_path / "a.wav", RATE, 1, 100) as writer,
+    ):
         writer.write(tone(50, channels=2))
     assert not list(tmp_path.iterdir())
 
@@ -147,3 +150,80 @@ def test_codes_with_loss_lose_little(tmp_path, ending, least):
     back = read(tmp_path / f"a{ending}")[0][:, : sound.shape[1]]
     lost = back - sound[:, : back.shape[1]]
     assert 10 * np.log10((sound**2).mean() / (lost**2).mean()) > least
+
+
+KINDS = {
+    "double": lambda sound: sound.astype(float),
+    "half": lambda sound: sound.astype(np.float16),
+    "other byte order": lambda sound: sound.astype(sound.dtype.newbyteorder()),
+    "backwards in memory": lambda sound: np.ascontiguousarray(sound[:, ::-1])[:, ::-1],
+    "a list": lambda sound: sound.tolist(),
+}
+
+
+@pytest.mark.parametrize("ending", EXTENSIONS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_of_any_kind_of_floats_are_written_as_the_same(tmp_path, ending, kind):
+    sound = np.random.default_rng(0).normal(0, 0.1, (2, 4800)).astype(np.float16).astype(np.float32)
+    for name, block in (("plain", sound), ("given", KINDS[kind](sound))):
+        with AudioWriter(tmp_path / f"{name}{ending}", 48_000, 2) as file:
+            file.write(block)
+    assert np.array_equal(*(read(tmp_path / f"{name}{ending}")[0] for name in ("plain", "given")))
+
+
+@pytest.mark.parametrize("ending", EXTENSIONS)
+@pytest.mark.parametrize("kind", ["int16", "int32", "bool", "complex64", "object", "str"])
+def test_samples_whose_full_scale_is_not_one_are_refused_and_leave_no_file(tmp_path, ending, kind):
+    with (
+        pytest.raises(ValueError, match="expected floating-point numbers"),
+        AudioWriter(tmp_path / f"a{ending}", 48_000, 2) as file,
+    ):
+        file.write(np.ones((2, 480), kind))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ending", EXTENSIONS)
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_is_written_as_silence_and_counted_in_every_format(tmp_path, ending, broken):
+    sound = np.random.default_rng(0).normal(0, 0.1, (2, 4800)).astype(np.float32)
+    sound[:, 1000:1100] = 0.0
+    given = sound.copy()
+    given[:, 1000:1100] = broken
+    for name, block in (("plain", sound), ("given", given)):
+        with AudioWriter(tmp_path / f"{name}{ending}", 48_000, 2) as file:
+            file.write(block)
+    assert file.non_finite == 200
+    assert file.remarks[0] == "200 samples were NaN or infinite and were taken as silence"
+    assert np.array_equal(np.isnan(given) | np.isinf(given), given != sound)  # the caller's array stays as it was
+    assert np.array_equal(*(read(tmp_path / f"{name}{ending}")[0] for name in ("plain", "given")))
+
+
+@pytest.mark.parametrize(("ending", "most"), [(".flac", 1.0), (".ogg", 8.0), (".mp3", 8.0)])
+@pytest.mark.parametrize("gain", [10.0, 251.0, 1e20])
+def test_what_is_far_beyond_full_scale_is_clipped_and_not_garbled(tmp_path, ending, most, gain):
+    tone = np.sin(2 * np.pi * 440 * np.arange(24_000) / 48_000, dtype=np.float32)[None]
+    with AudioWriter(tmp_path / f"a{ending}", 48_000, 1) as file:
+        file.write(np.float32(gain) * tone)
+    sound, wanted = read(tmp_path / f"a{ending}")[0][:, 2000:22_000], np.clip(gain * tone, -most, most)[:, 2000:22_000]
+    assert np.std(sound - wanted) < 0.05 * most
+    assert file.clipped == np.count_nonzero(np.abs(gain * tone) > 1)
+
+
+@pytest.mark.parametrize("ending", EXTENSIONS)
+def test_blocks_without_frames_change_nothing(tmp_path, ending):
+    sound = np.random.default_rng(0).normal(0, 0.1, (2, 4800)).astype(np.float32)
+    for name, blocks in (("plain", [sound]), ("given", [sound[:, :0], sound, sound[:, :0]])):
+        with AudioWriter(tmp_path / f"{name}{ending}", 48_000, 2) as file:
+            for block in blocks:
+                file.write(block)
+    assert np.array_equal(*(read(tmp_path / f"{name}{ending}")[0] for name in ("plain", "given")))
+
+
+@pytest.mark.parametrize("ending", [".flac", ".mp3"])
+def test_a_format_that_cannot_be_without_sound_says_so(tmp_path, ending):
+    with (
+        pytest.raises(SoundFileError, match=r"no sound was written \(0 frames\)"),
+        AudioWriter(tmp_path / f"a{ending}", 48_000, 2),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
