@@ -377,5 +377,5 @@ def _checked_rate(rate: float) -> int:
     """
     whole = int(rate) if isinstance(rate, Real) and math.isfinite(rate) else 0
     if whole != rate or whole not in RATES:
-        raise PresetError(f"a rate of {rate} Hz; expected a whole number from {RATES.start} to {RATES.stop - 1} Hz")
+        raise PresetError(f"a rate of {rate} Hz; expected {RATES.start} to {RATES.stop - 1} Hz, a whole number")
     return whole
