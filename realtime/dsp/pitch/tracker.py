@@ -71,7 +71,13 @@ class PitchTracker:
         self._waiting, self._found = 0, np.empty((2, 1), np.float32)
 
     def process(self, block: Floats) -> Pitch:
-        """Return the frames that the next samples, `(samples,)`, complete. NaN and infinity count as silence."""
+        """Return the frames that the next samples, `(samples,)`, complete. NaN and infinity count as silence.
+
+        Raises:
+            ValueError: the block has channels.
+        """
+        if np.ndim(block) != 1:
+            raise ValueError(f"audio of shape {np.shape(block)}: expected one channel, (samples,)")
         frames, self._waiting = divmod(self._waiting + len(block), self.hop)
         found = np.empty((2, frames), np.float32)
         self._track(np.ascontiguousarray(block, np.float32), found)

@@ -199,6 +199,12 @@ def test_impossible_settings_are_refused_by_name(numbers, said):
         PitchTracker(**numbers)
 
 
+def test_a_block_with_channels_is_refused():
+    for channels in (1, 2):
+        with pytest.raises(ValueError, match=rf"\({channels}, 4800\): expected one channel, \(samples,\)"):
+            PitchTracker(16_000, 128).process(np.zeros((channels, 4800), np.float32))
+
+
 def test_a_score_counts_each_kind_of_error_where_the_truth_is_known():
     truth = np.array([0, 0, 100, 100, 100, 100, 100, np.nan, 100.0])
     track = np.array([90, 90, 100, 200, 200, 104, 100, 50, 51.0])
