@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -145,7 +145,7 @@ def _report_recording(recorder: RecordingProcess, view: ConsoleView) -> None:
 class _Showing:
     """Shows figures, and keeps what another controller needs to know if this one is killed."""
 
-    def __init__(self, session: Session, controller: Controller, view: ConsoleView, stopped: threading.Event) -> None:
+    def __init__(self, session: Session, controller: Controller, view: ConsoleView, stopped: _Stop) -> None:
         self._session, self._controller, self._view, self._stopped = session, controller, view, stopped
         self._show_at = time.monotonic() + view.interval_s
         self._began: float | None = None
@@ -176,7 +176,7 @@ class _Signals:
     """
 
     def __init__(self) -> None:
-        self.stopped = _Awaited()
+        self.stopped = _Stop()
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -193,16 +193,30 @@ class _Signals:
             signal.signal(number, handler)
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        if not self.stopped.awaited or self.stopped.is_set():
+        if not self.stopped.awaited or self.stopped.is_set:
             raise KeyboardInterrupt
         self.stopped.set()
 
 
-class _Awaited(threading.Event):
-    """An event that knows whether a thread has waited for it yet."""
+class _Stop:
+    """Is set by a signal's handler, and waited for by the main thread, within whose waiting the handler runs.
 
-    awaited = False
+    So nothing here may be locked, as an event of `threading` is: the handler would wait for its own thread for ever.
+    `SimpleQueue.put` may interrupt its `get`.
+    """
 
-    def wait(self, timeout: float | None = None) -> bool:
+    def __init__(self) -> None:
+        self.is_set = self.awaited = False
+        self._news: SimpleQueue[None] = SimpleQueue()
+
+    def set(self) -> None:
+        self.is_set = True
+        self._news.put(None)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for so long at most, and return whether it is set."""
         self.awaited = True
-        return super().wait(timeout)
+        if not self.is_set:
+            with suppress(Empty):
+                self._news.get(timeout=timeout_s)
+        return self.is_set

@@ -71,6 +71,32 @@ class Terminal:
         return status, modes
 
 
+SIGNALLED = """
+import signal, threading
+from gramophone.realtime.live.run import _Signals
+
+main, rounds, begun = threading.main_thread().ident, 600, threading.Semaphore(0)
+
+def send():
+    for _ in range(rounds):
+        begun.acquire()
+        signal.pthread_kill(main, signal.SIGTERM)
+
+threading.Thread(target=send, daemon=True).start()
+for number in range(rounds):
+    with _Signals() as signals:
+        signals.stopped.wait(0)
+        begun.release()
+        while not signals.stopped.wait(0 if number % 2 else 0.01):
+            pass
+"""
+
+
+def test_a_signal_at_any_moment_of_waiting_ends_it():
+    """Its handler runs within the wait: one that takes the lock of what it interrupts waits for itself."""
+    subprocess.run([sys.executable, "-c", SIGNALLED], check=True, timeout=_PATIENCE_S)
+
+
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_signal_leaves_the_terminal_as_it_was(number):
     terminal = Terminal(*COMMAND)
