@@ -26,9 +26,24 @@ def start_server(name, real_time=False):
         server.kill()
     waiting = ["-S", "-t", "5000"]  # for clients that are late on a busy machine: otherwise JACK drops what they sent
     command = ["jackd", "-r", *waiting, "-n", name, "-d", "dummy", "-r", "48000", "-p", "256"]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    subprocess.run(["jack_wait", "-s", name, "-w", "-t", "20"], check=True, stdout=subprocess.DEVNULL)
-    return server
+    waiting = ["jack_wait", "-s", name, "-w", "-t", "20"]
+    for _ in range(2):
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if subprocess.run(waiting, stdout=subprocess.DEVNULL, check=False).returncode == 0 and server.poll() is None:
+            return server
+        server.kill()
+        server.wait()
+        clear_metadata()
+    raise AssertionError("jackd does not start: " + " ".join(command))
+
+
+def clear_metadata():
+    """Remove what JACK knows of ports and clients, after a server has died.
+
+    All servers of a user share this database. One that ends removes it, even while another makes it, and upon a half
+    of it every server dies of a bus error, until somebody removes that.
+    """
+    shutil.rmtree(f"/dev/shm/jack_db-{os.getuid()}", ignore_errors=True)
 
 
 def stop(server):

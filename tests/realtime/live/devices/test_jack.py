@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.jack_server import clear_metadata
 
 from gramophone.presets import Preset, StageSettings
 from gramophone.realtime.control.controller import Controller
@@ -78,12 +79,13 @@ def tool(*command: str, server: str = SERVER) -> str:
 @contextmanager
 def jack_server(name: str = SERVER, rate: int = 48_000) -> Iterator[subprocess.Popen[bytes]]:
     """A server without a sound card, with real-time priority where that is allowed."""
-    for priority in (["-R", "-P", "70"], ["-r"]):
+    for priority in (["-R", "-P", "70"], ["-r"], ["-r"]):
         command = ["jackd", *priority, "-n", name, "-d", "dummy", "-r", str(rate), "-p", "256"]
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(lambda s=server: s.poll() is not None or "system:playback_1" in tool("jack_lsp", server=name))
         if server.poll() is None:
             break
+        clear_metadata()
     else:
         pytest.fail("jackd does not start here")
     yield server
