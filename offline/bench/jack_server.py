@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from gramophone.realtime.system.interrupts import interrupts
+
 _PATIENCE_S = 20.0
 _LOOK_S = 0.05
 
@@ -51,7 +53,8 @@ def _answers(server: subprocess.Popen[bytes], name: str) -> bool:
     deadline = time.monotonic() + _PATIENCE_S
     while server.poll() is None and time.monotonic() < deadline:
         try:
-            jack.Client(f"looking-{os.getpid()}", no_start_server=True, servername=name).close()
+            with interrupts:  # JACK calls Python to print what it says
+                jack.Client(f"looking-{os.getpid()}", no_start_server=True, servername=name).close()
         except jack.JackOpenError:
             with suppress(subprocess.TimeoutExpired):  # JACK does not announce that it takes clients
                 server.wait(_LOOK_S)

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +15,12 @@ SERVER = f"gramophone-test-{os.getpid()}"
 
 
 BACKEND = "UNIX_JACK"
+METADATA = Path(f"/dev/shm/jack_db-{os.getuid()}")
 
 
 def start_server(name, real_time=False):
+    if any(file.stat().st_size == 0 for file in METADATA.glob("__db.*")):
+        clear_metadata()  # a server starts with half of it, and dies when the first client comes
     if real_time:
         command = ["jackd", "-R", "-P", "70", "-n", name, "-d", "dummy", "-r", "48000", "-p", "256"]
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -43,7 +47,7 @@ def clear_metadata():
     All servers of a user share this database. One that ends removes it, even while another makes it, and upon a half
     of it every server dies of a bus error, until somebody removes that.
     """
-    shutil.rmtree(f"/dev/shm/jack_db-{os.getuid()}", ignore_errors=True)
+    shutil.rmtree(METADATA, ignore_errors=True)
 
 
 def stop(server):
