@@ -219,7 +219,7 @@ class Engine:
         if self._pending:
             self._apply_pending()
         if not self._measure_input(block, block, 0):
-            block = self._guard.process(as_audio(of_floats(block, 2)))
+            block = self._guard.process(as_audio(of_floats(block)))
             self._measure_input(block, block, 0)
         if len(block) != self._form.channels:
             raise ValueError(f"audio of shape {block.shape}: expected ({self._form.channels}, frames)")
@@ -256,11 +256,10 @@ class Engine:
         Raises:
             ValueError: the array has another number of channels than the engine.
         """
-        channels = self._form.channels
-        if np.ndim(audio) != 2 or len(audio) != channels:
-            raise ValueError(f"audio of shape {np.shape(audio)}: expected ({channels}, frames)")
+        channels, audio = self._form.channels, np.asarray(audio)
+        if audio.ndim != 2 or len(audio) != channels:
+            raise ValueError(f"audio of shape {audio.shape}: expected ({channels}, frames)")
         self.reset()
-        audio = np.asarray(audio)
         blocks = [audio[:, i : i + _RENDER_BLOCK] for i in range(0, audio.shape[1], _RENDER_BLOCK)]
         return np.concatenate([np.empty((channels, 0), np.float32), *self.aligned(blocks)], axis=1)
 

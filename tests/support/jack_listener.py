@@ -10,7 +10,7 @@ class Listener:
     """A client of a JACK server that plays a sound into two ports, and keeps what comes back from two others."""
 
     def __init__(self, server, sound, into, back):
-        self._client = jack.Client("listener", no_start_server=True, servername=server)
+        self._client = _opened(server)
         self._into, self._back = into, back
         self._outputs = [self._client.outports.register(f"out_{i}") for i in (1, 2)]
         self._inputs = [self._client.inports.register(f"in_{i}") for i in (1, 2)]
@@ -51,3 +51,16 @@ class Listener:
                 self._done.set()
         for port, row in zip(self._outputs, part, strict=True):
             port.get_array()[:] = row
+
+
+def _opened(server):
+    """Open the client; once more where the server refuses it.
+
+    When a plug-in's latency changes, jalv asks the server to compute all of them anew, from within its process
+    callback. A server that is opening a client just then waits for that callback to end, which waits for the server:
+    after 5 s it gives the client up (jalv 1.6.6, jackd 1.9.21).
+    """
+    try:
+        return jack.Client("listener", no_start_server=True, servername=server)
+    except jack.JackOpenError:
+        return jack.Client("listener", no_start_server=True, servername=server)

@@ -28,8 +28,8 @@ def start_server(name, real_time=False):
         if subprocess.run(waiting, stdout=subprocess.DEVNULL, check=False).returncode == 0 and server.poll() is None:
             return server
         server.kill()
-    waiting = ["-S", "-t", "5000"]  # for clients that are late on a busy machine: otherwise JACK drops what they sent
-    command = ["jackd", "-r", *waiting, "-n", name, "-d", "dummy", "-r", "48000", "-p", "256"]
+    patience = ["-S", "-t", "5000"]  # for clients that are late on a busy machine: otherwise JACK drops what they sent
+    command = ["jackd", "-r", *patience, "-n", name, "-d", "dummy", "-r", "48000", "-p", "256"]
     waiting = ["jack_wait", "-s", name, "-w", "-t", "20"]
     for _ in range(2):
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -252,9 +252,8 @@ def test_the_latency_follows_a_preset_that_needs_more_time_and_jack_knows_it(ses
         whole = str(block + (1 + spare) * block + delay)  # the dummy card's own capture latency is a block
         until(lambda w=whole: announced_latency() == (w, w))
         underruns, xruns = (after - count for after, count in zip(counts(session), before, strict=True))
-        assert (
-            underruns <= 2 + 2 * xruns
-        )  # a stall of the machine that costs the server a block may cost us its neighbour
+        # A stall of the machine that costs the server a block may cost us its neighbour, too.
+        assert underruns <= 2 + 2 * xruns
     controller.change(complete(Preset("quieter", (StageSettings("volume", "gain", {"gain": -18.0}),))))
     until(lambda: abs(level_of_loop() - -18.0) < 0.1)
     set_block(256)
